@@ -1,0 +1,1 @@
+"""OpenTelemetry-native callbacks for LiteLLM."""

@@ -1,0 +1,59 @@
+"""The one place where telemetry errors are swallowed, logged once and counted.
+
+Nothing that litespan does may raise into the application. Code that runs on the
+application's threads goes through `quiet(...)`; what fails there is logged once per
+place, with a traceback, on the logger `litespan`, and counted in `litespan.stats()`.
+"""
+
+import logging
+from types import TracebackType
+from typing import Final
+
+from litespan import stats
+
+logger: Final = logging.getLogger("litespan")
+_seen: Final[set[str]] = set()
+
+
+def log_once(key: str, message: str, *args: object, level: int = logging.WARNING) -> None:
+    """Log `message % args` on the logger `litespan`, the first time that `key` is seen."""
+    if key not in _seen:
+        _seen.add(key)
+        logger.log(level, message, *args)
+
+
+def swallowed(where: str, error: BaseException) -> None:
+    """Count `error` under `where` and log it with its traceback, once per place and type."""
+    stats.count(f"errors.{where}")
+    key = f"{where}:{type(error).__name__}"
+    if key not in _seen:
+        _seen.add(key)
+        logger.warning(
+            "%s failed: %s (logged once; the application is not affected)",
+            where,
+            type(error).__name__,
+            exc_info=(type(error), error, error.__traceback__),
+        )
+
+
+class quiet:  # noqa: N801 - reads as a statement: `with quiet("here"):`
+    """`with quiet("exporting"): …` swallows every `Exception` of its body."""
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        swallowed(self._where, error)
+        return True

@@ -1,0 +1,133 @@
+"""Every attribute, event and metric name that litespan writes or reads, once.
+
+`gen_ai.*` names follow the OpenTelemetry GenAI semantic conventions
+(https://github.com/open-telemetry/semantic-conventions-genai, read at
+4a39b6ef1363fab57bc40e18c82abb32cc89ebcd). `litellm.*` names follow LiteLLM's own
+OpenTelemetry integration where it has one for the same thing, so that dashboards
+made for it go on working. No other module of litespan spells these strings.
+"""
+
+from typing import Final
+
+# --- scope ------------------------------------------------------------------
+SCOPE: Final = "litespan"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.41.0"
+
+# --- what is called ---------------------------------------------------------
+OPERATION: Final = "gen_ai.operation.name"
+PROVIDER: Final = "gen_ai.provider.name"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+
+# --- request ----------------------------------------------------------------
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+REQUEST_TEMPERATURE: Final = "gen_ai.request.temperature"
+REQUEST_TOP_P: Final = "gen_ai.request.top_p"
+REQUEST_TOP_K: Final = "gen_ai.request.top_k"
+REQUEST_FREQUENCY_PENALTY: Final = "gen_ai.request.frequency_penalty"
+REQUEST_PRESENCE_PENALTY: Final = "gen_ai.request.presence_penalty"
+REQUEST_STOP_SEQUENCES: Final = "gen_ai.request.stop_sequences"
+REQUEST_SEED: Final = "gen_ai.request.seed"
+REQUEST_CHOICE_COUNT: Final = "gen_ai.request.choice.count"
+REQUEST_ENCODING_FORMATS: Final = "gen_ai.request.encoding_formats"
+REQUEST_REASONING_LEVEL: Final = "gen_ai.request.reasoning.level"
+REQUEST_PREVIOUS_RESPONSE_ID: Final = "gen_ai.request.previous_response.id"
+EMBEDDINGS_DIMENSIONS: Final = "gen_ai.embeddings.dimension.count"
+OUTPUT_TYPE: Final = "gen_ai.output.type"
+PROMPT_NAME: Final = "gen_ai.prompt.name"
+PROMPT_VERSION: Final = "gen_ai.prompt.version"
+OPENAI_REQUEST_SERVICE_TIER: Final = "openai.request.service_tier"
+
+# --- response ---------------------------------------------------------------
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"  # seconds
+OPENAI_RESPONSE_SERVICE_TIER: Final = "openai.response.service_tier"
+OPENAI_SYSTEM_FINGERPRINT: Final = "openai.response.system_fingerprint"
+
+# --- usage and cost ---------------------------------------------------------
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"  # cached tokens included
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"  # reasoning tokens included
+CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+# In transition to `gen_ai.usage.cache_write.input_tokens`: the name that released
+# consumers read is written; both are read.
+CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
+CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+COST: Final = "gen_ai.usage.cost"  # USD; the convention has no cost attribute yet
+COST_PREFIX: Final = "litellm.cost."
+COST_TOTAL: Final = "litellm.cost.total"
+COST_INPUT: Final = "litellm.cost.input"
+COST_OUTPUT: Final = "litellm.cost.output"
+COST_CACHE_READ: Final = "litellm.cost.cache_read"
+COST_CACHE_CREATION: Final = "litellm.cost.cache_creation"
+COST_REASONING: Final = "litellm.cost.reasoning"
+COST_TOOL_USAGE: Final = "litellm.cost.tool_usage"
+COST_SAVED: Final = "litellm.cost.saved"  # what a response-cache hit did not cost
+COST_SOURCE: Final = "litellm.cost.source"  # litellm | provider | estimated | unknown
+USAGE_SOURCE: Final = "litellm.usage.source"  # provider | litellm | estimated
+
+# --- content (opt-in) -------------------------------------------------------
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
+CONTENT_ORIGINAL_LENGTH: Final = "litellm.content.original_length"
+
+# --- who --------------------------------------------------------------------
+USER_ID: Final = "user.id"
+SESSION_ID: Final = "session.id"
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+TAGS: Final = "litellm.tags"
+METADATA_PREFIX: Final = "litellm.metadata."
+TEAM_ID: Final = "litellm.team.id"
+TEAM_ALIAS: Final = "litellm.team.alias"
+ORGANIZATION_ID: Final = "litellm.organization.id"
+PROJECT_ID: Final = "litellm.project.id"
+END_USER_ID: Final = "litellm.end_user.id"
+API_KEY_HASH: Final = "litellm.api_key.hash"
+API_KEY_ALIAS: Final = "litellm.api_key.alias"
+REQUEST_ROUTE: Final = "litellm.request.route"
+USER_AGENT: Final = "user_agent.original"
+
+# --- which call -------------------------------------------------------------
+CALL_ID: Final = "litellm.call_id"
+CALL_TYPE: Final = "litellm.call_type"
+PROVIDER_MODEL: Final = "litellm.provider.model"
+MODEL_GROUP: Final = "litellm.model_group"
+DEPLOYMENT_ID: Final = "litellm.deployment.id"
+ATTEMPT: Final = "litellm.attempt"  # 1, 2, …
+FALLBACK_FROM: Final = "litellm.fallback.from"
+FALLBACK_TO: Final = "litellm.fallback.to"
+PROVIDER_REQUEST_ID: Final = "litellm.provider.request_id"
+CACHE_HIT: Final = "litellm.cache_hit"
+OUTCOME: Final = "litellm.outcome"  # success | failure | cancelled | abandoned
+STREAM_END: Final = "litellm.stream.end"
+STREAM_CHUNKS: Final = "litellm.stream.chunks"
+ERROR_TYPE: Final = "error.type"
+ERROR_CODE: Final = "litellm.provider.error.code"  # HTTP status of the failure
+
+# --- events -----------------------------------------------------------------
+EVENT_PRE: Final = "litellm.pre_api_call"
+EVENT_POST: Final = "litellm.post_api_call"
+EVENT_CHUNK: Final = "litellm.stream_chunk"
+EVENT_SUCCESS: Final = "litellm.success"
+EVENT_FAILURE: Final = "litellm.failure"
+EVENT_EXCEPTION: Final = "exception"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+EVENT_DETAILS: Final = "gen_ai.client.inference.operation.details"
+
+# --- metrics ----------------------------------------------------------------
+METRIC_DURATION: Final = "gen_ai.client.operation.duration"  # s
+METRIC_TOKENS: Final = "gen_ai.client.token.usage"  # {token}
+METRIC_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"  # s
+METRIC_PER_CHUNK: Final = "gen_ai.client.operation.time_per_output_chunk"  # s
+METRIC_COST: Final = "gen_ai.client.operation.cost"  # USD
+TOKEN_TYPE: Final = "gen_ai.token.type"
+
+# --- span names -------------------------------------------------------------
+ROUTER_SPAN: Final = "litellm.router"
