@@ -9,7 +9,7 @@ import logging
 from types import TracebackType
 from typing import Final
 
-from litespan import stats
+from litespan.counters import count
 
 logger: Final = logging.getLogger("litespan")
 _seen: Final[set[str]] = set()
@@ -24,7 +24,7 @@ def log_once(key: str, message: str, *args: object, level: int = logging.WARNING
 
 def swallowed(where: str, error: BaseException) -> None:
     """Count `error` under `where` and log it with its traceback, once per place and type."""
-    stats.count(f"errors.{where}")
+    count(f"errors.{where}")
     key = f"{where}:{type(error).__name__}"
     if key not in _seen:
         _seen.add(key)
