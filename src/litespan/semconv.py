@@ -111,6 +111,7 @@ ERROR_TYPE: Final = "error.type"
 ERROR_CODE: Final = "litellm.provider.error.code"  # HTTP status of the failure
 
 # --- events -----------------------------------------------------------------
+STAGE_PREFIX: Final = "litellm."  # of every stage's event
 EVENT_PRE: Final = "litellm.pre_api_call"
 EVENT_POST: Final = "litellm.post_api_call"
 EVENT_CHUNK: Final = "litellm.stream_chunk"
@@ -128,6 +129,12 @@ METRIC_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"  # s
 METRIC_PER_CHUNK: Final = "gen_ai.client.operation.time_per_output_chunk"  # s
 METRIC_COST: Final = "gen_ai.client.operation.cost"  # USD
 TOKEN_TYPE: Final = "gen_ai.token.type"
+
+# --- resource ---------------------------------------------------------------
+SERVICE_NAME: Final = "service.name"
+SERVICE_VERSION: Final = "service.version"
+ENVIRONMENT: Final = "deployment.environment.name"
+ENVIRONMENT_OLD: Final = "deployment.environment"  # before the conventions 1.27; read only
 
 # --- span names -------------------------------------------------------------
 ROUTER_SPAN: Final = "litellm.router"

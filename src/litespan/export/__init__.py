@@ -1,0 +1,34 @@
+"""From a finished OpenTelemetry span to what a vendor or a store wants to know of it."""
+
+from litespan.export.groups import (
+    Call,
+    Cost,
+    Error,
+    Identity,
+    Request,
+    Response,
+    Service,
+    Stage,
+    Usage,
+)
+from litespan.export.messages import Message, Part, ToolDefinition
+from litespan.export.span import GenAISpan, is_genai, is_router, key_of
+
+__all__ = [
+    "Call",
+    "Cost",
+    "Error",
+    "GenAISpan",
+    "Identity",
+    "Message",
+    "Part",
+    "Request",
+    "Response",
+    "Service",
+    "Stage",
+    "ToolDefinition",
+    "Usage",
+    "is_genai",
+    "is_router",
+    "key_of",
+]

@@ -1,0 +1,88 @@
+"""Checked reading of attribute values: the right type or None, never a cast, never an error.
+
+Span attributes come from any instrumentation and can hold anything. These functions are
+the only way in: what has another type than the one asked for counts as absent.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
+Scalar: TypeAlias = str | bool | int | float
+Attributes: TypeAlias = Mapping[str, object]
+
+_INT64: Final = 2**63  # what OTLP and every store can hold
+
+
+def string(attributes: Attributes, key: str) -> str | None:
+    """The non-empty string under `key`, or None."""
+    value = attributes.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def integer(attributes: Attributes, key: str) -> int | None:
+    """The 64-bit integer under `key` (a whole float counts, a bool does not), or None."""
+    value = attributes.get(key)
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and -_INT64 <= value < _INT64 else None
+
+
+def number(attributes: Attributes, key: str) -> float | None:
+    """The finite number under `key` as float, or None."""
+    value = attributes.get(key)
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    return float(value) if type(value) is int and -_INT64 <= value < _INT64 else None
+
+
+def boolean(attributes: Attributes, key: str) -> bool | None:
+    """The bool under `key`, or None."""
+    value = attributes.get(key)
+    return value if isinstance(value, bool) else None
+
+
+def strings(attributes: Attributes, key: str) -> tuple[str, ...]:
+    """The strings under `key`: a sequence's strings, a JSON array's, or one plain string."""
+    value = attributes.get(key)
+    if isinstance(value, str):
+        parsed = parse(value) if value.startswith("[") else None
+        value = parsed if isinstance(parsed, list) else (value,)
+    if not isinstance(value, list | tuple):
+        return ()
+    return tuple([item for item in value if isinstance(item, str) and item])
+
+
+def scalar(value: object) -> Scalar | tuple[Scalar, ...] | None:
+    """`value` if it is a scalar, a tuple of its scalars if it is a sequence, else None."""
+    if isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return tuple([item for item in value if isinstance(item, str | bool | int | float)])
+    return None
+
+
+def parse(value: object) -> JSON:
+    """A JSON string parsed, a structured value as plain lists and dicts; None if neither."""
+    if isinstance(value, str):
+        try:
+            parsed: JSON = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+        return parsed
+    return plain(value)
+
+
+def plain(value: object, depth: int = 64) -> JSON:
+    """`value` as JSON-able lists, dicts and scalars; what JSON does not know becomes a str."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if depth == 0:
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, depth - 1) for item in value]
+    return str(value)
