@@ -141,9 +141,10 @@ def _parts(value: JSON) -> Iterator[Part]:
         yield Part("text", value)
     elif isinstance(value, dict):
         yield _part(value)
-    elif isinstance(value, list):
+    elif isinstance(value, list):  # one level: rubbish can nest without end
         for item in value:
-            yield from _parts(item)
+            if isinstance(item, str | dict):
+                yield from _parts(item)
 
 
 def _part(value: dict[str, JSON]) -> Part:
