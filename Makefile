@@ -1,0 +1,42 @@
+# Every target makes what it needs: `make demo` or `make test` works first on a clean clone
+# with make and Python 3.10 or newer. PYTHON=… names another interpreter.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PINS := constraints/newest.txt
+export LITELLM_LOCAL_MODEL_COST_MAP := True
+
+.PHONY: help demo test check format constraints clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+demo: $(VENV)/.demo ## run a LiteLLM program against a loopback provider and report on it
+	$(BIN)/litespan demo
+
+test: $(VENV)/.dev ## run the tests (ARGS="-k stream" picks some)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## lint, format and types, as CI does
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## sort imports and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+constraints: ## resolve both ends of the version matrix anew (needs uv)
+	scripts/constraints
+
+clean: ## remove what make and the tools made
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.demo: pyproject.toml $(PINS)
+	PYTHON="$(PYTHON)" scripts/venv $(VENV) $(PINS) --editable '.[auto,report]' --group demo
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(PINS)
+	PYTHON="$(PYTHON)" scripts/venv $(VENV) $(PINS) --editable '.[all]' --group dev
+	@touch $@ $(VENV)/.demo
