@@ -149,7 +149,7 @@ def _parts(value: JSON) -> Iterator[Part]:
 
 def _part(value: dict[str, JSON]) -> Part:
     kind = _text(value, "type") or "text"
-    if kind == "image_url" or kind == "input_image":
+    if kind in ("image_url", "input_image"):
         image = value.get("image_url")
         uri = _text(image, "url") if isinstance(image, dict) else _text(value, "image_url")
         return Part("uri", modality="image", uri=uri)

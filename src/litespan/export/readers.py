@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 
 def identity(a: Attributes) -> Identity:
+    """Who made the call."""
     return Identity(
         user=string(a, s.USER_ID),
         session=string(a, s.SESSION_ID) or string(a, s.CONVERSATION_ID),
@@ -59,6 +60,7 @@ def _metadata(a: Attributes) -> Mapping[str, Scalar | tuple[Scalar, ...]]:
 
 
 def request(a: Attributes) -> Request:
+    """What was asked for."""
     return Request(
         model=string(a, s.REQUEST_MODEL),
         stream=boolean(a, s.REQUEST_STREAM) is True,
@@ -66,7 +68,7 @@ def request(a: Attributes) -> Request:
         server_port=integer(a, s.SERVER_PORT),
         parameters={
             plain: value
-            for plain, name in conventions.PARAMETERS
+            for plain, name in conventions.PARAMETERS.items()
             if name in a and (value := scalar(a[name])) is not None
         },
         output_type=string(a, s.OUTPUT_TYPE),
@@ -77,6 +79,7 @@ def request(a: Attributes) -> Request:
 
 
 def response(a: Attributes) -> Response:
+    """What came back."""
     return Response(
         id=string(a, s.RESPONSE_ID),
         model=string(a, s.RESPONSE_MODEL),
@@ -88,6 +91,7 @@ def response(a: Attributes) -> Response:
 
 
 def usage(a: Attributes) -> Usage:
+    """Tokens."""
     return Usage(
         input=integer(a, s.INPUT_TOKENS),
         output=integer(a, s.OUTPUT_TOKENS),
@@ -99,6 +103,7 @@ def usage(a: Attributes) -> Usage:
 
 
 def cost(a: Attributes) -> Cost:
+    """US dollars."""
     return Cost(
         total=_first(number, a, s.COST, s.COST_TOTAL),
         input=number(a, s.COST_INPUT),
@@ -113,6 +118,7 @@ def cost(a: Attributes) -> Cost:
 
 
 def error(span: ReadableSpan, a: Attributes, events: tuple[Event, ...]) -> Error | None:
+    """Why it failed: None unless the span's status is ERROR."""
     if span.status.status_code is not StatusCode.ERROR:
         return None
     exception: Attributes = {}
@@ -127,6 +133,7 @@ def error(span: ReadableSpan, a: Attributes, events: tuple[Event, ...]) -> Error
 
 
 def call(span: ReadableSpan, a: Attributes) -> Call:
+    """Which LiteLLM call, and how it ended."""
     failed = span.status.status_code is StatusCode.ERROR
     outcome = string(a, s.OUTCOME) or ("failure" if failed else "success")
     return Call(
@@ -147,7 +154,8 @@ def call(span: ReadableSpan, a: Attributes) -> Call:
 
 
 def service(resource: Resource) -> Service:
-    global _last_service
+    """The program that made the call."""
+    global _last_service  # noqa: PLW0603 - a memo of one, set in one step
     last, service = _last_service
     if resource is not last:  # one resource serves all spans of a provider
         a = resource.attributes
@@ -165,6 +173,7 @@ _last_service: tuple[Resource | None, Service] = (None, Service(None, None, None
 
 
 def stages(events: tuple[Event, ...]) -> tuple[Stage, ...]:
+    """The `litellm.*` events, in order of time."""
     stages = [
         Stage(event.name[len(s.STAGE_PREFIX) :], event.timestamp, dict(event.attributes or {}))
         for event in events

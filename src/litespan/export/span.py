@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from litespan import semconv as s
-from litespan.export import conventions, readers
+from litespan.export import conventions, foreign, readers
 from litespan.export.groups import (
     Call,
     Cost,
@@ -35,7 +35,7 @@ from litespan.export.messages import (
     read_parts,
     read_tools,
 )
-from litespan.export.values import Attributes, integer, string
+from litespan.export.values import JSON, Attributes, integer, plain, string
 
 NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:litespan:call")
 """Namespace of `GenAISpan.key`."""
@@ -54,7 +54,7 @@ def is_genai(span: ReadableSpan) -> bool:
     Model calls, and the tool, agent and retrieval spans of other instrumentations.
     `GenAISpan.is_call` tells them apart. The router parent is not a GenAI span.
     """
-    return conventions.is_genai(span.attributes or {})
+    return foreign.is_genai(span.attributes or {})
 
 
 def key_of(trace_id: str, span_id: str) -> UUID:
@@ -100,11 +100,11 @@ class GenAISpan:
         """
         context = span.context
         attributes = _attributes(span)
-        if context is None or not conventions.is_genai(attributes):
+        if context is None or not foreign.is_genai(attributes):
             return None
         scope = _scope(span)
         events = tuple(span.events)
-        named = attributes if scope == s.SCOPE else conventions.rename(attributes)
+        named = attributes if scope == s.SCOPE else foreign.rename(attributes)
         return cls(
             trace_id=format_trace_id(context.trace_id),
             span_id=format_span_id(context.span_id),
@@ -174,6 +174,21 @@ class GenAISpan:
         return self._content(s.TOOL_DEFINITIONS, read_tools)
 
     @property
+    def facts(self) -> dict[str, JSON]:
+        """The attributes without content, under the current names, JSON-able.
+
+        Of foreign spans only what litespan knows: an allowlist, for others write headers
+        and prompts into attributes.
+        """
+        own = self.scope == s.SCOPE
+        return {
+            name: plain(value)
+            for name, value in self._named.items()
+            if name not in conventions.CONTENT
+            and (own or name in conventions.KNOWN or name.startswith(s.METADATA_PREFIX))
+        }
+
+    @property
     def content_truncated(self) -> int | None:
         """Original length in characters of content that litespan cut; None if whole."""
         return integer(self._named, s.CONTENT_ORIGINAL_LENGTH)
@@ -184,7 +199,7 @@ class GenAISpan:
         return self._once("stages", lambda: readers.stages(self._events))
 
     def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
-        return self._once(name, lambda: read(conventions.content(name, self._named, self._events)))
+        return self._once(name, lambda: read(foreign.content(name, self._named, self._events)))
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
         if name not in self._cache:
