@@ -1,0 +1,13 @@
+"""Helpers to test programs that litespan watches: a provider, a collector, fixed ids and times.
+
+`LoopbackProvider` answers LiteLLM's requests, `Telemetry` keeps
+spans, metrics and logs of this process, `OtlpReceiver` those of another one.
+"""
+
+from litespan.testing.fixed import FixedIds, StepClock
+from litespan.testing.provider import LoopbackProvider
+from litespan.testing.receiver import OtlpReceiver
+from litespan.testing.telemetry import Telemetry
+from litespan.testing.tree import span_tree
+
+__all__ = ["FixedIds", "LoopbackProvider", "OtlpReceiver", "StepClock", "Telemetry", "span_tree"]

@@ -1,0 +1,250 @@
+"""HTTP/1.1 of the loopback provider: reads requests, plays behaviours, sends answers."""
+
+import json
+import os
+import socket
+import struct
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import BytesParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Lock
+from typing import Any, Final, NamedTuple, cast
+
+from litespan.testing.provider import anthropic, gemini, media, openai_chat, openai_responses
+from litespan.testing.provider.behaviour import Behaviour, split_path
+from litespan.testing.provider.replies import (
+    Asked,
+    Body,
+    Json,
+    Reply,
+    Stream,
+    anthropic_error,
+    as_json,
+    gemini_error,
+    openai_error,
+)
+
+
+class Route(NamedTuple):
+    """What answers a path that ends so, and in which shape it fails."""
+
+    path: str
+    answer: Callable[[Asked], Reply]
+    error: Callable[[Asked], Json]
+
+
+ROUTES: Final = (
+    Route("/chat/completions", openai_chat.chat, openai_error),
+    Route("/completions", openai_chat.completions, openai_error),
+    Route("/responses", openai_responses.responses, openai_error),
+    Route("/messages", anthropic.messages, anthropic_error),
+    Route(":generateContent", gemini.generate_content, gemini_error),
+    Route(":streamGenerateContent", gemini.stream_generate_content, gemini_error),
+    Route("/embeddings", media.embeddings, openai_error),
+    Route("/images/generations", media.images, openai_error),
+    Route("/images/edits", media.images, openai_error),
+    Route("/images/variations", media.images, openai_error),
+    Route("/audio/transcriptions", media.transcriptions, openai_error),
+    Route("/audio/speech", media.speech, openai_error),
+    Route("/moderations", media.moderations, openai_error),
+    Route("/rerank", media.rerank, openai_error),
+)
+HEADERS: Final = {
+    "x-request-id": "req_loopback",
+    "request-id": "req_loopback",
+    "openai-processing-ms": "12",
+    "openai-version": "2020-10-01",
+    "x-ratelimit-limit-requests": "10000",
+    "x-ratelimit-remaining-requests": "9999",
+    "x-ratelimit-limit-tokens": "200000",
+    "x-ratelimit-remaining-tokens": "199970",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One request as it came in: path without the behaviour, lower-case headers, parsed body."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+class Server(ThreadingHTTPServer):
+    """Listens on 127.0.0.1, a thread a connection; keeps what came in."""
+
+    daemon_threads = True
+    request_queue_size = 512  # a burst of clients may connect at once
+
+    def __init__(self, port: int) -> None:
+        self.lock = Lock()
+        self.closing = Event()
+        self.requests: list[Recorded] = []
+        self.met: Counter[str] = Counter()  # requests so far, by behaviour address
+        self.connections: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def server_bind(self) -> None:
+        """Bind without a look-up."""
+        # HTTPServer's own asks the resolver for this machine's name, which can take seconds.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = self.server_address = self.socket.getsockname()
+
+    def record(self, request: Recorded, address: str) -> int:
+        """Keep `request`; how many requests that address has had, this one included."""
+        with self.lock:
+            self.requests.append(request)
+            self.met[address] += 1
+            return self.met[address]
+
+    def close_connections(self) -> None:
+        """Hang up on every client."""
+        with self.lock:
+            for connection in self.connections:
+                with suppress(OSError):  # its client was quicker
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up in mid-answer is part of the game: say nothing."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One keep-alive connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def setup(self) -> None:
+        """Remember the connection, so that the server can hang up."""
+        super().setup()
+        with self.server.lock:
+            self.server.connections.add(self.connection)
+
+    def finish(self) -> None:
+        """Forget it."""
+        with self.server.lock:
+            self.server.connections.discard(self.connection)
+        super().finish()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Quiet: the requests are in `LoopbackProvider.requests`."""
+
+    def do_POST(self) -> None:
+        """Answer one request as its address behaves."""
+        raw = self._read()
+        address, _, _ = self.path.partition("?")
+        try:
+            path, how = split_path(address)
+        except ValueError as error:
+            self._send_body(as_json({"error": {"message": str(error)}}, status=400))
+            return
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Recorded(path, headers, _parse(raw, self.headers))
+        met = self.server.record(request, address.rpartition("/v1")[0])
+        if how.times and met > how.times:
+            how = Behaviour()
+        self._answer(Asked(request.body, how, path))
+
+    def _answer(self, asked: Asked) -> None:
+        how = asked.how
+        if how.delay:
+            self.server.closing.wait(how.delay)
+        if how.reset:
+            self._reset()
+            return
+        route = next((row for row in ROUTES if asked.path.endswith(row.path)), None)
+        if route is None:
+            self._send_body(as_json({"error": {"message": f"no route {asked.path}"}}, status=404))
+        elif how.fails:
+            wait = {"retry-after": f"{how.retry_after:g}"} if how.retry_after >= 0 else {}
+            self._send_body(as_json(route.error(asked), how.status, **wait))
+        else:
+            self._send(route.answer(asked), how)
+
+    def _send(self, reply: Reply, how: Behaviour) -> None:
+        if isinstance(reply, Body):
+            self._send_body(reply)
+        else:
+            self._send_stream(reply, how)
+
+    def _send_body(self, body: Body) -> None:
+        size = {"content-length": str(len(body.content))}
+        head = self._head(body.status, body.content_type, {**body.headers, **size})
+        self.wfile.write(head + body.content)
+
+    def _send_stream(self, stream: Stream, how: Behaviour) -> None:
+        # A body without a length ends where the connection does: cut short, it looks whole.
+        bare = how.drop_after >= 0
+        framing = {"connection": "close"} if bare else {"transfer-encoding": "chunked"}
+        self.wfile.write(self._head(200, "text/event-stream; charset=utf-8", framing))
+        self.close_connection = bare
+        for number, frame in enumerate(stream.frames):
+            if number and how.pause and self.server.closing.wait(how.pause):
+                return
+            if number == how.drop_after:
+                return
+            if number == how.break_after:
+                self.close_connection = True
+                return
+            if number == how.error_after:
+                self._send_frame(stream.error, bare)
+                break
+            self._send_frame(frame, bare)
+        if not bare:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _send_frame(self, frame: str, bare: bool) -> None:
+        content = frame.encode()
+        self.wfile.write(content if bare else b"%x\r\n%b\r\n" % (len(content), content))
+
+    def _head(self, status: int, content_type: str, headers: dict[str, str]) -> bytes:
+        """The answer's head as bytes: sent in one packet with a body, it saves a round trip."""
+        self.send_response_only(status)
+        for name, value in {"content-type": content_type, **HEADERS, **headers}.items():
+            self.send_header(name, value)
+        buffered = cast("list[bytes]", self._headers_buffer)  # type: ignore[attr-defined]
+        head = b"".join([*buffered, b"\r\n"])
+        buffered.clear()
+        return head
+
+    def _read(self) -> bytes:
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        chunks: list[bytes] = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
+    def _reset(self) -> None:
+        """Close the connection at once with RST: what a crashed peer looks like."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with self.server.lock:
+            self.server.connections.discard(self.connection)
+        os.close(self.connection.detach())
+
+
+def _parse(raw: bytes, headers: Message) -> dict[str, Any]:
+    """A JSON body, or the fields of a form with files as their names."""
+    kind = headers.get_content_type()
+    if kind.startswith("multipart/"):
+        head = f"content-type: {headers['content-type']}\r\n\r\n".encode()
+        parts = cast("list[Message]", BytesParser().parsebytes(head + raw).get_payload())
+        return {
+            str(part.get_param("name", header="content-disposition")): part.get_filename()
+            or cast(bytes, part.get_payload(decode=True)).decode()
+            for part in parts
+        }
+    try:
+        body = json.loads(raw or b"{}")
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
