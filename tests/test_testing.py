@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,11 +35,11 @@ At = Callable[..., dict[str, Any]]
 TOOLS = [{"type": "function", "function": WEATHER}]
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[LoopbackProvider]:
-    """One server for all tests of this file."""
-    with LoopbackProvider() as provider:
-        yield provider
+@pytest.fixture
+def provider(loopback: LoopbackProvider) -> LoopbackProvider:
+    """The provider, with no request recorded."""
+    loopback.clear()
+    return loopback
 
 
 @pytest.fixture
@@ -104,7 +104,6 @@ def test_answers_every_route_of_litellm(
     provider: LoopbackProvider, at: At, function: str, arguments: dict[str, Any], path: str
 ) -> None:
     """LiteLLM's sync and async functions take the provider's answers for a provider's."""
-    provider.clear()
     sync = getattr(litellm, function)(**arguments, **at())
     later = asyncio.run(getattr(litellm, f"a{function}")(**arguments, **at()))
     assert type(sync) is type(later)
@@ -251,7 +250,6 @@ def test_a_stream_ends_early(at: At, route: str, how: str) -> None:
 
 def test_tells_what_was_asked(provider: LoopbackProvider, at: At) -> None:
     """Path without the manners, lower-case headers, the parsed body."""
-    provider.clear()
     how = at(text="Hey") | {"extra_headers": {"X-Team": "blue"}}
     litellm.completion(OPENAI, HI, temperature=0.5, **how)
     (request,) = provider.requests
