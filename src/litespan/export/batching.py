@@ -1,0 +1,137 @@
+"""What is sent together: items, bodies within a vendor's limits, content cut to fit. Pure."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+from litespan.export.values import JSON
+
+SHORTEST_CUT: Final = 256
+"""Characters. A string no longer than this is never cut: it is a name or an id, not content."""
+
+_MARKER: Final = "… [cut by litespan: originally {} characters]"
+_MARKED: Final = re.compile(r"… \[cut by litespan: originally (\d+) characters\]$")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One span as a vendor takes it."""
+
+    key: str  # the span's idempotency key
+    data: Any  # JSON in UTF-8, or whatever the exporter's `encode` takes
+    path: str = ""  # appended to the exporter's URL
+    headers: tuple[tuple[str, str], ...] = ()  # of the request that carries it
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Items that travel in one request, and its body before compression."""
+
+    items: tuple[Item, ...]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        """Appended to the exporter's URL."""
+        return self.items[0].path
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """In addition to the exporter's own."""
+        return self.items[0].headers
+
+
+def pack(
+    items: Iterable[Item],
+    encode: Callable[[Sequence[Item]], bytes],
+    max_items: int,
+    max_bytes: int,
+) -> Iterator[Batch]:
+    """Batches of at most `max_items` items and `max_bytes` bytes of encoded body.
+
+    Only neighbours with the same path and headers share a batch. A single item beyond
+    `max_bytes` makes a batch of its own: the caller cuts or drops it.
+    """
+    for _, group in groupby(items, key=lambda item: (item.path, item.headers)):
+        same = tuple(group)
+        for start in range(0, len(same), max_items):
+            yield from _fit(same[start : start + max_items], encode, max_bytes)
+
+
+def _fit(
+    items: tuple[Item, ...], encode: Callable[[Sequence[Item]], bytes], max_bytes: int
+) -> Iterator[Batch]:
+    body = encode(items)
+    if len(body) <= max_bytes or len(items) == 1:
+        yield Batch(items, body)
+        return
+    for half in halves(items):
+        yield from _fit(half, encode, max_bytes)
+
+
+def halves(items: tuple[Item, ...]) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """The items, cut in the middle."""
+    middle = len(items) // 2
+    return items[:middle], items[middle:]
+
+
+def dumps(value: JSON) -> bytes:
+    """Compact JSON in UTF-8. NaN and infinities become null, lone surrogates `?`."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
+
+
+def _finite(value: JSON) -> JSON:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def shrink(value: JSON, max_bytes: int) -> JSON:
+    """`value` with its longest strings cut until it takes at most `max_bytes` as JSON.
+
+    Each cut string ends in a marker that states its original length in characters. None if
+    that cannot be done: there is no string left that is long enough to be content.
+    """
+    tree = [value]  # a holder, so that the root can be replaced too
+    while (excess := len(dumps(tree[0])) - max_bytes) > 0:
+        found = max(_strings(tree), key=lambda place: len(place[0]), default=None)
+        if found is None or len(found[0]) <= SHORTEST_CUT:
+            return None
+        text, holder, at = found
+        holder[at] = cut(text, excess)
+    return tree[0]
+
+
+def cut(text: str, excess: int) -> str:
+    """`text` without its last `excess` bytes (as JSON) or more, and with the marker."""
+    marked = _MARKED.search(text)
+    original = int(marked.group(1)) if marked else len(text)
+    head = text[: marked.start()] if marked else text
+    marker = _MARKER.format(original)
+    per_character = len(dumps(text)) / len(text)
+    keep = len(head) - math.ceil(excess / per_character) - len(marker)
+    if head.startswith("data:") or keep < SHORTEST_CUT // 2:  # half an image is of no use
+        keep = 0
+    return head[:keep] + marker
+
+
+def _strings(value: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Every string below `value`, with the container and the key or index that hold it."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for at, item in pairs:
+        if isinstance(item, str):
+            yield item, value, at
+        elif isinstance(item, dict | list):
+            yield from _strings(item)

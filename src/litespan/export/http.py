@@ -1,0 +1,212 @@
+"""`HttpExporter`: a vendor reached over HTTP, as a `SpanExporter`.
+
+A vendor is one pure function `GenAISpan` → JSON and one small subclass that says where to
+send it and with which credentials. What the vendor's service is told, how it is retried and
+when it is given up is the same for all: `litespan.export.delivery`.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from litespan.counters import count
+from litespan.export.batching import Batch, Item, dumps, pack, shrink
+from litespan.export.delivery import Delivery, Outlet
+from litespan.export.policy import Policy, Refusal, Tally
+from litespan.export.selfmetrics import ExporterMetrics
+from litespan.export.span import GenAISpan
+from litespan.export.values import parse
+from litespan.export.wire import Answer, Secret, Wire, origin, url_problem
+from litespan.quiet import log_once, quiet
+
+ALLOW_HTTP = "LITESPAN_ALLOW_HTTP"
+"""`true`: send to plain http URLs other than loopback, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The environment variables that a vendor's users have already set."""
+
+    keys: tuple[str, ...]  # credentials, all of them needed
+    url: tuple[str, ...] = ()  # where to send to; the first that is set wins
+    default_url: str = ""
+
+
+class HttpExporter(SpanExporter):
+    """Base of the vendors. Subclasses set the class attributes and write `item`."""
+
+    name: ClassVar[str]
+    """As in `OTEL_TRACES_EXPORTER`."""
+    variables: ClassVar[Variables]
+    policy: ClassVar[Policy] = Policy()
+    hints: ClassVar[Mapping[str, str]] = {}
+    """What to mend, by HTTP status, in addition to what holds for every vendor."""
+
+    def __init__(self, **limits: Any) -> None:
+        """Off until `connect` is called.
+
+        Args:
+            limits: fields of `Policy`, to override the vendor's.
+        """
+        self.limits = replace(self.policy, **limits) if limits else self.policy
+        self.delivery: Delivery | None = None
+        self.problem = ""  # why the exporter is off
+        self.last = Tally()  # what became of the last export
+        self._metrics: ExporterMetrics | None = None
+
+    # --- configuration: argument, then environment, then default -----------------------
+
+    def credential(self, argument: str | None, variable: str) -> Secret | None:
+        """The credential; None, with one line in the log, if there is none."""
+        value = (argument if argument is not None else os.environ.get(variable, "")).strip()
+        if not value:
+            self.off(f"{variable} is not set", f"set it or take {self.name} off the exporters")
+        elif not value.isascii() or not value.isprintable() or " " in value:
+            self.off(f"{variable} holds characters that no key has", "set it anew")
+        else:
+            return Secret(value)
+        return None
+
+    def base_url(self, argument: str | None) -> str | None:
+        """Where to send to, without a slash at the end; None if it must not be used."""
+        variable = next((v for v in self.variables.url if os.environ.get(v, "").strip()), "")
+        url = argument or os.environ.get(variable, "").strip() or self.variables.default_url
+        allowed = os.environ.get(ALLOW_HTTP, "").strip().lower() in ("true", "1")
+        if problem := url_problem(url, allow_http=allowed):
+            mend = f"use https, or set {ALLOW_HTTP}=true" if "https" in problem else "mend it"
+            self.off(f"{variable or 'the URL'} {problem}", mend)
+            return None
+        return url.rstrip("/")
+
+    def off(self, problem: str, mend: str) -> None:
+        """Stay off: nothing is sent, and one line says why and what to do."""
+        self.problem = f"{problem}: {self.name} export is off; {mend}"
+        log_once(f"off.{self.name}.{problem}", "%s", self.problem)
+
+    def connect(self, url: str, headers: Mapping[str, str | Secret]) -> None:
+        """Turn the exporter on. No connection is made before the first export."""
+        limits = self.limits
+        wire = Wire(url, headers, limits.gzip, limits.concurrency, limits.attempt)
+        self.delivery = Delivery(wire, limits, Outlet(self.pack, self.shrink, self.refusals))
+
+    @classmethod
+    def environment(cls, url: str, secret: str) -> dict[str, str]:
+        """The variables that point this exporter to `url` with the credential `secret`."""
+        names = cls.variables
+        return {**dict.fromkeys(names.keys, secret), **dict.fromkeys(names.url[:1], url)}
+
+    # --- what a vendor says ----------------------------------------------------------
+
+    def item(self, span: GenAISpan) -> Item | None:
+        """The span as the vendor takes it; None if the vendor does not get such spans."""
+        raise NotImplementedError
+
+    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
+        """All that this export sends. By default the GenAI spans, each by `item`."""
+        for span in spans:
+            with quiet(f"export.{self.name}.mapping"):
+                view = GenAISpan.read(span)
+                if view is not None and (item := self.item(view)) is not None:
+                    yield item
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """The body of one request. By default a JSON array of the items."""
+        return b"[" + b",".join([item.data for item in items]) + b"]"
+
+    def shrink(self, item: Item, excess: int) -> Item | None:
+        """`item` with `excess` bytes less of content; None if it has not got them."""
+        smaller = shrink(parse(item.data.decode()), len(item.data) - excess)
+        return None if smaller is None else replace(item, data=dumps(smaller))
+
+    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
+        """What a 2xx answer refuses all the same. By default nothing."""
+        return ()
+
+    def pack(self, items: Iterable[Item]) -> Iterator[Batch]:
+        """Requests within the vendor's limits."""
+        return pack(items, self.encode, self.limits.max_items, self.limits.max_bytes)
+
+    # --- SpanExporter ----------------------------------------------------------------
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Map and send. Never raises; what could not be sent is counted and logged once."""
+        delivery = self.delivery
+        if delivery is None or delivery.closed.is_set():
+            return SpanExportResult.FAILURE
+        with quiet(f"export.{self.name}"):
+            items = list({item.key: item for item in self.items(spans)}.values())
+            if not items:
+                return SpanExportResult.SUCCESS
+            if self._metrics is None:
+                self._metrics = ExporterMetrics(type(self), delivery.wire.url)
+            self._metrics.begin(len(items))
+            begun = time.perf_counter()
+            self.last = delivery.send(items)
+            self._metrics.end(len(items), self.last, time.perf_counter() - begun)
+            self._report(self.last)
+            return SpanExportResult.FAILURE if self.last.dropped else SpanExportResult.SUCCESS
+        return SpanExportResult.FAILURE
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing is kept between exports."""
+        return True
+
+    def shutdown(self) -> None:
+        """Stop: what an export is still trying to send is given up."""
+        if self.delivery is not None:
+            self.delivery.close()
+
+    def __repr__(self) -> str:
+        to = origin(self.delivery.wire.url) if self.delivery is not None else "off"
+        return f"<{type(self).__name__} {to}>"
+
+    def explain(self, cause: str) -> str:
+        """What a status or transport error means for the user, in a few words."""
+        keys = " and ".join(self.variables.keys)
+        where = self.variables.url[0] if self.variables.url else "the URL"
+        common = {
+            "401": f"not authorised: check {keys}",
+            "403": f"forbidden: check {keys} and what they may do",
+            "404": f"no such path: check {where}",
+            "413": "too large, even with its content cut",
+            "too_large": "too large, even with its content cut",
+            "429": "rate limit",
+            "rejected": "refused by the service",
+            "shutdown": "the process ended before they were accepted",
+            "timeout": "not accepted in time",
+        }
+        if cause in self.hints:
+            return self.hints[cause]
+        if cause.startswith("3"):
+            return f"redirects are not followed: set {where} to the final URL"
+        return common.get(cause, "HTTP error" if cause.isdigit() else "no connection")
+
+    def _report(self, tally: Tally) -> None:
+        amounts = {"sent": tally.sent, "retried": tally.retried, "truncated": tally.cut}
+        for what, amount in amounts.items():
+            if amount:
+                count(f"export.{self.name}.{what}", amount)
+        if tally.cut:
+            log_once(
+                f"export.{self.name}.cut",
+                "%s: content was cut to fit the size that the service takes (logged once)",
+                self.name,
+            )
+        for cause, items in tally.dropped.items():
+            count(f"export.{self.name}.dropped", items)
+            count(f"export.{self.name}.dropped.{cause}", items)
+            said = f' ("{tally.said[cause]}")' if tally.said.get(cause) else ""
+            log_once(
+                f"export.{self.name}.dropped.{cause}",
+                "%s: %d span(s) dropped: %s: %s%s (logged once)",
+                self.name,
+                items,
+                cause,
+                self.explain(cause),
+                said,
+            )

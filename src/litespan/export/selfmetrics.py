@@ -1,0 +1,61 @@
+"""An exporter's own metrics, under the names that the OpenTelemetry SDK uses for its own.
+
+https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/
+"""
+
+from collections import Counter
+from typing import Final
+from urllib.parse import urlsplit
+
+from opentelemetry import metrics
+
+from litespan import semconv as s
+from litespan.export.policy import Tally
+
+EXPORTED: Final = "otel.sdk.exporter.span.exported"  # {span}; error.type on those lost
+INFLIGHT: Final = "otel.sdk.exporter.span.inflight"  # {span}
+DURATION: Final = "otel.sdk.exporter.operation.duration"  # s, retries included
+COMPONENT_TYPE: Final = "otel.component.type"
+COMPONENT_NAME: Final = "otel.component.name"
+
+_instances: Final[Counter[str]] = Counter()
+
+
+class ExporterMetrics:
+    """Counts the spans of one exporter, through the global meter provider."""
+
+    def __init__(self, component: type, url: str) -> None:
+        meter = metrics.get_meter(s.SCOPE)
+        kind = f"{component.__module__}.{component.__qualname__}"
+        parts = urlsplit(url)
+        self.attributes: dict[str, str | int] = {
+            COMPONENT_TYPE: kind,
+            COMPONENT_NAME: f"{kind}/{_instances[kind]}",
+            s.SERVER_ADDRESS: parts.hostname or "",
+            s.SERVER_PORT: parts.port or (443 if parts.scheme == "https" else 80),
+        }
+        _instances[kind] += 1
+        self._exported = meter.create_counter(
+            EXPORTED, "{span}", "The number of spans for which the export has finished."
+        )
+        self._inflight = meter.create_up_down_counter(
+            INFLIGHT, "{span}", "The number of spans whose export has not finished yet."
+        )
+        self._duration = meter.create_histogram(
+            DURATION, "s", "The duration of exporting a batch of telemetry records."
+        )
+
+    def begin(self, spans: int) -> None:
+        """An export begins."""
+        self._inflight.add(spans, self.attributes)
+
+    def end(self, spans: int, tally: Tally, seconds: float) -> None:
+        """An export has ended so, after `seconds`."""
+        self._inflight.add(-spans, self.attributes)
+        if tally.sent:
+            self._exported.add(tally.sent, self.attributes)
+        attributes = self.attributes
+        for cause, lost in tally.dropped.items():
+            attributes = {**self.attributes, s.ERROR_TYPE: cause}
+            self._exported.add(lost, attributes)
+        self._duration.record(seconds, attributes)
