@@ -100,15 +100,19 @@ PROVIDER_MODEL: Final = "litellm.provider.model"
 MODEL_GROUP: Final = "litellm.model_group"
 DEPLOYMENT_ID: Final = "litellm.deployment.id"
 ATTEMPT: Final = "litellm.attempt"  # 1, 2, …
+ATTEMPTS: Final = "litellm.attempts"  # on the router span: how many there were
 FALLBACK_FROM: Final = "litellm.fallback.from"
 FALLBACK_TO: Final = "litellm.fallback.to"
 PROVIDER_REQUEST_ID: Final = "litellm.provider.request_id"
+RATE_LIMIT_REQUESTS: Final = "litellm.rate_limit.remaining_requests"
+RATE_LIMIT_TOKENS: Final = "litellm.rate_limit.remaining_tokens"
 CACHE_HIT: Final = "litellm.cache_hit"
 OUTCOME: Final = "litellm.outcome"  # success | failure | cancelled | abandoned
 STREAM_END: Final = "litellm.stream.end"
 STREAM_CHUNKS: Final = "litellm.stream.chunks"
 ERROR_TYPE: Final = "error.type"
 ERROR_CODE: Final = "litellm.provider.error.code"  # HTTP status of the failure
+HTTP_STATUS: Final = "http.response.status_code"
 
 # --- events -----------------------------------------------------------------
 STAGE_PREFIX: Final = "litellm."  # of every stage's event

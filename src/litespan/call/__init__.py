@@ -1,0 +1,1 @@
+"""One live LiteLLM call: its span, its stream, its end."""

@@ -1,0 +1,215 @@
+"""Whether a call of a LiteLLM function is a call of its own, an attempt, or an inner step.
+
+LiteLLM's functions call each other: `acompletion` runs `completion`, `text_completion` may
+run `completion`, a router runs either, and retries and fallbacks run them again. Exactly one
+span stands for each call of a provider.
+"""
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from litespan import identity
+from litespan.call.live import CALL_KEY, Call
+from litespan.call.router import RouterCall
+from litespan.call.suppress import suppressed
+from litespan.mapping.request import Attributes, Request, request_attributes
+from litespan.mapping.values import as_int, is_true
+from litespan.mapping.who import deployment_attributes, identity_attributes, with_baggage
+from litespan.patch.targets import Target
+from litespan.quiet import swallowed
+from litespan.signals import Signals
+
+# Where LiteLLM's logging object keeps the call that it belongs to.
+OWNER: Final = "_litespan_call"
+LOGGING: Final = "litellm_logging_obj"
+_WITH_FALLBACKS: Final = frozenset({"completion", "acompletion"})
+_WITH_RETRIES: Final = frozenset({"completion", "acompletion", "responses", "aresponses"})
+
+
+class Untraced:
+    """Stands in for a call that gets no span: everything passes through."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> "Untraced":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        return None
+
+    def result(self, value: Any) -> Any:
+        """`value`, untouched."""
+        return value
+
+
+UNTRACED: Final = Untraced()
+
+
+class RetriedCall:
+    """A router call and its first attempt in one: LiteLLM retries inside one function call."""
+
+    __slots__ = ("_attempt", "_router")
+
+    def __init__(self, router: RouterCall, attempt: Call) -> None:
+        self._router = router
+        self._attempt = attempt
+
+    def __enter__(self) -> "RetriedCall":
+        self._router.__enter__()
+        self._attempt.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._attempt.__exit__(kind, error, trace)
+        self._router.__exit__(kind, error, trace)
+
+    def result(self, value: Any) -> Any:
+        """What the first attempt, or the one that took over, makes of `value`."""
+        return self._router.result(self._attempt.result(value))
+
+
+AnyCall = Call | RouterCall | RetriedCall | Untraced
+
+
+def begin(
+    signals: Signals | None,
+    target: Target,
+    parameters: Sequence[str],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> AnyCall:
+    """The call that a function's being called makes; never raises.
+
+    `parameters` are the names of the function's positional parameters.
+    """
+    if signals is None:
+        return UNTRACED
+    try:
+        return _begin(signals, target, parameters, args, kwargs)
+    except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
+        swallowed("starting a call", error)
+        return UNTRACED
+
+
+def _begin(
+    signals: Signals,
+    target: Target,
+    parameters: Sequence[str],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> AnyCall:
+    ctx = otel_context.get_current()
+    outer = _outer(ctx, kwargs)
+    if suppressed(ctx, nested=outer is None and signals.settings.suppress_nested):
+        return UNTRACED
+    if outer is not None and _is_inner(outer, kwargs):
+        return UNTRACED
+    router = outer if isinstance(outer, RouterCall) else None
+    arguments = {**dict(zip(parameters, args)), **kwargs} if args else dict(kwargs)  # noqa: B905
+    request = Request(target, arguments)
+    silent = is_true(arguments.get("no-log"))
+    if router is None and (_fallbacks(request) or _retries(request)):
+        made = RouterCall(signals, request, silent=silent)
+        made.start(ctx)
+        if _fallbacks(request):
+            return made
+        return RetriedCall(made, _attempt(signals, request, made, ctx, silent=silent))
+    return _attempt(signals, request, router, ctx, silent=silent)
+
+
+def _attempt(
+    signals: Signals, request: Request, router: RouterCall | None, ctx: Context, *, silent: bool
+) -> Call:
+    """A started call: an attempt of `router`, or on its own under `ctx`."""
+    settings = signals.settings
+    who = identity.current(ctx)
+    if settings.baggage:
+        who = with_baggage(who, settings.baggage, ctx)
+    attributes: Attributes = identity_attributes(request, who)
+    attributes.update(request_attributes(request))
+    if request.metadata:
+        attributes.update(deployment_attributes(request))
+    if router is not None:
+        attributes.update(router.fallback_attributes(request))
+    call = Call(
+        signals,
+        request,
+        attributes,
+        parent=router,
+        silent=silent or (router is not None and router.silent),
+        record_content=settings.content != "NO_CONTENT" and not _content_off(request),
+    )
+    call.start(ctx if router is None else router.context)
+    logging = request.arguments.get(LOGGING)
+    if logging is not None:
+        adopt(call, logging)
+    return call
+
+
+def adopt(call: Call | RouterCall, logging: Any) -> None:
+    """Tie LiteLLM's logging object and the call that it logs together."""
+    call.logging = logging
+    setattr(logging, OWNER, call)
+
+
+def _outer(ctx: Context, kwargs: dict[str, Any]) -> Call | RouterCall | None:
+    """The live call that this one happens inside of.
+
+    Found in the context; where LiteLLM has changed threads, through its logging object.
+    """
+    outer: Any = ctx.get(CALL_KEY)
+    if outer is None and LOGGING in kwargs:
+        outer = getattr(kwargs[LOGGING], OWNER, None)
+    while outer is not None and outer.ended:
+        outer = outer.parent
+    return outer if isinstance(outer, (Call, RouterCall)) else None
+
+
+def _is_inner(outer: Call | RouterCall, kwargs: dict[str, Any]) -> bool:
+    """Whether LiteLLM calls this as a step of `outer`, or somebody else calls it meanwhile.
+
+    Until LiteLLM has made its logging object it only passes the call on. Later steps of a
+    call carry that object; what comes without it comes from a handler, a guardrail or a tool.
+    """
+    if kwargs.get("acompletion") is True:
+        return True
+    if isinstance(outer, RouterCall):
+        return outer.awaits_logging
+    return outer.logging is None or LOGGING in kwargs
+
+
+def _fallbacks(request: Request) -> bool:
+    """Whether LiteLLM will try other models, each through its public function."""
+    if request.target.call_type not in _WITH_FALLBACKS:
+        return False
+    given = request.arguments.get("fallbacks")
+    return bool(given or getattr(sys.modules["litellm"], "model_fallbacks", None))
+
+
+def _retries(request: Request) -> bool:
+    """Whether LiteLLM itself may call the provider again."""
+    if request.target.call_type not in _WITH_RETRIES:
+        return False
+    retries = as_int(request.arguments.get("num_retries"))
+    if retries is None:
+        retries = as_int(getattr(sys.modules["litellm"], "num_retries", None))
+    return bool(retries or request.arguments.get("retry_policy"))
+
+
+def _content_off(request: Request) -> bool:
+    """Whether the user has told LiteLLM to keep messages out of logs."""
+    return (
+        getattr(sys.modules["litellm"], "turn_off_message_logging", None) is True
+        or is_true(request.arguments.get("turn_off_message_logging"))
+        or is_true(request.metadata.get("turn_off_message_logging"))
+    )

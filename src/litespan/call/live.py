@@ -1,0 +1,270 @@
+"""One live LiteLLM call: one GenAI span, which ends exactly once."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, set_span_in_context
+
+from litespan import semconv as s
+from litespan.call import telling
+from litespan.call.stages import Listener, Stage
+from litespan.call.suppress import suppressing
+from litespan.mapping.errors import Failure
+from litespan.mapping.request import Attributes, Request
+from litespan.mapping.response import Answer, read_answer
+from litespan.mapping.values import as_text
+from litespan.quiet import swallowed
+from litespan.signals import Signals
+
+if TYPE_CHECKING:
+    from litespan.call.router import RouterCall
+
+CALL_KEY: Final = otel_context.create_key("litespan-call")
+Outcome = Literal["success", "failure", "cancelled", "abandoned"]
+# How a stream ended → the outcome of its call.
+STREAM_ENDS: Final[dict[str, Outcome]] = {
+    "complete": "success",
+    "abandoned": "abandoned",
+    "closed": "abandoned",
+    "cancelled": "cancelled",
+    "dropped": "failure",
+    "error": "failure",
+}
+
+
+class Call:
+    """One provider call, from LiteLLM's function being called to its result's end.
+
+    It travels in the OpenTelemetry context under `CALL_KEY`, so that a `SpanProcessor` finds
+    it in `on_start(span, parent_context)` with `current(parent_context)`.
+
+    Attributes:
+        request: what was asked for.
+        attributes: what its span said at the start.
+        span: its span; not recording if the call is not sampled or not to be seen.
+        parent: the router call that this is an attempt of, or None.
+        attempt: 1 for the first attempt.
+        logging: LiteLLM's logging object, once LiteLLM has made it.
+        started_ns: ns since the epoch; `started` and `first_chunk` are on the monotonic
+            clock, in seconds.
+        ended: whether the span has ended.
+        silent: whether the user asked for no trace of this call (`no-log`).
+        record_content: whether messages may be recorded.
+    """
+
+    __slots__ = (
+        "_after",
+        "_announced",
+        "_listeners",
+        "_token",
+        "attempt",
+        "attributes",
+        "context",
+        "ended",
+        "first_chunk",
+        "logging",
+        "parent",
+        "record_content",
+        "request",
+        "signals",
+        "silent",
+        "span",
+        "started",
+        "started_ns",
+    )
+
+    keeps_chunks = True
+
+    def __init__(  # noqa: PLR0913 - what a call is made of
+        self,
+        signals: Signals,
+        request: Request,
+        attributes: Attributes,
+        *,
+        parent: "RouterCall | None" = None,
+        silent: bool = False,
+        record_content: bool = False,
+    ) -> None:
+        self.signals = signals
+        self.request = request
+        self.attributes = attributes
+        self.parent = parent
+        self.silent = silent
+        self.record_content = record_content
+        self.attempt = 1
+        if parent is not None:
+            self.attempt = attributes[s.ATTEMPT] = parent.next_attempt()
+        self.logging: Any = None
+        self.ended = False
+        self.first_chunk: float | None = None
+        self._announced = False
+        self._listeners: list[Listener] = []
+        self._after: Callable[[Outcome, Failure | None], None] | None = None
+        self._token: Any = None
+
+    def start(self, ctx: Context) -> None:
+        """Start the span under `ctx` and make the context for what runs inside."""
+        ctx = otel_context.set_value(CALL_KEY, self, ctx)
+        self.started_ns = time.time_ns()
+        self.started = time.perf_counter()
+        self.span: Span = INVALID_SPAN
+        if not self.silent:
+            self.span = self.signals.tracer.start_span(
+                self.request.span_name,
+                ctx,
+                SpanKind.CLIENT,
+                self.attributes,
+                start_time=self.started_ns,
+            )
+            ctx = set_span_in_context(self.span, ctx)
+        self.context = suppressing(ctx) if self.signals.settings.suppress_nested else ctx
+
+    # --- between start and end ----------------------------------------------------
+
+    def __enter__(self) -> "Call":
+        self._token = otel_context.attach(self.context)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A coroutine that is thrown away is closed in whatever context collects it.
+        if kind is not GeneratorExit:
+            otel_context.detach(self._token)
+        if error is not None:
+            self.fail(error)
+
+    def result(self, value: Any) -> Any:
+        """What the caller gets: `value`, or a stream that looks and acts like it."""
+        from litespan.call.stream import is_stream, wrap_stream  # noqa: PLC0415 - it needs Call
+
+        if self.ended:
+            return value
+        try:
+            self.stage(s.EVENT_POST, telling.post_attributes(value))
+            if is_stream(value):
+                return wrap_stream(value, self)
+            self.succeed(read_answer(self.request, value))
+        except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
+            swallowed("reading a result", error)
+            self.end("success", {})
+        return value
+
+    # --- who looks on ---------------------------------------------------------------
+
+    def subscribe(self, listener: Listener) -> None:
+        """Tell `listener` every stage from now on, on the thread where it happens."""
+        self._listeners.append(listener)
+
+    @property
+    def call_id(self) -> str | None:
+        """LiteLLM's id of this call."""
+        return as_text(getattr(self.logging, "litellm_call_id", None)) or as_text(
+            self.request.arguments.get("litellm_call_id")
+        )
+
+    def announce(self, time_ns: int) -> None:
+        """The stage before the provider is called: once, at the first of LiteLLM's signs."""
+        if not self._announced:
+            self._announced = True
+            self._emit(s.EVENT_PRE, {s.ATTEMPT: self.attempt}, None, time_ns)
+
+    def stage(self, name: str, attributes: Attributes, payload: Any = None) -> None:
+        """Note that a stage was reached now."""
+        self.announce(self.started_ns)
+        self._emit(name, attributes, payload, time.time_ns())
+
+    def _emit(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
+        if self.silent:
+            return
+        try:
+            self.span.add_event(name, attributes, time_ns)
+            if self._listeners:
+                stage = Stage(name, self, time_ns, attributes, payload)
+                for listener in self._listeners:
+                    listener(stage)
+        except Exception as error:  # noqa: BLE001
+            swallowed(f"noting {name}", error)
+
+    # --- the ends -------------------------------------------------------------------
+
+    def succeed(self, answer: Answer) -> None:
+        """End with a complete answer."""
+        self.end("success", telling.answered(self, answer), answer=answer)
+
+    def streamed(
+        self, how: str, stream: Any, chunks: list[Any], error: BaseException | None = None
+    ) -> None:
+        """End with what a stream brought until it ended; `how` is one of `STREAM_ENDS`."""
+        if self.ended:
+            return
+        answer: Answer | None = None
+        attributes: Attributes = {}
+        try:
+            answer, finished, attributes = telling.streamed(self, stream, chunks)
+            if how == "complete" and not finished:
+                how = "dropped"
+        except Exception as problem:  # noqa: BLE001
+            swallowed("reading a stream", problem)
+        attributes[s.STREAM_END] = how
+        failure = None
+        if how == "dropped":
+            failure = telling.DROPPED
+        elif error is not None:
+            failure = telling.failed(self, error)
+        self.end(STREAM_ENDS[how], attributes, answer=answer, failure=failure, chunks=len(chunks))
+
+    def fail(self, error: BaseException) -> None:
+        """End with an exception, which goes on to the caller."""
+        if self.ended:
+            return
+        failure = telling.failed(self, error)
+        if failure.code is not None:
+            self.stage(s.EVENT_POST, {s.HTTP_STATUS: failure.code})
+        cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
+        self.end(
+            "cancelled" if cancelled else "failure",
+            telling.where_it_failed(self),
+            failure=failure,
+        )
+
+    def end(
+        self,
+        outcome: Outcome,
+        attributes: Attributes,
+        *,
+        answer: Answer | None = None,
+        failure: Failure | None = None,
+        chunks: int = 0,
+    ) -> None:
+        """End the span, once."""
+        if self.ended:
+            return
+        self.ended = True
+        try:
+            telling.tell_end(self, outcome, attributes, answer, failure, chunks)
+        except Exception as error:  # noqa: BLE001
+            swallowed("telling the end of a call", error)
+        try:
+            self.span.end()
+        except Exception as error:  # noqa: BLE001 - a span processor of the application's
+            swallowed("ending a span", error)
+        if self._after is not None:
+            self._after(outcome, failure)
+
+    def then(self, after: "Callable[[Outcome, Failure | None], None]") -> None:
+        """Call `after(outcome, failure)` when the span has ended."""
+        self._after = after
+
+
+def current(ctx: Context | None = None) -> Any:
+    """The call or router call of `ctx` (default: the current context), or None."""
+    return otel_context.get_value(CALL_KEY, ctx)

@@ -1,0 +1,154 @@
+"""What a call's span, its metrics and its stages say at its end."""
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.trace import Status, StatusCode
+
+from litespan import semconv as s
+from litespan.logs import emit_event
+from litespan.mapping.chunks import read_stream, with_estimate
+from litespan.mapping.content import input_content, output_content, request_texts
+from litespan.mapping.cost import cost_attributes, cost_of_response, cost_of_usage
+from litespan.mapping.errors import Failure, read_failure
+from litespan.mapping.request import Attributes, server_attributes
+from litespan.mapping.response import Answer, answer_attributes, rate_limits
+from litespan.mapping.usage import usage_attributes
+from litespan.mapping.values import get
+from litespan.quiet import swallowed
+
+if TYPE_CHECKING:
+    from litespan.call.live import Call, Outcome
+
+DROPPED: Final = Failure("stream_dropped", "the stream ended without a finish reason")
+_TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
+
+
+def post_attributes(value: Any) -> Attributes:
+    """What the stage after the provider's answer says: its request id and rate limits."""
+    headers = get(get(value, "_hidden_params"), "additional_headers")
+    if not headers:
+        return {}
+    return rate_limits(headers)
+
+
+def answered(call: "Call", answer: Answer) -> Attributes:
+    """The attributes of a complete answer."""
+    request = call.request
+    attributes = answer_attributes(request, answer)
+    if answer.usage is not None:
+        embeddings = request.target.operation.name == "embeddings"
+        attributes.update(usage_attributes(answer.usage, embeddings=embeddings))
+    cost = cost_of_response(
+        answer.hidden, answer.usage, call.logging, answer.model or request.model, request.provider
+    )
+    attributes.update(cost_attributes(cost))
+    return attributes
+
+
+def streamed(
+    call: "Call", stream: Any, chunks: list[Any]
+) -> tuple[Answer, bool, Attributes]:
+    """(the answer that `chunks` make up, whether it is whole, its attributes)."""
+    request = call.request
+    read = with_estimate(request, read_stream(request, stream, chunks), chunks)
+    answer = read.answer
+    attributes = answer_attributes(request, answer)
+    attributes[s.STREAM_CHUNKS] = len(chunks)
+    if call.first_chunk is not None:
+        attributes[s.TIME_TO_FIRST_CHUNK] = call.first_chunk - call.started
+    if answer.usage is not None:
+        attributes.update(usage_attributes(answer.usage))
+    if answer.cache_hit:
+        cost = cost_of_response(answer.hidden, answer.usage, call.logging, "", "")
+    else:
+        cost = cost_of_usage(
+            answer.usage, call.logging, answer.model or request.model, request.provider
+        )
+    attributes.update(cost_attributes(cost))
+    return answer, read.finished, attributes
+
+
+def failed(call: "Call", error: BaseException) -> Failure:
+    """What may be told of an exception."""
+    try:
+        content: Iterable[str] | None = None
+        if not call.record_content:
+            content = request_texts(call.request)
+        return read_failure(call.request, error, content)
+    except Exception as problem:  # noqa: BLE001
+        swallowed("reading an exception", problem)
+        return Failure(type(error).__name__, "", error=error)
+
+
+def where_it_failed(call: "Call") -> Attributes:
+    """The server's address, as far as LiteLLM had got."""
+    details = getattr(call.logging, "model_call_details", None)
+    base = get(get(details, "litellm_params"), "api_base")
+    return server_attributes(base) if isinstance(base, str) and base else {}
+
+
+def tell_end(  # noqa: PLR0913 - all that an end is made of
+    call: "Call",
+    outcome: "Outcome",
+    attributes: Attributes,
+    answer: Answer | None,
+    failure: Failure | None,
+    chunks: int,
+) -> None:
+    """Write the end to the metrics, the span, the log events and the stages."""
+    seconds = time.perf_counter() - call.started
+    call_id = call.call_id
+    if call_id:
+        attributes[s.CALL_ID] = call_id
+    attributes[s.OUTCOME] = outcome
+    if outcome == "failure" and failure is not None:
+        attributes[s.ERROR_TYPE] = failure.type
+        if failure.code is not None:
+            attributes[s.ERROR_CODE] = failure.code
+    _measure(call, attributes, seconds, chunks)
+    if call.silent:
+        return
+    span = call.span
+    if span.is_recording():
+        if call.record_content:
+            _tell_content(call, attributes, answer)
+        span.set_attributes(attributes)
+        if outcome == "failure" and failure is not None:
+            span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
+            span.add_event(
+                s.EVENT_EXCEPTION,
+                {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
+            )
+    if failure is None:
+        told = {name: attributes[name] for name in _TOLD_AT_SUCCESS if name in attributes}
+        call.stage(s.EVENT_SUCCESS, told, answer)
+    else:
+        call.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
+
+
+def _measure(call: "Call", attributes: Attributes, seconds: float, chunks: int) -> None:
+    first = per_chunk = None
+    if call.first_chunk is not None:
+        first = call.first_chunk - call.started
+        per_chunk = (seconds - first) / (chunks - 1) if chunks > 1 else None
+    call.signals.metrics.record(
+        {**call.attributes, **attributes}, seconds, first_chunk=first, per_chunk=per_chunk
+    )
+
+
+def _tell_content(call: "Call", attributes: Attributes, answer: Answer | None) -> None:
+    """Put messages on the span, on a log event, or on both."""
+    signals = call.signals
+    values = input_content(call.request)
+    if answer is not None and answer.raw is not None:
+        output = output_content(answer.raw)
+        if output:
+            values[s.OUTPUT_MESSAGES] = output
+    known = {**call.attributes, **attributes}
+    written = signals.content(values, known)
+    if signals.settings.content != "EVENT_ONLY":
+        attributes.update(written)
+    if signals.settings.content != "SPAN_ONLY":
+        emit_event(signals.logger, s.EVENT_DETAILS, {**known, **written}, call.context)

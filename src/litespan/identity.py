@@ -1,0 +1,71 @@
+"""Who a call is for: `with litespan.context(user=…, session=…): …`.
+
+The identity travels in the OpenTelemetry context, so it follows asyncio tasks and any
+thread that the context is handed to. It is never written to baggage, which would travel
+on to the model provider.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+Scalar = str | bool | int | float
+
+_KEY: Final = otel_context.create_key("litespan-identity")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The user, the session, tags and free metadata of the calls inside a `context(...)`."""
+
+    user: str | None = None
+    session: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+NOBODY: Final = Identity()
+
+
+def current(ctx: Context | None = None) -> Identity:
+    """The identity of `ctx`, by default the current context."""
+    identity = otel_context.get_value(_KEY, ctx)
+    return identity if isinstance(identity, Identity) else NOBODY
+
+
+@contextmanager
+def context(
+    *,
+    user: str | None = None,
+    session: str | None = None,
+    tags: Iterable[str] = (),
+    metadata: Mapping[str, Scalar] | None = None,
+) -> Iterator[None]:
+    """Give every LiteLLM call in the block a user, a session, tags and metadata.
+
+    Blocks nest: an inner block adds tags and metadata and overrides user and session. What
+    a call says itself (`user=`, `metadata=`) wins over the block.
+
+    Args:
+        user: becomes `user.id`.
+        session: becomes `session.id` and `gen_ai.conversation.id`.
+        tags: become `litellm.tags`; one string counts as one tag.
+        metadata: becomes `litellm.metadata.<key>`; str, bool, int and float values only.
+    """
+    outer = current()
+    added = (tags,) if isinstance(tags, str) else tuple(str(tag) for tag in tags)
+    identity = Identity(
+        user=outer.user if user is None else str(user),
+        session=outer.session if session is None else str(session),
+        tags=outer.tags + tuple(tag for tag in added if tag not in outer.tags),
+        metadata={**outer.metadata, **(metadata or {})},
+    )
+    token = otel_context.attach(otel_context.set_value(_KEY, identity))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)

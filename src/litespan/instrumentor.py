@@ -1,0 +1,124 @@
+"""`LiteLLMInstrumentor`: LiteLLM's calls become GenAI spans."""
+
+import sys
+from collections.abc import Collection
+from importlib import metadata
+from typing import Any, Final
+
+import wrapt
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+
+from litespan.patch import rivals
+from litespan.patch.drivers import Live
+from litespan.patch.patching import Patches
+from litespan.quiet import log_once, logger, swallowed
+from litespan.settings import Settings
+from litespan.signals import Signals
+
+OLDEST: Final = (1, 74)
+# Taken over by an attacker in March 2026: https://github.com/BerriAI/litellm/issues/24521
+COMPROMISED: Final = frozenset({"1.82.7", "1.82.8"})
+
+
+class LiteLLMInstrumentor(BaseInstrumentor):
+    """Traces every LiteLLM call of the process.
+
+    LiteLLM is not imported: it is patched when the application imports it, or at once if it
+    already has. `instrument()` takes:
+
+    * `tracer_provider`, `meter_provider`, `logger_provider`: default the global ones;
+    * `redact`: a function `redact(key, value, attributes)` that sees each content attribute
+      before it is recorded and returns what to record, or None for nothing.
+
+    A second `instrument()` does nothing; `uninstrument()` puts LiteLLM back as it was, and
+    wrapped functions that somebody has kept pass through.
+    """
+
+    _patches: Patches | None = None
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """None: a requirement that is not met would skip us without a word."""
+        return ()
+
+    def _instrument(self, **kwargs: Any) -> None:
+        already = "litellm" in sys.modules
+        if not already and not _installed():
+            logger.warning(
+                "litellm is not installed here: there is nothing to trace; pip install litellm"
+            )
+        try:
+            Live.signals = Signals(
+                Settings.from_env(),
+                kwargs.get("tracer_provider"),
+                kwargs.get("meter_provider"),
+                kwargs.get("logger_provider"),
+                kwargs.get("redact"),
+            )
+            rivals.check_provider(kwargs.get("tracer_provider"))
+        except Exception as error:  # noqa: BLE001 - the application starts without us
+            swallowed("instrumenting", error)
+            Live.signals = None
+            return
+        if already:
+            self._patch(everywhere=True)
+        else:
+            wrapt.register_post_import_hook(self._imported, "litellm")
+
+    def _uninstrument(self, **kwargs: Any) -> None:
+        Live.signals = None
+        if self._patches is not None:
+            self._patches.undo()
+            self._patches = None
+
+    def _imported(self, _module: Any) -> None:
+        if Live.signals is not None and self._patches is None:
+            self._patch(everywhere=False)
+
+    def _patch(self, *, everywhere: bool) -> None:
+        if not _supported():
+            Live.signals = None
+            return
+        patches = Patches()
+        try:
+            patches.apply(everywhere=everywhere)
+        except Exception as error:  # noqa: BLE001 - never half-instrumented
+            swallowed("patching LiteLLM, which is left as it was:", error)
+            patches.undo()
+            Live.signals = None
+            return
+        self._patches = patches
+        rivals.check_instrumentations()
+
+
+def _installed() -> bool:
+    try:
+        metadata.version("litellm")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _supported() -> bool:
+    """Whether the loaded LiteLLM is one that we know; says so if not."""
+    try:
+        version = metadata.version("litellm")
+        parts = tuple(int(part) for part in version.split(".")[:2])
+    except Exception:  # noqa: BLE001 - a copy without metadata: take it as it is
+        return True
+    if version in COMPROMISED:
+        log_once(
+            "litellm version",
+            "litellm %s is a compromised release and is not instrumented: replace it, and the "
+            "credentials that it could read; pip install 'litellm!=1.82.7,!=1.82.8'",
+            version,
+        )
+        return False
+    if parts < OLDEST:
+        log_once(
+            "litellm version",
+            "litellm %s is older than %d.%d and is not instrumented; pip install -U litellm",
+            version,
+            *OLDEST,
+        )
+        return False
+    return True

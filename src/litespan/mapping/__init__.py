@@ -1,0 +1,1 @@
+"""Pure functions: LiteLLM's arguments and results → span attributes."""

@@ -1,0 +1,239 @@
+"""The chunks of a finished stream → the answer that they make up.
+
+Runs once, when the stream has ended; while it flows, chunks are only kept by reference.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from litespan.mapping.request import Request
+from litespan.mapping.response import Answer, read_answer
+from litespan.mapping.usage import Usage, characters, estimated_usage, read_usage
+from litespan.mapping.values import as_text, get
+
+_DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """What a stream amounted to.
+
+    Attributes:
+        answer: as of a call without streaming; `answer.raw` has the shape of its result.
+        finished: whether the provider said that it had come to the end.
+    """
+
+    answer: Answer
+    finished: bool
+
+
+def read_stream(request: Request, stream: Any, chunks: Sequence[Any]) -> Streamed:
+    """The answer made up of `chunks`, the last of LiteLLM's `stream` object's included."""
+    hidden = get(stream, "_hidden_params")
+    if request.target.operation.name == "chat" and chunks:
+        first = chunks[0]
+        if isinstance(first, (bytes, str)) or (
+            isinstance(first, Mapping) and "type" in first and "choices" not in first
+        ):
+            return _messages(request, chunks, hidden)
+        if isinstance(get(first, "type"), str) and get(first, "choices") is None:
+            return _responses(request, chunks, hidden)
+    return _choices(request, stream, chunks, hidden)
+
+
+def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -> Streamed:
+    """The same with a guessed usage, where the provider and LiteLLM left none."""
+    if streamed.answer.usage is not None:
+        return streamed
+    arguments = request.arguments
+    sent = arguments.get("messages") or arguments.get("prompt") or arguments.get("input")
+    received = max(sum(map(chunk_characters, chunks)), len(chunks))
+    usage = estimated_usage(characters([sent] if isinstance(sent, str) else sent or ()), received)
+    return replace(streamed, answer=replace(streamed.answer, usage=usage))
+
+
+def chunk_characters(chunk: Any) -> int:
+    """How many characters of text a chunk carries."""
+    choices = get(chunk, "choices")
+    if choices is None:
+        delta = get(chunk, "delta")
+        return len(delta) if isinstance(delta, str) else 0
+    total = 0
+    for choice in choices:
+        text = get(get(choice, "delta"), "content") or get(choice, "text")
+        total += len(text) if isinstance(text, str) else 0
+    return total
+
+
+def _choices(request: Request, stream: Any, chunks: Sequence[Any], hidden: Any) -> Streamed:
+    """Chat and text completion chunks."""
+    reasons: dict[int, str] = {}
+    for chunk in chunks:
+        for choice in get(chunk, "choices") or ():
+            reason = get(choice, "finish_reason")
+            if reason:
+                reasons[get(choice, "index") or 0] = str(reason)
+    first = chunks[0] if chunks else None
+    answer = Answer(
+        raw=_Assembled(chunks, reasons),
+        id=as_text(get(first, "id")),
+        model=as_text(get(first, "model")),
+        finish_reasons=tuple(reasons[index] for index in sorted(reasons)),
+        usage=_stream_usage(stream, chunks),
+        hidden=hidden,
+    )
+    # LiteLLM makes up a finish reason where the provider sent none, and keeps the real one.
+    made_up = (
+        hasattr(stream, "received_finish_reason")
+        and stream.received_finish_reason is None
+        and getattr(stream, "intermittent_finish_reason", None) is None
+    )
+    mocked = request.arguments.get("mock_response") is not None
+    return Streamed(answer, bool(reasons) and (mocked or not made_up))
+
+
+def _stream_usage(stream: Any, chunks: Sequence[Any]) -> Usage | None:
+    """The final usage chunk, else what LiteLLM hid in the last chunk it returned."""
+    for chunk in chunks[:-3:-1]:
+        usage = read_usage(get(chunk, "usage")) or read_usage(
+            get(get(chunk, "_hidden_params"), "usage")
+        )
+        if usage is not None:
+            stated = any(get(kept, "usage") for kept in reversed(get(stream, "chunks") or ()))
+            return usage if stated else replace(usage, source="litellm")
+    return None
+
+
+def _responses(request: Request, chunks: Sequence[Any], hidden: Any) -> Streamed:
+    """Events of the Responses API: the last one carries the whole response."""
+    for chunk in reversed(chunks):
+        response = get(chunk, "response")
+        if response is not None:
+            kind = get(chunk, "type")
+            done = getattr(kind, "value", kind) in _DONE
+            answer = read_answer(request, response)
+            return Streamed(replace(answer, hidden=answer.hidden or hidden), done)
+    return Streamed(Answer(raw=None, hidden=hidden), finished=False)
+
+
+def _messages(request: Request, chunks: Sequence[Any], hidden: Any) -> Streamed:
+    """Events of Anthropic's Messages API, as bytes, text or dicts."""
+    message: dict[str, Any] = {}
+    usage: dict[str, Any] = {}
+    blocks: dict[int, dict[str, Any]] = {}
+    finished = False
+    for event in _events(chunks):
+        kind = event.get("type")
+        if kind == "message_start":
+            message = dict(event.get("message") or {})
+            usage.update(message.get("usage") or {})
+        elif kind == "content_block_start":
+            blocks[event.get("index", 0)] = dict(event.get("content_block") or {})
+        elif kind == "content_block_delta":
+            _grow(blocks.setdefault(event.get("index", 0), {}), event.get("delta") or {})
+        elif kind == "message_delta":
+            message.update(event.get("delta") or {})
+            usage.update({k: v for k, v in (event.get("usage") or {}).items() if v is not None})
+        finished = finished or kind == "message_stop"
+    message["content"] = [_closed(blocks[index]) for index in sorted(blocks)]
+    message["usage"] = usage
+    answer = read_answer(request, message)
+    return Streamed(replace(answer, hidden=hidden), finished)
+
+
+_GROWING: Final = {"text_delta": "text", "thinking_delta": "thinking"}
+
+
+def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    if delta.get("type") == "input_json_delta":
+        block["json"] = block.get("json", "") + str(delta.get("partial_json") or "")
+        return
+    name = _GROWING.get(str(delta.get("type")))
+    if name:
+        block["type"] = block.get("type") or name
+        block[name] = block.get(name, "") + str(delta.get(name) or "")
+
+
+def _closed(block: dict[str, Any]) -> dict[str, Any]:
+    written = block.pop("json", None)
+    if written:
+        try:
+            block["input"] = json.loads(written)
+        except ValueError:  # the stream stopped inside the tool's arguments
+            block["input"] = written
+    return block
+
+
+def _events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+    """Server-sent events, however they were cut into chunks."""
+    rest = b""
+    for chunk in chunks:
+        if isinstance(chunk, Mapping):
+            yield chunk
+            continue
+        rest += chunk if isinstance(chunk, bytes) else str(chunk).encode()
+        *lines, rest = rest.split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                try:
+                    event = json.loads(line[5:])
+                except ValueError:  # not JSON: a comment or the end mark
+                    continue
+                if isinstance(event, Mapping):
+                    yield event
+
+
+class _Assembled:
+    """A stream's choices as of a call without streaming, put together when first asked for."""
+
+    def __init__(self, chunks: Sequence[Any], reasons: Mapping[int, str]) -> None:
+        self._chunks = chunks
+        self._reasons = reasons
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "choices":
+            self.choices = _assemble(self._chunks, self._reasons)
+            return self.choices
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return get(self._chunks[-1], name) if self._chunks else None
+
+
+def _assemble(chunks: Sequence[Any], reasons: Mapping[int, str]) -> list[dict[str, Any]]:
+    texts: dict[int, list[str]] = {}
+    thoughts: dict[int, list[str]] = {}
+    calls: dict[int, dict[int, dict[str, Any]]] = {}
+    for chunk in chunks:
+        for choice in get(chunk, "choices") or ():
+            index = get(choice, "index") or 0
+            delta = get(choice, "delta")
+            texts.setdefault(index, []).append(
+                str(get(delta, "content") or get(choice, "text") or "")
+            )
+            thoughts.setdefault(index, []).append(str(get(delta, "reasoning_content") or ""))
+            for call in get(delta, "tool_calls") or ():
+                _add_call(calls.setdefault(index, {}), call)
+    return [
+        {
+            "message": {
+                "role": "assistant",
+                "content": "".join(texts[index]) or None,
+                "reasoning_content": "".join(thoughts[index]) or None,
+                "tool_calls": [calls[index][at] for at in sorted(calls.get(index, ()))],
+            },
+            "finish_reason": reasons.get(index),
+        }
+        for index in sorted(texts)
+    ]
+
+
+def _add_call(calls: dict[int, dict[str, Any]], delta: Any) -> None:
+    call = calls.setdefault(
+        get(delta, "index") or 0, {"id": None, "function": {"name": "", "arguments": ""}}
+    )
+    call["id"] = call["id"] or get(delta, "id")
+    function = get(delta, "function")
+    call["function"]["name"] += str(get(function, "name") or "")
+    call["function"]["arguments"] += str(get(function, "arguments") or "")

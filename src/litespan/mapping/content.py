@@ -1,0 +1,218 @@
+"""Messages in and out of a call → the convention's content attributes, as JSON text.
+
+Schemas: https://github.com/open-telemetry/semantic-conventions-genai (input and output
+messages, system instructions, tool definitions). Recorded only where the user asked.
+"""
+
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from litespan import semconv as s
+from litespan.mapping import parts
+from litespan.mapping.request import Request
+from litespan.mapping.values import get
+
+Message = dict[str, Any]
+
+# Arguments that hold the request's text where there are no messages.
+_PROMPTS: Final = ("prompt", "input", "query")
+
+
+def input_content(request: Request) -> dict[str, list[Any]]:
+    """Input messages, system instructions and tool definitions, where there are any."""
+    arguments = request.arguments
+    content: dict[str, list[Any]] = {}
+    given = arguments.get("messages")
+    if given is None:
+        given = next((arguments[name] for name in _PROMPTS if arguments.get(name)), None)
+    messages = list(read_messages(given))
+    if messages and request.target.operation.name != "embeddings":
+        content[s.INPUT_MESSAGES] = messages
+    instructions = arguments.get("instructions") or arguments.get("system")
+    if instructions:
+        given = [instructions] if isinstance(instructions, str) else instructions
+        content[s.SYSTEM_INSTRUCTIONS] = [parts.read_part(part) for part in given]
+    tools = arguments.get("tools")
+    if tools:
+        content[s.TOOL_DEFINITIONS] = [_tool(tool) for tool in tools]
+    return content
+
+
+def request_texts(request: Request) -> Iterator[str]:
+    """Every text that the caller sent: to find its echo in an error."""
+    for values in input_content(request).values():
+        yield from _strings(values)
+
+
+def read_messages(given: Any) -> Iterator[Message]:
+    """Prompts, chat messages and Responses API items, in order."""
+    if given is None:
+        return
+    if isinstance(given, (str, bytes)):
+        given = [given]
+    for item in given:
+        if isinstance(item, str):
+            yield {"role": "user", "parts": [parts.text(item)]}
+        elif not isinstance(item, (bytes, int, float, list)):
+            yield _item(item)
+
+
+def output_content(raw: Any) -> list[Message]:
+    """What the model answered, one message a choice."""
+    choices = get(raw, "choices")
+    if isinstance(choices, Sequence) and choices:
+        return [_choice(choice) for choice in choices]
+    items = get(raw, "output")
+    if isinstance(items, Sequence) and not isinstance(items, str):
+        return [_joined(items, "completed")] if items else []
+    blocks = get(raw, "content")
+    if isinstance(blocks, (list, tuple)):
+        return [_finished("assistant", _parts(blocks), get(raw, "stop_reason"))]
+    images = get(raw, "data")
+    if isinstance(images, Sequence) and images and _is_image(images[0]):
+        return [_finished("assistant", [_image(image) for image in images], "stop")]
+    text = get(raw, "text")
+    if isinstance(text, str):
+        return [_finished("assistant", [parts.text(text)], "stop")]
+    return []
+
+
+def _choice(choice: Any) -> Message:
+    message = get(choice, "message")
+    if message is None:
+        read = [parts.text(get(choice, "text") or "")]
+        return _finished("assistant", read, get(choice, "finish_reason"))
+    read = _item(message)
+    return _finished(read["role"], read["parts"], get(choice, "finish_reason"))
+
+
+def _finished(role: str, read: list[parts.Part], reason: Any) -> Message:
+    reason = {"tool_calls": "tool_call", "tool_use": "tool_call"}.get(reason, reason)
+    return {"role": role, "parts": read, "finish_reason": str(reason or "")}
+
+
+def _joined(items: Iterable[Any], reason: str) -> Message:
+    """The items of one Responses API answer as one assistant message."""
+    read = [part for item in items for part in _item(item)["parts"]]
+    calls = any(part["type"] == "tool_call" for part in read)
+    return _finished("assistant", read, "tool_call" if calls else reason)
+
+
+def _item(item: Any) -> Message:
+    kind = get(item, "type")
+    if kind == "function_call":
+        call = parts.tool_call(get(item, "call_id"), get(item, "name"), get(item, "arguments"))
+        return {"role": "assistant", "parts": [call]}
+    if kind == "function_call_output":
+        answer = parts.tool_response(get(item, "call_id"), get(item, "output"))
+        return {"role": "tool", "parts": [answer]}
+    if kind == "reasoning":
+        summary = get(item, "summary") or ()
+        thoughts = [parts.reasoning(str(get(part, "text") or "")) for part in summary]
+        return {"role": "assistant", "parts": thoughts}
+    role = str(get(item, "role") or "user")
+    message: Message = {"role": role, "parts": _message_parts(item, role)}
+    name = get(item, "name")
+    if isinstance(name, str) and role != "tool":
+        message["name"] = name
+    return message
+
+
+def _message_parts(message: Any, role: str) -> list[parts.Part]:
+    content = get(message, "content")
+    if role in ("tool", "function"):
+        identifier = get(message, "tool_call_id") or get(message, "name")
+        return [parts.tool_response(identifier, parts.plain(content))]
+    read: list[parts.Part] = []
+    thought = get(message, "reasoning_content")
+    if isinstance(thought, str) and thought:
+        read.append(parts.reasoning(thought))
+    read.extend(_parts(content))
+    for call in get(message, "tool_calls") or ():
+        function = get(call, "function")
+        read.append(
+            parts.tool_call(get(call, "id"), get(function, "name"), get(function, "arguments"))
+        )
+    function = get(message, "function_call")
+    if function is not None:
+        read.append(parts.tool_call(None, get(function, "name"), get(function, "arguments")))
+    return read
+
+
+def _parts(content: Any) -> list[parts.Part]:
+    if content is None:
+        return []
+    if isinstance(content, (list, tuple)):
+        return [parts.read_part(part) for part in content]
+    return [parts.text(content)]
+
+
+def _is_image(item: Any) -> bool:
+    return get(item, "b64_json") is not None or get(item, "url") is not None
+
+
+def _image(item: Any) -> parts.Part:
+    data = get(item, "b64_json")
+    if data is None:
+        return parts.media("image", get(item, "url"))
+    return {"type": "uri", "modality": "image", "uri": parts.digest(data)}
+
+
+def _tool(tool: Any) -> dict[str, Any]:
+    function = get(tool, "function") or tool
+    definition: dict[str, Any] = {
+        "type": str(get(tool, "type") or "function"),
+        "name": str(get(function, "name") or get(tool, "type") or ""),
+    }
+    if get(function, "description"):
+        definition["description"] = str(get(function, "description"))
+    parameters = get(function, "parameters") or get(function, "input_schema")
+    if parameters:
+        definition["parameters"] = parameters
+    return definition
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name not in ("type", "role", "id", "modality", "finish_reason"):
+                yield from _strings(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def encode(value: list[Any], limit: int) -> tuple[str, int]:
+    """(JSON text of at most `limit` characters, the length it had, 0 if nothing was cut).
+
+    What is too long is shortened inside: first the long texts, then whole entries, the
+    oldest first. The result is always valid JSON.
+    """
+    written = parts.dumps(value)
+    if len(written) <= limit:
+        return written, 0
+    original = len(written)
+    kept = value
+    while True:
+        for longest in (limit // 2, limit // 8, limit // 32, limit // 128, 16):
+            written = parts.dumps(_shortened(kept, longest))
+            if len(written) <= limit:
+                return written, original
+        if not kept:
+            return "[]", original
+        kept = kept[(len(kept) + 1) // 2 :]
+
+
+def _shortened(value: Any, longest: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= longest else f"{value[:longest]}…[{len(value)} characters]"
+    if isinstance(value, Mapping):
+        return {name: _shortened(inner, longest) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shortened(inner, longest) for inner in value]
+    return value
+
+

@@ -1,0 +1,53 @@
+"""An exception of a call → `error.type`, its HTTP status, and a text that may leave."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from litespan.mapping.request import Request
+from litespan.mapping.scrub import scrub_error
+from litespan.mapping.values import as_int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call failed, as it may be told.
+
+    Attributes:
+        type: the exception's class name, or `stream_dropped`.
+        message: the provider's text: secrets and echoes of content masked, at most 1 KB.
+        code: the HTTP status that the provider answered with, if it did.
+        error: the exception itself; never leaves the process.
+    """
+
+    type: str
+    message: str
+    code: int | None = None
+    error: BaseException | None = None
+
+
+def read_failure(
+    request: Request, error: BaseException, content: Iterable[str] | None
+) -> Failure:
+    """What may be told of `error`. `content` is the request's text, None where it is recorded."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an exception whose __str__ raises is not ours to judge
+        text = ""
+    return Failure(
+        type=type(error).__name__,
+        message=scrub_error(text, request.arguments, content),
+        code=http_status(error),
+        error=error,
+    )
+
+
+def http_status(error: Any) -> int | None:
+    """The status of the provider's HTTP answer; None where there was no answer.
+
+    LiteLLM gives a status to errors that had none, such as a refused connection: only an
+    exception that carries a response speaks for the provider.
+    """
+    code = as_int(getattr(error, "status_code", None))
+    response = getattr(error, "response", None)
+    return code if code is not None and response is not None else None

@@ -1,0 +1,74 @@
+"""LiteLLM's provider names → `gen_ai.provider.name`, and where the provider is."""
+
+import sys
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from litespan.quiet import swallowed
+
+# https://github.com/open-telemetry/semantic-conventions-genai: the well-known values.
+PROVIDERS: Final = MappingProxyType(
+    {
+        "openai": "openai",
+        "text-completion-openai": "openai",
+        "azure": "azure.ai.openai",
+        "azure_text": "azure.ai.openai",
+        "azure_ai": "azure.ai.inference",
+        "anthropic": "anthropic",
+        "anthropic_text": "anthropic",
+        "bedrock": "aws.bedrock",
+        "bedrock_converse": "aws.bedrock",
+        "vertex_ai": "gcp.vertex_ai",
+        "vertex_ai_beta": "gcp.vertex_ai",
+        "gemini": "gcp.gemini",
+        "cohere": "cohere",
+        "cohere_chat": "cohere",
+        "mistral": "mistral_ai",
+        "codestral": "mistral_ai",
+        "text-completion-codestral": "mistral_ai",
+        "deepseek": "deepseek",
+        "groq": "groq",
+        "perplexity": "perplexity",
+        "xai": "x_ai",
+        "watsonx": "ibm.watsonx.ai",
+        "watsonx_text": "ibm.watsonx.ai",
+        "moonshot": "moonshot_ai",
+    }
+)
+
+
+def provider_name(provider: str) -> str:
+    """LiteLLM's provider name in the convention's words; an unknown one stays as it is."""
+    return PROVIDERS.get(provider, provider)
+
+
+@lru_cache(maxsize=1024)
+def resolve(model: str, provider: str | None, api_base: str | None) -> tuple[str, str]:
+    """(model without the provider's prefix, LiteLLM's provider name; "" if not known).
+
+    LiteLLM's own `get_llm_provider` is asked once for each combination.
+    """
+    litellm: Any = sys.modules.get("litellm")
+    try:
+        name, found, _, _ = litellm.get_llm_provider(
+            model=model, custom_llm_provider=provider, api_base=api_base
+        )
+    except Exception:  # noqa: BLE001 - LiteLLM raises BadRequestError for a model it can't place
+        prefix, slash, rest = model.partition("/")
+        return (rest, prefix) if slash and not provider else (model, provider or "")
+    return str(name), str(found or "")
+
+
+@lru_cache(maxsize=1024)
+def server(api_base: str) -> tuple[str, int] | None:
+    """(host, port) of an API base URL: never its path, query or user part."""
+    try:
+        parts = urlsplit(api_base if "//" in api_base else f"//{api_base}")
+        host = parts.hostname
+        port = parts.port or (80 if parts.scheme in ("http", "ws") else 443)
+    except ValueError as error:  # an API base that is no URL
+        swallowed("reading the API base", error)
+        return None
+    return (host, port) if host else None

@@ -1,0 +1,143 @@
+"""LiteLLM's results → what the span says of the answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from litespan import semconv as s
+from litespan.mapping.request import Attributes, Request, server_attributes
+from litespan.mapping.usage import Usage, read_usage
+from litespan.mapping.values import as_text, get
+
+# Response headers that name the request at the provider, without LiteLLM's prefix.
+_REQUEST_ID: Final = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
+_PREFIX: Final = "llm_provider-"
+_RATE_LIMITS: Final = {
+    "x-ratelimit-remaining-requests": s.RATE_LIMIT_REQUESTS,
+    "x-ratelimit-remaining-tokens": s.RATE_LIMIT_TOKENS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a finished call returned, in one shape for all of LiteLLM's results.
+
+    Attributes:
+        raw: LiteLLM's object, whole; for a stream what it stands for, if there is one.
+        id, model: as the provider states them.
+        finish_reasons: the provider's strings, by choice.
+        usage: tokens, None if not known.
+        hidden: LiteLLM's `_hidden_params`: cost, call id, API base, response headers.
+    """
+
+    raw: Any
+    id: str | None = None
+    model: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    usage: Usage | None = None
+    hidden: Any = None
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        """The provider's response headers, prefixed by LiteLLM with `llm_provider-`."""
+        headers = get(self.hidden, "additional_headers")
+        return headers if isinstance(headers, Mapping) else {}
+
+    @property
+    def cache_hit(self) -> bool:
+        """Whether LiteLLM answered from its own response cache."""
+        return get(self.hidden, "cache_hit") is True
+
+
+def read_answer(request: Request, raw: Any) -> Answer:
+    """One shape for a chat, text, responses, messages, embedding, … result."""
+    anthropic = request.target.call_type == "anthropic_messages"
+    return Answer(
+        raw=raw,
+        id=as_text(get(raw, "id")),
+        model=as_text(get(raw, "model")),
+        finish_reasons=finish_reasons(raw),
+        usage=read_usage(get(raw, "usage"), input_excludes_cache=anthropic)
+        or read_usage(_rerank_tokens(raw)),
+        hidden=get(raw, "_hidden_params"),
+    )
+
+
+def finish_reasons(raw: Any) -> tuple[str, ...]:
+    """Why the model stopped, by choice, in the provider's words."""
+    choices = get(raw, "choices")
+    if isinstance(choices, Sequence) and choices:
+        found = [get(choice, "finish_reason") for choice in choices]
+    elif get(raw, "incomplete_details") is not None:
+        found = [get(get(raw, "incomplete_details"), "reason")]
+    else:
+        found = [get(raw, "stop_reason") or get(raw, "status")]
+    return tuple(reason for reason in found if isinstance(reason, str) and reason)
+
+
+def answer_attributes(request: Request, answer: Answer) -> Attributes:
+    """Everything of the answer but tokens, cost and content."""
+    attributes: Attributes = {}
+    if answer.id:
+        attributes[s.RESPONSE_ID] = answer.id
+    if answer.model:
+        attributes[s.RESPONSE_MODEL] = answer.model
+    if answer.finish_reasons:
+        attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
+    hidden = answer.hidden
+    if hidden is not None:
+        _hidden_attributes(attributes, hidden, answer)
+    if request.provider == "openai":
+        tier = get(answer.raw, "service_tier")
+        fingerprint = get(answer.raw, "system_fingerprint")
+        if isinstance(tier, str):
+            attributes[s.OPENAI_RESPONSE_SERVICE_TIER] = tier
+        if isinstance(fingerprint, str):
+            attributes[s.OPENAI_SYSTEM_FINGERPRINT] = fingerprint
+    return attributes
+
+
+def _hidden_attributes(attributes: Attributes, hidden: Any, answer: Answer) -> None:
+    sent = as_text(get(hidden, "litellm_model_name"))
+    if sent:
+        attributes[s.PROVIDER_MODEL] = sent
+    base = as_text(get(hidden, "api_base"))
+    if base:
+        attributes.update(server_attributes(base))
+    deployment = as_text(get(hidden, "model_id"))
+    if deployment:
+        attributes[s.DEPLOYMENT_ID] = deployment
+    headers = answer.headers
+    if headers:
+        request_id = provider_request_id(headers)
+        if request_id:
+            attributes[s.PROVIDER_REQUEST_ID] = request_id
+    if answer.cache_hit:
+        attributes[s.CACHE_HIT] = True
+
+
+def provider_request_id(headers: Mapping[str, Any]) -> str | None:
+    """The provider's own id of the request, from its response headers."""
+    for name in _REQUEST_ID:
+        value = headers.get(_PREFIX + name) or headers.get(name)
+        if isinstance(value, str) and value:
+            return value[:128]
+    return None
+
+
+def _rerank_tokens(raw: Any) -> Any:
+    """Where rerank answers count their tokens."""
+    return get(get(raw, "meta"), "tokens")
+
+
+def rate_limits(headers: Mapping[str, Any]) -> Attributes:
+    """The provider's request id and what its headers say of rate limits."""
+    attributes: Attributes = {}
+    request_id = provider_request_id(headers)
+    if request_id:
+        attributes[s.PROVIDER_REQUEST_ID] = request_id
+    for name, attribute in _RATE_LIMITS.items():
+        value = headers.get(name) or headers.get(_PREFIX + name)
+        if value is not None:
+            attributes[attribute] = str(value)[:64]
+    return attributes

@@ -1,0 +1,120 @@
+"""Token counts in every shape that LiteLLM returns → one `Usage`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from litespan import semconv as s
+from litespan.mapping.values import as_float, as_int, get
+
+CHARACTERS_PER_TOKEN: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call; None is unknown, never a guess in disguise.
+
+    Attributes:
+        input: tokens sent, cached ones included.
+        output: tokens received, reasoning included.
+        cache_read, cache_creation: parts of `input`.
+        reasoning: part of `output`.
+        source: `provider`, `litellm` (counted by LiteLLM) or `estimated`.
+        cost: USD, where the provider states it with the usage.
+    """
+
+    input: int | None
+    output: int | None
+    cache_read: int | None = None
+    cache_creation: int | None = None
+    reasoning: int | None = None
+    source: str = "provider"
+    cost: float | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there is any figure above zero."""
+        return bool(self.input or self.output)
+
+
+def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
+    """The `usage` of a response, or None if it states no figure.
+
+    Anthropic's own shape counts cached tokens apart from `input_tokens`
+    (`input_excludes_cache`); every other shape includes them.
+    """
+    if raw is None:
+        return None
+    inputs = _first(raw, "prompt_tokens", "input_tokens")
+    outputs = _first(raw, "completion_tokens", "output_tokens")
+    sent = get(raw, "prompt_tokens_details") or get(raw, "input_tokens_details")
+    received = get(raw, "completion_tokens_details") or get(raw, "output_tokens_details")
+    read = as_int(get(sent, "cached_tokens")) or _first(raw, "cache_read_input_tokens")
+    created = _first(raw, "cache_creation_input_tokens")
+    if created is None:
+        created = as_int(get(sent, "cache_creation_tokens"))
+    if input_excludes_cache and inputs is not None:
+        inputs += (read or 0) + (created or 0)
+    if not inputs and not outputs:
+        return None
+    cost = get(raw, "cost")
+    return Usage(
+        input=inputs,
+        output=outputs,
+        cache_read=read,
+        cache_creation=created,
+        reasoning=as_int(get(received, "reasoning_tokens")),
+        cost=as_float(get(cost, "total_cost") if isinstance(cost, Mapping) else cost),
+    )
+
+
+def estimated_usage(sent: int, received: int) -> Usage:
+    """A guess from the number of characters sent and received."""
+    return Usage(
+        input=-(-sent // CHARACTERS_PER_TOKEN) or None,
+        output=-(-received // CHARACTERS_PER_TOKEN),
+        source="estimated",
+    )
+
+
+def usage_attributes(usage: Usage, *, embeddings: bool = False) -> dict[str, Any]:
+    """The token attributes; details only where they are above zero."""
+    attributes: dict[str, Any] = {}
+    if usage.input is not None:
+        attributes[s.INPUT_TOKENS] = usage.input
+    if usage.output is not None and not embeddings:
+        attributes[s.OUTPUT_TOKENS] = usage.output
+    if usage.cache_read:
+        attributes[s.CACHE_READ_TOKENS] = usage.cache_read
+    if usage.cache_creation:
+        attributes[s.CACHE_CREATION_TOKENS] = usage.cache_creation
+    if usage.reasoning:
+        attributes[s.REASONING_TOKENS] = usage.reasoning
+    attributes[s.USAGE_SOURCE] = usage.source
+    return attributes
+
+
+def characters(values: Iterable[Any]) -> int:
+    """How many characters of text stand in `values`: strings, messages or their parts.
+
+    Lengths only: the work grows with the number of messages, not with their text.
+    """
+    total = 0
+    for value in values:
+        if isinstance(value, str):
+            total += len(value)
+        elif value is not None:
+            content = get(value, "content") or get(value, "text")
+            if isinstance(content, str):
+                total += len(content)
+            elif isinstance(content, (list, tuple)):
+                total += characters(content)
+    return total
+
+
+def _first(raw: Any, *names: str) -> int | None:
+    for name in names:
+        value = as_int(get(raw, name))
+        if value is not None:
+            return value
+    return None

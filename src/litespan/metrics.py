@@ -1,0 +1,74 @@
+"""The GenAI client metrics, with the convention's buckets, and one for cost.
+
+https://github.com/open-telemetry/semantic-conventions-genai (metrics). Labels are
+operation, provider, models, server and error type: never a user, key, team or call.
+"""
+
+from typing import Any, Final
+
+from opentelemetry.metrics import Meter
+
+from litespan import semconv as s
+
+SECONDS: Final = tuple(0.01 * 2**power for power in range(14))
+TOKENS: Final = tuple(float(4**power) for power in range(14))
+USD: Final = tuple(
+    digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)
+)
+
+_LABELS: Final = (
+    s.OPERATION,
+    s.PROVIDER,
+    s.REQUEST_MODEL,
+    s.RESPONSE_MODEL,
+    s.SERVER_ADDRESS,
+    s.SERVER_PORT,
+)
+
+
+class Metrics:
+    """The histograms of one meter."""
+
+    __slots__ = ("_cost", "_duration", "_first_chunk", "_per_chunk", "_tokens")
+
+    def __init__(self, meter: Meter) -> None:
+        def histogram(name: str, unit: str, about: str, buckets: tuple[float, ...]) -> Any:
+            return meter.create_histogram(
+                name, unit, about, explicit_bucket_boundaries_advisory=buckets
+            )
+
+        self._duration = histogram(s.METRIC_DURATION, "s", "GenAI operation duration.", SECONDS)
+        self._tokens = histogram(
+            s.METRIC_TOKENS, "{token}", "Input and output tokens used.", TOKENS
+        )
+        self._first_chunk = histogram(
+            s.METRIC_FIRST_CHUNK, "s", "Time to the first chunk of a stream.", SECONDS
+        )
+        self._per_chunk = histogram(
+            s.METRIC_PER_CHUNK, "s", "Mean time between the chunks of a stream.", SECONDS
+        )
+        self._cost = histogram(s.METRIC_COST, "USD", "Cost of GenAI operations.", USD)
+
+    def record(
+        self,
+        attributes: dict[str, Any],
+        seconds: float,
+        *,
+        first_chunk: float | None = None,
+        per_chunk: float | None = None,
+    ) -> None:
+        """Record one finished call from the attributes of its span; times in seconds."""
+        labels = {name: attributes[name] for name in _LABELS if name in attributes}
+        error = attributes.get(s.ERROR_TYPE)
+        self._duration.record(seconds, {**labels, s.ERROR_TYPE: error} if error else labels)
+        for kind, name in (("input", s.INPUT_TOKENS), ("output", s.OUTPUT_TOKENS)):
+            tokens = attributes.get(name)
+            if tokens is not None:
+                self._tokens.record(tokens, {**labels, s.TOKEN_TYPE: kind})
+        cost = attributes.get(s.COST)
+        if cost is not None:
+            self._cost.record(cost, labels)
+        if first_chunk is not None:
+            self._first_chunk.record(first_chunk, labels)
+        if per_chunk is not None:
+            self._per_chunk.record(per_chunk, labels)

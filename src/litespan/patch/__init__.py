@@ -1,0 +1,1 @@
+"""Where litespan hooks into LiteLLM, and how it lets go again."""

@@ -1,0 +1,67 @@
+"""The two functions that stand in for LiteLLM's: one for sync, one for async.
+
+All they do is in the call that they open; they differ in one `await`.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import wrapt
+
+from litespan.call.begin import AnyCall, begin
+from litespan.patch.targets import Target
+from litespan.signals import Signals
+
+Opener = Callable[[tuple[Any, ...], dict[str, Any]], AnyCall]
+_POSITIONAL: Final = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+)
+
+
+class Live:
+    """The signals that wrapped functions write to; None after `uninstrument()`.
+
+    Wrappers that a caller has kept look here, and pass through when there is nothing.
+    """
+
+    signals: Signals | None = None
+
+
+def wrap(target: Target, function: Any) -> Any:
+    """`function`, whose calls become spans."""
+    parameters = positional_parameters(function)
+
+    def open_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnyCall:
+        return begin(Live.signals, target, parameters, args, kwargs)
+
+    return drive(function, open_call)
+
+
+def drive(function: Any, open_call: Opener) -> Any:
+    """`function`, run inside the call that `open_call(args, kwargs)` opens."""
+
+    def sync_driver(
+        wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        with open_call(args, kwargs) as call:
+            return call.result(wrapped(*args, **kwargs))
+
+    async def async_driver(
+        wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        with open_call(args, kwargs) as call:
+            return call.result(await wrapped(*args, **kwargs))
+
+    asynchronous = inspect.iscoroutinefunction(inspect.unwrap(function))
+    return wrapt.FunctionWrapper(function, async_driver if asynchronous else sync_driver)
+
+
+def positional_parameters(function: Any) -> Sequence[str]:
+    """The names of the parameters that can be given by position."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a function that does not say
+        return ()
+    return tuple(name for name, p in signature.parameters.items() if p.kind in _POSITIONAL)

@@ -1,0 +1,162 @@
+"""The few places inside LiteLLM where litespan looks on or hands the context over.
+
+Each row of `hooks()` is (place, name, wrapper): a missing place is left out, since not every
+version of LiteLLM has all of them.
+"""
+
+import contextvars
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+
+from litespan.call import live
+from litespan.call.begin import OWNER, UNTRACED, AnyCall, adopt
+from litespan.call.live import Call
+from litespan.call.router import RouterCall
+from litespan.mapping.request import Request
+from litespan.mapping.values import is_true
+from litespan.patch.drivers import Live, drive, wrap
+from litespan.patch.targets import ROUTER, TARGETS
+from litespan.quiet import swallowed
+
+if TYPE_CHECKING:
+    from litespan.patch.patching import Patches
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+def hooks(patches: "Patches") -> Iterator[tuple[Any, str, Any]]:
+    """Every place to patch besides the public functions."""
+    logging = _module("litellm.litellm_core_utils.litellm_logging")
+    router = _module("litellm.router")
+    rows = [
+        (getattr(logging, "Logging", None), "__init__", _logging_made),
+        (getattr(logging, "Logging", None), "pre_call", _before_provider),
+        (_module("litellm"), "completion_with_retries", _before_retries),
+        (_module("litellm"), "acompletion_with_retries", _before_retries),
+        (_module("litellm"), "responses_with_retries", _before_retries),
+        (_module("litellm"), "aresponses_with_retries", _before_retries),
+        (_module("litellm.batch_completion.main"), "ThreadPoolExecutor", ContextExecutor),
+        (_module("litellm.litellm_core_utils.fallback_utils"), "run_async_function", _carry),
+        (router, "run_async_function", _carry),
+    ]
+    kind = getattr(router, "Router", None)
+    rows += [(kind, ROUTER.name.partition(".")[2], _router_call)]
+    rows += [
+        (kind, name, _captured(patches))
+        for name in (
+            "_ageneric_api_call_with_fallbacks_helper",
+            "_generic_api_call_with_fallbacks",
+            "_pass_through_moderation_endpoint_factory",
+        )
+    ]
+    return (row for row in rows if hasattr(row[0], row[1]))
+
+
+def _module(name: str) -> Any:
+    return sys.modules.get(name)
+
+
+def _logging_made(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM has made the object that knows the call's id, cost and provider."""
+    made = wrapped(*args, **kwargs)
+    try:
+        call = live.current()
+        if call is not None and not call.ended and call.logging is None:
+            adopt(call, instance)
+    except Exception as error:  # noqa: BLE001
+        swallowed("meeting LiteLLM's logging object", error)
+    return made
+
+
+def _before_provider(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM is about to call the provider."""
+    call = getattr(instance, OWNER, None)
+    if isinstance(call, Call) and not call.ended:
+        call.announce(time.time_ns())
+    return wrapped(*args, **kwargs)
+
+
+def _before_retries(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """An attempt has failed, its exception is being handled, and LiteLLM tries again."""
+    try:
+        call = live.current()
+        error = sys.exc_info()[1]
+        if isinstance(call, Call) and error is not None:
+            call.fail(error)
+        function = kwargs.get("original_function")
+        target = next((row for row in TARGETS if row.call_type == _name(function)), None)
+        if target is not None:
+            kwargs = {**kwargs, "original_function": wrap(target, function)}
+    except Exception as problem:  # noqa: BLE001
+        swallowed("following a retry", problem)
+    return wrapped(*args, **kwargs)
+
+
+def _name(function: Any) -> str | None:
+    return getattr(function, "__name__", None)
+
+
+def _router_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """A call of any of `Router`'s methods, with all its attempts."""
+    return drive(wrapped, _open_router)(*args, **kwargs)
+
+
+def _open_router(_args: Args, kwargs: Kwargs) -> AnyCall:
+    signals = Live.signals
+    outer = live.current()
+    if signals is None or isinstance(outer, RouterCall) and not outer.ended:
+        return UNTRACED
+    try:
+        call = RouterCall(signals, Request(ROUTER, dict(kwargs)), silent=is_true(kwargs.get("no-log")))
+        call.start(otel_context.get_current())
+    except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
+        swallowed("starting a router's call", error)
+        return UNTRACED
+    return call
+
+
+def _captured(patches: "Patches") -> Any:
+    """A `Router` made before us holds LiteLLM's own functions: hand in the wrapped ones."""
+
+    def hand_in(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        wrappers = patches.wrappers
+        if Live.signals is not None and wrappers:
+            args = tuple(wrappers.get(id(value), value) for value in args)
+            kwargs = {
+                name: wrappers.get(id(value), value) if "function" in name else value
+                for name, value in kwargs.items()
+            }
+        return wrapped(*args, **kwargs)
+
+    return hand_in
+
+
+def _carry(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM may run this coroutine function in a thread of its own: take the context along."""
+    ctx = otel_context.get_current()
+    function, *rest = args or (kwargs.pop("async_function"),)
+
+    async def inside(*inner: Any, **named: Any) -> Any:
+        token = otel_context.attach(ctx)
+        try:
+            return await function(*inner, **named)
+        finally:
+            otel_context.detach(token)
+
+    return wrapped(inside, *rest, **kwargs)
+
+
+class ContextExecutor(ThreadPoolExecutor):
+    """A thread pool whose work sees the context of whoever submitted it."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """As `ThreadPoolExecutor.submit`, inside a copy of the current context."""
+        return super().submit(contextvars.copy_context().run, fn, *args, **kwargs)
+
+

@@ -1,0 +1,96 @@
+"""Putting wrappers in LiteLLM's place, and taking every one of them out again."""
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import wrapt
+
+from litespan.patch.drivers import wrap
+from litespan.patch.hooks import hooks
+from litespan.patch.targets import TARGETS
+from litespan.quiet import swallowed
+
+
+class Patches:
+    """What has been changed in LiteLLM, so that it can be changed back.
+
+    Attributes:
+        wrappers: each original function's wrapper, by the original's id.
+    """
+
+    def __init__(self) -> None:
+        self.wrappers: dict[int, Any] = {}
+        self._undo: list[Callable[[], None]] = []
+
+    def apply(self, *, everywhere: bool) -> None:
+        """Patch LiteLLM, which is loaded.
+
+        With `everywhere`, names in modules other than LiteLLM's are rebound too: LiteLLM was
+        imported before us, so anybody may hold the original functions.
+        """
+        originals: dict[int, Any] = {}
+        for target in TARGETS:
+            for name in target.modules:
+                module = sys.modules.get(name)
+                function = getattr(module, target.name, None)
+                if not callable(function) or isinstance(function, ModuleType):
+                    continue
+                if id(function) not in originals and not _is_wrapper(function):
+                    originals[id(function)] = function
+                    self.wrappers[id(function)] = wrap(target, function)
+        self._rebind(originals, everywhere=everywhere)
+        for place, name, wrapper in hooks(self):
+            self._patch(place, name, wrapper)
+
+    def undo(self) -> None:
+        """Put everything back as it was, last change first."""
+        while self._undo:
+            try:
+                self._undo.pop()()
+            except Exception as error:  # noqa: BLE001 - go on with the others
+                swallowed("unpatching", error)
+        self.wrappers.clear()
+
+    def _rebind(self, originals: dict[int, Any], *, everywhere: bool) -> None:
+        """Replace every module global that holds one of `originals`."""
+        for name, module in list(sys.modules.items()):
+            if not (everywhere or name == "litellm" or name.startswith("litellm.")):
+                continue
+            names = getattr(module, "__dict__", None)
+            if not isinstance(names, dict) or name.startswith("litespan"):
+                continue
+            for key, value in list(names.items()):
+                if id(value) in originals and originals[id(value)] is value:
+                    self._set(names, key, self.wrappers[id(value)], value)
+
+    def _set(self, names: dict[str, Any], key: str, wrapper: Any, original: Any) -> None:
+        names[key] = wrapper
+
+        def undo() -> None:
+            if names.get(key) is wrapper:
+                names[key] = original
+
+        self._undo.append(undo)
+
+    def _patch(self, place: Any, name: str, wrapper: Any) -> None:
+        """Wrap `place.name` with a wrapt wrapper function."""
+        try:
+            original = getattr(place, name)
+            replacement = (
+                wrapper if isinstance(original, type) else wrapt.FunctionWrapper(original, wrapper)
+            )
+            setattr(place, name, replacement)
+        except Exception as error:  # noqa: BLE001 - this LiteLLM has no such name
+            swallowed(f"patching {name}", error)
+            return
+
+        def undo() -> None:
+            setattr(place, name, original)
+
+        self._undo.append(undo)
+
+
+def _is_wrapper(function: Any) -> bool:
+    return issubclass(type(function), wrapt.FunctionWrapper)

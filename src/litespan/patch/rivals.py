@@ -1,0 +1,81 @@
+"""Others who report the same calls: named once, with the line that switches them off."""
+
+import sys
+from typing import Any, Final
+
+from opentelemetry import trace
+
+from litespan.quiet import log_once
+
+# Instrumentors that are active in this process: class, as (module, name) → the cure.
+_RIVALS: Final = {
+    ("opentelemetry.instrumentation.litellm", "LiteLLMInstrumentor"): (
+        "OpenLLMetry's LiteLLM instrumentation",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=litellm",
+    ),
+    ("openinference.instrumentation.litellm", "LiteLLMInstrumentor"): (
+        "OpenInference's LiteLLM instrumentation",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=litellm",
+    ),
+    ("openlit.instrumentation.litellm", "LiteLLMInstrumentor"): (
+        "OpenLIT's LiteLLM instrumentation",
+        'openlit.init(disabled_instrumentors=["litellm"])',
+    ),
+    # OpenInference's own suppression would silence HTTP spans as well: it can only be named.
+    ("openinference.instrumentation.openai", "OpenAIInstrumentor"): (
+        "OpenInference's OpenAI instrumentation, below LiteLLM,",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=openai",
+    ),
+    ("openinference.instrumentation.anthropic", "AnthropicInstrumentor"): (
+        "OpenInference's Anthropic instrumentation, below LiteLLM,",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=anthropic",
+    ),
+}
+_LISTS: Final = ("callbacks", "success_callback", "failure_callback", "_async_success_callback")
+_OTEL: Final = frozenset({"otel", "langfuse_otel", "arize", "arize_phoenix"})
+
+
+def check_provider(tracer_provider: Any = None) -> None:
+    """Say so if spans would go nowhere: nobody has set up a tracer provider.
+
+    Only under `opentelemetry-instrument`, where the set-up is over by now; in a program the
+    provider may still come.
+    """
+    if tracer_provider is not None or "opentelemetry.instrumentation.auto_instrumentation" not in sys.modules:
+        return
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        log_once(
+            "no provider",
+            "opentelemetry-instrument has set up no tracer provider, so no span is recorded: "
+            "pip install 'litespan[auto]'",
+        )
+
+
+def check_instrumentations() -> None:
+    """Warn, once each, about active instrumentations of the same calls."""
+    for (module, name), (rival, cure) in _RIVALS.items():
+        kind = getattr(sys.modules.get(module), name, None)
+        instance = getattr(kind, "_instance", None)
+        if getattr(instance, "is_instrumented_by_opentelemetry", False):
+            log_once(
+                f"rival:{module}",
+                "%s reports the same calls as litespan: each shows up twice. Switch it off: %s",
+                rival,
+                cure,
+            )
+
+
+def check_callbacks(litellm: Any) -> None:
+    """Warn, once, if LiteLLM's own OpenTelemetry callback is in one of its lists."""
+    for name in _LISTS:
+        for callback in getattr(litellm, name, None) or ():
+            known = callback if isinstance(callback, str) else getattr(callback, "callback_name", "")
+            if known in _OTEL:
+                log_once(
+                    f"rival:callback:{known}",
+                    "LiteLLM's own %r callback reports the same calls as litespan: each shows up "
+                    "twice. Remove %r from litellm.%s",
+                    known,
+                    known,
+                    name,
+                )

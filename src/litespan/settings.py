@@ -1,0 +1,133 @@
+"""Settings: one frozen table, read from the environment.
+
+Each field of `Settings` is one variable; its metadata holds the variable's name, the
+values it takes and what it does. `docs/settings.md` is checked against this table.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Final
+
+from litespan.quiet import log_once
+
+CONTENT_MODES: Final = ("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT")
+
+
+class BadSetting(ValueError):
+    """A value that a setting does not take; the message says which values it takes."""
+
+
+def _choice(*values: str) -> Callable[[str], str]:
+    known = {value.lower(): value for value in values}
+
+    def parse(text: str) -> str:
+        try:
+            return known[text.lower()]
+        except KeyError:
+            raise BadSetting(f"not one of {', '.join(values)}") from None
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    known = {"true": True, "1": True, "false": False, "0": False}
+    try:
+        return known[text.lower()]
+    except KeyError:
+        raise BadSetting("not one of true, false") from None
+
+
+def _size(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise BadSetting("not a whole number above 0")
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _setting(
+    env: str, default: Any, parse: Callable[[str], Any], values: str, about: str
+) -> Any:  # the type of the field it describes
+    return field(
+        default=default, metadata={"env": env, "parse": parse, "values": values, "about": about}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What litespan does where the user has a choice. Read once, at `instrument()`."""
+
+    content: str = _setting(
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        "NO_CONTENT",
+        _choice(*CONTENT_MODES),
+        ", ".join(CONTENT_MODES),
+        "Whether messages, instructions, tool definitions and outputs are recorded: not at "
+        "all, on the span, on a log event, or on both.",
+    )
+    content_limit: int = _setting(
+        "LITESPAN_CONTENT_LIMIT",
+        65536,
+        _size,
+        "characters",
+        "The longest content attribute. Longer content is shortened inside its JSON, which "
+        "stays valid.",
+    )
+    redact: str = _setting(
+        "LITESPAN_REDACT",
+        "",
+        _text,
+        "module:function",
+        "A function `redact(key, value, attributes)` that sees each content attribute before "
+        "it is recorded and returns what to record, or None for nothing.",
+    )
+    suppress_nested: bool = _setting(
+        "LITESPAN_SUPPRESS_NESTED",
+        True,
+        _flag,
+        "true, false",
+        "Whether instrumentations of the provider's SDK below LiteLLM are kept from reporting "
+        "the same generation again, and litespan below a framework that reports it itself.",
+    )
+    baggage: tuple[str, ...] = _setting(
+        "LITESPAN_BAGGAGE",
+        (),
+        _names,
+        "names",
+        "Baggage entries to read as identity: user.id, session.id, or any other name, which "
+        "becomes metadata. Baggage is never written.",
+    )
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+        """Read every variable of `env` (default `os.environ`).
+
+        A value that is not understood is named in one warning and its default is used.
+        """
+        source = os.environ if env is None else env
+        values: dict[str, Any] = {}
+        for row in fields(cls):
+            name = row.metadata["env"]
+            text = source.get(name, "").strip()
+            if not text:
+                continue
+            try:
+                values[row.name] = row.metadata["parse"](text)
+            except BadSetting as error:
+                default = None if row.default is MISSING else row.default
+                log_once(
+                    f"setting:{name}:{text}",
+                    "%s=%r is %s: using the default, %s",
+                    name,
+                    text,
+                    error,
+                    default if default not in ("", ()) else "nothing",
+                )
+        return cls(**values)
