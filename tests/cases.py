@@ -7,6 +7,7 @@ hold whole payloads. `CASES` are GenAI spans, `OTHERS` are spans that are none.
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
@@ -524,3 +525,30 @@ STARTED = span(
     end_ms=None,
 )
 """The snapshot of the case `chat` before its network call."""
+
+
+def foreign(name: str) -> list[ReadableSpan]:
+    """Spans that another instrumentation made: see `tests/exporters/foreign/record.py`."""
+    fixture = json.loads((Path(__file__).parent / "exporters/foreign" / f"{name}.json").read_text())
+    return [_recorded(span) for span in fixture["spans"]]
+
+
+def _recorded(span: dict[str, Any]) -> ReadableSpan:
+    trace_id, parent_id = int(span["trace_id"], 16), span["parent_id"]
+    code, description = span["status"]
+    return ReadableSpan(
+        name=span["name"],
+        context=SpanContext(trace_id, int(span["span_id"], 16), False, TraceFlags(1)),
+        parent=SpanContext(trace_id, int(parent_id, 16), False) if parent_id else None,
+        resource=RESOURCE,
+        attributes={
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in span["attributes"].items()
+        },
+        events=[Event(event, attributes, time) for event, time, attributes in span["events"]],
+        kind=SpanKind[span["kind"]],
+        status=Status(StatusCode[code], description),
+        start_time=span["start"],
+        end_time=span["end"],
+        instrumentation_scope=InstrumentationScope(span["scope"]),
+    )

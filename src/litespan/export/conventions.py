@@ -9,7 +9,6 @@ Each table is `{their name: our name}`. Sources, with the versions that were rea
   https://github.com/traceloop/openllmetry/tree/main/packages/opentelemetry-semantic-conventions-ai
 - OpenInference (openinference-semantic-conventions 0.1.42):
   https://github.com/Arize-ai/openinference/blob/main/spec/semantic_conventions.md
-- LiteLLM's own `otel` callback (1.106.2).
 """
 
 from typing import Final
@@ -48,9 +47,9 @@ OLD_GENAI: Final = {
 OPENLLMETRY: Final = {
     "llm.request.type": s.OPERATION,
     "traceloop.span.kind": s.OPERATION,
+    "traceloop.association.properties.user_id": s.USER_ID,
     "gen_ai.user": s.USER_ID,
     "llm.user": s.USER_ID,
-    "traceloop.association.properties.user_id": s.USER_ID,
     "traceloop.association.properties.session_id": s.SESSION_ID,
     "traceloop.prompt.key": s.PROMPT_NAME,
     "traceloop.prompt.version_name": s.PROMPT_VERSION,
@@ -82,7 +81,6 @@ OPENINFERENCE: Final = {
     "llm.system": s.PROVIDER,
     "llm.request.model_name": s.REQUEST_MODEL,
     "llm.response.model_name": s.RESPONSE_MODEL,
-    "llm.model_name": s.REQUEST_MODEL,
     "embedding.model_name": s.REQUEST_MODEL,
     "reranker.model_name": s.REQUEST_MODEL,
     "llm.token_count.prompt": s.INPUT_TOKENS,
@@ -103,16 +101,11 @@ OPENINFERENCE: Final = {
     "tag.tags": s.TAGS,
 }
 
-LITELLM_OTEL: Final = {
-    "gen_ai.cost.total_cost": s.COST,
-    "gen_ai.cost.input_cost": s.COST_INPUT,
-    "gen_ai.cost.output_cost": s.COST_OUTPUT,
-}
-
-RENAMES: Final = tuple((OLD_GENAI | OPENLLMETRY | OPENINFERENCE | LITELLM_OTEL).items())
+RENAMES: Final = tuple((OLD_GENAI | OPENLLMETRY | OPENINFERENCE).items())
 """All of them: an earlier entry wins over a later one, and our own name over all."""
 
 INVOCATION: Final = {
+    "model": s.REQUEST_MODEL,
     "max_tokens": s.REQUEST_MAX_TOKENS,
     "max_completion_tokens": s.REQUEST_MAX_TOKENS,
     "temperature": s.REQUEST_TEMPERATURE,
@@ -133,6 +126,17 @@ INVOCATION: Final = {
 }
 """Keys of OpenInference's `llm.invocation_parameters` (JSON) → our name."""
 INVOCATION_KEYS: Final = ("llm.invocation_parameters", "embedding.invocation_parameters")
+
+MODEL: Final = "llm.model_name"  # OpenInference: as answered, or as asked for
+FINISH_REASON: Final = "gen_ai.completion.{}.finish_reason"  # OpenLLMetry before 2026
+FIRST_CHUNK_EVENTS: Final = frozenset(
+    {
+        "First Token Stream Event",
+        "gen_ai.content.completion.chunk",
+        "llm.content.completion.chunk",
+    }
+)
+"""Span events whose first one says when the first chunk came."""
 
 METADATA_JSON: Final = "metadata"  # OpenInference: one JSON object
 METADATA_PROPERTIES: Final = "traceloop.association.properties."  # OpenLLMetry: one key each

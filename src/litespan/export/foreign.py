@@ -1,6 +1,7 @@
 """Spans of other instrumentations under litespan's names, by the tables in `conventions`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count, takewhile
 from typing import Final
 
 from opentelemetry.sdk.trace import Event
@@ -22,22 +23,27 @@ def is_genai(attributes: Attributes) -> bool:
     )
 
 
-def rename(attributes: Attributes) -> Attributes:
-    """The attributes, and beside them what they mean under litespan's names."""
+def rename(attributes: Attributes, events: Sequence[Event], start_ns: int) -> Attributes:
+    """The attributes, and beside them what they and the events mean under litespan's names."""
     named = dict(attributes)
     for theirs, ours in c.RENAMES:
         if theirs in attributes and ours not in named:
             named[ours] = attributes[theirs]
-    for key in c.INVOCATION_KEYS:
-        given = parse(attributes[key]) if key in attributes else None
-        for theirs, value in given.items() if isinstance(given, dict) else ():
-            if theirs in c.INVOCATION:
-                named.setdefault(c.INVOCATION[theirs], value)
+    for name, value in _invocation(attributes):
+        named.setdefault(name, value)
     operation = string(named, s.OPERATION) or "chat"
     named[s.OPERATION] = c.OPERATIONS.get(operation, operation)
     provider = string(named, s.PROVIDER)
     if provider is not None:
         named[s.PROVIDER] = c.PROVIDERS.get(provider.lower(), provider.lower())
+    model = string(attributes, c.MODEL)
+    if model is not None and named.setdefault(s.REQUEST_MODEL, model) != model:
+        named.setdefault(s.RESPONSE_MODEL, model)
+    if reasons := _finish_reasons(attributes):
+        named.setdefault(s.RESPONSE_FINISH_REASONS, reasons)
+    first = next((event for event in events if event.name in c.FIRST_CHUNK_EVENTS), None)
+    if first is not None:
+        named.setdefault(s.TIME_TO_FIRST_CHUNK, (first.timestamp - start_ns) / 1e9)
     return named | _metadata(attributes)
 
 
@@ -59,6 +65,19 @@ def content(name: str, attributes: Attributes, events: Sequence[Event]) -> objec
         if numbered := _numbered(attributes, prefix):
             return [_unwrapped(item) for item in numbered]
     return _from_events(name, events)
+
+
+def _invocation(attributes: Attributes) -> Iterator[tuple[str, object]]:
+    for key in c.INVOCATION_KEYS:
+        given = parse(attributes[key]) if key in attributes else None
+        for theirs, value in given.items() if isinstance(given, dict) else ():
+            if theirs in c.INVOCATION:
+                yield c.INVOCATION[theirs], value
+
+
+def _finish_reasons(attributes: Attributes) -> tuple[object, ...]:
+    names = map(c.FINISH_REASON.format, count())
+    return tuple([attributes[name] for name in takewhile(attributes.__contains__, names)])
 
 
 def _metadata(attributes: Attributes) -> dict[str, object]:

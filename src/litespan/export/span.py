@@ -104,7 +104,9 @@ class GenAISpan:
             return None
         scope = _scope(span)
         events = tuple(span.events)
-        named = attributes if scope == s.SCOPE else foreign.rename(attributes)
+        start_ns = span.start_time or 0
+        own = scope == s.SCOPE
+        named = attributes if own else foreign.rename(attributes, events, start_ns)
         return cls(
             trace_id=format_trace_id(context.trace_id),
             span_id=format_span_id(context.span_id),
@@ -112,7 +114,7 @@ class GenAISpan:
             name=span.name,
             operation=string(named, s.OPERATION) or "",
             provider=string(named, s.PROVIDER),
-            start_ns=span.start_time or 0,
+            start_ns=start_ns,
             end_ns=span.end_time,
             identity=readers.identity(named),
             request=readers.request(named),

@@ -14,6 +14,8 @@ Scalar: TypeAlias = str | bool | int | float
 Attributes: TypeAlias = Mapping[str, object]
 
 _INT64: Final = 2**63  # what OTLP and every store can hold
+# Python reads and writes NaN and Infinity, which no other JSON reader takes.
+_DECODER: Final = json.JSONDecoder(parse_constant=lambda _: None)
 
 
 def string(attributes: Attributes, key: str) -> str | None:
@@ -68,7 +70,7 @@ def parse(value: object) -> JSON:
     """A JSON string parsed, a structured value as plain lists and dicts; None if neither."""
     if isinstance(value, str):
         try:
-            parsed: JSON = json.loads(value)
+            parsed: JSON = _DECODER.decode(value)
         except (ValueError, RecursionError):
             return None
         return parsed
@@ -76,8 +78,10 @@ def parse(value: object) -> JSON:
 
 
 def plain(value: object, depth: int = 64) -> JSON:
-    """`value` as JSON-able lists, dicts and scalars; what JSON does not know becomes a str."""
-    if value is None or isinstance(value, str | bool | int | float):
+    """`value` as JSON-able lists, dicts and scalars; the rest becomes a str, NaN None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
         return value
     if depth == 0:
         return None
