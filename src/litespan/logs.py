@@ -16,7 +16,7 @@ EVENT_NAME: Final = "event.name"
 _HAS_EVENT_NAME: Final = "event_name" in inspect.signature(LogRecord.__init__).parameters
 
 
-def emit_event(  # noqa: PLR0913 - what a log record is made of
+def emit_event(
     logger: Logger,
     name: str,
     attributes: dict[str, Any],
@@ -38,9 +38,7 @@ def emit_event(  # noqa: PLR0913 - what a log record is made of
         logger.emit(LogRecord(event_name=name, context=context, **values))
         return
     span = trace.get_current_span(context).get_span_context()
-    values.update(
-        trace_id=span.trace_id, span_id=span.span_id, trace_flags=span.trace_flags
-    )
+    values.update(trace_id=span.trace_id, span_id=span.span_id, trace_flags=span.trace_flags)
     logger.emit(_old_record(logger, values))
 
 
@@ -48,7 +46,7 @@ def _old_record(logger: Logger, values: dict[str, Any]) -> LogRecord:
     resource = getattr(logger, "resource", None)
     if resource is None:  # not the SDK's logger: the API's record will do
         return LogRecord(**values)
-    from opentelemetry.sdk import _logs  # noqa: PLC0415 - only on 1.33, only if the SDK is used
+    from opentelemetry.sdk import _logs
 
     record: LogRecord = _logs.LogRecord(resource=resource, **values)  # type: ignore[attr-defined]
     return record

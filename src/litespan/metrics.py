@@ -12,9 +12,7 @@ from litespan import semconv as s
 
 SECONDS: Final = tuple(0.01 * 2**power for power in range(14))
 TOKENS: Final = tuple(float(4**power) for power in range(14))
-USD: Final = tuple(
-    digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5)
-)
+USD: Final = tuple(digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5))
 
 _LABELS: Final = (
     s.OPERATION,

@@ -36,7 +36,7 @@ class Signals:
         logger_provider: Any = None,
         redactor: Redactor | None = None,
     ) -> None:
-        from litespan import __version__  # noqa: PLC0415 - the package imports this module
+        from litespan import __version__
 
         self.settings = settings
         self.tracer: Tracer = get_tracer(
@@ -51,7 +51,9 @@ class Signals:
         self.redactor = redactor or load_redactor(settings.redact)
         self.content_limit = min(settings.content_limit, _sdk_limit())
 
-    def content(self, values: Mapping[str, list[Any]], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    def content(
+        self, values: Mapping[str, list[Any]], attributes: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Content attributes as JSON text, redacted and within the limit.
 
         `attributes` are those that the span has besides. A redactor that fails takes the

@@ -78,7 +78,27 @@ class RetriedCall:
         return self._router.result(self._attempt.result(value))
 
 
-AnyCall = Call | RouterCall | RetriedCall | Untraced
+class Inside:
+    """Code that runs for a router call, but outside of its context."""
+
+    __slots__ = ("_router", "_token")
+
+    def __init__(self, router: RouterCall) -> None:
+        self._router = router
+
+    def __enter__(self) -> "Inside":
+        self._token = otel_context.attach(self._router.context)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        otel_context.detach(self._token)
+
+    def result(self, value: Any) -> Any:
+        """`value`, untouched."""
+        return value
+
+
+AnyCall = Call | RouterCall | RetriedCall | Inside | Untraced
 
 
 def begin(
@@ -159,6 +179,8 @@ def _attempt(
 def adopt(call: Call | RouterCall, logging: Any) -> None:
     """Tie LiteLLM's logging object and the call that it logs together."""
     call.logging = logging
+    if call.parent is not None and call.parent.logging is None:
+        call.parent.logging = logging
     setattr(logging, OWNER, call)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -55,6 +56,7 @@ class Call:
         ended: whether the span has ended.
         silent: whether the user asked for no trace of this call (`no-log`).
         record_content: whether messages may be recorded.
+        whole: the answer that LiteLLM has made of a stream's chunks, once it has.
     """
 
     __slots__ = (
@@ -76,11 +78,12 @@ class Call:
         "span",
         "started",
         "started_ns",
+        "whole",
     )
 
     keeps_chunks = True
 
-    def __init__(  # noqa: PLR0913 - what a call is made of
+    def __init__(
         self,
         signals: Signals,
         request: Request,
@@ -102,6 +105,7 @@ class Call:
         self.logging: Any = None
         self.ended = False
         self.first_chunk: float | None = None
+        self.whole: Any = None
         self._announced = False
         self._listeners: list[Listener] = []
         self._after: Callable[[Outcome, Failure | None], None] | None = None
@@ -144,7 +148,7 @@ class Call:
 
     def result(self, value: Any) -> Any:
         """What the caller gets: `value`, or a stream that looks and acts like it."""
-        from litespan.call.stream import is_stream, wrap_stream  # noqa: PLC0415 - it needs Call
+        from litespan.call.stream import is_stream, wrap_stream
 
         if self.ended:
             return value
@@ -220,6 +224,8 @@ class Call:
             failure = telling.DROPPED
         elif error is not None:
             failure = telling.failed(self, error)
+            if self.parent is not None:
+                _failed[error] = self
         self.end(STREAM_ENDS[how], attributes, answer=answer, failure=failure, chunks=len(chunks))
 
     def fail(self, error: BaseException) -> None:
@@ -250,7 +256,9 @@ class Call:
             return
         self.ended = True
         try:
-            telling.tell_end(self, outcome, attributes, answer, failure, chunks)
+            telling.tell_end(
+                self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
+            )
         except Exception as error:  # noqa: BLE001
             swallowed("telling the end of a call", error)
         try:
@@ -263,6 +271,15 @@ class Call:
     def then(self, after: "Callable[[Outcome, Failure | None], None]") -> None:
         """Call `after(outcome, failure)` when the span has ended."""
         self._after = after
+
+
+# Which call an exception came out of, for as long as the exception lives.
+_failed: "WeakKeyDictionary[BaseException, Call]" = WeakKeyDictionary()
+
+
+def failed_call(error: BaseException) -> Call | None:
+    """The streaming call that `error` came out of."""
+    return _failed.get(error)
 
 
 def current(ctx: Context | None = None) -> Any:

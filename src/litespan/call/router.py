@@ -6,7 +6,14 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    set_span_in_context,
+)
 
 from litespan import semconv as s
 from litespan.call.live import CALL_KEY, STREAM_ENDS, Outcome
@@ -36,7 +43,7 @@ class RouterCall:
         "silent",
         "span",
     )
-    parent = None
+    parent: "RouterCall | None" = None
     keeps_chunks = False
 
     def __init__(self, signals: Signals, request: Request, *, silent: bool) -> None:

@@ -7,11 +7,17 @@ say is read once, at the end.
 
 import asyncio
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
 from litespan.quiet import swallowed
+
+if TYPE_CHECKING:
+    _Proxy = wrapt.ObjectProxy[Any]
+else:
+    _Proxy = wrapt.ObjectProxy
 
 _NEXT: Final = "__next__"
 _ANEXT: Final = "__anext__"
@@ -40,16 +46,16 @@ def _let_go(_chunk: Any) -> None:
     """What is kept of a chunk that another stream, further in, keeps already."""
 
 
-class Stream(wrapt.ObjectProxy):  # type: ignore[misc, name-defined]
+class Stream(_Proxy):
     """What all streams have in common. `isinstance` sees the class of the wrapped object."""
 
     def __init__(self, wrapped: Any, call: Any) -> None:
         super().__init__(wrapped)
         self._self_call = call
         self._self_chunks: list[Any] = []
-        self._self_keep = self._first if call.keeps_chunks else _let_go
-        self._self_next = getattr(wrapped, _NEXT, None)
-        self._self_anext = getattr(wrapped, _ANEXT, None)
+        self._self_keep: Callable[[Any], None] = self._first if call.keeps_chunks else _let_go
+        self._self_next: Any = getattr(wrapped, _NEXT, None)
+        self._self_anext: Any = getattr(wrapped, _ANEXT, None)
 
     @property
     def call_of_stream(self) -> Any:
@@ -90,7 +96,7 @@ class Stream(wrapt.ObjectProxy):  # type: ignore[misc, name-defined]
         entered = self.__wrapped__.__enter__()
         return self if entered is self.__wrapped__ else entered
 
-    def __exit__(self, *details: Any) -> Any:
+    def __exit__(self, *details: object) -> Any:
         self._end("closed")
         return self.__wrapped__.__exit__(*details)
 

@@ -16,15 +16,13 @@ OPENLLMETRY_KEY: Final = "suppress_language_model_instrumentation"
 GENAI_KEY: Final = "opentelemetry.genai.client.inference.context"
 _OPENLLMETRY: Final = "opentelemetry.semconv_ai"
 _GENAI: Final = "opentelemetry.util.genai.invocation"
-_general: Any = getattr(
-    otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"
-)
+_general: Any = getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
 
 
 def suppressing(ctx: Context) -> Context:
     """`ctx`, in which instrumentations of provider SDKs keep still."""
     if _OPENLLMETRY in sys.modules:
-        ctx = otel_context.set_value(OPENLLMETRY_KEY, True, ctx)  # noqa: FBT003
+        ctx = otel_context.set_value(OPENLLMETRY_KEY, True, ctx)
     genai = sys.modules.get(_GENAI)
     if genai is not None:
         ctx = otel_context.set_value(GENAI_KEY, genai.InferenceData(), ctx)
@@ -39,4 +37,3 @@ def suppressed(ctx: Context, *, nested: bool) -> bool:
     if ctx.get(_general):
         return True
     return nested and bool(ctx.get(OPENLLMETRY_KEY) or ctx.get(GENAI_KEY))
-

@@ -47,12 +47,11 @@ def answered(call: "Call", answer: Answer) -> Attributes:
     return attributes
 
 
-def streamed(
-    call: "Call", stream: Any, chunks: list[Any]
-) -> tuple[Answer, bool, Attributes]:
+def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool, Attributes]:
     """(the answer that `chunks` make up, whether it is whole, its attributes)."""
     request = call.request
-    read = with_estimate(request, read_stream(request, stream, chunks), chunks)
+    read = read_stream(request, stream, chunks, call.whole)
+    read = with_estimate(request, read, chunks)
     answer = read.answer
     attributes = answer_attributes(request, answer)
     attributes[s.STREAM_CHUNKS] = len(chunks)
@@ -89,10 +88,11 @@ def where_it_failed(call: "Call") -> Attributes:
     return server_attributes(base) if isinstance(base, str) and base else {}
 
 
-def tell_end(  # noqa: PLR0913 - all that an end is made of
+def tell_end(
     call: "Call",
     outcome: "Outcome",
     attributes: Attributes,
+    *,
     answer: Answer | None,
     failure: Failure | None,
     chunks: int,
@@ -111,6 +111,7 @@ def tell_end(  # noqa: PLR0913 - all that an end is made of
     if call.silent:
         return
     span = call.span
+    call.announce(call.started_ns)
     if span.is_recording():
         if call.record_content:
             _tell_content(call, attributes, answer)
@@ -122,7 +123,9 @@ def tell_end(  # noqa: PLR0913 - all that an end is made of
                 {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
             )
     if failure is None:
-        told = {name: attributes[name] for name in _TOLD_AT_SUCCESS if name in attributes}
+        told: Attributes = {
+            name: attributes[name] for name in _TOLD_AT_SUCCESS if name in attributes
+        }
         call.stage(s.EVENT_SUCCESS, told, answer)
     else:
         call.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)

@@ -29,8 +29,13 @@ class Streamed:
     finished: bool
 
 
-def read_stream(request: Request, stream: Any, chunks: Sequence[Any]) -> Streamed:
-    """The answer made up of `chunks`, the last of LiteLLM's `stream` object's included."""
+def read_stream(
+    request: Request, stream: Any, chunks: Sequence[Any], whole: Any = None
+) -> Streamed:
+    """The answer made up of `chunks`, which came out of LiteLLM's `stream` object.
+
+    `whole` is what LiteLLM itself has made of them at the end, with its own count of tokens.
+    """
     hidden = get(stream, "_hidden_params")
     if request.target.operation.name == "chat" and chunks:
         first = chunks[0]
@@ -40,7 +45,7 @@ def read_stream(request: Request, stream: Any, chunks: Sequence[Any]) -> Streame
             return _messages(request, chunks, hidden)
         if isinstance(get(first, "type"), str) and get(first, "choices") is None:
             return _responses(request, chunks, hidden)
-    return _choices(request, stream, chunks, hidden)
+    return _choices(request, stream, chunks, whole)
 
 
 def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -> Streamed:
@@ -67,7 +72,7 @@ def chunk_characters(chunk: Any) -> int:
     return total
 
 
-def _choices(request: Request, stream: Any, chunks: Sequence[Any], hidden: Any) -> Streamed:
+def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -> Streamed:
     """Chat and text completion chunks."""
     reasons: dict[int, str] = {}
     for chunk in chunks:
@@ -77,12 +82,12 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], hidden: Any) 
                 reasons[get(choice, "index") or 0] = str(reason)
     first = chunks[0] if chunks else None
     answer = Answer(
-        raw=_Assembled(chunks, reasons),
+        raw=_Assembled(chunks, reasons) if whole is None else whole,
         id=as_text(get(first, "id")),
         model=as_text(get(first, "model")),
         finish_reasons=tuple(reasons[index] for index in sorted(reasons)),
-        usage=_stream_usage(stream, chunks),
-        hidden=hidden,
+        usage=_stream_usage(stream, chunks, whole),
+        hidden=get(stream, "_hidden_params"),
     )
     # LiteLLM makes up a finish reason where the provider sent none, and keeps the real one.
     made_up = (
@@ -94,15 +99,21 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], hidden: Any) 
     return Streamed(answer, bool(reasons) and (mocked or not made_up))
 
 
-def _stream_usage(stream: Any, chunks: Sequence[Any]) -> Usage | None:
-    """The final usage chunk, else what LiteLLM hid in the last chunk it returned."""
-    for chunk in chunks[:-3:-1]:
-        usage = read_usage(get(chunk, "usage")) or read_usage(
-            get(get(chunk, "_hidden_params"), "usage")
-        )
+def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | None:
+    """The provider's figures if a chunk stated them, else LiteLLM's count.
+
+    LiteLLM keeps every chunk as it came; those that it hands out carry figures of its own.
+    """
+    kept = get(stream, "chunks")
+    for chunk in reversed(kept if isinstance(kept, list) else ()):
+        usage = read_usage(get(chunk, "usage"))
         if usage is not None:
-            stated = any(get(kept, "usage") for kept in reversed(get(stream, "chunks") or ()))
-            return usage if stated else replace(usage, source="litellm")
+            return usage
+    last = chunks[-1] if chunks else None
+    for counted in (get(whole, "usage"), get(last, "usage")):
+        usage = read_usage(counted)
+        if usage is not None:
+            return replace(usage, source="litellm", cost=None)
     return None
 
 

@@ -4,7 +4,6 @@ Schemas: https://github.com/open-telemetry/semantic-conventions-genai (input and
 messages, system instructions, tool definitions). Recorded only where the user asked.
 """
 
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -81,8 +80,8 @@ def output_content(raw: Any) -> list[Message]:
 def _choice(choice: Any) -> Message:
     message = get(choice, "message")
     if message is None:
-        read = [parts.text(get(choice, "text") or "")]
-        return _finished("assistant", read, get(choice, "finish_reason"))
+        said = [parts.text(get(choice, "text") or "")]
+        return _finished("assistant", said, get(choice, "finish_reason"))
     read = _item(message)
     return _finished(read["role"], read["parts"], get(choice, "finish_reason"))
 
@@ -214,5 +213,3 @@ def _shortened(value: Any, longest: int) -> Any:
     if isinstance(value, (list, tuple)):
         return [_shortened(inner, longest) for inner in value]
     return value
-
-

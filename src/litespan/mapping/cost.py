@@ -47,6 +47,8 @@ def cost_of_response(
         return Cost(0.0, "litellm", {s.COST_SAVED: figure} if figure else {})
     if usage is not None and usage.cost is not None:
         return Cost(usage.cost, "provider", _parts(logging, usage.cost))
+    if figure is None and get(hidden, "litellm_model_name") is None:
+        return cost_of_usage(usage, logging, model, provider)  # a result without hidden figures
     if figure is None or (figure == 0.0 and not _free(usage, model, provider)):
         return UNKNOWN
     return Cost(figure, "litellm", _parts(logging, figure))
@@ -105,9 +107,7 @@ def _price(usage: Usage, logging: Any, model: str, provider: str) -> float | Non
         completion_tokens=usage.output or 0,
         total_tokens=(usage.input or 0) + (usage.output or 0),
         prompt_tokens_details=details,
-        **(
-            {"cache_creation_input_tokens": usage.cache_creation} if usage.cache_creation else {}
-        ),
+        **({"cache_creation_input_tokens": usage.cache_creation} if usage.cache_creation else {}),
     )
     response = litellm.ModelResponse(model=model, usage=counted)
     calculate = getattr(logging, "_response_cost_calculator", None)
@@ -129,4 +129,5 @@ def _free(usage: Usage | None, model: str, provider: str) -> bool:
         info = litellm.get_model_info(model=model, custom_llm_provider=provider or None)
     except Exception:  # noqa: BLE001 - LiteLLM raises for a model it does not know
         return False
-    return get(info, "input_cost_per_token") == 0 and get(info, "output_cost_per_token") == 0
+    prices = (get(info, "input_cost_per_token"), get(info, "output_cost_per_token"))
+    return prices == (0, 0)

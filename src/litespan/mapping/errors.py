@@ -26,9 +26,7 @@ class Failure:
     error: BaseException | None = None
 
 
-def read_failure(
-    request: Request, error: BaseException, content: Iterable[str] | None
-) -> Failure:
+def read_failure(request: Request, error: BaseException, content: Iterable[str] | None) -> Failure:
     """What may be told of `error`. `content` is the request's text, None where it is recorded."""
     try:
         text = str(error)

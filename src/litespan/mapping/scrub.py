@@ -21,7 +21,8 @@ _SECRET: Final = re.compile(
     | (?<=bearer\s)\S+ | (?<=basic\s)[A-Za-z0-9+/=]{8,}
     | (?<=://)[^/\s@]+(?=@)
     | (?<=\?)[^\s"'<>)\]]+(?=[\s"'<>)\]]|$)
-    | (?:api[-_ ]?key|token|secret|password|authorization|credentials?)["']?\s*[:=]\s*["']?[^\s"',}&]+
+    | (?:api[-_ ]?key|token|secret|password|authorization|credentials?)["']?\s*[:=]
+      \s*["']?[^\s"',}&]+
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -36,9 +37,7 @@ def scrub(text: str) -> str:
     return _SECRET.sub(MASK, text) if _HINT.search(text) else text
 
 
-def scrub_error(
-    text: str, arguments: Mapping[str, Any], content: Iterable[str] | None
-) -> str:
+def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str] | None) -> str:
     """An error text that may leave: no credentials, no echo of `content`, at most 1 KB.
 
     `arguments` are the call's: what their credentials, headers and URLs hold is masked
@@ -53,7 +52,7 @@ def scrub_error(
     return text[:MAX_TEXT]
 
 
-def _secrets(arguments: Mapping[str, Any], *, inside: bool = False) -> Iterator[str]:
+def _secrets(arguments: Mapping[Any, Any], *, inside: bool = False) -> Iterator[str]:
     for name, value in arguments.items():
         secret = inside or (isinstance(name, str) and bool(_SECRET_ARGUMENT.search(name)))
         if isinstance(value, Mapping):

@@ -37,6 +37,7 @@ _INJECTED: Final = frozenset(
         "attempted_retries",
         "attempted_fallbacks",
         "max_retries",
+        "request_retry_count",
         "original_model_group",
         "queue_time_seconds",
         "litellm_api_version",

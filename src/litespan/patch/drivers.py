@@ -29,9 +29,9 @@ class Live:
     signals: Signals | None = None
 
 
-def wrap(target: Target, function: Any) -> Any:
-    """`function`, whose calls become spans."""
-    parameters = positional_parameters(function)
+def wrap(target: Target, function: Any, twin: Any = None) -> Any:
+    """`function`, whose calls become spans; `twin` names its parameters if it does not."""
+    parameters = positional_parameters(function) or positional_parameters(twin)
 
     def open_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnyCall:
         return begin(Live.signals, target, parameters, args, kwargs)
@@ -62,6 +62,6 @@ def positional_parameters(function: Any) -> Sequence[str]:
     """The names of the parameters that can be given by position."""
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # a function that does not say
+    except (TypeError, ValueError):  # it is none, or does not say
         return ()
     return tuple(name for name, p in signature.parameters.items() if p.kind in _POSITIONAL)

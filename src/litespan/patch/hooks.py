@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as otel_context
 
 from litespan.call import live
-from litespan.call.begin import OWNER, UNTRACED, AnyCall, adopt
-from litespan.call.live import Call
+from litespan.call.begin import OWNER, UNTRACED, AnyCall, Inside, adopt
+from litespan.call.live import Call, failed_call
 from litespan.call.router import RouterCall
 from litespan.mapping.request import Request
 from litespan.mapping.values import is_true
@@ -37,6 +37,7 @@ def hooks(patches: "Patches") -> Iterator[tuple[Any, str, Any]]:
     rows = [
         (getattr(logging, "Logging", None), "__init__", _logging_made),
         (getattr(logging, "Logging", None), "pre_call", _before_provider),
+        (_module("litellm"), "stream_chunk_builder", _stream_built),
         (_module("litellm"), "completion_with_retries", _before_retries),
         (_module("litellm"), "acompletion_with_retries", _before_retries),
         (_module("litellm"), "responses_with_retries", _before_retries),
@@ -46,7 +47,10 @@ def hooks(patches: "Patches") -> Iterator[tuple[Any, str, Any]]:
         (router, "run_async_function", _carry),
     ]
     kind = getattr(router, "Router", None)
-    rows += [(kind, ROUTER.name.partition(".")[2], _router_call)]
+    rows += [
+        (kind, ROUTER.name.partition(".")[2], _router_call),
+        (kind, "async_function_with_fallbacks_common_utils", _fall_back),
+    ]
     rows += [
         (kind, name, _captured(patches))
         for name in (
@@ -82,6 +86,15 @@ def _before_provider(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) ->
     return wrapped(*args, **kwargs)
 
 
+def _stream_built(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM has put a stream's chunks together, and counted its tokens."""
+    whole = wrapped(*args, **kwargs)
+    call = getattr(kwargs.get("logging_obj"), OWNER, None)
+    if isinstance(call, Call):
+        call.whole = whole
+    return whole
+
+
 def _before_retries(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """An attempt has failed, its exception is being handled, and LiteLLM tries again."""
     try:
@@ -110,15 +123,30 @@ def _router_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> An
 def _open_router(_args: Args, kwargs: Kwargs) -> AnyCall:
     signals = Live.signals
     outer = live.current()
-    if signals is None or isinstance(outer, RouterCall) and not outer.ended:
+    if signals is None or (isinstance(outer, RouterCall) and not outer.ended):
         return UNTRACED
     try:
-        call = RouterCall(signals, Request(ROUTER, dict(kwargs)), silent=is_true(kwargs.get("no-log")))
+        request = Request(ROUTER, dict(kwargs))
+        call = RouterCall(signals, request, silent=is_true(kwargs.get("no-log")))
         call.start(otel_context.get_current())
     except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
         swallowed("starting a router's call", error)
         return UNTRACED
     return call
+
+
+def _fall_back(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """The router falls back, maybe from the middle of a stream that is read elsewhere."""
+
+    def open_call(_args: Args, _kwargs: Kwargs) -> AnyCall:
+        error = args[0] if args else kwargs.get("e")
+        call = failed_call(error) if isinstance(error, BaseException) else None
+        router = call.parent if call is not None else None
+        if router is None or router.ended or live.current() is not None:
+            return UNTRACED
+        return Inside(router)
+
+    return drive(wrapped, open_call)(*args, **kwargs)
 
 
 def _captured(patches: "Patches") -> Any:
@@ -158,5 +186,3 @@ class ContextExecutor(ThreadPoolExecutor):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """As `ThreadPoolExecutor.submit`, inside a copy of the current context."""
         return super().submit(contextvars.copy_context().run, fn, *args, **kwargs)
-
-

@@ -9,8 +9,8 @@ import wrapt
 
 from litespan.patch.drivers import wrap
 from litespan.patch.hooks import hooks
-from litespan.patch.targets import TARGETS
-from litespan.quiet import swallowed
+from litespan.patch.targets import TARGETS, Target
+from litespan.quiet import quiet, swallowed
 
 
 class Patches:
@@ -39,7 +39,7 @@ class Patches:
                     continue
                 if id(function) not in originals and not _is_wrapper(function):
                     originals[id(function)] = function
-                    self.wrappers[id(function)] = wrap(target, function)
+                    self.wrappers[id(function)] = wrap(target, function, _twin(target, module))
         self._rebind(originals, everywhere=everywhere)
         for place, name, wrapper in hooks(self):
             self._patch(place, name, wrapper)
@@ -47,10 +47,8 @@ class Patches:
     def undo(self) -> None:
         """Put everything back as it was, last change first."""
         while self._undo:
-            try:
+            with quiet("unpatching"):
                 self._undo.pop()()
-            except Exception as error:  # noqa: BLE001 - go on with the others
-                swallowed("unpatching", error)
         self.wrappers.clear()
 
     def _rebind(self, originals: dict[int, Any], *, everywhere: bool) -> None:
@@ -90,6 +88,12 @@ class Patches:
             setattr(place, name, original)
 
         self._undo.append(undo)
+
+
+def _twin(target: Target, module: Any) -> Any:
+    """The sync function beside an async one, whose parameters it may leave unnamed."""
+    name = target.name
+    return getattr(module, name[1:], None) if name.startswith("a") else None
 
 
 def _is_wrapper(function: Any) -> bool:

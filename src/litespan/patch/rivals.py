@@ -31,6 +31,7 @@ _RIVALS: Final = {
         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=anthropic",
     ),
 }
+_AUTO: Final = "opentelemetry.instrumentation.auto_instrumentation"
 _LISTS: Final = ("callbacks", "success_callback", "failure_callback", "_async_success_callback")
 _OTEL: Final = frozenset({"otel", "langfuse_otel", "arize", "arize_phoenix"})
 
@@ -41,7 +42,7 @@ def check_provider(tracer_provider: Any = None) -> None:
     Only under `opentelemetry-instrument`, where the set-up is over by now; in a program the
     provider may still come.
     """
-    if tracer_provider is not None or "opentelemetry.instrumentation.auto_instrumentation" not in sys.modules:
+    if tracer_provider is not None or _AUTO not in sys.modules:
         return
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         log_once(
@@ -69,8 +70,8 @@ def check_callbacks(litellm: Any) -> None:
     """Warn, once, if LiteLLM's own OpenTelemetry callback is in one of its lists."""
     for name in _LISTS:
         for callback in getattr(litellm, name, None) or ():
-            known = callback if isinstance(callback, str) else getattr(callback, "callback_name", "")
-            if known in _OTEL:
+            known = getattr(callback, "callback_name", callback)
+            if isinstance(known, str) and known in _OTEL:
                 log_once(
                     f"rival:callback:{known}",
                     "LiteLLM's own %r callback reports the same calls as litespan: each shows up "
