@@ -1,0 +1,168 @@
+"""`opentelemetry-instrument python app.py`: nothing in the application but LiteLLM."""
+
+import json
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litespan.testing import LoopbackProvider, OtlpReceiver
+from tests.support.program import python_without, run
+
+QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+CONSOLE = {**QUIET, "OTEL_TRACES_EXPORTER": "console"}
+SILENT = {**QUIET, "OTEL_TRACES_EXPORTER": "none"}
+# 30 ms of CPU may be added to a start: litespan's own modules and the patching hook.
+START_LIMIT = 0.030
+
+ONE_CALL = """
+    import litellm
+
+    answer = litellm.completion("openai/gpt-4o-mini", [{"role": "user", "content": "Hi"}])
+    print("answer:", answer.choices[0].message.content)
+"""
+MANY_CALLS = """
+    import asyncio, litellm
+
+    hi = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
+
+    async def ask():
+        await asyncio.gather(*(litellm.acompletion(**hi) for _ in range(3)))
+        async for chunk in await litellm.acompletion(**hi, stream=True):
+            pass
+
+    litellm.completion(**hi)
+    for chunk in litellm.completion(**hi, stream=True):
+        pass
+    litellm.embedding("openai/text-embedding-3-small", ["a"])
+    asyncio.run(ask())
+    try:
+        litellm.completion(**hi, api_base="http://127.0.0.1:9", max_retries=0)
+    except litellm.InternalServerError:
+        print("refused")
+"""
+ANSWER = "answer: Hello! How can I help you today?\n"
+
+
+@pytest.fixture
+def at(loopback: LoopbackProvider) -> dict[str, str]:
+    """The environment in which LiteLLM's OpenAI calls reach the loopback provider."""
+    loopback.clear()
+    return {"OPENAI_BASE_URL": loopback.url, "OPENAI_API_KEY": "sk-loopback"}
+
+
+def printed_json(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in a program's output, which may hold other lines."""
+    decoder = json.JSONDecoder()
+    while (start := text.find("{\n")) >= 0:
+        value, length = decoder.raw_decode(text[start:])
+        yield value
+        text = text[start + length :]
+
+
+def said(stderr: str, words: str) -> list[str]:
+    """The lines that hold `words`."""
+    return [line for line in stderr.splitlines() if words in line]
+
+
+def test_console_exporter_prints_the_call(at: dict[str, str]) -> None:
+    """One call is one printed span, with the service's name; the application sees no change."""
+    ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE, "OTEL_SERVICE_NAME": "help-desk"})
+    (span,) = printed_json(ran.stdout)
+    assert ran.code == 0
+    assert ANSWER in ran.stdout
+    assert (span["name"], span["kind"]) == ("chat gpt-4o-mini", "SpanKind.CLIENT")
+    assert span["resource"]["attributes"]["service.name"] == "help-desk"
+
+
+def test_otlp_exporter_sends_one_span_a_call(
+    at: dict[str, str], receiver: OtlpReceiver, loopback: LoopbackProvider
+) -> None:
+    """Sync, async, streamed, embedding and failed calls each arrive once, decoded from OTLP."""
+    env = {**at, **receiver.env, "OTEL_SERVICE_NAME": "help-desk", "OTEL_LOGS_EXPORTER": "none"}
+    ran = run(MANY_CALLS, instrument=True, env=env)
+    assert (ran.code, ran.stdout.splitlines()[-1:]) == (0, ["refused"])
+    chat, embeddings = "chat gpt-4o-mini", "embeddings text-embedding-3-small"
+    assert sorted(span["name"] for span in receiver.spans) == [*[chat] * 7, embeddings]
+    assert [span["status"] for span in receiver.spans].count("ERROR") == 1
+    assert len(loopback.requests) == 7
+    assert {resource["service.name"] for resource in receiver.resources} == {"help-desk"}
+    assert {span["scope"] for span in receiver.spans} == {"litespan"}
+    durations = [m for m in receiver.metrics if m["name"] == "gen_ai.client.operation.duration"]
+    assert sum(point["count"] for point in durations) == 8
+
+
+def test_litellm_is_not_imported_for_our_sake() -> None:
+    """An application that never imports LiteLLM does not pay its seconds of CPU."""
+    program = """
+        import sys
+        print([name in sys.modules for name in ("litespan.instrumentor", "litellm", "openai")])
+    """
+    ran = run(program, instrument=True, env=SILENT)
+    assert (ran.stdout, ran.stderr) == ("[True, False, False]\n", "")
+
+
+def test_start_costs_little() -> None:
+    """Our part adds less than 30 ms of CPU to a start under `opentelemetry-instrument`."""
+    program = "import time; print(time.process_time())"
+    off = {**SILENT, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "litespan"}
+    took: dict[str, list[float]] = {"on": [], "off": []}
+    for _ in range(7):  # the least of several, in turns: whatever else runs here only adds
+        for name, env in (("on", SILENT), ("off", off)):
+            took[name].append(float(run(program, instrument=True, env=env).stdout))
+    assert min(took["on"]) - min(took["off"]) < START_LIMIT
+
+
+def test_missing_litellm_is_one_line(tmp_path: Path) -> None:
+    """Without LiteLLM there is nothing to trace: said once, and the application runs."""
+    python = python_without(tmp_path / "venv", "litellm")
+    ran = run("print('done')", instrument=True, env=SILENT, python=python)
+    assert (ran.code, ran.stdout) == (0, "done\n")
+    assert ran.stderr.splitlines() == said(ran.stderr, "pip install litellm")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("1.73.6", "litellm 1.73.6 is older than 1.74 and is not instrumented"),
+        ("1.82.7", "litellm 1.82.7 is a compromised release and is not instrumented"),
+        ("1.82.8", "litellm 1.82.8 is a compromised release and is not instrumented"),
+    ],
+)
+def test_unsupported_litellm_is_one_line(
+    at: dict[str, str], tmp_path: Path, version: str, words: str
+) -> None:
+    """A LiteLLM outside our range is left alone: said once, the call works, no span."""
+    python = python_without(tmp_path / "venv", "litellm-")
+    (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (ours,) = Path(sysconfig.get_path("purelib")).glob("litellm-*.dist-info")
+    said_to_be = packages / f"litellm-{version}.dist-info"
+    said_to_be.mkdir()
+    for name in ("METADATA", "RECORD"):
+        (said_to_be / name).write_text((ours / name).read_text())
+    metadata = said_to_be / "METADATA"
+    lines = metadata.read_text().splitlines()
+    metadata.write_text(
+        "\n".join(f"Version: {version}" if row.startswith("Version: ") else row for row in lines)
+    )
+    ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE}, python=python)
+    assert (ran.code, ran.stdout) == (0, ANSWER)
+    assert len(said(ran.stderr, words)) == 1
+
+
+def test_no_distro_is_one_line(at: dict[str, str], tmp_path: Path) -> None:
+    """Without opentelemetry-distro nobody sets up a provider: the cure is said once."""
+    python = python_without(tmp_path / "venv", "opentelemetry_distro")
+    ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE}, python=python)
+    assert (ran.code, ran.stdout) == (0, ANSWER)
+    assert len(said(ran.stderr, "pip install 'litespan[auto]'")) == 1
+
+
+def test_switched_off_by_the_standard_variable(at: dict[str, str]) -> None:
+    """`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=litespan`: no span, no word."""
+    off = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "litespan"}
+    ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE, **off})
+    assert (ran.code, ran.stdout, said(ran.stderr, "litespan")) == (0, ANSWER, [])
