@@ -399,7 +399,8 @@ def test_span_tree_prints_children_below_their_parent() -> None:
         record(telemetry)
     assert span_tree(telemetry.spans, ["sizes", "absent"], events=True).splitlines() == [
         "parent  4 ms",
-        "└─ child  2 ms  ERROR  sizes=[1, 2]",
+        "└─ child  2 ms  ERROR",
+        "      sizes = [1, 2]",
         "      · seen +1 ms",
     ]
 

@@ -1,5 +1,6 @@
 """A trace as a printable tree."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from litespan.testing.decode import Record
@@ -8,39 +9,38 @@ from litespan.testing.decode import Record
 def span_tree(spans: Sequence[Record], show: Sequence[str] = (), *, events: bool = False) -> str:
     """The spans of any number of traces as text, children below their parent, by start time.
 
-    A line tells name, duration in ms, ERROR if it is one, and the attributes named in `show`;
-    with `events` each span's events follow, at ms after its start. A span whose parent is not
-    among `spans` counts as a root.
+    A span's line tells name, duration in ms, and ERROR if it is one; below it are the attributes
+    named in `show` and, with `events`, each event at ms after the start. A span whose parent is
+    not among `spans` counts as a root.
     """
     known = {span["span_id"] for span in spans}
-    ordered = sorted(spans, key=lambda span: span["start"])
-
-    def children(parent: str | None) -> list[Record]:
-        return [
-            span
-            for span in ordered
-            if (span["parent"] if span["parent"] in known else None) == parent
-        ]
+    below: defaultdict[str | None, list[Record]] = defaultdict(list)
+    for span in sorted(spans, key=lambda span: span["start"]):
+        below[span["parent"] if span["parent"] in known else None].append(span)
 
     def lines(span: Record, first: str, rest: str) -> Iterator[str]:
-        yield first + _line(span, show)
-        below = children(span["span_id"])
-        bar = "│  " if below else "   "
-        for event in span["events"] if events else ():
-            at = (event["time"] - span["start"]) / 1e6
-            yield f"{rest}{bar}· {event['name']} +{at:.0f} ms"
-        for child in below:
-            last = child is below[-1]
-            yield from lines(
-                child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  ")
-            )
+        yield first + _title(span)
+        children = below[span["span_id"]]
+        bar = "│  " if children else "   "
+        yield from (rest + bar + line for line in _details(span, show, events=events))
+        for child in children:
+            last = child is children[-1]
+            corner, edge = ("└─ ", "   ") if last else ("├─ ", "│  ")
+            yield from lines(child, rest + corner, rest + edge)
 
-    return "\n".join(line for root in children(None) for line in lines(root, "", ""))
+    return "\n".join(line for root in below[None] for line in lines(root, "", ""))
 
 
-def _line(span: Record, show: Sequence[str]) -> str:
-    attributes = span["attributes"]
-    shown = [f"{name}={attributes[name]}" for name in show if name in attributes]
+def _title(span: Record) -> str:
     duration = f"{(span['end'] - span['start']) / 1e6:.0f} ms"
     error = ["ERROR"] if span["status"] == "ERROR" else []
-    return "  ".join([span["name"], duration, *error, *shown])
+    return "  ".join([span["name"], duration, *error])
+
+
+def _details(span: Record, show: Sequence[str], *, events: bool) -> Iterator[str]:
+    for name in show:
+        value = span["attributes"].get(name)
+        if value is not None:
+            yield f"{name} = {f'{value:.6g}' if isinstance(value, float) else value}"
+    for event in span["events"] if events else ():
+        yield f"· {event['name']} +{(event['time'] - span['start']) / 1e6:.0f} ms"

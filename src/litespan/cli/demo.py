@@ -1,0 +1,157 @@
+"""`litespan demo`: a real LiteLLM program under `opentelemetry-instrument`, and its spans."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from litespan import semconv as s
+from litespan.testing import LoopbackProvider, OtlpReceiver, span_tree
+from litespan.testing.decode import Record
+
+APP: Final = Path(__file__).with_name("demo_app.py")
+MODEL: Final = "openai/gpt-4o-mini"
+SPARE: Final = "anthropic/claude-sonnet-4-5"
+EMBEDDING: Final = "openai/text-embedding-3-small"
+SHOWN: Final = (s.ATTEMPT, s.ERROR_TYPE, s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
+SAID: Final = "I am the provider on this machine: this is all I say."
+LITESPAN: Final = "import sys; from litespan.cli import main; sys.exit(main())"
+
+
+class Unable(Exception):
+    """The demo can not run here; the text says what is missing and how to get it."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the demo with these command-line arguments; the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        _require("litellm", "pip install litellm")
+        _require("opentelemetry.distro", "pip install 'litespan[auto]'")
+        if options.live:
+            _require_key(options.live)
+        _demo(options)
+    except Unable as problem:
+        print(f"litespan demo: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="litespan demo",
+        description="Run a LiteLLM program under opentelemetry-instrument against a provider on "
+        "this machine; show a span tree and the report. It needs no key and no network.",
+    )
+    parser.add_argument(
+        "--live",
+        metavar="MODEL",
+        help="call this model at its real provider, with the key in the environment (it costs "
+        "money); the calls that fail still go to the provider on this machine",
+    )
+    parser.add_argument(
+        "--embedding", metavar="MODEL", help="with --live: an embedding model to call too"
+    )
+    parser.add_argument(
+        "--db", type=Path, metavar="FILE", help="the SQLite file to write to (default: a new one)"
+    )
+    return parser
+
+
+def _require(module: str, cure: str) -> None:
+    package = module.partition(".")[0]
+    if find_spec(package) is None or find_spec(module) is None:
+        raise Unable(f"{module} is not installed: {cure}")
+
+
+def _require_key(model: str) -> None:
+    import litellm  # seconds of CPU, spent on a live run only
+
+    try:
+        litellm.get_llm_provider(model)
+    except litellm.BadRequestError:
+        raise Unable(f"LiteLLM knows no model {model!r}: name it as provider/model") from None
+    found = litellm.validate_environment(model)
+    if not found["keys_in_environment"]:
+        names = ", ".join(found["missing_keys"]) or "the provider's key"
+        raise Unable(f"no key for {model}: set {names}")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    database = options.db or Path(tempfile.mkdtemp(prefix="litespan-demo-")) / "litespan.db"
+    models = [options.live or MODEL, options.live or SPARE]
+    embedding = options.embedding if options.live else EMBEDDING
+    arguments = [*models, "--embedding", embedding] if embedding else models
+    with LoopbackProvider() as provider, OtlpReceiver() as receiver:
+        env = {
+            **_inherited(),
+            **({} if options.live else _loopback_keys(provider)),
+            **_failing_bases(provider),
+            **receiver.env,
+            "OTEL_SERVICE_NAME": "litespan-demo",
+            "OTEL_TRACES_EXPORTER": "sqlite,otlp",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+            "LITESPAN_SQLITE": str(database),
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        }
+        instrument = str(Path(sys.executable).with_name("opentelemetry-instrument"))
+        _say(f"$ opentelemetry-instrument python {APP.name} {' '.join(arguments)}")
+        command = [instrument, sys.executable, str(APP), *arguments]
+        code = subprocess.run(command, env=env, check=False).returncode  # noqa: S603 - our own
+        spans = receiver.spans
+    if code:
+        raise Unable(f"the program ended with status {code}; its own message is above")
+    _say("\nThe router's call, attempt by attempt:\n" + _router_tree(spans))
+    for column in ("model", "user"):
+        _report(column, database)
+    _say(f"\nThe calls are in {database}. More: LITESPAN_SQLITE={database} litespan report --help")
+
+
+def _inherited() -> dict[str, str]:
+    """The caller's environment without telemetry settings, and no proxy on the way to here."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("OTEL_")}
+    direct = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1"]))
+    return {**kept, "NO_PROXY": direct, "no_proxy": direct}
+
+
+def _loopback_keys(provider: LoopbackProvider) -> dict[str, str]:
+    """Where LiteLLM looks for its providers; here, both are the one on this machine."""
+    base = provider.url_for(text=SAID, input_tokens=640, cached_tokens=512, output_tokens=85)
+    return {
+        "OPENAI_BASE_URL": base,
+        "OPENAI_API_BASE": base,
+        "OPENAI_API_KEY": "sk-demo",
+        "ANTHROPIC_API_BASE": base.removesuffix("/v1"),
+        "ANTHROPIC_API_KEY": "sk-demo",
+    }
+
+
+def _failing_bases(provider: LoopbackProvider) -> dict[str, str]:
+    return {
+        "REFUSING_API_BASE": provider.url_for(status=401),
+        "BUSY_API_BASE": provider.url_for(status=429, retry_after=0),
+    }
+
+
+def _router_tree(spans: list[Record]) -> str:
+    """The trace of the router's call as a tree, each attempt with what it cost."""
+    routed = {span["trace_id"] for span in spans if span["name"].startswith(s.ROUTER_SPAN)}
+    return span_tree([span for span in spans if span["trace_id"] in routed], SHOWN, events=True)
+
+
+def _report(column: str, database: Path) -> None:
+    _say(f"\n$ litespan report --by {column}")
+    command = [sys.executable, "-c", LITESPAN, "report", "--by", column]
+    env = {**os.environ, "LITESPAN_SQLITE": str(database)}
+    if subprocess.run(command, env=env, check=False).returncode:  # noqa: S603 - our own
+        raise Unable("the report failed; its own message is above")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # before what the next process prints

@@ -1,0 +1,168 @@
+"""A small help desk on LiteLLM: the program that `litespan demo` watches.
+
+It knows nothing of litespan, nor of OpenTelemetry. Where its models are, and their keys, is in
+LiteLLM's own environment variables.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+from typing import Any
+
+import litellm
+
+litellm.suppress_debug_info = True
+
+TOOLS: list[dict[str, Any]] = [
+    {
+        "type": "function",
+        "function": {
+            "name": "order_status",
+            "description": "Where an order is.",
+            "parameters": {
+                "type": "object",
+                "properties": {"order": {"type": "string"}},
+                "required": ["order"],
+            },
+        },
+    }
+]
+
+
+def order_status(order: str) -> str:
+    """What the shop's own system says."""
+    return f"Order {order} left our house this morning."
+
+
+def turn(text: str) -> dict[str, Any]:
+    """What the customer says."""
+    return {"role": "user", "content": text}
+
+
+def answer(model: str) -> str:
+    """A plain call."""
+    asked = litellm.completion(
+        model,
+        [{"role": "system", "content": "You are a kind help desk."}, turn("How do I return it?")],
+        max_tokens=200,
+        user="ada",
+        metadata={"session_id": "returns-17", "tags": ["returns"], "channel": "mail"},
+    )
+    return str(asked.choices[0].message.content)
+
+
+async def translate(model: str) -> str:
+    """Two calls at the same time."""
+    languages = ("French", "German")
+    answers = await asyncio.gather(
+        *(
+            litellm.acompletion(
+                model=model,
+                messages=[turn(f"Say 'thank you' in {language}.")],
+                max_tokens=50,
+                user="grace",
+                metadata={"session_id": "letters-4", "tags": ["translation"]},
+            )
+            for language in languages
+        )
+    )
+    return " / ".join(answer.choices[0].message.content for answer in answers)
+
+
+def tell(model: str) -> str:
+    """A stream."""
+    stream = litellm.completion(
+        model,
+        [turn("Tell me how you ship.")],
+        max_tokens=200,
+        stream=True,
+        stream_options={"include_usage": True},
+        user="ada",
+        metadata={"session_id": "shipping-2", "tags": ["shipping"]},
+    )
+    return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+
+
+def look_up(model: str) -> str:
+    """A tool call: the model asks for the order's status, and then tells it."""
+    history = [turn("Where is my order 4711?")]
+    who: dict[str, Any] = {"user": "grace", "metadata": {"session_id": "order-4711"}}
+    message = litellm.completion(model, history, tools=TOOLS, **who).choices[0].message
+    history.append(message.model_dump(exclude_none=True))
+    for call in message.tool_calls or []:
+        status = order_status(**json.loads(call.function.arguments))
+        history.append({"role": "tool", "tool_call_id": call.id, "content": status})
+    if message.tool_calls:
+        message = litellm.completion(model, history, tools=TOOLS, **who).choices[0].message
+    return str(message.content)
+
+
+def index(model: str) -> str:
+    """An embedding."""
+    vectors = litellm.embedding(model, ["returns", "shipping"], user="indexer").data
+    return f"{len(vectors)} vectors of {len(vectors[0]['embedding'])} numbers"
+
+
+def refused() -> str:
+    """A failure: this deployment does not know our key."""
+    try:
+        litellm.completion(
+            "openai/gpt-4o",
+            [turn("Hello?")],
+            api_base=os.environ["REFUSING_API_BASE"],
+            api_key="sk-revoked",
+            user="ada",
+        )
+    except litellm.AuthenticationError as error:
+        return f"{type(error).__name__}, status {error.status_code}"
+    return "the key was taken"
+
+
+def busy(spare: str) -> str:
+    """An overloaded model: the router tries it twice, then falls back to the spare one."""
+    router = litellm.Router(
+        model_list=[
+            {
+                "model_name": "desk",
+                "litellm_params": {
+                    "model": "openai/gpt-4o",
+                    "api_base": "os.environ/BUSY_API_BASE",
+                    "api_key": "sk-busy",
+                },
+            },
+            {"model_name": "spare", "litellm_params": {"model": spare}},
+        ],
+        fallbacks=[{"desk": ["spare"]}],
+        num_retries=1,
+    )
+    said = router.completion(
+        "desk",
+        [turn("Are you open on Monday?")],
+        max_tokens=200,
+        user="grace",
+        metadata={"session_id": "hours-9", "tags": ["hours"]},
+    )
+    return str(said.choices[0].message.content)
+
+
+def main() -> None:
+    """Work through one morning's mail."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model")
+    parser.add_argument("spare")
+    parser.add_argument("--embedding")
+    options = parser.parse_args()
+
+    print("a plain call:", answer(options.model))
+    print("two at once:", asyncio.run(translate(options.model)))
+    print("a stream:", tell(options.model))
+    print("a tool call:", look_up(options.model))
+    if options.embedding:
+        print("an embedding:", index(options.embedding))
+    print("a failure:", refused())
+    print("a retry and a fallback:", busy(options.spare))
+
+
+if __name__ == "__main__":
+    main()
