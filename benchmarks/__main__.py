@@ -1,0 +1,41 @@
+"""`python -m benchmarks [NAME …] [--quick]` runs the benchmarks named, by default all of them.
+
+Every module of this package that has a `run(*, quick: bool)` is a benchmark; `run` prints its
+readings as Markdown. Names that begin with `_` are helpers.
+"""
+
+import argparse
+import importlib
+import pkgutil
+from types import ModuleType
+
+import benchmarks
+
+
+def main() -> None:
+    names = sorted(
+        module.name
+        for module in pkgutil.iter_modules(benchmarks.__path__)
+        if not module.name.startswith("_")
+    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"from {', '.join(names)}")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, wider spread")
+    given = parser.parse_args()
+    unknown = sorted(set(given.names) - set(names))
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(names)}")
+    for name in given.names or names:
+        module = load(name)
+        if hasattr(module, "run"):
+            print(f"\n## {name}\n\n{(module.__doc__ or '').strip()}\n", flush=True)
+            module.run(quick=given.quick)
+
+
+def load(name: str) -> ModuleType:
+    """The benchmark's module; imported only when asked for, as most import LiteLLM."""
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+if __name__ == "__main__":
+    main()

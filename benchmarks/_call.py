@@ -1,0 +1,191 @@
+"""What is measured around: a LiteLLM whose functions return a ready answer at once.
+
+LiteLLM's own milliseconds would hide the microseconds of a wrapper. So `litellm.completion`,
+`acompletion` and the logging object that LiteLLM makes in every call are replaced, before
+anything is instrumented, by functions that do nothing but what a wrapper can see of them.
+Nothing here knows litespan: the peers are measured around the same functions.
+"""
+
+import os
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no price list from the network
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import litellm
+from litellm.litellm_core_utils import litellm_logging
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.trace import SpanKind, Tracer
+
+CALL_ID: Final = "5f0f6a52-9d0c-4f0e-8a53-2a6f6f5e0c11"
+ARGUMENTS: Final[dict[str, Any]] = {
+    "model": "openai/gpt-4o-mini",
+    "messages": [
+        {"role": "system", "content": "You are a helpful assistant."},
+        {"role": "user", "content": "What is the capital of France?"},
+    ],
+    "temperature": 0.2,
+    "max_tokens": 100,
+    "user": "alice",
+    "metadata": {"feature": "search", "release": 7},
+}
+# What a hand-written span of such a call would say.
+ATTRIBUTES: Final[dict[str, Any]] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o-mini",
+    "gen_ai.request.temperature": 0.2,
+    "gen_ai.request.max_tokens": 100,
+    "server.address": "api.openai.com",
+    "server.port": 443,
+    "user.id": "alice",
+    "app.feature": "search",
+    "app.release": 7,
+    "gen_ai.response.id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
+    "gen_ai.response.model": "gpt-4o-mini-2024-07-18",
+    "gen_ai.response.finish_reasons": ("stop",),
+    "gen_ai.usage.input_tokens": 24,
+    "gen_ai.usage.output_tokens": 8,
+    "app.cost": 8.4e-06,
+    "app.cost.input": 3.6e-06,
+    "app.cost.output": 4.8e-06,
+    "app.call_id": CALL_ID,
+    "app.outcome": "success",
+}
+
+
+def logging_class() -> Any:
+    """A stand-in for LiteLLM's logging object: the call's id and what it cost, ready.
+
+    A class of its own each time, since an instrumentation may patch its methods.
+    """
+
+    class Logging:
+        def __init__(self) -> None:
+            self.litellm_call_id = CALL_ID
+            self.cost_breakdown = {
+                "input_cost": 3.6e-06,
+                "output_cost": 4.8e-06,
+                "tool_usage_cost": 0.0,
+                "total_cost": 8.4e-06,
+            }
+            self.model_call_details: dict[str, Any] = {}
+
+        def pre_call(self) -> None:
+            """What LiteLLM calls before it sends the request."""
+
+    return Logging
+
+
+def ready_response() -> Any:
+    """A `ModelResponse` as LiteLLM returns it from OpenAI."""
+    response = litellm.ModelResponse(
+        id="chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
+        model="gpt-4o-mini-2024-07-18",
+        created=1741569952,
+        system_fingerprint="fp_06737a9306",
+        choices=[
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": "The capital of France is Paris."},
+            }
+        ],
+        usage={"prompt_tokens": 24, "completion_tokens": 8, "total_tokens": 32},
+    )
+    response._hidden_params = {  # noqa: SLF001 - as LiteLLM does
+        "custom_llm_provider": "openai",
+        "litellm_call_id": CALL_ID,
+        "litellm_model_name": "gpt-4o-mini",
+        "api_base": "https://api.openai.com/v1",
+        "response_cost": 8.4e-06,
+        "additional_headers": {
+            "x-ratelimit-remaining-requests": "9999",
+            "x-ratelimit-remaining-tokens": "199967",
+            "llm_provider-x-request-id": "req_7d6a3b5c1f",
+        },
+    }
+    return response
+
+
+class Functions:
+    """`completion` and `acompletion` that return `result()`.
+
+    Not in a module's globals, where an instrumentation may look for them.
+    """
+
+    def __init__(self, result: Callable[[], Any], logging: Any) -> None:
+        def completion(model: str, messages: list[Any] | None = None, **kwargs: Any) -> Any:
+            logging().pre_call()
+            return result()
+
+        async def acompletion(model: str, messages: list[Any] | None = None, **kwargs: Any) -> Any:
+            logging().pre_call()
+            return result()
+
+        self.completion = completion
+        self.acompletion = acompletion
+
+
+def replace_litellm(result: Callable[[], Any]) -> Functions:
+    """Put functions that return `result()` in LiteLLM's place; returns their bare twins."""
+    litellm_logging.Logging = logging_class()
+    functions = Functions(result, litellm_logging.Logging)
+    for module in (litellm, litellm.main):
+        module.completion = functions.completion
+        module.acompletion = functions.acompletion
+    return Functions(result, logging_class())
+
+
+class Bare:
+    """Spans written by hand around a function, as the measure of all others."""
+
+    def __init__(self, tracer: Tracer, functions: Functions) -> None:
+        def span() -> None:
+            span = tracer.start_span("chat gpt-4o-mini", kind=SpanKind.CLIENT)
+            functions.completion(**ARGUMENTS)
+            for name, value in ATTRIBUTES.items():
+                span.set_attribute(name, value)
+            span.end()
+
+        async def aspan() -> None:
+            span = tracer.start_span("chat gpt-4o-mini", kind=SpanKind.CLIENT)
+            await functions.acompletion(**ARGUMENTS)
+            for name, value in ATTRIBUTES.items():
+                span.set_attribute(name, value)
+            span.end()
+
+        def current() -> None:
+            with tracer.start_as_current_span("chat gpt-4o-mini", kind=SpanKind.CLIENT) as span:
+                functions.completion(**ARGUMENTS)
+                for name, value in ATTRIBUTES.items():
+                    span.set_attribute(name, value)
+
+        async def acurrent() -> None:
+            with tracer.start_as_current_span("chat gpt-4o-mini", kind=SpanKind.CLIENT) as span:
+                await functions.acompletion(**ARGUMENTS)
+                for name, value in ATTRIBUTES.items():
+                    span.set_attribute(name, value)
+
+        self.span = span
+        self.aspan = aspan
+        self.current = current
+        self.acurrent = acurrent
+
+
+class Last(SpanProcessor):
+    """Keeps the span that ended last; the only processor, and nearly no work."""
+
+    span: Any = None
+
+    def on_end(self, span: Any) -> None:
+        self.span = span
+
+
+def traced() -> tuple[TracerProvider, Last]:
+    """A tracer provider without exporter, and the processor that sees its spans."""
+    last = Last()
+    provider = TracerProvider()
+    provider.add_span_processor(last)
+    return provider, last

@@ -1,0 +1,105 @@
+"""Paired CPU readings: short blocks of calls that take turns in one process.
+
+Whatever else the machine does falls on all contenders alike, and each round gives a ratio of
+its own; what is told is the median of those ratios, with their quartiles.
+"""
+
+import asyncio
+import gc
+import random
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Block = Callable[[int], Any]  # makes so many calls
+Clock = Callable[[], float]  # CPU seconds
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The median over all rounds: `ratio` to the base, its quartiles, and µs a call."""
+
+    ratio: float
+    low: float
+    high: float
+    micros: float
+
+    def __str__(self) -> str:
+        return f"{self.ratio:.2f} | {self.low:.2f} to {self.high:.2f} | {self.micros:.1f}"
+
+
+def calls(function: Callable[[], Any]) -> Block:
+    """Blocks of plain calls."""
+
+    def block(count: int) -> None:
+        for _ in range(count):
+            function()
+
+    return block
+
+
+def awaits(function: Callable[[], Awaitable[Any]]) -> Block:
+    """Blocks of awaited calls, each block inside one run of an event loop."""
+    loop = asyncio.new_event_loop()
+
+    async def several(count: int) -> None:
+        for _ in range(count):
+            await function()
+
+    return lambda count: loop.run_until_complete(several(count))
+
+
+def measure(
+    contenders: Mapping[str, Block],
+    *,
+    base: str,
+    nothing: str,
+    rounds: int,
+    count: int = 40,
+    clock: Clock = time.thread_time,
+) -> dict[str, Reading]:
+    """Readings by contender. What `nothing` takes is taken off all others, `base` included.
+
+    A round gives every contender one block of `count` calls, in random order. The garbage
+    collector runs between rounds, not inside a block.
+    """
+    took: dict[str, list[float]] = {name: [] for name in contenders}
+    order = list(contenders)
+    shuffle = random.Random(1).shuffle
+    for block in contenders.values():
+        block(count)  # first calls fill caches
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        for _ in range(rounds):
+            shuffle(order)
+            for name in order:
+                start = clock()
+                contenders[name](count)
+                took[name].append((clock() - start) / count)
+            gc.collect()
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    return {
+        name: _reading(took[name], took[base], took[nothing])
+        for name in contenders
+        if name != nothing
+    }
+
+
+def _reading(own: list[float], base: list[float], nothing: list[float]) -> Reading:
+    less = [a - b for a, b in zip(own, nothing, strict=True)]
+    ratios = [a / (b - c) for a, b, c in zip(less, base, nothing, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return Reading(middle, low, high, statistics.median(less) * 1e6)
+
+
+def table(title: str, readings: Mapping[str, Reading]) -> str:
+    """A Markdown table."""
+    lines = [f"| {title} | to bare span | quartiles | µs |", "|---|---|---|---|"]
+    lines += [f"| {name} | {reading} |" for name, reading in readings.items()]
+    return "\n".join(lines)
