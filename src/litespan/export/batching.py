@@ -25,6 +25,7 @@ class Item:
     data: Any  # JSON in UTF-8, or whatever the exporter's `encode` takes
     path: str = ""  # appended to the exporter's URL
     headers: tuple[tuple[str, str], ...] = ()  # of the request that carries it
+    group: str = ""  # items of different groups never share a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,10 @@ def pack(
 ) -> Iterator[Batch]:
     """Batches of at most `max_items` items and `max_bytes` bytes of encoded body.
 
-    Only neighbours with the same path and headers share a batch. A single item beyond
+    Only neighbours with the same path, headers and group share a batch. A single item beyond
     `max_bytes` makes a batch of its own: the caller cuts or drops it.
     """
-    for _, group in groupby(items, key=lambda item: (item.path, item.headers)):
+    for _, group in groupby(items, key=lambda item: (item.path, item.headers, item.group)):
         same = tuple(group)
         for start in range(0, len(same), max_items):
             yield from _fit(same[start : start + max_items], encode, max_bytes)

@@ -88,14 +88,29 @@ class HttpExporter(SpanExporter):
         self.problem = f"{problem}: {self.name} export is off; {mend}"
         log_once(f"off.{self.name}.{problem}", "%s", self.problem)
 
-    def connect(self, url: str, headers: Mapping[str, str | Secret]) -> None:
-        """Turn the exporter on. No connection is made before the first export."""
+    def connect(
+        self, url: str, headers: Mapping[str, str | Secret], socket: str | None = None
+    ) -> None:
+        """Turn the exporter on. No connection is made before the first export.
+
+        Args:
+            url: where to post.
+            headers: of every request; credentials as `Secret`.
+            socket: path of a Unix socket to go through.
+        """
         limits = self.limits
-        wire = Wire(url, headers, limits.gzip, limits.concurrency, limits.attempt)
+        wire = Wire(
+            url,
+            headers,
+            compress=limits.gzip,
+            connections=limits.concurrency,
+            attempt=limits.attempt,
+            socket=socket,
+        )
         self.delivery = Delivery(wire, limits, Outlet(self.pack, self.shrink, self.refusals))
 
     @classmethod
-    def environment(cls, url: str, secret: str) -> dict[str, str]:
+    def variables_for(cls, url: str, secret: str) -> dict[str, str]:
         """The variables that point this exporter to `url` with the credential `secret`."""
         names = cls.variables
         return {**dict.fromkeys(names.keys, secret), **dict.fromkeys(names.url[:1], url)}
@@ -127,7 +142,7 @@ class HttpExporter(SpanExporter):
         """What a 2xx answer refuses all the same. By default nothing."""
         return ()
 
-    def pack(self, items: Iterable[Item]) -> Iterator[Batch]:
+    def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
         """Requests within the vendor's limits."""
         return pack(items, self.encode, self.limits.max_items, self.limits.max_bytes)
 

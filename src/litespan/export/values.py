@@ -59,10 +59,13 @@ def strings(attributes: Attributes, key: str) -> tuple[str, ...]:
 
 def scalar(value: object) -> Scalar | tuple[Scalar, ...] | None:
     """`value` if it is a scalar, a tuple of its scalars if it is a sequence, else None."""
-    if isinstance(value, str | bool | int | float):
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str | bool | int):
         return value
     if isinstance(value, list | tuple):
-        return tuple([item for item in value if isinstance(item, str | bool | int | float)])
+        scalars = [scalar(item) for item in value if not isinstance(item, list | tuple)]
+        return tuple([item for item in scalars if isinstance(item, str | bool | int | float)])
     return None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -62,9 +62,11 @@ class Wire:
         self,
         url: str,
         headers: Mapping[str, str | Secret],
+        *,
         compress: bool = False,
         connections: int = 1,
         attempt: float = 5.0,
+        socket: str | None = None,
     ) -> None:
         """Connect nothing yet.
 
@@ -74,12 +76,14 @@ class Wire:
             compress: whether the bodies are sent with gzip.
             connections: how many are kept open at most.
             attempt: seconds that a request may wait for the vendor's next byte.
+            socket: path of a Unix socket to go through, whatever host the URL names.
         """
         self.url = url
         self.headers = headers
         self.compress = compress
         self.connections = connections
         self.attempt = attempt
+        self.socket = socket
         self._client: httpx.Client | None = None
         self._pid = 0
 
@@ -87,13 +91,17 @@ class Wire:
         """This process's client. After a fork the parent's sockets are left to the parent."""
         if self._client is None or self._pid != os.getpid():
             logging.getLogger("httpx").addFilter(_by_the_application)
+            limits = httpx.Limits(
+                max_connections=self.connections,
+                max_keepalive_connections=self.connections,
+                keepalive_expiry=30.0,
+            )
             self._client = httpx.Client(
                 timeout=httpx.Timeout(self.attempt, pool=None),
-                limits=httpx.Limits(
-                    max_connections=self.connections,
-                    max_keepalive_connections=self.connections,
-                    keepalive_expiry=30.0,
-                ),
+                limits=limits,
+                transport=httpx.HTTPTransport(uds=self.socket, limits=limits)
+                if self.socket
+                else None,
                 follow_redirects=False,  # a redirect would carry the credentials elsewhere
             )
             self._pid = os.getpid()
@@ -110,9 +118,15 @@ class Wire:
         if self.compress:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, compresslevel=3, mtime=0)
-        url = self.url + batch.path
+        return self._ask("POST", self.url + batch.path, content=body, headers=headers)
+
+    def get(self, url: str) -> Answer:
+        """Ask, without credentials."""
+        return self._ask("GET", url)
+
+    def _ask(self, method: str, url: str, **request: Any) -> Answer:
         try:
-            with self.client().stream("POST", url, content=body, headers=headers) as response:
+            with self.client().stream(method, url, **request) as response:
                 return Answer(
                     response.status_code,
                     _start_of(response),

@@ -1,0 +1,89 @@
+"""What Helicone files a log under: headers `Helicone-…`, sent as `meta` and as HTTP headers.
+
+https://docs.helicone.ai/helicone-headers/header-directory (seen 2026-11-20)
+"""
+
+import re
+from typing import Final
+from urllib.parse import quote
+
+from litespan.export import GenAISpan
+
+_PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F)))
+_NO_NAME: Final = re.compile(r"[^!#$&'*+.^_`|~0-9A-Za-z-]")  # what no header name has
+_LONGEST_VALUE: Final = 1000  # characters
+_HALF: Final = re.compile(r"%[0-9A-F]?$")  # of a cut escape
+_OWN: Final = "helicone-"
+_FORBIDDEN: Final = frozenset({"helicone-auth"})
+
+
+def meta(span: GenAISpan) -> dict[str, str]:
+    """Who and what, as names and values that a header can have. Own names win."""
+    who, call = span.identity, span.call
+    named = {
+        "Helicone-Request-Id": str(span.key),
+        "Helicone-User-Id": who.user,
+        "Helicone-Session-Id": who.session,
+        "Helicone-Session-Path": f"/{span.operation}" if who.session else None,
+        "Helicone-Session-Name": span.service.name if who.session else None,
+        "Helicone-Prompt-Id": span.request.prompt_name,
+        "Helicone-Prompt-Version": span.request.prompt_version,
+    }
+    properties = {
+        "litellm_call_id": call.id,
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+        "cost_usd": None if span.exact_cost is None else f"{span.exact_cost:f}",
+        "provider": span.provider,
+        "operation": span.operation,
+        "environment": span.service.environment,
+        "service": span.service.name,
+        "release": span.service.version,
+        "tags": ",".join(who.tags),
+        "team": who.team_alias or who.team_id,
+        "organization": who.organization_id,
+        "project": who.project_id,
+        "end_user": who.end_user_id,
+        "api_key": who.api_key_alias,
+        "route": who.route,
+        "outcome": call.outcome,
+        "stream": "true" if span.request.stream else None,
+        "attempt": _text(call.attempt),
+        "model_group": call.model_group,
+        "deployment": call.deployment_id,
+        "fallback_from": call.fallback_from,
+        "cache_hit": _text(call.cache_hit),
+        "error_type": span.error.type if span.error else None,
+        "reasoning_tokens": _text(span.usage.reasoning),
+        "usage_source": span.usage.source,
+    }
+    # A user's own `Helicone-…` metadata keep their names, as LiteLLM's callback has it.
+    free = {
+        key if key.lower().startswith(_OWN) else f"Helicone-Property-{key}": _text(value)
+        for key, value in who.metadata.items()
+    }
+    pairs = {**named, **{f"Helicone-Property-{k}": v for k, v in properties.items()}}
+    found: dict[str, str] = {}
+    taken = set(_FORBIDDEN)
+    for key, value in (*pairs.items(), *free.items()):
+        name = _NO_NAME.sub("_", key)
+        if value and name.lower() not in taken:
+            taken.add(name.lower())
+            found[name] = header_value(value)
+    return found
+
+
+def header_value(text: str) -> str:
+    """`text` as a header can carry it: percent-encoded UTF-8 unless it is printable ASCII."""
+    if not (text.isascii() and text.isprintable()):
+        text = quote(text, safe=_PRINTABLE.replace("%", ""), errors="replace")
+    return _HALF.sub("", text[:_LONGEST_VALUE]).strip()
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return None if value is None else str(value)

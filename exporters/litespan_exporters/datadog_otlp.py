@@ -1,0 +1,137 @@
+"""Datadog LLM Observability by OTLP, with the attributes that its converter reads.
+
+https://docs.datadoghq.com/llm_observability/instrumentation/otel_instrumentation/ (seen
+2026-11-20). The `datadog` exporter carries more: tokens of caches and reasoning, the first
+chunk's time and costs have no field here, and travel as metadata.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Status, StatusCode
+
+from litespan import semconv as s
+from litespan.export import GenAISpan
+from litespan.export.batching import dumps
+from litespan.export.http import Variables
+from litespan.export.otlp import OtlpExporter, copy_of
+from litespan.export.policy import Policy
+from litespan.export.values import JSON
+from litespan_exporters._datadog_span import ml_app as app_of
+from litespan_exporters.datadog import program, site_of
+
+PATH: Final = "/v1/traces"
+_RESERVED: Final = frozenset({"model_name", "model_provider"})
+
+
+def attributes(span: GenAISpan) -> dict[str, Any]:
+    """What Datadog's converter reads beyond the GenAI conventions. Pure."""
+    used, cost = span.usage, span.cost
+    metadata = {
+        **{key: value for key, value in span.identity.metadata.items() if key not in _RESERVED},
+        "litellm_call_id": span.call.id,
+        "outcome": span.call.outcome,
+        "stream": span.request.stream or None,
+        "total_cost": cost.total,
+        "input_cost": cost.input,
+        "output_cost": cost.output,
+        "cache_read_input_tokens": used.cache_read,
+        "cache_write_input_tokens": used.cache_creation,
+        "reasoning_output_tokens": used.reasoning,
+        "time_to_first_token": span.response.time_to_first_chunk,
+    }
+    told: dict[str, JSON] = {
+        key: [*value] if isinstance(value, tuple) else value
+        for key, value in metadata.items()
+        if value is not None
+    }
+    return {
+        s.PROVIDER: (span.provider or "unknown").lower(),
+        s.RESPONSE_MODEL: span.model,
+        s.CONVERSATION_ID: span.identity.session,
+        s.TOTAL_TOKENS: used.total,
+        s.DATADOG_COST: cost.total,
+        s.USER_ID: span.identity.user,
+        "_dd.ml_obs.metadata": dumps(told).decode(),
+    }
+
+
+class DatadogOtlpExporter(OtlpExporter):
+    """GenAI spans, to Datadog's OTLP intake.
+
+    Reads DD_API_KEY, DD_SITE, DD_LLMOBS_ML_APP, DD_SERVICE, DD_ENV, DD_VERSION and
+    DD_LLMOBS_OVERRIDE_ORIGIN.
+    """
+
+    name: ClassVar[str] = "datadog_otlp"
+    variables = Variables(keys=("DD_API_KEY",), url=("DD_LLMOBS_OVERRIDE_ORIGIN",))
+    policy = Policy(max_bytes=15 * 1024 * 1024, split=frozenset({400, 413}))
+    hints: ClassVar[Mapping[str, str]] = {
+        "403": "forbidden: check DD_API_KEY, and that DD_SITE is the key's site",
+    }
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        site: str | None = None,
+        base_url: str | None = None,
+        *,
+        ml_app: str | None = None,
+        service: str | None = None,
+        env: str | None = None,
+        version: str | None = None,
+        **limits: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            api_key: else DD_API_KEY.
+            site: else DD_SITE, else datadoghq.com.
+            base_url: the intake, else DD_LLMOBS_OVERRIDE_ORIGIN, else by the site.
+            ml_app: the application, else DD_LLMOBS_ML_APP, DD_SERVICE, `service.name`.
+            service: else DD_SERVICE, else `service.name`.
+            env: else DD_ENV, else the resource's deployment environment.
+            version: else DD_VERSION, else `service.version`.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        self.program = program(ml_app=ml_app, service=service, env=env, version=version)
+        self.site = site_of(site)
+        self._last: tuple[Resource, Resource] | None = None
+        key, base = self.credential(api_key, "DD_API_KEY"), self.base_url(base_url)
+        if key and base:
+            app = self.program.ml_app or self.program.service
+            named = {"dd-ml-app": app_of(app)} if app else {}
+            self.connect(base + PATH, {"dd-api-key": key, "dd-otlp-source": "llmobs", **named})
+
+    def base_url(self, argument: str | None) -> str | None:
+        """The intake's origin; by the site unless it is overridden."""
+        override = argument or os.environ.get("DD_LLMOBS_OVERRIDE_ORIGIN", "").strip()
+        return super().base_url(override or f"https://otlp.{self.site}")
+
+    def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
+        """`attributes(span)`."""
+        return attributes(span)
+
+    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
+        """The enriched copy. Its status is never OK, which Datadog takes for an error."""
+        ended = span.status
+        status = Status() if ended.status_code is StatusCode.OK else ended
+        copied = {**self.kept(view), **self.attributes(view)}
+        return copy_of(span, copied, status=status, resource=self._resource(span.resource))
+
+    def _resource(self, resource: Resource) -> Resource:
+        """The program, named as Datadog has it, and asking for conversion."""
+        if self._last is None or self._last[0] is not resource:
+            own = {
+                s.SERVICE_NAME: self.program.service,
+                s.ENVIRONMENT: self.program.env,
+                s.SERVICE_VERSION: self.program.version,
+                "dd_llmobs_enabled": "true",  # as OTEL_RESOURCE_ATTRIBUTES would have it
+            }
+            mine = Resource({key: value for key, value in own.items() if value is not None})
+            self._last = (resource, resource.merge(mine))
+        return self._last[1]

@@ -1,0 +1,164 @@
+"""`OtlpExporter`: a service that takes OTLP, told what it would otherwise not understand.
+
+Every destination gets its own copy of the span, with the attributes that this service
+reads added; the span itself, which other processors share, is never touched. The copies
+travel by the same delivery as everything else (`litespan.export.delivery`).
+https://opentelemetry.io/docs/specs/otlp/#otlphttp
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Status, format_span_id, format_trace_id
+
+from litespan.export.batching import SHORTEST_CUT, Batch, Item, cut, dumps, pack, shrink
+from litespan.export.http import HttpExporter
+from litespan.export.policy import Refusal
+from litespan.export.span import GenAISpan, key_of
+from litespan.export.values import parse, plain
+from litespan.export.wire import Answer, Secret
+from litespan.quiet import quiet
+
+CONTENT_TYPE: Final = "application/x-protobuf"
+_INT64: Final = 2**63
+_DURATION: Final = 2**64  # ns since the epoch that OTLP can hold
+
+
+class OtlpExporter(HttpExporter):
+    """Base of the presets. Subclasses write `attributes`, a pure function of the view."""
+
+    replaced: ClassVar[frozenset[str]] = frozenset()
+    """Attributes that are left out of the copy, because added ones say the same."""
+
+    def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
+        """What is added to the copy of a GenAI span; None as value removes an attribute."""
+        raise NotImplementedError
+
+    def connect(
+        self, url: str, headers: Mapping[str, str | Secret], socket: str | None = None
+    ) -> None:
+        """Turn the exporter on; `url` is the full URL for traces."""
+        super().connect(url, {"Content-Type": CONTENT_TYPE, **headers}, socket)
+
+    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
+        """The GenAI spans, each as an enriched copy."""
+        for span in spans:
+            with quiet(f"export.{self.name}.mapping"):
+                view = GenAISpan.read(span)
+                if view is not None and is_valid(span):
+                    yield Item(str(view.key), self.copy(span, view))
+
+    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
+        """The span that this destination gets."""
+        return copy_of(span, {**self.kept(view), **self.attributes(view)})
+
+    def kept(self, view: GenAISpan) -> dict[str, Any]:
+        """The span's own attributes, without those that are replaced."""
+        return {k: v for k, v in view.attributes.items() if k not in self.replaced}
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """An ExportTraceServiceRequest in protobuf."""
+        body: bytes = encode_spans([item.data for item in items]).SerializeToString()
+        return body
+
+    def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
+        """Requests within the vendor's limits. A span that cannot be encoded costs itself only."""
+        same, limits = tuple(items), self.limits
+        with quiet(f"export.{self.name}.encoding"):
+            return list(pack(same, self.encode, limits.max_items, limits.max_bytes))
+        good = filter(self._encodes, same)
+        return list(pack(good, self.encode, limits.max_items, limits.max_bytes))
+
+    def _encodes(self, item: Item) -> bool:
+        with quiet(f"export.{self.name}.encoding"):
+            self.encode((item,))
+            return True
+        return False
+
+    def shrink(self, item: Item, excess: int) -> Item | None:
+        """`item` with its largest attribute cut, inside its JSON if it is JSON."""
+        attributes = dict(item.data.attributes)
+        texts = {k: v for k, v in attributes.items() if isinstance(v, str)}
+        name = max(texts, key=lambda key: len(texts[key]), default="")
+        text = texts.get(name, "")
+        if len(text) <= SHORTEST_CUT:
+            return None
+        attributes[name] = _shorter(text, excess)
+        return replace(item, data=copy_of(item.data, attributes))
+
+    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
+        """The partial success of an OTLP answer; it does not say which spans."""
+        try:
+            partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
+        except DecodeError:  # JSON or nothing: some services answer what they like
+            return
+        if partial.rejected_spans > 0:
+            yield Refusal(partial.error_message, count=partial.rejected_spans)
+
+
+def _shorter(text: str, excess: int) -> str:
+    tree = parse(text) if text[:1] in "[{" else None
+    size = len(text.encode("utf-8", "replace")) - excess
+    if isinstance(tree, list | dict) and (shrunk := shrink(tree, max(size, 2))) is not None:
+        return dumps(shrunk).decode()
+    return cut(text, excess)
+
+
+def copy_of(
+    span: ReadableSpan,
+    attributes: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    status: Status | None = None,
+    resource: Resource | None = None,
+) -> ReadableSpan:
+    """A finished copy of `span` with other attributes, and other parts where given."""
+    return ReadableSpan(
+        name=_plain(span.name if name is None else name),
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource if resource is None else resource,
+        attributes={_plain(k): _plain(v) for k, v in attributes.items() if v is not None},
+        events=span.events,
+        links=span.links,
+        kind=span.kind,
+        status=span.status if status is None else status,
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def item_of(span: ReadableSpan) -> Item:
+    """An item that is not a GenAI span; its ids must be valid."""
+    context = span.get_span_context()
+    trace_id, span_id = (context.trace_id, context.span_id) if context else (0, 0)
+    return Item(str(key_of(format_trace_id(trace_id), format_span_id(span_id))), span)
+
+
+def is_valid(span: ReadableSpan) -> bool:
+    """Are ids and times such that a service takes them? One that is not can cost a batch."""
+    context = span.get_span_context()
+    times = (span.start_time or 0, span.end_time or 0)
+    return context is not None and context.is_valid and all(0 <= time < _DURATION for time in times)
+
+
+def _plain(value: Any) -> Any:
+    """`value` without what OTLP's protobuf refuses: half characters, giant integers."""
+    if type(value) is str:
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if type(value) is int:
+        return value if -_INT64 <= value < _INT64 else str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(
+        value, Mapping
+    ):  # not every service reads maps, and no SDK before 1.40 sends them
+        return dumps(plain(value)).decode()
+    return value
