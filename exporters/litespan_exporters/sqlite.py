@@ -1,0 +1,183 @@
+"""The embedded default: one row a call in a SQLite file. Standard library only.
+
+    OTEL_TRACES_EXPORTER=sqlite LITESPAN_SQLITE=calls.db opentelemetry-instrument python app.py
+    sqlite3 calls.db 'select model, count(*), sum(cost_usd) from calls group by model'
+
+Table `llm_calls` has the columns of `litespan_exporters.rows`, money as integers of 1e-10 USD
+in columns that end in `_e10`, so that `sum()` is exact (up to 900 million USD). The view
+`calls` shows the same rows with money in USD (a binary fraction, good to read and to plot).
+Times are ISO 8601 text in UTC, flags 0 and 1, lists and objects JSON.
+
+Any number of processes and threads may write at once, also after a fork.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from litespan.counters import count
+from litespan.quiet import log_once, quiet
+from litespan_exporters._sqlite_file import BUSY_S, SQLiteFile, transaction
+from litespan_exporters.rows import COLUMNS, PLACES, Kind, clean, rows
+
+VARIABLE: Final = "LITESPAN_SQLITE"
+DEFAULT: Final = "litespan.db"
+TABLE: Final = "llm_calls"
+VERSION: Final = 1
+"""Schema version, in the file's `user_version`. Raise it when `COLUMNS` gains one: an older
+file is given the new columns (empty) and index when it is opened for writing."""
+APPLICATION: Final = int.from_bytes(b"lspn", "big")  # the file's `application_id`
+
+_TYPES: Final[dict[Kind, str]] = {
+    "integer": "integer",
+    "real": "real",
+    "money": "integer",
+    "flag": "integer",
+}
+_VALUES: Final[dict[Kind, Callable[[Any], Any]]] = {
+    "key": str,
+    "money": lambda usd: int(usd / PLACES),
+    "time": lambda at: at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    "list": lambda items: json.dumps(items, ensure_ascii=False, separators=(",", ":")),
+    "flag": int,
+}
+_NAMES: Final = [f"{c.name}_e10" if c.kind == "money" else c.name for c in COLUMNS]
+_INSERT: Final = (  # every name in it is from `COLUMNS`
+    f"insert into {TABLE} ({', '.join(_NAMES)}) values ({', '.join('?' * len(_NAMES))}) "  # noqa: S608
+    "on conflict (key) do "
+)
+_STARTED: Final = _INSERT + "nothing"  # never over a row that is already finished
+_FINISHED: Final = _INSERT + "update set " + ", ".join(f"{n}=excluded.{n}" for n in _NAMES[1:])
+
+_CURES: Final = (
+    ("unable to open", "its folder must exist and be writable"),
+    ("readonly", "make the file and its folder writable"),
+    ("is full", "free some disk space"),
+    ("locked", f"something else has kept it locked for {BUSY_S:.0f} s; end that transaction"),
+    ("not a database", "this is no SQLite file; name another one"),
+    ("malformed", "the file is damaged; move it away, or mend it with sqlite3's .recover"),
+    ("I/O error", "look at the disk and its free space"),
+)
+
+
+class Unusable(sqlite3.Error):
+    """The file is a healthy database that is not ours to write; the text says why."""
+
+
+class SQLiteExporter(SpanExporter):
+    """Writes finished model calls, and started ones, into a SQLite file.
+
+    Spans that are no calls of a model (the application's, HTTP, tools, agents, litespan's
+    router parent) are left out. Nothing here raises: a file that cannot be written is one log
+    line that names it and the cure, `FAILURE`, and the counter `export.sqlite.dropped`.
+
+    Args:
+        path: The file; default `LITESPAN_SQLITE`, else `./litespan.db`. Made when missing, at
+            the first call; its folder must exist.
+        content: False leaves messages, instructions and tools out, whatever the spans carry.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, content: bool = True) -> None:
+        chosen = path or os.environ.get(VARIABLE) or DEFAULT
+        self.path: Final = Path(chosen).expanduser().absolute()
+        self._content = content
+        self._file = SQLiteFile(self.path, _prepare)
+        self._closed = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Write finished spans: one transaction, a row a call, the last writer of a key wins."""
+        return self._write(spans, _FINISHED)
+
+    def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Write calls that have only begun: outcome `started`, until `export` has the rest.
+
+        A call whose process dies keeps that row. What is finished already stays as it is.
+        """
+        return self._write(spans, _STARTED)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """True: what `export` returned SUCCESS for is in the file."""
+        return True
+
+    def shutdown(self) -> None:
+        """Close the file. Safe to call twice."""
+        self._closed = True
+        with quiet("closing the SQLite store"):
+            self._file.close()
+
+    def _write(self, spans: Sequence[ReadableSpan], statement: str) -> SpanExportResult:
+        made = rows(spans, _VALUES, content=self._content)
+        written = not made or (not self._closed and self._written(statement, made))
+        count(f"export.sqlite.{'sent' if written else 'dropped'}", len(made))
+        return SpanExportResult.SUCCESS if written else SpanExportResult.FAILURE
+
+    def _written(self, statement: str, made: list[list[Any]]) -> bool:
+        try:
+            try:
+                self._file.write(statement, made)
+            except UnicodeEncodeError:  # half a character somewhere: rare, so looked for late
+                self._file.write(statement, [[clean(value) for value in row] for row in made])
+        except (sqlite3.Error, OSError) as error:
+            self._complain(error)
+            return False
+        return True
+
+    def _complain(self, error: Exception) -> None:
+        cures = [cure for words, cure in _CURES if words in str(error)]
+        log_once(
+            f"sqlite:{self.path}:{error}",
+            "cannot record calls in %s: %s%s. Set %s to use another file.",
+            self.path,
+            error,
+            f" ({cures[0]})" if cures else "",
+            VARIABLE,
+        )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Bring the file to this version's schema; whoever is first does it."""
+    if _versions(connection) == (APPLICATION, VERSION):
+        return
+    with transaction(connection):
+        application, version = _versions(connection)
+        tables = connection.execute("select name from sqlite_master").fetchall()
+        if application != APPLICATION and tables:
+            raise Unusable("it is another application's database; name a file of litespan's own")
+        if version > VERSION:
+            raise Unusable(
+                f"a newer litespan wrote it (schema {version}, this one knows {VERSION}); "
+                "upgrade litespan"
+            )
+        for statement in _migration(connection):
+            connection.execute(statement)
+
+
+def _migration(connection: sqlite3.Connection) -> Iterator[str]:
+    yield f"create table if not exists {TABLE} (key text primary key)"
+    present = {name for _, name, *_ in connection.execute(f"pragma table_info({TABLE})")}
+    for name, column in zip(_NAMES, COLUMNS, strict=True):
+        if name not in present:
+            yield f"alter table {TABLE} add column {name} {_TYPES.get(column.kind, 'text')}"
+    for columns in ("start_time", "user_id, start_time", "trace_id", "call_id"):
+        index = f"{TABLE}_{columns.replace(', ', '_')}"
+        yield f"create index if not exists {index} on {TABLE} ({columns})"
+    shown = [
+        f"{name} / 1e10 as {column.name}" if column.kind == "money" else name
+        for name, column in zip(_NAMES, COLUMNS, strict=True)
+    ]
+    yield "drop view if exists calls"
+    yield f"create view calls as select {', '.join(shown)} from {TABLE}"  # noqa: S608
+    yield f"pragma application_id = {APPLICATION}"
+    yield f"pragma user_version = {VERSION}"
+
+
+def _versions(connection: sqlite3.Connection) -> tuple[int, int]:
+    (application,) = connection.execute("pragma application_id").fetchone()
+    (version,) = connection.execute("pragma user_version").fetchone()
+    return application, version
