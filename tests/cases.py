@@ -463,7 +463,7 @@ CASES: dict[str, ReadableSpan] = {
             **usage(20, 10),
             **cost(3e-06, 6e-06),
             **content(
-                [text("user", 'Grüße, 世界! 🦊\u0000\t"quoted" \\ </script> \ud83d')],
+                [text("user", 'Grüße, 世界! 🦊\u0000\t"quoted" \\ </script>')],
                 [text("assistant", "Привет 👋🏽 =1+1", finish_reason="stop")],
             ),
         },

@@ -60,9 +60,9 @@ class SQLiteFile:
             self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         try:
+            self._prepare(connection)  # first: it refuses files that are not ours
             _to_wal(connection)
             connection.execute("pragma synchronous = normal")  # nothing is lost by kill -9
-            self._prepare(connection)
         except BaseException:
             connection.close()
             raise
