@@ -13,7 +13,13 @@ from litespan.mapping.content import input_content, output_content, request_text
 from litespan.mapping.cost import cost_attributes, cost_of_response, cost_of_usage
 from litespan.mapping.errors import Failure, read_failure
 from litespan.mapping.request import Attributes, server_attributes
-from litespan.mapping.response import Answer, answer_attributes, rate_limits
+from litespan.mapping.response import (
+    Answer,
+    answer_attributes,
+    hidden_params,
+    rate_limits,
+    response_headers,
+)
 from litespan.mapping.usage import usage_attributes
 from litespan.mapping.values import get
 from litespan.quiet import swallowed
@@ -27,10 +33,8 @@ _TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
 def post_attributes(value: Any) -> Attributes:
     """What the stage after the provider's answer says: its request id and rate limits."""
-    headers = get(get(value, "_hidden_params"), "additional_headers")
-    if not headers:
-        return {}
-    return rate_limits(headers)
+    headers = response_headers(hidden_params(value))
+    return rate_limits(headers) if headers else {}
 
 
 def answered(call: "Call", answer: Answer) -> Attributes:

@@ -5,19 +5,17 @@ Runs once, when the stream has ended; while it flows, chunks are only kept by re
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from litespan.mapping.request import Request
-from litespan.mapping.response import Answer, read_answer
+from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.usage import Usage, characters, estimated_usage, read_usage
 from litespan.mapping.values import as_text, get
 
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
-@dataclass(frozen=True, slots=True)
-class Streamed:
+class Streamed(NamedTuple):
     """What a stream amounted to.
 
     Attributes:
@@ -36,7 +34,7 @@ def read_stream(
 
     `whole` is what LiteLLM itself has made of them at the end, with its own count of tokens.
     """
-    hidden = get(stream, "_hidden_params")
+    hidden = hidden_params(stream)
     if request.target.operation.name == "chat" and chunks:
         first = chunks[0]
         if isinstance(first, (bytes, str)) or (
@@ -56,7 +54,7 @@ def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -
     sent = arguments.get("messages") or arguments.get("prompt") or arguments.get("input")
     received = max(sum(map(chunk_characters, chunks)), len(chunks))
     usage = estimated_usage(characters([sent] if isinstance(sent, str) else sent or ()), received)
-    return replace(streamed, answer=replace(streamed.answer, usage=usage))
+    return streamed._replace(answer=streamed.answer._replace(usage=usage))
 
 
 def chunk_characters(chunk: Any) -> int:
@@ -87,7 +85,7 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
         model=as_text(get(first, "model")),
         finish_reasons=tuple(reasons[index] for index in sorted(reasons)),
         usage=_stream_usage(stream, chunks, whole),
-        hidden=get(stream, "_hidden_params"),
+        hidden=hidden_params(stream),
     )
     # LiteLLM makes up a finish reason where the provider sent none, and keeps the real one.
     made_up = (
@@ -113,11 +111,11 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
     for counted in (get(whole, "usage"), get(last, "usage")):
         usage = read_usage(counted)
         if usage is not None:
-            return replace(usage, source="litellm", cost=None)
+            return usage._replace(source="litellm", cost=None)
     return None
 
 
-def _responses(request: Request, chunks: Sequence[Any], hidden: Any) -> Streamed:
+def _responses(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
     """Events of the Responses API: the last one carries the whole response."""
     for chunk in reversed(chunks):
         response = get(chunk, "response")
@@ -125,11 +123,11 @@ def _responses(request: Request, chunks: Sequence[Any], hidden: Any) -> Streamed
             kind = get(chunk, "type")
             done = getattr(kind, "value", kind) in _DONE
             answer = read_answer(request, response)
-            return Streamed(replace(answer, hidden=answer.hidden or hidden), done)
+            return Streamed(answer._replace(hidden=answer.hidden or hidden), done)
     return Streamed(Answer(raw=None, hidden=hidden), finished=False)
 
 
-def _messages(request: Request, chunks: Sequence[Any], hidden: Any) -> Streamed:
+def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
     """Events of Anthropic's Messages API, as bytes, text or dicts."""
     message: dict[str, Any] = {}
     usage: dict[str, Any] = {}
@@ -151,7 +149,7 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Any) -> Streamed:
     message["content"] = [_closed(blocks[index]) for index in sorted(blocks)]
     message["usage"] = usage
     answer = read_answer(request, message)
-    return Streamed(replace(answer, hidden=hidden), finished)
+    return Streamed(answer._replace(hidden=hidden), finished)
 
 
 _GROWING: Final = {"text_delta": "text", "thinking_delta": "thinking"}

@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
 from litespan.mapping.usage import Usage
@@ -22,32 +22,31 @@ _PARTS: Final[Mapping[str, str]] = {
 _ALWAYS: Final = frozenset({"input_cost", "output_cost"})
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """USD. `total` is None where nobody knows the price; `source` says who knew it."""
 
     total: float | None
     source: str
-    parts: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, float] = MappingProxyType({})
 
 
 UNKNOWN: Final = Cost(None, "unknown")
 
 
 def cost_of_response(
-    hidden: Any, usage: Usage | None, logging: Any, model: str, provider: str
+    hidden: Mapping[str, Any], usage: Usage | None, logging: Any, model: str, provider: str
 ) -> Cost:
     """The cost of a complete answer, from what LiteLLM hid in it.
 
     On a hit in LiteLLM's response cache the call cost nothing, and what it would have cost
     is told as saved.
     """
-    figure = as_float(get(hidden, "response_cost"))
-    if get(hidden, "cache_hit") is True:
+    figure = as_float(hidden.get("response_cost"))
+    if hidden.get("cache_hit") is True:
         return Cost(0.0, "litellm", {s.COST_SAVED: figure} if figure else {})
     if usage is not None and usage.cost is not None:
         return Cost(usage.cost, "provider", _parts(logging, usage.cost))
-    if figure is None and get(hidden, "litellm_model_name") is None:
+    if figure is None and hidden.get("litellm_model_name") is None:
         return cost_of_usage(usage, logging, model, provider)  # a result without hidden figures
     if figure is None or (figure == 0.0 and not _free(usage, model, provider)):
         return UNKNOWN

@@ -1,13 +1,13 @@
 """LiteLLM's results → what the span says of the answer."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
 from litespan.mapping.request import Attributes, Request, server_attributes
 from litespan.mapping.usage import Usage, read_usage
-from litespan.mapping.values import as_text, get
+from litespan.mapping.values import as_text, contents, get
 
 # Response headers that name the request at the provider, without LiteLLM's prefix.
 _REQUEST_ID: Final = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
@@ -15,11 +15,14 @@ _PREFIX: Final = "llm_provider-"
 _RATE_LIMITS: Final = {
     "x-ratelimit-remaining-requests": s.RATE_LIMIT_REQUESTS,
     "x-ratelimit-remaining-tokens": s.RATE_LIMIT_TOKENS,
+    "x-ratelimit-limit-requests": s.RATE_LIMIT_MAX_REQUESTS,
+    "x-ratelimit-limit-tokens": s.RATE_LIMIT_MAX_TOKENS,
+    "x-ratelimit-reset-requests": s.RATE_LIMIT_RESET_REQUESTS,
+    "x-ratelimit-reset-tokens": s.RATE_LIMIT_RESET_TOKENS,
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a finished call returned, in one shape for all of LiteLLM's results.
 
     Attributes:
@@ -35,18 +38,12 @@ class Answer:
     model: str | None = None
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
-    hidden: Any = None
-
-    @property
-    def headers(self) -> Mapping[str, Any]:
-        """The provider's response headers, prefixed by LiteLLM with `llm_provider-`."""
-        headers = get(self.hidden, "additional_headers")
-        return headers if isinstance(headers, Mapping) else {}
+    hidden: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def cache_hit(self) -> bool:
         """Whether LiteLLM answered from its own response cache."""
-        return get(self.hidden, "cache_hit") is True
+        return self.hidden.get("cache_hit") is True
 
 
 def read_answer(request: Request, raw: Any) -> Answer:
@@ -59,14 +56,24 @@ def read_answer(request: Request, raw: Any) -> Answer:
         finish_reasons=finish_reasons(raw),
         usage=read_usage(get(raw, "usage"), input_excludes_cache=anthropic)
         or read_usage(_rerank_tokens(raw)),
-        hidden=get(raw, "_hidden_params"),
+        hidden=hidden_params(raw),
     )
+
+
+def hidden_params(raw: Any) -> Mapping[str, Any]:
+    """What LiteLLM hides in its results and streams: cost, call id, API base, headers."""
+    return contents(get(raw, "_hidden_params"))
+
+
+def response_headers(hidden: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The provider's response headers, prefixed by LiteLLM with `llm_provider-`."""
+    return contents(hidden.get("additional_headers"))
 
 
 def finish_reasons(raw: Any) -> tuple[str, ...]:
     """Why the model stopped, by choice, in the provider's words."""
     choices = get(raw, "choices")
-    if isinstance(choices, Sequence) and choices:
+    if choices and isinstance(choices, (list, tuple)):
         found = [get(choice, "finish_reason") for choice in choices]
     elif get(raw, "incomplete_details") is not None:
         found = [get(get(raw, "incomplete_details"), "reason")]
@@ -84,9 +91,8 @@ def answer_attributes(request: Request, answer: Answer) -> Attributes:
         attributes[s.RESPONSE_MODEL] = answer.model
     if answer.finish_reasons:
         attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
-    hidden = answer.hidden
-    if hidden is not None:
-        _hidden_attributes(attributes, hidden, answer)
+    if answer.hidden:
+        _hidden_attributes(attributes, answer.hidden)
     if request.provider == "openai":
         tier = get(answer.raw, "service_tier")
         fingerprint = get(answer.raw, "system_fingerprint")
@@ -97,22 +103,22 @@ def answer_attributes(request: Request, answer: Answer) -> Attributes:
     return attributes
 
 
-def _hidden_attributes(attributes: Attributes, hidden: Any, answer: Answer) -> None:
-    sent = as_text(get(hidden, "litellm_model_name"))
+def _hidden_attributes(attributes: Attributes, hidden: Mapping[str, Any]) -> None:
+    sent = as_text(hidden.get("litellm_model_name"))
     if sent:
         attributes[s.PROVIDER_MODEL] = sent
-    base = as_text(get(hidden, "api_base"))
+    base = as_text(hidden.get("api_base"))
     if base:
         attributes.update(server_attributes(base))
-    deployment = as_text(get(hidden, "model_id"))
+    deployment = as_text(hidden.get("model_id"))
     if deployment:
         attributes[s.DEPLOYMENT_ID] = deployment
-    headers = answer.headers
+    headers = response_headers(hidden)
     if headers:
         request_id = provider_request_id(headers)
         if request_id:
             attributes[s.PROVIDER_REQUEST_ID] = request_id
-    if answer.cache_hit:
+    if hidden.get("cache_hit") is True:
         attributes[s.CACHE_HIT] = True
 
 

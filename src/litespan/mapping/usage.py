@@ -1,17 +1,15 @@
 """Token counts in every shape that LiteLLM returns → one `Usage`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
-from litespan.mapping.values import as_float, as_int, get
+from litespan.mapping.values import as_float, as_int, contents, get
 
 CHARACTERS_PER_TOKEN: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens of one call; None is unknown, never a guess in disguise.
 
     Attributes:
@@ -45,19 +43,20 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     """
     if raw is None:
         return None
-    inputs = _first(raw, "prompt_tokens", "input_tokens")
-    outputs = _first(raw, "completion_tokens", "output_tokens")
-    sent = get(raw, "prompt_tokens_details") or get(raw, "input_tokens_details")
-    received = get(raw, "completion_tokens_details") or get(raw, "output_tokens_details")
-    read = as_int(get(sent, "cached_tokens")) or _first(raw, "cache_read_input_tokens")
-    created = _first(raw, "cache_creation_input_tokens")
+    stated = contents(raw)
+    inputs = _first(stated, "prompt_tokens", "input_tokens")
+    outputs = _first(stated, "completion_tokens", "output_tokens")
+    sent = stated.get("prompt_tokens_details") or stated.get("input_tokens_details")
+    received = stated.get("completion_tokens_details") or stated.get("output_tokens_details")
+    read = as_int(get(sent, "cached_tokens")) or _first(stated, "cache_read_input_tokens")
+    created = _first(stated, "cache_creation_input_tokens")
     if created is None:
         created = as_int(get(sent, "cache_creation_tokens"))
     if input_excludes_cache and inputs is not None:
         inputs += (read or 0) + (created or 0)
     if not inputs and not outputs:
         return None
-    cost = get(raw, "cost")
+    cost = stated.get("cost")
     return Usage(
         input=inputs,
         output=outputs,
@@ -112,9 +111,9 @@ def characters(values: Iterable[Any]) -> int:
     return total
 
 
-def _first(raw: Any, *names: str) -> int | None:
+def _first(stated: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
-        value = as_int(get(raw, name))
+        value = as_int(stated.get(name))
         if value is not None:
             return value
     return None
