@@ -1,0 +1,58 @@
+"""The command `litespan`: what was recorded, and a demonstration.
+
+A command is a module with `run(argv) -> int`; it is imported when it is asked for.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import Final, NoReturn
+
+COMMANDS: Final = {
+    "report": "what the recorded calls used, cost and took",
+    "demo": "run a real LiteLLM program against a provider on this machine",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and exits with status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command with the given or the process's arguments; the exit status.
+
+    0 is success, 1 a failure, 2 bad input.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        options = _parser().parse_args(given[:1])
+        status = import_module(f"litespan.cli.{options.command}").run(given[1:])
+        sys.stdout.flush()
+    except SystemExit as end:  # argparse's way out
+        return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `litespan report | head`: nothing is left to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return int(status)
+
+
+def _parser() -> Parser:
+    listed = "\n".join(f"  {name:8} {what}" for name, what in COMMANDS.items())
+    parser = Parser(
+        prog="litespan",
+        description="OpenTelemetry-native callbacks for LiteLLM.",
+        epilog=f"commands:\n{listed}\n\nlitespan COMMAND --help says more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"litespan {version('litespan')}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do")
+    return parser

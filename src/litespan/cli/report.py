@@ -1,0 +1,238 @@
+"""`litespan report`: what the recorded calls used, cost and took, by model, user or day."""
+
+import argparse
+import csv
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from importlib.util import find_spec
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Final
+
+from litespan.cli import Parser
+from litespan.cli.summary import BY, Summary, Totals, Unreadable, grouping, summarize
+from litespan_exporters.sqlite import DEFAULT, VARIABLE
+
+NONE: Final = "(none)"
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_HEAD: Final = (
+    *("calls", "failed", "tokens\nin", "out", "cost"),
+    *("latency\np50", "p95", "first\nchunk\np50", "p95"),
+)
+_NARROW: Final = 16  # characters of a name, at least
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print the report that these command-line arguments ask for; the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        summary = summarize(options.file.expanduser(), options.by, options.since or "")
+    except Unreadable as problem:
+        print(f"litespan report: {problem}", file=sys.stderr)
+        return 2
+    show = print_json if options.json else print_csv if options.csv else print_table
+    show(summary, options.file)
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="litespan report",
+        description="Sum up the calls in a SQLite file that litespan's exporter wrote.",
+    )
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        type=Path,
+        default=Path(os.environ.get(VARIABLE) or DEFAULT),
+        help=f"default: {VARIABLE}, else ./{DEFAULT}",
+    )
+    parser.add_argument(
+        "--by",
+        type=_by,
+        default="model",
+        metavar="WHAT",
+        help=f"{', '.join(BY)} or metadata.KEY (default: model). By tag a call counts under each "
+        "of its tags. Days are UTC",
+    )
+    parser.add_argument(
+        "--since",
+        type=_since,
+        metavar="WHEN",
+        help="only calls that began then or later: 30m, 24h, 7d, 4w, 2026-11-01, "
+        "2026-11-01T12:00 (UTC, or with an offset)",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as one JSON object")
+    form.add_argument("--csv", action="store_true", help="as CSV, a line a group")
+    return parser
+
+
+def _by(text: str) -> str:
+    try:
+        grouping(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _since(text: str) -> str:
+    """The moment as the store writes it: ISO 8601, UTC."""
+    try:
+        if ago := re.fullmatch(r"(\d{1,6})([mhdw])", text):
+            at = datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        else:
+            at = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+            at = at.replace(tzinfo=timezone.utc) if at.tzinfo is None else at
+        return at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(
+            f"cannot read {text!r} as a time; write 24h, 7d, 2026-11-01 or 2026-11-01T12:00"
+        ) from error
+
+
+def print_json(summary: Summary, file: Path) -> None:
+    """One object: `by`, `total`, and `groups`, each with its name under `group`."""
+    groups = [{"group": name, **totals.figures()} for name, totals in summary.groups.items()]
+    report = {"file": str(file), "by": summary.by, "total": summary.total.figures()}
+    print(json.dumps({**report, "groups": groups}, default=float, ensure_ascii=False, indent=2))
+
+
+def print_csv(summary: Summary, file: Path) -> None:
+    """A header, then a line a group; the cost is the exact decimal."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([summary.by, *summary.total.figures()])
+    for name, totals in summary.groups.items():
+        figures = ["" if value is None else _plain(value) for value in totals.figures().values()]
+        writer.writerow([_harmless(name or ""), *figures])
+
+
+def _plain(value: float | Decimal) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def _harmless(name: str) -> str:
+    """A name that a spreadsheet does not take for a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+
+
+def print_table(summary: Summary, file: Path) -> None:
+    """A table for people: by rich if it is installed, else in plain text."""
+    total = summary.total
+    if not total.calls:
+        print(f"No calls in {file} (of the time asked for).")
+        return
+    times = dict.fromkeys(f"{at[:10]} {at[11:16]}" for at in (summary.first, summary.last) if at)
+    print(f"{file}: {_calls(total.calls)}, {' to '.join(times)} UTC; times in seconds")
+    places = _places(total.cost_usd or Decimal(0))
+    rows = [(_shown(name), *_cells(totals, places)) for name, totals in summary.groups.items()]
+    show = _print_rich if find_spec("rich") else _print_plain
+    show((summary.by, *_HEAD), rows, ("total", *_cells(total, places)))
+    for note in _notes(total):
+        print(note)
+
+
+def _notes(total: Totals) -> Iterator[str]:
+    if total.unpriced:
+        yield f"The cost of {_calls(total.unpriced)} is unknown, and not in these sums."
+    if total.unfinished:
+        yield f"{_calls(total.unfinished)} without an end on record: still running, or killed."
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} call" + ("s" if number != 1 else "")
+
+
+def _cells(totals: Totals, places: int) -> tuple[str, ...]:
+    figures = totals.figures()
+    return (
+        f"{totals.calls:,}",
+        f"{totals.failures:,}" if totals.failures else "-",
+        _count(totals.input_tokens),
+        _count(totals.output_tokens),
+        _usd(totals.cost_usd, places),
+        _seconds(figures["latency_p50_s"]),
+        _seconds(figures["latency_p95_s"]),
+        _seconds(figures["first_chunk_p50_s"]),
+        _seconds(figures["first_chunk_p95_s"]),
+    )
+
+
+def _shown(name: str | None) -> str:
+    """A name without what could move the cursor or colour the screen."""
+    return NONE if name is None else "".join(c if c.isprintable() else "\ufffd" for c in name)
+
+
+def _count(tokens: int) -> str:
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if tokens >= max(size, 10**4):
+            number = tokens / size
+            return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f}{unit}"
+    return f"{tokens:,}" if tokens else "-"
+
+
+def _places(usd: Decimal) -> int:
+    """Decimals for a column of money: the larger its sum, the fewer."""
+    return 2 if usd >= 1000 else 4 if usd >= 1 else 6
+
+
+def _usd(usd: Decimal | None, places: int) -> str:
+    if usd is None:
+        return "-"
+    least = Decimal(1).scaleb(-places)
+    return f"<${least:f}" if 0 < usd < least else f"${usd:,.{places}f}"
+
+
+def _seconds(seconds: Any) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds:.{3 if seconds < 0.1 else 2 if seconds < 10 else 1 if seconds < 100 else 0}f}"
+
+
+def _widths(rows: Iterable[tuple[str, ...]]) -> list[int]:
+    lines = [
+        [line for cell in column for line in cell.split("\n")] for column in zip(*rows, strict=True)
+    ]
+    return [max(map(len, column)) for column in lines]
+
+
+def _print_rich(head: tuple[str, ...], rows: list[tuple[str, ...]], total: tuple[str, ...]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    name, *figures = _widths([head, *rows, total])
+    gap = 2 if not console.is_terminal or name + sum(figures) + 18 <= console.width else 1
+    least = min(name, _NARROW) + sum(figures) + gap * len(figures)
+    # A pipe has no width; a terminal that is too narrow wraps lines by itself.
+    console.width = max(console.width, least) if console.is_terminal else name + least
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
+    table.add_column(head[0], vertical="bottom", overflow="fold", min_width=min(name, _NARROW))
+    for title in head[1:]:
+        table.add_column(title, justify="right", vertical="bottom", no_wrap=True)
+    for row in rows:
+        failed = Text(row[2], "red" if row[2] != "-" else "")
+        table.add_row(Text(row[0]), row[1], failed, *row[3:])
+    table.add_section()
+    table.add_row(*total, style="bold")
+    console.print(table)
+
+
+def _print_plain(
+    head: tuple[str, ...], rows: list[tuple[str, ...]], total: tuple[str, ...]
+) -> None:
+    widths = _widths([head, *rows, total])
+    titles = [title.split("\n")[::-1] for title in head]
+    heading = list(zip_longest(*titles, fillvalue=""))[::-1]
+    rule = tuple("-" * width for width in widths)
+    for name, *cells in (*heading, rule, *rows, rule, total):
+        right = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        print("  ".join([name.ljust(widths[0]), *right]).rstrip())

@@ -1,0 +1,204 @@
+"""Recorded calls → sums and percentiles by one of their columns."""
+
+import json
+import math
+import sqlite3
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from litespan_exporters.sqlite import APPLICATION, TABLE, VARIABLE
+
+_METADATA: Final = "metadata."
+_COLUMNS: Final = (
+    *("model", "user_id", "team_id", "team_alias", "session_id", "tags", "metadata"),
+    *("start_time", "outcome", "error_type", "duration_s", "first_chunk_s"),
+    *("input_tokens", "output_tokens", "cost_usd_e10"),
+)
+
+Row = sqlite3.Row
+Groups = Iterable[str | None]
+
+
+def _loads(text: str | None) -> Any:
+    return json.loads(text) if text else None
+
+
+def _error(row: Row) -> str | None:
+    """Why a call did not succeed; cancelled and unfinished ones have no error type."""
+    if row["error_type"] or row["outcome"] in ("success", "abandoned"):
+        return row["error_type"] or None
+    return f"({row['outcome']})"
+
+
+BY: Final[dict[str, Callable[[Row], Groups]]] = {
+    "model": lambda row: [row["model"]],
+    "user": lambda row: [row["user_id"]],
+    "team": lambda row: [row["team_alias"] or row["team_id"]],
+    "session": lambda row: [row["session_id"]],
+    "tag": lambda row: dict.fromkeys(_loads(row["tags"]) or [None]),
+    "day": lambda row: [row["start_time"][:10]],
+    "error": lambda row: [_error(row)],
+}
+"""What calls can be grouped by → the groups of one call (by tag it can be in several)."""
+
+
+class Unreadable(Exception):
+    """There is no report to be had from this file; the text says why, and what to do."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """Sums over some calls."""
+
+    calls: int = 0
+    failures: int = 0  # failed and cancelled ones
+    unfinished: int = 0  # begun, without an end on record
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_e10: int = 0  # 1e-10 USD
+    priced: int = 0  # calls of known cost
+    unpriced: int = 0  # finished calls that did not fail, of unknown cost
+    latency: "array[float]" = field(default_factory=lambda: array("d"))  # s, finished calls
+    first_chunk: "array[float]" = field(default_factory=lambda: array("d"))  # s, streams
+
+    def add(self, row: Row) -> None:
+        """Count one call."""
+        outcome = row["outcome"]
+        self.calls += 1
+        self.failures += outcome in ("failure", "cancelled")
+        self.unfinished += outcome == "started"
+        self.input_tokens += row["input_tokens"] or 0
+        self.output_tokens += row["output_tokens"] or 0
+        self.cost_e10 += row["cost_usd_e10"] or 0
+        self.priced += row["cost_usd_e10"] is not None
+        self.unpriced += row["cost_usd_e10"] is None and outcome in ("success", "abandoned")
+        if row["duration_s"] is not None:
+            self.latency.append(row["duration_s"])
+        if row["first_chunk_s"] is not None:
+            self.first_chunk.append(row["first_chunk_s"])
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The exact sum in USD; None if no call's cost is known."""
+        return Decimal(self.cost_e10).scaleb(-10) if self.priced else None
+
+    def figures(self) -> dict[str, int | Decimal | float | None]:
+        """All of it by name: what JSON and CSV show."""
+        return {
+            "calls": self.calls,
+            "failures": self.failures,
+            "unfinished": self.unfinished,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cost_usd": self.cost_usd,
+            "unpriced": self.unpriced,
+            "latency_p50_s": percentile(self.latency, 0.50),
+            "latency_p95_s": percentile(self.latency, 0.95),
+            "first_chunk_p50_s": percentile(self.first_chunk, 0.50),
+            "first_chunk_p95_s": percentile(self.first_chunk, 0.95),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Totals of all calls, and of each group: dearest first, days in their order."""
+
+    by: str
+    total: Totals
+    groups: dict[str | None, Totals]
+    first: str | None  # start of the first and the last call, ISO 8601
+    last: str | None
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """The smallest value that at least `share` of them do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
+
+
+def grouping(by: str) -> Callable[[Row], Groups]:
+    """How to group by `by`: a name in `BY`, or `metadata.<key>`. Raises ValueError."""
+    if by.startswith(_METADATA) and len(by) > len(_METADATA):
+        key = by[len(_METADATA) :]
+        return lambda row: [_text((_loads(row["metadata"]) or {}).get(key))]
+    if by not in BY:
+        raise ValueError(f"cannot group by {by!r}; choose {', '.join(BY)} or metadata.KEY")
+    return BY[by]
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def summarize(path: Path, by: str, since: str = "") -> Summary:
+    """Sum up the calls in `path` that began at `since` (ISO 8601, UTC) or later.
+
+    Raises Unreadable when the file is missing or not ours, ValueError for an unknown `by`.
+    """
+    groups_of = grouping(by)
+    total, groups, first, last = Totals(), dict[str | None, Totals](), None, None
+    for row in _rows(path, since):
+        total.add(row)
+        for name in groups_of(row):
+            groups.setdefault(name, Totals()).add(row)
+        first, last = first or row["start_time"], row["start_time"]
+    order = _by_name if by == "day" else _by_cost
+    return Summary(by, total, dict(sorted(groups.items(), key=order)), first, last)
+
+
+def _by_name(group: tuple[str | None, Totals]) -> Any:
+    return group[0] or ""
+
+
+def _by_cost(group: tuple[str | None, Totals]) -> Any:
+    name, totals = group
+    return -totals.cost_e10, -totals.calls, name or ""
+
+
+def _rows(path: Path, since: str) -> Iterator[Row]:
+    try:
+        connection = _open(path)
+        try:
+            connection.row_factory = sqlite3.Row
+            present = {name for _, name, *_ in connection.execute(f"pragma table_info({TABLE})")}
+            # A file of an older schema lacks columns until this version writes to it.
+            chosen = [name if name in present else f"null as {name}" for name in _COLUMNS]
+            yield from connection.execute(
+                f"select {', '.join(chosen)} from {TABLE} "  # noqa: S608 - names from above
+                "where start_time >= ? order by start_time",
+                (since,),
+            )
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise Unreadable(f"cannot read {path}: {error}") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise Unreadable(
+            f"there is no file {path}; record calls with OTEL_TRACES_EXPORTER=sqlite, or name "
+            f"the file, here or in {VARIABLE}"
+        )
+    place = f"file:{quote(str(path))}?"
+    try:
+        return _checked(sqlite3.connect(place + "mode=ro", uri=True), path)
+    except sqlite3.OperationalError:  # a folder where SQLite may not put its helper files
+        return _checked(sqlite3.connect(place + "immutable=1", uri=True), path)
+
+
+def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    try:
+        (application,) = connection.execute("pragma application_id").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    if application != APPLICATION:
+        connection.close()
+        raise Unreadable(f"{path} is a database, but not one that litespan wrote")
+    return connection
