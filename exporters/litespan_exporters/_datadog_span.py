@@ -54,7 +54,7 @@ def to_span(span: GenAISpan, program: Program, parent: str | None = None) -> dic
     """
     service = program.service or span.service.name
     shaped: dict[str, JSON] = {
-        "name": span.name,
+        "name": span.name or span.operation,
         "span_id": decimal(span.span_id),
         "trace_id": span.trace_id,
         "apm_trace_id": span.trace_id,
@@ -98,7 +98,7 @@ def decimal(span_id: str) -> str:
 
 
 def metrics(span: GenAISpan) -> dict[str, float]:
-    """Tokens, USD and seconds, all floats."""
+    """Tokens, USD and seconds, all floats; what is negative is a mistake and left out."""
     used, cost = span.usage, span.cost
     found = {
         "input_tokens": used.input,
@@ -118,7 +118,7 @@ def metrics(span: GenAISpan) -> dict[str, float]:
         "time_to_first_token": span.response.time_to_first_chunk,
         "time_per_output_token": _pace(span),
     }
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return {name: float(value) for name, value in found.items() if value is not None and value >= 0}
 
 
 def tags(span: GenAISpan, program: Program) -> list[str]:
@@ -235,13 +235,11 @@ def _content(message: Message) -> str:
 
 
 def _tool_call(part: Part) -> JSON:
-    arguments = part.arguments if isinstance(part.arguments, dict) else {"value": part.arguments}
-    called: dict[str, JSON] = {
-        "name": part.name or "",
-        "arguments": {} if part.arguments is None else arguments,
-        "tool_id": part.id or "",
-    }
-    return {**called, "type": "function"}
+    arguments: JSON = {} if part.arguments is None else {"value": part.arguments}
+    if isinstance(part.arguments, dict):
+        arguments = part.arguments
+    name, tool_id = part.name or "", part.id or ""
+    return {"name": name, "arguments": arguments, "tool_id": tool_id, "type": "function"}
 
 
 def _tool_result(part: Part, names: dict[str | None, str | None]) -> JSON:

@@ -127,10 +127,9 @@ class DatadogExporter(HttpExporter):
         if self.site.endswith("ddog-gov.com"):
             self.off(f"{self.site} has no LLM Observability", "use another site or take it off")
             return
-        secret = self.credential(key, "DD_API_KEY")
-        base = self.base_url(url)
-        if secret and base:
-            self.connect(base + API, {"DD-API-KEY": secret})
+        keys, base = self.credentials(key), self.base_url(url)
+        if keys and base:
+            self.connect(base + API, {"DD-API-KEY": keys[0]})
 
     def base_url(self, argument: str | None) -> str | None:
         """The API's origin; by the site unless it is overridden."""

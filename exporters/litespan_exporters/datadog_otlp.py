@@ -101,11 +101,11 @@ class DatadogOtlpExporter(OtlpExporter):
         self.program = program(ml_app=ml_app, service=service, env=env, version=version)
         self.site = site_of(site)
         self._last: tuple[Resource, Resource] | None = None
-        key, base = self.credential(api_key, "DD_API_KEY"), self.base_url(base_url)
-        if key and base:
+        keys, base = self.credentials(api_key), self.base_url(base_url)
+        if keys and base:
             app = self.program.ml_app or self.program.service
             named = {"dd-ml-app": app_of(app)} if app else {}
-            self.connect(base + PATH, {"dd-api-key": key, "dd-otlp-source": "llmobs", **named})
+            self.connect(base + PATH, {"dd-api-key": keys[0], "dd-otlp-source": "llmobs", **named})
 
     def base_url(self, argument: str | None) -> str | None:
         """The intake's origin; by the site unless it is overridden."""

@@ -37,8 +37,8 @@ def to_log(span: GenAISpan) -> dict[str, JSON]:
         "startTime": _time(span.start_ns),
         "endTime": _time(max(span.end_ns or 0, span.start_ns)),
     }
-    if span.response.time_to_first_chunk is not None:
-        timing["timeToFirstToken"] = round(span.response.time_to_first_chunk * 1000)
+    if (first := span.response.time_to_first_chunk) is not None and first >= 0:
+        timing["timeToFirstToken"] = round(first * 1000)
     anthropic = path(span).startswith("/anthropic")
     request = _anthropic.request(span) if anthropic else _request(span)
     answer: dict[str, JSON] = {
@@ -189,9 +189,9 @@ class HeliconeExporter(HttpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        key, base = self.credential(api_key, "HELICONE_API_KEY"), self.base_url(base_url)
-        if key and base:
-            self.connect(base, {"Authorization": Secret(f"Bearer {key.reveal()}")})
+        keys, base = self.credentials(api_key), self.base_url(base_url)
+        if keys and base:
+            self.connect(base, {"Authorization": Secret(f"Bearer {keys[0].reveal()}")})
 
     def item(self, span: GenAISpan) -> Item | None:
         """One log; agents and tools are no calls, and have none."""

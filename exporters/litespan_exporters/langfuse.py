@@ -105,7 +105,7 @@ def cost_details(span: GenAISpan) -> dict[str, JSON]:
 def completion_start_time(span: GenAISpan) -> str | None:
     """When the first chunk came, as ISO 8601 in UTC; None unless it is a stream."""
     wait = span.response.time_to_first_chunk
-    if wait is None:
+    if wait is None or wait < 0:
         return None
     at = _EPOCH + timedelta(microseconds=span.start_ns // 1000 + round(wait * 1e6))
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -207,10 +207,9 @@ class LangfuseExporter(OtlpExporter):
         if self.others not in ("ancestors", "all", "none"):
             self.off(f"{OTHER_SPANS} is not ancestors, all or none", "mend it")
             return
-        public = self.credential(public_key, "LANGFUSE_PUBLIC_KEY")
-        secret = self.credential(secret_key, "LANGFUSE_SECRET_KEY")
-        base = self.base_url(base_url)
-        if public and secret and base:
+        keys, base = self.credentials(public_key, secret_key), self.base_url(base_url)
+        if keys and base:
+            public, secret = keys
             pair = f"{public.reveal()}:{secret.reveal()}"
             base = base.removesuffix("/v1/traces").removesuffix("/api/public/otel")
             self.connect(

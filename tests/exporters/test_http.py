@@ -45,9 +45,9 @@ class Echo(HttpExporter):
 
     def __init__(self, api_key: str | None = None, url: str | None = None, **limits: Any) -> None:
         super().__init__(**limits)
-        key, base = self.credential(api_key, "ECHO_API_KEY"), self.base_url(url)
-        if key and base:
-            self.connect(base, {"Authorization": Secret(f"Bearer {key.reveal()}")})
+        keys, base = self.credentials(api_key), self.base_url(url)
+        if keys and base:
+            self.connect(base, {"Authorization": Secret(f"Bearer {keys[0].reveal()}")})
 
     def item(self, span: GenAISpan) -> Item:
         said = span.input_messages or ()
@@ -193,7 +193,7 @@ def test_a_hung_vendor_is_given_up() -> None:
         second = time.monotonic() - begun - first
     assert 0.9 < first < 1.9
     assert second < 0.9
-    assert exporter.last.dropped == {"ReadTimeout": 1}
+    assert exporter.last.dropped == {"timeout": 1}
 
 
 def test_a_dripping_answer_does_not_hold_the_export() -> None:

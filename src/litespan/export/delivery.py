@@ -18,7 +18,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from litespan.export.batching import Batch, Item, halves
 from litespan.export.policy import Policy, Refusal, Tally
-from litespan.export.wire import THREAD, Answer, Wire
+from litespan.export.wire import THREAD, TIMEOUT, Answer, Wire
 from litespan.quiet import quiet
 
 _LOOK: Final = 0.2  # s between two looks at whether the process is ending
@@ -101,7 +101,7 @@ class _Run:
                 self.change.wait(_LOOK)
                 self._look()
             if self.open:
-                cause = self.last if self.over == "timeout" and self.last else self.over
+                cause = self.last if self.over == TIMEOUT and self.last else self.over
                 self.tally.dropped[cause] += self.open
             self.change.notify_all()
         self.delivery.hung = bool(self.over) and not self.tally.answered
@@ -127,7 +127,7 @@ class _Run:
         if self.delivery.closed.is_set():
             return "shutdown"
         if now - self.begun > self.policy.timeout:
-            return "timeout"
+            return TIMEOUT
         if self.ending is None and not threading.main_thread().is_alive():
             self.ending = now
         if self.ending is not None:
@@ -137,7 +137,7 @@ class _Run:
             patience = self.policy.patience
         if self.delivery.hung:
             patience = min(patience, self.policy.hung_patience)
-        return "timeout" if waited > patience else ""
+        return TIMEOUT if waited > patience else ""
 
     # --- on the threads that send --------------------------------------------------
 
@@ -229,7 +229,7 @@ class _Run:
         if answer.retry_after is not None:
             wait = answer.retry_after
             self.delivery.not_before = max(self.delivery.not_before, now + wait)
-        elif answer.status == 0 and tries == 1 and "Timeout" not in answer.error:
+        elif answer.status == 0 and tries == 1 and answer.error != TIMEOUT:
             wait = 0.0  # most likely a kept connection that the vendor has closed meanwhile
         else:
             jitter = uniform(0.8, 1.2)  # noqa: S311 - no secret

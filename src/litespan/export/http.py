@@ -61,15 +61,28 @@ class HttpExporter(SpanExporter):
 
     # --- configuration: argument, then environment, then default -----------------------
 
-    def credential(self, argument: str | None, variable: str) -> Secret | None:
-        """The credential; None, with one line in the log, if there is none."""
-        value = (argument if argument is not None else os.environ.get(variable, "")).strip()
-        if not value:
-            self.off(f"{variable} is not set", f"set it or take {self.name} off the exporters")
-        elif not value.isascii() or not value.isprintable() or " " in value:
-            self.off(f"{variable} holds characters that no key has", "set it anew")
+    def credentials(self, *arguments: str | None) -> list[Secret] | None:
+        """One credential a key variable: the argument, else the variable.
+
+        None, with one line in the log, unless all of them are there.
+        """
+        variables = self.variables.keys
+        values = [
+            (argument if argument is not None else os.environ.get(variable, "")).strip()
+            for argument, variable in zip(arguments, variables, strict=True)
+        ]
+        missing = [variable for variable, value in zip(variables, values, strict=True) if not value]
+        odd = [v for v, value in zip(variables, values, strict=True) if not is_credential(value)]
+        if missing:
+            verb = "are" if len(missing) > 1 else "is"
+            mend = (
+                f"set {'them' if len(missing) > 1 else 'it'} or take {self.name} off the exporters"
+            )
+            self.off(f"{' and '.join(missing)} {verb} not set", mend)
+        elif odd:
+            self.off(f"{odd[0]} holds characters that no key has", "set it anew")
         else:
-            return Secret(value)
+            return [Secret(value) for value in values]
         return None
 
     def base_url(self, argument: str | None) -> str | None:
@@ -193,7 +206,7 @@ class HttpExporter(SpanExporter):
             "429": "rate limit",
             "rejected": "refused by the service",
             "shutdown": "the process ended before they were accepted",
-            "timeout": "not accepted in time",
+            "timeout": "no answer in time",
         }
         if cause in self.hints:
             return self.hints[cause]
@@ -225,3 +238,8 @@ class HttpExporter(SpanExporter):
                 self.explain(cause),
                 said,
             )
+
+
+def is_credential(text: str) -> bool:
+    """Could `text` be one? They are printable ASCII without spaces."""
+    return text.isascii() and text.isprintable() and " " not in text

@@ -20,6 +20,9 @@ from litespan.export.batching import Batch
 THREAD: Final = "litespan-export"
 """Name of the threads that do the requests."""
 
+TIMEOUT: Final = "timeout"
+"""Cause of what was not answered, or not accepted, in time."""
+
 _MOST_OF_AN_ANSWER: Final = 65_536  # bytes; more is not read
 _LONGEST_WAIT: Final = 600.0  # s; a Retry-After beyond that is taken for a mistake
 
@@ -47,7 +50,7 @@ class Answer:
     status: int  # HTTP status; 0 = no answer
     body: bytes = b""
     retry_after: float | None = None  # seconds from now
-    error: str = ""  # class of the transport error when there is no answer, e.g. ReadTimeout
+    error: str = ""  # class of the transport error when there is no answer, or `timeout`
 
     @property
     def cause(self) -> str:
@@ -132,6 +135,8 @@ class Wire:
                     _start_of(response),
                     retry_after(response.headers.get("retry-after"), time.time()),
                 )
+        except httpx.TimeoutException:
+            return Answer(0, error=TIMEOUT)
         except (httpx.HTTPError, httpx.StreamError) as error:
             return Answer(0, error=type(error).__name__)
 

@@ -1,0 +1,310 @@
+"""Every exporter by entry point, every canonical span: a new vendor is tested without an edit.
+
+An exporter that posts HTTP (`HttpExporter`) also meets every failure of the network, and its
+requests are compared with golden files. `pytest --update-golden` writes those.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from litespan.export.http import HttpExporter
+from litespan.quiet import _seen
+from tests.cases import CASES, OTHERS, span
+from tests.support.golden import Golden
+from tests.support.server import Received, Reply, Vendor, in_turn, running
+from tests.support.vendors import SECRET, VENDORS, Anyone, strict
+
+EXPORTERS: dict[str, type[SpanExporter]] = {
+    found.name: found.load()
+    for found in entry_points(group="opentelemetry_traces_exporter")
+    if found.value.startswith("litespan_exporters.")
+}
+HTTP = {name: cls for name, cls in EXPORTERS.items() if issubclass(cls, HttpExporter)}
+GOLDEN = Path(__file__).parent / "golden"
+QUICK: dict[str, Any] = {"attempt": 0.3, "patience": 2.0, "timeout": 4.0, "backoff": 0.02}
+SECRETS = ("sk-planted-in-the-environment", SECRET)
+
+each = pytest.mark.parametrize("name", EXPORTERS)
+each_http = pytest.mark.parametrize("name", HTTP)
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of a vendor is set, the working directory is empty, every line is logged."""
+    _seen.clear()
+    monkeypatch.chdir(tmp_path)
+    for cls in HTTP.values():
+        for variable in cls.variables_for("http://127.0.0.1:9", SECRET):
+            monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def vendor(name: str) -> Iterator[Vendor]:
+    """The service of the exporter `name`, with its own rules where they are known."""
+    with running(VENDORS.get(name, Anyone)()) as vendor:
+        yield vendor
+
+
+def connected(name: str, url: str, monkeypatch: pytest.MonkeyPatch, **limits: Any) -> HttpExporter:
+    """The exporter as `OTEL_TRACES_EXPORTER` would make it, but quick to give up."""
+    for variable, value in HTTP[name].variables_for(url, SECRET).items():
+        monkeypatch.setenv(variable, value)
+    exporter: HttpExporter = HTTP[name](**{**QUICK, **limits})
+    assert exporter.delivery is not None, exporter.problem
+    return exporter
+
+
+def sent_for(exporter: HttpExporter, vendor: Vendor) -> ReadableSpan:
+    """The first canonical span that this exporter sends at all."""
+    for case in (CASES["chat"], CASES["failure"]):
+        if list(exporter.items([case])):
+            return case
+    raise AssertionError(f"{exporter.name} sends neither calls nor failures")
+
+
+# --- every exporter ---------------------------------------------------------------
+
+
+@each
+def test_without_any_setting(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Built with nothing set: no error; an exporter without its credential says so, once."""
+    exporter = EXPORTERS[name]()
+    exporter.export(list(CASES.values()))
+    assert exporter.force_flush(1000)
+    exporter.shutdown()
+    lines = [record.getMessage() for record in caplog.records]
+    if name in HTTP:
+        assert [f"{name} export is off" in line for line in lines] == [True]
+
+
+@each
+def test_each_case_is_taken_or_refused_in_peace(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every canonical span, also those that are none of its business, and none at all."""
+    exporter = EXPORTERS[name]()
+    for case in (*CASES.values(), *OTHERS.values()):
+        assert exporter.export([case]) in SpanExportResult
+    assert exporter.export([]) in SpanExportResult
+    exporter.shutdown()
+    assert exporter.export([CASES["chat"]]) in SpanExportResult
+
+
+# --- those that post HTTP ---------------------------------------------------------
+
+
+@each_http
+@pytest.mark.parametrize("case", [*CASES, *OTHERS])
+def test_golden(
+    name: str, case: str, vendor: Vendor, golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes over the wire for one span is what the golden file says, and by the rules."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    assert exporter.export([{**CASES, **OTHERS}[case]]) is SpanExportResult.SUCCESS
+    exporter.shutdown()
+    assert vendor.wrong == []
+    golden(GOLDEN / name / f"{case}.json", [shown(request) for request in vendor.received])
+
+
+def shown(request: Received) -> dict[str, Any]:
+    """A request as a golden file has it; long texts by their ends and length."""
+    if request.headers.get("content-type") == "application/x-protobuf":
+        decoded: Any = MessageToDict(ExportTraceServiceRequest.FromString(request.body))
+        decoded = flat(decoded)
+    else:
+        decoded = strict(request.body)
+    return {"path": request.path, "body": short(decoded)}
+
+
+def flat(value: Any) -> Any:
+    """OTLP's lists of pairs as dicts, which read better."""
+    if isinstance(value, list):
+        if value and all(
+            isinstance(item, dict) and set(item) <= {"key", "value"} for item in value
+        ):
+            return {item["key"]: flat(item.get("value")) for item in value}
+        return [flat(item) for item in value]
+    if isinstance(value, dict):
+        return {key: flat(item) for key, item in value.items()}
+    return value
+
+
+def short(value: Any) -> Any:
+    """Long texts by their beginning, end and length."""
+    if isinstance(value, str) and len(value) > 5000:
+        return f"{value[:40]} … {len(value)} characters … {value[-60:]}"
+    if isinstance(value, list):
+        return [short(item) for item in value]
+    if isinstance(value, dict):
+        return {key: short(item) for key, item in value.items()}
+    return value
+
+
+@each_http
+def test_no_secret_leaves(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The credential is in headers only; nothing else of the environment is anywhere."""
+    monkeypatch.setenv("OPENAI_API_KEY", SECRETS[0])
+    exporter = connected(name, vendor.url, monkeypatch)
+    exporter.export([*CASES.values(), *OTHERS.values()])
+    assert vendor.received
+    for request in vendor.received:
+        assert SECRETS[0].encode() not in request.body
+        assert SECRETS[0] not in str(request.headers)
+        assert SECRET.encode() not in request.body
+        assert SECRET not in request.path
+    shown_of = repr([exporter, vars(exporter), vars(exporter.delivery)])
+    assert SECRET not in shown_of
+    exporter.shutdown()
+
+
+@each_http
+def test_no_content_without_capture(
+    name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A span without content makes a request without content: same words, no more."""
+    secret_words = ("Say hello", "Be brief", "get_weather", "Hello!")
+    exporter = connected(name, vendor.url, monkeypatch)
+    exporter.export([CASES["content_off"], CASES["attempt"], CASES["cache_hit"]])
+    for request in vendor.received:
+        body = request.body.decode("utf-8", "replace")
+        assert [word for word in secret_words if word in body] == []
+    exporter.shutdown()
+
+
+FAULTS = {
+    **{str(status): Reply(status) for status in (401, 403, 404, 413, 429, 500, 503)},
+    "garbage": Reply(garbage=True),
+    "slow": Reply(delay=1.0),
+    "closed": Reply(reset=True),
+}
+
+
+@each_http
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_failure_that_passes(
+    name: str, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Retried until taken if it is transient; else dropped at once, with one line."""
+    accept = VENDORS.get(name, Anyone)()
+    reply = FAULTS[fault]
+    with running(accept, in_turn(reply)) as vendor:
+        exporter = connected(name, vendor.url, monkeypatch)
+        case = sent_for(exporter, vendor)
+        result = exporter.export([case])
+        tally = exporter.last
+        exporter.shutdown()
+    retried = not fault.isdigit() or int(fault) in exporter.limits.retry
+    cut = fault == "413" and tally.cut > 0
+    expected = SpanExportResult.SUCCESS if retried or cut else SpanExportResult.FAILURE
+    assert result is expected
+    assert tally.retried == (1 if retried else 0)
+    assert vendor.wrong == []
+    lines = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(lines) == (0 if retried else 1), lines
+    assert all(line.startswith(f"{name}: ") and SECRET not in line for line in lines)
+
+
+@each_http
+@pytest.mark.parametrize("fault", ["503", "garbage", "slow", "closed", "401"])
+def test_a_failure_that_stays(
+    name: str, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Given up within the patience, never raised, counted and logged once over many exports."""
+    with running(lambda _: FAULTS[fault]) as vendor:
+        exporter = connected(name, vendor.url, monkeypatch, patience=0.5, hung_patience=0.2)
+        case = sent_for(exporter, vendor)
+        begun = time.monotonic()
+        results = {exporter.export([case]) for _ in range(3)}
+        took = time.monotonic() - begun
+        exporter.shutdown()
+    assert results == {SpanExportResult.FAILURE}
+    assert took < 4.5
+    lines = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(lines) == 1, lines
+
+
+@each_http
+def test_nobody_is_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused connection is given up within the patience."""
+    with running(Anyone()) as vendor:
+        url = vendor.url
+    exporter = connected(name, url, monkeypatch, patience=0.5)
+    assert exporter.export([sent_for(exporter, vendor)]) is SpanExportResult.FAILURE
+    assert exporter.last.dropped == {"ConnectError": 1}
+    exporter.shutdown()
+
+
+@each_http
+def test_shutdown_is_prompt(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing under way: at once; and again is no error."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    exporter.export([CASES["chat"], CASES["failure"]])
+    begun = time.monotonic()
+    exporter.shutdown()
+    exporter.shutdown()
+    assert time.monotonic() - begun < 0.5
+
+
+@each_http
+def test_other_spans_are_not_calls(
+    name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spans that are no GenAI spans, with no GenAI span below them, are not sent."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    assert exporter.export(list(OTHERS.values())) is SpanExportResult.SUCCESS
+    assert vendor.received == []
+    exporter.shutdown()
+
+
+@each_http
+def test_a_retry_is_the_same_request(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent again is byte for byte the same: keys, ids, order."""
+    with running(VENDORS.get(name, Anyone)(), in_turn(Reply(503), Reply(503))) as vendor:
+        exporter = connected(name, vendor.url, monkeypatch)
+        exporter.export([sent_for(exporter, vendor)])
+        exporter.shutdown()
+    assert len({request.raw for request in vendor.received}) == 1
+    assert len(vendor.received) == 3
+
+
+HOSTILE = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": 7,
+    "gen_ai.request.model": ("a", "list"),
+    "gen_ai.usage.input_tokens": "12",
+    "gen_ai.usage.output_tokens": 2**70,
+    "gen_ai.usage.cost": float("nan"),
+    "litellm.cost.input": float("inf"),
+    "gen_ai.response.time_to_first_chunk": -1.0,
+    "gen_ai.input.messages": '[{"role": 5, "parts": "no"}, 7, null, {"parts": [[]]}]',
+    "gen_ai.output.messages": "[" * 5000,
+    "gen_ai.tool.definitions": '{"not": "a list"}',
+    "user.id": "line\nfeed\x00 and half \ud83d",
+    "session.id": 12,
+    "litellm.metadata.bad key\r\n: é": "v" * 20_000,
+    "litellm.metadata.map": {"a": [1, {"b": None}]},
+    "litellm.tags": (1, None, "ok\ntag"),
+}
+
+
+@each_http
+def test_hostile_spans_are_sent_by_the_rules(
+    name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attributes of any type and shape never break the vendor's rules nor the other spans."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    good = sent_for(exporter, vendor)
+    result = exporter.export([span(900, "x", HOSTILE), good, span(901, "", HOSTILE, end_ms=-5)])
+    exporter.shutdown()
+    assert vendor.wrong == []
+    assert result is SpanExportResult.SUCCESS
+    assert json.dumps(exporter.last.dropped) == "{}"

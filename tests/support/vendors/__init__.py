@@ -1,0 +1,31 @@
+"""The vendors' own rules, on loopback: each answers as its service does, and checks.
+
+An `AssertionError` becomes the vendor's 400 and is kept in `Vendor.wrong`. The rules are
+restated from the pages and sources that each class names, as of 2026-11-20.
+"""
+
+from tests.support.vendors.base import SECRET, Anyone, strict
+from tests.support.vendors.datadog import Datadog, DatadogAgent
+from tests.support.vendors.helicone import Helicone
+from tests.support.vendors.otlp import DatadogOtlp, Langfuse, Otlp
+
+__all__ = [
+    "SECRET",
+    "VENDORS",
+    "Anyone",
+    "Datadog",
+    "DatadogAgent",
+    "DatadogOtlp",
+    "Helicone",
+    "Langfuse",
+    "Otlp",
+    "strict",
+]
+
+VENDORS: dict[str, type[Anyone]] = {
+    "helicone": Helicone,
+    "langfuse": Langfuse,
+    "datadog": Datadog,
+    "datadog_otlp": DatadogOtlp,
+}
+"""By entry point; who is not here is taken for `Anyone`."""

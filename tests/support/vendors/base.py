@@ -1,0 +1,37 @@
+"""What every vendor on loopback has: it remembers what arrived, by idempotency key."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from tests.support.server import Received, Reply
+
+SECRET = "sk-test-0123456789abcdef"
+
+
+def strict(body: bytes) -> Any:
+    """JSON as RFC 8259 has it: UTF-8, no NaN, no half characters."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = body.decode("utf-8")
+    value = json.loads(text, parse_constant=refuse)
+    json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+class Anyone:
+    """A service that is not known here: it takes everything."""
+
+    def __init__(self) -> None:
+        self.taken: Counter[str] = Counter()  # idempotency key → how often
+        self.records: dict[str, Any] = {}  # by the same key, the last one
+
+    def __call__(self, request: Received) -> Reply:
+        return Reply(200)
+
+    def take(self, key: str, record: Any) -> None:
+        """Remember what arrived."""
+        self.taken[key] += 1
+        self.records[key] = record
