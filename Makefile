@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PINS := constraints/newest.txt
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help demo test check format constraints clean
+.PHONY: help demo test check bench format constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -22,6 +22,9 @@ check: $(VENV)/.dev ## lint, format and types, as CI does
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## measure what litespan adds to a call (ARGS=--quick for a first look)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 format: $(VENV)/.dev ## sort imports and format
 	$(BIN)/ruff check --fix
