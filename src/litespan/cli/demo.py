@@ -6,11 +6,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.util import find_spec
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 from litespan import semconv as s
+from litespan.cli import Parser, report
 from litespan.testing import LoopbackProvider, OtlpReceiver, span_tree
 from litespan.testing.decode import Record
 
@@ -20,7 +21,6 @@ SPARE: Final = "anthropic/claude-sonnet-4-5"
 EMBEDDING: Final = "openai/text-embedding-3-small"
 SHOWN: Final = (s.ATTEMPT, s.ERROR_TYPE, s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 SAID: Final = "I am the provider on this machine: this is all I say."
-LITESPAN: Final = "import sys; from litespan.cli import main; sys.exit(main())"
 
 
 class Unable(Exception):
@@ -32,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         _require("litellm", "pip install litellm")
-        _require("opentelemetry.distro", "pip install 'litespan[auto]'")
+        _require("opentelemetry-distro", "pip install 'litespan[auto]'")
         if options.live:
             _require_key(options.live)
         _demo(options)
@@ -42,8 +42,8 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="litespan demo",
         description="Run a LiteLLM program under opentelemetry-instrument against a provider on "
         "this machine; show a span tree and the report. It needs no key and no network.",
@@ -63,15 +63,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _require(module: str, cure: str) -> None:
-    package = module.partition(".")[0]
-    if find_spec(package) is None or find_spec(module) is None:
-        raise Unable(f"{module} is not installed: {cure}")
+def _require(distribution: str, cure: str) -> None:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        raise Unable(f"{distribution} is not installed: {cure}") from None
 
 
 def _require_key(model: str) -> None:
     import litellm  # seconds of CPU, spent on a live run only
 
+    litellm.suppress_debug_info = True  # it prints advice of its own
     try:
         litellm.get_llm_provider(model)
     except litellm.BadRequestError:
@@ -110,7 +112,7 @@ def _demo(options: argparse.Namespace) -> None:
     _say("\nThe router's call, attempt by attempt:\n" + _router_tree(spans))
     for column in ("model", "user"):
         _report(column, database)
-    _say(f"\nThe calls are in {database}. More: LITESPAN_SQLITE={database} litespan report --help")
+    _say(f"\nMore of it: litespan report --by tag {database}")
 
 
 def _inherited() -> dict[str, str]:
@@ -146,10 +148,8 @@ def _router_tree(spans: list[Record]) -> str:
 
 
 def _report(column: str, database: Path) -> None:
-    _say(f"\n$ litespan report --by {column}")
-    command = [sys.executable, "-c", LITESPAN, "report", "--by", column]
-    env = {**os.environ, "LITESPAN_SQLITE": str(database)}
-    if subprocess.run(command, env=env, check=False).returncode:  # noqa: S603 - our own
+    _say(f"\n$ litespan report --by {column} {database}")
+    if report.run(["--by", column, str(database)]):
         raise Unable("the report failed; its own message is above")
 
 
