@@ -1,0 +1,167 @@
+"""Who a call is for, from wherever the caller said it."""
+
+import asyncio
+import contextvars
+import threading
+from typing import Any
+
+import litellm
+import pytest
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
+
+import litespan
+from litespan import LiteLLMInstrumentor
+from litespan.testing import LoopbackProvider, Telemetry
+from tests.calls.conftest import Traced
+
+WHO = ("user.id", "session.id", "gen_ai.conversation.id", "litellm.tags")
+
+
+def who(span: dict[str, Any]) -> dict[str, Any]:
+    """The identity on a span."""
+    return {
+        name: value
+        for name, value in span["attributes"].items()
+        if name in WHO or name.startswith("litellm.metadata.")
+    }
+
+
+GIVEN = [
+    pytest.param({"user": "u"}, {"user.id": "u"}, id="user="),
+    pytest.param({"metadata": {"user_id": "m"}}, {"user.id": "m"}, id="metadata.user_id"),
+    pytest.param({"metadata": {"trace_user_id": "t"}}, {"user.id": "t"}, id="trace_user_id"),
+    pytest.param({"user": "u", "metadata": {"user_id": "m"}}, {"user.id": "u"}, id="user= wins"),
+    pytest.param(
+        {"metadata": {"session_id": "s", "tags": ["a", "b"], "feature": "search", "n": 3}},
+        {
+            "session.id": "s",
+            "gen_ai.conversation.id": "s",
+            "litellm.tags": ["a", "b"],
+            "litellm.metadata.feature": "search",
+            "litellm.metadata.n": 3,
+        },
+        id="metadata",
+    ),
+    pytest.param(
+        {"litellm_metadata": {"user_id": "l", "feature": "x"}},
+        {"user.id": "l", "litellm.metadata.feature": "x"},
+        id="litellm_metadata",
+    ),
+    pytest.param(
+        {"metadata": {"api_key": "k", "password": "p", "auth_token": "t", "ok": True}},
+        {"litellm.metadata.ok": True},
+        id="secret names",
+    ),
+    pytest.param(
+        {"metadata": {"list": [1], "dict": {}, "none": None, "object": object(), "bytes": b"x"}},
+        {},
+        id="only scalars",
+    ),
+    pytest.param({"metadata": None}, {}, id="metadata=None"),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), GIVEN)
+def test_given_with_the_call(
+    given: dict[str, Any], expected: dict[str, Any], traced: Traced
+) -> None:
+    """`user=`, `metadata=` and `litellm_metadata=` become attributes."""
+    litellm.completion(**traced.chat(**given))
+    assert who(traced.span) == expected
+
+
+def test_context_manager(traced: Traced) -> None:
+    """A block gives its calls an identity; inner blocks add; the call itself wins."""
+    with litespan.context(user="outer", session="s", tags=["a"], metadata={"team": "x"}):
+        with litespan.context(user="inner", tags="b"):
+            litellm.completion(**traced.chat())
+            litellm.completion(**traced.chat(user="own"))
+        litellm.completion(**traced.chat())
+    litellm.completion(**traced.chat())
+    first, second, third, fourth = map(who, traced.spans)
+    assert first == {
+        "user.id": "inner",
+        "session.id": "s",
+        "gen_ai.conversation.id": "s",
+        "litellm.tags": ["a", "b"],
+        "litellm.metadata.team": "x",
+    }
+    assert second["user.id"] == "own"
+    assert (third["user.id"], third["litellm.tags"]) == ("outer", ["a"])
+    assert fourth == {}
+
+
+async def test_context_follows_tasks_and_handed_on_threads(traced: Traced) -> None:
+    """Tasks inherit it; a thread has it if the context is handed on."""
+    with litespan.context(user="u"):
+        await asyncio.create_task(litellm.acompletion(**traced.chat()))
+        handed = contextvars.copy_context()
+        thread = threading.Thread(
+            target=handed.run, args=(lambda: litellm.completion(**traced.chat()),)
+        )
+        thread.start()
+        thread.join()
+    assert [who(span) for span in traced.spans] == [{"user.id": "u"}] * 2
+
+
+def test_nothing_is_written_to_baggage(traced: Traced) -> None:
+    """Baggage would travel to the model's provider."""
+    with litespan.context(user="u", session="s"):
+        litellm.completion(**traced.chat())
+        assert baggage.get_all() == {}
+    assert "baggage" not in {name.lower() for name in traced.provider.requests[-1].headers}
+
+
+def test_baggage_is_read_by_allowlist(
+    loopback: LoopbackProvider, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the entries that LITESPAN_BAGGAGE names are read."""
+    monkeypatch.setenv("LITESPAN_BAGGAGE", "user.id,tenant")
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(**telemetry.providers)
+    traced = Traced(loopback, telemetry)
+    ctx = baggage.set_baggage("user.id", "b")
+    ctx = baggage.set_baggage("tenant", "t", ctx)
+    token = otel_context.attach(baggage.set_baggage("other", "o", ctx))
+    try:
+        litellm.completion(**traced.chat())
+    finally:
+        otel_context.detach(token)
+        instrumentor.uninstrument()
+    assert who(traced.span) == {"user.id": "b", "litellm.metadata.tenant": "t"}
+
+
+def test_free_metadata_never_evicts_what_matters(traced: Traced) -> None:
+    """At most 32 entries, of bounded length, and they come first: the SDK drops the oldest."""
+    metadata = {f"entry{number}": "x" * 5000 for number in range(100)}
+    litellm.completion(**traced.chat(metadata=metadata))
+    said = traced.span["attributes"]
+    free = [name for name in said if name.startswith("litellm.metadata.")]
+    assert len(free) == 32
+    assert max(len(said[name]) for name in free) == 1024
+    assert list(said)[:32] == free
+    assert said["gen_ai.operation.name"] == "chat"
+
+
+def test_a_metadata_dict_used_again(traced: Traced) -> None:
+    """What LiteLLM writes into the caller's dict is not taken for the caller's own."""
+    metadata = {"feature": "search"}
+    for _ in range(3):
+        litellm.completion(**traced.chat(metadata=metadata))
+    assert [who(span) for span in traced.spans] == [{"litellm.metadata.feature": "search"}] * 3
+
+
+def test_call_id(traced: Traced) -> None:
+    """The id is the one that LiteLLM logs under, given or made."""
+    response = litellm.completion(**traced.chat())
+    litellm.completion(**traced.chat(litellm_call_id="mine"))
+    first, second = traced.spans
+    assert first["attributes"]["litellm.call_id"] == response._hidden_params["litellm_call_id"]
+    assert second["attributes"]["litellm.call_id"] == "mine"
+
+
+def test_giant_numbers(traced: Traced) -> None:
+    """An integer that OTLP can not carry is kept as text."""
+    litellm.completion(**traced.chat(metadata={"big": 2**70}))
+    assert who(traced.span) == {"litellm.metadata.big": str(2**70)}

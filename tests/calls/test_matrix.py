@@ -1,0 +1,338 @@
+"""Every call type, sync and async, plain and streamed: one span, and what it says."""
+
+import io
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import litellm
+import pytest
+
+from tests.calls.conftest import KEY, MESSAGES, Traced, call
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One call type and the whole of what its span says on the loopback provider."""
+
+    name: str
+    span: str
+    given: dict[str, Any]
+    said: dict[str, Any]
+    base: str = "{url}"
+    functions: tuple[str, ...] = ()
+
+    @property
+    def both(self) -> tuple[str, ...]:
+        return self.functions or (self.name, f"a{self.name}")
+
+
+def openai(operation: str, model: str, served: str | None = None, **more: Any) -> dict[str, Any]:
+    """What every span of the OpenAI provider says."""
+    return {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": model,
+        **({"gen_ai.response.model": served} if served else {}),
+        **more,
+    }
+
+
+def usage(cost: float) -> dict[str, Any]:
+    """The provider's usual tokens, and their price."""
+    return {
+        "gen_ai.usage.input_tokens": 20,
+        "gen_ai.usage.output_tokens": 10,
+        "litellm.usage.source": "provider",
+        "litellm.cost.source": "litellm",
+        "gen_ai.usage.cost": pytest.approx(cost),
+        "litellm.cost.total": pytest.approx(cost),
+    }
+
+
+UNPRICED = {"litellm.cost.source": "unknown"}
+CHAT = {
+    "gen_ai.response.id": "chatcmpl-loopback",
+    "gen_ai.response.finish_reasons": ["stop"],
+    "openai.response.service_tier": "default",
+    "openai.response.system_fingerprint": "fp_loopback",
+    "litellm.provider.request_id": "req_loopback",
+}
+PNG = b"\x89PNG\r\n\x1a\n"
+KINDS = [
+    Kind(
+        "completion",
+        "chat gpt-4o-mini",
+        {"model": "openai/gpt-4o-mini", "messages": MESSAGES},
+        openai("chat", "gpt-4o-mini", "gpt-4o-mini-2024-07-18", **CHAT, **usage(9e-06)),
+    ),
+    Kind(
+        "text_completion",
+        "text_completion gpt-3.5-turbo-instruct",
+        {"model": "text-completion-openai/gpt-3.5-turbo-instruct", "prompt": "Say hello"},
+        openai(
+            "text_completion",
+            "gpt-3.5-turbo-instruct",
+            "gpt-3.5-turbo-instruct",
+            **{
+                "gen_ai.response.id": "cmpl-loopback",
+                "gen_ai.response.finish_reasons": ["stop"],
+            },
+            **usage(5e-05),
+        ),
+    ),
+    Kind(
+        "embedding",
+        "embeddings text-embedding-3-small",
+        {"model": "openai/text-embedding-3-small", "input": ["hi"], "dimensions": 8},
+        openai(
+            "embeddings",
+            "text-embedding-3-small",
+            "text-embedding-3-small",
+            **{
+                "gen_ai.embeddings.dimension.count": 8,
+                "litellm.provider.request_id": "req_loopback",
+                "gen_ai.usage.input_tokens": 20,
+                "litellm.usage.source": "provider",
+                "litellm.cost.source": "litellm",
+                "gen_ai.usage.cost": pytest.approx(4e-07),
+                "litellm.cost.total": pytest.approx(4e-07),
+            },
+        ),
+    ),
+    Kind(
+        "anthropic_messages",
+        "chat claude-sonnet-4-5",
+        {"model": "anthropic/claude-sonnet-4-5", "messages": MESSAGES, "max_tokens": 64},
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "anthropic",
+            "gen_ai.request.model": "claude-sonnet-4-5",
+            "gen_ai.request.max_tokens": 64,
+            "gen_ai.response.id": "msg_loopback",
+            "gen_ai.response.model": "claude-sonnet-4-5",
+            "gen_ai.response.finish_reasons": ["end_turn"],
+            **usage(0.00021),
+        },
+        base="{root}",
+        functions=("anthropic_messages",),
+    ),
+    Kind(
+        "image_generation",
+        "generate_content gpt-image-1",
+        {"model": "openai/gpt-image-1", "prompt": "a cat"},
+        openai(
+            "generate_content",
+            "gpt-image-1",
+            **{"gen_ai.output.type": "image", "litellm.provider.request_id": "req_loopback"},
+            **usage(0.0005),
+        ),
+    ),
+    Kind(
+        "image_edit",
+        "generate_content gpt-image-1",
+        {"model": "openai/gpt-image-1", "prompt": "a cat", "image": PNG},
+        openai(
+            "generate_content",
+            "gpt-image-1",
+            **{
+                "gen_ai.output.type": "image",
+                "litellm.provider.request_id": "req_loopback",
+                "litellm.cost.source": "litellm",
+                "gen_ai.usage.cost": pytest.approx(0.0005),
+                "litellm.cost.total": pytest.approx(0.0005),
+            },
+        ),
+    ),
+    Kind(
+        "image_variation",
+        "generate_content dall-e-2",
+        {"model": "openai/dall-e-2", "image": PNG},
+        {
+            "gen_ai.operation.name": "generate_content",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "dall-e-2",
+            "gen_ai.output.type": "image",
+            **UNPRICED,
+        },
+    ),
+    Kind(
+        "transcription",
+        "generate_content whisper-1",
+        {"model": "openai/whisper-1", "file": ("a.wav", b"RIFF0000WAVE")},
+        openai(
+            "generate_content",
+            "whisper-1",
+            **{
+                "gen_ai.output.type": "text",
+                "litellm.provider.request_id": "req_loopback",
+                "litellm.cost.source": "litellm",
+                "gen_ai.usage.cost": pytest.approx(0.00025),
+                "litellm.cost.total": pytest.approx(0.00025),
+            },
+        ),
+    ),
+    Kind(
+        "speech",
+        "generate_content tts-1",
+        {"model": "openai/tts-1", "input": "hello", "voice": "alloy"},
+        openai(
+            "generate_content",
+            "tts-1",
+            **{
+                "gen_ai.output.type": "speech",
+                "litellm.provider.request_id": "req_loopback",
+                "litellm.cost.source": "litellm",
+                "gen_ai.usage.cost": pytest.approx(7.5e-05),
+                "litellm.cost.total": pytest.approx(7.5e-05),
+            },
+        ),
+    ),
+    Kind(
+        "rerank",
+        "rerank rerank-english-v3.0",
+        {"model": "cohere/rerank-english-v3.0", "query": "q", "documents": ["a", "b"]},
+        {
+            "gen_ai.operation.name": "rerank",
+            "gen_ai.provider.name": "cohere",
+            "gen_ai.request.model": "rerank-english-v3.0",
+            "gen_ai.response.id": "rerank-loopback",
+            "litellm.cost.source": "litellm",
+            "gen_ai.usage.cost": pytest.approx(0.002),
+            "litellm.cost.total": pytest.approx(0.002),
+        },
+        base="{url}/rerank",
+    ),
+    Kind(
+        "moderation",
+        "litellm.moderation omni-moderation-latest",
+        {"model": "omni-moderation-latest", "input": "hello"},
+        {
+            "gen_ai.operation.name": "litellm.moderation",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "omni-moderation-latest",
+            "gen_ai.response.id": "modr-loopback",
+            "gen_ai.response.model": "omni-moderation-latest",
+            **UNPRICED,
+        },
+    ),
+    Kind(
+        "responses",
+        "chat gpt-4o-mini",
+        {"model": "openai/gpt-4o-mini", "input": "Say hello"},
+        openai(
+            "chat",
+            "gpt-4o-mini",
+            "gpt-4o-mini-2024-07-18",
+            **{
+                "gen_ai.response.finish_reasons": ["completed"],
+                "openai.response.service_tier": "default",
+                "litellm.provider.request_id": "req_loopback",
+            },
+            **usage(9e-06),
+        ),
+    ),
+]
+ROWS = [pytest.param(kind, function, id=function) for kind in KINDS for function in kind.both]
+# What varies with LiteLLM's release, or with the run: parts of the cost, ids, the port.
+PASSING = {
+    "litellm.call_id",
+    "litellm.cost.input",
+    "litellm.cost.output",
+    "litellm.provider.model",
+    "server.port",
+}
+
+
+def keywords(kind: Kind, traced: Traced) -> dict[str, Any]:
+    base = kind.base.format(url=traced.provider.url, root=traced.provider.root)
+    given = {**kind.given, "api_base": base, "api_key": KEY}
+    if isinstance(given.get("image"), bytes):
+        given["image"] = io.BytesIO(given["image"])
+    return given
+
+
+@pytest.mark.parametrize(("kind", "function"), ROWS)
+async def test_whole_span(kind: Kind, function: str, traced: Traced) -> None:
+    """One call makes one span, and the span says exactly this."""
+    await call(getattr(litellm, function), **keywords(kind, traced))
+    span = traced.span
+    said = {
+        name: value
+        for name, value in span["attributes"].items()
+        if name not in PASSING and not (name == "gen_ai.response.id" and kind.name == "responses")
+    }
+    assert {"name": span["name"], "kind": span["kind"], "status": span["status"], **said} == {
+        "name": kind.span,
+        "kind": "CLIENT",
+        "status": "UNSET",
+        **kind.said,
+        "litellm.call_type": function,
+        "litellm.outcome": "success",
+        "server.address": "127.0.0.1",
+    }
+    if function != "moderation":  # the one function that LiteLLM gives no id
+        assert str(uuid.UUID(span["attributes"]["litellm.call_id"]))
+    assert span["attributes"]["server.port"] == traced.provider._server.server_port  # noqa: SLF001
+
+
+@pytest.mark.parametrize("function", ["completion", "acompletion"])
+async def test_positional_arguments(function: str, traced: Traced) -> None:
+    """A model and messages given by position are read as well as named ones."""
+    target = getattr(litellm, function)
+    result = target("openai/gpt-4o-mini", MESSAGES, **traced.to())
+    if function.startswith("a"):
+        await result
+    assert traced.span["name"] == "chat gpt-4o-mini"
+
+
+async def test_positional_arguments_that_an_async_function_does_not_name(traced: Traced) -> None:
+    """`aembedding(*args)` takes the parameters of `embedding`."""
+    await litellm.aembedding("openai/text-embedding-3-small", ["hi"], **traced.to())
+    assert traced.span["name"] == "embeddings text-embedding-3-small"
+
+
+def test_batch_completion(traced: Traced) -> None:
+    """Each request of a batch is a span, under the caller's span."""
+    tracer = traced.telemetry.tracer_provider.get_tracer("app")
+    with tracer.start_as_current_span("app"):
+        litellm.batch_completion(
+            model="openai/gpt-4o-mini", messages=[MESSAGES, MESSAGES, MESSAGES], **traced.to()
+        )
+    app = next(span for span in traced.spans if span["name"] == "app")
+    assert [span["parent"] for span in traced.spans if span["name"] != "app"] == [
+        app["span_id"]
+    ] * 3
+
+
+REQUEST = {
+    "max_tokens": 100,
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "frequency_penalty": 0.1,
+    "presence_penalty": 0.2,
+    "stop": ["\n\n"],
+    "seed": 42,
+    "n": 2,
+    "response_format": {"type": "json_object"},
+}
+
+
+def test_request_parameters(traced: Traced) -> None:
+    """Request parameters keep their types, and defaults are not made up."""
+    litellm.completion(**traced.chat(**REQUEST))
+    said = traced.span["attributes"]
+    assert {
+        name: said[name] for name in said if name.startswith(("gen_ai.request", "gen_ai.output"))
+    } == {
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.request.max_tokens": 100,
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.request.top_p": 0.9,
+        "gen_ai.request.frequency_penalty": 0.1,
+        "gen_ai.request.presence_penalty": 0.2,
+        "gen_ai.request.stop_sequences": ["\n\n"],
+        "gen_ai.request.seed": 42,
+        "gen_ai.request.choice.count": 2,
+        "gen_ai.output.type": "json",
+    }
