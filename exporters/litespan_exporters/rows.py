@@ -8,6 +8,7 @@ so that sums in a store with exact numbers are exact.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,6 +19,7 @@ from typing import Any, Final, Literal
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.export import GenAISpan
+from litespan.export.values import plain
 from litespan.quiet import quiet
 
 Kind = Literal["key", "text", "integer", "real", "money", "flag", "time", "list", "json"]
@@ -55,7 +57,26 @@ def _time(ns: int | None) -> datetime | None:
 
 
 def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # JSON has no infinity and no NaN
+        return json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _stages(span: GenAISpan) -> str | None:
+    made = [
+        {"name": stage.name, "time_ns": stage.time_ns, "attributes": plain(stage.attributes)}
+        for stage in span.stages
+    ]
+    return _dump(made) if made else None
 
 
 def _dump_all(items: Iterable[Any] | None) -> str | None:
@@ -129,10 +150,12 @@ COLUMNS: Final = (
     Column("chunks", "integer", lambda s: s.call.chunks, "received"),
     Column("finish_reasons", "list", lambda s: list(s.response.finish_reasons), "a choice each"),
     Column("service_name", "text", lambda s: s.service.name, "the program"),
+    Column("service_version", "text", lambda s: s.service.version, "its version"),
     Column("environment", "text", lambda s: s.service.environment, "production, …"),
     Column("span_name", "text", lambda s: s.name, "as in the trace"),
     Column("scope", "text", lambda s: s.scope, "the instrumentation that made the span"),
     Column("attributes", "json", lambda s: _dump(s.facts), "all attributes but content"),
+    Column("stages", "json", _stages, "LiteLLM's: list of name, time_ns, attributes"),
     Column(
         "input_messages",
         "json",

@@ -421,7 +421,7 @@ class TestSchema:
         """Another set of columns is another schema version: raise VERSION with this list."""
         exporter.export([CASES["chat"]])
         names = [name for _, name, *_ in query(path, "pragma table_info(llm_calls)")]
-        assert (store.VERSION, len(names)) == (1, 64)
+        assert (store.VERSION, len(names)) == (1, 66)
 
     def test_modes(self, exporter: SQLiteExporter, path: Path) -> None:
         """The file is in WAL mode and says whose it is."""

@@ -1,0 +1,77 @@
+"""One line a call in a CSV file, for spreadsheets. Standard library only.
+
+    OTEL_TRACES_EXPORTER=csv LITESPAN_CSV=calls.csv opentelemetry-instrument python app.py
+
+Columns are those of `litespan_exporters.rows`, the first line has their names; a file with other
+columns is put aside, and a new one begun. UTF-8, fields quoted where needed (RFC 4180), lists and
+objects as JSON, money in decimals, times ISO 8601 in UTC.
+
+A spreadsheet takes text that begins with `=`, `+`, `-` or `@` for a formula, and what users and
+models write ends up here: such text gets an apostrophe in front, as does text that begins with
+one. https://owasp.org/www-community/attacks/CSV_Injection
+
+Lines are only ever appended: a call that was put on record when it started has two lines, and
+the one whose outcome is not `started` counts.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from litespan_exporters._lines import LinesExporter
+from litespan_exporters._writer import NAMES, Row
+from litespan_exporters.rows import COLUMNS, Kind
+
+DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")  # noqa: RUF001
+"""First characters of text that a spreadsheet may take for a formula; and the guard itself."""
+
+
+def guarded(text: str) -> str:
+    """`text`, made harmless to spreadsheets; `unguarded` takes that back."""
+    return f"'{text}" if text.startswith(DANGEROUS) else text
+
+
+def unguarded(text: str) -> str:
+    """What `guarded` was given."""
+    return text.removeprefix("'")
+
+
+def _list(items: Sequence[str]) -> str:
+    return json.dumps(items, ensure_ascii=False, separators=(",", ":"))
+
+
+_TEXT: Final[dict[Kind, Callable[[Any], str]]] = {
+    "key": str,
+    "text": guarded,
+    "integer": str,
+    "real": repr,
+    "money": "{:f}".format,
+    "flag": lambda flag: "true" if flag else "false",
+    "time": "{:%Y-%m-%dT%H:%M:%S.%fZ}".format,
+    "list": _list,  # begins with a bracket
+    "json": guarded,
+}
+_COLUMNS: Final = [_TEXT[column.kind] for column in COLUMNS]
+
+
+def csv_line(cells: Sequence[str]) -> bytes:
+    """Cells as one line of a file (several, where a cell has line breaks)."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+class CsvExporter(LinesExporter):
+    """Appends one line a call to the file `LITESPAN_CSV`; see `LinesExporter`."""
+
+    name = "csv"
+    variable = "LITESPAN_CSV"
+    header = csv_line(NAMES)
+
+    @staticmethod
+    def line(row: Row) -> bytes:
+        """A row as CSV, None as nothing."""
+        pairs = zip(_COLUMNS, row, strict=True)
+        return csv_line(["" if value is None else write(value) for write, value in pairs])

@@ -1,0 +1,51 @@
+"""One JSON object a call, one line each: a file that everything reads. Standard library only.
+
+    OTEL_TRACES_EXPORTER=jsonl LITESPAN_JSONL=calls.jsonl opentelemetry-instrument python app.py
+    jq -r 'select(.outcome == "failure") | [.start_time, .model, .error_type] | @tsv' calls.jsonl
+
+Names are those of `litespan_exporters.rows`; what is not known is left out. Money is a string
+with ten decimal places (a JSON number would be read as a binary fraction), times are ISO 8601
+in UTC, lists and objects are JSON.
+
+Lines are only ever appended: a call that was put on record when it started has two lines, and
+the one whose outcome is not `started` counts. `litespan report` and `litespan replay` see it so.
+Any number of processes may write one file (on Windows: one). https://jsonlines.org
+"""
+
+from collections.abc import Callable
+from json.encoder import encode_basestring
+from typing import Any, Final
+
+from litespan_exporters._lines import LinesExporter
+from litespan_exporters._writer import Row
+from litespan_exporters.rows import COLUMNS, Kind
+
+_JSON: Final[dict[Kind, Callable[[Any], str]]] = {
+    "key": '"{}"'.format,
+    "text": encode_basestring,
+    "integer": str,
+    "real": repr,
+    "money": '"{:f}"'.format,
+    "flag": lambda flag: "true" if flag else "false",
+    "time": lambda at: f'"{at:%Y-%m-%dT%H:%M:%S.%fZ}"',
+    "list": lambda items: f"[{','.join(map(encode_basestring, items))}]",
+    "json": lambda text: text,  # already is
+}
+_MEMBERS: Final = [(f'"{column.name}":', _JSON[column.kind]) for column in COLUMNS]
+
+
+class JsonlExporter(LinesExporter):
+    """Appends one JSON object a call to the file `LITESPAN_JSONL`; see `LinesExporter`."""
+
+    name = "jsonl"
+    variable = "LITESPAN_JSONL"
+
+    @staticmethod
+    def line(row: Row) -> bytes:
+        """A row as a JSON object without the members that are None."""
+        members = [
+            name + encode(value)
+            for (name, encode), value in zip(_MEMBERS, row, strict=True)
+            if value is not None
+        ]
+        return f"{{{','.join(members)}}}\n".encode()

@@ -1,0 +1,1 @@
+"""Every store, on the real thing."""

@@ -1,0 +1,159 @@
+"""Where each store keeps its rows, and how to read them there without any code of ours."""
+
+import csv
+import json
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from litespan_exporters._store import CLEAN
+from litespan_exporters.csv_file import CsvExporter
+from litespan_exporters.jsonl import JsonlExporter
+from litespan_exporters.rows import COLUMNS, rows
+from litespan_exporters.sqlite import SQLiteExporter
+from tests.cases import CHAT, cost, span
+
+csv.field_size_limit(sys.maxsize)
+
+Found = dict[str, Any]
+"""A row as plain values: UUID, aware datetime, Decimal, list, parsed JSON, …"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One store in one place."""
+
+    name: str
+    make: Callable[..., SpanExporter]
+    read: Callable[[], list[Found]]
+    """All rows, one a call as the store's documentation says, in order of start and key."""
+
+
+def expected(spans: Iterable[ReadableSpan]) -> list[Found]:
+    """What any store should hold after these spans."""
+    made = [dict(zip(NAMES, row, strict=True)) for row in rows(spans, CLEAN)]
+    return in_order([{name: plain(name, value) for name, value in row.items()} for row in made])
+
+
+def in_order(found: Iterable[Found]) -> list[Found]:
+    """Rows by time and key."""
+    return sorted(found, key=lambda row: (row["start_time"], row["key"]))
+
+
+def plain(name: str, value: Any) -> Any:
+    """JSON text as what it says."""
+    return json.loads(value) if KINDS[name] == "json" and isinstance(value, str) else value
+
+
+def calls(numbers: Iterable[int], **attributes: Any) -> list[ReadableSpan]:
+    """Finished calls, one a number."""
+    more = {**CHAT, "litellm.outcome": "success", **cost(3e-06, 6e-06), **attributes}
+    return [span(number, "chat gpt-4o-mini", more) for number in numbers]
+
+
+NAMES = [column.name for column in COLUMNS]
+KINDS = {column.name: column.kind for column in COLUMNS}
+FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "key": UUID,
+    "integer": int,
+    "real": float,
+    "money": Decimal,
+    "flag": lambda text: {"true": True, "false": False, "1": True, "0": False}[text],
+    "time": lambda text: datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(
+        tzinfo=timezone.utc
+    ),
+    "list": json.loads,
+    "json": json.loads,
+}
+
+
+def finished_first(found: Iterable[Found]) -> list[Found]:
+    """One row a call: the last one, a finished one over a started one."""
+    latest: dict[Any, Found] = {}
+    for row in found:
+        if row["outcome"] != "started" or row["key"] not in latest:
+            latest[row["key"]] = row
+    return in_order(latest.values())
+
+
+def in_jsonl(path: Path) -> Place:
+    """A file of JSON lines."""
+
+    def read() -> list[Found]:
+        found = []
+        for line in path.read_text().splitlines():
+            members: Mapping[str, Any] = json.loads(line)
+            assert set(members) <= set(NAMES)
+            found.append(
+                {
+                    name: FROM_TEXT[KINDS[name]](value)
+                    if isinstance(value, str) and KINDS[name] in ("key", "money", "time")
+                    else value
+                    for name in NAMES
+                    for value in [members.get(name)]
+                }
+            )
+        return finished_first(found)
+
+    return Place("jsonl", lambda **options: JsonlExporter(path, **options), read)
+
+
+def in_csv(path: Path) -> Place:
+    """A CSV file."""
+
+    def read() -> list[Found]:
+        with path.open(newline="") as file:
+            found = [
+                {
+                    name: FROM_TEXT.get(KINDS[name], unguarded)(text) if text else None
+                    for name, text in row.items()
+                }
+                for row in csv.DictReader(file, strict=True)
+            ]
+        return finished_first(found)
+
+    return Place("csv", lambda **options: CsvExporter(path, **options), read)
+
+
+def unguarded(text: str) -> str:
+    """The apostrophe before what a spreadsheet would take for a formula is not text."""
+    return text.removeprefix("'")
+
+
+def in_sqlite(path: Path) -> Place:
+    """A SQLite file."""
+
+    def read() -> list[Found]:
+        connection = sqlite3.connect(path)
+        names = [f"{name}_e10" if KINDS[name] == "money" else name for name in NAMES]
+        sql = f"select {', '.join(names)} from llm_calls"
+        found = [dict(zip(NAMES, row, strict=True)) for row in connection.execute(sql)]
+        connection.close()
+        return in_order([{n: from_sqlite(n, v) for n, v in row.items()} for row in found])
+
+    return Place("sqlite", lambda **options: SQLiteExporter(path, **options), read)
+
+
+def from_sqlite(name: str, value: Any) -> Any:
+    """Money is whole 1e-10 USD there; keys, times, lists and objects are text."""
+    if value is not None and KINDS[name] == "money":
+        return Decimal(value) / 10**10
+    if value is not None and KINDS[name] == "flag":
+        return bool(value)
+    return (
+        FROM_TEXT[KINDS[name]](value) if isinstance(value, str) and KINDS[name] != "text" else value
+    )
+
+
+def by_key(found: Sequence[Found]) -> dict[str, Found]:
+    """Rows by their key's text."""
+    return {str(row["key"]): row for row in found}
