@@ -90,6 +90,7 @@ def test_live_says_what_is_missing(arguments: list[str], words: str) -> None:
     ("missing", "words"),
     [
         ("litellm", "litellm is not installed: pip install litellm"),
+        ("mcp", "mcp is not installed: LiteLLM needs it for tool calls: pip install mcp"),
         (
             "opentelemetry_distro",
             "opentelemetry-distro is not installed: pip install 'litespan[auto]'",

@@ -32,6 +32,7 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         _require("litellm", "pip install litellm")
+        _require("mcp", "LiteLLM needs it for tool calls: pip install mcp")
         _require("opentelemetry-distro", "pip install 'litespan[auto]'")
         if options.live:
             _require_key(options.live)
