@@ -156,8 +156,8 @@ class AppendFile:
             raise
 
     def _write(self, line: bytes) -> None:
-        if os.write(self._fd, line) != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        while line:  # a second round only on a disk that is full, to hear so
+            line = line[os.write(self._fd, line) :]
 
     def _read(self, length: int, at: int) -> bytes:
         os.lseek(self._fd, at, os.SEEK_SET)  # what is written goes to the end all the same
