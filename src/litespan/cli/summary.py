@@ -187,13 +187,15 @@ def _open(path: Path) -> sqlite3.Connection:
         )
     place = f"file:{quote(str(path))}?"
     try:
-        return _checked(sqlite3.connect(place + "mode=ro", uri=True), path)
-    except sqlite3.OperationalError:  # a folder where SQLite may not put its helper files
+        # For reading only; but "mode=ro" would leave WAL's helper files behind.
+        return _checked(sqlite3.connect(place + "mode=rw", uri=True), path)
+    except sqlite3.OperationalError:  # a folder where SQLite may not put those files
         return _checked(sqlite3.connect(place + "immutable=1", uri=True), path)
 
 
 def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     try:
+        connection.execute("pragma query_only = on")
         (application,) = connection.execute("pragma application_id").fetchone()
     except sqlite3.Error:
         connection.close()
