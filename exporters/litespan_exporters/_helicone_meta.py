@@ -76,9 +76,10 @@ def meta(span: GenAISpan) -> dict[str, str]:
 
 def header_value(text: str) -> str:
     """`text` as a header can carry it: percent-encoded UTF-8 unless it is printable ASCII."""
-    if not (text.isascii() and text.isprintable()):
-        text = quote(text, safe=_PRINTABLE.replace("%", ""), errors="replace")
-    return _HALF.sub("", text[:_LONGEST_VALUE]).strip()
+    if text.isascii() and text.isprintable():
+        return text[:_LONGEST_VALUE].strip()
+    encoded = quote(text, safe=_PRINTABLE.replace("%", ""), errors="replace")
+    return _HALF.sub("", encoded[:_LONGEST_VALUE]).strip()
 
 
 def _text(value: object) -> str | None:

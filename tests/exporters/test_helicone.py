@@ -1,0 +1,307 @@
+"""What is odd about Helicone: routes and shapes by provider, headers, statuses, errors on 200."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import Status, StatusCode
+
+from litespan.export import GenAISpan
+from litespan_exporters._helicone_meta import header_value, meta
+from litespan_exporters.helicone import HeliconeExporter, path, status, to_log
+from tests.cases import CASES, PIXEL, WEATHER_TOOL, content, cost, span, text, usage
+from tests.support.server import Reply, Vendor, in_turn, running
+from tests.support.vendors import SECRET, Helicone
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """Helicone on loopback."""
+    with running(Helicone()) as vendor:
+        yield vendor
+
+
+def view(attributes: dict[str, Any], **more: Any) -> GenAISpan:
+    """A GenAI span with these attributes."""
+    found = GenAISpan.read(
+        span(500, "chat", {"gen_ai.operation.name": "chat", **attributes}, **more)
+    )
+    assert found is not None
+    return found
+
+
+def case(name: str) -> GenAISpan:
+    """A canonical span."""
+    found = GenAISpan.read(CASES[name])
+    assert found is not None
+    return found
+
+
+CLAUDE = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "anthropic",
+    "gen_ai.request.model": "claude-sonnet-4-5",
+    "gen_ai.request.max_tokens": 100,
+    "gen_ai.request.stop_sequences": ("END",),
+    "gen_ai.response.id": "msg_1",
+    "gen_ai.response.finish_reasons": ("tool_calls",),
+    **usage(100, 20, cache_read__input_tokens=60, cache_creation__input_tokens=10),
+    **cost(0.0003, 0.0003),
+    **content(
+        [
+            text("system", "Be brief."),
+            text("user", "Weather?"),
+            {
+                "role": "assistant",
+                "parts": [
+                    {"type": "tool_call", "id": "t1", "name": "get_weather", "arguments": {"c": 1}}
+                ],
+            },
+            {
+                "role": "tool",
+                "parts": [{"type": "tool_call_response", "id": "t1", "response": {"t": 14}}],
+            },
+            {
+                "role": "user",
+                "parts": [
+                    {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"},
+                    {
+                        "type": "blob",
+                        "modality": "image",
+                        "mime_type": "image/png",
+                        "content": PIXEL,
+                    },
+                ],
+            },
+        ],
+        [
+            {
+                "role": "assistant",
+                "parts": [
+                    {"type": "reasoning", "content": "Hm."},
+                    {"type": "text", "content": "One more."},
+                    {"type": "tool_call", "id": "t2", "name": "get_weather", "arguments": {}},
+                ],
+            }
+        ],
+        tool__definitions=[WEATHER_TOOL],
+    ),
+}
+
+
+def test_anthropic_calls_have_anthropics_shape(vendor: Vendor) -> None:
+    """So that Helicone's parser and prices for Anthropic fit."""
+    HeliconeExporter(SECRET, vendor.url).export([span(500, "chat", CLAUDE)])
+    assert vendor.wrong == []
+    assert vendor.received[0].path == "/anthropic/v1/log"
+    log = to_log(view(CLAUDE))
+    assert log["providerRequest"]["json"] == {  # type: ignore[call-overload, index]
+        "model": "claude-sonnet-4-5",
+        "max_tokens": 100,
+        "stop_sequences": ["END"],
+        "system": "Be brief.",
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Weather?"}]},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "tool_use", "id": "t1", "name": "get_weather", "input": {"c": 1}}
+                ],
+            },
+            {
+                "role": "user",
+                "content": [{"type": "tool_result", "tool_use_id": "t1", "content": '{"t":14}'}],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "image",
+                        "source": {"type": "url", "url": "https://example.com/a.png"},
+                    },
+                    {
+                        "type": "image",
+                        "source": {"type": "base64", "media_type": "image/png", "data": PIXEL},
+                    },
+                ],
+            },
+        ],
+        "tools": [
+            {
+                "name": "get_weather",
+                "description": "Weather of a city",
+                "input_schema": WEATHER_TOOL["parameters"],
+            }
+        ],
+    }
+    assert log["providerResponse"]["json"] == {  # type: ignore[call-overload, index]
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-4-5",
+        "content": [
+            {"type": "thinking", "thinking": "Hm."},
+            {"type": "text", "text": "One more."},
+            {"type": "tool_use", "id": "t2", "name": "get_weather", "input": {}},
+        ],
+        "stop_reason": "tool_use",
+        "usage": {
+            "input_tokens": 30,
+            "output_tokens": 20,
+            "cache_read_input_tokens": 60,
+            "cache_creation_input_tokens": 10,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "endpoint"),
+    [
+        ({"gen_ai.provider.name": "openai"}, "/oai/v1/log"),
+        ({"gen_ai.provider.name": "openai", "gen_ai.operation.name": "rerank"}, "/custom/v1/log"),
+        ({"gen_ai.provider.name": "azure.ai.openai"}, "/custom/v1/log"),
+        ({"gen_ai.provider.name": "anthropic"}, "/anthropic/v1/log"),
+        ({}, "/custom/v1/log"),
+    ],
+)
+def test_routes(attributes: dict[str, Any], endpoint: str) -> None:
+    """The provider's own endpoint where its shape fits, the custom one otherwise."""
+    assert path(view(attributes)) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("chat", 200),
+        ("failure", 401),
+        ("dropped", 500),
+        ("cancelled", -3),
+        ("abandoned", -3),
+        ("cache_hit", 200),
+    ],
+)
+def test_statuses(name: str, code: int) -> None:
+    """The HTTP status of the failure, 500 if it had none, -3 for a stream that was cut."""
+    assert status(case(name)) == code
+
+
+def test_odd_error_codes_are_500() -> None:
+    """A failure is never logged as a success."""
+    failed = Status(StatusCode.ERROR)
+    assert status(view({"litellm.provider.error.code": 200}, status=failed)) == 500
+
+
+def test_a_stream_is_logged_whole() -> None:
+    """Without the stream flag, which would have it parsed as events; with its first chunk."""
+    log: Any = to_log(case("stream"))
+    assert "stream" not in log["providerRequest"]["json"]
+    assert log["providerRequest"]["meta"]["Helicone-Property-stream"] == "true"
+    assert log["timing"]["timeToFirstToken"] == 310
+
+
+def test_an_error_in_a_200(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
+    """The body is read: `{"error": …}` is a refusal, told once, not retried."""
+    vendor.fault = in_turn(Reply(200, b'{"error":"endTime is missing"}'))
+    exporter = HeliconeExporter(SECRET, vendor.url)
+    assert exporter.export([CASES["chat"]]) is SpanExportResult.FAILURE
+    assert exporter.last.dropped == {"rejected": 1}
+    assert "endTime is missing" in caplog.records[-1].getMessage()
+    assert len(vendor.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shaped"),
+    [
+        ("plain, with (signs)", "plain, with (signs)"),
+        ("50%", "50%"),
+        ("Zoë", "Zo%C3%AB"),
+        ("日本", "%E6%97%A5%E6%9C%AC"),
+        ("two\r\nlines: 100%", "two%0D%0Alines: 100%25"),
+        ("nul\0", "nul%00"),
+        ("half \ud83d", "half ?"),
+        ("é" * 600, "%C3%A9" * 166),
+        (" padded ", "padded"),
+    ],
+)
+def test_values_of_headers(value: str, shaped: str) -> None:
+    """Printable ASCII stays; everything else is percent-encoded and cut between characters."""
+    assert header_value(value).startswith(shaped)
+    assert header_value(value).isascii()
+    assert len(header_value(value)) <= 1000
+
+
+def test_names_of_headers() -> None:
+    """Metadata become properties with valid, unique names; what we say ourselves wins."""
+    found = meta(
+        view(
+            {
+                "litellm.metadata.two words": "a",
+                "litellm.metadata.TWO WORDS": "b",
+                "litellm.metadata.cost_usd": "999",
+                "litellm.metadata.Helicone-Property-plan": "gold",
+                "litellm.metadata.Helicone-User-Id": "someone else",
+                "litellm.metadata.Helicone-Auth": "Bearer x",
+                "litellm.metadata.flag": True,
+                "litellm.metadata.list": ("a", "b"),
+                "litellm.metadata.empty": "",
+                **cost(0.1, 0.2),
+            }
+        )
+    )
+    assert found["Helicone-Property-two_words"] == "a"
+    assert "Helicone-Property-TWO_WORDS" not in found
+    assert found["Helicone-Property-cost_usd"] == "0.3"
+    assert found["Helicone-Property-plan"] == "gold"
+    assert found["Helicone-User-Id"] == "user-42"
+    assert "Helicone-Auth" not in found
+    assert found["Helicone-Property-flag"] == "true"
+    assert found["Helicone-Property-list"] == "a,b"
+    assert "Helicone-Property-empty" not in found
+
+
+def test_too_many_headers_travel_in_the_body_only(vendor: Vendor) -> None:
+    """A server limits headers, not `meta`."""
+    many = {f"litellm.metadata.k{n}": "v" * 900 for n in range(20)}
+    exporter = HeliconeExporter(SECRET, vendor.url)
+    asked = {"gen_ai.operation.name": "chat", **many}
+    assert exporter.export([span(500, "chat", asked)]) is SpanExportResult.SUCCESS
+    assert "helicone-property-k0" not in vendor.received[0].headers
+    assert vendor.wrong == []
+
+
+def test_logs_are_sent_concurrently(vendor: Vendor) -> None:
+    """One log a request, several at a time."""
+    vendor.fault = lambda _: Reply(200, b"ok", delay=0.1)
+    exporter = HeliconeExporter(SECRET, vendor.url)
+    spans = [span(n, "chat", {"gen_ai.operation.name": "chat"}) for n in range(32)]
+    begun = time.monotonic()
+    assert exporter.export(spans) is SpanExportResult.SUCCESS
+    assert time.monotonic() - begun < 1.6
+    assert len(vendor.received) == 32
+
+
+def test_agents_and_tools_are_no_calls(vendor: Vendor) -> None:
+    """A log is one call of a model; what stands around calls would count them twice."""
+    exporter = HeliconeExporter(SECRET, vendor.url)
+    around = [
+        span(1, "a", {"gen_ai.operation.name": name}) for name in ("invoke_agent", "execute_tool")
+    ]
+    assert exporter.export(around) is SpanExportResult.SUCCESS
+    assert vendor.received == []
+
+
+def test_text_completions_and_embeddings() -> None:
+    """Each operation has its own shape at OpenAI."""
+    sent = content([text("user", "Once")], [text("assistant", " upon", finish_reason="length")])
+    openai = {"gen_ai.provider.name": "openai", **sent}
+    log: Any = to_log(view({**openai, "gen_ai.operation.name": "text_completion"}))
+    assert log["providerRequest"]["json"]["prompt"] == "Once"
+    assert log["providerRequest"]["url"] == "https://api.openai.com/v1/completions"
+    assert log["providerResponse"]["json"]["choices"] == [
+        {"index": 0, "finish_reason": "length", "text": " upon"}
+    ]
+    log = to_log(view({**openai, "gen_ai.operation.name": "embeddings"}))
+    assert log["providerRequest"]["json"]["input"] == ["Once"]
+    assert log["providerResponse"]["json"]["data"] == []

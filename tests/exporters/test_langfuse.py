@@ -1,0 +1,278 @@
+"""What is odd about Langfuse: ancestors, the trace's name, environments, hosts, numbers."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+
+from litespan.export import GenAISpan
+from litespan_exporters import langfuse
+from litespan_exporters._ancestors import Ancestors
+from litespan_exporters.langfuse import LangfuseExporter
+from tests.cases import CASES, RESOURCE, span
+from tests.support.server import Vendor, in_turn, running
+from tests.support.vendors import SECRET, Langfuse
+
+GENAI = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment says nothing of Langfuse."""
+    for name in ("PUBLIC_KEY", "SECRET_KEY", "OTEL_HOST", "BASE_URL", "HOST", "RELEASE"):
+        monkeypatch.delenv(f"LANGFUSE_{name}", raising=False)
+    monkeypatch.delenv("LANGFUSE_TRACING_ENVIRONMENT", raising=False)
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """Langfuse on loopback."""
+    with running(Langfuse()) as vendor:
+        yield vendor
+
+
+def records(vendor: Vendor) -> dict[str, dict[str, Any]]:
+    """What arrived, by span name."""
+    assert vendor.wrong == []
+    assert isinstance(vendor.accept, Langfuse)
+    return {record["name"]: record for record in vendor.accept.records.values()}
+
+
+def traced(exporter: LangfuseExporter) -> TracerProvider:
+    """A provider that exports each span as it ends: children first, one by one."""
+    provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return provider
+
+
+def app(provider: TracerProvider) -> None:
+    """A request with a call below two spans of its own, and work that is none of ours."""
+    tracer = provider.get_tracer("app")
+    with tracer.start_as_current_span("request"), tracer.start_as_current_span("answer"):
+        with tracer.start_as_current_span("select"):
+            pass
+        with (
+            tracer.start_as_current_span("chat gpt-4o", attributes=GENAI),
+            tracer.start_as_current_span("POST"),
+        ):
+            pass
+    provider.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("others", "names"),
+    [
+        ("ancestors", {"request", "answer", "chat gpt-4o"}),
+        ("all", {"request", "answer", "chat gpt-4o", "select", "POST"}),
+        ("none", {"chat gpt-4o"}),
+    ],
+)
+def test_which_spans_go(vendor: Vendor, others: str, names: set[str]) -> None:
+    """By default the GenAI spans and what stands above them, though it ends later."""
+    app(traced(LangfuseExporter(SECRET, SECRET, vendor.url, other_spans=others)))
+    found = records(vendor)
+    assert set(found) == names
+    assert set(vendor.accept.taken.values()) == {1}  # type: ignore[attr-defined]
+
+
+def test_the_trace_has_a_name(vendor: Vendor) -> None:
+    """The root names the trace; a call names it only if nothing of the trace is above it."""
+    exporter = LangfuseExporter(SECRET, SECRET, vendor.url)
+    app(traced(exporter))
+    assert "langfuse.trace.name" not in records(vendor)["chat gpt-4o"]["attributes"]
+
+    provider = traced(LangfuseExporter(SECRET, SECRET, vendor.url))
+    remote = SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(1))
+    tracer = provider.get_tracer("app")
+    tracer.start_span("alone", attributes=GENAI).end()
+    below = set_span_in_context(NonRecordingSpan(remote))
+    tracer.start_span("below", below, attributes=GENAI).end()
+    named = GENAI | {"litellm.metadata.trace_name": "refunds"}
+    tracer.start_span("named", attributes=named).end()
+    provider.shutdown()
+    names = {
+        name: r["attributes"].get("langfuse.trace.name") for name, r in records(vendor).items()
+    }
+    assert names["alone"] == "alone"
+    assert names["below"] == "below"
+    assert names["named"] == "refunds"
+
+
+def test_a_remote_parent_is_not_waited_for() -> None:
+    """Nor are parents remembered without end."""
+    ancestors = Ancestors(remembered=2)
+    remote = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))
+    local = [SpanContext(1, n, is_remote=False, trace_flags=TraceFlags(1)) for n in (10, 11, 12)]
+    for number, parent in enumerate([remote, *local]):
+        assert ancestors.among([child(number + 100, parent)]) == []
+    assert [key[1] for key in ancestors._wanted] == [11, 12]
+    late = [plain(context) for context in local]
+    assert ancestors.among(late) == late[1:]
+    assert ancestors.among(late) == []
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_any_order_in_one_batch(order: int) -> None:
+    """In one export the ancestors are found wherever they stand."""
+    top = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(1))
+    middle = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
+    batch = [child(3, middle), plain(middle, top), plain(top)][::order]
+    assert {s.context.span_id for s in Ancestors().among(batch)} == {1, 2}
+
+
+def child(number: int, parent: SpanContext) -> ReadableSpan:
+    """A GenAI span below `parent`."""
+    context = SpanContext(1, number, is_remote=False, trace_flags=TraceFlags(1))
+    return ReadableSpan("chat", context, parent, attributes=GENAI, start_time=1, end_time=2)
+
+
+def plain(context: SpanContext, parent: SpanContext | None = None) -> ReadableSpan:
+    """A span that is no GenAI span."""
+    return ReadableSpan("work", context, parent, start_time=1, end_time=2)
+
+
+def test_the_router_is_structure(vendor: Vendor) -> None:
+    """The router's parent span is a plain span, whatever its attributes."""
+    provider = traced(LangfuseExporter(SECRET, SECRET, vendor.url))
+    tracer = provider.get_tracer("litespan")
+    with tracer.start_as_current_span("litellm.router fast"):
+        tracer.start_span("chat gpt-4o", attributes=GENAI).end()
+    provider.shutdown()
+    found = records(vendor)
+    assert found["litellm.router fast"]["attributes"]["langfuse.observation.type"] == "span"
+    assert found["chat gpt-4o"]["attributes"]["langfuse.observation.type"] == "generation"
+
+
+def test_a_bad_span_does_not_cost_the_batch(vendor: Vendor) -> None:
+    """Spans that the server would refuse the whole batch for are not sent."""
+    zero = ReadableSpan(
+        "no id", SpanContext(0, 0, False), attributes=GENAI, start_time=1, end_time=2
+    )
+    early = span(8, "before the epoch", GENAI, end_ms=-(10**13))
+    half = span(9, "half \ud83d", {**GENAI, "map": {"a": 1}, "big": 2**80, "user.id": "\udc00"})
+    exporter = LangfuseExporter(SECRET, SECRET, vendor.url)
+    assert exporter.export([zero, early, half, CASES["chat"]]) is SpanExportResult.SUCCESS
+    assert set(records(vendor)) == {"half ?", "chat gpt-4o-mini"}
+    assert records(vendor)["half ?"]["attributes"]["big"] == str(2**80)
+
+
+def test_no_token_counts_twice() -> None:
+    """Cached and reasoning tokens are taken out of input and output; the sum is the total."""
+    view = GenAISpan.read(CASES["reasoning_cached"])
+    assert view is not None
+    assert langfuse.usage_details(view.usage) == {
+        "input": 256,
+        "input_cached_tokens": 1536,
+        "input_cache_creation": 256,
+        "output": 60,
+        "output_reasoning_tokens": 640,
+        "total": 2748,
+    }
+
+
+def test_costs_are_numbers() -> None:
+    """Also a free call's; unknown costs are absent."""
+    free, unknown = GenAISpan.read(CASES["cache_hit"]), GenAISpan.read(CASES["bare"])
+    assert free is not None
+    assert unknown is not None
+    told = json.loads(langfuse.attributes(free)["langfuse.observation.cost_details"])
+    assert told == {"input": 0.0, "output": 0.0, "total": 0.0}
+    assert langfuse.attributes(unknown)["langfuse.observation.cost_details"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shaped"),
+    [
+        ("production", "production"),
+        ("Production EU", "production-eu"),
+        ("langfuse-dev", "dev"),
+        ("langfuselangfuse", None),
+        ("x" * 60, "x" * 40),
+        ("Büro", "b-ro"),
+        ("", None),
+    ],
+)
+def test_environments(name: str, shaped: str | None) -> None:
+    """Lower case, `a-z0-9-_`, 40 characters, not beginning with langfuse."""
+    assert langfuse.environment(name) == shaped
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({}, "https://cloud.langfuse.com/api/public/otel/v1/traces"),
+        ({"HOST": "https://h.test"}, "https://h.test/api/public/otel/v1/traces"),
+        (
+            {"HOST": "https://h.test", "BASE_URL": "https://b.test/"},
+            "https://b.test/api/public/otel/v1/traces",
+        ),
+        (
+            {"BASE_URL": "https://b.test", "OTEL_HOST": "https://o.test/api/public/otel"},
+            "https://o.test/api/public/otel/v1/traces",
+        ),
+    ],
+)
+def test_hosts(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], url: str) -> None:
+    """LANGFUSE_OTEL_HOST, then LANGFUSE_BASE_URL, then LANGFUSE_HOST, then the EU cloud."""
+    for name, value in variables.items():
+        monkeypatch.setenv(f"LANGFUSE_{name}", value)
+    delivery = LangfuseExporter(SECRET, SECRET).delivery
+    assert delivery is not None
+    assert delivery.wire.url == url
+
+
+def test_what_the_program_says_of_itself(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Langfuse's variables win over the resource."""
+    monkeypatch.setenv("LANGFUSE_TRACING_ENVIRONMENT", "Staging")
+    monkeypatch.setenv("LANGFUSE_RELEASE", "2026.11")
+    LangfuseExporter(SECRET, SECRET, vendor.url).export([CASES["chat"]])
+    attributes = records(vendor)["chat gpt-4o-mini"]["attributes"]
+    assert attributes["langfuse.environment"] == "staging"
+    assert attributes["langfuse.release"] == "2026.11"
+
+
+def test_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LANGFUSE_TRACING_ENABLED=false is obeyed."""
+    monkeypatch.setenv("LANGFUSE_TRACING_ENABLED", "False")
+    assert LangfuseExporter(SECRET, SECRET).delivery is None
+
+
+def test_content_travels_once(vendor: Vendor) -> None:
+    """What is told in Langfuse's own attributes is not sent a second time."""
+    LangfuseExporter(SECRET, SECRET, vendor.url).export([CASES["chat"], CASES["tool_call"]])
+    for request in vendor.received:
+        assert request.body.count(b"Be brief.") == 1
+        assert request.body.count(b"Weather of a city") == 1
+    assert "gen_ai.input.messages" in (CASES["chat"].attributes or {})  # the span is untouched
+
+
+def test_partial_success(vendor: Vendor) -> None:
+    """Rejected spans of an OTLP answer are counted as lost, without a retry."""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+        ExportTraceServiceResponse,
+    )
+
+    from tests.support.server import Reply
+
+    said = ExportTraceServiceResponse()
+    said.partial_success.rejected_spans = 1
+    said.partial_success.error_message = "one is odd"
+    vendor.fault = in_turn(Reply(200, said.SerializeToString()))
+    exporter = LangfuseExporter(SECRET, SECRET, vendor.url)
+    assert exporter.export([CASES["chat"], CASES["stream"]]) is SpanExportResult.FAILURE
+    assert (exporter.last.sent, exporter.last.dropped) == (1, {"rejected": 1})
+    assert len(vendor.received) == 1
+
+
+def test_a_giant_attribute_is_cut_inside_its_json(vendor: Vendor) -> None:
+    """A span beyond the limit keeps valid messages, cut with the original length."""
+    exporter = LangfuseExporter(SECRET, SECRET, vendor.url, max_bytes=1_000_000)
+    assert exporter.export([CASES["huge"]]) is SpanExportResult.SUCCESS
+    (record,) = records(vendor).values()
+    (message,) = json.loads(record["attributes"]["langfuse.observation.input"])
+    assert message["content"].endswith("… [cut by litespan: originally 5244000 characters]")
+    assert len(vendor.received[0].body) <= 1_000_000
