@@ -13,6 +13,7 @@ from tests.calls.conftest import KEY, MESSAGES, Traced
 
 
 def deployment(traced: Traced, group: str, model: str, **manners: Any) -> dict[str, Any]:
+    """A router's deployment on a provider with these manners."""
     return {
         "model_name": group,
         "litellm_params": {"model": model, **traced.to(**manners)},

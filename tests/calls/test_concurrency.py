@@ -25,6 +25,7 @@ def parents(traced: Traced) -> list[tuple[str, str]]:
 
 
 def tracer(traced: Traced) -> Tracer:
+    """The application's own tracer."""
     return traced.telemetry.tracer_provider.get_tracer("app")
 
 

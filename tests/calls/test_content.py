@@ -32,7 +32,7 @@ IMAGE = base64.b64encode(b"\x89PNG" * 1000).decode()
 
 @pytest.fixture
 def capture(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """`with capture(mode, **env) as traced:` instruments with content as told."""
+    """Instrument with content as told; used as a context manager, it gives a `Traced`."""
 
     @contextmanager
     def capturing(mode: str = "SPAN_ONLY", redact: Any = None, **env: str) -> Iterator[Traced]:

@@ -1,6 +1,7 @@
 """How a stream ends, and what its span says of it."""
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -71,10 +72,8 @@ async def test_end(
     read: Any, how: str, manners: dict[str, Any], expected: tuple[Any, ...], traced: Traced
 ) -> None:
     """Each way to end gives one span that says which it was."""
-    try:
+    with contextlib.suppress(LookupError, litellm.exceptions.MidStreamFallbackError):
         await read(traced, how, provider=manners)
-    except (LookupError, litellm.exceptions.MidStreamFallbackError):
-        pass
     gc.collect()
     span = traced.span
     said = span["attributes"]

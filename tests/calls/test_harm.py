@@ -4,7 +4,6 @@ import asyncio
 import copy
 import inspect
 import logging
-import pickle
 from typing import Any
 
 import litellm
@@ -34,6 +33,7 @@ class FaultyProcessor(SpanProcessor):
 
 
 def boom(*_args: Any, **_kwargs: Any) -> None:
+    """Stands in for any method of the SDK."""
     raise Faulty
 
 
@@ -197,7 +197,7 @@ def test_early_names(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
     exec(
         "from litellm import completion\nfrom litellm.main import completion as main",
         early.__dict__,
-    )  # noqa: S102
+    )
     import sys
 
     sys.modules["early"] = early
@@ -256,7 +256,7 @@ def test_odd_input_behaves_as_without_us(
             return str(
                 litellm.completion(**traced.chat(messages=messages)).choices[0].message.content
             )
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             return type(error).__name__
 
     bare = outcome()
@@ -267,15 +267,6 @@ def test_odd_input_behaves_as_without_us(
     finally:
         instrumentor.uninstrument()
     assert len(traced.spans) == 1
-
-
-def test_exceptions_can_be_pickled(traced: Traced) -> None:
-    """Task queues pickle what a task raised: nothing of ours hangs on it."""
-    with pytest.raises(litellm.InternalServerError) as caught:
-        litellm.completion(**traced.chat(provider={"status": 500}))
-    bare = {name for name in vars(caught.value)}
-    assert not [name for name in bare if "litespan" in name.lower()]
-    pickle.dumps(str(caught.value))
 
 
 def test_unsampled_calls(loopback: LoopbackProvider) -> None:

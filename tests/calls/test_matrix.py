@@ -245,6 +245,7 @@ PASSING = {
 
 
 def keywords(kind: Kind, traced: Traced) -> dict[str, Any]:
+    """The arguments of a call of this kind."""
     base = kind.base.format(url=traced.provider.url, root=traced.provider.root)
     given = {**kind.given, "api_base": base, "api_key": KEY}
     if isinstance(given.get("image"), bytes):
@@ -273,7 +274,7 @@ async def test_whole_span(kind: Kind, function: str, traced: Traced) -> None:
     }
     if function != "moderation":  # the one function that LiteLLM gives no id
         assert str(uuid.UUID(span["attributes"]["litellm.call_id"]))
-    assert span["attributes"]["server.port"] == traced.provider._server.server_port  # noqa: SLF001
+    assert span["attributes"]["server.port"] == traced.provider._server.server_port
 
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])

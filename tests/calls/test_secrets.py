@@ -36,6 +36,7 @@ SECRETS = {
 
 
 def given(traced: Traced, **manners: Any) -> dict[str, Any]:
+    """A chat completion with a secret wherever one fits."""
     base = traced.provider.url_for(**manners)
     if manners:  # no request survives these
         base = base.replace("http://", f"http://user:{MARK}-userinfo@") + f"?key={MARK}-base"

@@ -19,6 +19,7 @@ from litespan.call.live import Call, failed_call
 from litespan.call.router import RouterCall
 from litespan.mapping.request import Request
 from litespan.mapping.values import is_true
+from litespan.patch import rivals
 from litespan.patch.drivers import Live, drive, wrap
 from litespan.patch.targets import ROUTER, TARGETS
 from litespan.quiet import swallowed
@@ -73,6 +74,7 @@ def _logging_made(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> An
         call = live.current()
         if call is not None and not call.ended and call.logging is None:
             adopt(call, instance)
+            rivals.check_callbacks(sys.modules["litellm"])
     except Exception as error:  # noqa: BLE001
         swallowed("meeting LiteLLM's logging object", error)
     return made
