@@ -103,7 +103,8 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
     LiteLLM keeps every chunk as it came; those that it hands out carry figures of its own.
     """
     kept = get(stream, "chunks")
-    for chunk in reversed(kept if isinstance(kept, list) else ()):
+    came: list[Any] = kept if isinstance(kept, list) else []
+    for chunk in reversed(came):
         usage = read_usage(get(chunk, "usage"))
         if usage is not None:
             return usage

@@ -1,5 +1,6 @@
 """What a call cost, in USD, and who says so. No figure at all rather than a wrong 0."""
 
+import math
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -19,6 +20,7 @@ _PARTS: Final[Mapping[str, str]] = {
     "reasoning_cost": s.COST_REASONING,
     "tool_usage_cost": s.COST_TOOL_USAGE,
 }
+NO_PARTS: Final[Mapping[str, float]] = MappingProxyType({})
 _ALWAYS: Final = frozenset({"input_cost", "output_cost"})
 
 
@@ -27,7 +29,7 @@ class Cost(NamedTuple):
 
     total: float | None
     source: str
-    parts: Mapping[str, float] = MappingProxyType({})
+    parts: Mapping[str, float] = NO_PARTS
 
 
 UNKNOWN: Final = Cost(None, "unknown")
@@ -43,7 +45,7 @@ def cost_of_response(
     """
     figure = as_float(hidden.get("response_cost"))
     if hidden.get("cache_hit") is True:
-        return Cost(0.0, "litellm", {s.COST_SAVED: figure} if figure else {})
+        return Cost(0.0, "litellm", {s.COST_SAVED: figure} if figure else NO_PARTS)
     if usage is not None and usage.cost is not None:
         return Cost(usage.cost, "provider", _parts(logging, usage.cost))
     if figure is None and hidden.get("litellm_model_name") is None:
@@ -81,19 +83,21 @@ def cost_attributes(cost: Cost) -> dict[str, Any]:
     return attributes
 
 
-def _parts(logging: Any, total: float) -> dict[str, float]:
+def _parts(logging: Any, total: float) -> Mapping[str, float]:
     """LiteLLM's breakdown, if it is the breakdown of this very figure."""
     breakdown = getattr(logging, "cost_breakdown", None)
-    if not isinstance(breakdown, Mapping):
-        return {}
+    if not breakdown or not isinstance(breakdown, dict):
+        return NO_PARTS
     stated = as_float(breakdown.get("total_cost"))
-    if stated is None or abs(stated - total) > 1e-12 + 1e-9 * abs(total):
-        return {}
+    if stated is None or not math.isclose(stated, total, rel_tol=1e-9, abs_tol=1e-12):
+        return NO_PARTS
     parts: dict[str, float] = {}
     for name, attribute in _PARTS.items():
-        value = as_float(breakdown.get(name))
-        if value or (value is not None and name in _ALWAYS):
-            parts[attribute] = value
+        given = breakdown.get(name)
+        if given is not None:
+            value = as_float(given)
+            if value or (value is not None and name in _ALWAYS):
+                parts[attribute] = value
     return parts
 
 

@@ -9,9 +9,13 @@ from litespan.mapping.request import Attributes, Request, server_attributes
 from litespan.mapping.usage import Usage, read_usage
 from litespan.mapping.values import as_text, contents, get
 
-# Response headers that name the request at the provider, without LiteLLM's prefix.
-_REQUEST_ID: Final = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
-_PREFIX: Final = "llm_provider-"
+_PREFIX: Final = "llm_provider-"  # which LiteLLM gives the provider's response headers
+# Headers that name the request at the provider.
+_REQUEST_ID: Final = tuple(
+    prefix + name
+    for name in ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
+    for prefix in (_PREFIX, "")
+)
 _RATE_LIMITS: Final = {
     "x-ratelimit-remaining-requests": s.RATE_LIMIT_REQUESTS,
     "x-ratelimit-remaining-tokens": s.RATE_LIMIT_TOKENS,
@@ -79,7 +83,7 @@ def finish_reasons(raw: Any) -> tuple[str, ...]:
         found = [get(get(raw, "incomplete_details"), "reason")]
     else:
         found = [get(raw, "stop_reason") or get(raw, "status")]
-    return tuple(reason for reason in found if isinstance(reason, str) and reason)
+    return tuple([reason for reason in found if isinstance(reason, str) and reason])
 
 
 def answer_attributes(request: Request, answer: Answer) -> Attributes:
@@ -125,8 +129,8 @@ def _hidden_attributes(attributes: Attributes, hidden: Mapping[str, Any]) -> Non
 def provider_request_id(headers: Mapping[str, Any]) -> str | None:
     """The provider's own id of the request, from its response headers."""
     for name in _REQUEST_ID:
-        value = headers.get(_PREFIX + name) or headers.get(name)
-        if isinstance(value, str) and value:
+        value = headers.get(name)
+        if value and isinstance(value, str):
             return value[:128]
     return None
 

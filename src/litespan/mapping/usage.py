@@ -46,25 +46,24 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     stated = contents(raw)
     inputs = _first(stated, "prompt_tokens", "input_tokens")
     outputs = _first(stated, "completion_tokens", "output_tokens")
+    read = created = reasoning = cost = None
     sent = stated.get("prompt_tokens_details") or stated.get("input_tokens_details")
-    received = stated.get("completion_tokens_details") or stated.get("output_tokens_details")
-    read = as_int(get(sent, "cached_tokens")) or _first(stated, "cache_read_input_tokens")
-    created = _first(stated, "cache_creation_input_tokens")
-    if created is None:
+    if sent:
+        read = as_int(get(sent, "cached_tokens"))
         created = as_int(get(sent, "cache_creation_tokens"))
+    read = read or _first(stated, "cache_read_input_tokens")
+    created = _first(stated, "cache_creation_input_tokens") or created
     if input_excludes_cache and inputs is not None:
         inputs += (read or 0) + (created or 0)
     if not inputs and not outputs:
         return None
-    cost = stated.get("cost")
-    return Usage(
-        input=inputs,
-        output=outputs,
-        cache_read=read,
-        cache_creation=created,
-        reasoning=as_int(get(received, "reasoning_tokens")),
-        cost=as_float(get(cost, "total_cost") if isinstance(cost, Mapping) else cost),
-    )
+    received = stated.get("completion_tokens_details") or stated.get("output_tokens_details")
+    if received:
+        reasoning = as_int(get(received, "reasoning_tokens"))
+    charged = stated.get("cost")
+    if charged is not None:
+        cost = as_float(charged.get("total_cost") if isinstance(charged, Mapping) else charged)
+    return Usage(inputs, outputs, read, created, reasoning, cost=cost)
 
 
 def estimated_usage(sent: int, received: int) -> Usage:
@@ -113,7 +112,7 @@ def characters(values: Iterable[Any]) -> int:
 
 def _first(stated: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
-        value = as_int(stated.get(name))
-        if value is not None:
-            return value
+        value = stated.get(name)
+        if value is not None and (count := as_int(value)) is not None:
+            return count
     return None

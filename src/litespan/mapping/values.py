@@ -31,16 +31,18 @@ def get(holder: Any, name: str) -> Any:
 
 def contents(holder: Any) -> Mapping[str, Any]:
     """The fields of `holder` by name, for reading several of them; not to be written to."""
-    if isinstance(holder, (dict, Mapping)):
+    if isinstance(holder, dict):
+        return holder
+    extra: Any = getattr(holder, "__pydantic_extra__", _ABSENT)
+    if extra is _ABSENT and isinstance(holder, Mapping):
         return holder
     kept: Mapping[str, Any] = getattr(holder, "__dict__", _NOTHING)
-    extra = getattr(holder, "__pydantic_extra__", None)
-    return {**kept, **extra} if extra else kept
+    return {**kept, **extra} if extra and extra is not _ABSENT else kept
 
 
 def as_int(value: Any) -> int | None:
     """`value` if it is a whole number (a bool is not)."""
-    if type(value) is int:  # a bool is an instance of int
+    if type(value) is int:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -49,6 +51,8 @@ def as_int(value: Any) -> int | None:
 
 def as_float(value: Any) -> float | None:
     """`value` as a float if it is a number (a bool is not)."""
+    if type(value) is float:
+        return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     return None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from opentelemetry import baggage
@@ -123,10 +124,15 @@ def free_metadata(given: Mapping[Any, Any]) -> Attributes:
             break
         if not isinstance(name, str) or not isinstance(value, (str, bool, int, float)):
             continue
-        if name in _PROMOTED or name in _INJECTED or _SECRET_NAME.search(name):
+        if name in _PROMOTED or name in _INJECTED or _names_a_secret(name):
             continue
         attributes[s.METADATA_PREFIX + name[:128]] = _value(value)
     return attributes
+
+
+@lru_cache(maxsize=1024)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None) -> Identity:
