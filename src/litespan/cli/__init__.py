@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 COMMANDS: Final = {
     "report": "what the recorded calls used, cost and took",
     "demo": "run a real LiteLLM program against a provider on this machine",
+    "forward": "receive OTLP and hand its spans to exporters",
 }
 
 
@@ -23,6 +24,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the program."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
+        print("litespan", version("litespan"))
+        parser.exit()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +60,6 @@ def _parser() -> Parser:
         epilog=f"commands:\n{listed}\n\nlitespan COMMAND --help says more.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"litespan {version('litespan')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which, and exit")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do")
     return parser
