@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
@@ -14,7 +15,7 @@ from litespan_exporters import langfuse
 from litespan_exporters._ancestors import Ancestors
 from litespan_exporters.langfuse import LangfuseExporter
 from tests.cases import CASES, RESOURCE, span
-from tests.support.server import Vendor, in_turn, running
+from tests.support.server import Reply, Vendor, in_turn, running
 from tests.support.vendors import SECRET, Langfuse
 
 GENAI = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
@@ -252,12 +253,6 @@ def test_content_travels_once(vendor: Vendor) -> None:
 
 def test_partial_success(vendor: Vendor) -> None:
     """Rejected spans of an OTLP answer are counted as lost, without a retry."""
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-        ExportTraceServiceResponse,
-    )
-
-    from tests.support.server import Reply
-
     said = ExportTraceServiceResponse()
     said.partial_success.rejected_spans = 1
     said.partial_success.error_message = "one is odd"

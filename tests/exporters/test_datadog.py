@@ -1,0 +1,409 @@
+"""What is odd about Datadog: sites, agent or API, ids, parents, ml_app, and Datadog's own parts."""
+
+import json
+import os
+import socketserver
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
+
+from litespan.export import GenAISpan
+from litespan.export.otlp import copy_of
+from litespan.quiet import _seen
+from litespan_exporters._datadog_span import Program, ml_app, to_event, to_span
+from litespan_exporters.datadog import DatadogExporter, site_of
+from litespan_exporters.datadog_otlp import DatadogOtlpExporter
+from tests.cases import CASES, TRACE_ID, span
+from tests.support.server import Reply, Vendor, running
+from tests.support.tools import environment, free_port, serving
+from tests.support.vendors import SECRET, Datadog, DatadogAgent, DatadogOtlp
+
+TOOLS = ("ddapm-test-agent==1.69.1", "ddtrace==4.16.0")
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment says nothing of Datadog; lines that are logged once are logged."""
+    _seen.clear()
+    for name in [name for name in os.environ if name.startswith(("DD_", "LITELLM_DD_"))]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """Datadog's API on loopback."""
+    with running(Datadog()) as vendor:
+        yield vendor
+
+
+def case(name: str) -> GenAISpan:
+    """A canonical span."""
+    found = GenAISpan.read(CASES[name])
+    assert found is not None
+    return found
+
+
+def now(span: ReadableSpan) -> ReadableSpan:
+    """The span, as if it had just ended."""
+    begun = time.time_ns() - 2_000_000_000
+    copy = copy_of(span, span.attributes or {})
+    copy._start_time, copy._end_time = begun, begun + 1_250_000_000
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("name", "shaped"),
+    [
+        ("checkout-bot", "checkout-bot"),
+        ("Checkout Bot!", "checkout_bot"),
+        ("a__b___c", "a_b_c"),
+        ("Größe/v1.2:x", "gr_e/v1.2:x"),
+        ("x" * 300, "x" * 193),
+        ("a" * 192 + "_b", "a" * 192),
+        ("", "unknown"),
+        ("日本", "unknown"),
+    ],
+)
+def test_names_of_applications(name: str, shaped: str) -> None:
+    """Lower case, `a-z0-9_-:./`, 193 characters, no `__`, no `_` at the end."""
+    assert ml_app(name) == shaped
+
+
+@pytest.mark.parametrize(
+    ("variables", "app"),
+    [
+        ({"DD_LLMOBS_ML_APP": "App", "DD_SERVICE": "svc"}, "app"),
+        ({"DD_SERVICE": "svc"}, "svc"),
+        ({}, "checkout-bot"),
+    ],
+)
+def test_which_application(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], app: str
+) -> None:
+    """DD_LLMOBS_ML_APP, then DD_SERVICE, then `service.name`."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    exporter = DatadogExporter(SECRET, base_url=vendor.url)
+    assert exporter.export([CASES["chat"]]) is SpanExportResult.SUCCESS
+    assert json.loads(vendor.received[0].body)["data"]["attributes"]["ml_app"] == app
+
+
+def test_unified_service_tags(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DD_ENV, DD_SERVICE and DD_VERSION win over the resource."""
+    for name, value in (("DD_ENV", "prod"), ("DD_SERVICE", "svc"), ("DD_VERSION", "9")):
+        monkeypatch.setenv(name, value)
+    DatadogExporter(SECRET, base_url=vendor.url).export([CASES["chat"]])
+    (sent,) = vendor.accept.records.values()  # type: ignore[attr-defined]
+    assert {"env:prod", "service:svc", "version:9", "user_id:user-42"} <= set(sent["tags"])
+    assert sent["service"] == "svc"
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        (None, "https://api.datadoghq.com/api/intake/llm-obs/v1/trace/spans"),
+        ("datadoghq.eu", "https://api.datadoghq.eu/api/intake/llm-obs/v1/trace/spans"),
+        (
+            "https://app.datadoghq.com/",
+            "https://api.datadoghq.com/api/intake/llm-obs/v1/trace/spans",
+        ),
+        ("US5.datadoghq.com", "https://api.us5.datadoghq.com/api/intake/llm-obs/v1/trace/spans"),
+    ],
+)
+def test_sites(given: str | None, url: str) -> None:
+    """US1 by default; the address of the web page is understood."""
+    delivery = DatadogExporter(SECRET, given).delivery
+    assert delivery is not None
+    assert delivery.wire.url == url
+    otlp = DatadogOtlpExporter(SECRET, given).delivery
+    assert otlp is not None
+    assert otlp.wire.url == f"https://otlp.{site_of(given)}/v1/traces"
+
+
+def test_a_site_without_the_product(caplog: pytest.LogCaptureFixture) -> None:
+    """The government's sites have no LLM Observability."""
+    assert DatadogExporter(SECRET, "ddog-gov.com").delivery is None
+    assert "ddog-gov.com has no LLM Observability" in caplog.records[-1].getMessage()
+
+
+def test_parents_within_an_export(vendor: Vendor) -> None:
+    """A parent that Datadog gets too is named; any other makes a root, not an orphan."""
+    agent = span(50, "invoke_agent shop", {"gen_ai.operation.name": "invoke_agent"})
+    below = ReadableSpan(
+        "chat",
+        SpanContext(TRACE_ID, 77, False, TraceFlags(1)),
+        agent.context,
+        attributes={"gen_ai.operation.name": "chat"},
+        start_time=agent.start_time,
+        end_time=agent.end_time,
+    )
+    DatadogExporter(SECRET, base_url=vendor.url).export([below, agent])
+    sent = vendor.accept.records  # type: ignore[attr-defined]
+    assert sent["77"]["parent_id"] == str(agent.context.span_id)
+    assert sent[str(agent.context.span_id)]["parent_id"] == "undefined"
+    assert sent[str(agent.context.span_id)]["meta"]["kind"] == "agent"
+
+
+def test_a_huge_span_is_cut_and_says_so(vendor: Vendor) -> None:
+    """Below 5,000,000 bytes, with Datadog's own word for it."""
+    assert DatadogExporter(SECRET, base_url=vendor.url).export([CASES["huge"]]) is (
+        SpanExportResult.SUCCESS
+    )
+    (sent,) = vendor.accept.records.values()  # type: ignore[attr-defined]
+    assert sent["collection_errors"] == ["dropped_io"]
+    assert sent["meta"]["input"]["messages"][0]["content"].endswith(
+        "originally 5244000 characters]"
+    )
+
+
+def test_through_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an agent that has the EVP proxy no key is needed, and none is sent."""
+    with running(DatadogAgent()) as agent:
+        monkeypatch.setenv("DD_TRACE_AGENT_URL", agent.url)
+        exporter = DatadogExporter()
+        assert agent.received == []  # nothing is asked before the first export
+        assert exporter.export([CASES["tool_call"]]) is SpanExportResult.SUCCESS
+        assert exporter.export([CASES["failure"]]) is SpanExportResult.SUCCESS
+    assert agent.wrong == []
+    assert [r.path for r in agent.received].count("/info") == 1
+    sent = agent.accept.records  # type: ignore[attr-defined]
+    tags = sent[str(CASES["tool_call"].context.span_id)]["tags"]
+    assert {"ml_app:checkout-bot", "session_id:sess-7", "error:0"} <= set(tags)
+
+
+@pytest.mark.parametrize(
+    ("info", "key", "where"),
+    [
+        (Reply(200, b'{"endpoints":["/v0.4/traces"]}'), SECRET, "api"),
+        (Reply(404), SECRET, "api"),
+        (Reply(200, b'{"endpoints":["/v0.4/traces"]}'), None, "off"),
+        (Reply(reset=True), SECRET, "api"),
+        (Reply(reset=True), None, "later"),
+    ],
+)
+def test_agents_that_do_not_help(
+    info: Reply,
+    key: str | None,
+    where: str,
+    vendor: Vendor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An old or absent agent: the API if there is a key, else one line; asked again if absent."""
+    good = DatadogAgent()
+    with running(good, lambda r: info if r.path == "/info" else None) as agent:
+        monkeypatch.setenv("DD_AGENT_HOST", "127.0.0.1")
+        monkeypatch.setenv("DD_TRACE_AGENT_PORT", agent.url.rpartition(":")[2])
+        exporter = DatadogExporter(key, base_url=vendor.url)
+        result = exporter.export([CASES["chat"]])
+        agent.fault = None
+        again = exporter.export([CASES["chat"]])
+    taken = {"api": (1, 1), "off": (0, 0), "later": (0, 1)}[where]
+    assert (result, again) == tuple(
+        SpanExportResult.SUCCESS if n else SpanExportResult.FAILURE for n in taken
+    )
+    assert len(vendor.received) == (2 if where == "api" else 0)
+    assert len(caplog.records) == 1
+
+
+def test_an_agent_behind_a_unix_socket(tmp_path: Path) -> None:
+    """As in Kubernetes: `unix:///var/run/datadog/apm.socket`."""
+    posted: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(b'{"endpoints":["/evp_proxy/v2/"]}')
+
+        def do_POST(self) -> None:
+            posted.append(self.rfile.read(int(self.headers["content-length"])))
+            self.answer(b"{}")
+
+        def answer(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+        def address_string(self) -> str:
+            return "unix"
+
+    path = str(tmp_path / "apm.socket")
+    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        exporter = DatadogExporter(agent_url=f"unix://{path}")
+        assert exporter.export([CASES["chat"]]) is SpanExportResult.SUCCESS
+        exporter.shutdown()
+        server.shutdown()
+    assert json.loads(posted[0])[0]["event_type"] == "span"
+
+
+def test_agentless_by_choice(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DD_LLMOBS_AGENTLESS_ENABLED=true leaves an agent aside."""
+    monkeypatch.setenv("DD_AGENT_HOST", "127.0.0.1")
+    monkeypatch.setenv("DD_LLMOBS_AGENTLESS_ENABLED", "true")
+    monkeypatch.setenv("DD_LLMOBS_OVERRIDE_ORIGIN", vendor.url)
+    monkeypatch.setenv("DD_API_KEY", SECRET)
+    assert DatadogExporter().export([CASES["chat"]]) is SpanExportResult.SUCCESS
+
+
+def test_old_spans_are_told(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
+    """Datadog refuses spans of yesterday; they are sent, with a line that says so."""
+    old = now(CASES["chat"])
+    old._start_time -= 25 * 3600 * 10**9  # type: ignore[operator]
+    exporter = DatadogExporter(SECRET, base_url=vendor.url)
+    assert exporter.export([now(CASES["stream"])]) is SpanExportResult.SUCCESS
+    assert caplog.records == []
+    assert exporter.export([old]) is SpanExportResult.SUCCESS
+    assert "older than 24 hours" in caplog.records[0].getMessage()
+
+
+def test_otlp_never_says_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Datadog takes every status above 0 for an error; the resource asks for conversion."""
+    fine = span(60, "chat", {"gen_ai.operation.name": "chat"}, status=Status(StatusCode.OK))
+    monkeypatch.setenv("DD_SERVICE", "svc")
+    with running(DatadogOtlp()) as vendor:
+        DatadogOtlpExporter(SECRET, base_url=vendor.url).export([fine, CASES["failure"]])
+    assert vendor.wrong == []
+    sent = {r["name"]: r for r in vendor.accept.records.values()}  # type: ignore[attr-defined]
+    assert sent["chat"]["status"]["code"] == 0
+    assert sent["chat gpt-4o-mini"]["status"]["code"] == 2
+    assert sent["chat"]["resource"]["service.name"] == "svc"
+    assert vendor.received[0].headers["dd-ml-app"] == "svc"
+
+
+# --- Datadog's own parts ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tools(request: pytest.FixtureRequest) -> Path:
+    """The Python that has Datadog's test agent, its LLM Observability imitation, and ddtrace."""
+    return environment(request.config.cache.mkdir("datadog"), *TOOLS)
+
+
+def ask(url: str, body: Any = None) -> Any:
+    """The JSON answer of a GET, or of a POST with `body`."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_against_datadogs_imitation(tools: Path, tmp_path: Path) -> None:
+    """lapdog, by Datadog: what it makes of our spans has kind, ids, tokens, tool calls, session."""
+    port, http, grpc = free_port(), free_port(), free_port()
+    ports = ("--port", str(port), "--otlp-http-port", str(http), "--otlp-grpc-port", str(grpc))
+    sent = {name: now(CASES[name]) for name in ("tool_call", "failure", "embedding")}
+    with serving(port, tools, "-m", "lapdog.server", *ports, cwd=tmp_path):
+        exporter = DatadogExporter(agent_url=f"http://127.0.0.1:{port}")
+        assert exporter.export(list(sent.values())) is SpanExportResult.SUCCESS
+        exporter.shutdown()
+        found = ask(
+            f"http://127.0.0.1:{port}/api/unstable/llm-obs-query-rewriter/list?type=llmobs",
+            {"list": {"indexName": "llmobs", "limit": 50, "search": {"query": ""}}},
+        )
+    events = [event["event"]["custom"] for event in found["result"]["events"]]
+    by_id = {event["span_id"]: event for event in events}
+    assert set(by_id) == {str(span.context.span_id) for span in sent.values()}
+    called = by_id[str(sent["tool_call"].context.span_id)]
+    assert called["ml_app"] == "checkout-bot"
+    assert called["session_id"] == "sess-7"
+    assert called["metrics"]["input_tokens"] == 120
+    assert called["meta"]["span"]["kind"] == "llm"
+    (answer,) = called["meta"]["output"]["messages"]
+    assert answer["tool_calls"][0]["arguments"] == {"city": "Rome"}
+    assert by_id[str(sent["failure"].context.span_id)]["status"] == "error"
+
+
+def test_against_datadogs_test_agent(tools: Path, tmp_path: Path) -> None:
+    """The preset's protobuf is decoded by Datadog's agent, and read back."""
+    port, http, grpc = free_port(), free_port(), free_port()
+    ports = ("--port", str(port), "--otlp-http-port", str(http), "--otlp-grpc-port", str(grpc))
+    agent = tools.with_name("ddapm-test-agent")
+    with serving(http, agent, *ports, "--disable-llmobs-data-forwarding", cwd=tmp_path):
+        exporter = DatadogOtlpExporter(SECRET, base_url=f"http://127.0.0.1:{http}")
+        assert exporter.export([CASES["tool_call"], CASES["failure"]]) is SpanExportResult.SUCCESS
+        exporter.shutdown()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{http}/test/session/traces",
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read().decode()
+    assert "_dd.ml_obs.metadata" in text
+    assert text.count('"chat gpt-4o-mini"') >= 2
+
+
+REFERENCE = """
+import sys
+from ddtrace.llmobs import LLMObs
+LLMObs.enable(ml_app="checkout-bot", api_key="k", agentless_enabled=True,
+              integrations_enabled=False, env="production", service="checkout-bot")
+call = {"name": "get_weather", "arguments": {"city": "Paris"}, "tool_id": "1", "type": "function"}
+result = {"name": "get_weather", "result": "14", "tool_id": "1", "type": "tool_result"}
+with LLMObs.llm(model_name="gpt-4o", model_provider="openai", name="chat", session_id="s") as span:
+    LLMObs.annotate(
+        span,
+        input_data=[{"role": "assistant", "content": "", "tool_calls": [call]},
+                    {"role": "tool", "content": "", "tool_results": [result]}],
+        output_data=[{"role": "assistant", "content": "ok", "tool_calls": [call]}],
+        metadata={"temperature": 0.2},
+        metrics={"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "total_cost": 1e-5},
+        tool_definitions=[{"name": "get_weather", "description": "d", "schema": {}}],
+    )
+try:
+    with LLMObs.llm(model_name="gpt-4o", name="bad"):
+        raise ValueError("no")
+except ValueError:
+    pass
+LLMObs.flush()
+LLMObs.disable()
+"""
+
+
+def keys(value: Any, at: str = "") -> set[str]:
+    """The paths of all keys below `value`; what is the caller's own is left out."""
+    if isinstance(value, list):
+        return {path for item in value for path in keys(item, at + "[]")}
+    if isinstance(value, dict) and not at.endswith(
+        (".metadata", ".metrics", ".arguments", ".schema")
+    ):
+        return {p for k, v in value.items() for p in {f"{at}.{k}", *keys(v, f"{at}.{k}")}}
+    return set()
+
+
+def test_against_ddtraces_own_output(tools: Path) -> None:
+    """What we hand to the agent has the keys of ddtrace's own spans, with values of their types."""
+    with running(lambda _: Reply(202)) as vendor:
+        own = {
+            "DD_LLMOBS_OVERRIDE_ORIGIN": vendor.url,
+            "DD_TRACE_ENABLED": "false",
+            "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
+            "DD_REMOTE_CONFIGURATION_ENABLED": "false",
+        }
+        subprocess.run([tools, "-c", REFERENCE], check=True, env={**os.environ, **own}, timeout=60)
+    theirs = [event for r in vendor.received for event in json.loads(r.body)]
+    ours = [to_event(to_span(case(name), Program())) for name in ("tool_call", "failure")]
+    extra = keys(ours) - keys(theirs)
+    assert extra == {"[].spans[].service"}
+    missing = keys(theirs) - keys(ours)
+    assert missing == {
+        "[].spans[]._dd.sample_rate",
+        "[].spans[]._dd.sampling_decision",
+        "[].spans[].meta.error.stack",
+    }
+    for name in ("span_id", "trace_id", "parent_id", "start_ns", "duration", "status"):
+        assert type(ours[0]["spans"][0][name]) is type(theirs[0]["spans"][0][name])  # type: ignore[index, call-overload]
