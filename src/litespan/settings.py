@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from litespan.quiet import log_once
 
+STREAM_EVENTS: Final = ("first", "all", "off")
+STAGE_SIGNALS: Final = ("span", "log", "both")
 CONTENT_MODES: Final = ("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT")
 
 
@@ -103,6 +105,23 @@ class Settings:
         "names",
         "Baggage entries to read as identity: user.id, session.id, or any other name, which "
         "becomes metadata. Baggage is never written.",
+    )
+
+    stream_events: str = _setting(
+        "LITESPAN_STREAM_EVENTS",
+        "first",
+        _choice(*STREAM_EVENTS),
+        ", ".join(STREAM_EVENTS),
+        "Which chunks of a stream become `litellm.stream_chunk` events. All of them take at most "
+        "half of the room that a span has for events, so that none pushes another one out; "
+        "`litellm.stream.chunks_left_out` counts the rest.",
+    )
+    stage_signal: str = _setting(
+        "LITESPAN_STAGE_SIGNAL",
+        "span",
+        _choice(*STAGE_SIGNALS),
+        ", ".join(STAGE_SIGNALS),
+        "Whether the stages of a call are events on its span, log events, or both.",
     )
 
     @classmethod

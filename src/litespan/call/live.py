@@ -13,7 +13,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, set_span_in_contex
 
 from litespan import semconv as s
 from litespan.call import telling
-from litespan.call.stages import Listener, Stage
+from litespan.call.stages import Listener, Stage, record, tell
 from litespan.call.suppress import suppressing
 from litespan.mapping.errors import Failure
 from litespan.mapping.request import Attributes, Request
@@ -54,6 +54,8 @@ class Call:
         started_ns: ns since the epoch; `started` and `first_chunk` are on the monotonic
             clock, in seconds.
         ended: whether the span has ended.
+        chunk_listeners: who wants to be told each chunk of a stream.
+        chunks_left_out: how many chunks the span had no room for, where it was to tell all.
         silent: whether the user asked for no trace of this call (`no-log`).
         record_content: whether messages may be recorded.
         whole: the answer that LiteLLM has made of a stream's chunks, once it has.
@@ -66,6 +68,8 @@ class Call:
         "_token",
         "attempt",
         "attributes",
+        "chunk_listeners",
+        "chunks_left_out",
         "context",
         "ended",
         "first_chunk",
@@ -107,7 +111,9 @@ class Call:
         self.first_chunk: float | None = None
         self.whole: Any = None
         self._announced = False
-        self._listeners: list[Listener] = []
+        self._listeners: tuple[Listener, ...] = ()
+        self.chunk_listeners: tuple[Listener, ...] = ()
+        self.chunks_left_out = 0
         self._after: Callable[[Outcome, Failure | None], None] | None = None
         self._token: Any = None
 
@@ -153,20 +159,26 @@ class Call:
         if self.ended:
             return value
         try:
-            self.stage(s.EVENT_POST, telling.post_attributes(value))
-            if is_stream(value):
+            streaming = is_stream(value)
+            self.stage(s.EVENT_POST, telling.post_attributes(value), None if streaming else value)
+            if streaming:
                 return wrap_stream(value, self)
             self.succeed(read_answer(self.request, value))
         except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
             swallowed("reading a result", error)
-            self.end("success", {})
+            self.end("success", {}, answer=Answer(raw=value))
         return value
 
     # --- who looks on ---------------------------------------------------------------
 
-    def subscribe(self, listener: Listener) -> None:
-        """Tell `listener` every stage from now on, on the thread where it happens."""
-        self._listeners.append(listener)
+    def subscribe(self, listener: Listener, *, chunks: bool = False) -> None:
+        """Tell `listener` every stage from now on, on the thread where it happens.
+
+        The chunks of a stream are among them with `chunks`, if it has not begun yet.
+        """
+        self._listeners = (*self._listeners, listener)
+        if chunks:
+            self.chunk_listeners = (*self.chunk_listeners, listener)
 
     @property
     def call_id(self) -> str | None:
@@ -190,13 +202,11 @@ class Call:
         if self.silent:
             return
         try:
-            self.span.add_event(name, attributes, time_ns)
-            if self._listeners:
-                stage = Stage(name, self, time_ns, attributes, payload)
-                for listener in self._listeners:
-                    listener(stage)
+            record(self, name, attributes, time_ns)
         except Exception as error:  # noqa: BLE001
             swallowed(f"noting {name}", error)
+        if self._listeners:
+            tell(Stage(name, self, time_ns, attributes, payload), self._listeners)
 
     # --- the ends -------------------------------------------------------------------
 
@@ -219,6 +229,8 @@ class Call:
         except Exception as problem:  # noqa: BLE001
             swallowed("reading a stream", problem)
         attributes[s.STREAM_END] = how
+        if self.chunks_left_out:
+            attributes[s.STREAM_CHUNKS_LEFT_OUT] = self.chunks_left_out
         failure = None
         if how == "dropped":
             failure = telling.DROPPED
@@ -234,7 +246,7 @@ class Call:
             return
         failure = telling.failed(self, error)
         if failure.code is not None:
-            self.stage(s.EVENT_POST, {s.HTTP_STATUS: failure.code})
+            self.stage(s.EVENT_POST, telling.refusal_attributes(failure))
         cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
         self.end(
             "cancelled" if cancelled else "failure",
@@ -261,6 +273,10 @@ class Call:
             )
         except Exception as error:  # noqa: BLE001
             swallowed("telling the end of a call", error)
+        if failure is None:
+            self.stage(s.EVENT_SUCCESS, telling.success_attributes(attributes), answer)
+        else:
+            self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
         try:
             self.span.end()
         except Exception as error:  # noqa: BLE001 - a span processor of the application's

@@ -1,11 +1,25 @@
-"""A stage: one moment of a call, told to whoever listens."""
+"""A stage: one moment of a call, put on its span, on the log, and told to whoever listens."""
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry._logs import SeverityNumber
+
+from litespan import semconv as s
+from litespan.logs import emit_event
+from litespan.mapping.chunks import chunk_characters
+from litespan.mapping.request import Attributes
+from litespan.quiet import swallowed
 
 if TYPE_CHECKING:
     from litespan.call.live import Call
+
+_SDK_EVENTS: Final = 128  # what the SDK keeps on a span, unless it is told otherwise
+_STILL_TO_COME: Final = 2  # events after the last chunk: the end, and an exception
+_ENDLESS: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +32,104 @@ class Stage:
         call: the call, still live or just ended.
         time_ns: when it happened, ns since the epoch.
         attributes: what the event says.
-        payload: the answer (`Answer`) at success, the `Failure` at failure, the chunk itself
-            at a chunk, else None.
+        payload: LiteLLM's result after the provider's answer (no stream: None), the chunk
+            itself at a chunk, the answer (`Answer`) at success, the `Failure` at failure.
     """
 
     name: str
     call: "Call"
     time_ns: int
-    attributes: dict[str, Any]
+    attributes: Attributes
     payload: Any = None
 
 
-# Called on the caller's thread: must be quick, must not raise.
+# Called on the caller's thread: must be quick.
 Listener = Callable[[Stage], None]
+
+
+def record(
+    call: "Call", name: str, attributes: Attributes, time_ns: int, *, span: bool = True
+) -> None:
+    """Put a stage on the call's span or on the log, as the user has chosen.
+
+    Without `span`, on the log only.
+    """
+    signal = call.signals.settings.stage_signal
+    if span and signal != "log":
+        call.span.add_event(name, attributes, time_ns)
+    if signal != "span" and call.span.is_recording():
+        call_id = call.call_id
+        emit_event(
+            call.signals.logger,
+            name,
+            {**attributes, s.CALL_ID: call_id} if call_id else attributes,
+            call.context,
+            timestamp=time_ns,
+            severity=SeverityNumber.WARN if name == s.EVENT_FAILURE else SeverityNumber.INFO,
+        )
+
+
+def tell(stage: Stage, listeners: tuple[Listener, ...]) -> None:
+    """Tell every listener; one that raises does not keep it from the others."""
+    for listener in listeners:
+        try:
+            listener(stage)
+        except Exception as error:  # noqa: BLE001
+            swallowed(f"a listener to {stage.name}", error)
+
+
+class Chunks:
+    """Notes the chunks of one stream: the first, or each if the user or a handler wants that.
+
+    On the span they take at most half of the room that it has for events, since the SDK drops
+    the oldest event for one too many. The call's `chunks_left_out` counts the others.
+    """
+
+    __slots__ = ("_call", "_index", "_on_log", "_on_span", "each")
+
+    def __init__(self, call: "Call") -> None:
+        wanted = call.signals.settings.stream_events
+        self._call = call
+        self._index = 0
+        self._on_log = {"off": 0, "first": 1}.get(wanted, _ENDLESS)
+        self._on_span = _room(call.span) if wanted == "all" else self._on_log
+        self.each = not call.silent and (wanted == "all" or bool(call.chunk_listeners))
+
+    def __call__(self, chunk: Any) -> None:
+        """The next chunk has come. Never raises."""
+        call, index = self._call, self._index
+        self._index += 1
+        try:
+            if call.silent:
+                return
+            time_ns = time.time_ns()
+            attributes: Attributes = {
+                s.CHUNK_INDEX: index,
+                s.CHUNK_CHARACTERS: chunk_characters(chunk),
+            }
+            if index < self._on_log:
+                span = index < self._on_span
+                call.chunks_left_out += not span
+                record(call, s.EVENT_CHUNK, attributes, time_ns, span=span)
+            if call.chunk_listeners:
+                stage = Stage(s.EVENT_CHUNK, call, time_ns, attributes, chunk)
+                tell(stage, call.chunk_listeners)
+        except Exception as error:  # noqa: BLE001
+            swallowed("noting a chunk", error)
+
+
+def _room(span: Any) -> int:
+    """How many chunks the span can take without losing an event of another kind."""
+    events = getattr(span, "events", None)
+    if events is None:  # not recording
+        return 0
+    room = _event_limit(span) - len(events)
+    return max(0, min(room // 2, room - _STILL_TO_COME))
+
+
+def _event_limit(span: Any) -> int:
+    limits: Any = getattr(span, "_limits", None)
+    if hasattr(limits, "max_events"):
+        return _ENDLESS if limits.max_events is None else int(limits.max_events)
+    text = os.environ.get("OTEL_SPAN_EVENT_COUNT_LIMIT", "").strip()
+    return int(text) if text.isdigit() else _SDK_EVENTS

@@ -7,11 +7,14 @@ say is read once, at the end.
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
+from litespan.call.stages import Chunks
 from litespan.quiet import swallowed
 
 if TYPE_CHECKING:
@@ -46,6 +49,15 @@ def _let_go(_chunk: Any) -> None:
     """What is kept of a chunk that another stream, further in, keeps already."""
 
 
+def _keep_first(stream: Callable[[], Any], chunk: Any) -> None:
+    stream()._first(chunk)  # noqa: SLF001
+
+
+def _keep_and_tell(keep: Callable[[Any], None], chunks: Chunks, chunk: Any) -> None:
+    keep(chunk)
+    chunks(chunk)
+
+
 class Stream(_Proxy):
     """What all streams have in common. `isinstance` sees the class of the wrapped object."""
 
@@ -53,7 +65,10 @@ class Stream(_Proxy):
         super().__init__(wrapped)
         self._self_call = call
         self._self_chunks: list[Any] = []
-        self._self_keep: Callable[[Any], None] = self._first if call.keeps_chunks else _let_go
+        # No bound method: the stream must die with its last reference, also when unread.
+        self._self_keep: Callable[[Any], None] = (
+            partial(_keep_first, weakref.ref(self)) if call.keeps_chunks else _let_go
+        )
         self._self_next: Any = getattr(wrapped, _NEXT, None)
         self._self_anext: Any = getattr(wrapped, _ANEXT, None)
 
@@ -63,9 +78,12 @@ class Stream(_Proxy):
         return self._self_call
 
     def _first(self, chunk: Any) -> None:
-        self._self_call.first_chunk = time.perf_counter()
-        self._self_keep = self._self_chunks.append
-        self._self_chunks.append(chunk)
+        call, keep = self._self_call, self._self_chunks.append
+        call.first_chunk = time.perf_counter()
+        keep(chunk)
+        chunks = Chunks(call)
+        chunks(chunk)
+        self._self_keep = partial(_keep_and_tell, keep, chunks) if chunks.each else keep
 
     def _end(self, how: str, error: BaseException | None = None) -> None:
         try:

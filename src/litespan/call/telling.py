@@ -11,7 +11,7 @@ from litespan.logs import emit_event
 from litespan.mapping.chunks import read_stream, with_estimate
 from litespan.mapping.content import input_content, output_content, request_texts
 from litespan.mapping.cost import cost_attributes, cost_of_response, cost_of_usage
-from litespan.mapping.errors import Failure, read_failure
+from litespan.mapping.errors import Failure, answer_headers, read_failure
 from litespan.mapping.request import Attributes, server_attributes
 from litespan.mapping.response import (
     Answer,
@@ -32,9 +32,17 @@ _TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
 
 def post_attributes(value: Any) -> Attributes:
-    """What the stage after the provider's answer says: its request id and rate limits."""
+    """What the stage after the provider's answer says: status, request id and rate limits.
+
+    Headers show that HTTP answered, and LiteLLM raises for any status but the usual one.
+    """
     headers = response_headers(hidden_params(value))
-    return rate_limits(headers) if headers else {}
+    return {s.HTTP_STATUS: 200, **rate_limits(headers)} if headers else {}
+
+
+def refusal_attributes(failure: Failure) -> Attributes:
+    """The same where the provider answered with an error."""
+    return {s.HTTP_STATUS: failure.code, **rate_limits(answer_headers(failure.error))}
 
 
 def answered(call: "Call", answer: Answer) -> Attributes:
@@ -101,7 +109,7 @@ def tell_end(
     failure: Failure | None,
     chunks: int,
 ) -> None:
-    """Write the end to the metrics, the span, the log events and the stages."""
+    """Write the end to the metrics, the span and the log events."""
     seconds = time.perf_counter() - call.started
     call_id = call.call_id
     if call_id:
@@ -126,13 +134,11 @@ def tell_end(
                 s.EVENT_EXCEPTION,
                 {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
             )
-    if failure is None:
-        told: Attributes = {
-            name: attributes[name] for name in _TOLD_AT_SUCCESS if name in attributes
-        }
-        call.stage(s.EVENT_SUCCESS, told, answer)
-    else:
-        call.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
+
+
+def success_attributes(attributes: Attributes) -> Attributes:
+    """What the stage of a success says, of all that the span says: tokens and cost."""
+    return {name: attributes[name] for name in _TOLD_AT_SUCCESS if name in attributes}
 
 
 def _measure(call: "Call", attributes: Attributes, seconds: float, chunks: int) -> None:

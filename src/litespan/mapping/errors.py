@@ -1,6 +1,6 @@
 """An exception of a call → `error.type`, its HTTP status, and a text that may leave."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,9 +43,14 @@ def read_failure(request: Request, error: BaseException, content: Iterable[str] 
 def http_status(error: Any) -> int | None:
     """The status of the provider's HTTP answer; None where there was no answer.
 
-    LiteLLM gives a status to errors that had none, such as a refused connection: only an
-    exception that carries a response speaks for the provider.
+    LiteLLM gives a status, and a made-up response, to errors that had none, such as a refused
+    connection or an argument that it does not take: only headers speak for the provider.
     """
-    code = as_int(getattr(error, "status_code", None))
+    return as_int(getattr(error, "status_code", None)) if answer_headers(error) else None
+
+
+def answer_headers(error: Any) -> Mapping[str, str]:
+    """The headers of the provider's HTTP answer; none where there was no answer."""
     response = getattr(error, "response", None)
-    return code if code is not None and response is not None else None
+    headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None)
+    return headers if isinstance(headers, Mapping) else {}
