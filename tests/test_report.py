@@ -80,7 +80,8 @@ CALLS = [
                 **ADA,
                 **STREAM,
                 "litellm.tags": ("beta",),
-                "gen_ai.response.model": "gpt-4o-mini-2024-07-18",
+                "gen_ai.request.model": "o4-mini",
+                "gen_ai.response.model": "o4-mini-2025-04-16",
                 **usage(200, 20),
                 **cost(1e-10, 0.0),
             },
@@ -138,7 +139,7 @@ class TestFigures:
     @pytest.mark.parametrize(
         ("by", "expected"),
         [
-            ("model", {"gpt-4o-mini": (5, 2), "gpt-4o-mini-2024-07-18": (1, 0)}),
+            ("model", {"gpt-4o-mini": (5, 2), "o4-mini": (1, 0)}),
             ("user", {"ada": (2, 0), "alan": (3, 2), "user-42": (1, 0)}),
             ("team", {"payments": (2, 0), None: (3, 1), "t2": (1, 1)}),
             ("session", {"s1": (2, 0), None: (3, 2), "sess-7": (1, 0)}),
@@ -309,7 +310,7 @@ class TestForms:
     def test_fits_a_terminal(self, columns: int, tmp_path: Path) -> None:
         """At 80 and 120 columns no line is too long, and no figure is cut."""
         exporter = SQLiteExporter(tmp_path / "x.db")
-        model = {"gen_ai.response.model": "us.anthropic.claude-opus-4-20250514-v1:0"}
+        model = {"gen_ai.request.model": "us.anthropic.claude-opus-4-20250514-v1:0"}
         dear = {**usage(123_456_789, 98_765_432), **cost(12345.678, 0.001)}
         slow = {"gen_ai.response.time_to_first_chunk": 12.345}
         exporter.export([call(1, {**model, **dear, **slow}, 123_456), failed(2, "E", model)])

@@ -547,7 +547,7 @@ RUBBISH = [
     "[",
     "[" * 100_000,
     '[{"role": 1, "parts": [[[["x"]]], 3, null, {"type": []}]}, 7, "x"]',
-    '[{"role": "user", "parts": [{"type": "tool_call", "arguments": {"x": NaN}}]}]',
+    '[{"role": "user", "parts": [{"type": "tool_call", "arguments": {"x": [NaN, -1e999]}}]}]',
     '{"role": {}, "content": [{"type": "image_url", "image_url": 3}], "tool_calls": 5}',
     '[{"role": "user", "parts": {"type": "text", "content": 7}}]',
     (),

@@ -15,7 +15,16 @@ from litespan_exporters.sqlite import APPLICATION, TABLE, VARIABLE
 
 _METADATA: Final = "metadata."
 _COLUMNS: Final = (
-    *("model", "user_id", "team_id", "team_alias", "session_id", "tags", "metadata"),
+    *(
+        "model",
+        "request_model",
+        "user_id",
+        "team_id",
+        "team_alias",
+        "session_id",
+        "tags",
+        "metadata",
+    ),
     *("start_time", "outcome", "error_type", "duration_s", "first_chunk_s"),
     *("input_tokens", "output_tokens", "cost_usd_e10"),
 )
@@ -36,7 +45,8 @@ def _error(row: Row) -> str | None:
 
 
 BY: Final[dict[str, Callable[[Row], Groups]]] = {
-    "model": lambda row: [row["model"]],
+    # As asked for: failures and many streams do not say which version would have answered.
+    "model": lambda row: [row["request_model"] or row["model"]],
     "user": lambda row: [row["user_id"]],
     "team": lambda row: [row["team_alias"] or row["team_id"]],
     "session": lambda row: [row["session_id"]],

@@ -14,8 +14,15 @@ Scalar: TypeAlias = str | bool | int | float
 Attributes: TypeAlias = Mapping[str, object]
 
 _INT64: Final = 2**63  # what OTLP and every store can hold
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)  # of "1e999": infinity
+    return value if math.isfinite(value) else None
+
+
 # Python reads and writes NaN and Infinity, which no other JSON reader takes.
-_DECODER: Final = json.JSONDecoder(parse_constant=lambda _: None)
+_DECODER: Final = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite)
 
 
 def string(attributes: Attributes, key: str) -> str | None:
