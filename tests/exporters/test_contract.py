@@ -19,7 +19,6 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.export.http import HttpExporter
-from litespan.quiet import _seen
 from tests.cases import CASES, OTHERS, span
 from tests.support.golden import Golden
 from tests.support.server import Received, Reply, Vendor, in_turn, running
@@ -40,9 +39,8 @@ each_http = pytest.mark.parametrize("name", HTTP)
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable of a vendor is set, the working directory is empty, every line is logged."""
-    _seen.clear()
+def _unset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of a vendor is set, and the working directory is empty."""
     monkeypatch.chdir(tmp_path)
     for cls in HTTP.values():
         for variable in cls.variables_for("http://127.0.0.1:9", SECRET):

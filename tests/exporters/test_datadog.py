@@ -19,7 +19,6 @@ from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
 from litespan.export import GenAISpan
 from litespan.export.otlp import copy_of
-from litespan.quiet import _seen
 from litespan_exporters._datadog_span import Program, ml_app, to_event, to_span
 from litespan_exporters.datadog import DatadogExporter, site_of
 from litespan_exporters.datadog_otlp import DatadogOtlpExporter
@@ -33,8 +32,7 @@ TOOLS = ("ddapm-test-agent==1.69.1", "ddtrace==4.16.0")
 
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment says nothing of Datadog; lines that are logged once are logged."""
-    _seen.clear()
+    """The environment says nothing of Datadog."""
     for name in [name for name in os.environ if name.startswith(("DD_", "LITELLM_DD_"))]:
         monkeypatch.delenv(name)
 

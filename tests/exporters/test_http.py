@@ -10,7 +10,7 @@ import textwrap
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -25,7 +25,6 @@ from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy, Refusal
 from litespan.export.span import GenAISpan
 from litespan.export.wire import Answer, Secret, retry_after, url_problem
-from litespan.quiet import _seen
 from tests.cases import span, text
 from tests.support.server import Received, Reply, in_turn, running
 
@@ -83,23 +82,6 @@ def spans(amount: int, content: str = "hi") -> list[ReadableSpan]:
     said = json.dumps([text("user", content)])
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.input.messages": said}
     return [span(number, "chat", attributes) for number in range(amount)]
-
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test sees the lines that are logged once; what it builds is shut down."""
-    _seen.clear()
-    built: list[HttpExporter] = []
-    connect = HttpExporter.connect
-
-    def remember(self: HttpExporter, *args: Any) -> None:
-        built.append(self)
-        connect(self, *args)
-
-    monkeypatch.setattr(HttpExporter, "connect", remember)
-    yield
-    for exporter in built:
-        exporter.shutdown()
 
 
 TRANSIENT = {
