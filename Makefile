@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PINS := constraints/newest.txt
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help demo test check bench format constraints clean
+.PHONY: help demo test check bench collector format constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -25,6 +25,9 @@ check: $(VENV)/.dev ## lint, format and types, as CI does
 
 bench: $(VENV)/.dev ## measure what litespan adds to a call (ARGS=--quick for a first look)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+collector: ## build the OpenTelemetry Collector that our configurations run on (needs Go)
+	scripts/collector
 
 format: $(VENV)/.dev ## sort imports and format
 	$(BIN)/ruff check --fix

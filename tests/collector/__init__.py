@@ -1,0 +1,1 @@
+"""The real OpenTelemetry Collector on our configurations."""
