@@ -1,0 +1,100 @@
+"""`litespan forward`: receive OTLP/HTTP and hand the GenAI spans to litespan's exporters."""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from litespan.cli import Parser
+from litespan.forward import Destination, Limits, Receiver
+from litespan.forward.destination import NoDestination
+
+_MIB = 2**20
+
+
+def run(argv: Sequence[str]) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status."""
+    options = _parser().parse_args(argv)
+    limits = Limits(
+        memory=options.memory * _MIB,
+        request=min(options.request, options.memory) * _MIB,
+        timeout=options.timeout,
+    )
+    try:
+        destinations = [Destination.named(name, limits.timeout) for name in options.to]
+        receiver = Receiver(destinations, options.host, options.port, limits)
+    except NoDestination as problem:
+        print(f"litespan forward: {problem}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        where = f"{options.host}:{options.port}"
+        print(f"litespan forward: cannot listen on {where}: {error.strerror}", file=sys.stderr)
+        return 1
+    if not _loopback(options.host):
+        print("litespan forward: anyone who reaches this address can send", file=sys.stderr)
+    _serve(receiver, ", ".join(options.to))
+    return 0
+
+
+def _serve(receiver: Receiver, to: str) -> None:
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    threading.Thread(target=receiver.serve, name="litespan-forward", daemon=True).start()
+    print(f"litespan forward: {receiver.url}/v1/traces to {to}", flush=True)
+    stop.wait()
+    receiver.stop()
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="litespan forward",
+        description="Receive OTLP over HTTP and hand its GenAI spans to litespan's exporters, "
+        "which are set up by their own variables. 200 is answered when every exporter has "
+        "delivered; until then the spans are the sender's.",
+    )
+    parser.add_argument(
+        "--to", required=True, type=_names, metavar="NAMES", help="exporters: helicone,datadog"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=4319, help="0 for any free one (%(default)s)")
+    parser.add_argument(
+        "--memory",
+        type=_positive,
+        default=64,
+        metavar="MIB",
+        help="of requests in work at once; beyond it senders get 429 (%(default)s)",
+    )
+    parser.add_argument(
+        "--request", type=_positive, default=32, metavar="MIB", help="of one (%(default)s)"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="for one export, after which the sender gets 503 (%(default)s)",
+    )
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one exporter")
+    return list(dict.fromkeys(names))
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of MiB")
+    return int(text)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
