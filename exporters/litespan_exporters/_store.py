@@ -21,8 +21,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from litespan.counters import count
 from litespan.export.policy import Tally
 from litespan.export.selfmetrics import ExporterMetrics
-from litespan.quiet import log_once, quiet, swallowed
-from litespan_exporters._writer import Away, Limits, Row, Store, Writer
+from litespan.quiet import log_once, quiet
+from litespan_exporters._writer import Away, Limits, Refused, Row, Store, Writer
 from litespan_exporters.rows import Kind, clean, rows
 
 
@@ -201,7 +201,7 @@ class StoreExporter(SpanExporter, ABC):
         why = {
             "buffer full": "the store was away for too long",
             "shutdown": "the process ended before they were written",
-            "refused": "the store does not take them",
+            "refused": "the store does not take them, see above",
         }
         log_once(
             f"export.{self.name}.dropped.{cause}",
@@ -212,8 +212,14 @@ class StoreExporter(SpanExporter, ABC):
         )
 
     def refused(self, error: Exception) -> None:
-        """Log, once per kind of error, why a row was not taken."""
-        swallowed(f"export.{self.name}.row", error)
+        """Log, once per kind of error, why a row was not taken.
+
+        Texts of libraries can quote the row, and so what users and models said.
+        """
+        why = str(error) if isinstance(error, Refused) else type(error).__name__
+        log_once(
+            f"export.{self.name}.{why}", "%s: a row is refused: %s (logged once)", self.name, why
+        )
 
 
 def _renew_after_fork(exporter: StoreExporter) -> None:

@@ -41,6 +41,10 @@ class Away(Exception):
         self.cause = cause
 
 
+class Refused(Exception):
+    """The store does not take a row. The message holds nothing of the row."""
+
+
 class Store(Protocol):
     """An open database or file. Used by one thread at a time."""
 

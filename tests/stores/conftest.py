@@ -1,6 +1,7 @@
 """Each store in a place of its own."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,30 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from litespan import quiet
 from tests.stores import places
 from tests.stores.places import Place
+from tests.support.postgres import PostgresServer, running
+
+TABLES = count()
 
 PLACES: dict[str, Callable[[pytest.FixtureRequest, Path], Place]] = {
     "jsonl": lambda _, folder: places.in_jsonl(folder / "calls.jsonl"),
     "csv": lambda _, folder: places.in_csv(folder / "calls.csv"),
+    "postgres": lambda request, _: places.in_postgres(
+        request.getfixturevalue("postgres"), f"litespan.calls_{next(TABLES)}"
+    ),
 }
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests; each has tables of its own."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def table() -> str:
+    """A table that no other test has."""
+    return f"litespan.calls_{next(TABLES)}"
 
 
 @pytest.fixture(params=sorted(PLACES))

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from litespan_exporters._store import CLEAN
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter
+from litespan_exporters.postgres import PostgresExporter
 from litespan_exporters.rows import COLUMNS, rows
-from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CHAT, cost, span
+from tests.support.postgres import PostgresServer
 
 csv.field_size_limit(sys.maxsize)
 
@@ -129,31 +129,19 @@ def unguarded(text: str) -> str:
     return text.removeprefix("'")
 
 
-def in_sqlite(path: Path) -> Place:
-    """A SQLite file."""
-
-    def read() -> list[Found]:
-        connection = sqlite3.connect(path)
-        names = [f"{name}_e10" if KINDS[name] == "money" else name for name in NAMES]
-        sql = f"select {', '.join(names)} from llm_calls"
-        found = [dict(zip(NAMES, row, strict=True)) for row in connection.execute(sql)]
-        connection.close()
-        return in_order([{n: from_sqlite(n, v) for n, v in row.items()} for row in found])
-
-    return Place("sqlite", lambda **options: SQLiteExporter(path, **options), read)
-
-
-def from_sqlite(name: str, value: Any) -> Any:
-    """Money is whole 1e-10 USD there; keys, times, lists and objects are text."""
-    if value is not None and KINDS[name] == "money":
-        return Decimal(value) / 10**10
-    if value is not None and KINDS[name] == "flag":
-        return bool(value)
-    return (
-        FROM_TEXT[KINDS[name]](value) if isinstance(value, str) and KINDS[name] != "text" else value
-    )
-
-
 def by_key(found: Sequence[Found]) -> dict[str, Found]:
     """Rows by their key's text."""
     return {str(row["key"]): row for row in found}
+
+
+def in_postgres(server: PostgresServer, table: str) -> Place:
+    """A table of its own in a real server."""
+
+    def read() -> list[Found]:
+        listed = server.sql(f"select {', '.join(NAMES)} from {table}")
+        return in_order([dict(zip(NAMES, row, strict=True)) for row in listed])
+
+    def make(**options: Any) -> SpanExporter:
+        return PostgresExporter(server.dsn(), table=table, **options)
+
+    return Place("postgres", make, read)

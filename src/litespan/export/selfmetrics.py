@@ -31,9 +31,10 @@ class ExporterMetrics:
         self.attributes: dict[str, str | int] = {
             COMPONENT_TYPE: kind,
             COMPONENT_NAME: f"{kind}/{_instances[kind]}",
-            s.SERVER_ADDRESS: parts.hostname or "",
-            s.SERVER_PORT: parts.port or (443 if parts.scheme == "https" else 80),
         }
+        if parts.hostname:  # not a file
+            self.attributes[s.SERVER_ADDRESS] = parts.hostname
+            self.attributes[s.SERVER_PORT] = parts.port or (443 if parts.scheme == "https" else 80)
         _instances[kind] += 1
         self._exported = meter.create_counter(
             EXPORTED, "{span}", "The number of spans for which the export has finished."

@@ -1,0 +1,468 @@
+"""The PostgreSQL store, on a real server: rights, restarts, other writers, full disks."""
+
+import os
+import resource
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.counters import stats
+from litespan_exporters.postgres import TYPES, PostgresExporter, ddl, for_libpq
+from litespan_exporters.rows import COLUMNS
+from tests.cases import CASES, CHAT, span
+from tests.stores.disks import small_disk
+from tests.stores.places import calls, expected, in_postgres
+from tests.support.postgres import PASSWORD, PostgresServer, running
+
+OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
+ROOT = Path(__file__).parents[2]
+QUICK: dict[str, Any] = {"backoff": 0.05, "max_backoff": 0.2, "patience": 3.0}
+Make = Callable[..., PostgresExporter]
+VARIABLES = ("LITESPAN_POSTGRES", "LITESPAN_POSTGRES_TABLE", "DATABASE_URL", "PGHOST", "PGSERVICE")
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own databases."""
+    for name in (*VARIABLES, "PGDATABASE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Makes exporters that are shut down at the end."""
+    made: list[PostgresExporter] = []
+
+    def remember(dsn: str | None = None, **options: Any) -> PostgresExporter:
+        made.append(PostgresExporter(dsn, **options))
+        return made[-1]
+
+    yield remember
+    for exporter in made:
+        exporter.shutdown()
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What litespan has logged."""
+    return [r.getMessage() for r in caplog.records if r.name == "litespan"]
+
+
+class TestTable:
+    """What is made in the database."""
+
+    def test_columns_and_indexes(self, make: Make, postgres: PostgresServer, table: str) -> None:
+        """The table has the documented columns, an exact cost, and the documented indexes."""
+        make(postgres.dsn(), table=table).export([CASES["chat"]])
+        columns = postgres.sql(
+            "select attname, format_type(atttypid, atttypmod) from pg_attribute "
+            f"where attrelid = '{table}'::regclass and attnum > 0 order by attnum"
+        )
+        assert columns == [(c.name, TYPES[c.kind]) for c in COLUMNS]
+        assert dict(columns)["cost_usd"] == "numeric(18,10)"
+        name = table.removeprefix("litespan.")
+        indexes = postgres.sql(f"select indexdef from pg_indexes where tablename = '{name}'")
+        assert sorted(d.partition(" USING ")[2] for (d,) in indexes) == [
+            "brin (start_time)",
+            "btree (call_id)",
+            "btree (key)",
+            "btree (model, start_time)",
+            "btree (start_time) WHERE (outcome <> 'success'::text)",
+            "btree (trace_id)",
+            "btree (user_id, start_time)",
+        ]
+
+    def test_many_make_it_at_once(self, make: Make, postgres: PostgresServer, table: str) -> None:
+        """Workers that start together make one table, without an error."""
+        exporters = [make(postgres.dsn(), table=table) for _ in range(8)]
+        results: list[Any] = []
+        threads = [
+            threading.Thread(target=lambda e=e, n=n: results.append(e.export(calls([n]))))
+            for n, e in enumerate(exporters)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert results == [OK] * 8
+        assert in_postgres(postgres, table).read() == expected(calls(range(8)))
+
+    def test_columns_of_a_newer_version(
+        self, make: Make, postgres: PostgresServer, table: str
+    ) -> None:
+        """A table by an older version is given what it lacks; its rows and own columns stay."""
+        postgres.sql("create schema if not exists litespan")
+        postgres.sql(
+            f"create table {table} (mine text, key uuid primary key, outcome text, user_id text)"
+        )
+        postgres.sql(f"insert into {table} values ('x', gen_random_uuid(), 'success', 'ada')")
+        exporter = make(postgres.dsn(), table=table)
+        assert exporter.export([CASES["chat"]]) is OK
+        found = postgres.sql(f"select mine, user_id, cost_usd from {table} order by mine")
+        assert found == [("x", "ada", None), (None, "user-42", Decimal("0.000009"))]
+
+    def test_another_type_is_refused(
+        self, make: Make, postgres: PostgresServer, table: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A cost that would not be exact is not written; one line says which column."""
+        statements = [s.replace("cost_usd numeric(18,10)", "cost_usd float") for s in ddl(table)]
+        for statement in statements:
+            postgres.sql(statement)
+        exporter = make(postgres.dsn(), table=table, **QUICK)
+        assert exporter.export([CASES["chat"]]) is FAILED
+        assert said(caplog) == [
+            (
+                f"postgres: {table}.cost_usd is double precision, not numeric(18,10) (name another "
+                "table in LITESPAN_POSTGRES_TABLE); 1 row(s) are kept and tried again (logged once)"
+            )
+        ]
+
+    def test_statements_for_a_dba(self, make: Make, postgres: PostgresServer, table: str) -> None:
+        """`python -m litespan_exporters.postgres` prints the statements, which run as they are."""
+        printed = subprocess.run(
+            [sys.executable, "-m", "litespan_exporters.postgres"],
+            env={**os.environ, "LITESPAN_POSTGRES_TABLE": table},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2):
+            postgres.sql(printed)
+        assert make(postgres.dsn(), table=table).export([CASES["chat"]]) is OK
+        assert in_postgres(postgres, table).read() == expected([CASES["chat"]])
+
+
+class TestRights:
+    """What the role may do."""
+
+    @pytest.fixture
+    def writer(self, postgres: PostgresServer, table: str) -> str:
+        """A role that may do nothing yet, and a table."""
+        for statement in ddl(table):
+            postgres.sql(statement)
+        role = table.replace("litespan.", "writer_")
+        postgres.sql(f"create role {role} login password 'w-secret'")
+        return role
+
+    def test_least(self, make: Make, postgres: PostgresServer, table: str, writer: str) -> None:
+        """USAGE on the schema; SELECT, INSERT and UPDATE on the table: that is enough."""
+        postgres.sql(f"grant usage on schema litespan to {writer}")
+        postgres.sql(f"grant select, insert, update on {table} to {writer}")
+        exporter = make(postgres.dsn(writer, "w-secret"), table=table)
+        assert exporter.export([CASES["chat"]]) is OK
+        assert exporter.export([CASES["chat"], CASES["stream"]]) is OK
+        assert in_postgres(postgres, table).read() == expected([CASES["chat"], CASES["stream"]])
+
+    def test_missing(
+        self,
+        make: Make,
+        postgres: PostgresServer,
+        table: str,
+        writer: str,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Without a right: one line that names it; when it is granted, the rows are written."""
+        postgres.sql(f"grant usage on schema litespan to {writer}")
+        exporter = make(postgres.dsn(writer, "w-secret"), table=table, **QUICK)
+        assert exporter.export([CASES["chat"]]) is FAILED
+        (line,) = said(caplog)
+        assert line.startswith(f"postgres: permission denied for table {table[9:]} (grant it, or ")
+        postgres.sql(f"grant select, insert, update on {table} to {writer}")
+        assert exporter.force_flush(10_000)
+        assert in_postgres(postgres, table).read() == expected([CASES["chat"]])
+
+    def test_wrong_password(
+        self, make: Make, postgres: PostgresServer, table: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """One line says what to check; no password is in it, nor in the exporter's repr."""
+        dsn = postgres.dsn(password="not-the-password")
+        exporter = make(dsn, table=table, **QUICK)
+        assert exporter.export([CASES["chat"]]) is FAILED
+        exporter.shutdown()
+        assert "password authentication failed" in said(caplog)[0]
+        assert "host, user and password in LITESPAN_POSTGRES" in said(caplog)[0]
+        assert "not-the-password" not in "".join([*said(caplog), repr(exporter), caplog.text])
+        assert repr(exporter) == (
+            f"<PostgresExporter postgresql://127.0.0.1:{postgres.port}/litespan#{table}>"
+        )
+
+
+class TestBadTimes:
+    """Servers that stop, freeze, or are full; rows that nobody takes."""
+
+    def test_restart(
+        self, make: Make, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What is exported while the server is away is written when it is back, each call once."""
+        with running() as server:
+            exporter = make(server.dsn(), table=table, **QUICK)
+            assert exporter.export(calls(range(10))) is OK
+            server.stop()
+            assert exporter.export(calls(range(5, 20))) is FAILED
+            begun = time.monotonic()
+            assert exporter.export(calls(range(20, 30))) is FAILED
+            assert time.monotonic() - begun < 0.5  # not waited for again
+            server.start()
+            assert exporter.force_flush(10_000)
+            assert exporter.export(calls(range(30, 35))) is OK
+            assert in_postgres(server, table).read() == expected(calls(range(35)))
+            exporter.shutdown()
+        assert len(said(caplog)) in (1, 2)  # the cut connection, and the refused ones
+
+    def test_idle_connection_that_was_cut(
+        self, make: Make, postgres: PostgresServer, table: str
+    ) -> None:
+        """A connection that a firewall or the server has closed meanwhile costs nothing."""
+        exporter = make(postgres.dsn(), table=table)
+        assert exporter.export(calls([1])) is OK
+        postgres.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where application_name = 'litespan'"
+        )
+        assert exporter.export(calls([2])) is OK
+        assert in_postgres(postgres, table).read() == expected(calls([1, 2]))
+
+    def test_frozen_server(self, make: Make, postgres: PostgresServer, table: str) -> None:
+        """A server that takes requests and never answers: bounded waits; later all is there."""
+        exporter = make(postgres.dsn(), table=table, patience=0.5)
+        assert exporter.export(calls([1])) is OK
+        with postgres.frozen():
+            begun = time.monotonic()
+            assert exporter.export(calls([2])) is FAILED
+            assert exporter.export(calls([3])) is FAILED
+            assert time.monotonic() - begun < 1.0
+        assert exporter.force_flush(10_000)
+        assert in_postgres(postgres, table).read() == expected(calls([1, 2, 3]))
+
+    def test_exit_with_a_frozen_server(self, postgres: PostgresServer, table: str) -> None:
+        """The end of the process waits a few seconds at most, and says what is lost."""
+        body = """
+            import logging, sys
+            from litespan_exporters.postgres import PostgresExporter
+            from tests.stores.places import calls
+            logging.basicConfig(stream=sys.stdout, format="%(message)s")
+            exporter = PostgresExporter(table=sys.argv[1], patience=1.0)
+            print(exporter.export(calls([1])).name, flush=True)
+            sys.stdin.readline()
+            print(exporter.export(calls([2])).name, flush=True)
+            exporter.shutdown()
+        """
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(body), table],
+            cwd=ROOT,
+            env={**os.environ, "LITESPAN_POSTGRES": postgres.dsn()},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "SUCCESS\n"
+        with postgres.frozen():
+            begun = time.monotonic()
+            output, _ = process.communicate("go\n", timeout=30)
+            assert time.monotonic() - begun < 5
+        assert output.splitlines() == [
+            "FAILURE",
+            "postgres: 1 row(s) dropped: the process ended before they were written (logged once)",
+        ]
+
+    def test_one_row_that_is_refused(
+        self, make: Make, postgres: PostgresServer, table: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A rule of the table's owner costs the row that breaks it, not the batch."""
+        for statement in ddl(table):
+            postgres.sql(statement)
+        postgres.sql(f"alter table {table} add check (user_id <> 'mallory')")
+        exporter = make(postgres.dsn(), table=table)
+        bad = span(500, "chat", {**CHAT, "user.id": "mallory"})
+        before = stats().get("export.postgres.dropped.refused", 0)
+        assert exporter.export([*calls(range(100)), bad, *calls(range(100, 200))]) is FAILED
+        assert in_postgres(postgres, table).read() == expected(calls(range(200)))
+        assert stats()["export.postgres.dropped.refused"] - before == 1
+        assert said(caplog)[0] == (
+            "postgres: a row is refused: CheckViolation (23514) (logged once)"
+        )
+        assert "mallory" not in caplog.text
+
+    def test_long_names(self, make: Make, postgres: PostgresServer, table: str) -> None:
+        """What no index can hold is cut in its column; the attributes have it whole."""
+        long = "".join(f"{n:x}" for n in range(3000))
+        exporter = make(postgres.dsn(), table=table)
+        assert exporter.export([span(1, "chat", {**CHAT, "user.id": long})]) is OK
+        ((user, whole),) = postgres.sql(f"select user_id, attributes ->> 'user.id' from {table}")
+        assert (user, whole) == (f"{long[:499]}…", long)
+
+    def test_two_writers_of_the_same_calls(self, postgres: PostgresServer, table: str) -> None:
+        """Processes that upsert the same keys in other orders wait for each other, not for ever."""
+        body = """
+            import sys
+            from litespan_exporters.postgres import PostgresExporter
+            from tests.stores.places import calls
+            exporter = PostgresExporter(table=sys.argv[1])
+            numbers = list(range(1000, 1300))[:: int(sys.argv[2])]
+            done = [exporter.export(calls(numbers)).name for _ in range(6)]
+            exporter.shutdown()
+            sys.exit(done != ["SUCCESS"] * 6)
+        """
+        command = [sys.executable, "-c", textwrap.dedent(body), table]
+        env = {**os.environ, "LITESPAN_POSTGRES": postgres.dsn()}
+        processes = [subprocess.Popen([*command, s], cwd=ROOT, env=env) for s in ("1", "-1", "1")]
+        assert [process.wait(60) for process in processes] == [0, 0, 0]
+        assert in_postgres(postgres, table).read() == expected(calls(range(1000, 1300)))
+
+    def test_full_disk(
+        self, make: Make, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A full disk: one line says so; nothing is lost once there is room."""
+        with running() as server, small_disk(server.folder / "disk", 1_500_000) as disk:
+            if disk.mounted:
+                (disk.folder / "space").mkdir(mode=0o777)
+                (disk.folder / "space").chmod(0o777)
+                subprocess.run(
+                    ["chown", "-R", f"--reference={server.data}", disk.folder], check=True
+                )
+                server.sql(f"create tablespace small location '{disk.folder}/space'")
+                server.sql("alter database litespan set default_tablespace = small")
+            else:
+                resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1_500_000, -1))
+            exporter = make(server.dsn(), table=table, **QUICK)
+            results = [exporter.export(calls(range(n, n + 100))) for n in range(1000, 2000, 100)]
+            assert (results[0], results[-1]) == (OK, FAILED)
+            disk.grow()
+            if not disk.mounted:
+                resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (-1, -1))
+            assert exporter.force_flush(20_000)
+            exporter.shutdown()
+            assert in_postgres(server, table).read() == expected(calls(range(1000, 2000)))
+            (line,) = said(caplog)
+            assert "could not extend file" in line
+            if disk.mounted:
+                server.sql("alter database litespan reset default_tablespace")
+
+
+class TestSettings:
+    """How the exporter is told where to write."""
+
+    @pytest.mark.parametrize("variable", ["LITESPAN_POSTGRES", "DATABASE_URL"])
+    def test_variable(
+        self,
+        make: Make,
+        variable: str,
+        postgres: PostgresServer,
+        table: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Made without arguments, as `OTEL_TRACES_EXPORTER=postgres` makes it."""
+        monkeypatch.setenv(variable, postgres.dsn())
+        monkeypatch.setenv("LITESPAN_POSTGRES_TABLE", table)
+        assert make().export([CASES["chat"]]) is OK
+        assert in_postgres(postgres, table).read() == expected([CASES["chat"]])
+
+    def test_variables_of_libpq(
+        self, make: Make, postgres: PostgresServer, table: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`PGHOST` and its like, as `psql` reads them."""
+        for name, value in {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(postgres.port),
+            "PGUSER": "litespan",
+            "PGPASSWORD": PASSWORD,
+            "PGDATABASE": "litespan",
+        }.items():
+            monkeypatch.setenv(name, value)
+        assert make(table=table).export([CASES["chat"]]) is OK
+
+    def test_nothing_set(self, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+        """One line says what to set; exports fail in peace."""
+        exporter = make()
+        assert exporter.export([CASES["chat"]]) is FAILED
+        assert said(caplog) == [
+            (
+                "LITESPAN_POSTGRES is not set: postgres export is off; set it, or DATABASE_URL, to "
+                "the database's URL"
+            )
+        ]
+
+    @pytest.mark.parametrize(
+        "dsn",
+        [
+            "postgresql://app:top-secret@host:port/db",
+            "mysql://app:top-secret@host/db",
+            "postgresql//app:top-secret@host/db",
+            "sqlite:///top-secret.db",
+            "host=x nonsense=top-secret",
+        ],
+    )
+    def test_no_address(self, make: Make, dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+        """One line that does not repeat the value, for that has passwords in it."""
+        exporter = make(dsn)
+        assert exporter.export([CASES["chat"]]) is FAILED
+        assert said(caplog) == [
+            (
+                "LITESPAN_POSTGRES is no PostgreSQL address: postgres export is off; write "
+                "postgresql://user@host/database"
+            )
+        ]
+        assert "top-secret" not in caplog.text + repr(exporter) + str(exporter.problem)
+
+    @pytest.mark.parametrize(
+        ("given", "taken"),
+        [
+            ("host=/tmp dbname=x", "host=/tmp dbname=x"),
+            ("postgresql+psycopg2://u:p@h/db", "postgresql://u:p@h/db"),
+            ("postgres://u:p%40@h:5433/db?sslmode=require", "postgres://u:p%40@h:5433/db?sslmode=require"),
+            ("postgresql://u@h/db?schema=public&connection_limit=5&sslmode=disable", "postgresql://u@h/db?sslmode=disable"),
+        ],
+    )  # fmt: skip
+    def test_urls_of_other_tools(self, given: str, taken: str) -> None:
+        """SQLAlchemy's driver names and Prisma's parameters are left out."""
+        assert for_libpq(given) == taken
+
+    @pytest.mark.parametrize("name", ["calls; drop table x", 'a"b', "a.b.c", "Calls", ""])
+    def test_table_name(self, make: Make, name: str, caplog: pytest.LogCaptureFixture) -> None:
+        """A name that could be anything else than one table is refused in one line."""
+        exporter = make("postgresql://h/db", table=name)
+        assert bool(exporter.problem) == bool(name)
+        assert ["is no table's name" in line for line in said(caplog)] == [True] * bool(name)
+
+    def test_driver_is_missing(self) -> None:
+        """Without psycopg: one line with the command that installs it."""
+        body = """
+            import sys
+            sys.modules["psycopg"] = None
+            from litespan_exporters.postgres import PostgresExporter
+            print(PostgresExporter("postgresql://u:p@h/db").export([]).name)
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(body)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout == "FAILURE\n"
+        assert done.stderr == (
+            "psycopg is not installed: postgres export is off; pip install 'litespan[postgres]'\n"
+        )
+
+    def test_unused_connection_is_not_made(self, make: Make, table: str) -> None:
+        """A wrong address costs nothing before the first call."""
+        begun = time.monotonic()
+        exporter = make("postgresql://192.0.2.1/nowhere", table=table)
+        exporter.shutdown()
+        assert time.monotonic() - begun < 0.2
+
+    def test_the_place_is_real(self, postgres: PostgresServer) -> None:
+        """The tests' server is a PostgreSQL, not an imitation."""
+        ((version,),) = postgres.sql("select version()")
+        assert version.startswith("PostgreSQL ")
+        assert int(version.split()[1].split(".")[0]) >= 12
+        assert psycopg.pq.__impl__ in {"binary", "c", "python"}
