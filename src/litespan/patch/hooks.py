@@ -1,16 +1,18 @@
 """The few places inside LiteLLM where litespan looks on or hands the context over.
 
-Each row of `hooks()` is (place, name, wrapper): a missing place is left out, since not every
-version of LiteLLM has all of them.
+Each row of `hooks()` is (place, name, what makes the replacement out of the original): a missing
+place is left out, since not every version of LiteLLM has all of them.
 """
 
 import contextvars
+import functools
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import wrapt
 from opentelemetry import context as otel_context
 
 from litespan.call import live
@@ -38,22 +40,22 @@ def hooks(patches: "Patches") -> Iterator[tuple[Any, str, Any]]:
     rows = [
         (getattr(logging, "Logging", None), "__init__", _logging_made),
         (getattr(logging, "Logging", None), "pre_call", _before_provider),
-        (_module("litellm"), "stream_chunk_builder", _stream_built),
-        (_module("litellm"), "completion_with_retries", _before_retries),
-        (_module("litellm"), "acompletion_with_retries", _before_retries),
-        (_module("litellm"), "responses_with_retries", _before_retries),
-        (_module("litellm"), "aresponses_with_retries", _before_retries),
-        (_module("litellm.batch_completion.main"), "ThreadPoolExecutor", ContextExecutor),
-        (_module("litellm.litellm_core_utils.fallback_utils"), "run_async_function", _carry),
-        (router, "run_async_function", _carry),
+        (_module("litellm"), "stream_chunk_builder", _by(_stream_built)),
+        (_module("litellm"), "completion_with_retries", _by(_before_retries)),
+        (_module("litellm"), "acompletion_with_retries", _by(_before_retries)),
+        (_module("litellm"), "responses_with_retries", _by(_before_retries)),
+        (_module("litellm"), "aresponses_with_retries", _by(_before_retries)),
+        (_module("litellm.batch_completion.main"), "ThreadPoolExecutor", _context_executor),
+        (_module("litellm.litellm_core_utils.fallback_utils"), "run_async_function", _by(_carry)),
+        (router, "run_async_function", _by(_carry)),
     ]
     kind = getattr(router, "Router", None)
     rows += [
-        (kind, ROUTER.name.partition(".")[2], _router_call),
-        (kind, "async_function_with_fallbacks_common_utils", _fall_back),
+        (kind, ROUTER.name.partition(".")[2], _by(_router_call)),
+        (kind, "async_function_with_fallbacks_common_utils", _by(_fall_back)),
     ]
     rows += [
-        (kind, name, _captured(patches))
+        (kind, name, _by(_captured(patches)))
         for name in (
             "_ageneric_api_call_with_fallbacks_helper",
             "_generic_api_call_with_fallbacks",
@@ -67,25 +69,42 @@ def _module(name: str) -> Any:
     return sys.modules.get(name)
 
 
-def _logging_made(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _by(wrapper: Any) -> Callable[[Any], Any]:
+    """Replace a function by a wrapt proxy of it that runs `wrapper`."""
+    return lambda original: wrapt.FunctionWrapper(original, wrapper)
+
+
+# The next two run in every call and are plain functions: a proxy takes microseconds to bind.
+
+
+def _logging_made(original: Any) -> Any:
     """LiteLLM has made the object that knows the call's id, cost and provider."""
-    made = wrapped(*args, **kwargs)
-    try:
-        call = live.current()
-        if call is not None and not call.ended and call.logging is None:
-            adopt(call, instance)
-            rivals.check_callbacks(sys.modules["litellm"])
-    except Exception as error:  # noqa: BLE001
-        swallowed("meeting LiteLLM's logging object", error)
-    return made
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        original(self, *args, **kwargs)
+        try:
+            call = live.current()
+            if call is not None and not call.ended and call.logging is None:
+                adopt(call, self)
+                rivals.check_callbacks(sys.modules["litellm"])
+        except Exception as error:  # noqa: BLE001
+            swallowed("meeting LiteLLM's logging object", error)
+
+    return __init__
 
 
-def _before_provider(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _before_provider(original: Any) -> Any:
     """LiteLLM is about to call the provider."""
-    call = getattr(instance, OWNER, None)
-    if isinstance(call, Call) and not call.ended:
-        call.announce(time.time_ns())
-    return wrapped(*args, **kwargs)
+
+    @functools.wraps(original)
+    def pre_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = getattr(self, OWNER, None)
+        if isinstance(call, Call) and not call.ended:
+            call.announce(time.time_ns())
+        return original(self, *args, **kwargs)
+
+    return pre_call
 
 
 def _stream_built(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -180,6 +199,10 @@ def _carry(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
             otel_context.detach(token)
 
     return wrapped(inside, *rest, **kwargs)
+
+
+def _context_executor(_original: Any) -> type:
+    return ContextExecutor
 
 
 class ContextExecutor(ThreadPoolExecutor):

@@ -41,8 +41,8 @@ class Patches:
                     originals[id(function)] = function
                     self.wrappers[id(function)] = wrap(target, function, _twin(target, module))
         self._rebind(originals, everywhere=everywhere)
-        for place, name, wrapper in hooks(self):
-            self._patch(place, name, wrapper)
+        for place, name, replace in hooks(self):
+            self._patch(place, name, replace)
 
     def undo(self) -> None:
         """Put everything back as it was, last change first."""
@@ -72,14 +72,11 @@ class Patches:
 
         self._undo.append(undo)
 
-    def _patch(self, place: Any, name: str, wrapper: Any) -> None:
-        """Wrap `place.name` with a wrapt wrapper function."""
+    def _patch(self, place: Any, name: str, replace: Callable[[Any], Any]) -> None:
+        """Put what `replace` makes of `place.name` in its place."""
         try:
             original = getattr(place, name)
-            replacement = (
-                wrapper if isinstance(original, type) else wrapt.FunctionWrapper(original, wrapper)
-            )
-            setattr(place, name, replacement)
+            setattr(place, name, replace(original))
         except Exception as error:  # noqa: BLE001 - this LiteLLM has no such name
             swallowed(f"patching {name}", error)
             return
