@@ -57,7 +57,6 @@ class HttpExporter(SpanExporter):
         self.delivery: Delivery | None = None
         self.problem = ""  # why the exporter is off
         self.last = Tally()  # what became of the last export
-        self._metrics: ExporterMetrics | None = None
 
     # --- configuration: argument, then environment, then default -----------------------
 
@@ -120,6 +119,8 @@ class HttpExporter(SpanExporter):
             attempt=limits.attempt,
             socket=socket,
         )
+        # Not at the first export: that may come when the meter provider is already shut down.
+        self.metrics = ExporterMetrics(type(self), url)
         self.delivery = Delivery(wire, limits, Outlet(self.pack, self.shrink, self.refusals))
 
     @classmethod
@@ -170,12 +171,10 @@ class HttpExporter(SpanExporter):
             items = list({item.key: item for item in self.items(spans)}.values())
             if not items:
                 return SpanExportResult.SUCCESS
-            if self._metrics is None:
-                self._metrics = ExporterMetrics(type(self), delivery.wire.url)
-            self._metrics.begin(len(items))
             begun = time.perf_counter()
+            self.metrics.begin(len(items))
             self.last = delivery.send(items)
-            self._metrics.end(len(items), self.last, time.perf_counter() - begun)
+            self.metrics.end(len(items), self.last, time.perf_counter() - begun)
             self._report(self.last)
             return SpanExportResult.FAILURE if self.last.dropped else SpanExportResult.SUCCESS
         return SpanExportResult.FAILURE
