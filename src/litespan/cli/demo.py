@@ -15,7 +15,7 @@ from litespan.cli import Parser, report
 from litespan.testing import LoopbackProvider, OtlpReceiver, span_tree
 from litespan.testing.decode import Record
 
-APP: Final = Path(__file__).with_name("demo_app.py")
+APP: Final = Path(__file__).with_name("programs") / "help_desk.py"
 MODEL: Final = "openai/gpt-4o-mini"
 SPARE: Final = "anthropic/claude-sonnet-4-5"
 EMBEDDING: Final = "openai/text-embedding-3-small"

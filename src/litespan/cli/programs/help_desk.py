@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a program to run, not a module to import
 """A small help desk on LiteLLM: the program that `litespan demo` watches.
 
 It knows nothing of litespan, nor of OpenTelemetry. Where its models are, and their keys, is in
