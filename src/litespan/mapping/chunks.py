@@ -80,7 +80,7 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
                 reasons[get(choice, "index") or 0] = str(reason)
     first = chunks[0] if chunks else None
     answer = Answer(
-        raw=_Assembled(chunks, reasons) if whole is None else whole,
+        raw=Assembled(chunks, reasons) if whole is None else whole,
         id=as_text(get(first, "id")),
         model=as_text(get(first, "model")),
         finish_reasons=tuple(reasons[index] for index in sorted(reasons)),
@@ -195,20 +195,20 @@ def _events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
                     yield event
 
 
-class _Assembled:
+class Assembled:
     """A stream's choices as of a call without streaming, put together when first asked for."""
 
     def __init__(self, chunks: Sequence[Any], reasons: Mapping[int, str]) -> None:
-        self._chunks = chunks
+        self.chunks = chunks
         self._reasons = reasons
 
     def __getattr__(self, name: str) -> Any:
         if name == "choices":
-            self.choices = _assemble(self._chunks, self._reasons)
+            self.choices = _assemble(self.chunks, self._reasons)
             return self.choices
         if name.startswith("__"):
             raise AttributeError(name)
-        return get(self._chunks[-1], name) if self._chunks else None
+        return get(self.chunks[-1], name) if self.chunks else None
 
 
 def _assemble(chunks: Sequence[Any], reasons: Mapping[int, str]) -> list[dict[str, Any]]:
