@@ -1,0 +1,239 @@
+"""Every overlay: valid alone and beside every other, and what it really sends."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import yaml
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+
+from litespan.export import GenAISpan
+from litespan.forward import read_request, to_spans
+from litespan.testing import decode
+from tests import cases
+from tests.collector.running import BASE, OVERLAYS, Collector, collector, validate, wait_for
+from tests.collector.spans import call
+from tests.support.server import Received, Reply, Vendor, in_turn
+from tests.support.server import running as serving
+
+NAMES = sorted(path.stem for path in OVERLAYS.glob("*.yaml"))
+KEY = "key-0123456789abcdef"
+SENT = {name: cases.CASES[name] for name in ("chat", "stream", "reasoning_cached", "failure")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_valid_alone(name: str) -> None:
+    """The base and one overlay."""
+    assert validate(BASE, OVERLAYS / f"{name}.yaml") == ""
+
+
+@pytest.mark.parametrize(("one", "two"), [*combinations(NAMES, 2)])
+def test_valid_in_pairs(one: str, two: str) -> None:
+    """The base and any two: none takes away what the other needs."""
+    assert validate(BASE, OVERLAYS / f"{one}.yaml", OVERLAYS / f"{two}.yaml") == ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an overlay sends to, and what its vendor asks of a request."""
+
+    env: Callable[[str], dict[str, str]]  # given the vendor's URL
+    path: str
+    headers: dict[str, str]
+    added: tuple[str, ...] = ()  # attributes that the vendor reads on a call
+    all_spans: bool = False  # also those that are not GenAI
+
+
+BASIC = "Basic a2V5LTAxMjM0NTY3ODlhYmNkZWY6a2V5LTAxMjM0NTY3ODlhYmNkZWY="
+PLACES = {
+    "langfuse": Place(
+        lambda url: {
+            "LANGFUSE_BASE_URL": url,
+            "LANGFUSE_PUBLIC_KEY": KEY,
+            "LANGFUSE_SECRET_KEY": KEY,
+        },
+        "/api/public/otel/v1/traces",
+        {"authorization": BASIC, "x-langfuse-ingestion-version": "4"},
+        ("langfuse.observation.type", "langfuse.observation.cost_details"),
+        all_spans=True,
+    ),
+    "datadog": Place(
+        lambda url: {"DD_OTLP_TRACES_ENDPOINT": f"{url}/v1/traces", "DD_API_KEY": KEY},
+        "/v1/traces",
+        {"dd-api-key": KEY, "dd-otlp-source": "llmobs"},
+        ("_dd.ml_obs.metadata", "gen_ai.cost.estimated_total"),
+    ),
+    "helicone": Place(
+        lambda url: {"LITESPAN_FORWARD_URL": url}, "/v1/traces", {}, ("gen_ai.usage.cost",)
+    ),
+    "logfire": Place(
+        lambda url: {"LOGFIRE_BASE_URL": url, "LOGFIRE_TOKEN": KEY},
+        "/v1/traces",
+        {"authorization": KEY},
+        ("operation.cost", "gen_ai.system", "logfire.msg"),
+        all_spans=True,
+    ),
+    "traceloop": Place(
+        lambda url: {"TRACELOOP_BASE_URL": url, "TRACELOOP_API_KEY": KEY},
+        "/v1/traces",
+        {"authorization": f"Bearer {KEY}"},
+        ("traceloop.association.properties.user_id", "llm.request.type"),
+        all_spans=True,
+    ),
+    "posthog": Place(
+        lambda url: {"POSTHOG_HOST": url, "POSTHOG_API_KEY": KEY},
+        "/i/v0/ai/otel",
+        {"authorization": f"Bearer {KEY}"},
+        ("posthog.distinct_id", "$ai_session_id", "$ai_total_cost_usd", "$ai_input_cost_usd"),
+    ),
+    "grafana": Place(
+        lambda url: {
+            "TEMPO_URL": url,
+            "LOKI_URL": f"{url}/otlp",
+            "PROMETHEUS_URL": f"{url}/api/v1/otlp",
+            "GRAFANA_INSTANCE_ID": KEY,
+            "GRAFANA_TOKEN": KEY,
+        },
+        "/v1/traces",
+        {"authorization": BASIC},
+        ("gen_ai.usage.cost",),
+        all_spans=True,
+    ),
+}
+
+
+def test_every_overlay_is_run() -> None:
+    """Those of Kafka run against a broker, in test_tiers.py; all others here."""
+    assert {*PLACES, "kafka-in", "kafka-out"} == set(NAMES)
+
+
+def spans_of(requests: list[Received]) -> list[ReadableSpan]:
+    """The spans in these requests."""
+    return [
+        span
+        for request in requests
+        for span in to_spans(read_request(request.body, request.headers["content-type"]))
+    ]
+
+
+@contextmanager
+def sending(name: str, data: Path, vendor: Vendor, **env: str) -> Iterator[Collector]:
+    """A collector with the overlay, pointed at the vendor."""
+    with collector(data, name, env={**PLACES[name].env(vendor.url), **env}) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_the_vendor_gets(name: str, tmp_path: Path) -> None:
+    """Path, log-in, encoding and attributes; GenAI spans, or all where the vendor takes all."""
+    place = PLACES[name]
+    sent = [*SENT.values(), cases.OTHERS["app"]]
+    with serving(lambda _: Reply(200)) as vendor:
+        with sending(name, tmp_path, vendor) as running:
+            running.send(sent)
+            at = lambda: [r for r in list(vendor.received) if r.path == place.path]  # noqa: E731
+            wanted = len(sent) if place.all_spans else len(SENT)
+            wait_for(lambda: len(spans_of(at())) >= wanted, "the spans")
+        requests = at()
+    got = spans_of(requests)
+    assert len(got) == wanted
+    for request in requests:
+        assert place.headers.items() <= request.headers.items()
+        assert request.headers["content-encoding"] == "gzip"
+    views = {view.span_id: view for span in got if (view := GenAISpan.read(span))}
+    for case in SENT.values():
+        before = GenAISpan.read(case)
+        assert before is not None
+        after = views[before.span_id]
+        assert (after.usage, after.cost, after.error) == (before.usage, before.cost, before.error)
+        needed = place.added if before.cost.total else ()
+        assert [key for key in needed if key not in after.attributes] == []
+
+
+def test_posthog_takes_no_more_than_a_hundred(tmp_path: Path) -> None:
+    """350 calls at once come in requests of at most 100 spans."""
+    with serving(lambda _: Reply(200)) as vendor, sending("posthog", tmp_path, vendor) as running:
+        running.send([call() for _ in range(350)])
+        wait_for(lambda: len(spans_of(list(vendor.received))) == 350, "all of them")
+        assert max(len(spans_of([request])) for request in vendor.received) <= 100
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_exporter_keeps_its_queue_on_disk(name: str) -> None:
+    """Whatever leaves the machine waits in `file_storage`, and is tried again."""
+    exporters = yaml.safe_load((OVERLAYS / f"{name}.yaml").read_text()).get("exporters", {})
+    for exporter in exporters.values():
+        assert exporter["sending_queue"]["storage"] == "file_storage/queue"
+        assert exporter["sending_queue"]["sizer"] == "bytes"
+        assert exporter["retry_on_failure"]["initial_interval"] == "1s"
+
+
+@pytest.mark.parametrize("name", ["langfuse", "grafana"])
+def test_an_outage_loses_nothing(name: str, tmp_path: Path) -> None:
+    """503, 429 and a reset are tried again; a restart in between keeps the queue on disk."""
+    down = in_turn(Reply(503), Reply(429, headers={"Retry-After": "1"}), Reply(reset=True))
+    ids = {span.context.span_id for span in SENT.values() if span.context}
+    with serving(lambda _: Reply(503)) as vendor, sending(name, tmp_path, vendor) as running:
+        running.send(list(SENT.values()))
+        wait_for(lambda: vendor.received, "the first try")
+        running.stop()
+    with serving(lambda _: Reply(200), down) as vendor, sending(name, tmp_path, vendor):
+        path = PLACES[name].path
+        wait_for(
+            lambda: (
+                ids
+                <= {
+                    span.context.span_id
+                    for span in spans_of([r for r in list(vendor.received)[3:] if r.path == path])
+                    if span.context
+                }
+            ),
+            "the spans of before",
+            60,
+        )
+
+
+def test_grafana_gets_logs_and_metrics(tmp_path: Path) -> None:
+    """Logs are masked and lose the process's id, so that Loki has few streams; metrics come."""
+    secret = "write to ann@example.com\nwith sk-" + "aB3x" * 6
+    with serving(lambda _: Reply(200)) as vendor, sending("grafana", tmp_path, vendor) as running:
+        running.send(list(SENT.values()))
+        provider = LoggerProvider(
+            Resource({"service.name": "desk", "service.instance.id": "process-1"})
+        )
+        exporter = OTLPLogExporter(endpoint=f"{running.url}/v1/logs")
+        provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+        log = provider.get_logger("app")
+        info = SeverityNumber.INFO
+        who = {"user.id": "ann@example.com", "note": secret}
+        log.emit(LogRecord(body=secret, attributes=who, severity_number=info))
+        log.emit(LogRecord(body={"text": secret, "n": 1}, severity_number=info))
+        provider.shutdown()  # type: ignore[no-untyped-call]
+        found = lambda path: [r.body for r in list(vendor.received) if r.path == path]  # noqa: E731
+        wait_for(lambda: found("/otlp/v1/logs"), "the logs")
+        batches = [ExportLogsServiceRequest.FromString(body) for body in found("/otlp/v1/logs")]
+        masked = "write to ****\nwith ****"
+        records = [record for batch in batches for record in decode.logs(batch)]
+        assert [record["body"] for record in records] == [masked, {"text": masked, "n": 1}]
+        assert records[0]["attributes"] == {"user.id": "ann@example.com", "note": masked}
+        resource = decode.attributes(batches[0].resource_logs[0].resource.attributes)
+        assert resource == {"service.name": "desk"}
+        path = "/api/v1/otlp/v1/metrics"
+        points = lambda: {  # noqa: E731
+            point["name"]
+            for body in found(path)
+            for point in decode.metrics(ExportMetricsServiceRequest.FromString(body))
+        }
+        wait_for(lambda: {"genai.calls", "genai.cost_usd", "genai.duration"} <= points(), path)

@@ -1,0 +1,118 @@
+"""The same call, sent by our exporter in the process and by the collector: the same fields.
+
+What differs is listed here by name, and in docs/collector.md with what to do about it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from litespan_exporters.datadog_otlp import DatadogOtlpExporter
+from litespan_exporters.langfuse import LangfuseExporter
+from tests import cases
+from tests.collector.running import wait_for
+from tests.collector.test_overlays import PLACES, sending
+from tests.support.server import running as serving
+from tests.support.vendors import SECRET, DatadogOtlp, Langfuse
+
+CALLS: dict[str, ReadableSpan] = {
+    name: span for name, span in cases.CASES.items() if name not in ("surrogate", "unicode")
+}
+
+MESSAGES = {
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.system_instructions",
+    "gen_ai.tool.definitions",
+}
+# Langfuse reads tool calls and pictures only from messages in OpenAI's shape. OTTL has no loops
+# to rebuild them, so through the collector the messages keep the convention's shape.
+OTHER_SHAPE = {
+    "langfuse": {"langfuse.observation.input", "langfuse.observation.output", *MESSAGES},
+    "datadog": set(),
+}
+EXPORTERS: dict[str, type[SpanExporter]] = {
+    "langfuse": LangfuseExporter,
+    "datadog": DatadogOtlpExporter,
+}
+RULES = {"langfuse": Langfuse, "datadog": DatadogOtlp}
+
+
+def parsed(attributes: dict[str, Any], without: set[str]) -> dict[str, Any]:
+    """Attributes, those that hold JSON as values: the order of keys says nothing."""
+    found = {}
+    for name, value in attributes.items():
+        if name not in without and value != []:
+            holds_json = isinstance(value, str) and value[:1] in ("{", "[")
+            found[name] = json.loads(value) if holds_json else value
+    return found
+
+
+def by_exporter(name: str, spans: list[ReadableSpan]) -> dict[str, Any]:
+    """What the vendor has after our exporter sent the spans."""
+    vendor = RULES[name]()
+    with serving(vendor) as server:
+        exporter: Any = EXPORTERS[name]
+        keys = (SECRET, SECRET) if name == "langfuse" else (SECRET,)
+        sender = exporter(*keys, base_url=server.url)
+        assert sender.export(spans) is SpanExportResult.SUCCESS, server.wrong
+        sender.shutdown()
+    return vendor.records
+
+
+def by_collector(name: str, spans: list[ReadableSpan], data: Path) -> dict[str, Any]:
+    """What the vendor has after the collector with this overlay sent them."""
+    vendor = RULES[name]()
+    keys = ("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY", "DD_API_KEY")
+    used = PLACES[name].env("")
+    env = {key: SECRET for key in keys if key in used}
+    with serving(vendor) as server, sending(name, data, server, **env) as running:
+        running.send(spans)
+        wait_for(lambda: len(vendor.records) >= len(spans) or server.wrong, "the vendor's records")
+        assert server.wrong == []
+    return vendor.records
+
+
+@pytest.fixture(scope="module", params=sorted(EXPORTERS))
+def both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The vendor's name, its records by exporter and by collector, by span id."""
+    name = request.param
+    spans = list(CALLS.values())
+    data = tmp_path_factory.mktemp(name)
+    return name, by_exporter(name, spans), by_collector(name, spans, data)
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_field_by_field(both: tuple[str, dict[str, Any], dict[str, Any]], case: str) -> None:
+    """Every attribute that the exporter sends, the collector sends with the same value."""
+    name, ours, theirs = both
+    context = CALLS[case].context
+    assert context is not None
+    key = f"{context.span_id:016x}"
+    without = OTHER_SHAPE[name]
+    assert parsed(ours[key]["attributes"], without) == parsed(theirs[key]["attributes"], without)
+    same = ("name", "parent", "status", "start", "end", "resource")
+    assert {part: ours[key][part] for part in same} == {part: theirs[key][part] for part in same}
+
+
+def test_messages_are_there_in_their_own_shape(
+    both: tuple[str, dict[str, Any], dict[str, Any]],
+) -> None:
+    """Where the shape differs, the collector sends the convention's messages instead."""
+    name, ours, theirs = both
+    context = CALLS["tool_call"].context
+    assert context is not None
+    key = f"{context.span_id:016x}"
+    if OTHER_SHAPE[name]:
+        assert "langfuse.observation.input" in ours[key]["attributes"]
+    sent = dict(CALLS["tool_call"].attributes or {})
+    got = theirs[key]["attributes"]
+    assert {part: got.get(part) for part in MESSAGES & set(sent)} == {
+        part: sent[part] for part in MESSAGES & set(sent)
+    }
