@@ -14,10 +14,11 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, set_span_in_contex
 from litespan import semconv as s
 from litespan.call import telling
 from litespan.call.stages import Listener, Stage, record, tell
+from litespan.call.stream import is_stream, wrap_stream
 from litespan.call.suppress import suppressing
 from litespan.mapping.errors import Failure
 from litespan.mapping.request import Attributes, Request
-from litespan.mapping.response import Answer, read_answer
+from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.values import as_text
 from litespan.quiet import swallowed
 from litespan.signals import Signals
@@ -154,16 +155,15 @@ class Call:
 
     def result(self, value: Any) -> Any:
         """What the caller gets: `value`, or a stream that looks and acts like it."""
-        from litespan.call.stream import is_stream, wrap_stream
-
         if self.ended:
             return value
         try:
+            hidden = hidden_params(value)
             streaming = is_stream(value)
-            self.stage(s.EVENT_POST, telling.post_attributes(value), None if streaming else value)
+            self.stage(s.EVENT_POST, telling.post_attributes(hidden), None if streaming else value)
             if streaming:
                 return wrap_stream(value, self)
-            self.succeed(read_answer(self.request, value))
+            self.succeed(read_answer(self.request, value, hidden))
         except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
             swallowed("reading a result", error)
             self.end("success", {}, answer=Answer(raw=value))

@@ -1,7 +1,7 @@
 """What a call's span, its metrics and its stages say at its end."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import Status, StatusCode
@@ -16,7 +16,6 @@ from litespan.mapping.request import Attributes, server_attributes
 from litespan.mapping.response import (
     Answer,
     answer_attributes,
-    hidden_params,
     rate_limits,
     response_headers,
 )
@@ -31,12 +30,12 @@ DROPPED: Final = Failure("stream_dropped", "the stream ended without a finish re
 _TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
 
-def post_attributes(value: Any) -> Attributes:
+def post_attributes(hidden: Mapping[str, Any]) -> Attributes:
     """What the stage after the provider's answer says: status, request id and rate limits.
 
     Headers show that HTTP answered, and LiteLLM raises for any status but the usual one.
     """
-    headers = response_headers(hidden_params(value))
+    headers = response_headers(hidden)
     return {s.HTTP_STATUS: 200, **rate_limits(headers)} if headers else {}
 
 

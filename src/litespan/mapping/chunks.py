@@ -123,8 +123,8 @@ def _responses(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any
         if response is not None:
             kind = get(chunk, "type")
             done = getattr(kind, "value", kind) in _DONE
-            answer = read_answer(request, response)
-            return Streamed(answer._replace(hidden=answer.hidden or hidden), done)
+            answer = read_answer(request, response, hidden_params(response) or hidden)
+            return Streamed(answer, done)
     return Streamed(Answer(raw=None, hidden=hidden), finished=False)
 
 
@@ -149,8 +149,7 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
         finished = finished or kind == "message_stop"
     message["content"] = [_closed(blocks[index]) for index in sorted(blocks)]
     message["usage"] = usage
-    answer = read_answer(request, message)
-    return Streamed(answer._replace(hidden=hidden), finished)
+    return Streamed(read_answer(request, message, hidden), finished)
 
 
 _GROWING: Final = {"text_delta": "text", "thinking_delta": "thinking"}

@@ -50,17 +50,19 @@ class Answer(NamedTuple):
         return self.hidden.get("cache_hit") is True
 
 
-def read_answer(request: Request, raw: Any) -> Answer:
+def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer:
     """One shape for a chat, text, responses, messages, embedding, … result."""
+    stated = contents(raw)
     anthropic = request.target.call_type == "anthropic_messages"
+    # Rerank answers count their tokens in `meta`.
+    usage = stated.get("usage") or get(stated.get("meta"), "tokens")
     return Answer(
         raw=raw,
-        id=as_text(get(raw, "id")),
-        model=as_text(get(raw, "model")),
-        finish_reasons=finish_reasons(raw),
-        usage=read_usage(get(raw, "usage"), input_excludes_cache=anthropic)
-        or read_usage(_rerank_tokens(raw)),
-        hidden=hidden_params(raw),
+        id=as_text(stated.get("id")),
+        model=as_text(stated.get("model")),
+        finish_reasons=finish_reasons(stated),
+        usage=read_usage(usage, input_excludes_cache=anthropic),
+        hidden=hidden,
     )
 
 
@@ -74,15 +76,15 @@ def response_headers(hidden: Mapping[str, Any]) -> Mapping[str, Any]:
     return contents(hidden.get("additional_headers"))
 
 
-def finish_reasons(raw: Any) -> tuple[str, ...]:
+def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
     """Why the model stopped, by choice, in the provider's words."""
-    choices = get(raw, "choices")
+    choices = stated.get("choices")
     if choices and isinstance(choices, (list, tuple)):
         found = [get(choice, "finish_reason") for choice in choices]
-    elif get(raw, "incomplete_details") is not None:
-        found = [get(get(raw, "incomplete_details"), "reason")]
+    elif stated.get("incomplete_details") is not None:
+        found = [get(stated["incomplete_details"], "reason")]
     else:
-        found = [get(raw, "stop_reason") or get(raw, "status")]
+        found = [stated.get("stop_reason") or stated.get("status")]
     return tuple([reason for reason in found if isinstance(reason, str) and reason])
 
 
@@ -133,11 +135,6 @@ def provider_request_id(headers: Mapping[str, Any]) -> str | None:
         if value and isinstance(value, str):
             return value[:128]
     return None
-
-
-def _rerank_tokens(raw: Any) -> Any:
-    """Where rerank answers count their tokens."""
-    return get(get(raw, "meta"), "tokens")
 
 
 def rate_limits(headers: Mapping[str, Any]) -> Attributes:
