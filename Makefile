@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PINS := constraints/newest.txt
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help demo test check bench collector format constraints clean
+.PHONY: help demo test beside check bench collector format constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -17,6 +17,10 @@ demo: $(VENV)/.demo ## run a LiteLLM program against a loopback provider and rep
 
 test: $(VENV)/.dev ## run the tests (ARGS="-k stream" picks some)
 	$(BIN)/python -m pytest $(ARGS)
+
+beside: ## run the tests beside other instrumentations, in an environment that has them
+	PYTHON="$(PYTHON)" scripts/venv build/beside constraints/beside.txt --editable '.[all]' --group beside
+	build/beside/bin/python -m pytest -o python_files='beside_*.py' tests/beside $(ARGS)
 
 check: $(VENV)/.dev ## lint, format and types, as CI does
 	$(BIN)/ruff check

@@ -52,14 +52,17 @@ class Patches:
         self.wrappers.clear()
 
     def _rebind(self, originals: dict[int, Any], *, everywhere: bool) -> None:
-        """Replace every module global that holds one of `originals`."""
-        for name, module in list(sys.modules.items()):
+        """Replace every module global that holds one of `originals`.
+
+        In copies: other threads may be importing, and a garbage collection may run anything.
+        """
+        for name, module in sys.modules.copy().items():
             if not (everywhere or name == "litellm" or name.startswith("litellm.")):
                 continue
             names = getattr(module, "__dict__", None)
             if not isinstance(names, dict) or name.startswith("litespan"):
                 continue
-            for key, value in list(names.items()):
+            for key, value in names.copy().items():
                 if id(value) in originals and originals[id(value)] is value:
                     self._set(names, key, self.wrappers[id(value)], value)
 

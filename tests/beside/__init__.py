@@ -1,0 +1,1 @@
+"""litespan beside other instrumentations, in an environment that has them: `make beside`."""
