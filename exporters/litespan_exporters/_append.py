@@ -38,6 +38,14 @@ _HINTS: Final = {
 }
 
 
+def away(path: Path, error: OSError) -> Away:
+    """Why nothing can be written to `path`, and how to mend it."""
+    number = error.errno or 0
+    said = os.strerror(number) if number else type(error).__name__
+    hint = _HINTS.get(number, "look at the disk")
+    return Away(f"cannot write {path}: {said} ({hint})", errno.errorcode.get(number, "OSError"))
+
+
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """When a file is put aside under a name with its time, and a new one begun."""
@@ -105,11 +113,7 @@ class AppendFile:
                 self._append(size, lines)
         except OSError as error:
             self.close()
-            hint = _HINTS.get(error.errno or 0, "look at the disk")
-            raise Away(
-                f"cannot write {self.path}: {error.strerror or type(error).__name__} ({hint})",
-                errno.errorcode.get(error.errno or 0, "OSError"),
-            ) from error
+            raise away(self.path, error) from error
         return None
 
     def close(self) -> None:

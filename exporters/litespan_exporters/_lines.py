@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from litespan_exporters._append import AppendFile, Rotation
+from litespan_exporters._kept import Row
 from litespan_exporters._store import StoreExporter
-from litespan_exporters._writer import Row, Store
+from litespan_exporters._writer import Store
 
 
 class LinesExporter(StoreExporter):

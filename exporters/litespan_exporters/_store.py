@@ -22,7 +22,8 @@ from litespan.counters import count
 from litespan.export.policy import Tally
 from litespan.export.selfmetrics import ExporterMetrics
 from litespan.quiet import log_once, quiet
-from litespan_exporters._writer import Away, Limits, Refused, Row, Store, Writer
+from litespan_exporters._kept import Limits, Row
+from litespan_exporters._writer import Away, Refused, Store, Writer
 from litespan_exporters.rows import Kind, clean, rows
 
 
@@ -47,6 +48,8 @@ def _clean_all(value: Any) -> Any:
     return clean(value)
 
 
+_FORK_WAIT: Final = 3.0  # s for a write to end before a fork
+
 CLEAN: Final[dict[Kind, Callable[[Any], Any]]] = {
     "text": clean_text,
     "list": lambda texts: [clean_text(text) for text in texts],
@@ -63,6 +66,8 @@ class StoreExporter(SpanExporter, ABC):
     limits: ClassVar[Limits] = Limits()
     needs: ClassVar[tuple[str, ...]] = ()
     """Modules that the store cannot do without: those of the extra with the store's name."""
+    fork_safe: ClassVar[bool] = True
+    """Can the store be open while the process forks, if the child does not use it?"""
 
     def __init__(self, *, content: bool = True, **limits: Any) -> None:
         """Off until `turn_on` is called.
@@ -78,6 +83,7 @@ class StoreExporter(SpanExporter, ABC):
         self._writer: Writer | None = None
         self._metrics: ExporterMetrics | None = None
         self._of_parents: list[Writer] = []  # their connections are not ours to close
+        self._paused: Writer | None = None  # around a fork
 
     # --- configuration -------------------------------------------------------------------
 
@@ -111,7 +117,7 @@ class StoreExporter(SpanExporter, ABC):
             return
         self.place = place
         self._writer = Writer(self.connect, self.bounds, self)
-        _renew_after_fork(self)
+        _look_after_forks(self)
 
     # --- SpanExporter --------------------------------------------------------------------
 
@@ -169,11 +175,28 @@ class StoreExporter(SpanExporter, ABC):
             self._metrics = ExporterMetrics(type(self), self.place)
         return self._metrics
 
-    def _renew(self) -> None:
-        """In a child: its own connection; what the parent has not written is the parent's."""
-        if self._writer is not None:
-            self._of_parents.append(self._writer)
+    def _before_fork(self) -> None:
+        """Close what a fork would break."""
+        writer = self._writer
+        if not self.fork_safe and writer is not None and writer.pause(_FORK_WAIT):
+            self._paused = writer
+
+    def _after_in_parent(self) -> None:
+        writer, self._paused = self._paused, None
+        if writer is not None:
+            writer.resume()
+
+    def _after_in_child(self) -> None:
+        """A connection of its own; what the parent has not written is the parent's."""
+        if self._writer is None:
+            return
+        self._of_parents.append(self._writer)
+        if self.fork_safe or self._paused is not None:
             self._writer = Writer(self.connect, self.bounds, self)
+        else:
+            self._writer = None
+            self.off("the process forked during a write", "start it anew")
+        self._paused = None
 
     # --- what the writer tells -----------------------------------------------------------
 
@@ -222,14 +245,20 @@ class StoreExporter(SpanExporter, ABC):
         )
 
 
-def _renew_after_fork(exporter: StoreExporter) -> None:
-    """In a child, before anything else runs there: no thread and no lock of the parent's."""
+def _look_after_forks(exporter: StoreExporter) -> None:
+    """A child has no thread of the parent's, and its locks stay as they were."""
     here = weakref.ref(exporter)
 
-    def renew() -> None:
-        alive = here()
-        if alive is not None:
-            alive._renew()  # noqa: SLF001 - this module's own
+    def at(moment: Callable[[StoreExporter], None]) -> Callable[[], None]:
+        def tell() -> None:
+            if (alive := here()) is not None:
+                moment(alive)
 
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=renew)
+        return tell
+
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(
+            before=at(lambda e: e._before_fork()),  # noqa: SLF001 - this module's own
+            after_in_parent=at(lambda e: e._after_in_parent()),  # noqa: SLF001
+            after_in_child=at(lambda e: e._after_in_child()),  # noqa: SLF001
+        )

@@ -20,8 +20,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from litespan_exporters._kept import NAMES, Row
 from litespan_exporters._lines import LinesExporter
-from litespan_exporters._writer import NAMES, Row
 from litespan_exporters.rows import COLUMNS, Kind
 
 DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")  # noqa: RUF001

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from json.encoder import encode_basestring
 from typing import Any, Final
 
+from litespan_exporters._kept import Row
 from litespan_exporters._lines import LinesExporter
-from litespan_exporters._writer import Row
 from litespan_exporters.rows import COLUMNS, Kind
 
 _JSON: Final[dict[Kind, Callable[[Any], str]]] = {

@@ -18,9 +18,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from litespan_exporters._kept import NAMES, Row
 from litespan_exporters._schema import INDEXES, LONGEST_INDEXED, TABLE
 from litespan_exporters._store import StoreExporter
-from litespan_exporters._writer import NAMES, Away, Refused, Row, Store
+from litespan_exporters._writer import Away, Refused, Store
 from litespan_exporters.rows import COLUMNS, Kind
 
 if TYPE_CHECKING:

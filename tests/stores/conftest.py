@@ -18,6 +18,8 @@ TABLES = count()
 PLACES: dict[str, Callable[[pytest.FixtureRequest, Path], Place]] = {
     "jsonl": lambda _, folder: places.in_jsonl(folder / "calls.jsonl"),
     "csv": lambda _, folder: places.in_csv(folder / "calls.csv"),
+    "duckdb": lambda _, folder: places.in_duckdb(folder / "calls.duckdb"),
+    "parquet": lambda _, folder: places.in_parquet(folder / "calls"),
     "postgres": lambda request, _: places.in_postgres(
         request.getfixturevalue("postgres"), f"litespan.calls_{next(TABLES)}"
     ),

@@ -3,20 +3,25 @@
 import csv
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import duckdb
+import pyarrow.parquet
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from litespan_exporters._store import CLEAN
 from litespan_exporters.csv_file import CsvExporter
+from litespan_exporters.duckdb_file import DuckDBExporter
 from litespan_exporters.jsonl import JsonlExporter
+from litespan_exporters.parquet import ParquetExporter
 from litespan_exporters.postgres import PostgresExporter
 from litespan_exporters.rows import COLUMNS, rows
 from tests.cases import CHAT, cost, span
@@ -60,6 +65,7 @@ def calls(numbers: Iterable[int], **attributes: Any) -> list[ReadableSpan]:
     return [span(number, "chat gpt-4o-mini", more) for number in numbers]
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 NAMES = [column.name for column in COLUMNS]
 KINDS = {column.name: column.kind for column in COLUMNS}
 FROM_TEXT: dict[str, Callable[[str], Any]] = {
@@ -132,6 +138,49 @@ def unguarded(text: str) -> str:
 def by_key(found: Sequence[Found]) -> dict[str, Found]:
     """Rows by their key's text."""
     return {str(row["key"]): row for row in found}
+
+
+def in_duckdb(path: Path) -> Place:
+    """A DuckDB file."""
+
+    def read() -> list[Found]:
+        for _ in range(100):
+            try:
+                connection = duckdb.connect(path, read_only=True)
+                break
+            except duckdb.Error:  # the exporter has it open for a tenth of a second more
+                time.sleep(0.05)
+        with connection:
+            # Without pytz, DuckDB gives Python no time with a zone.
+            names = [f"epoch_us({n})" if KINDS[n] == "time" else n for n in NAMES]
+            listed = connection.execute(f"select {', '.join(names)} from llm_calls").fetchall()
+        found = [dict(zip(NAMES, row, strict=True)) for row in listed]
+        for row in found:
+            for name in ("start_time", "end_time"):
+                row[name] = row[name] and EPOCH + timedelta(microseconds=row[name])
+        return in_order(
+            [{name: plain(name, value) for name, value in row.items()} for row in found]
+        )
+
+    return Place("duckdb", lambda **options: DuckDBExporter(path, **options), read)
+
+
+def in_parquet(folder: Path) -> Place:
+    """Parquet files in a folder."""
+
+    def read() -> list[Found]:
+        found = []
+        for file in sorted(folder.glob("date=*/*.parquet")):
+            for row in pyarrow.parquet.read_table(file, partitioning=None).to_pylist():
+                assert file.parent.name == f"date={row['start_time']:%Y-%m-%d}"
+                found.append({name: plain(name, value) for name, value in row.items()})
+                found[-1]["key"] = UUID(found[-1]["key"])
+        return finished_first(found)
+
+    def make(**options: Any) -> SpanExporter:
+        return ParquetExporter(folder, **{"interval": 0, **options})
+
+    return Place("parquet", make, read)
 
 
 def in_postgres(server: PostgresServer, table: str) -> Place:

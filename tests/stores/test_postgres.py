@@ -1,7 +1,6 @@
 """The PostgreSQL store, on a real server: rights, restarts, other writers, full disks."""
 
 import os
-import resource
 import subprocess
 import sys
 import textwrap
@@ -333,13 +332,13 @@ class TestBadTimes:
                 server.sql(f"create tablespace small location '{disk.folder}/space'")
                 server.sql("alter database litespan set default_tablespace = small")
             else:
-                resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1_500_000, -1))
+                server.limit_files("1500000")
             exporter = make(server.dsn(), table=table, **QUICK)
             results = [exporter.export(calls(range(n, n + 100))) for n in range(1000, 2000, 100)]
             assert (results[0], results[-1]) == (OK, FAILED)
             disk.grow()
             if not disk.mounted:
-                resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (-1, -1))
+                server.limit_files("unlimited")
             assert exporter.force_flush(20_000)
             exporter.shutdown()
             assert in_postgres(server, table).read() == expected(calls(range(1000, 2000)))

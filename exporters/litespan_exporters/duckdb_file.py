@@ -1,0 +1,167 @@
+"""One row a call in a DuckDB file (extra `duckdb`).
+
+    OTEL_TRACES_EXPORTER=duckdb LITESPAN_DUCKDB=calls.duckdb opentelemetry-instrument python app.py
+    duckdb -readonly calls.duckdb 'select model, sum(cost_usd) from llm_calls group by all'
+
+DuckDB lets one process at a time open a file: https://duckdb.org/docs/connect/concurrency. So the
+file is open only while rows are written and a tenth of a second after that; processes take turns,
+and whoever finds it taken tries again, for as long as it has room to keep rows. Many busy workers
+had better write a file each: `LITESPAN_DUCKDB=calls-{pid}.duckdb`.
+
+No indexes but the primary key: DuckDB's own statistics find times, and others slow down writing.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from litespan_exporters import _arrow
+from litespan_exporters._kept import NAMES, Limits, Row
+from litespan_exporters._schema import TABLE
+from litespan_exporters._store import StoreExporter
+from litespan_exporters._writer import Away, Refused, Store
+from litespan_exporters.rows import COLUMNS, Kind
+
+if TYPE_CHECKING:
+    import duckdb
+
+VARIABLE: Final = "LITESPAN_DUCKDB"
+DEFAULT: Final = "litespan.duckdb"
+
+TYPES: Final[dict[Kind, str]] = {
+    "key": "UUID",
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "real": "DOUBLE",
+    "money": "DECIMAL(18,10)",
+    "flag": "BOOLEAN",
+    "time": "TIMESTAMP WITH TIME ZONE",
+    "list": "VARCHAR[]",
+    "json": "JSON",
+}
+_HINTS: Final = (
+    ("lock", f"another process has it open; they take turns, or name a file each: {VARIABLE}"),
+    ("No space", "free some disk space"),
+    ("Cannot open", "its folder must exist and be writable"),
+    ("not a valid DuckDB", "name a file of DuckDB's, or a new one"),
+)
+_UPSERT: Final = (
+    f"insert into {TABLE} ({', '.join(NAMES)}) select {', '.join(NAMES)} from batch "  # noqa: S608
+    f"on conflict (key) do update set {', '.join(f'{n} = excluded.{n}' for n in NAMES[1:])} "
+    f"where {TABLE}.outcome = 'started' or excluded.outcome <> 'started'"
+)
+
+
+def ddl() -> str:
+    """The statement that makes the table."""
+    columns = [
+        f"{column.name} {TYPES[column.kind]}{' primary key' if column.kind == 'key' else ''}"
+        for column in COLUMNS
+    ]
+    return f"create table if not exists {TABLE} (\n  {f',{chr(10)}  '.join(columns)}\n)"
+
+
+class DuckDBExporter(StoreExporter):
+    """Upserts one row a call into the table `llm_calls` of a DuckDB file.
+
+    Args:
+        path: The file, `{pid}` in it for the process's number; default `LITESPAN_DUCKDB`, else
+            `./litespan.duckdb`. Made when missing; its folder must exist.
+        content: False leaves messages, instructions and tools out.
+        limits: see `StoreExporter`.
+    """
+
+    name = "duckdb"
+    needs = ("duckdb", "pyarrow")
+    limits = Limits(max_rows=20_000, tries=8, backoff=0.05, max_backoff=1.0, idle=0.1)
+    fork_safe = False  # a child would find, and use, the parent's open database
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, content: bool = True, **limits: Any
+    ) -> None:
+        super().__init__(content=content, **limits)
+        given = None if path is None else os.fspath(path)
+        chosen = self.setting(given, VARIABLE, default=DEFAULT)
+        self.path: Final = Path(chosen).expanduser().absolute()
+        self.turn_on(self.path.as_uri())
+
+    def connect(self) -> Store:
+        """Open the file, and make the table or what it lacks.
+
+        Raises:
+            Away: the file cannot be opened, or another process has it.
+        """
+        import duckdb
+
+        path = str(self.path).replace("{pid}", str(os.getpid()))
+        try:
+            return _File(duckdb.connect(path), path)
+        except duckdb.Error as error:
+            raise failure(path, error) from None
+
+
+def failure(path: str, error: "duckdb.Error") -> Exception:
+    """What an error of DuckDB's means for the rows. Its own text can hold their content."""
+    import duckdb
+
+    if isinstance(error, duckdb.DataError | duckdb.IntegrityError):
+        return Refused(type(error).__name__)
+    said = str(error).partition("\n")[0]
+    hint = next((hint for words, hint in _HINTS if words in said), "look at the disk")
+    return Away(f"cannot write {path}: {type(error).__name__} ({hint})", hint)
+
+
+class _File:
+    """An open file."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection", path: str) -> None:
+        self._connection = connection
+        self._path = path
+        try:
+            self._ensure()
+        except BaseException:
+            self.close()
+            raise
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Upsert all rows in one transaction."""
+        import duckdb
+
+        batch = _arrow.table(rows)
+        try:
+            self._connection.register("batch", batch)
+            try:
+                self._connection.execute(_UPSERT)
+            finally:
+                self._connection.unregister("batch")
+        except duckdb.Error as error:
+            raise failure(self._path, error) from None
+
+    def close(self) -> None:
+        """Close the file, for others to open it."""
+        self._connection.close()
+
+    def _ensure(self) -> None:
+        present = self._present()
+        if present is None:
+            self._connection.execute(ddl())
+            return
+        for column in COLUMNS:
+            kind = TYPES[column.kind]
+            if column.name not in present:
+                self._connection.execute(f"alter table {TABLE} add column {column.name} {kind}")
+            elif present[column.name] != kind:
+                raise Away(
+                    f"{TABLE}.{column.name} in {self._path} is {present[column.name]}, not {kind} "
+                    f"(name another file in {VARIABLE})",
+                    "schema",
+                )
+
+    def _present(self) -> dict[str, str] | None:
+        """The columns that there are → their types; None if there is no table."""
+        found = self._connection.execute(
+            "select column_name, data_type from information_schema.columns where table_name = ?",
+            [TABLE],
+        ).fetchall()
+        return {str(name): str(kind) for name, kind in found} or None

@@ -1,0 +1,126 @@
+"""Calls as Parquet files, by day, for DuckDB, Spark, pandas and their like (extra `parquet`).
+
+    OTEL_TRACES_EXPORTER=parquet LITESPAN_PARQUET=calls opentelemetry-instrument python app.py
+    duckdb -c "select model, sum(cost_usd) from 'calls/*/*.parquet' group by all"
+
+Files are written whole, under another name first, into `date=YYYY-MM-DD/` by the call's start in
+UTC: whoever reads sees a file complete or not at all, and any number of processes may write.
+
+A file of a few rows is a bad file. So rows are kept in memory for up to a minute
+(`LITESPAN_PARQUET_INTERVAL`, in seconds), until there are enough for a file; what is there when
+the process ends is written then. SIGKILL loses that minute: choose 0, or another store, where that
+matters.
+
+A file that is written is never changed. A call that is exported again is in two files: of the rows
+of a key, the one whose outcome is not `started` counts, and of several such any (they are equal).
+"""
+
+import itertools
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final
+
+from litespan_exporters import _arrow
+from litespan_exporters._append import away
+from litespan_exporters._kept import NAMES, Limits, Row
+from litespan_exporters._store import StoreExporter
+
+VARIABLE: Final = "LITESPAN_PARQUET"
+INTERVAL: Final = "LITESPAN_PARQUET_INTERVAL"
+DEFAULT: Final = "litespan-parquet"
+DEFAULT_INTERVAL: Final = "60"
+
+_START: Final = NAMES.index("start_time")
+_number: Final = itertools.count()
+
+
+class ParquetExporter(StoreExporter):
+    """Writes calls into Parquet files under a folder, partitioned by day.
+
+    Args:
+        path: The folder; default `LITESPAN_PARQUET`, else `./litespan-parquet`. Made when missing.
+        interval: Seconds that rows may wait for others; default `LITESPAN_PARQUET_INTERVAL`,
+            else 60. With 0 every export writes a file.
+        content: False leaves messages, instructions and tools out.
+        limits: see `StoreExporter`.
+    """
+
+    name = "parquet"
+    needs = ("pyarrow",)
+    limits = Limits(max_rows=50_000, max_bytes=64_000_000, keep_rows=100_000)
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        interval: float | None = None,
+        content: bool = True,
+        **limits: Any,
+    ) -> None:
+        given = None if path is None else os.fspath(path)
+        chosen = self.setting(given, VARIABLE, default=DEFAULT)
+        self.path: Final = Path(chosen).expanduser().absolute()
+        seconds = None if interval is None else str(interval)
+        text = self.setting(seconds, INTERVAL, default=DEFAULT_INTERVAL)
+        try:
+            linger = float(text)
+        except ValueError:
+            linger = -1.0
+        super().__init__(content=content, **{"linger": max(linger, 0.0), **limits})
+        if not 0 <= linger <= 86_400:
+            self.off(f"{INTERVAL}={text!r} is no number of seconds", "mend it or unset it")
+        else:
+            self.turn_on(self.path.as_uri())
+
+    def connect(self) -> "Folder":
+        """The folder; nothing to open."""
+        return Folder(self.path)
+
+
+class Folder:
+    """Where the files go."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """One new file for each day that the rows are of; all or none of them."""
+        days: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            days[row[_START].strftime("date=%Y-%m-%d")].append(row)
+        written: list[tuple[Path, Path]] = []
+        try:
+            try:
+                for day, of_day in days.items():
+                    written.append(self._write(self._path / day, of_day))
+                for unfinished, whole in written:
+                    unfinished.replace(whole)
+            except BaseException:
+                for path in itertools.chain.from_iterable(written):
+                    path.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise away(self._path, error) from error
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _write(self, folder: Path, rows: list[Row]) -> tuple[Path, Path]:
+        """Write a file under a name that readers pass over; that name, and its true one."""
+        from pyarrow import parquet
+
+        folder.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(timezone.utc)
+        name = f"calls-{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}-{next(_number)}.parquet"
+        unfinished = folder / f".{name}.part"
+        try:
+            parquet.write_table(_arrow.table(rows), unfinished, compression="zstd")
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise
+        return unfinished, folder / name

@@ -1,0 +1,185 @@
+"""The Parquet store: whole files only, by day, not too many."""
+
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan_exporters.parquet import ParquetExporter
+from litespan_exporters.rows import COLUMNS
+from tests.cases import CASES, STARTED
+from tests.stores.disks import small_disk
+from tests.stores.places import calls, expected, in_parquet
+
+OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
+ROOT = Path(__file__).parents[2]
+QUICK: dict[str, Any] = {"backoff": 0.02, "max_backoff": 0.05}
+
+
+def program(body: str, *arguments: object) -> "subprocess.Popen[str]":
+    """A process of its own that has the exporter and spans at hand."""
+    head = """
+        import sys
+        from litespan_exporters.parquet import ParquetExporter
+        from tests.stores.places import calls
+    """
+    source = textwrap.dedent(head) + textwrap.dedent(body)
+    command = [sys.executable, "-c", source, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def files(folder: Path) -> list[str]:
+    """All files in the folder, hidden ones too."""
+    return sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file())
+
+
+def test_columns(tmp_path: Path) -> None:
+    """The files have the documented columns, money as decimals, times in UTC, and are small."""
+    exporter = ParquetExporter(tmp_path, interval=0)
+    exporter.export(list(CASES.values()))
+    exporter.shutdown()
+    (file,) = tmp_path.glob("date=2026-11-20/calls-*.parquet")
+    schema = pa.parquet.read_schema(file)
+    assert schema.names == [column.name for column in COLUMNS]
+    assert schema.field("cost_usd").type == pa.decimal128(18, 10)
+    assert schema.field("start_time").type == pa.timestamp("us", "UTC")
+    assert file.stat().st_size < 100_000
+
+
+def test_query_of_the_documentation(tmp_path: Path) -> None:
+    """Duplicates and started calls are left out by one clause, as the documentation has it."""
+    exporter = ParquetExporter(tmp_path / "calls", interval=0)
+    exporter.export_started([STARTED])
+    exporter.force_flush()
+    for _ in range(2):
+        exporter.export([CASES["chat"], CASES["stream"]])
+    exporter.shutdown()
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"select count(*), sum(cost_usd)::varchar from (from '{tmp_path}/calls/*/*.parquet' "
+            "qualify row_number() over (partition by key order by outcome = 'started') = 1)"
+        ).fetchall()
+    assert found == [(2, "0.0000180000")]
+
+
+def test_exports_are_gathered(tmp_path: Path) -> None:
+    """One file for what comes within the interval; the end of it, and shutdown, write one."""
+    exporter = ParquetExporter(tmp_path, interval=0.6)
+    exporter.export_started([STARTED])
+    for n in range(1000, 1050):
+        assert exporter.export(calls([n])) is OK
+    exporter.export([CASES["chat"]])
+    assert files(tmp_path) == []
+    deadline = time.monotonic() + 10
+    while len(files(tmp_path)) < 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(files(tmp_path)) == 1
+    assert in_parquet(tmp_path).read() == expected([CASES["chat"], *calls(range(1000, 1050))])
+    exporter.export(calls([1]))
+    exporter.shutdown()
+    assert len(files(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("bound", [{"max_rows": 20}, {"max_bytes": 100_000}])
+def test_enough_for_a_file(bound: dict[str, Any], tmp_path: Path) -> None:
+    """Neither rows nor bytes pile up beyond what makes a good file."""
+    exporter = ParquetExporter(tmp_path, interval=3600, **bound)
+    for start in range(1000, 1100, 20):
+        exporter.export(calls(range(start, start + 20)))
+    deadline = time.monotonic() + 10
+    while not files(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert files(tmp_path) != []
+    exporter.shutdown()
+    assert in_parquet(tmp_path).read() == expected(calls(range(1000, 1100)))
+
+
+def test_processes(tmp_path: Path) -> None:
+    """Any number of processes write into one folder."""
+    body = """
+        exporter = ParquetExporter(sys.argv[1], interval=0)
+        first = int(sys.argv[2])
+        batches = [calls(range(n, n + 10)) for n in range(first, first + 100, 10)]
+        done = [exporter.export(batch).name for batch in batches]
+        exporter.shutdown()
+        sys.exit(done != ["SUCCESS"] * 10)
+    """
+    processes = [program(body, tmp_path, start) for start in (1000, 2000, 3000)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    wanted = [n for start in (1000, 2000, 3000) for n in range(start, start + 100)]
+    assert in_parquet(tmp_path).read() == expected(calls(wanted))
+    assert len(files(tmp_path)) == 30
+
+
+def test_killed(tmp_path: Path) -> None:
+    """After SIGKILL every file with its name is whole, and has what was exported."""
+    body = """
+        exporter = ParquetExporter(sys.argv[1], interval=0)
+        for start in range(1000, 90000, 100):
+            print(exporter.export(calls(range(start, start + 100))).name, flush=True)
+    """
+    process = program(body, tmp_path)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(5)]
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert lines == ["SUCCESS\n"] * 5
+    found = in_parquet(tmp_path).read()
+    assert found[: len(found)] == expected(calls(range(1000, 1000 + len(found))))
+    assert len(found) >= 500
+
+
+def test_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A full disk: no half file, rows are kept, all is there once there is room."""
+    with small_disk(tmp_path / "disk", 150_000) as disk:
+        folder = disk.folder / "calls"
+        exporter = ParquetExporter(folder, interval=0, **QUICK)
+        noise = random.Random(1)
+        long = [{"user.id": noise.randbytes(300).hex()} for _ in range(800)]
+        batches = [
+            [c for n in range(s, s + 800) for c in calls([n], **long[n - s])] for s in (0, 800)
+        ]
+        assert [exporter.export(batch) for batch in batches] == [FAILED, FAILED]
+        assert [name for name in files(folder) if not name.endswith(".parquet")] == []
+        disk.grow()
+        assert exporter.force_flush(20_000)
+        exporter.shutdown()
+        assert in_parquet(folder).read() == expected([c for batch in batches for c in batch])
+        (line,) = [r.getMessage() for r in caplog.records if r.name == "litespan"]
+        assert line.startswith(f"parquet: cannot write {folder}: {disk.complaint}; ")
+
+
+@pytest.mark.parametrize("interval", ["soon", "-1", "nan", "1e9"])
+def test_interval_that_is_none(
+    interval: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line says so, and the exporter stays off."""
+    monkeypatch.setenv("LITESPAN_PARQUET_INTERVAL", interval)
+    exporter = ParquetExporter()
+    assert exporter.export([CASES["chat"]]) is FAILED
+    (line,) = [r.getMessage() for r in caplog.records if r.name == "litespan"]
+    assert line == (
+        f"LITESPAN_PARQUET_INTERVAL='{interval}' is no number of seconds: parquet export is off; "
+        "mend it or unset it"
+    )
+
+
+def test_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`LITESPAN_PARQUET` names the folder; the default is in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        exporter = ParquetExporter()
+        exporter.export([CASES["chat"]])
+        exporter.shutdown()
+        monkeypatch.setenv("LITESPAN_PARQUET", str(tmp_path / "other"))
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["litespan-parquet", "other"]
