@@ -58,17 +58,16 @@ def meta(span: GenAISpan) -> dict[str, str]:
         "reasoning_tokens": _text(span.usage.reasoning),
         "usage_source": span.usage.source,
     }
-    # A user's own `Helicone-…` metadata keep their names, as LiteLLM's callback has it.
-    free = {
-        key if key.lower().startswith(_OWN) else f"Helicone-Property-{key}": _text(value)
-        for key, value in who.metadata.items()
-    }
-    pairs = {**named, **{f"Helicone-Property-{k}": v for k, v in properties.items()}}
-    found: dict[str, str] = {}
-    taken = set(_FORBIDDEN)
-    for key, value in (*pairs.items(), *free.items()):
-        name = _NO_NAME.sub("_", key)
-        if value and name.lower() not in taken:
+    found = {name: header_value(value) for name, value in named.items() if value}
+    for name, value in properties.items():
+        if value:
+            found[f"Helicone-Property-{name}"] = header_value(value)
+    taken = {name.lower() for name in found} | _FORBIDDEN
+    for key, free in who.metadata.items():
+        # A user's own `Helicone-…` metadata keep their names, as LiteLLM's callback has it.
+        own = key.lower().startswith(_OWN)
+        name = _NO_NAME.sub("_", key if own else f"Helicone-Property-{key}")
+        if (value := _text(free)) and name.lower() not in taken:
             taken.add(name.lower())
             found[name] = header_value(value)
     return found

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from litespan.export import GenAISpan, Message, Part
-from litespan.export.batching import dumps
+from litespan.export.batching import to_text
 from litespan.export.values import JSON
 
 _PARAMETERS: Final = {
@@ -88,7 +88,7 @@ _APART: Final = ("tool_call", "tool_call_response", "reasoning")
 
 def text_of(value: JSON) -> str:
     """A tool's answer or arguments as text: strings as they are, anything else as JSON."""
-    return value if isinstance(value, str) else dumps(value).decode()
+    return value if isinstance(value, str) else to_text(value)
 
 
 def data_uri(part: Part) -> str:

@@ -15,7 +15,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
 from litespan.export import GenAISpan
-from litespan.export.batching import dumps
+from litespan.export.batching import to_text
 from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter, copy_of
 from litespan.export.policy import Policy
@@ -55,7 +55,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         s.TOTAL_TOKENS: used.total,
         s.DATADOG_COST: cost.total,
         s.USER_ID: span.identity.user,
-        "_dd.ml_obs.metadata": dumps(told).decode(),
+        "_dd.ml_obs.metadata": to_text(told),
     }
 
 

@@ -31,8 +31,14 @@ def path(span: GenAISpan) -> str:
     return "/custom/v1/log"
 
 
-def to_log(span: GenAISpan) -> dict[str, JSON]:
-    """The body of one log. Pure."""
+def to_log(span: GenAISpan, named: Mapping[str, str] | None = None) -> dict[str, JSON]:
+    """The body of one log. Pure.
+
+    Args:
+        span: the call.
+        named: its `meta(span)`, if that is known already.
+    """
+    named = meta(span) if named is None else named
     timing: dict[str, JSON] = {
         "startTime": _time(span.start_ns),
         "endTime": _time(max(span.end_ns or 0, span.start_ns)),
@@ -49,7 +55,7 @@ def to_log(span: GenAISpan) -> dict[str, JSON]:
     if span.cost.total is not None:
         answer["cost"] = span.cost.total
     return {
-        "providerRequest": {"url": _url(span), "json": request, "meta": {**meta(span)}},
+        "providerRequest": {"url": _url(span), "json": request, "meta": {**named}},
         "providerResponse": answer,
         "timing": timing,
     }
@@ -198,9 +204,10 @@ class HeliconeExporter(HttpExporter):
         if not span.is_call:
             return None
         # The worker reads them from the body, other servers of Helicone from the headers.
-        headers = tuple(meta(span).items())
-        fits = sum(len(name) + len(value) for name, value in headers) <= _MOST_HEADERS
-        return Item(str(span.key), dumps(to_log(span)), path(span), headers if fits else ())
+        named = meta(span)
+        fits = sum(map(len, named)) + sum(map(len, named.values())) <= _MOST_HEADERS
+        headers = tuple(named.items()) if fits else ()
+        return Item(str(span.key), dumps(to_log(span, named)), path(span), headers)
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """One log a request."""

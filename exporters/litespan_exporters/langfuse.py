@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from litespan import __version__
 from litespan import semconv as s
 from litespan.export import GenAISpan, Usage, is_genai, is_router
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item, to_text
+from litespan.export.conventions import PARAMETERS
 from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter, copy_of, is_valid, item_of
 from litespan.export.policy import TRANSIENT, Policy
@@ -76,9 +77,16 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
 
 
 REPLACED: Final = frozenset(
-    {s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS}
+    {
+        *(s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS),
+        *(s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.REASONING_TOKENS),
+        *(s.CACHE_READ_TOKENS, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
+        *(s.COST, s.COST_TOTAL, s.COST_INPUT, s.COST_OUTPUT),
+        *(s.TAGS, s.CALL_ID, s.PROVIDER, s.CONVERSATION_ID),
+        *PARAMETERS.values(),
+    }
 )
-"""Content travels once, in `langfuse.observation.input` and `.output`."""
+"""What `attributes` says in Langfuse's own words travels once; metadata do, too."""
 
 
 def usage_details(usage: Usage) -> dict[str, JSON]:
@@ -143,7 +151,7 @@ def _level(span: GenAISpan) -> dict[str, Any]:
 
 
 def _json(value: JSON) -> str | None:
-    return dumps(value).decode() if value else None
+    return to_text(value) if value else None
 
 
 class LangfuseExporter(OtlpExporter):
@@ -240,6 +248,10 @@ class LangfuseExporter(OtlpExporter):
         if span.parent is None or span.parent.is_remote or self.others == "none":
             added["langfuse.trace.name"] = added["langfuse.trace.name"] or span.name
         return copy_of(span, {**self.kept(view), **added})
+
+    def kept(self, view: GenAISpan) -> dict[str, Any]:
+        """What Langfuse shows among an observation's metadata."""
+        return {k: v for k, v in super().kept(view).items() if not k.startswith(s.METADATA_PREFIX)}
 
     def _program(self, span: GenAISpan) -> dict[str, Any]:
         return {

@@ -82,11 +82,18 @@ def halves(items: tuple[Item, ...]) -> tuple[tuple[Item, ...], tuple[Item, ...]]
 
 def dumps(value: JSON) -> bytes:
     """Compact JSON in UTF-8. NaN and infinities become null, lone surrogates `?`."""
+    return to_text(value).encode("utf-8", "replace")
+
+
+def to_text(value: JSON) -> str:
+    """Compact JSON as text. NaN and infinities become null, lone surrogates stay."""
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(value)
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
+        return _ENCODER.encode(_finite(value))
+
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _finite(value: JSON) -> JSON:

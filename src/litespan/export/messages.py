@@ -149,6 +149,8 @@ def _parts(value: JSON) -> Iterator[Part]:
 
 def _part(value: dict[str, JSON]) -> Part:
     kind = _text(value, "type") or "text"
+    if len(value) == 2 and kind == "text" and (content := _text(value, "content")):
+        return Part("text", content)  # most parts are that, and nothing else
     if kind in ("image_url", "input_image"):
         image = value.get("image_url")
         uri = _text(image, "url") if isinstance(image, dict) else _text(value, "image_url")

@@ -17,7 +17,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Status, format_span_id, format_trace_id
 
-from litespan.export.batching import SHORTEST_CUT, Batch, Item, cut, dumps, pack, shrink
+from litespan.export.batching import SHORTEST_CUT, Batch, Item, cut, dumps, pack, shrink, to_text
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
 from litespan.export.span import GenAISpan, key_of
@@ -152,7 +152,9 @@ def is_valid(span: ReadableSpan) -> bool:
 def _plain(value: Any) -> Any:
     """`value` without what OTLP's protobuf refuses: half characters, giant integers."""
     if type(value) is str:
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+        return (
+            value if value.isascii() or _whole(value) else value.encode("utf-8", "replace").decode()
+        )
     if type(value) is int:
         return value if -_INT64 <= value < _INT64 else str(value)
     if isinstance(value, list | tuple):
@@ -160,5 +162,13 @@ def _plain(value: Any) -> Any:
     if isinstance(
         value, Mapping
     ):  # not every service reads maps, and no SDK before 1.40 sends them
-        return dumps(plain(value)).decode()
+        return _plain(to_text(plain(value)))
     return value
+
+
+def _whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -201,6 +201,8 @@ class GenAISpan:
         return self._once("stages", lambda: readers.stages(self._events))
 
     def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
+        if self.scope == s.SCOPE:  # one place to look; spans without content are the most
+            return self._once(name, lambda: read(self._named.get(name)))
         return self._once(name, lambda: read(foreign.content(name, self._named, self._events)))
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
