@@ -34,6 +34,10 @@ class Outlet:
     """The item with that many bytes less of content, or None if it has not got them."""
     refusals: Callable[[Answer, Sequence[Item]], Iterable[Refusal]]
     """What a 2xx answer refuses all the same."""
+    heard: Callable[[Answer], None] = lambda _: None
+    """Told of every answer, before its items have their fate."""
+    forbidden: Callable[[Batch], str] = lambda _: ""
+    """Why a batch must not be sent now nor later, in one word; nothing if it may."""
 
 
 class Delivery:
@@ -147,7 +151,7 @@ class _Run:
             while (taken := self._next()) is not None:
                 batch, tries = taken
                 with quiet("export"):
-                    self._settle(batch, tries, self.delivery.wire.post(batch))
+                    self._try(batch, tries)
                     continue
                 self._drop(len(batch.items), "error")
         self.delivery.at_work(-1)
@@ -163,6 +167,15 @@ class _Run:
                 self.change.wait(_LOOK if due is None else min(due - now, _LOOK))
                 self._look()
             return None
+
+    def _try(self, batch: Batch, tries: int) -> None:
+        outlet = self.delivery.outlet
+        if cause := outlet.forbidden(batch):
+            self._drop(len(batch.items), cause)
+            return
+        answer = self.delivery.wire.post(batch)
+        outlet.heard(answer)
+        self._settle(batch, tries, answer)
 
     def _settle(self, batch: Batch, tries: int, answer: Answer) -> None:
         """Give each item of an answered batch its fate, or another try."""

@@ -121,7 +121,8 @@ class HttpExporter(SpanExporter):
         )
         # Not at the first export: that may come when the meter provider is already shut down.
         self.metrics = ExporterMetrics(type(self), url)
-        self.delivery = Delivery(wire, limits, Outlet(self.pack, self.shrink, self.refusals))
+        outlet = Outlet(self.pack, self.shrink, self.refusals, self.heard, self.forbidden)
+        self.delivery = Delivery(wire, limits, outlet)
 
     @classmethod
     def variables_for(cls, url: str, secret: str) -> dict[str, str]:
@@ -155,6 +156,13 @@ class HttpExporter(SpanExporter):
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
         """What a 2xx answer refuses all the same. By default nothing."""
         return ()
+
+    def heard(self, answer: Answer) -> None:
+        """Every answer, before it is acted upon. By default nobody listens."""
+
+    def forbidden(self, batch: Batch) -> str:
+        """One word why `batch` is dropped instead of sent. By default it is sent."""
+        return ""
 
     def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
         """Requests within the vendor's limits."""

@@ -4,9 +4,10 @@ import gzip
 import logging
 import math
 import os
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -51,6 +52,7 @@ class Answer:
     body: bytes = b""
     retry_after: float | None = None  # seconds from now
     error: str = ""  # class of the transport error when there is no answer, or `timeout`
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in any case
 
     @property
     def cause(self) -> str:
@@ -134,6 +136,7 @@ class Wire:
                     response.status_code,
                     _start_of(response),
                     retry_after(response.headers.get("retry-after"), time.time()),
+                    headers=response.headers,
                 )
         except httpx.TimeoutException:
             return Answer(0, error=TIMEOUT)
@@ -150,7 +153,7 @@ class Wire:
         """`text`, one short line, without any of the credentials that it may echo."""
         for value in self.headers.values():
             if isinstance(value, Secret):
-                for word in (value.reveal(), *value.reveal().split()):
+                for word in (value.reveal(), *re.split(r"[\s,=]+", value.reveal())):
                     text = text.replace(word, "***") if len(word) > 7 else text
         return " ".join(text.split())[:200]
 
