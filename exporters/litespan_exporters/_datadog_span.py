@@ -179,6 +179,10 @@ def _metadata(span: GenAISpan) -> dict[str, JSON]:
         "deployment_id": call.deployment_id,
         "fallback_from": call.fallback_from,
         "stream_end": call.stream_end,
+        "provider_request_id": call.provider_request_id,
+        "server_address": request.server_address,
+        "route": span.identity.route,
+        "http_status": span.error.code if span.error else None,
         "usage_source": span.usage.source,
         "cost_source": span.cost.source,
     }

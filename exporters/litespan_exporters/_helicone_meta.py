@@ -4,6 +4,7 @@ https://docs.helicone.ai/helicone-headers/header-directory (seen 2026-11-20)
 """
 
 import re
+from decimal import Decimal
 from typing import Final
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ _FORBIDDEN: Final = frozenset({"helicone-auth"})
 
 def meta(span: GenAISpan) -> dict[str, str]:
     """Who and what, as names and values that a header can have. Own names win."""
-    who, call = span.identity, span.call
+    who, call, cost = span.identity, span.call, span.cost
     named = {
         "Helicone-Request-Id": str(span.key),
         "Helicone-User-Id": who.user,
@@ -34,7 +35,12 @@ def meta(span: GenAISpan) -> dict[str, str]:
         "trace_id": span.trace_id,
         "span_id": span.span_id,
         "parent_span_id": span.parent_span_id,
-        "cost_usd": None if span.exact_cost is None else f"{span.exact_cost:f}",
+        "cost_usd": usd(cost.total),
+        "cost_input_usd": usd(cost.input),
+        "cost_output_usd": usd(cost.output),
+        "cost_cache_read_usd": usd(cost.cache_read),
+        "cost_reasoning_usd": usd(cost.reasoning),
+        "cost_source": cost.source,
         "provider": span.provider,
         "operation": span.operation,
         "environment": span.service.environment,
@@ -55,7 +61,10 @@ def meta(span: GenAISpan) -> dict[str, str]:
         "fallback_from": call.fallback_from,
         "cache_hit": _text(call.cache_hit),
         "error_type": span.error.type if span.error else None,
+        "output_type": span.request.output_type,
+        "server": span.request.server_address,
         "reasoning_tokens": _text(span.usage.reasoning),
+        "cache_write_tokens": _text(span.usage.cache_creation),
         "usage_source": span.usage.source,
     }
     found = {name: header_value(value) for name, value in named.items() if value}
@@ -71,6 +80,11 @@ def meta(span: GenAISpan) -> dict[str, str]:
             taken.add(name.lower())
             found[name] = header_value(value)
     return found
+
+
+def usd(amount: float | None) -> str | None:
+    """US dollars as a plain decimal number, without an exponent."""
+    return None if amount is None else f"{Decimal(repr(amount)):f}"
 
 
 def header_value(text: str) -> str:
