@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
-from litespan.mapping.usage import Usage, characters, estimated_usage, read_usage
+from litespan.mapping.usage import Usage, characters, estimated_usage, most, read_usage
 from litespan.mapping.values import as_text, get
 
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -47,13 +47,19 @@ def read_stream(
 
 
 def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -> Streamed:
-    """The same with a guessed usage, where the provider and LiteLLM left none."""
-    if streamed.answer.usage is not None:
+    """The same with a guessed usage, where the provider and LiteLLM left none.
+
+    A stream that stopped half-way may have said how much came in, but not yet how much went out.
+    """
+    stated = streamed.answer.usage
+    if stated is not None and (streamed.finished or stated.source != "provider"):
         return streamed
     arguments = request.arguments
     sent = arguments.get("messages") or arguments.get("prompt") or arguments.get("input")
     received = max(sum(map(chunk_characters, chunks)), len(chunks))
     usage = estimated_usage(characters([sent] if isinstance(sent, str) else sent or ()), received)
+    if stated is not None:
+        usage = most([stated, usage._replace(input=None)])._replace(source="estimated", cost=None)
     return streamed._replace(answer=streamed.answer._replace(usage=usage))
 
 
@@ -78,23 +84,28 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
             reason = get(choice, "finish_reason")
             if reason:
                 reasons[get(choice, "index") or 0] = str(reason)
-    first = chunks[0] if chunks else None
+    # LiteLLM makes up a finish reason where the provider sent none, and keeps the real one.
+    made_up = (
+        hasattr(stream, "received_finish_reason")
+        and stream.received_finish_reason is None
+        and getattr(stream, "intermittent_finish_reason", None) is None
+        and request.arguments.get("mock_response") is None
+    )
+    if made_up:
+        reasons = {}
+    first, last = (chunks[0], chunks[-1]) if chunks else (None, None)
+    last = last if whole is None else whole
     answer = Answer(
         raw=Assembled(chunks, reasons) if whole is None else whole,
         id=as_text(get(first, "id")),
         model=as_text(get(first, "model")),
         finish_reasons=tuple(reasons[index] for index in sorted(reasons)),
         usage=_stream_usage(stream, chunks, whole),
+        service_tier=as_text(get(last, "service_tier")),
+        system_fingerprint=as_text(get(last, "system_fingerprint")),
         hidden=hidden_params(stream),
     )
-    # LiteLLM makes up a finish reason where the provider sent none, and keeps the real one.
-    made_up = (
-        hasattr(stream, "received_finish_reason")
-        and stream.received_finish_reason is None
-        and getattr(stream, "intermittent_finish_reason", None) is None
-    )
-    mocked = request.arguments.get("mock_response") is not None
-    return Streamed(answer, bool(reasons) and (mocked or not made_up))
+    return Streamed(answer, bool(reasons))
 
 
 def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | None:
@@ -104,10 +115,9 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
     """
     kept = get(stream, "chunks")
     came: list[Any] = kept if isinstance(kept, list) else []
-    for chunk in reversed(came):
-        usage = read_usage(get(chunk, "usage"))
-        if usage is not None:
-            return usage
+    stated = [usage for chunk in came if (usage := read_usage(get(chunk, "usage")))]
+    if stated:
+        return most(stated)
     last = chunks[-1] if chunks else None
     for counted in (get(whole, "usage"), get(last, "usage")):
         usage = read_usage(counted)

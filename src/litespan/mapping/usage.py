@@ -1,6 +1,6 @@
 """Token counts in every shape that LiteLLM returns → one `Usage`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
@@ -44,15 +44,15 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     if raw is None:
         return None
     stated = contents(raw)
-    inputs = _first(stated, "prompt_tokens", "input_tokens")
-    outputs = _first(stated, "completion_tokens", "output_tokens")
-    read = created = reasoning = cost = None
+    inputs = as_int(stated.get("prompt_tokens", stated.get("input_tokens")))
+    outputs = as_int(stated.get("completion_tokens", stated.get("output_tokens")))
+    read = as_int(stated.get("cache_read_input_tokens"))
+    created = as_int(stated.get("cache_creation_input_tokens"))
+    reasoning = cost = None
     sent = stated.get("prompt_tokens_details") or stated.get("input_tokens_details")
     if sent:
-        read = as_int(get(sent, "cached_tokens"))
-        created = as_int(get(sent, "cache_creation_tokens"))
-    read = read or _first(stated, "cache_read_input_tokens")
-    created = _first(stated, "cache_creation_input_tokens") or created
+        read = as_int(get(sent, "cached_tokens")) or read
+        created = created or as_int(get(sent, "cache_creation_tokens"))
     if input_excludes_cache and inputs is not None:
         inputs += (read or 0) + (created or 0)
     if not inputs and not outputs:
@@ -64,6 +64,15 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     if charged is not None:
         cost = as_float(charged.get("total_cost") if isinstance(charged, Mapping) else charged)
     return Usage(inputs, outputs, read, created, reasoning, cost=cost)
+
+
+def most(stated: Sequence[Usage]) -> Usage:
+    """One usage of several that one stream stated: figures grow, or come in parts."""
+    if len(stated) == 1:
+        return stated[0]
+    columns = zip(*(usage[:5] for usage in stated), strict=True)
+    tokens = [max((n for n in column if n is not None), default=None) for column in columns]
+    return Usage(*tokens, cost=stated[-1].cost)
 
 
 def estimated_usage(sent: int, received: int) -> Usage:
@@ -108,11 +117,3 @@ def characters(values: Iterable[Any]) -> int:
             elif isinstance(content, (list, tuple)):
                 total += characters(content)
     return total
-
-
-def _first(stated: Mapping[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = stated.get(name)
-        if value is not None and (count := as_int(value)) is not None:
-            return count
-    return None

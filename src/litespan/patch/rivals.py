@@ -33,6 +33,7 @@ _RIVALS: Final = {
 }
 _AUTO: Final = "opentelemetry.instrumentation.auto_instrumentation"
 _LISTS: Final = ("callbacks", "success_callback", "failure_callback", "_async_success_callback")
+_OTEL_MODULES: Final = ("litellm.integrations.opentelemetry", "litellm.integrations.otel")
 _OTEL: Final = frozenset({"otel", "langfuse_otel", "arize", "arize_phoenix"})
 
 
@@ -70,13 +71,21 @@ def check_callbacks(litellm: Any) -> None:
     """Warn, once, if LiteLLM's own OpenTelemetry callback is in one of its lists."""
     for name in _LISTS:
         for callback in getattr(litellm, name, None) or ():
-            known = getattr(callback, "callback_name", callback)
-            if isinstance(known, str) and known in _OTEL:
+            known = _own(callback)
+            if known:
                 log_once(
                     f"rival:callback:{known}",
                     "LiteLLM's own %r callback reports the same calls as litespan: each shows up "
-                    "twice. Remove %r from litellm.%s",
+                    "twice. Take %r out of litellm.callbacks and litellm.success_callback",
                     known,
                     known,
-                    name,
                 )
+
+
+def _own(callback: Any) -> str | None:
+    """The name of LiteLLM's own OpenTelemetry callback, in either of its forms."""
+    if isinstance(callback, str):
+        return callback if callback in _OTEL else None
+    if type(callback).__module__.startswith(_OTEL_MODULES):
+        return getattr(callback, "callback_name", None) or "otel"
+    return None
