@@ -98,7 +98,8 @@ class _Run:
         """Work until no item is open, or there is a reason to stop."""
         self.delivery.wire.client()  # before the threads, so that they share one
         workers = min(self.policy.concurrency, len(self.waiting))
-        if workers and not self._start(workers):
+        if workers and not self._start(workers):  # nobody can look at the clock meanwhile
+            self.delivery.wire.hurry(self.policy.exit_patience)
             self._work()
         with self.change:
             while self.open and not self.over:
@@ -118,7 +119,7 @@ class _Run:
             while started < workers:
                 threading.Thread(target=self._work, name=THREAD, daemon=True).start()
                 started += 1
-        except RuntimeError:  # the interpreter is ending and starts no more threads
+        except RuntimeError:  # Python 3.12.0 and 3.12.1 start none once the process is ending
             pass
         return started
 

@@ -112,6 +112,11 @@ class Wire:
             self._pid = os.getpid()
         return self._client
 
+    def hurry(self, attempt: float) -> None:
+        """From now on wait no longer than `attempt` seconds for the vendor's next byte."""
+        self.attempt = min(self.attempt, attempt)
+        self.client().timeout = httpx.Timeout(self.attempt, pool=None)
+
     def post(self, batch: Batch) -> Answer:
         """Send one batch. Transport errors become an `Answer` without a status."""
         headers = {
