@@ -1,6 +1,8 @@
 """What is odd about Langfuse: ancestors, the trace's name, environments, hosts, numbers."""
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ from litespan_exporters._ancestors import Ancestors
 from litespan_exporters.langfuse import LangfuseExporter
 from tests.cases import CASES, RESOURCE, span
 from tests.support.server import Reply, Vendor, in_turn, running
+from tests.support.tools import environment
 from tests.support.vendors import SECRET, Langfuse
 
 GENAI = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
@@ -271,3 +274,52 @@ def test_a_giant_attribute_is_cut_inside_its_json(vendor: Vendor) -> None:
     (message,) = json.loads(record["attributes"]["langfuse.observation.input"])
     assert message["content"].endswith("… [cut by litespan: originally 5244000 characters]")
     assert len(vendor.received[0].body) <= 1_000_000
+
+
+REFERENCE = """
+import datetime, os
+from langfuse import Langfuse, propagate_attributes
+
+client = Langfuse(
+    public_key=os.environ["KEY"], secret_key=os.environ["KEY"], base_url=os.environ["URL"],
+    environment="staging", release="r1",
+)
+with (
+    propagate_attributes(user_id="u", session_id="s", tags=["a"], metadata={"feature": "x"}),
+    client.start_as_current_observation(
+        name="chat", as_type="generation", model="m", input=[], model_parameters={"n": 1}
+    ) as generation,
+):
+    generation.update(
+        output={}, level="WARNING", status_message="m", metadata={"k": "v"},
+        usage_details={"input": 1}, cost_details={"input": 0.1},
+        completion_start_time=datetime.datetime.now(datetime.timezone.utc),
+    )
+client.shutdown()
+"""
+
+
+def test_against_langfuses_own_sdk(request: pytest.FixtureRequest) -> None:
+    """Path, headers and attributes are those of Langfuse's SDK, with values of the same types."""
+    python = environment(request.config.cache.mkdir("langfuse"), "langfuse==5.0.4")
+    with running(Langfuse()) as theirs:
+        known = {**os.environ, "KEY": SECRET, "URL": theirs.url}
+        subprocess.run([python, "-c", REFERENCE], check=True, env=known, timeout=60)
+    with running(Langfuse()) as ours:
+        LangfuseExporter(SECRET, SECRET, ours.url).export([CASES["stream"], CASES["chat"]])
+    their, our = theirs.received[0], ours.received[0]
+    assert our.path == their.path
+    names = ("authorization", "content-type", "content-encoding", "x-langfuse-public-key")
+    for name in (*names, "x-langfuse-ingestion-version"):
+        assert our.headers[name] == their.headers[name]
+    assert {n for n in their.headers if "langfuse" in n} <= set(our.headers)
+    (sdk,) = (record["attributes"] for record in theirs.accept.records.values())  # type: ignore[attr-defined]
+    mine: dict[str, Any] = {}
+    for record in ours.accept.records.values():  # type: ignore[attr-defined]
+        mine |= record["attributes"]
+    # Only a program's own root says so; level and message are for what went wrong.
+    ours_to_leave = {"internal.is_app_root", "observation.metadata.k"}
+    ours_to_leave |= {"observation.level", "observation.status_message"}
+    told = {name for name in sdk if name.removeprefix("langfuse.") not in ours_to_leave}
+    assert told <= set(mine)
+    assert {name: type(sdk[name]) for name in told} == {name: type(mine[name]) for name in told}

@@ -96,6 +96,7 @@ class Langfuse(Otlp):
         if {"input", "output"} <= set(usage):
             assert sum(v for k, v in usage.items() if k != "total") == usage["total"]
         began = own.get("observation.completion_start_time")
+        began = began and began.strip('"')  # as Langfuse's own SDK writes it
         assert began is None or re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", began)
         assert re.fullmatch(r"(?!langfuse)[a-z0-9_-]{1,40}", own.get("environment", "default"))
         assert own.get("observation.level", "DEFAULT") in ("DEFAULT", "WARNING", "ERROR", "DEBUG")
