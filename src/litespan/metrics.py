@@ -4,6 +4,7 @@ https://github.com/open-telemetry/semantic-conventions-genai (metrics). Labels a
 operation, provider, models, server and error type: never a user, key, team or call.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry.metrics import Meter
@@ -49,21 +50,29 @@ class Metrics:
 
     def record(
         self,
-        attributes: dict[str, Any],
+        start: Mapping[str, Any],
+        end: Mapping[str, Any],
         seconds: float,
         *,
         first_chunk: float | None = None,
         per_chunk: float | None = None,
     ) -> None:
-        """Record one finished call from the attributes of its span; times in seconds."""
-        labels = {name: attributes[name] for name in _LABELS if name in attributes}
-        error = attributes.get(s.ERROR_TYPE)
+        """Record one finished call; times in seconds.
+
+        `start` and `end` are the attributes that its span got at its start and at its end.
+        """
+        labels: dict[str, Any] = {}
+        for name in _LABELS:
+            value = end.get(name) or start.get(name)
+            if value is not None:
+                labels[name] = value
+        error = end.get(s.ERROR_TYPE)
         self._duration.record(seconds, {**labels, s.ERROR_TYPE: error} if error else labels)
         for kind, name in (("input", s.INPUT_TOKENS), ("output", s.OUTPUT_TOKENS)):
-            tokens = attributes.get(name)
+            tokens = end.get(name)
             if tokens is not None:
                 self._tokens.record(tokens, {**labels, s.TOKEN_TYPE: kind})
-        cost = attributes.get(s.COST)
+        cost = end.get(s.COST)
         if cost is not None:
             self._cost.record(cost, labels)
         if first_chunk is not None:

@@ -138,10 +138,11 @@ def _begin(
     arguments = {**dict(zip(parameters, args)), **kwargs} if args else dict(kwargs)  # noqa: B905
     request = Request(target, arguments)
     silent = is_true(arguments.get("no-log"))
-    if router is None and (_fallbacks(request) or _retries(request)):
+    fallbacks = router is None and _fallbacks(request)
+    if fallbacks or (router is None and _retries(request)):
         made = RouterCall(signals, request, silent=silent)
         made.start(ctx)
-        if _fallbacks(request):
+        if fallbacks:
             return made
         return RetriedCall(made, _attempt(signals, request, made, ctx, silent=silent))
     return _attempt(signals, request, router, ctx, silent=silent)
@@ -214,18 +215,18 @@ def _fallbacks(request: Request) -> bool:
     """Whether LiteLLM will try other models, each through its public function."""
     if request.target.call_type not in _WITH_FALLBACKS:
         return False
-    given = request.arguments.get("fallbacks")
-    return bool(given or getattr(sys.modules["litellm"], "model_fallbacks", None))
+    litellm = sys.modules["litellm"]
+    return bool(request.arguments.get("fallbacks") or getattr(litellm, "model_fallbacks", None))
 
 
 def _retries(request: Request) -> bool:
     """Whether LiteLLM itself may call the provider again."""
     if request.target.call_type not in _WITH_RETRIES:
         return False
-    retries = as_int(request.arguments.get("num_retries"))
+    retries = request.arguments.get("num_retries")
     if retries is None:
-        retries = as_int(getattr(sys.modules["litellm"], "num_retries", None))
-    return bool(retries or request.arguments.get("retry_policy"))
+        retries = getattr(sys.modules["litellm"], "num_retries", None)
+    return bool(as_int(retries) or request.arguments.get("retry_policy"))
 
 
 def _content_off(request: Request) -> bool:

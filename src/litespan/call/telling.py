@@ -146,7 +146,7 @@ def _measure(call: "Call", attributes: Attributes, seconds: float, chunks: int) 
         first = call.first_chunk - call.started
         per_chunk = (seconds - first) / (chunks - 1) if chunks > 1 else None
     call.signals.metrics.record(
-        {**call.attributes, **attributes}, seconds, first_chunk=first, per_chunk=per_chunk
+        call.attributes, attributes, seconds, first_chunk=first, per_chunk=per_chunk
     )
 
 

@@ -11,6 +11,18 @@ from litespan.patch.targets import Target
 Attributes = dict[str, Any]
 Reader = Callable[[Any], Any]
 
+
+def _choice_count(value: Any) -> int | None:
+    count = as_int(value)
+    return None if count == 1 else count
+
+
+def _output_type(form: Any) -> str:
+    """The form of the answer: a dict that names it, or a class whose JSON it is to be."""
+    text = not isinstance(form, type) and get(form, "type") == "text"
+    return "text" if text else "json"
+
+
 _PARAMETERS: Final[Mapping[str, tuple[str, Reader]]] = {
     "max_tokens": (s.REQUEST_MAX_TOKENS, as_int),
     "max_completion_tokens": (s.REQUEST_MAX_TOKENS, as_int),
@@ -28,7 +40,10 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Reader]]] = {
     "encoding_format": (s.REQUEST_ENCODING_FORMATS, as_texts),
     "dimensions": (s.EMBEDDINGS_DIMENSIONS, as_int),
     "prompt_id": (s.PROMPT_NAME, as_text),
-    "prompt_version": (s.PROMPT_VERSION, lambda value: None if value is None else str(value)),
+    "prompt_version": (s.PROMPT_VERSION, str),
+    "n": (s.REQUEST_CHOICE_COUNT, _choice_count),
+    "response_format": (s.OUTPUT_TYPE, _output_type),
+    "reasoning": (s.REQUEST_REASONING_LEVEL, lambda value: as_text(get(value, "effort"))),
 }
 
 
@@ -68,9 +83,8 @@ class Request:
 def _metadata(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The caller's metadata, copied: LiteLLM writes into the caller's own dict."""
     merged: dict[str, Any] = {}
-    for name in ("litellm_metadata", "metadata"):
-        given = arguments.get(name)
-        if isinstance(given, Mapping):
+    for given in (arguments.get("litellm_metadata"), arguments.get("metadata")):
+        if given and isinstance(given, Mapping):
             merged.update(given)
     return merged
 
@@ -96,28 +110,12 @@ def request_attributes(request: Request) -> Attributes:
             value = read(given)
             if value is not None:
                 attributes[attribute] = value
-    _output(attributes, request)
-    return attributes
-
-
-def _output(attributes: Attributes, request: Request) -> None:
-    arguments = request.arguments
-    choices = arguments.get("n")
-    if choices is not None and as_int(choices) not in (None, 1):
-        attributes[s.REQUEST_CHOICE_COUNT] = choices
-    form = arguments.get("response_format")
-    kind = request.target.operation.output
-    if kind:
-        attributes[s.OUTPUT_TYPE] = kind
-    elif form is not None:
-        text = get(form, "type") == "text" if not isinstance(form, type) else False
-        attributes[s.OUTPUT_TYPE] = "text" if text else "json"
-    effort = as_text(get(arguments.get("reasoning"), "effort"))
-    if effort:
-        attributes[s.REQUEST_REASONING_LEVEL] = effort
+    if target.operation.output:
+        attributes[s.OUTPUT_TYPE] = target.operation.output
     tier = arguments.get("service_tier")
     if tier is not None and request.provider == "openai":
         attributes[s.OPENAI_REQUEST_SERVICE_TIER] = str(tier)
+    return attributes
 
 
 def server_attributes(api_base: str) -> Attributes:

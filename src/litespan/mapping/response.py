@@ -24,6 +24,7 @@ _RATE_LIMITS: Final = {
     "x-ratelimit-reset-requests": s.RATE_LIMIT_RESET_REQUESTS,
     "x-ratelimit-reset-tokens": s.RATE_LIMIT_RESET_TOKENS,
 }
+_HIDDEN: Final = {"litellm_model_name": s.PROVIDER_MODEL, "model_id": s.DEPLOYMENT_ID}
 
 
 class Answer(NamedTuple):
@@ -34,6 +35,7 @@ class Answer(NamedTuple):
         id, model: as the provider states them.
         finish_reasons: the provider's strings, by choice.
         usage: tokens, None if not known.
+        service_tier, system_fingerprint: as OpenAI states them.
         hidden: LiteLLM's `_hidden_params`: cost, call id, API base, response headers.
     """
 
@@ -42,6 +44,8 @@ class Answer(NamedTuple):
     model: str | None = None
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
     hidden: Mapping[str, Any] = MappingProxyType({})
 
     @property
@@ -62,6 +66,8 @@ def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer
         model=as_text(stated.get("model")),
         finish_reasons=finish_reasons(stated),
         usage=read_usage(usage, input_excludes_cache=anthropic),
+        service_tier=as_text(stated.get("service_tier")),
+        system_fingerprint=as_text(stated.get("system_fingerprint")),
         hidden=hidden,
     )
 
@@ -81,11 +87,13 @@ def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
     choices = stated.get("choices")
     if choices and isinstance(choices, (list, tuple)):
         found = [get(choice, "finish_reason") for choice in choices]
-    elif stated.get("incomplete_details") is not None:
-        found = [get(stated["incomplete_details"], "reason")]
+        return tuple([reason for reason in found if reason and isinstance(reason, str)])
+    incomplete = stated.get("incomplete_details")
+    if incomplete is not None:
+        reason = as_text(get(incomplete, "reason"))
     else:
-        found = [stated.get("stop_reason") or stated.get("status")]
-    return tuple([reason for reason in found if isinstance(reason, str) and reason])
+        reason = as_text(stated.get("stop_reason") or stated.get("status"))
+    return (reason,) if reason else ()
 
 
 def answer_attributes(request: Request, answer: Answer) -> Attributes:
@@ -100,25 +108,21 @@ def answer_attributes(request: Request, answer: Answer) -> Attributes:
     if answer.hidden:
         _hidden_attributes(attributes, answer.hidden)
     if request.provider == "openai":
-        tier = get(answer.raw, "service_tier")
-        fingerprint = get(answer.raw, "system_fingerprint")
-        if isinstance(tier, str):
-            attributes[s.OPENAI_RESPONSE_SERVICE_TIER] = tier
-        if isinstance(fingerprint, str):
-            attributes[s.OPENAI_SYSTEM_FINGERPRINT] = fingerprint
+        if answer.service_tier:
+            attributes[s.OPENAI_RESPONSE_SERVICE_TIER] = answer.service_tier
+        if answer.system_fingerprint:
+            attributes[s.OPENAI_SYSTEM_FINGERPRINT] = answer.system_fingerprint
     return attributes
 
 
 def _hidden_attributes(attributes: Attributes, hidden: Mapping[str, Any]) -> None:
-    sent = as_text(hidden.get("litellm_model_name"))
-    if sent:
-        attributes[s.PROVIDER_MODEL] = sent
-    base = as_text(hidden.get("api_base"))
-    if base:
+    for name, attribute in _HIDDEN.items():
+        value = hidden.get(name)
+        if value and isinstance(value, str):
+            attributes[attribute] = value
+    base = hidden.get("api_base")
+    if base and isinstance(base, str):
         attributes.update(server_attributes(base))
-    deployment = as_text(hidden.get("model_id"))
-    if deployment:
-        attributes[s.DEPLOYMENT_ID] = deployment
     headers = response_headers(hidden)
     if headers:
         request_id = provider_request_id(headers)

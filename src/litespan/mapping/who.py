@@ -120,19 +120,19 @@ def free_metadata(given: Mapping[Any, Any]) -> Attributes:
     """The caller's own metadata: scalars, bounded in number and length, no secrets."""
     attributes: Attributes = {}
     for name, value in given.items():
-        if len(attributes) == MAX_METADATA:
-            break
-        if not isinstance(name, str) or not isinstance(value, (str, bool, int, float)):
-            continue
-        if name in _PROMOTED or name in _INJECTED or _names_a_secret(name):
-            continue
-        attributes[s.METADATA_PREFIX + name[:128]] = _value(value)
+        if isinstance(value, (str, bool, int, float)) and _is_free(name):
+            attributes[s.METADATA_PREFIX + name[:128]] = _value(value)
+            if len(attributes) == MAX_METADATA:
+                break
     return attributes
 
 
 @lru_cache(maxsize=1024)
-def _names_a_secret(name: str) -> bool:
-    return _SECRET_NAME.search(name) is not None
+def _is_free(name: Any) -> bool:
+    """Whether a caller's metadata of this name may be told. A program has few such names."""
+    if not isinstance(name, str) or name in _PROMOTED or name in _INJECTED:
+        return False
+    return not _SECRET_NAME.search(name)
 
 
 def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None) -> Identity:
@@ -154,6 +154,6 @@ def _short(value: Any) -> str:
 
 def _value(value: Scalar) -> Scalar:
     if isinstance(value, str):
-        return _short(value)
+        return scrub(value[:MAX_LENGTH])
     # OTLP carries 64-bit integers; a larger one is kept as text.
     return value if not isinstance(value, int) or -(2**63) <= value < 2**63 else str(value)
