@@ -20,8 +20,9 @@ def test_litellms_own(
     for _ in range(3):
         litellm.completion(**traced.chat())
     warned = [record.getMessage() for record in caplog.records if record.name == "litespan"]
-    assert warned == [
+    line = (
         "LiteLLM's own 'otel' callback reports the same calls as litespan: each shows up twice. "
         "Take 'otel' out of litellm.callbacks and litellm.success_callback"
-    ]
+    )
+    assert warned == [line]
     assert len(traced.spans) == 4

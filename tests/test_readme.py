@@ -1,0 +1,64 @@
+"""The README's programs run, and its table of exporters is whole."""
+
+import re
+import sqlite3
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from litespan.testing import LoopbackProvider
+from tests.support import program
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of the README in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def test_table_of_exporters() -> None:
+    """Every exporter that litespan brings has a row, and every row is one."""
+    table = README.read_text().split("<!-- exporters: begin -->")[1].split("<!-- exporters: end")[0]
+    named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    ours = {
+        point.name
+        for point in entry_points(group="opentelemetry_traces_exporter")
+        if point.value.startswith("litespan_exporters.")
+    }
+    assert set(named) == ours
+    assert len(named) == len(set(named))
+
+
+def test_links() -> None:
+    """Every file that the README points to is there."""
+    links = re.findall(r"\]\(([^)]+)\)", README.read_text())
+    local = [link for link in links if not link.startswith("http")]
+    assert [link for link in local if not (README.parent / link).exists()] == []
+
+
+def test_the_manual_set_up(loopback: LoopbackProvider, tmp_path: Path) -> None:
+    """The Python blocks, one after the other, trace a real call into a real file."""
+    file = tmp_path / "calls.db"
+    source = "\n".join([*blocks("python"), "provider.shutdown()"])
+    ran = program.run(
+        source,
+        env={
+            "LITESPAN_SQLITE": str(file),
+            "OPENAI_API_KEY": "k",
+            "OPENAI_BASE_URL": loopback.url,
+            "OPENAI_API_BASE": loopback.url,
+        },
+    )
+    assert (ran.code, "Traceback" in ran.stderr) == (0, False), ran.stderr
+    with sqlite3.connect(file) as connection:
+        rows = connection.execute("SELECT user_id, session_id, request_model FROM calls").fetchall()
+    assert rows == [("ann", "s-1", "gpt-4o-mini")]
+
+
+@pytest.mark.parametrize("command", ["demo", "test", "collector", "check", "bench"])
+def test_make_targets(command: str) -> None:
+    """Every make target that the README or its pages name exists."""
+    makefile = (README.parent / "Makefile").read_text()
+    assert re.search(rf"^{command}:.*## ", makefile, re.MULTILINE)
