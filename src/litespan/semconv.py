@@ -149,5 +149,38 @@ SERVICE_VERSION: Final = "service.version"
 ENVIRONMENT: Final = "deployment.environment.name"
 ENVIRONMENT_OLD: Final = "deployment.environment"  # before the conventions 1.27; read only
 
+# --- what single services read: on their own copies of a span only ----------
+FOR_SYSTEM: Final = "gen_ai.system"  # the provider, before `gen_ai.provider.name`
+FOR_COST_INPUT: Final = "gen_ai.cost.input_tokens"  # USD, despite the name; Sentry
+FOR_COST_OUTPUT: Final = "gen_ai.cost.output_tokens"
+FOR_COST_TOTAL: Final = "gen_ai.cost.total_tokens"
+FOR_STREAMING: Final = "gen_ai.response.streaming"
+FOR_IS_STREAMING: Final = "gen_ai.is_streaming"  # Traceloop
+FOR_FINISH_REASON: Final = "gen_ai.response.finish_reason"
+FOR_REASONING_TOKENS: Final = "gen_ai.usage.reasoning_tokens"
+FOR_USER: Final = "gen_ai.user"
+# Sentry takes values under names with "token", "auth" or "api_key" in them for secrets.
+FOR_KEY_HASH: Final = "litellm.key.hash"
+FOR_KEY_ALIAS: Final = "litellm.key.alias"
+FOR_RATE_LIMIT_USAGE: Final = "litellm.rate_limit.remaining_usage"
+FOR_RATE_LIMIT_MAX_USAGE: Final = "litellm.rate_limit.limit_usage"
+FOR_RATE_LIMIT_RESET_USAGE: Final = "litellm.rate_limit.reset_usage"
+FOR_STAGES: Final = "litellm.stages"  # JSON, where span events are not kept
+FOR_STAGE_OFFSET: Final = "litellm.stage.{}.offset_ms"
+
+# --- a request to LiteLLM's proxy ---------------------------------------------
+# https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server
+HTTP_METHOD: Final = "http.request.method"
+HTTP_ROUTE: Final = "http.route"
+HTTP_HEADER_PREFIX: Final = "http.request.header."  # only of headers that the operator names
+URL_PATH: Final = "url.path"
+URL_SCHEME: Final = "url.scheme"
+CLIENT_ADDRESS: Final = "client.address"
+PROTOCOL_VERSION: Final = "network.protocol.version"
+REQUEST_FAILURE: Final = "litellm.request.failure"  # what kind: auth, budget, rate_limit, …
+REQUEST_BODY_PREFIX: Final = "litellm.request.body."  # only of fields that the operator names
+MODEL_INFO_PREFIX: Final = "litellm.model_info."
+GUARDRAIL_NAME: Final = "litellm.guardrail.name"
+
 # --- span names -------------------------------------------------------------
 ROUTER_SPAN: Final = "litellm.router"
