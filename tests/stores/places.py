@@ -14,6 +14,7 @@ from uuid import UUID
 
 import duckdb
 import pyarrow.parquet
+from bson.decimal128 import Decimal128
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter
 
@@ -21,6 +22,7 @@ from litespan_exporters._store import CLEAN
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.duckdb_file import DuckDBExporter
 from litespan_exporters.jsonl import JsonlExporter
+from litespan_exporters.mongodb import MongoExporter
 from litespan_exporters.parquet import ParquetExporter
 from litespan_exporters.postgres import PostgresExporter
 from litespan_exporters.rows import COLUMNS, rows
@@ -181,6 +183,37 @@ def in_parquet(folder: Path) -> Place:
         return ParquetExporter(folder, **{"interval": 0, **options})
 
     return Place("parquet", make, read)
+
+
+def in_mongodb(uri: str, collection: str, documents: Callable[[], Iterable[Found]]) -> Place:
+    """A collection, and how to get its documents."""
+
+    def read() -> list[Found]:
+        found = []
+        for document in documents():
+            assert set(document) <= {*NAMES, "_id"} - {"key"}
+            row = {name: from_bson(name, document.get(name)) for name in NAMES}
+            found.append({**row, "key": UUID(document["_id"])})
+        return in_order(found)
+
+    def make(**options: Any) -> SpanExporter:
+        return MongoExporter(uri, collection=collection, **options)
+
+    return Place("mongodb", make, read)
+
+
+def from_bson(name: str, value: Any) -> Any:
+    """Dates as aware ones, exact numbers as decimals or ints, pairs and keys as they were."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=timezone.utc)
+    if isinstance(value, Decimal128):
+        return value.to_decimal() if KINDS.get(name) == "money" else int(value.to_decimal())
+    if name == "attributes" and value is not None:
+        return {pair["k"]: from_bson("", pair["v"]) for pair in value}
+    if isinstance(value, Mapping):
+        plain_key = str.maketrans("\uff0e\uff04", ".$")
+        return {key.translate(plain_key): from_bson(key, item) for key, item in value.items()}
+    return [from_bson("", item) for item in value] if isinstance(value, list) else value
 
 
 def in_postgres(server: PostgresServer, table: str) -> Place:

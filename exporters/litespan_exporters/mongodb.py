@@ -1,0 +1,274 @@
+"""One document a call in a MongoDB collection, by PyMongo (extra `mongodb`).
+
+    OTEL_TRACES_EXPORTER=mongodb LITESPAN_MONGODB=mongodb://localhost/litespan …
+    db.llm_calls.aggregate([{$group: {_id: "$model", usd: {$sum: "$cost_usd"}}}])
+
+Fields have the names of the columns; what is not known is left out. `_id` is the key (a string),
+money is Decimal128, times are dates (whole milliseconds), lists and objects are what they are.
+Attributes, whose names have dots, are lists of `{k: name, v: value}`. In the keys of other objects
+dots and leading dollars are written as U+FF0E and U+FF04, for queries take the plain ones for
+something else. Whole numbers beyond 64 bits are Decimal128, or text beyond 34 digits.
+
+Finished documents replace those of the same key; started ones are inserted if there is none.
+The role `readWrite` on the database is enough; without the right to make indexes, none are made.
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from litespan.quiet import log_once
+from litespan_exporters._kept import KEY, NAMES, OUTCOME, STARTED, Row
+from litespan_exporters._schema import INDEXES, TABLE
+from litespan_exporters._store import StoreExporter
+from litespan_exporters._writer import Away, Refused, Store
+from litespan_exporters.rows import COLUMNS, Kind
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+    from pymongo.collection import Collection
+    from pymongo.errors import PyMongoError
+
+VARIABLE: Final = "LITESPAN_MONGODB"
+URI: Final = "MONGODB_URI"
+COLLECTION: Final = "LITESPAN_MONGODB_COLLECTION"
+DEFAULT_DATABASE: Final = "litespan"
+
+_DEEPEST: Final = 60  # of the hundred levels that MongoDB takes
+_LARGEST: Final = 16_000_000  # bytes; MongoDB takes 16 MiB
+_TWO_WRITERS: Final = 11000  # the same key was inserted by another one at this moment
+_NO_RIGHT: Final = 13
+_OPTIONS: Final = {
+    "serverSelectionTimeoutMS": 3_000,
+    "connectTimeoutMS": 3_000,
+    "socketTimeoutMS": 20_000,
+    "appname": "litespan",
+}
+"""Unless the URI says otherwise."""
+
+
+class MongoExporter(StoreExporter):
+    """Upserts one document a call into a MongoDB collection.
+
+    Args:
+        uri: `mongodb://…` or `mongodb+srv://…`, with the database's name (else `litespan`);
+            default `LITESPAN_MONGODB`, else `MONGODB_URI`.
+        collection: Default `LITESPAN_MONGODB_COLLECTION`, else `llm_calls`.
+        content: False leaves messages, instructions and tools out.
+        limits: see `StoreExporter`.
+    """
+
+    name = "mongodb"
+    needs = ("pymongo",)
+
+    def __init__(
+        self,
+        uri: str | None = None,
+        *,
+        collection: str | None = None,
+        content: bool = True,
+        **limits: Any,
+    ) -> None:
+        super().__init__(content=content, **limits)
+        self.variable = VARIABLE if os.environ.get(VARIABLE) or not os.environ.get(URI) else URI
+        self._uri = self.setting(uri, VARIABLE, URI)
+        self.collection = self.setting(collection, COLLECTION, default=TABLE)
+        if not self._uri:
+            self.off(f"{VARIABLE} is not set", f"set it, or {URI}, to the database's URI")
+        elif (place := _place(self._uri, self.collection)) is None:
+            self.off(f"{self.variable} is no MongoDB address", "write mongodb://user@host/database")
+        else:
+            self.turn_on(place)
+
+    def connect(self) -> Store:
+        """Make a client, and the indexes.
+
+        Raises:
+            Away: no server, or it does not let us in.
+        """
+        import pymongo
+        from pymongo.errors import ConfigurationError, PyMongoError
+
+        given = {name.lower() for name, _ in parse_qsl(urlsplit(self._uri).query)}
+        options: dict[str, Any] = {
+            name: value for name, value in _OPTIONS.items() if name.lower() not in given
+        }
+        try:
+            client: MongoClient[Any] = pymongo.MongoClient(self._uri, **options)
+            try:
+                database = client.get_default_database()
+            except ConfigurationError:
+                database = client.get_database(DEFAULT_DATABASE)
+            documents = _Documents(client, database[self.collection], self)
+            try:
+                documents.ensure()
+            except BaseException:
+                documents.close()
+                raise
+        except PyMongoError as error:
+            raise self.failure(error) from None
+        return documents
+
+    def failure(self, error: "PyMongoError") -> Away:
+        """Why nothing can be written. Its own text can have credentials in it."""
+        from pymongo import errors
+
+        kind = type(error).__name__
+        code = error.code if isinstance(error, errors.OperationFailure) else None
+        if isinstance(error, errors.InvalidURI | errors.ConfigurationError):
+            hint = "write special characters of the password as %40; look at the options"
+            return Away(f"{self.variable} is not understood: {kind} ({hint})", kind)
+        if code in (_NO_RIGHT, 18):  # not authorised, not authenticated
+            hint = f"check user and password in {self.variable}, and the user's role"
+            return Away(f"{kind} {code} ({hint})", str(code))
+        if isinstance(error, errors.OperationFailure):
+            return Away(f"{kind} {code} (look at the server's log)", str(code))
+        return Away(f"no connection: {kind} (look at the server, and at {self.variable})", kind)
+
+
+def _place(uri: str, collection: str) -> str | None:
+    """Host, database and collection, without user and password; None if it is no URI."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
+    if parts.scheme not in ("mongodb", "mongodb+srv") or not parts.netloc:
+        return None
+    first = parts.netloc.rpartition("@")[2].partition(",")[0]
+    host, colon, port = first.rpartition(":")
+    if colon and not port.isdigit():
+        return None
+    database = parts.path.strip("/") or DEFAULT_DATABASE
+    return f"mongodb://{host or first}:{port if colon else 27017}/{database}#{collection}"
+
+
+class _Documents:
+    """A client, and the collection that it writes to."""
+
+    def __init__(
+        self, client: "MongoClient[Any]", collection: "Collection[Any]", exporter: MongoExporter
+    ) -> None:
+        self._client = client
+        self._collection = collection
+        self._exporter = exporter
+
+    def ensure(self) -> None:
+        """Make the indexes that are missing."""
+        from pymongo import IndexModel
+        from pymongo.errors import OperationFailure
+
+        try:
+            self._collection.create_indexes([IndexModel(list(names)) for names in INDEXES])
+        except OperationFailure as error:
+            if error.code != _NO_RIGHT:
+                raise
+            log_once("mongodb.indexes", "mongodb: no right to make indexes: look-ups are slow")
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Upsert all rows, in any order."""
+        from pymongo import ReplaceOne, UpdateOne
+        from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+
+        operations: list[Any] = []
+        for row in rows:
+            found = document(row)
+            key = {"_id": found["_id"]}
+            if row[OUTCOME] == STARTED:
+                del found["_id"]
+                operations.append(UpdateOne(key, {"$setOnInsert": found}, upsert=True))
+            else:
+                operations.append(ReplaceOne(key, found, upsert=True))
+        try:
+            self._collection.bulk_write(operations, ordered=False)
+        except BulkWriteError as error:
+            raise self._failure_of(error) from None
+        except DocumentTooLarge:
+            raise Refused("DocumentTooLarge") from None
+        except PyMongoError as error:
+            raise self._exporter.failure(error) from None
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+    def _failure_of(self, error: Any) -> Exception:
+        """What single documents, or the server's promise to keep them, have failed by."""
+        details = error.details or {}
+        codes = {wrong.get("code") for wrong in details.get("writeErrors", ())}
+        if codes - {_TWO_WRITERS}:
+            return Refused(f"write error {', '.join(sorted(map(str, codes)))}")
+        why = "another writer has inserted the same call" if codes else "not replicated"
+        return Away(f"{why} (it is written again)", why)
+
+
+def document(row: Row) -> dict[str, Any]:
+    """A row as a document, `_id` first, without what is None; content left out if too large."""
+    made = {
+        name: convert(value) if convert is not None else value
+        for (name, convert), value in zip(_FIELDS, row, strict=True)
+        if value is not None
+    }
+    if sum(len(row[i]) for i in _CONTENT if row[i] is not None) > _LARGEST // 4:
+        from bson import encode
+
+        if len(encode(made)) > _LARGEST:
+            for i in _CONTENT:
+                made.pop(NAMES[i], None)
+            log_once("mongodb.cut", "mongodb: content beyond 16 MB is left out (logged once)")
+    return made
+
+
+def _decimal(value: Any) -> Any:
+    from bson.decimal128 import Decimal128
+
+    return Decimal128(value)
+
+
+def _parsed(text: str) -> Any:
+    return _plain(json.loads(text), _DEEPEST)
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """JSON as BSON takes it, and queries find it."""
+    if isinstance(value, dict | list) and not depth:
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        return {_key(key): _plain(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, depth - 1) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        digits = str(value)
+        return _decimal(digits) if len(digits) < 35 else digits
+    return value
+
+
+def _attributes(text: str) -> list[dict[str, Any]]:
+    return _pairs(json.loads(text))
+
+
+def _stages(text: str) -> list[dict[str, Any]]:
+    return [{**stage, "attributes": _pairs(stage["attributes"])} for stage in json.loads(text)]
+
+
+def _pairs(attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"k": name, "v": _plain(value, _DEEPEST)} for name, value in attributes.items()]
+
+
+def _key(key: str) -> str:
+    key = key.replace(".", "\uff0e")
+    return f"\uff04{key[1:]}" if key.startswith("$") else key
+
+
+_BY_NAME: Final = {"attributes": _attributes, "stages": _stages}
+_BSON: Final[dict[Kind, Callable[[Any], Any]]] = {
+    "key": str,
+    "money": _decimal,
+    "json": _parsed,
+}
+_FIELDS: Final = [
+    ("_id" if i == KEY else column.name, _BY_NAME.get(column.name, _BSON.get(column.kind)))
+    for i, column in enumerate(COLUMNS)
+]
+_CONTENT: Final = [i for i, column in enumerate(COLUMNS) if column.content]

@@ -1,0 +1,352 @@
+"""The MongoDB store, by the wire protocol: what is sent, and what comes of the answers."""
+
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson.decimal128 import Decimal128
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.counters import stats
+from litespan_exporters._schema import INDEXES
+from litespan_exporters.mongodb import MongoExporter
+from tests.cases import CASES, CHAT, STARTED, content, span, text
+from tests.stores.places import calls, expected, in_mongodb
+from tests.support.mongo import Command, MongoServer
+
+OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
+ROOT = Path(__file__).parents[2]
+QUICK: dict[str, Any] = {"backoff": 0.02, "max_backoff": 0.05}
+Make = Callable[..., MongoExporter]
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own databases."""
+    for name in ("LITESPAN_MONGODB", "MONGODB_URI", "LITESPAN_MONGODB_COLLECTION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server(mongodb: MongoServer) -> Iterator[MongoServer]:
+    """The server, that serves again after the test, and has forgotten."""
+    mongodb.commands.clear()
+    mongodb.collections.clear()
+    mongodb.indexes.clear()
+    yield mongodb
+    mongodb.fault = None
+
+
+@pytest.fixture
+def make(server: MongoServer) -> Iterator[Make]:
+    """Makes exporters that are shut down at the end; the URI is the server's."""
+    made: list[MongoExporter] = []
+
+    def remember(uri: str | None = None, **options: Any) -> MongoExporter:
+        patient = f"{server.uri}?serverSelectionTimeoutMS=300"
+        made.append(MongoExporter(patient if uri is None else uri, **options))
+        return made[-1]
+
+    yield remember
+    for exporter in made:
+        exporter.shutdown()
+
+
+def stored(server: MongoServer) -> list[dict[str, Any]]:
+    """The calls that the server has."""
+    return in_mongodb(server.uri, "", server.collections["llm_calls"].values).read()
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What litespan has logged."""
+    return [r.getMessage() for r in caplog.records if r.name == "litespan"]
+
+
+def test_commands(server: MongoServer, make: Make) -> None:
+    """Indexes once, then one unordered update a batch: replacements, and inserts if absent."""
+    exporter = make()
+    assert exporter.export([CASES["chat"], CASES["stream"]]) is OK
+    exporter.export_started([STARTED])
+    assert exporter.force_flush()
+    indexes, finished, started = server.commands
+    assert [tuple(index["key"]) for index in indexes["indexes"]] == list(INDEXES)
+    assert (finished["update"], finished["ordered"], finished["$db"]) == (
+        "llm_calls",
+        False,
+        "shop",
+    )
+    chat, _ = finished["updates"]
+    assert chat["q"] == {"_id": "b111a779-bc98-57da-a591-38ead8c07126"}
+    assert (chat["upsert"], chat["u"]["_id"]) == (True, chat["q"]["_id"])
+    assert chat["u"]["cost_usd"] == Decimal128("0.0000090000")
+    assert {"k": "gen_ai.request.seed", "v": 42} in chat["u"]["attributes"]
+    assert [name for name, value in chat["u"].items() if value is None] == []
+    (snapshot,) = started["updates"]
+    assert list(snapshot["u"]) == ["$setOnInsert"]
+    assert snapshot["u"]["$setOnInsert"]["outcome"] == "started"
+
+
+def test_server_that_comes_back(
+    server: MongoServer, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is exported while the server is away is written when it is back, each call once."""
+    exporter = make(**QUICK)
+    assert exporter.export(calls(range(10))) is OK
+    server.stop()
+    try:
+        assert exporter.export(calls(range(5, 20))) is FAILED
+        begun = time.monotonic()
+        assert exporter.export(calls(range(20, 30))) is FAILED
+        assert time.monotonic() - begun < 0.5
+    finally:
+        server.start()
+    assert exporter.force_flush(10_000)
+    assert exporter.export(calls(range(30, 35))) is OK
+    assert stored(server) == expected(calls(range(35)))
+    assert all("look at the server, and at LITESPAN_MONGODB" in line for line in said(caplog))
+
+
+def test_cut_connection(server: MongoServer, make: Make) -> None:
+    """A connection that is cut in the middle of a write costs nothing."""
+    exporter = make(**QUICK)
+    cuts = [True, True]
+    server.fault = lambda command: "update" in command and bool(cuts) and cuts.pop()
+    assert exporter.export(calls(range(10))) is OK
+    assert cuts == []
+    assert stored(server) == expected(calls(range(10)))
+
+
+def test_server_that_does_not_answer(server: MongoServer, make: Make) -> None:
+    """Bounded waits; later all is there."""
+    exporter = make(patience=0.3)
+    assert exporter.export(calls([1])) is OK
+    slow: list[float] = []
+
+    def sleep(command: Command) -> None:
+        if not slow:
+            slow.append(time.monotonic())
+            time.sleep(1.0)
+
+    server.fault = sleep
+    begun = time.monotonic()
+    assert exporter.export(calls([2])) is FAILED
+    assert exporter.export(calls([3])) is FAILED
+    assert time.monotonic() - begun < 0.8
+    assert exporter.force_flush(10_000)
+    assert stored(server) == expected(calls([1, 2, 3]))
+
+
+def test_one_document_that_is_refused(
+    server: MongoServer, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A validation rule of the collection costs the document that breaks it, not the batch."""
+    bad = span(500, "chat", {**CHAT, "user.id": "mallory"})
+
+    def validate(command: Command) -> Command | None:
+        broken = [
+            {"index": index, "code": 121, "errmsg": f"Document failed validation: {update['u']}"}
+            for index, update in enumerate(command.get("updates", ()))
+            if update["u"].get("user_id") == "mallory"
+        ]
+        return {"ok": 1, "n": 0, "nModified": 0, "writeErrors": broken} if broken else None
+
+    server.fault = validate
+    before = stats().get("export.mongodb.dropped.refused", 0)
+    exporter = make()
+    assert exporter.export([*calls(range(20)), bad, *calls(range(20, 40))]) is FAILED
+    assert stored(server) == expected(calls(range(40)))
+    assert stats()["export.mongodb.dropped.refused"] - before == 1
+    assert said(caplog)[0] == "mongodb: a row is refused: write error 121 (logged once)"
+    assert "mallory" not in caplog.text
+
+
+def test_two_writers_of_a_new_call(server: MongoServer, make: Make) -> None:
+    """Two upserts of one new key at the same moment: the one that lost the race goes again."""
+    lost = [{"index": 0, "code": 11000, "errmsg": "E11000 duplicate key"}]
+    races = [{"ok": 1, "n": 0, "nModified": 0, "writeErrors": lost}]
+    server.fault = lambda command: races.pop() if races and "update" in command else None
+    exporter = make(**QUICK)
+    assert exporter.export(calls([1])) is OK
+    assert races == []
+    assert stored(server) == expected(calls([1]))
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "result", "line"),
+    [
+        ("createIndexes", 13, OK, "mongodb: no right to make indexes: look-ups are slow"),
+        (
+            "update",
+            13,
+            FAILED,
+            (
+                "mongodb: OperationFailure 13 (check user and password in LITESPAN_MONGODB, and "
+                "the user's role); 1 row(s) are kept and tried again (logged once)"
+            ),
+        ),
+    ],
+)
+def test_rights(
+    what: str,
+    code: int,
+    result: SpanExportResult,
+    line: str,
+    server: MongoServer,
+    make: Make,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Indexes are not needed; what is needed and not allowed is named in one line."""
+    refusal = {"ok": 0, "code": code, "codeName": "Unauthorized", "errmsg": "not authorized on x"}
+    server.fault = lambda command: refusal if what in command else None
+    assert make(**QUICK).export([CASES["chat"]]) is result
+    assert said(caplog) == [line]
+
+
+def test_document_beyond_16_mb(
+    server: MongoServer, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The content of a giant call is left out; the call, its tokens and its cost are not."""
+    giant = [text("user", "x" * 17_000_000)]
+    attributes = {**dict(CASES["chat"].attributes or {}), **content(giant)}
+    exporter = make(patience=20.0)
+    assert exporter.export([span(1, "chat gpt-4o-mini", attributes), *calls([2])]) is OK
+    (_, row) = sorted(stored(server), key=lambda row: row["span_id"], reverse=True)
+    assert (row["input_messages"], row["output_messages"]) == (None, None)
+    assert (row["input_tokens"], row["cost_usd"]) == (20, Decimal("0.000009"))
+    assert said(caplog) == ["mongodb: content beyond 16 MB is left out (logged once)"]
+
+
+def test_deep_nesting(server: MongoServer, make: Make) -> None:
+    """Beyond what MongoDB nests, the rest is JSON text."""
+    deep: Any = "bottom"
+    for _ in range(90):
+        deep = {"d": deep}
+    call = {"type": "tool_call", "name": "f", "arguments": deep}
+    sent = content([text("user", "Hi.")], [{"role": "assistant", "parts": [call]}])
+    assert make().export([span(1, "chat", {**CHAT, **sent})]) is OK
+    (document,) = server.collections["llm_calls"].values()
+    value, levels = document["output_messages"][0]["parts"][0]["arguments"], 0
+    while not isinstance(value, str):
+        value, levels = value["d"], levels + 1
+    assert levels < 60
+    assert value.count('{"d": ') == 90 - levels
+    assert value.endswith("}")
+
+
+def test_integers_of_any_size(server: MongoServer, make: Make) -> None:
+    """64 bits as they are, 34 digits as Decimal128, more as text."""
+    numbers = [2**63 - 1, -(2**63), 2**63, 10**33, 10**34]
+    attributes = {f"litellm.metadata.n{i}": n for i, n in enumerate(numbers)}
+    assert make().export([span(1, "chat", {**CHAT, **attributes})]) is OK
+    (document,) = server.collections["llm_calls"].values()
+    assert [document["metadata"][f"n{i}"] for i in range(5)] == [
+        2**63 - 1,
+        -(2**63),
+        Decimal128(str(2**63)),
+        Decimal128(str(10**33)),
+        str(10**34),
+    ]
+
+
+def test_exit_with_a_server_that_is_away(server: MongoServer) -> None:
+    """The end of the process waits a few seconds at most, and says what is lost."""
+    body = """
+        import logging, sys, time
+        from litespan_exporters.mongodb import MongoExporter
+        from tests.stores.places import calls
+        logging.basicConfig(stream=sys.stdout, format="%(name)s %(message)s")
+        uri = "mongodb://app:m-secret@127.0.0.1:9/shop?serverSelectionTimeoutMS=500"
+        exporter = MongoExporter(uri, patience=1.0)
+        exporter.export(calls([1]))
+        begun = time.monotonic()
+        exporter.shutdown()
+        print(time.monotonic() - begun < 3)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(body)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    lines = done.stdout.replace(" (logged once)", "").splitlines()
+    assert [line for line in lines if not line.startswith("pymongo")][-2:] == [
+        "litespan mongodb: 1 row(s) dropped: the process ended before they were written",
+        "True",
+    ]
+    assert "m-secret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("variable", ["LITESPAN_MONGODB", "MONGODB_URI"])
+def test_variables(variable: str, server: MongoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made without arguments, as `OTEL_TRACES_EXPORTER=mongodb` makes it."""
+    monkeypatch.setenv(variable, server.uri)
+    monkeypatch.setenv("LITESPAN_MONGODB_COLLECTION", "other")
+    exporter = MongoExporter()
+    assert exporter.export([CASES["chat"]]) is OK
+    exporter.shutdown()
+    assert len(server.collections["other"]) == 1
+    assert repr(exporter) == f"<MongoExporter mongodb://127.0.0.1:{server.port}/shop#other>"
+
+
+def test_nothing_set(caplog: pytest.LogCaptureFixture) -> None:
+    """One line says what to set; exports fail in peace."""
+    exporter = MongoExporter()
+    assert exporter.export([CASES["chat"]]) is FAILED
+    assert said(caplog) == [
+        (
+            "LITESPAN_MONGODB is not set: mongodb export is off; set it, or MONGODB_URI, to the "
+            "database's URI"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "uri", ["localhost:27017", "http://u:top-secret@h/d", "mongodb://u:top-secret@h:port/d", "x["]
+)
+def test_no_address(uri: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One line that does not repeat the value, for that has passwords in it."""
+    exporter = MongoExporter(uri)
+    assert exporter.export([CASES["chat"]]) is FAILED
+    assert said(caplog) == [
+        (
+            "LITESPAN_MONGODB is no MongoDB address: mongodb export is off; write "
+            "mongodb://user@host/database"
+        )
+    ]
+    assert "top-secret" not in caplog.text + repr(exporter)
+
+
+def test_uri_that_pymongo_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    """A password that is not escaped: one line, without the password."""
+    exporter = MongoExporter("mongodb://u:top@secret@127.0.0.1/d", **QUICK)
+    assert exporter.export([CASES["chat"]]) is FAILED
+    exporter.shutdown()
+    assert said(caplog)[0].startswith(
+        "mongodb: LITESPAN_MONGODB is not understood: InvalidURI (write special characters of the "
+        "password as %40; look at the options); "
+    )
+    assert "secret" not in caplog.text
+
+
+def test_driver_is_missing() -> None:
+    """Without PyMongo: one line with the command that installs it."""
+    body = """
+        import sys
+        sys.modules["pymongo"] = None
+        from litespan_exporters.mongodb import MongoExporter
+        print(MongoExporter("mongodb://u:p@h/db").export([]).name)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(body)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == "FAILURE\n"
+    assert done.stderr == (
+        "pymongo is not installed: mongodb export is off; pip install 'litespan[mongodb]'\n"
+    )
