@@ -10,10 +10,12 @@ from typing import Any, Final
 from litespan import semconv as s
 from litespan.mapping import parts
 from litespan.mapping.request import Request
-from litespan.mapping.values import get
+from litespan.mapping.values import contents, get
 
 Message = dict[str, Any]
 
+# Finish reasons that the convention has a word for.
+_REASONS: Final = {"tool_calls": "tool_call", "tool_use": "tool_call"}
 # Arguments that hold the request's text where there are no messages.
 _PROMPTS: Final = ("prompt", "input", "query")
 
@@ -87,8 +89,7 @@ def _choice(choice: Any) -> Message:
 
 
 def _finished(role: str, read: list[parts.Part], reason: Any) -> Message:
-    reason = {"tool_calls": "tool_call", "tool_use": "tool_call"}.get(reason, reason)
-    return {"role": role, "parts": read, "finish_reason": str(reason or "")}
+    return {"role": role, "parts": read, "finish_reason": _REASONS.get(reason, str(reason or ""))}
 
 
 def _joined(items: Iterable[Any], reason: str) -> Message:
@@ -99,41 +100,40 @@ def _joined(items: Iterable[Any], reason: str) -> Message:
 
 
 def _item(item: Any) -> Message:
-    kind = get(item, "type")
+    stated = contents(item)
+    kind = stated.get("type")
     if kind == "function_call":
-        call = parts.tool_call(get(item, "call_id"), get(item, "name"), get(item, "arguments"))
+        call = parts.tool_call(stated.get("call_id"), stated.get("name"), stated.get("arguments"))
         return {"role": "assistant", "parts": [call]}
     if kind == "function_call_output":
-        answer = parts.tool_response(get(item, "call_id"), get(item, "output"))
+        answer = parts.tool_response(stated.get("call_id"), stated.get("output"))
         return {"role": "tool", "parts": [answer]}
     if kind == "reasoning":
-        summary = get(item, "summary") or ()
+        summary = stated.get("summary") or ()
         thoughts = [parts.reasoning(str(get(part, "text") or "")) for part in summary]
         return {"role": "assistant", "parts": thoughts}
-    role = str(get(item, "role") or "user")
-    message: Message = {"role": role, "parts": _message_parts(item, role)}
-    name = get(item, "name")
+    role = str(stated.get("role") or "user")
+    message: Message = {"role": role, "parts": _message_parts(stated, role)}
+    name = stated.get("name")
     if isinstance(name, str) and role != "tool":
         message["name"] = name
     return message
 
 
-def _message_parts(message: Any, role: str) -> list[parts.Part]:
-    content = get(message, "content")
+def _message_parts(message: Mapping[str, Any], role: str) -> list[parts.Part]:
+    content = message.get("content")
     if role in ("tool", "function"):
-        identifier = get(message, "tool_call_id") or get(message, "name")
+        identifier = message.get("tool_call_id") or message.get("name")
         return [parts.tool_response(identifier, parts.plain(content))]
-    read: list[parts.Part] = []
-    thought = get(message, "reasoning_content")
-    if isinstance(thought, str) and thought:
-        read.append(parts.reasoning(thought))
-    read.extend(_parts(content))
-    for call in get(message, "tool_calls") or ():
+    thought = message.get("reasoning_content")
+    read = [parts.reasoning(thought)] if thought and isinstance(thought, str) else []
+    read += _parts(content)
+    for call in message.get("tool_calls") or ():
         function = get(call, "function")
         read.append(
             parts.tool_call(get(call, "id"), get(function, "name"), get(function, "arguments"))
         )
-    function = get(message, "function_call")
+    function = message.get("function_call")
     if function is not None:
         read.append(parts.tool_call(None, get(function, "name"), get(function, "arguments")))
     return read

@@ -141,7 +141,10 @@ def loads(value: Any) -> Any:
         return value
 
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
 def dumps(value: Any) -> str:
     """Compact JSON; what JSON cannot say is said as text, lone surrogates are replaced."""
-    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    return written.encode("utf-8", "replace").decode("utf-8")
+    written = _encode(value)
+    return written if written.isascii() else written.encode("utf-8", "replace").decode("utf-8")
