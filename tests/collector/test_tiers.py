@@ -1,0 +1,225 @@
+"""App → agent → two gateways → Kafka → consumers: joined, loaded, stopped and killed."""
+
+import json
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+
+from tests.collector.broker import Broker
+from tests.collector.load import Sender, requests
+from tests.collector.running import BASE, OVERLAYS, ROOT, Collector, validate, wait_for
+from tests.collector.spans import call
+
+AGENT, GATEWAY, CONSUMER = (
+    ROOT / f"collector/{name}.yaml" for name in ("agent", "gateway", "consumer")
+)
+TRACES = ("langfuse", "datadog", "helicone", "logfire", "traceloop", "posthog")
+WINDOW = 3.0  # seconds that a gateway of these tests holds a trace before it decides
+
+
+@pytest.mark.parametrize(
+    "configs",
+    [
+        (AGENT,),
+        (BASE, GATEWAY, OVERLAYS / "kafka-out.yaml"),
+        (CONSUMER,),
+        *[(CONSUMER, OVERLAYS / f"{name}.yaml") for name in TRACES],
+        (CONSUMER, *[OVERLAYS / f"{name}.yaml" for name in TRACES]),
+    ],
+    ids=lambda configs: "+".join(path.stem for path in configs),
+)
+def test_valid(configs: Sequence[Path]) -> None:
+    """Each tier, and a consumer with every overlay that sends traces."""
+    assert validate(*configs) == ""
+
+
+@dataclass
+class Tiers:
+    """What runs, and what was sent."""
+
+    agent: Collector
+    gateways: list[Collector]
+    consumers: list[Collector]
+    broker: Broker | None
+    sent: dict[bytes, float] = field(default_factory=dict)  # span id → when it was taken in
+    ending: threading.Event = field(default_factory=threading.Event)
+
+    def load(self, rate: float, content: int = 0) -> threading.Thread:
+        """Send 100 spans `rate` times a second, on a thread, until `ending` is set."""
+
+        def run() -> None:
+            sender = Sender(self.agent.url)
+            for body, ids in requests(10_000, 100, content):
+                if self.ending.is_set():
+                    break
+                assert sender.post(body)
+                self.sent.update(dict.fromkeys(ids, time.monotonic()))
+                time.sleep(1 / rate)
+            sender.close()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    def arrived(self) -> set[bytes]:
+        """Ids of the spans at the far end."""
+        ends = self.consumers or self.gateways
+        return {
+            bytes.fromhex(span_id.decode())
+            for end in ends
+            for path in end.data.glob("traces*.jsonl")
+            for span_id in re.findall(rb'"spanId":"([0-9a-f]{16})"', path.read_bytes())
+        }
+
+    def settle(self) -> set[bytes]:
+        """The ids that have not arrived when nothing has changed for a while."""
+        last, since = -1, time.monotonic()
+        while time.monotonic() - since < WINDOW + 4:
+            found = len(self.arrived())
+            if found >= len(self.sent):
+                break
+            if found != last:
+                last, since = found, time.monotonic()
+            time.sleep(0.5)
+        return set(self.sent) - self.arrived()
+
+
+@contextmanager
+def tiers(data: Path, *, kafka: bool) -> Iterator[Tiers]:
+    """An agent and two gateways, which sample themselves or write to Kafka for two consumers."""
+    with ExitStack() as stack:
+        env = {"OTELCOL_DECISION_WAIT": f"{WINDOW:g}s", "OTELCOL_TRACES_IN_MEMORY": "200000"}
+        configs, broker, consumers = [BASE], None, []
+
+        def start(running: Collector) -> Collector:
+            running.start()
+            stack.callback(
+                lambda: running.process and running.process.poll() is None and running.stop()
+            )
+            return running
+
+        if kafka:
+            broker = Broker(data / "kafka")
+            broker.start()
+            stack.callback(broker.stop)
+            env["KAFKA_BROKERS"] = broker.address
+            configs = [BASE, GATEWAY, OVERLAYS / "kafka-out.yaml"]
+            consumers = [start(Collector(data / f"c{n}", [CONSUMER], env)) for n in (1, 2)]
+        gateways = [start(Collector(data / f"g{n}", configs, env)) for n in (1, 2)]
+        agent = {
+            "OTELCOL_GATEWAYS": json.dumps([gateway.grpc for gateway in gateways]),
+            "OTELCOL_GATEWAY": gateways[0].grpc,
+            "OTELCOL_GATEWAY_INSECURE": "true",
+        }
+        running = Tiers(
+            start(Collector(data / "agent", [AGENT], agent)), gateways, consumers, broker
+        )
+        try:
+            yield running
+        finally:
+            running.ending.set()
+
+
+def under_load(running: Tiers, happens: Callable[[], None], seconds: float = 3.0) -> set[bytes]:
+    """Load before, during and after something happens; the ids that never arrive."""
+    thread = running.load(rate=10)
+    time.sleep(seconds)
+    happens()
+    time.sleep(seconds)
+    running.ending.set()
+    thread.join()
+    return running.settle()
+
+
+def restart(gateway: Collector, how: signal.Signals, away: float = 1.0) -> Callable[[], None]:
+    """End the gateway, and start it again after `away` seconds."""
+
+    def do() -> None:
+        gateway.stop(how)
+        time.sleep(away)
+        gateway.start()
+
+    return do
+
+
+def spans_at(gateway: Collector) -> list[ReadableSpan]:
+    """What this gateway has written."""
+    return gateway.spans()
+
+
+def test_a_trace_is_whole_at_one_gateway(tmp_path: Path) -> None:
+    """Spans of one trace, sent apart, meet; traces spread over both gateways."""
+    with tiers(tmp_path, kafka=False) as running:
+        traces = range(1, 41)
+        for part in range(3):
+            running.agent.send([call({"part": part}, trace_id=n << 64 | n) for n in traces])
+        found = lambda: [spans_at(gateway) for gateway in running.gateways]  # noqa: E731
+        wait_for(lambda: sum(map(len, found())) == 120, "all spans")
+        first, second = (
+            {span.context.trace_id for span in spans if span.context} for spans in found()
+        )
+        assert first.isdisjoint(second)
+        assert min(len(first), len(second)) > 5
+
+
+def test_a_gateway_that_is_stopped_loses_nothing(tmp_path: Path) -> None:
+    """SIGTERM under load: it decides on what it holds, the agent keeps the rest for it."""
+    with tiers(tmp_path, kafka=False) as running:
+        missing = under_load(running, restart(running.gateways[0], signal.SIGTERM))
+        assert (len(missing), len(running.sent) > 3000) == (0, True)
+
+
+def test_a_gateway_that_is_killed_loses_its_window_at_most(tmp_path: Path) -> None:
+    """`kill -9` under load: only spans taken in within the sampling window before it are lost."""
+    with tiers(tmp_path, kafka=False) as running:
+        when: list[float] = []
+
+        def kill() -> None:
+            when.append(time.monotonic())
+            restart(running.gateways[0], signal.SIGKILL)()
+
+        missing = under_load(running, kill, seconds=WINDOW + 2)
+        ages = [when[0] - running.sent[span_id] for span_id in missing]
+        # 1 s for the decision's tick, 1 s for the file's flush
+        assert 0 < len(missing) <= 100 * 10 * (WINDOW + 2)
+        assert max(ages) < WINDOW + 2
+        print(f"\nlost {len(missing)} of {len(running.sent)}, the oldest {max(ages):.1f} s old")
+
+
+def test_with_kafka_before_sampling_nothing_is_lost(tmp_path: Path) -> None:
+    """One gateway killed, then the other stopped, then the broker restarted: every span arrives."""
+    with tiers(tmp_path, kafka=True) as running:
+        one, two = running.gateways
+
+        def happens() -> None:
+            restart(one, signal.SIGKILL)()
+            time.sleep(1)
+            restart(two, signal.SIGTERM)()
+            assert running.broker is not None
+            running.broker.stop()
+            running.broker.start()
+
+        missing = under_load(running, happens)
+        assert (len(missing), len(running.sent) > 3000) == (0, True)
+        counted = sum(gateway.total("genai_calls_total") for gateway in running.gateways)
+        assert counted > 0  # since their last start
+
+
+def test_consumers_can_read_all_again(tmp_path: Path) -> None:
+    """Another group reads every span from the start: how a new vendor gets the past."""
+    with tiers(tmp_path, kafka=True) as running:
+        assert under_load(running, lambda: None, seconds=1) == set()
+        assert running.broker is not None
+        env = {"KAFKA_BROKERS": running.broker.address, "KAFKA_GROUP": "another"}
+        again = Collector(tmp_path / "again", [CONSUMER], env)
+        again.start()
+        wait_for(lambda: len(spans_at(again)) >= len(running.sent), "all spans once more", 60)
+        assert again.stop() == 0
