@@ -5,7 +5,7 @@ https://opentelemetry.io/docs/specs/otlp/#otlphttp
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from google.protobuf.json_format import ParseDict, ParseError  # type: ignore[import-untyped]
@@ -114,15 +114,10 @@ def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
 def _value(message: AnyValue) -> Any:
     kind = message.WhichOneof("value")
     if kind == "array_value":
-        return _sequence([_value(item) for item in message.array_value.values])
+        return tuple(_value(item) for item in message.array_value.values)
     if kind == "kvlist_value":
         return _attributes(message.kvlist_value.values)
     return getattr(message, kind) if kind else None
-
-
-def _sequence(values: Sequence[Any]) -> Sequence[Any]:
-    """A tuple, as the SDK keeps sequences of scalars."""
-    return tuple(values)
 
 
 def _with_base64_ids(node: Any) -> Any:
