@@ -8,6 +8,7 @@ from tests.support.vendors.base import SECRET, Anyone, strict
 from tests.support.vendors.datadog import Datadog, DatadogAgent
 from tests.support.vendors.helicone import Helicone
 from tests.support.vendors.otlp import DatadogOtlp, Langfuse, Otlp
+from tests.support.vendors.sentry import Sentry
 
 __all__ = [
     "SECRET",
@@ -19,6 +20,7 @@ __all__ = [
     "Helicone",
     "Langfuse",
     "Otlp",
+    "Sentry",
     "strict",
 ]
 
@@ -27,5 +29,6 @@ VENDORS: dict[str, type[Anyone]] = {
     "langfuse": Langfuse,
     "datadog": Datadog,
     "datadog_otlp": DatadogOtlp,
+    "sentry": Sentry,
 }
 """By entry point; who is not here is taken for `Anyone`."""
