@@ -1,5 +1,6 @@
 """What is odd about Langfuse: ancestors, the trace's name, environments, hosts, numbers."""
 
+import base64
 import json
 import os
 import subprocess
@@ -274,6 +275,15 @@ def test_a_giant_attribute_is_cut_inside_its_json(vendor: Vendor) -> None:
     (message,) = json.loads(record["attributes"]["langfuse.observation.input"])
     assert message["content"].endswith("… [cut by litespan: originally 5244000 characters]")
     assert len(vendor.received[0].body) <= 1_000_000
+
+
+def test_an_echoed_key_is_not_logged(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the secret key itself nor the header that is made of it."""
+    pair = base64.b64encode(b"pk-lf-0123456:sk-lf-7654321").decode()
+    vendor.fault = in_turn(Reply(401, f"sk-lf-7654321 of {pair} is unknown".encode()))
+    exporter = LangfuseExporter("pk-lf-0123456", "sk-lf-7654321", vendor.url)
+    assert exporter.export([CASES["chat"]]) is SpanExportResult.FAILURE
+    assert '("*** of *** is unknown")' in caplog.records[-1].getMessage()
 
 
 REFERENCE = """

@@ -57,6 +57,7 @@ class HttpExporter(SpanExporter):
         self.delivery: Delivery | None = None
         self.problem = ""  # why the exporter is off
         self.last = Tally()  # what became of the last export
+        self._secrets: list[Secret] = []
 
     # --- configuration: argument, then environment, then default -----------------------
 
@@ -81,7 +82,8 @@ class HttpExporter(SpanExporter):
         elif odd:
             self.off(f"{odd[0]} holds characters that no key has", "set it anew")
         else:
-            return [Secret(value) for value in values]
+            self._secrets = [Secret(value) for value in values]
+            return self._secrets
         return None
 
     def base_url(self, argument: str | None) -> str | None:
@@ -118,6 +120,7 @@ class HttpExporter(SpanExporter):
             connections=limits.concurrency,
             attempt=limits.attempt,
             socket=socket,
+            secrets=self._secrets,
         )
         # Not at the first export: that may come when the meter provider is already shut down.
         self.metrics = ExporterMetrics(type(self), url)

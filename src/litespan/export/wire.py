@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
@@ -72,6 +72,7 @@ class Wire:
         connections: int = 1,
         attempt: float = 5.0,
         socket: str | None = None,
+        secrets: Iterable[Secret] = (),
     ) -> None:
         """Connect nothing yet.
 
@@ -82,6 +83,7 @@ class Wire:
             connections: how many are kept open at most.
             attempt: seconds that a request may wait for the vendor's next byte.
             socket: path of a Unix socket to go through, whatever host the URL names.
+            secrets: what an answer may echo and nobody is told, beside those in `headers`.
         """
         self.url = url
         self.headers = headers
@@ -89,6 +91,8 @@ class Wire:
         self.connections = connections
         self.attempt = attempt
         self.socket = socket
+        sent = [value for value in headers.values() if isinstance(value, Secret)]
+        self._secrets = (*secrets, *sent)
         self._client: httpx.Client | None = None
         self._pid = 0
 
@@ -156,10 +160,9 @@ class Wire:
 
     def scrub(self, text: str) -> str:
         """`text`, one short line, without any of the credentials that it may echo."""
-        for value in self.headers.values():
-            if isinstance(value, Secret):
-                for word in (value.reveal(), *re.split(r"[\s,=]+", value.reveal())):
-                    text = text.replace(word, "***") if len(word) > 7 else text
+        for secret in self._secrets:
+            for word in (secret.reveal(), *re.split(r"[\s,=]+", secret.reveal())):
+                text = text.replace(word, "***") if len(word) > 7 else text
         return " ".join(text.split())[:200]
 
 
