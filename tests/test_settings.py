@@ -1,0 +1,65 @@
+"""Settings from the environment: what they take, and one line about what they do not."""
+
+from typing import Any
+
+import pytest
+
+from litespan import quiet
+from litespan.settings import Settings
+
+CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every line is logged once a process."""
+    monkeypatch.setattr(quiet, "_seen", set())
+
+
+@pytest.mark.parametrize(
+    ("env", "name", "value"),
+    [
+        ({}, "content", "NO_CONTENT"),
+        ({CONTENT: "span_only"}, "content", "SPAN_ONLY"),
+        ({CONTENT: "  "}, "content", "NO_CONTENT"),
+        ({"LITESPAN_CONTENT_LIMIT": "100"}, "content_limit", 100),
+        ({"LITESPAN_SUPPRESS_NESTED": "False"}, "suppress_nested", False),
+        ({"LITESPAN_BAGGAGE": "user.id, tenant,"}, "baggage", ("user.id", "tenant")),
+    ],
+)
+def test_values(env: dict[str, str], name: str, value: Any) -> None:
+    """Each kind of value is read as it is meant."""
+    assert getattr(Settings.from_env(env), name) == value
+
+
+@pytest.mark.parametrize(
+    ("env", "name", "why"),
+    [
+        (
+            {CONTENT: "true"},
+            "content",
+            "not one of NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT",
+        ),
+        (
+            {"LITESPAN_CONTENT_LIMIT": "64KiB"},
+            "content_limit",
+            "not a whole number above 0",
+        ),
+        (
+            {"LITESPAN_SUPPRESS_NESTED": "maybe"},
+            "suppress_nested",
+            "not one of true, false",
+        ),
+    ],
+)
+def test_bad_values(
+    env: dict[str, str], name: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line says what is wrong and what is used instead; it is not said twice."""
+    default = getattr(Settings(), name)
+    for _ in range(2):
+        assert getattr(Settings.from_env(env), name) == default
+    ((variable, value),) = env.items()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{variable}={value!r} is {why}: using the default, {default}"
+    ]
