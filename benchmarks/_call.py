@@ -109,6 +109,47 @@ def ready_response() -> Any:
     return response
 
 
+def ready_chunks(count: int) -> list[Any]:
+    """The chunks of a streamed answer of `count` words, as LiteLLM hands them out."""
+    chunks = [
+        litellm.ModelResponseStream(
+            id="chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
+            model="gpt-4o-mini-2024-07-18",
+            created=1741569952,
+            choices=[{"index": 0, "delta": {"role": "assistant", "content": "word "}}],
+        )
+        for _ in range(count)
+    ]
+    chunks[-1].choices[0].finish_reason = "stop"
+    chunks[-1].usage = litellm.Usage(prompt_tokens=24, completion_tokens=8, total_tokens=32)
+    return chunks
+
+
+class ReadyStream:
+    """Hands out ready chunks, either way, as LiteLLM's stream object does."""
+
+    def __init__(self, chunks: list[Any]) -> None:
+        self.chunks = chunks
+        self.received_finish_reason = "stop"
+        self._hidden_params: dict[str, Any] = {}
+        self._next = iter(chunks).__next__
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        return self._next()
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return self._next()
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
 class Functions:
     """`completion` and `acompletion` that return `result()`.
 

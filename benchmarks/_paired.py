@@ -11,8 +11,9 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+K = TypeVar("K")
 Block = Callable[[int], Any]  # makes so many calls
 Clock = Callable[[], float]  # CPU seconds
 
@@ -60,12 +61,28 @@ def measure(
     count: int = 40,
     clock: Clock = time.thread_time,
 ) -> dict[str, Reading]:
-    """Readings by contender. What `nothing` takes is taken off all others, `base` included.
+    """Readings by contender. What `nothing` takes is taken off all others, `base` included."""
+    took = times(contenders, rounds=rounds, count=count, clock=clock)
+    return {
+        name: _reading(took[name], took[base], took[nothing])
+        for name in contenders
+        if name != nothing
+    }
+
+
+def times(
+    contenders: Mapping[K, Block],
+    *,
+    rounds: int,
+    count: int,
+    clock: Clock = time.thread_time,
+) -> dict[K, list[float]]:
+    """CPU seconds of one call, by contender and round.
 
     A round gives every contender one block of `count` calls, in random order. The garbage
     collector runs between rounds, not inside a block.
     """
-    took: dict[str, list[float]] = {name: [] for name in contenders}
+    took: dict[K, list[float]] = {name: [] for name in contenders}
     order = list(contenders)
     shuffle = random.Random(1).shuffle
     for block in contenders.values():
@@ -84,11 +101,7 @@ def measure(
     finally:
         gc.enable()
         gc.unfreeze()
-    return {
-        name: _reading(took[name], took[base], took[nothing])
-        for name in contenders
-        if name != nothing
-    }
+    return took
 
 
 def _reading(own: list[float], base: list[float], nothing: list[float]) -> Reading:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.usage import Usage, characters, estimated_usage, most, read_usage
-from litespan.mapping.values import as_text, get
+from litespan.mapping.values import as_int, as_text, contents, get
 
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
@@ -78,12 +78,7 @@ def chunk_characters(chunk: Any) -> int:
 
 def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -> Streamed:
     """Chat and text completion chunks."""
-    reasons: dict[int, str] = {}
-    for chunk in chunks:
-        for choice in get(chunk, "choices") or ():
-            reason = get(choice, "finish_reason")
-            if reason:
-                reasons[get(choice, "index") or 0] = str(reason)
+    reasons = _finish_reasons(chunks, as_int(request.arguments.get("n")) or 1)
     # LiteLLM makes up a finish reason where the provider sent none, and keeps the real one.
     made_up = (
         hasattr(stream, "received_finish_reason")
@@ -108,6 +103,19 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
     return Streamed(answer, bool(reasons))
 
 
+def _finish_reasons(chunks: Sequence[Any], choices: int) -> dict[int, str]:
+    """The last finish reason of each choice: they stand in the last chunks."""
+    reasons: dict[int, str] = {}
+    for chunk in reversed(chunks):
+        for choice in get(chunk, "choices") or ():
+            reason = get(choice, "finish_reason")
+            if reason:
+                reasons.setdefault(get(choice, "index") or 0, str(reason))
+        if len(reasons) >= choices:
+            break
+    return reasons
+
+
 def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | None:
     """The provider's figures if a chunk stated them, else LiteLLM's count.
 
@@ -115,7 +123,8 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
     """
     kept = get(stream, "chunks")
     came: list[Any] = kept if isinstance(kept, list) else []
-    stated = [usage for chunk in came if (usage := read_usage(get(chunk, "usage")))]
+    given = [usage for chunk in came if (usage := get(chunk, "usage"))]
+    stated = [usage for usage in map(read_usage, given) if usage]
     if stated:
         return most(stated)
     last = chunks[-1] if chunks else None
@@ -226,20 +235,22 @@ def _assemble(chunks: Sequence[Any], reasons: Mapping[int, str]) -> list[dict[st
     calls: dict[int, dict[int, dict[str, Any]]] = {}
     for chunk in chunks:
         for choice in get(chunk, "choices") or ():
-            index = get(choice, "index") or 0
-            delta = get(choice, "delta")
-            texts.setdefault(index, []).append(
-                str(get(delta, "content") or get(choice, "text") or "")
-            )
-            thoughts.setdefault(index, []).append(str(get(delta, "reasoning_content") or ""))
-            for call in get(delta, "tool_calls") or ():
+            stated = contents(choice)
+            index = stated.get("index") or 0
+            delta = contents(stated.get("delta"))
+            text = delta.get("content") or stated.get("text")
+            thought = delta.get("reasoning_content")
+            texts.setdefault(index, []).append(str(text or ""))
+            if thought:
+                thoughts.setdefault(index, []).append(str(thought))
+            for call in delta.get("tool_calls") or ():
                 _add_call(calls.setdefault(index, {}), call)
     return [
         {
             "message": {
                 "role": "assistant",
                 "content": "".join(texts[index]) or None,
-                "reasoning_content": "".join(thoughts[index]) or None,
+                "reasoning_content": "".join(thoughts.get(index, ())) or None,
                 "tool_calls": [calls[index][at] for at in sorted(calls.get(index, ()))],
             },
             "finish_reason": reasons.get(index),

@@ -71,8 +71,10 @@ def most(stated: Sequence[Usage]) -> Usage:
     if len(stated) == 1:
         return stated[0]
     columns = zip(*(usage[:5] for usage in stated), strict=True)
-    tokens = [max((n for n in column if n is not None), default=None) for column in columns]
-    return Usage(*tokens, cost=stated[-1].cost)
+    inputs, outputs, read, created, reasoning = (
+        max((n for n in column if n is not None), default=None) for column in columns
+    )
+    return Usage(inputs, outputs, read, created, reasoning, cost=stated[-1].cost)
 
 
 def estimated_usage(sent: int, received: int) -> Usage:
