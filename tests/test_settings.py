@@ -6,8 +6,29 @@ import pytest
 
 from litespan import quiet
 from litespan.settings import Settings
+from tests.support import program
 
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+GEVENT = """
+    from gevent import monkey
+    monkey.patch_all()
+    from litespan import LiteLLMInstrumentor
+    LiteLLMInstrumentor().instrument()
+    print("went on")
+"""
+
+
+def test_gevent() -> None:
+    """Where gevent has replaced threads, one line says that it is not supported."""
+    ran = program.run(GEVENT)
+    assert (ran.code, ran.stdout) == (0, "went on\n")
+    line = (
+        "gevent has patched threading, which litespan does not support: spans are made, "
+        "but handlers and exporters may stall; use threads or asyncio"
+    )
+    assert ran.stderr.splitlines() == [line]
 
 
 @pytest.fixture(autouse=True)

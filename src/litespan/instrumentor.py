@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Collection
 from importlib import metadata
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
@@ -15,7 +15,11 @@ from litespan.quiet import log_once, logger, swallowed
 from litespan.settings import Settings
 from litespan.signals import Signals
 
+if TYPE_CHECKING:
+    from litespan.callbacks.registering import NamedCallbacks
+
 OLDEST: Final = (1, 74)
+PROXY: Final = "litellm.proxy.proxy_server"
 # Taken over by an attacker in March 2026: https://github.com/BerriAI/litellm/issues/24521
 COMPROMISED: Final = frozenset({"1.82.7", "1.82.8"})
 
@@ -35,12 +39,18 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     """
 
     _patches: Patches | None = None
+    _callbacks: "NamedCallbacks | None" = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """None: a requirement that is not met would skip us without a word."""
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
+        if _gevent():
+            logger.warning(
+                "gevent has patched threading, which litespan does not support: spans are made, "
+                "but handlers and exporters may stall; use threads or asyncio"
+            )
         already = "litellm" in sys.modules
         if not already and not _installed():
             logger.warning(
@@ -55,6 +65,10 @@ class LiteLLMInstrumentor(BaseInstrumentor):
                 kwargs.get("redact"),
             )
             rivals.check_provider(kwargs.get("tracer_provider"))
+            if Live.signals.settings.callbacks:
+                from litespan.callbacks.registering import NamedCallbacks
+
+                self._callbacks = NamedCallbacks(Live.signals.settings.callbacks)
         except Exception as error:  # noqa: BLE001 - the application starts without us
             swallowed("instrumenting", error)
             Live.signals = None
@@ -63,9 +77,13 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             self._patch(everywhere=True)
         else:
             wrapt.register_post_import_hook(self._imported, "litellm")
+        wrapt.register_post_import_hook(_proxy_imported, PROXY)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         Live.signals = None
+        if self._callbacks is not None:
+            self._callbacks.remove()
+            self._callbacks = None
         if self._patches is not None:
             self._patches.undo()
             self._patches = None
@@ -88,6 +106,20 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             return
         self._patches = patches
         rivals.check_instrumentations()
+
+
+def _gevent() -> bool:
+    """Whether gevent has replaced the threads of this process."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+def _proxy_imported(module: Any) -> None:
+    """LiteLLM's proxy runs in this process: follow its requests, too."""
+    if Live.signals is not None:
+        from litespan.proxy import hooks
+
+        hooks.install(module)
 
 
 def _installed() -> bool:
