@@ -70,9 +70,7 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
     if from_proxy:
         client = metadata.get("requester_metadata")
         own = client if isinstance(client, Mapping) else {}
-    attributes: Attributes = {}
-    if own or identity.metadata:
-        attributes.update(free_metadata({**identity.metadata, **own}))
+    attributes = free_metadata({**identity.metadata, **own} if identity.metadata else own)
     user = (
         arguments.get("user")
         or own.get("user_id")
