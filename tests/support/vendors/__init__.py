@@ -8,6 +8,7 @@ from tests.support.vendors.base import SECRET, Anyone, strict
 from tests.support.vendors.datadog import Datadog, DatadogAgent
 from tests.support.vendors.helicone import Helicone
 from tests.support.vendors.otlp import DatadogOtlp, Langfuse, Otlp
+from tests.support.vendors.posthog import Posthog
 from tests.support.vendors.sentry import Sentry
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Helicone",
     "Langfuse",
     "Otlp",
+    "Posthog",
     "Sentry",
     "strict",
 ]
@@ -29,6 +31,7 @@ VENDORS: dict[str, type[Anyone]] = {
     "langfuse": Langfuse,
     "datadog": Datadog,
     "datadog_otlp": DatadogOtlp,
+    "posthog": Posthog,
     "sentry": Sentry,
 }
 """By entry point; who is not here is taken for `Anyone`."""

@@ -1,0 +1,174 @@
+"""What is odd about PostHog: 100 spans a request, classification, costs, its capture API."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.export import GenAISpan
+from litespan_exporters._posthog_event import costs, distinct_id, to_event
+from litespan_exporters.posthog import PosthogExporter, attributes, ingestion
+from tests.cases import CASES, CHAT, content, cost, foreign, span, text
+from tests.support.server import Vendor, running
+from tests.support.vendors import SECRET, Posthog
+
+REFERENCE = json.loads((Path(__file__).parent / "reference/posthog.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment says nothing of PostHog."""
+    for name in ("API_KEY", "API_URL", "HOST", "PROJECT_API_KEY", "PROJECT_TOKEN"):
+        monkeypatch.delenv(f"POSTHOG_{name}", raising=False)
+    monkeypatch.delenv("LITESPAN_POSTHOG_ROUTE", raising=False)
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """PostHog on loopback."""
+    with running(Posthog()) as vendor:
+        yield vendor
+
+
+def view(span: ReadableSpan) -> GenAISpan:
+    """The typed view."""
+    found = GenAISpan.read(span)
+    assert found is not None
+    return found
+
+
+def test_at_most_100_spans_a_request(vendor: Vendor) -> None:
+    """A batch of the SDK's 512 becomes six requests; none is lost."""
+    spans = [span(1000 + n, "chat", CHAT) for n in range(512)]
+    assert PosthogExporter(SECRET, vendor.url).export(spans) is SpanExportResult.SUCCESS
+    assert vendor.wrong == []
+    sent = [ExportTraceServiceRequest.FromString(r.body) for r in vendor.received]
+    sizes = [sum(len(sc.spans) for r in s.resource_spans for sc in r.scope_spans) for s in sent]
+    assert sizes == [100, 100, 100, 100, 100, 12]
+
+
+def test_at_most_4_mb_a_request(vendor: Vendor) -> None:
+    """Large spans travel in fewer; what is too large for one event is cut."""
+    said = content([text("user", "lorem ipsum " * 70_000)])
+    spans = [span(1000 + n, "chat", {**CHAT, **said}) for n in range(9)]
+    huge = [CASES["huge"], span(1100, "chat", {**CHAT, **content([text("user", "世" * 400_000)])})]
+    assert PosthogExporter(SECRET, vendor.url).export(spans + huge) is SpanExportResult.SUCCESS
+    assert vendor.wrong == []
+    assert max(len(request.body) for request in vendor.received) <= 4_000_000
+    assert len(vendor.accept.taken) == 11  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("operation", "classified"),
+    [
+        ("chat", "chat"),
+        ("text_completion", "chat"),
+        ("generate_content", "chat"),
+        ("embeddings", "embeddings"),
+        ("execute_tool", "execute_tool"),
+    ],
+)
+def test_operations_are_ones_that_posthog_classifies(operation: str, classified: str) -> None:
+    """Only chat and embeddings are generations and embeddings to it."""
+    told = attributes(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
+    assert told["gen_ai.operation.name"] == classified
+
+
+@pytest.mark.parametrize("name", ["openllmetry-litellm", "traceloop-sdk", "openinference-litellm"])
+def test_spans_by_others_are_read_by_the_same_rules(name: str, vendor: Vendor) -> None:
+    """Their namespaces would select another classifier: translated, and left out."""
+    PosthogExporter(SECRET, vendor.url).export(foreign(name))
+    assert vendor.wrong == []
+    for record in vendor.accept.records.values():  # type: ignore[attr-defined]
+        assert record["attributes"]["gen_ai.operation.name"]
+
+
+@pytest.mark.parametrize(
+    ("known", "three"),
+    [
+        (cost(3e-06, 6e-06), (3e-06, 6e-06, 9e-06)),
+        ({"gen_ai.usage.cost": 0.5, "litellm.cost.input": 0.2}, (0.2, 0.3, 0.5)),
+        ({"gen_ai.usage.cost": 0.5, "litellm.cost.output": 0.2}, (0.3, 0.2, 0.5)),
+        ({"gen_ai.usage.cost": 0.5}, (None, None, 0.5)),
+        ({"gen_ai.usage.cost": 0.0, **cost(0.0, 0.0)}, (0.0, 0.0, 0.0)),
+        ({}, (None, None, None)),
+    ],
+)
+def test_three_costs(known: dict[str, Any], three: tuple[Any, ...]) -> None:
+    """All of them, so that PostHog does not fill in prices of its own."""
+    told = costs(view(span(1, "chat", {**CHAT, **known})))
+    assert tuple(told.values()) == pytest.approx(three)
+
+
+def test_whose_event_it_is() -> None:
+    """The user's; else one id for the session, else one for the trace; 200 characters."""
+    assert distinct_id(view(CASES["chat"])) == "user-42"
+    anonymous = {**CHAT, "session.id": "s"}
+    ids = {distinct_id(view(span(n, "chat", anonymous, who=False))) for n in (1, 2)}
+    assert len(ids) == 1
+    assert len(distinct_id(view(span(1, "chat", {**CHAT, "user.id": "x" * 300})))) == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "to"),
+    [
+        ("https://app.posthog.com", "https://us.i.posthog.com"),
+        ("https://us.posthog.com", "https://us.i.posthog.com"),
+        ("https://eu.posthog.com", "https://eu.i.posthog.com"),
+        ("https://eu.i.posthog.com", "https://eu.i.posthog.com"),
+        ("https://posthog.example.com/sub", "https://posthog.example.com/sub"),
+    ],
+)
+def test_where_events_go(given: str, to: str) -> None:
+    """The address of the UI is not the one of the ingestion."""
+    assert ingestion(given) == to
+
+
+@pytest.mark.parametrize("variable", ["POSTHOG_PROJECT_API_KEY", "POSTHOG_PROJECT_TOKEN"])
+def test_other_names_of_the_key(
+    variable: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostHog's own tools know it by these."""
+    monkeypatch.setenv(variable, SECRET)
+    monkeypatch.setenv("POSTHOG_HOST", vendor.url)
+    assert PosthogExporter().export([CASES["chat"]]) is SpanExportResult.SUCCESS
+
+
+def test_capture_api(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LITESPAN_POSTHOG_ROUTE=batch: every canonical span by the rules of `/batch/`."""
+    monkeypatch.setenv("LITESPAN_POSTHOG_ROUTE", "batch")
+    exporter = PosthogExporter(SECRET, vendor.url)
+    assert exporter.export(list(CASES.values())) is SpanExportResult.SUCCESS
+    assert vendor.wrong == []
+    assert {request.path for request in vendor.received} == {"/batch/"}
+    assert all(len(request.body) < 4_000_000 for request in vendor.received)
+    assert len(vendor.accept.taken) == len(CASES)  # type: ignore[attr-defined]
+    assert SECRET not in repr(vars(exporter))
+
+
+def test_against_posthogs_own_sdk() -> None:
+    """Every property of the SDK's events is in ours, of the same type, but what is its own."""
+    (request,) = REFERENCE["requests"]
+    theirs = request["body"]["batch"]
+    ours = [to_event(view(CASES[name])) for name in ("tool_call", "failure")]
+    own = {"$context_tags", "$ai_lib", "$ai_lib_version", "$ai_usage", "$ai_tokens_source"}
+    own |= {"$is_server", "$os", "$os_distro", "$os_version", "$python_runtime", "$python_version"}
+    # What our cases have not got: cached tokens, an anonymous user, an answer of a failure.
+    absent = {"$ai_cache_read_input_tokens", "$ai_reasoning_tokens", "$process_person_profile"}
+    absent |= {"$ai_model_parameters", "$ai_output_choices"}
+    for mine, reference in zip(ours, theirs, strict=True):
+        assert set(mine) == set(reference)
+        told: Any = mine["properties"]
+        expected = reference["properties"]
+        assert set(expected) - set(told) - absent == own & set(expected)
+        for name in set(told) & set(expected):
+            assert type(told[name]) is type(expected[name]), name
+    full: Any = to_event(view(CASES["reasoning_cached"]))["properties"]
+    assert absent - {"$process_person_profile"} <= set(full)
+    anonymous: Any = to_event(view(CASES["bare"]))["properties"]
+    assert anonymous["$process_person_profile"] is False
