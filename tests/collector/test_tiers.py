@@ -101,9 +101,7 @@ def tiers(data: Path, *, kafka: bool) -> Iterator[Tiers]:
 
         def start(running: Collector) -> Collector:
             running.start()
-            stack.callback(
-                lambda: running.process and running.process.poll() is None and running.stop()
-            )
+            stack.callback(stop, running)
             return running
 
         if kafka:
@@ -126,6 +124,12 @@ def tiers(data: Path, *, kafka: bool) -> Iterator[Tiers]:
             yield running
         finally:
             running.ending.set()
+
+
+def stop(running: Collector) -> None:
+    """End it, unless it has ended."""
+    if running.process is not None and running.process.poll() is None:
+        running.stop()
 
 
 def under_load(running: Tiers, happens: Callable[[], None], seconds: float = 3.0) -> set[bytes]:
@@ -191,7 +195,6 @@ def test_a_gateway_that_is_killed_loses_its_window_at_most(tmp_path: Path) -> No
         # 1 s for the decision's tick, 1 s for the file's flush
         assert 0 < len(missing) <= 100 * 10 * (WINDOW + 2)
         assert max(ages) < WINDOW + 2
-        print(f"\nlost {len(missing)} of {len(running.sent)}, the oldest {max(ages):.1f} s old")
 
 
 def test_with_kafka_before_sampling_nothing_is_lost(tmp_path: Path) -> None:
