@@ -18,7 +18,7 @@ from litespan import __version__
 from litespan import semconv as s
 from litespan.export import GenAISpan, Usage, is_genai, is_router
 from litespan.export.batching import Item, to_text
-from litespan.export.conventions import PARAMETERS
+from litespan.export.conventions import FLAT, PARAMETERS
 from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter, copy_of, is_valid, item_of
 from litespan.export.policy import TRANSIENT, Policy
@@ -87,6 +87,12 @@ REPLACED: Final = frozenset(
     }
 )
 """What `attributes` says in Langfuse's own words travels once; metadata do, too."""
+
+_FOREIGN: Final = (
+    *("input.value", "output.value", "gen_ai.tool.name"),  # hide messages, rename the span
+    *(prefix for prefixes in FLAT.values() for prefix in prefixes),
+)
+"""How other instrumentations begin the names of content, and what misleads Langfuse."""
 
 
 def usage_details(usage: Usage) -> dict[str, JSON]:
@@ -251,7 +257,11 @@ class LangfuseExporter(OtlpExporter):
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
         """What Langfuse shows among an observation's metadata."""
-        return {k: v for k, v in super().kept(view).items() if not k.startswith(s.METADATA_PREFIX)}
+        foreign = _FOREIGN if view.scope != s.SCOPE and view.is_call else ()
+        told = (s.METADATA_PREFIX, *foreign)
+        prompt = (s.PROMPT_NAME, s.PROMPT_VERSION)  # begin like OpenLLMetry's content
+        kept = super().kept(view).items()
+        return {k: v for k, v in kept if k in prompt or not k.startswith(told)}
 
     def _program(self, span: GenAISpan) -> dict[str, Any]:
         return {

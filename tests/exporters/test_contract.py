@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from litespan.export import GenAISpan
 from litespan.export.http import HttpExporter
-from tests.cases import CASES, OTHERS, span
+from tests.cases import CASES, OTHERS, foreign, span
 from tests.support.golden import Golden
 from tests.support.server import Received, Reply, Vendor, in_turn, running
 from tests.support.vendors import SECRET, VENDORS, Anyone, strict
@@ -31,6 +31,7 @@ EXPORTERS: dict[str, type[SpanExporter]] = {
     if found.value.startswith("litespan_exporters.")
 }
 HTTP = {name: cls for name, cls in EXPORTERS.items() if issubclass(cls, HttpExporter)}
+FOREIGN = sorted(path.stem for path in (Path(__file__).parent / "foreign").glob("*.json"))
 GOLDEN = Path(__file__).parent / "golden"
 QUICK: dict[str, Any] = {"attempt": 0.3, "patience": 2.0, "timeout": 4.0, "backoff": 0.02}
 SECRETS = ("sk-planted-in-the-environment", SECRET)
@@ -179,6 +180,29 @@ def test_no_content_without_capture(
         body = request.body.decode("utf-8", "replace")
         assert [word for word in secret_words if word in body] == []
     exporter.shutdown()
+
+
+@each_http
+@pytest.mark.parametrize("made_by", FOREIGN)
+def test_spans_of_other_instrumentations(
+    name: str, made_by: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spans that other packages made are sent by the same rules, none of them lost."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    spans = foreign(made_by)
+    assert exporter.export(spans) is SpanExportResult.SUCCESS
+    items = list(exporter.items(spans))
+    exporter.shutdown()
+    assert vendor.wrong == []
+    assert exporter.last.dropped == {}
+    if list(exporter.items([CASES["chat"]])):  # this service gets calls, so it gets these
+        assert len(items) >= len([s for s in spans if is_call(s)]) > 0
+
+
+def is_call(span: ReadableSpan) -> bool:
+    """Is it a GenAI span of one call of a model?"""
+    view = GenAISpan.read(span)
+    return view is not None and view.is_call
 
 
 FAULTS = {

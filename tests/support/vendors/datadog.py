@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, ClassVar
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 
 from tests.support.server import Received, Reply
 from tests.support.vendors.base import SECRET, Anyone, strict

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 
 from tests.support.server import Received, Reply
 from tests.support.vendors.base import SECRET, Anyone, strict
