@@ -7,10 +7,12 @@ Nothing here knows litespan: the peers are measured around the same functions.
 """
 
 import os
+import sys
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no price list from the network
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import litellm
@@ -169,14 +171,26 @@ class Functions:
         self.acompletion = acompletion
 
 
-def replace_litellm(result: Callable[[], Any]) -> Functions:
-    """Put functions that return `result()` in LiteLLM's place; returns their bare twins."""
-    litellm_logging.Logging = logging_class()
-    functions = Functions(result, litellm_logging.Logging)
+@contextmanager
+def ready_litellm(result: Callable[[], Any]) -> Iterator[Functions]:
+    """Functions that return `result()` stand in LiteLLM's place; gives their bare twins.
+
+    To be instrumented, and let go again, inside.
+    """
+    logging = logging_class()
+    functions = Functions(result, logging)
+    places = [(litellm_logging, "Logging", logging)]
     for module in (litellm, litellm.main):
-        module.completion = functions.completion
-        module.acompletion = functions.acompletion
-    return Functions(result, logging_class())
+        places.append((module, "completion", functions.completion))
+        places.append((module, "acompletion", functions.acompletion))
+    originals = [(place, name, getattr(place, name)) for place, name, _ in places]
+    for place, name, stand_in in places:
+        setattr(place, name, stand_in)
+    try:
+        yield Functions(result, logging_class())
+    finally:
+        for place, name, original in originals:
+            setattr(place, name, original)
 
 
 class Bare:
@@ -213,6 +227,43 @@ class Bare:
         self.aspan = aspan
         self.current = current
         self.acurrent = acurrent
+
+
+def by_hand(tracer: Tracer, functions: Functions, span: Any) -> Callable[[], None]:
+    """The same call with the same span, made by as few calls of the SDK as can be."""
+    names = list(span.attributes)
+    answer = names.index("gen_ai.response.id")  # the first that the call's start cannot know
+    first = {name: span.attributes[name] for name in names[:answer]}
+    rest = {name: span.attributes[name] for name in names[answer:]}
+    events = [(event.name, dict(event.attributes), event.timestamp) for event in span.events]
+    title, kind = span.name, span.kind
+
+    def call() -> None:
+        span = tracer.start_span(title, kind=kind, attributes=first)
+        functions.completion(**ARGUMENTS)
+        span.set_attributes(rest)
+        for name, attributes, timestamp in events:
+            span.add_event(name, attributes, timestamp)
+        span.end()
+
+    return call
+
+
+def called(function: Callable[[], Any]) -> int:
+    """How many functions, of Python and of C, are called by calling `function`."""
+    count = 0
+
+    def profile(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    function()  # fills caches
+    sys.setprofile(profile)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count - 1  # the one that ends the count
 
 
 class Last(SpanProcessor):

@@ -7,7 +7,6 @@ are counted by the interpreter (Python and C functions alike), which has no nois
 
 import asyncio
 import statistics
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,9 +15,27 @@ from benchmarks import _call, _paired
 LONG, SHORT = 400, 100
 ROUNDS = 120
 QUICK = 20
+Key = tuple[str, int]  # who reads, how many chunks
+
+
+class Source:
+    """Streams of ready chunks, as long as `length` says."""
+
+    def __init__(self) -> None:
+        self.length = LONG
+        self._chunks = _call.ready_chunks(LONG)
+
+    def __call__(self) -> Any:
+        return _call.ReadyStream(self._chunks[-self.length :])
 
 
 def run(*, quick: bool) -> None:
+    source = Source()
+    with _call.ready_litellm(source) as functions:
+        _run(functions, source, QUICK if quick else ROUNDS)
+
+
+def _run(functions: _call.Functions, source: Source, rounds: int) -> None:
     import litellm
 
     from litespan import LiteLLMInstrumentor
@@ -26,9 +43,6 @@ def run(*, quick: bool) -> None:
     from litespan.settings import Settings
     from litespan.signals import Signals
 
-    chunks = _call.ready_chunks(LONG)
-    length = LONG
-    functions = _call.replace_litellm(lambda: _call.ReadyStream(chunks[LONG - length :]))
     provider, _ = _call.traced()
     LiteLLMInstrumentor().instrument(tracer_provider=provider)
     signals = {
@@ -36,25 +50,22 @@ def run(*, quick: bool) -> None:
         "litespan, content on": Signals(Settings(content="SPAN_ONLY"), provider),
     }
 
-    def reader(completion: Any, count: int, chosen: Any = None) -> Callable[[], None]:
+    def reader(completion: Any, length: int, chosen: Any = None) -> Callable[[], None]:
         def read() -> None:
-            nonlocal length
-            length, Live.signals = count, chosen
+            source.length, Live.signals = length, chosen
             for _ in completion(**_call.ARGUMENTS, stream=True):
                 pass
 
         return read
 
-    def areader(acompletion: Any, count: int, chosen: Any = None) -> Callable[[], Any]:
+    def areader(acompletion: Any, length: int, chosen: Any = None) -> Callable[[], Any]:
         async def read() -> None:
-            nonlocal length
-            length, Live.signals = count, chosen
+            source.length, Live.signals = length, chosen
             async for _ in await acompletion(**_call.ARGUMENTS, stream=True):
                 pass
 
         return read
 
-    rounds = QUICK if quick else ROUNDS
     print("| stream | µs a chunk | quartiles | calls a chunk |\n|---|---|---|---|")
     for title, make, block, bare, wrapped in (
         ("sync", reader, _paired.calls, functions.completion, litellm.completion),
@@ -65,38 +76,21 @@ def run(*, quick: bool) -> None:
             readers |= {(name, n): make(wrapped, n, chosen) for n in (LONG, SHORT)}
         blocks = {key: block(read) for key, read in readers.items()}
         took = _paired.times(blocks, rounds=rounds, count=2)
+        called = {key: [_called(read, title)] for key, read in readers.items()}
         for name in signals:
-            added = list(_per_chunk(took, name))
-            low, middle, high = (micros * 1e6 for micros in statistics.quantiles(added, n=4))
-            called = {key: _calls(read, title) for key, read in readers.items()}
-            (count,) = _per_chunk({key: [value] for key, value in called.items()}, name)
-            print(f"| {title}, {name} | {middle:.2f} | {low:.2f} to {high:.2f} | {count:.2f} |")
+            micros = [seconds * 1e6 for seconds in _per_chunk(took, name)]
+            low, middle, high = statistics.quantiles(micros, n=4)
+            (calls,) = _per_chunk(called, name)
+            print(f"| {title}, {name} | {middle:.2f} | {low:.2f} to {high:.2f} | {calls:.2f} |")
     LiteLLMInstrumentor().uninstrument()
 
 
-def _per_chunk(readings: dict[tuple[str, int], list[float]], name: str) -> Iterator[float]:
+def _per_chunk(readings: dict[Key, list[Any]], name: str) -> Iterator[float]:
     """What `name` adds to a chunk, round by round."""
     columns = ((name, LONG), (name, SHORT), ("none", LONG), ("none", SHORT))
     for own, own_short, bare, bare_short in zip(*(readings[key] for key in columns), strict=True):
         yield (own - own_short - bare + bare_short) / (LONG - SHORT)
 
 
-def _calls(read: Callable[[], Any], title: str) -> int:
-    """How many functions are called to read one stream."""
-    count = 0
-
-    def profile(_frame: Any, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    def once() -> None:
-        sys.setprofile(profile)
-        try:
-            asyncio.run(read()) if title == "async" else read()
-        finally:
-            sys.setprofile(None)
-
-    once()  # fills caches
-    count = 0
-    once()
-    return count
+def _called(read: Callable[[], Any], title: str) -> int:
+    return _call.called((lambda: asyncio.run(read())) if title == "async" else read)

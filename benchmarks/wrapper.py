@@ -1,9 +1,8 @@
 """The time that litespan adds to a call, around a LiteLLM that returns a ready answer.
 
-Ratios to a bare SDK span: `start_span`, 20 times `set_attribute`, `end`, written by hand around the
-same function. "By hand" is the same span as litespan's, attribute for attribute and event for
-event, written with the fewest calls of the SDK that can make it: what is left for litespan is
-the difference.
+Ratios to a bare SDK span: `start_span`, 20 times `set_attribute`, `end`, written by hand around
+the same function. "By hand" is litespan's own span, attribute for attribute and event for event,
+made by as few calls of the SDK as can be: what is left for litespan is the difference.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,6 +15,12 @@ QUICK = 40
 
 
 def run(*, quick: bool) -> None:
+    response = _call.ready_response()
+    with _call.ready_litellm(lambda: response) as functions:
+        _run(functions, QUICK if quick else ROUNDS)
+
+
+def _run(functions: _call.Functions, rounds: int) -> None:
     import litellm
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -25,8 +30,6 @@ def run(*, quick: bool) -> None:
     from litespan.settings import Settings
     from litespan.signals import Signals
 
-    response = _call.ready_response()
-    functions = _call.replace_litellm(lambda: response)
     provider, last = _call.traced()
     tracer = provider.get_tracer("benchmarks")
     LiteLLMInstrumentor().instrument(tracer_provider=provider)
@@ -38,20 +41,20 @@ def run(*, quick: bool) -> None:
     }
 
     def ours(name: str) -> Callable[[], Any]:
-        completion, arguments, chosen = litellm.completion, _call.ARGUMENTS, signals[name]
+        completion, chosen = litellm.completion, signals[name]
 
         def call() -> None:
             Live.signals = chosen
-            completion(**arguments)
+            completion(**_call.ARGUMENTS)
 
         return call
 
     def ours_async(name: str) -> Callable[[], Awaitable[Any]]:
-        acompletion, arguments, chosen = litellm.acompletion, _call.ARGUMENTS, signals[name]
+        acompletion, chosen = litellm.acompletion, signals[name]
 
         async def call() -> None:
             Live.signals = chosen
-            await acompletion(**arguments)
+            await acompletion(**_call.ARGUMENTS)
 
         return call
 
@@ -61,10 +64,8 @@ def run(*, quick: bool) -> None:
         ours(name)()
         span = last.span
         print(f"{name}: {len(span.attributes)} attributes, {len(span.events)} events")
-        by_hand[f"by hand, as {name}"] = replay(tracer, functions, span)
+        by_hand[f"by hand, as {name}"] = _call.by_hand(tracer, functions, span)
     print()
-
-    rounds = QUICK if quick else ROUNDS
     contenders = {
         "nothing": _paired.calls(lambda: functions.completion(**_call.ARGUMENTS)),
         "bare span": _paired.calls(bare.span),
@@ -84,24 +85,3 @@ def run(*, quick: bool) -> None:
     readings = _paired.measure(contenders, base="bare span", nothing="nothing", rounds=rounds)
     print(_paired.table("async", readings))
     LiteLLMInstrumentor().uninstrument()
-
-
-def replay(tracer: Any, functions: _call.Functions, span: Any) -> Callable[[], Any]:
-    """A function that makes the same call with the same span, by hand."""
-    names = list(span.attributes)
-    # What litespan knows before the call: up to the first attribute of the answer.
-    split = names.index("gen_ai.response.id")
-    first = {name: span.attributes[name] for name in names[:split]}
-    rest = {name: span.attributes[name] for name in names[split:]}
-    events = [(event.name, dict(event.attributes), event.timestamp) for event in span.events]
-    kind, title = span.kind, span.name
-
-    def call() -> None:
-        span = tracer.start_span(title, kind=kind, attributes=first)
-        functions.completion(**_call.ARGUMENTS)
-        span.set_attributes(rest)
-        for name, attributes, timestamp in events:
-            span.add_event(name, attributes, timestamp)
-        span.end()
-
-    return call
