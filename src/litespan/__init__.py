@@ -7,11 +7,38 @@
 or, without a line of code, `opentelemetry-instrument python app.py`.
 """
 
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING
 
 from litespan.counters import stats
 from litespan.identity import context
 from litespan.instrumentor import LiteLLMInstrumentor
 
+if TYPE_CHECKING:
+    from litespan.callbacks.flushing import flush
+    from litespan.callbacks.processor import CallbackSpanProcessor
+    from litespan.callbacks.registering import add_callback
+
 __version__ = _version("litespan")
-__all__ = ["LiteLLMInstrumentor", "context", "stats"]
+__all__ = [
+    "CallbackSpanProcessor",
+    "LiteLLMInstrumentor",
+    "add_callback",
+    "context",
+    "flush",
+    "stats",
+]
+# What a start under `opentelemetry-instrument` does not need is imported when it is used.
+_LATER = {
+    "CallbackSpanProcessor": "litespan.callbacks.processor",
+    "add_callback": "litespan.callbacks.registering",
+    "flush": "litespan.callbacks.flushing",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(_import_module(_LATER[name]), name)
+    return found

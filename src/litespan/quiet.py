@@ -15,11 +15,21 @@ logger: Final = logging.getLogger("litespan")
 _seen: Final[set[str]] = set()
 
 
-def log_once(key: str, message: str, *args: object, level: int = logging.WARNING) -> None:
-    """Log `message % args` on the logger `litespan`, the first time that `key` is seen."""
+def log_once(
+    key: str,
+    message: str,
+    *args: object,
+    level: int = logging.WARNING,
+    error: BaseException | None = None,
+) -> None:
+    """Log `message % args` on the logger `litespan`, the first time that `key` is seen.
+
+    With the traceback of `error`, if there is one.
+    """
     if key not in _seen:
         _seen.add(key)
-        logger.log(level, message, *args)
+        trace = (type(error), error, error.__traceback__) if error is not None else None
+        logger.log(level, message, *args, exc_info=trace)
 
 
 def swallowed(where: str, error: BaseException) -> None:

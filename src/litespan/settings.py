@@ -5,6 +5,7 @@ values it takes and what it does. `docs/settings.md` is checked against this tab
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final

@@ -24,9 +24,20 @@ _LIMITS: Final = (
 
 
 class Signals:
-    """The outlets of one `instrument()`, handed to every call."""
+    """The outlets of one `instrument()`, handed to every call.
 
-    __slots__ = ("content_limit", "logger", "metrics", "redactor", "settings", "tracer")
+    `providers` are those of traces, metrics and logs as given; None stands for the global one.
+    """
+
+    __slots__ = (
+        "content_limit",
+        "logger",
+        "metrics",
+        "providers",
+        "redactor",
+        "settings",
+        "tracer",
+    )
 
     def __init__(
         self,
@@ -39,6 +50,7 @@ class Signals:
         from litespan import __version__
 
         self.settings = settings
+        self.providers = (tracer_provider, meter_provider, logger_provider)
         self.tracer: Tracer = get_tracer(
             s.SCOPE, __version__, tracer_provider, schema_url=s.SCHEMA_URL
         )

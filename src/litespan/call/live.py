@@ -60,6 +60,7 @@ class Call:
         silent: whether the user asked for no trace of this call (`no-log`).
         record_content: whether messages may be recorded.
         whole: the answer that LiteLLM has made of a stream's chunks, once it has.
+        view: what handlers see of the call, made for the first of them.
     """
 
     __slots__ = (
@@ -84,6 +85,7 @@ class Call:
         "started",
         "started_ns",
         "whole",
+        "view",
     )
 
     keeps_chunks = True
@@ -111,6 +113,7 @@ class Call:
         self.ended = False
         self.first_chunk: float | None = None
         self.whole: Any = None
+        self.view: Any = None
         self._announced = False
         self._listeners: tuple[Listener, ...] = ()
         self.chunk_listeners: tuple[Listener, ...] = ()
@@ -138,6 +141,8 @@ class Call:
     # --- between start and end ----------------------------------------------------
 
     def __enter__(self) -> "Call":
+        if Watchers.all and not self.silent:
+            show(self)
         self._token = otel_context.attach(self.context)
         return self
 
@@ -195,7 +200,8 @@ class Call:
 
     def stage(self, name: str, attributes: Attributes, payload: Any = None) -> None:
         """Note that a stage was reached now."""
-        self.announce(self.started_ns)
+        if not self._announced:
+            self.announce(self.started_ns)
         self._emit(name, attributes, payload, time.time_ns())
 
     def _emit(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
@@ -284,6 +290,7 @@ class Call:
         if self._after is not None:
             self._after(outcome, failure)
 
+        self._listeners = self.chunk_listeners = ()  # they hold the call, and it them
     def then(self, after: "Callable[[Outcome, Failure | None], None]") -> None:
         """Call `after(outcome, failure)` when the span has ended."""
         self._after = after

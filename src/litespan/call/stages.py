@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context
 
 from litespan import semconv as s
 from litespan.logs import emit_event
@@ -45,6 +46,21 @@ class Stage:
 
 # Called on the caller's thread: must be quick.
 Listener = Callable[[Stage], None]
+
+
+class Watchers:
+    """Who is shown every call as it starts, sampled or not, with the context that it runs in."""
+
+    all: tuple[Callable[["Call", Context], None], ...] = ()
+
+
+def show(call: "Call") -> None:
+    """Show a call that has just started to every watcher; they may subscribe to it."""
+    for watch in Watchers.all:
+        try:
+            watch(call, call.context)
+        except Exception as error:  # noqa: BLE001
+            swallowed("watching a call", error)
 
 
 def record(

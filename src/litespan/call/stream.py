@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
+from litespan import exiting
 from litespan.call.stages import Chunks
 from litespan.quiet import swallowed
 
@@ -26,6 +27,7 @@ _NEXT: Final = "__next__"
 _ANEXT: Final = "__anext__"
 _CLOSERS: Final = frozenset({"close", "aclose"})
 _known: Final[dict[type, bool]] = {}
+_open: Final[dict[int, Callable[[], Any]]] = {}  # the streams that have not ended, by their call
 
 
 def is_stream(value: Any) -> bool:
@@ -39,6 +41,7 @@ def is_stream(value: Any) -> bool:
 
 def wrap_stream(value: Any, call: Any) -> Any:
     """`value` behind a proxy that ends `call` when the stream ends, however it does."""
+    exiting.arm()
     kind = type(value)
     if not hasattr(kind, _ANEXT):
         return SyncStream(value, call)
@@ -66,9 +69,10 @@ class Stream(_Proxy):
         self._self_call = call
         self._self_chunks: list[Any] = []
         # No bound method: the stream must die with its last reference, also when unread.
-        self._self_keep: Callable[[Any], None] = (
-            partial(_keep_first, weakref.ref(self)) if call.keeps_chunks else _let_go
-        )
+        self._self_keep: Callable[[Any], None] = _let_go
+        if call.keeps_chunks:
+            itself = _open[id(call)] = weakref.ref(self)
+            self._self_keep = partial(_keep_first, itself)
         self._self_next: Any = getattr(wrapped, _NEXT, None)
         self._self_anext: Any = getattr(wrapped, _ANEXT, None)
 
@@ -86,6 +90,7 @@ class Stream(_Proxy):
         self._self_keep = partial(_keep_and_tell, keep, chunks) if chunks.each else keep
 
     def _end(self, how: str, error: BaseException | None = None) -> None:
+        _open.pop(id(self._self_call), None)
         try:
             self._self_call.streamed(how, self.__wrapped__, self._self_chunks, error)
         except Exception as problem:  # noqa: BLE001
@@ -168,3 +173,14 @@ class AsyncStream(Stream):
 
 class BothStream(SyncStream, AsyncStream):
     """LiteLLM's chat stream, which can be read either way."""
+
+
+def abandon_open() -> None:
+    """End the streams that nobody will read on: the process ends, and somebody still has them."""
+    for itself in list(_open.values()):
+        stream = itself()
+        if stream is not None:
+            stream._end("abandoned")  # noqa: SLF001
+
+
+exiting.when_all_ended.insert(0, abandon_open)  # handlers are told of it, too

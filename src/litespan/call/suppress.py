@@ -37,3 +37,8 @@ def suppressed(ctx: Context, *, nested: bool) -> bool:
     if ctx.get(_general):
         return True
     return nested and bool(ctx.get(OPENLLMETRY_KEY) or ctx.get(GENAI_KEY))
+
+
+def silenced(ctx: Context) -> Context:
+    """`ctx`, in which no instrumentation at all reports anything."""
+    return otel_context.set_value(_general, True, ctx)

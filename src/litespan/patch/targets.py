@@ -47,6 +47,11 @@ class Target:
         """The name under which the function stands in its modules."""
         return self.attribute or self.call_type
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether its result is awaited."""
+        return self.call_type.startswith("a") and self.attribute != "create"
+
 
 def _pair(call_type: str, operation: Operation) -> tuple[Target, Target]:
     return Target(call_type, operation), Target(f"a{call_type}", operation)

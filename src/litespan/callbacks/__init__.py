@@ -1,0 +1,1 @@
+"""Handlers: told each stage of each call, reliably and off the caller's thread."""

@@ -1,0 +1,110 @@
+"""A handler at work: shown each call as it starts, and each of its stages."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.context import Context
+
+from litespan import exiting
+from litespan import semconv as s
+from litespan.call.stages import Stage
+from litespan.callbacks import draining
+from litespan.callbacks.delivery import MAX_PENDING, Delivery
+from litespan.callbacks.handler import STAGES, BadHandler, Handler
+from litespan.callbacks.moments import Moment
+from litespan.callbacks.view import CallView
+from litespan.quiet import quiet
+
+if TYPE_CHECKING:
+    from litespan.call.live import Call
+
+LAST: Final = frozenset({s.EVENT_SUCCESS, s.EVENT_FAILURE})
+
+
+class Callback:
+    """One registered handler.
+
+    Attributes:
+        handler: its methods.
+        delivery: what it has still to be told.
+    """
+
+    def __init__(
+        self,
+        handler: Any = None,
+        *,
+        pre: Any = None,
+        post: Any = None,
+        stream: Any = None,
+        success: Any = None,
+        failure: Any = None,
+        delivery: str = "background",
+        loop: str = "own",
+        concurrency: int | None = None,
+        max_pending: int = MAX_PENDING,
+        name: str | None = None,
+    ) -> None:
+        """As of `CallbackSpanProcessor`. Raises BadHandler."""
+        _one_of("delivery", delivery, "background", "inline")
+        _one_of("loop", loop, "own", "caller")
+        for option, value in (("concurrency", concurrency), ("max_pending", max_pending)):
+            if value is not None and value < 1:
+                raise BadHandler(f"{option}={value!r}: give a whole number above 0")
+        self.handler = Handler(
+            handler,
+            {"pre": pre, "post": post, "stream": stream, "success": success, "failure": failure},
+            name,
+        )
+        self._wanted = {
+            asynchronous: self.handler.events(asynchronous=asynchronous)
+            for asynchronous in (False, True)
+        }
+        inline = delivery == "inline"
+        waiting = [method.name for method in self.handler.methods if method.asynchronous]
+        if inline and waiting:
+            raise BadHandler(
+                f"delivery='inline' runs sync methods only, and {waiting[0]} of "
+                f"{self.handler.name} is async: make it sync, or leave delivery out"
+            )
+        self.delivery = Delivery(
+            self.handler,
+            inline=inline,
+            on_callers_loop=loop == "caller",
+            concurrency=concurrency,
+            max_pending=max_pending,
+        )
+        draining.watch(self.delivery)
+
+    def watch(self, call: "Call", ctx: Context) -> None:
+        """Follow a call that starts in `ctx`, from its first stage to its last."""
+        exiting.arm()
+        if call.view is None:
+            call.view = CallView(call)
+        asynchronous = call.request.target.asynchronous
+        lane = self.delivery.begin(call.view, ctx, asynchronous=asynchronous)
+        if lane is None:
+            return
+        wanted = self._wanted[asynchronous]
+
+        def listener(stage: Stage) -> None:
+            if stage.name in wanted:
+                self.delivery.put(lane, _moment(stage), last=stage.name in LAST)
+            elif stage.name in LAST:
+                self.delivery.end(lane)
+
+        call.subscribe(listener, chunks=s.EVENT_CHUNK in wanted)
+
+    def __repr__(self) -> str:
+        return f"<callback {self.handler.name}>"
+
+
+def _moment(stage: Stage) -> Moment:
+    details: dict[str, Any] = {}
+    if stage.name != s.EVENT_CHUNK:
+        with quiet("reading what LiteLLM knows of a call"):
+            details = getattr(stage.call.logging, "model_call_details", details).copy()
+    return Moment(STAGES[stage.name], stage.time_ns, stage.attributes, stage.payload, details)
+
+
+def _one_of(option: str, value: str, *known: str) -> None:
+    if value not in known:
+        raise BadHandler(f"{option}={value!r}: give one of {', '.join(map(repr, known))}")

@@ -1,0 +1,125 @@
+"""Waiting for handlers: at `flush()`, at the end of the process; and what a fork leaves behind."""
+
+import logging
+import os
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from litespan import exiting
+from litespan.callbacks.delivery import Delivery
+from litespan.callbacks.lane import Lane
+from litespan.counters import count
+from litespan.quiet import logger
+
+PATIENCE: Final = 5.0
+"""Seconds that the end of the process waits for a handler none of whose methods returns."""
+LIMIT: Final = 60.0
+"""Seconds that it waits for handlers that do return, all in all."""
+_NAMED: Final = 5  # calls that a log line names
+
+_deliveries: tuple[Delivery, ...] = ()
+_stuck: set[Delivery] = set()
+
+
+def watch(delivery: Delivery) -> None:
+    """Look after `delivery` at the end, until it is closed and empty."""
+    global _deliveries  # noqa: PLW0603 - replaced as a whole: others may be going through it
+    _deliveries = (*(each for each in _deliveries if not each.over), delivery)
+
+
+def _main_thread_ended() -> None:
+    _drain_all(time.monotonic() + LIMIT)
+
+
+def _all_ended() -> None:
+    _drain_all(time.monotonic() + LIMIT)
+    for delivery in _deliveries:
+        if not delivery.over:
+            report_undelivered(delivery)
+            delivery.close()
+
+
+def _drain_all(deadline: float) -> None:
+    begun = time.monotonic()
+    for delivery in _deliveries:
+        rest = 0.0 if delivery in _stuck else PATIENCE
+        delivery.drain(deadline, patience=rest, since=begun)
+        if delivery.left()[0]:
+            _stuck.add(delivery)
+
+
+def shut_down(delivery: Delivery) -> None:
+    """Drain one delivery and close it, before the process ends."""
+    delivery.drain(time.monotonic() + LIMIT, patience=PATIENCE)
+    report_undelivered(delivery)
+    delivery.close()
+    _stuck.add(delivery)
+
+
+def report_undelivered(delivery: Delivery) -> None:
+    """Count and name what was not delivered."""
+    late, unfinished = delivery.left()
+    owed = [moment.stage for lane in late for moment in lane.owed]
+    if owed:
+        count(f"callbacks.{delivery.name}.undelivered", len(owed))
+        stages = ", ".join(f"{owed.count(stage)} {stage}" for stage in dict.fromkeys(owed))
+        logger.warning(
+            "handler %s: %d stages were not delivered (%s), of %s",
+            delivery.name,
+            len(owed),
+            stages,
+            named(late),
+        )
+    if unfinished:
+        count(f"callbacks.{delivery.name}.unfinished", len(unfinished))
+        logger.warning(
+            "handler %s: %d calls had not ended, so that it was not told how: %s",
+            delivery.name,
+            len(unfinished),
+            named(unfinished),
+        )
+
+
+def flush_handlers(deadline: float) -> bool:
+    """Drain every handler until `deadline` (monotonic); whether nothing is left."""
+    done = [flush_handler(delivery, deadline) for delivery in _deliveries]
+    return all(done)
+
+
+def flush_handler(delivery: Delivery, deadline: float) -> bool:
+    """Drain one handler until `deadline` (monotonic); says so if something is left."""
+    if delivery.drain(deadline):
+        return True
+    late, unfinished = delivery.left()
+    logger.log(
+        logging.WARNING if late else logging.INFO,
+        "flush: handler %s has still to be told %d stages of %d calls, and %d calls have "
+        "not ended: %s",
+        delivery.name,
+        sum(len(lane.owed) for lane in late),
+        len(late),
+        len(unfinished),
+        named([*late, *unfinished]),
+    )
+    return False
+
+
+def named(lanes: Iterable[Lane]) -> str:
+    """The calls by their ids, the first few of them."""
+    ids = list(dict.fromkeys(lane.view.call_id for lane in lanes))
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return ("call " if len(ids) == 1 else "calls ") + ", ".join(ids[:_NAMED]) + more
+
+
+def _forked() -> None:
+    _stuck.clear()
+    for delivery in _deliveries:
+        delivery.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+exiting.when_main_thread_ended.append(_main_thread_ended)
+exiting.when_all_ended.append(_all_ended)

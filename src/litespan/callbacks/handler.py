@@ -1,0 +1,212 @@
+"""A handler: the user's object or functions, as one method a stage.
+
+LiteLLM's `CustomLogger` is the model: https://docs.litellm.ai/docs/observability/custom_callback
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from litespan import semconv as s
+
+StageName = Literal["pre", "post", "stream", "success", "failure"]
+STAGES: Final[dict[str, StageName]] = {
+    s.EVENT_PRE: "pre",
+    s.EVENT_POST: "post",
+    s.EVENT_CHUNK: "stream",
+    s.EVENT_SUCCESS: "success",
+    s.EVENT_FAILURE: "failure",
+}
+_BEFORE: Final = ("model", "messages", "kwargs")
+_AFTER: Final = ("kwargs", "response_obj", "start_time", "end_time")
+_METHODS: Final[dict[StageName, tuple[str, tuple[str, ...]]]] = {
+    "pre": ("log_pre_api_call", _BEFORE),
+    "post": ("log_post_api_call", _AFTER),
+    "stream": ("log_stream_event", _AFTER),
+    "success": ("log_success_event", _AFTER),
+    "failure": ("log_failure_event", _AFTER),
+}
+_LITELLM_BASE: Final = "CustomLogger"
+
+
+class BadHandler(TypeError):
+    """What was given can not handle stages; the message says why and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What runs at one stage: `run` takes all six names by keyword.
+
+    `asynchronous` is whether it is a coroutine function, to be run on an event loop.
+    """
+
+    name: str
+    run: Callable[..., Any]
+    asynchronous: bool
+
+
+class Handler:
+    """A handler's methods, looked up and checked once.
+
+    Attributes:
+        name: the class (or function) of the handler, for logs and counters.
+    """
+
+    def __init__(self, given: Any, functions: dict[StageName, Any], name: str | None) -> None:
+        """Raises BadHandler."""
+        functions = {stage: function for stage, function in functions.items() if function}
+        if given is not None and functions:
+            raise BadHandler("give a handler or functions for its stages, not both")
+        if given is None:
+            if not functions:
+                raise BadHandler(
+                    "no handler: give an object with methods such as log_success_event, or a "
+                    "function for a stage, as success=my_function"
+                )
+            self.target: Any = tuple(functions.values())
+            self.name = name or ", ".join(_name_of(function) for function in self.target)
+            self._sync = {stage: _of_function(stage, f) for stage, f in functions.items()}
+            self._async: dict[StageName, Method] = {}
+            return
+        _refuse(given)
+        self.target = given
+        self.name = name or _name_of(type(given))
+        self._sync, self._async = {}, {}
+        for stage, (method, parameters) in _METHODS.items():
+            for found, where in ((method, self._sync), (f"async_{method}", self._async)):
+                made = _of_object(self.name, given, found, parameters)
+                if made is not None:
+                    where[stage] = made
+        if not self._sync and not self._async:
+            known = ", ".join(method for method, _ in _METHODS.values())
+            raise BadHandler(
+                f"{self.name} defines no stage: define one of {known}, or its async_ twin"
+            )
+
+    def method(self, stage: StageName, *, asynchronous: bool) -> Method | None:
+        """What runs at `stage` of a sync or an async call; None if nothing does."""
+        first, second = self._sync, self._async
+        if asynchronous:
+            first, second = second, first
+        return first.get(stage) or second.get(stage)
+
+    def events(self, *, asynchronous: bool) -> frozenset[str]:
+        """The names of the stages at which something runs in a sync or an async call."""
+        return frozenset(
+            event
+            for event, stage in STAGES.items()
+            if self.method(stage, asynchronous=asynchronous) is not None
+        )
+
+    @property
+    def methods(self) -> list[Method]:
+        """All of them."""
+        return [*self._sync.values(), *self._async.values()]
+
+    def __repr__(self) -> str:
+        return f"<handler {self.name}>"
+
+
+def _name_of(thing: Any) -> str:
+    name = getattr(thing, "__qualname__", None) or type(thing).__qualname__
+    return f"{getattr(thing, '__module__', None) or type(thing).__module__}.{name}"
+
+
+def _refuse(given: Any) -> None:
+    if isinstance(given, type):
+        raise BadHandler(
+            f"{_name_of(given)} is a class: give an instance of it, {given.__name__}()"
+        )
+    if isinstance(given, str):
+        raise BadHandler(
+            f"{given!r} is a name: import the handler and give the object itself, or set "
+            "LITESPAN_CALLBACKS"
+        )
+    if inspect.ismodule(given):
+        raise BadHandler(f"{given.__name__} is a module: give the handler object that is in it")
+    if inspect.isroutine(given):
+        raise BadHandler(
+            f"{_name_of(given)} is a function: say at which stage it runs, as success=…, "
+            "failure=…, pre=…, post=… or stream=…"
+        )
+
+
+def _of_object(owner: str, given: Any, name: str, parameters: tuple[str, ...]) -> Method | None:
+    """The method `name`, if the handler defines it; inherited from LiteLLM is not defined."""
+    if not _defines(given, name):
+        return None
+    method = getattr(given, name)
+    if not callable(method):
+        raise BadHandler(f"{name} of {owner} is not a method")
+    _check(f"{name} of {owner}", method, parameters)
+
+    def run(**shown: Any) -> Any:
+        return method(**{parameter: shown[parameter] for parameter in parameters})
+
+    return Method(name, run, _is_async(method))
+
+
+def _defines(given: Any, name: str) -> bool:
+    if name in getattr(given, "__dict__", ()):
+        return True
+    for kind in type(given).__mro__:
+        if name in vars(kind):
+            litellms = kind.__name__ == _LITELLM_BASE and kind.__module__.startswith("litellm.")
+            return not litellms
+    return False
+
+
+def _check(what: str, method: Any, parameters: tuple[str, ...]) -> None:
+    try:
+        signature = inspect.signature(method)
+    except (TypeError, ValueError):  # it does not say: we shall see
+        return
+    try:
+        signature.bind(**dict.fromkeys(parameters))
+    except TypeError:
+        raise BadHandler(
+            f"{what} takes {signature}; it is called by name and must take "
+            f"({', '.join(parameters)})"
+        ) from None
+
+
+def _of_function(stage: StageName, function: Any) -> Method:
+    """A plain function. LiteLLM calls those by position, so that their names are free.
+
+    Before the call it takes the three of `log_pre_api_call`, or `kwargs` alone as LiteLLM's
+    input functions do.
+    """
+    if not callable(function) or isinstance(function, type):
+        raise BadHandler(f"{stage}={function!r} is not a function")
+    shapes = (_BEFORE, ("kwargs",)) if stage == "pre" else (_AFTER,)
+    for shape in shapes:
+        if _takes(function, len(shape)):
+            break
+    else:
+        raise BadHandler(
+            f"{_name_of(function)}, the function for {stage}, must take "
+            + " or ".join(f"({', '.join(shape)})" for shape in shapes)
+        )
+
+    def run(**shown: Any) -> Any:
+        return function(*(shown[parameter] for parameter in shape))
+
+    return Method(_name_of(function), run, _is_async(function))
+
+
+def _takes(function: Any, count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # it does not say
+        return True
+    return True
+
+
+def _is_async(function: Any) -> bool:
+    """Whether calling it makes a coroutine. Partials and callable objects are looked through."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004
+    )
