@@ -1,6 +1,7 @@
 """The stages of a call: which, in what order, and what they say."""
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.calls.conftest import MESSAGES, Traced, call
 
 PRE, POST, CHUNK = "litellm.pre_api_call", "litellm.post_api_call", "litellm.stream_chunk"
 SUCCESS, FAILURE, EXCEPTION = "litellm.success", "litellm.failure", "exception"
-BOTH = pytest.mark.parametrize("function", [litellm.completion, litellm.acompletion])
+BOTH = pytest.mark.parametrize("function", ["completion", "acompletion"])
 LIMITS = {
     "http.response.status_code": 200,
     "litellm.provider.request_id": "req_loopback",
@@ -24,11 +25,11 @@ LIMITS = {
 }
 
 
-async def use(stream: Any, chunks: int | None = None) -> None:
-    """Read a chat stream, or so many chunks of it, either way."""
+async def use(function: str, stream: Any, chunks: int | None = None) -> None:
+    """Read the chat stream that `function` gave, or so many chunks of it."""
     for _ in range(chunks or 10**6):
         try:
-            await anext(stream) if hasattr(type(stream), "__anext__") else next(stream)
+            await anext(stream) if function == "acompletion" else next(stream)
         except (StopIteration, StopAsyncIteration):
             return
 
@@ -51,9 +52,9 @@ def instrument(
 
 
 @BOTH
-async def test_a_plain_call(traced: Traced, function: Any) -> None:
+async def test_a_plain_call(traced: Traced, function: str) -> None:
     """Before, after and success, each with what it says, in order of true times."""
-    await call(function, **traced.chat())
+    await call(getattr(litellm, function), **traced.chat())
     events = traced.span["events"]
     assert [(event["name"], event["attributes"]) for event in events] == [
         (PRE, {"litellm.attempt": 1}),
@@ -73,9 +74,9 @@ async def test_a_plain_call(traced: Traced, function: Any) -> None:
 
 
 @BOTH
-async def test_times_are_when_it_happened(traced: Traced, function: Any) -> None:
+async def test_times_are_when_it_happened(traced: Traced, function: str) -> None:
     """The stage before lies before the provider's answer, the one after behind it."""
-    await call(function, **traced.chat(provider={"delay": 0.3}))
+    await call(getattr(litellm, function), **traced.chat(provider={"delay": 0.3}))
     before, after, _ = traced.span["events"]
     assert after["time"] - before["time"] > 0.29e9
 
@@ -98,10 +99,12 @@ async def test_times_are_when_it_happened(traced: Traced, function: Any) -> None
 )
 @pytest.mark.parametrize("prefix", ["", "a"])
 async def test_one_order_for_all_kinds(
-    traced: Traced, prefix: str, name: str, given: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, traced: Traced, prefix: str, name: str, given: dict[str, Any]
 ) -> None:
     """Whatever is called, sync or async: one before, one after, one success."""
     where = traced.to()
+    # Older LiteLLM's moderation does not pass `api_base` on.
+    monkeypatch.setenv("OPENAI_BASE_URL", traced.provider.url)
     if name == "rerank":
         where["api_base"] = traced.provider.root
     del where["max_retries"]
@@ -110,17 +113,18 @@ async def test_one_order_for_all_kinds(
 
 
 @BOTH
-async def test_a_stream(traced: Traced, function: Any) -> None:
+async def test_a_stream(traced: Traced, function: str) -> None:
     """After the stream was opened, its first chunk, and success at its end."""
-    stream = await call(function, **traced.chat(stream=True, provider={"chunks": 20}))
-    await use(stream)
+    stream = await call(
+        getattr(litellm, function), **traced.chat(stream=True, provider={"chunks": 20})
+    )
+    await use(function, stream)
     del stream
     span = traced.span
     assert names(span) == [PRE, POST, CHUNK, SUCCESS]
-    assert span["events"][2]["attributes"] == {
-        "litellm.stream.chunk.index": 0,
-        "litellm.stream.chunk.characters": 0,
-    }
+    first = span["events"][2]["attributes"]
+    assert sorted(first) == ["litellm.stream.chunk.characters", "litellm.stream.chunk.index"]
+    assert first["litellm.stream.chunk.index"] == 0
 
 
 @BOTH
@@ -133,22 +137,21 @@ async def test_a_stream(traced: Traced, function: Any) -> None:
     ],
 )
 async def test_the_ends_of_a_stream(
-    traced: Traced, function: Any, manners: dict[str, Any], chunks: int | None, expected: list[str]
+    traced: Traced, function: str, manners: dict[str, Any], chunks: int | None, expected: list[str]
 ) -> None:
     """Exactly one success or failure, however a stream ends."""
-    stream = await call(function, **traced.chat(stream=True, provider=manners))
+    stream = await call(getattr(litellm, function), **traced.chat(stream=True, provider=manners))
     try:
-        await use(stream, chunks)
+        await use(function, stream, chunks)
     except Exception:  # named differently by different versions of LiteLLM
         assert "break_after" in manners
     del stream
+    await asyncio.sleep(0)  # the step of a task that a thread's result woke holds that result
     assert names(traced.span) == expected
 
 
 async def test_an_unread_stream(traced: Traced) -> None:
     """A stream that is dropped before its first chunk ends at once, without a collector's run."""
-    import gc
-
     gc.disable()
     try:
         stream = litellm.completion(**traced.chat(stream=True))
@@ -168,10 +171,10 @@ async def test_an_unread_stream(traced: Traced) -> None:
         (500, "InternalServerError"),
     ],
 )
-async def test_a_refusal(traced: Traced, function: Any, status: int, error: str) -> None:
+async def test_a_refusal(traced: Traced, function: str, status: int, error: str) -> None:
     """The provider answered: there is a stage after the call, with its status and headers."""
     with pytest.raises(getattr(litellm, error)):
-        await call(function, **traced.chat(provider={"status": status}))
+        await call(getattr(litellm, function), **traced.chat(provider={"status": status}))
     events = traced.span["events"]
     assert names(traced.span) == [PRE, POST, EXCEPTION, FAILURE]
     assert events[1]["attributes"] == {**LIMITS, "http.response.status_code": status}
@@ -179,18 +182,18 @@ async def test_a_refusal(traced: Traced, function: Any, status: int, error: str)
 
 
 @BOTH
-async def test_no_answer(traced: Traced, function: Any) -> None:
+async def test_no_answer(traced: Traced, function: str) -> None:
     """A connection that is reset gave no answer: no stage after the call."""
     with pytest.raises(litellm.InternalServerError):
-        await call(function, **traced.chat(provider={"reset": True}))
+        await call(getattr(litellm, function), **traced.chat(provider={"reset": True}))
     assert names(traced.span) == [PRE, EXCEPTION, FAILURE]
 
 
 @BOTH
-async def test_a_call_that_never_got_as_far(traced: Traced, function: Any) -> None:
+async def test_a_call_that_never_got_as_far(traced: Traced, function: str) -> None:
     """Where LiteLLM raises before it calls a provider, the stage before is the call's start."""
     with pytest.raises(litellm.BadRequestError):
-        await call(function, **traced.chat(model="no-such-provider/model"))
+        await call(getattr(litellm, function), **traced.chat(model="no-such-provider/model"))
     assert names(traced.span) == [PRE, EXCEPTION, FAILURE]
     assert traced.span["events"][0]["time"] == traced.span["start"]
 
@@ -236,14 +239,14 @@ async def test_attempts_have_their_own(traced: Traced) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "chunks", "kept"),
-    [(None, 20, 22), (None, 200, 63), (16, 200, 7), (5, 200, 1), (4, 200, 0)],
+    [(None, 20, None), (None, 200, 63), (16, 200, 7), (5, 200, 1), (4, 200, 0)],
 )
 async def test_all_chunks(
     monkeypatch: pytest.MonkeyPatch,
     loopback: LoopbackProvider,
     limit: int | None,
     chunks: int,
-    kept: int,
+    kept: int | None,
 ) -> None:
     """All chunks, until half of the span's room is full; none pushes another event out."""
     if limit is not None:
@@ -258,6 +261,7 @@ async def test_all_chunks(
     finally:
         instrumentor.uninstrument()
     (span,) = telemetry.spans
+    kept = received if kept is None else kept  # older LiteLLM gives fewer empty chunks
     assert names(span) == [PRE, POST, *[CHUNK] * kept, SUCCESS]
     indexes = [event["attributes"].get("litellm.stream.chunk.index") for event in span["events"]]
     assert indexes[2:-1] == list(range(kept))
