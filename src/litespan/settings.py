@@ -125,6 +125,15 @@ class Settings:
         "Whether the stages of a call are events on its span, log events, or both.",
     )
 
+    callbacks: tuple[str, ...] = _setting(
+        "LITESPAN_CALLBACKS",
+        (),
+        _names,
+        "module.instance, …",
+        "Handlers that are told the stages of every call: importable names of instances, looked "
+        "up when the first call starts.",
+    )
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Read every variable of `env` (default `os.environ`).
