@@ -51,6 +51,20 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _patterns(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    for name in names:
+        try:
+            re.compile(name)
+        except re.error as error:
+            raise BadSetting(f"not a regular expression, in {name!r}: {error}") from None
+    return names
+
+
+def _lower_names(text: str) -> tuple[str, ...]:
+    return _names(text.lower())
+
+
 def _text(text: str) -> str:
     return text
 
@@ -132,6 +146,31 @@ class Settings:
         "module.instance, …",
         "Handlers that are told the stages of every call: importable names of instances, looked "
         "up when the first call starts.",
+    )
+
+    excluded: tuple[str, ...] = _setting(
+        "OTEL_PYTHON_EXCLUDED_URLS",
+        ("^/health", "^/metrics", "^/ui", "^/_next", "^/litellm-asset-prefix", "^/favicon"),
+        _patterns,
+        "regular expressions",
+        "Paths of LiteLLM's proxy whose requests get no server span. The LLM calls that they may "
+        "lead to are recorded all the same.",
+    )
+    headers: tuple[str, ...] = _setting(
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
+        (),
+        _lower_names,
+        "names",
+        "Headers of requests to LiteLLM's proxy to record, on the server span and on the calls' "
+        "spans. Those that carry credentials are never recorded.",
+    )
+    body: tuple[str, ...] = _setting(
+        "LITESPAN_PROXY_BODY",
+        (),
+        _names,
+        "names",
+        "Top-level fields of the JSON that clients send to LiteLLM's proxy, to be recorded on "
+        "the calls' spans where they hold text, numbers or booleans.",
     )
 
     @classmethod

@@ -17,6 +17,7 @@ from litespan import identity
 from litespan.call.live import CALL_KEY, Call
 from litespan.call.router import RouterCall
 from litespan.call.suppress import suppressed
+from litespan.mapping.gateway import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
 from litespan.mapping.values import as_int, is_true
 from litespan.mapping.who import deployment_attributes, identity_attributes, with_baggage
@@ -27,6 +28,8 @@ from litespan.signals import Signals
 # Where LiteLLM's logging object keeps the call that it belongs to.
 OWNER: Final = "_litespan_call"
 LOGGING: Final = "litellm_logging_obj"
+# Where LiteLLM's proxy keeps the client's request.
+REQUEST: Final = "proxy_server_request"
 _WITH_FALLBACKS: Final = frozenset({"completion", "acompletion"})
 _WITH_RETRIES: Final = frozenset({"completion", "acompletion", "responses", "aresponses"})
 
@@ -160,6 +163,8 @@ def _attempt(
     attributes.update(request_attributes(request))
     if request.metadata:
         attributes.update(deployment_attributes(request))
+        if REQUEST in request.arguments:
+            attributes.update(gateway_attributes(request, settings.headers, settings.body))
     if router is not None:
         attributes.update(router.fallback_attributes(request))
     call = Call(

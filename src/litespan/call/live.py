@@ -13,7 +13,8 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, set_span_in_contex
 
 from litespan import semconv as s
 from litespan.call import telling
-from litespan.call.stages import Listener, Stage, record, tell
+from litespan.call.client import CLIENT_KEY
+from litespan.call.stages import Listener, Stage, Watchers, record, show, tell
 from litespan.call.stream import is_stream, wrap_stream
 from litespan.call.suppress import suppressing
 from litespan.mapping.errors import Failure
@@ -59,8 +60,8 @@ class Call:
         chunks_left_out: how many chunks the span had no room for, where it was to tell all.
         silent: whether the user asked for no trace of this call (`no-log`).
         record_content: whether messages may be recorded.
-        whole: the answer that LiteLLM has made of a stream's chunks, once it has.
         view: what handlers see of the call, made for the first of them.
+        whole: the answer that LiteLLM has made of a stream's chunks, once it has.
     """
 
     __slots__ = (
@@ -84,8 +85,8 @@ class Call:
         "span",
         "started",
         "started_ns",
-        "whole",
         "view",
+        "whole",
     )
 
     keeps_chunks = True
@@ -112,8 +113,8 @@ class Call:
         self.logging: Any = None
         self.ended = False
         self.first_chunk: float | None = None
-        self.whole: Any = None
         self.view: Any = None
+        self.whole: Any = None
         self._announced = False
         self._listeners: tuple[Listener, ...] = ()
         self.chunk_listeners: tuple[Listener, ...] = ()
@@ -123,6 +124,9 @@ class Call:
 
     def start(self, ctx: Context) -> None:
         """Start the span under `ctx` and make the context for what runs inside."""
+        client: Any = ctx.get(CLIENT_KEY)
+        if client is not None:
+            client.called = True
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.started_ns = time.time_ns()
         self.started = time.perf_counter()
@@ -137,12 +141,12 @@ class Call:
             )
             ctx = set_span_in_context(self.span, ctx)
         self.context = suppressing(ctx) if self.signals.settings.suppress_nested else ctx
+        if Watchers.all and not self.silent:
+            show(self)
 
     # --- between start and end ----------------------------------------------------
 
     def __enter__(self) -> "Call":
-        if Watchers.all and not self.silent:
-            show(self)
         self._token = otel_context.attach(self.context)
         return self
 
@@ -234,6 +238,9 @@ class Call:
                 how = "dropped"
         except Exception as problem:  # noqa: BLE001
             swallowed("reading a stream", problem)
+        client: Any = self.context.get(CLIENT_KEY)
+        if client is not None and client.gone and STREAM_ENDS[how] == "abandoned":
+            how = "cancelled"
         attributes[s.STREAM_END] = how
         if self.chunks_left_out:
             attributes[s.STREAM_CHUNKS_LEFT_OUT] = self.chunks_left_out
@@ -283,6 +290,7 @@ class Call:
             self.stage(s.EVENT_SUCCESS, telling.success_attributes(attributes), answer)
         else:
             self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
+        self._listeners = self.chunk_listeners = ()  # they hold the call, and it them
         try:
             self.span.end()
         except Exception as error:  # noqa: BLE001 - a span processor of the application's
@@ -290,7 +298,6 @@ class Call:
         if self._after is not None:
             self._after(outcome, failure)
 
-        self._listeners = self.chunk_listeners = ()  # they hold the call, and it them
     def then(self, after: "Callable[[Outcome, Failure | None], None]") -> None:
         """Call `after(outcome, failure)` when the span has ended."""
         self._after = after

@@ -1,0 +1,21 @@
+"""LiteLLM's proxy: `litellm_settings: {callbacks: litespan.proxy.handler}` in its `config.yaml`.
+
+LiteLLM imports this module, maybe while it is itself half imported, and asks for `handler`:
+only then is anything set up. See `docs/proxy.md`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    handler: Any
+
+__all__ = ["handler"]  # noqa: F822 - made when it is asked for
+
+
+def __getattr__(name: str) -> Any:
+    """`handler`, set up when it is first asked for; a name that is nearly right does, too."""
+    if name == "handler" or ("handler" in name and not name.startswith("_")):
+        from litespan.proxy import entry
+
+        return entry.handler(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has 'handler'")

@@ -1,0 +1,78 @@
+"""Where litespan looks on in LiteLLM's proxy, once that is imported."""
+
+import asyncio
+import sys
+from typing import Any, Final
+
+import wrapt
+
+import litespan.proxy.request as requests
+from litespan.patch.drivers import Live
+from litespan.proxy import server
+from litespan.quiet import quiet, swallowed
+
+SERVER: Final = "litellm.proxy.proxy_server"
+DRAIN_SECONDS: Final = 10.0
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+def install(module: Any) -> None:
+    """`litellm.proxy.proxy_server` is there: follow its requests. Safe to call twice."""
+    app = getattr(module, "app", None)
+    if app is None:  # it is still being imported
+        return
+    with quiet("following the proxy's requests"):
+        server.install(app)
+    logging = getattr(sys.modules.get("litellm.proxy.utils"), "ProxyLogging", None)
+    for place, name, wrapper in (
+        (logging, "pre_call_hook", _before_call),
+        (logging, "post_call_failure_hook", _failed),
+        (module, "proxy_shutdown_event", _shut_down),
+    ):
+        original = getattr(place, name, None)
+        if original is not None and not isinstance(original, wrapt.FunctionWrapper):
+            with quiet(f"following the proxy's {name}"):
+                setattr(place, name, wrapt.FunctionWrapper(original, wrapper))
+
+
+def _argument(args: Args, kwargs: Kwargs, name: str, position: int) -> Any:
+    return kwargs[name] if name in kwargs else args[position] if len(args) > position else None
+
+
+def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM knows who asks, and is about to check limits and guardrails."""
+    request = requests.current()
+    if request is not None and Live.signals is not None:
+        try:
+            request.known(_argument(args, kwargs, "user_api_key_dict", 0))
+        except Exception as problem:  # noqa: BLE001
+            swallowed("reading who a request is for", problem)
+    return wrapped(*args, **kwargs)
+
+
+def _failed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM reports a request that fails, whether or not a provider was called."""
+    request = requests.current()
+    if request is not None and Live.signals is not None:
+        try:
+            request.known(_argument(args, kwargs, "user_api_key_dict", 2))
+            error = _argument(args, kwargs, "original_exception", 1)
+            data = _argument(args, kwargs, "request_data", 0)
+            if isinstance(error, BaseException):
+                request.failed(error, _argument(args, kwargs, "error_type", 3), data)
+        except Exception as problem:  # noqa: BLE001
+            swallowed("reading why a request failed", problem)
+    return wrapped(*args, **kwargs)
+
+
+async def _shut_down(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """Deliver what there is while the proxy is still allowed to take its time."""
+    try:
+        return await wrapped(*args, **kwargs)
+    finally:
+        if Live.signals is not None:
+            from litespan.callbacks.flushing import flush
+
+            with quiet("flushing at the proxy's shutdown"):
+                await asyncio.to_thread(flush, DRAIN_SECONDS)

@@ -1,0 +1,257 @@
+"""One request to the proxy: its server span, whom it is for, and why it failed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
+
+from litespan import semconv as s
+from litespan.call.client import CLIENT_KEY, Client
+from litespan.mapping.scrub import scrub, scrub_error
+from litespan.mapping.values import as_int, as_text
+from litespan.mapping.gateway import header_attributes
+from litespan.quiet import swallowed
+from litespan.settings import Settings
+
+Scope = Mapping[str, Any]
+MAX_LENGTH: Final = 1024  # characters of one value
+_TOO_MANY: Final = 429
+_BAD: Final = 400
+_INTERNAL: Final = 500
+_REFUSED: Final = frozenset({401, 403})
+# What LiteLLM knows of the key → the attribute.
+_WHO: Final[Mapping[str, str]] = {
+    "team_id": s.TEAM_ID,
+    "team_alias": s.TEAM_ALIAS,
+    "org_id": s.ORGANIZATION_ID,
+    "project_id": s.PROJECT_ID,
+    "end_user_id": s.END_USER_ID,
+    "key_alias": s.API_KEY_ALIAS,
+    "user_id": s.USER_ID,
+    "request_route": s.REQUEST_ROUTE,
+}
+_GUARDRAIL_ERRORS: Final = frozenset(
+    {"GuardrailRaisedException", "BlockedPiiEntityError", "ModifyResponseException"}
+)
+# Beginnings of LiteLLM's error types → what kind of failure that is.
+_KINDS: Final[Mapping[str, str]] = {
+    "budget_exceeded": "budget",
+    "auth_error": "auth",
+    "token_not_found": "auth",
+    "expired_key": "auth",
+    "no_db_connection": "auth",
+}
+
+
+class ProxyRequest(Client):
+    """A request that the proxy is serving.
+
+    Found in the OpenTelemetry context by `current()`, wherever LiteLLM works on it.
+
+    Attributes:
+        span: the server span: ours, or somebody else's, to which only `litellm.*` and the user
+            are added.
+        ours: whether it is ours.
+        status: the HTTP status of the response, once it has begun.
+    """
+
+    def __init__(
+        self, tracer: Tracer | None, scope: Scope, ctx: Context, settings: Settings
+    ) -> None:
+        """Start under `ctx`, with a span of `tracer`; without one, in the span of `ctx`."""
+        super().__init__()
+        self._scope = scope
+        self._failure: tuple[str, str, str] | None = None  # kind, error type, message
+        self._ended = False
+        self.status: int | None = None
+        self.ours = tracer is not None
+        if tracer is None:
+            self.span: Span = get_current_span(ctx)
+        else:
+            attributes = dict(_of_scope(scope, settings.headers))
+            self.span = tracer.start_span(scope["method"], ctx, SpanKind.SERVER, attributes)
+            ctx = set_span_in_context(self.span, ctx)
+        self.context = otel_context.set_value(CLIENT_KEY, self, ctx)
+
+    def known(self, key: Any) -> None:
+        """LiteLLM has found out whose request it is: `key` is its `UserAPIKeyAuth`."""
+        if not self.span.is_recording():
+            return
+        for name, attribute in _WHO.items():
+            value = getattr(key, name, None)
+            if value:
+                self.span.set_attribute(attribute, scrub(str(value)[:MAX_LENGTH]))
+        hashed = as_text(getattr(key, "api_key", None))
+        if hashed and not hashed.startswith("sk-"):
+            self.span.set_attribute(s.API_KEY_HASH, hashed[:MAX_LENGTH])
+
+    def failed(self, error: BaseException, kind: Any, data: Any) -> None:
+        """LiteLLM reports that the request fails. `kind` is its type of error, if it has one."""
+        if self._failure is not None or not self.span.is_recording():
+            return
+        arguments = data if isinstance(data, Mapping) else {}
+        text = scrub_error(str(error), arguments, _texts(arguments))
+        self._failure = (self._kind(error, kind), type(error).__name__, text)
+        name = guardrail_of(error)
+        if name:
+            self.span.set_attribute(s.GUARDRAIL_NAME, name[:MAX_LENGTH])
+
+    def _kind(self, error: BaseException, given: Any) -> str:
+        if self.called:
+            return "provider"
+        if guardrail_of(error) or type(error).__name__ in _GUARDRAIL_ERRORS:
+            return "guardrail"
+        if type(error).__name__ == "BudgetExceededError":
+            return "budget"
+        stated = (getattr(error, "type", None), given)
+        texts = [str(getattr(one, "value", one) or "") for one in stated]
+        for text in texts:
+            kind = next((kind for start, kind in _KINDS.items() if text.startswith(start)), None)
+            if kind:
+                return kind
+            if text.endswith("_access_denied"):
+                return "access"
+        return kind_of_status(status_of(error))
+
+    def answered(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """The response begins."""
+        self.status = status
+        if self.span.is_recording():
+            for name, value in headers:
+                if name.lower() == b"x-litellm-call-id":
+                    self.span.set_attribute(s.CALL_ID, value.decode("latin-1")[:MAX_LENGTH])
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span, once: the client has the last byte, or is gone, or there was an error."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            self._tell(error)
+        except Exception as problem:  # noqa: BLE001
+            swallowed("telling the end of a request", problem)
+        if self.ours:
+            self.span.end()
+
+    def _tell(self, error: BaseException | None) -> None:
+        span = self.span
+        if not span.is_recording():
+            return
+        status = self.status
+        if self.ours:
+            route = getattr(self._scope.get("route"), "path", None)
+            if route:
+                span.set_attribute(s.HTTP_ROUTE, route)
+                span.update_name(f"{self._scope['method']} {route}")
+            if status is not None:
+                span.set_attribute(s.HTTP_STATUS, status)
+        if self.gone:
+            span.set_attribute(s.OUTCOME, "cancelled")
+        elif error is not None or (status is not None and status >= _BAD):
+            self._tell_failure(status, error)
+        elif self._failure is not None:  # in the middle of a stream
+            self._tell_failure(_INTERNAL, error)
+        else:
+            span.set_attribute(s.OUTCOME, "success")
+
+    def _tell_failure(self, status: int | None, error: BaseException | None) -> None:
+        kind, name, text = self._failure or (kind_of_status(status), str(status or ""), "")
+        if error is not None and self._failure is None:
+            kind, name = "internal", type(error).__name__
+        self.span.set_attributes({s.OUTCOME: "failure", s.REQUEST_FAILURE: kind})
+        if not self.ours:
+            return
+        self.span.set_attribute(s.ERROR_TYPE, name)
+        if text:
+            self.span.add_event(
+                s.EVENT_EXCEPTION, {s.EXCEPTION_TYPE: name, s.EXCEPTION_MESSAGE: text}
+            )
+        # A client's mistake is no error of the server's: so the HTTP conventions.
+        if status is None or status >= _INTERNAL:
+            self.span.set_status(Status(StatusCode.ERROR, text or name))
+
+
+def current() -> ProxyRequest | None:
+    """The request that this code runs for."""
+    found = otel_context.get_current().get(CLIENT_KEY)
+    return found if isinstance(found, ProxyRequest) else None
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an exception of LiteLLM's or FastAPI's asks for."""
+    for name in ("status_code", "code"):
+        found = as_int(getattr(error, name, None)) or _digits(getattr(error, name, None))
+        if found:
+            return found
+    return None
+
+
+def _digits(value: object) -> int | None:
+    return int(value) if isinstance(value, str) and value.isdigit() else None
+
+
+def kind_of_status(status: int | None) -> str:
+    """What kind of failure a status stands for, where nothing else is known."""
+    if status is None or status >= _INTERNAL:
+        return "internal"
+    if status in _REFUSED:
+        return "auth"
+    return "rate_limit" if status == _TOO_MANY else "bad_request"
+
+
+def guardrail_of(error: BaseException) -> str | None:
+    """The guardrail that an exception came out of, if LiteLLM says so."""
+    found = as_text(getattr(error, "guardrail_name", None))
+    if found is None:
+        detail = getattr(error, "detail", None)
+        if isinstance(detail, Mapping):
+            found = as_text(detail.get("guardrail_name")) or as_text(detail.get("guardrail"))
+    return found
+
+
+def _texts(data: Mapping[str, Any]) -> Iterable[str]:
+    """What the client has written, which error texts like to repeat."""
+    for name in ("messages", "input", "prompt", "query", "instructions", "system"):
+        yield from _strings(data.get(name))
+
+
+def _strings(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _of_scope(scope: Scope, headers: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
+    yield s.HTTP_METHOD, scope["method"]
+    yield s.URL_PATH, scrub(scope["path"][:MAX_LENGTH])
+    yield s.URL_SCHEME, scope.get("scheme", "http")
+    if scope.get("http_version"):
+        yield s.PROTOCOL_VERSION, scope["http_version"]
+    if scope.get("server"):
+        host, port = scope["server"]
+        yield s.SERVER_ADDRESS, host
+        if port:
+            yield s.SERVER_PORT, port
+    if scope.get("client"):
+        yield s.CLIENT_ADDRESS, scope["client"][0]
+    for raw, value in scope["headers"]:
+        name = raw.decode("latin-1").lower()
+        if name == "user-agent":
+            yield s.USER_AGENT, value.decode("latin-1")[:MAX_LENGTH]
+        if name in headers:
+            yield from header_attributes({name: value.decode("latin-1")}, headers)

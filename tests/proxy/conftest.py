@@ -1,0 +1,73 @@
+"""One proxy for most tests: its start costs more than all they do with it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litespan.testing import LoopbackProvider, OtlpReceiver
+from tests.proxy.running import HERE, Proxy, model, proxy
+
+
+@pytest.fixture(scope="session")
+def collector() -> Iterator[OtlpReceiver]:
+    """What all proxies of the run export to; tests tell their spans apart by trace id."""
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
+    """What the proxy serves: good models, and models with manners."""
+    slow = {"chunks": 50, "pause": 0.05}
+    info = {"owner": "platform", "rank": 2, "api_secret": "s3cret", "base_model": "gpt-4o-mini"}
+    return [
+        model("openai/gpt-4o-mini", provider, "chat", info=info),
+        model("openai/gpt-3.5-turbo-instruct", provider, "text"),
+        model("openai/gpt-4o-mini", provider, "slow", manners=slow),
+        model("openai/gpt-4o-mini", provider, "hangs", manners={"delay": 20}),
+        model("openai/gpt-4o-mini", provider, "broken", manners={"status": 500}, max_retries=0),
+        model("openai/text-embedding-3-small", provider, "embed"),
+        model("openai/gpt-image-1", provider, "image"),
+        model("openai/whisper-1", provider, "hear"),
+        model("openai/tts-1", provider, "speak"),
+        model("cohere/rerank-english-v3.0", provider, "rank"),
+        model("anthropic/claude-3-5-haiku-latest", provider, "claude"),
+    ]
+
+
+def config(provider: LoopbackProvider, **settings: Any) -> dict[str, Any]:
+    """The `config.yaml` of an operator who has custom authentication and a guardrail."""
+    return {
+        "model_list": models(provider),
+        "litellm_settings": {"callbacks": "litespan.proxy.handler", **settings},
+        "router_settings": {"num_retries": 0, "fallbacks": [{"broken": ["chat"]}]},
+        "general_settings": {"custom_auth": "auth.authenticate"},
+        "guardrails": [
+            {
+                "guardrail_name": "no-moon",
+                "litellm_params": {
+                    "guardrail": "guard.NoMoon",
+                    "mode": "pre_call",
+                    "default_on": True,
+                },
+            }
+        ],
+    }
+
+
+FILES = {name: (HERE / name).read_text() for name in ("auth.py", "guard.py")}
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    loopback: LoopbackProvider, collector: OtlpReceiver, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Proxy]:
+    """The proxy with one line in its config, in a process of its own."""
+    folder = tmp_path_factory.mktemp("gateway")
+    env = {
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "x-feature,authorization",
+        "LITESPAN_PROXY_BODY": "temperature,safety_identifier,messages",
+    }
+    with proxy(folder, config(loopback), loopback, collector, files=FILES, env=env) as running:
+        yield running
