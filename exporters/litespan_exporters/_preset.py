@@ -14,6 +14,8 @@ def translated(span: GenAISpan) -> dict[str, Any]:
     if span.scope == s.SCOPE:
         return {}
     told: dict[str, Any] = {**span.facts}
+    if s.RESPONSE_FINISH_REASONS in told:  # some write one, as text
+        told[s.RESPONSE_FINISH_REASONS] = list(span.response.finish_reasons)
     for name, messages in (
         (s.INPUT_MESSAGES, span.input_messages),
         (s.OUTPUT_MESSAGES, span.output_messages),

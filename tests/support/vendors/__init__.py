@@ -7,7 +7,7 @@ restated from the pages and sources that each class names, as of 2026-11-20.
 from tests.support.vendors.base import SECRET, Anyone, strict
 from tests.support.vendors.datadog import Datadog, DatadogAgent
 from tests.support.vendors.helicone import Helicone
-from tests.support.vendors.otlp import DatadogOtlp, Langfuse, Otlp
+from tests.support.vendors.otlp import DatadogOtlp, Langfuse, Logfire, Otlp, Traceloop
 from tests.support.vendors.posthog import Posthog
 from tests.support.vendors.sentry import Sentry
 
@@ -20,9 +20,11 @@ __all__ = [
     "DatadogOtlp",
     "Helicone",
     "Langfuse",
+    "Logfire",
     "Otlp",
     "Posthog",
     "Sentry",
+    "Traceloop",
     "strict",
 ]
 
@@ -31,7 +33,9 @@ VENDORS: dict[str, type[Anyone]] = {
     "langfuse": Langfuse,
     "datadog": Datadog,
     "datadog_otlp": DatadogOtlp,
+    "logfire": Logfire,
     "posthog": Posthog,
     "sentry": Sentry,
+    "traceloop": Traceloop,
 }
 """By entry point; who is not here is taken for `Anyone`."""

@@ -140,3 +140,47 @@ class DatadogOtlp(Otlp):
         assert isinstance(metadata, dict)
         assert not {"model_name", "model_provider"} & set(metadata)
         assert attributes.get("gen_ai.cost.estimated_total", 0.0) >= 0
+
+
+class Logfire(Otlp):
+    """Rules: https://logfire.pydantic.dev/docs/reference/limits/ and its page on LLM calls."""
+
+    def __call__(self, request: Received) -> Reply:
+        if request.headers.get("authorization") != SECRET:  # without "Bearer"
+            return Reply(401)
+        assert request.path == self.PATH
+        return super().__call__(request)
+
+    def rules(self, span: Any, attributes: dict[str, Any], resource: dict[str, Any]) -> None:
+        assert span.ByteSize() <= 10_000_000
+        assert len(span.name.encode()) <= 512
+        assert len(attributes["logfire.msg"].encode()) <= 512
+        assert attributes["logfire.level_num"] in (9, 13, 17)
+        assert (attributes["logfire.level_num"] == 17) == (span.status.code == 2)
+        assert isinstance(attributes.get("operation.cost", 0.0), float)
+        if isinstance(provider := attributes.get("gen_ai.provider.name"), str):
+            assert attributes["gen_ai.system"] == provider
+        assert isinstance(attributes.get("gen_ai.response.finish_reasons", []), list)
+        schema = json.loads(attributes.get("logfire.json_schema", '{"properties":{}}'))
+        assert all(name in attributes for name in schema["properties"])
+
+
+class Traceloop(Otlp):
+    """Rules: https://github.com/traceloop/openllmetry, semantic conventions 0.5.1."""
+
+    TYPES = ("completion", "chat", "rerank", "embedding", "unknown")
+
+    def __call__(self, request: Received) -> Reply:
+        if request.headers.get("authorization") != f"Bearer {SECRET}":
+            return Reply(401)
+        assert request.path == self.PATH
+        return super().__call__(request)
+
+    def rules(self, span: Any, attributes: dict[str, Any], resource: dict[str, Any]) -> None:
+        assert attributes.get("llm.request.type", "chat") in self.TYPES
+        used: list[Any] = [
+            attributes.get(f"gen_ai.usage.{name}_tokens") for name in ("input", "output")
+        ]
+        if all(type(tokens) is int for tokens in used):
+            assert attributes["gen_ai.usage.total_tokens"] == used[0] + used[1]
+            assert attributes["llm.usage.total_tokens"] == used[0] + used[1]

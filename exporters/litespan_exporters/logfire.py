@@ -1,0 +1,147 @@
+"""Pydantic Logfire, by OTLP, with what its pages on LLM calls read.
+
+https://logfire.pydantic.dev/docs/how-to-guides/alternative-clients/ (seen 2026-11-20). Its
+limits: https://logfire.pydantic.dev/docs/reference/limits/
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+
+from litespan import semconv as s
+from litespan.export import GenAISpan
+from litespan.export.batching import Item
+from litespan.export.http import Variables
+from litespan.export.otlp import OtlpExporter, copy_of
+from litespan.export.policy import Policy
+from litespan.export.values import JSON
+from litespan.quiet import log_once
+from litespan_exporters._preset import text, translated
+
+REGIONS: Final = {
+    "us": "https://logfire-us.pydantic.dev",
+    "eu": "https://logfire-eu.pydantic.dev",
+}
+PATH: Final = "/v1/traces"
+
+_INFO, _WARNING, _ERROR = 9, 13, 17
+_LONGEST_NAME: Final = 512  # bytes
+_DAY_NS: Final = 24 * 3600 * 1_000_000_000
+_JSON: Final = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS)
+
+
+def attributes(span: GenAISpan) -> dict[str, Any]:
+    """What Logfire's copy of the span has besides. Pure."""
+    told = translated(span)
+    parsed = [name for name in _JSON if name in span.attributes or name in told]
+    schema: JSON = {"type": "object", "properties": {name: {"type": "array"} for name in parsed}}
+    message = short(span.name)
+    return {
+        **told,
+        "operation.cost": span.cost.total,
+        s.FOR_SYSTEM: span.provider,
+        s.CONVERSATION_ID: span.identity.session,
+        s.METRIC_FIRST_CHUNK: span.response.time_to_first_chunk,
+        "logfire.msg": message,
+        "logfire.msg_template": message,
+        "logfire.level_num": level(span),
+        "logfire.span_type": "span",
+        "logfire.tags": list(span.identity.tags) or None,
+        "logfire.json_schema": text(schema) if parsed else None,
+    }
+
+
+def level(span: GenAISpan) -> int:
+    """The severity, as OpenTelemetry numbers it."""
+    if span.error is not None:
+        return _ERROR
+    return _WARNING if span.call.outcome in ("cancelled", "abandoned") else _INFO
+
+
+def short(name: str) -> str:
+    """`name` in at most 512 bytes."""
+    return name.encode("utf-8", "replace")[:_LONGEST_NAME].decode("utf-8", "ignore")
+
+
+def region_of(token: str) -> str:
+    """Where a write token belongs: by its prefix, the US for those without."""
+    found = re.match(r"pylf_v\d+_([a-z]+)_", token)
+    return REGIONS.get(found.group(1) if found else "us", REGIONS["us"])
+
+
+class LogfireExporter(OtlpExporter):
+    """GenAI spans, to Logfire.
+
+    Reads LOGFIRE_TOKEN, LOGFIRE_BASE_URL, LOGFIRE_SERVICE_NAME, LOGFIRE_ENVIRONMENT and
+    LOGFIRE_SEND_TO_LOGFIRE.
+    """
+
+    name: ClassVar[str] = "logfire"
+    variables = Variables(keys=("LOGFIRE_TOKEN",), url=("LOGFIRE_BASE_URL",))
+    policy = Policy(max_bytes=5_000_000, gzip=True, split=frozenset({400, 413}))
+    hints: ClassVar[Mapping[str, str]] = {
+        "401": "not authorised: check LOGFIRE_TOKEN (a write token), and that its region is right",
+    }
+
+    def __init__(
+        self,
+        token: str | None = None,
+        base_url: str | None = None,
+        *,
+        service_name: str | None = None,
+        environment: str | None = None,
+        **limits: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            token: a write token, else LOGFIRE_TOKEN.
+            base_url: else LOGFIRE_BASE_URL, else by the token's region.
+            service_name: else LOGFIRE_SERVICE_NAME, else `service.name`.
+            environment: else LOGFIRE_ENVIRONMENT, else the resource's.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        self.program = {
+            s.SERVICE_NAME: service_name or os.environ.get("LOGFIRE_SERVICE_NAME"),
+            s.ENVIRONMENT: environment or os.environ.get("LOGFIRE_ENVIRONMENT"),
+        }
+        self._last: tuple[Resource, Resource] | None = None
+        if os.environ.get("LOGFIRE_SEND_TO_LOGFIRE", "").strip().lower() in ("false", "0"):
+            self.off("LOGFIRE_SEND_TO_LOGFIRE is false", "unset it to send")
+        elif keys := self.credentials(token):
+            token = keys[0].reveal()
+            if "," in token:
+                self.off("LOGFIRE_TOKEN holds several tokens", "name one project's")
+                return
+            named = base_url or os.environ.get("LOGFIRE_BASE_URL", "").strip()
+            if base := self.base_url(named or region_of(token)):
+                # Without "Bearer".
+                self.connect(base.removesuffix(PATH) + PATH, {"Authorization": keys[0]})
+
+    def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
+        """`attributes(span)`."""
+        return attributes(span)
+
+    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
+        """The GenAI spans, with a word on those that are too old."""
+        if any((span.start_time or 0) < time.time_ns() - _DAY_NS for span in spans):
+            log_once("logfire.old", "logfire: spans older than 24 hours; Logfire refuses them")
+        yield from super().items(spans)
+
+    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
+        """The enriched copy, of the program that Logfire's variables name."""
+        copied = {**self.kept(view), **self.attributes(view)}
+        resource = self._resource(span.resource)
+        return copy_of(span, copied, name=short(span.name), resource=resource)
+
+    def _resource(self, resource: Resource) -> Resource:
+        if self._last is None or self._last[0] is not resource:
+            own = Resource({name: value for name, value in self.program.items() if value})
+            self._last = (resource, resource.merge(own))
+        return self._last[1]

@@ -1,0 +1,120 @@
+"""Traceloop, by OTLP, with the attributes of OpenLLMetry that it reads.
+
+https://www.traceloop.com/docs/openllmetry/integrations/traceloop (seen 2026-11-20); names:
+https://github.com/traceloop/openllmetry, opentelemetry-semantic-conventions-ai 0.5.1.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from opentelemetry.util.re import parse_env_headers
+
+from litespan import semconv as s
+from litespan.export import GenAISpan
+from litespan.export.http import Variables
+from litespan.export.otlp import OtlpExporter
+from litespan.export.policy import Policy
+from litespan.export.wire import Secret
+from litespan_exporters import _openai
+from litespan_exporters._preset import translated
+
+PATH: Final = "/v1/traces"
+TYPES: Final = {
+    "chat": "chat",
+    "generate_content": "chat",
+    "text_completion": "completion",
+    "embeddings": "embedding",
+    "rerank": "rerank",
+}
+"""Operation → `llm.request.type`; another call of a model is `unknown`."""
+
+ASSOCIATION: Final = "traceloop.association.properties."
+_CONTENT: Final = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS)
+
+
+def attributes(span: GenAISpan) -> dict[str, Any]:
+    """What Traceloop's copy of the span has besides. Pure."""
+    who, used = span.identity, span.usage
+    associated = {
+        **who.metadata,
+        "user_id": who.user,
+        "session_id": who.session,
+        "customer_id": who.end_user_id,
+    }
+    return {
+        **translated(span),
+        **{ASSOCIATION + name: value for name, value in associated.items()},
+        s.FOR_SYSTEM: span.provider,
+        "llm.request.type": TYPES.get(span.operation, "unknown") if span.is_call else None,
+        "llm.usage.total_tokens": used.total,
+        s.TOTAL_TOKENS: used.total,
+        s.FOR_REASONING_TOKENS: used.reasoning,
+        s.FOR_IS_STREAMING: span.request.stream,
+        s.FOR_USER: who.user,
+        s.FOR_FINISH_REASON: _openai.finish_reason(span, 0),
+        "traceloop.prompt.key": span.request.prompt_name,
+        "traceloop.prompt.version_name": span.request.prompt_version,
+    }
+
+
+class TraceloopExporter(OtlpExporter):
+    """GenAI spans, to Traceloop.
+
+    Reads TRACELOOP_API_KEY, TRACELOOP_BASE_URL, TRACELOOP_HEADERS, TRACELOOP_TRACE_CONTENT
+    and TRACELOOP_TRACING_ENABLED.
+    """
+
+    name: ClassVar[str] = "traceloop"
+    variables = Variables(
+        keys=("TRACELOOP_API_KEY",),
+        url=("TRACELOOP_BASE_URL",),
+        default_url="https://api.traceloop.com",
+    )
+    policy = Policy(split=frozenset({400, 413}))
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bool | None = None,
+        **limits: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            api_key: else TRACELOOP_API_KEY.
+            base_url: else TRACELOOP_BASE_URL, else https://api.traceloop.com.
+            headers: instead of the one with the key, else TRACELOOP_HEADERS.
+            content: False leaves captured content out, else TRACELOOP_TRACE_CONTENT.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        self.content = _flag("TRACELOOP_TRACE_CONTENT") if content is None else content
+        if not _flag("TRACELOOP_TRACING_ENABLED"):
+            self.off("TRACELOOP_TRACING_ENABLED is false", "unset it to send")
+            return
+        own = headers or parse_env_headers(os.environ.get("TRACELOOP_HEADERS", ""), liberal=True)
+        sent = {name: Secret(value) for name, value in own.items()}
+        if not sent and (keys := self.credentials(api_key)):
+            sent = {"Authorization": Secret(f"Bearer {keys[0].reveal()}")}
+        if sent and (base := self.base_url(base_url)):
+            self.connect(base.removesuffix(PATH) + PATH, sent)
+
+    def base_url(self, argument: str | None) -> str | None:
+        """Where to; Traceloop's SDK takes what has no http scheme for gRPC."""
+        url = argument or os.environ.get("TRACELOOP_BASE_URL", "").strip()
+        if url and not url.startswith(("http://", "https://")):
+            self.off("TRACELOOP_BASE_URL is an address for gRPC", "use the http(s) one")
+            return None
+        return super().base_url(argument)
+
+    def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
+        """`attributes(span)`, without content if that is not wanted."""
+        return {**attributes(span), **({} if self.content else dict.fromkeys(_CONTENT))}
+
+
+def _flag(variable: str) -> bool:
+    return os.environ.get(variable, "").strip().lower() not in ("false", "0")

@@ -1,0 +1,137 @@
+"""What is odd about Logfire: tokens and regions, levels, names, the program's identity."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.export import GenAISpan
+from litespan_exporters.logfire import LogfireExporter, attributes, region_of, short
+from tests.cases import CASES, CHAT, foreign, span
+from tests.support.server import Vendor, running
+from tests.support.vendors import SECRET, Logfire
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment says nothing of Logfire."""
+    for name in ("TOKEN", "BASE_URL", "SERVICE_NAME", "ENVIRONMENT", "SEND_TO_LOGFIRE"):
+        monkeypatch.delenv(f"LOGFIRE_{name}", raising=False)
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """Logfire on loopback."""
+    with running(Logfire()) as vendor:
+        yield vendor
+
+
+def view(span: ReadableSpan) -> GenAISpan:
+    """The typed view."""
+    found = GenAISpan.read(span)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("token", "url"),
+    [
+        ("pylf_v1_eu_abc", "https://logfire-eu.pydantic.dev"),
+        ("pylf_v1_us_abc", "https://logfire-us.pydantic.dev"),
+        ("pylf_v2_mars_abc", "https://logfire-us.pydantic.dev"),
+        ("abc", "https://logfire-us.pydantic.dev"),
+    ],
+)
+def test_region_of_a_token(token: str, url: str) -> None:
+    """By its prefix; old and unknown ones are in the US."""
+    assert region_of(token) == url
+    assert url in repr(LogfireExporter(token))
+
+
+@pytest.mark.parametrize(
+    ("case", "level"),
+    [("chat", 9), ("failure", 17), ("dropped", 17), ("abandoned", 13), ("cancelled", 13)],
+)
+def test_levels(case: str, level: int) -> None:
+    """Error, warning for what was cut short, else info."""
+    assert attributes(view(CASES[case]))["logfire.level_num"] == level
+
+
+def test_what_the_copy_has() -> None:
+    """Cost, provider, first chunk, tags, and which attributes are JSON."""
+    told = attributes(view(CASES["stream"]))
+    assert told["operation.cost"] == 9e-06
+    assert told["gen_ai.system"] == "openai"
+    assert told["gen_ai.client.operation.time_to_first_chunk"] == 0.31
+    assert told["logfire.tags"] == ["checkout", "beta"]
+    assert json.loads(told["logfire.json_schema"])["properties"] == {
+        "gen_ai.input.messages": {"type": "array"},
+        "gen_ai.output.messages": {"type": "array"},
+    }
+    assert attributes(view(CASES["content_off"]))["logfire.json_schema"] is None
+
+
+@pytest.mark.parametrize("name", ["a" * 600, "世" * 600, "chat", ""])
+def test_names_have_512_bytes(name: str) -> None:
+    """Cut between characters."""
+    cut = short(name)
+    assert name.startswith(cut)
+    assert len(cut.encode()) in (512, 510, len(name))
+
+
+def test_the_program_by_logfires_variables(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They win over the resource, on the copy only."""
+    monkeypatch.setenv("LOGFIRE_SERVICE_NAME", "shop")
+    monkeypatch.setenv("LOGFIRE_ENVIRONMENT", "staging")
+    LogfireExporter(SECRET, vendor.url).export([CASES["chat"]])
+    (record,) = vendor.accept.records.values()  # type: ignore[attr-defined]
+    resource = record["resource"]
+    assert resource["service.name"] == "shop"
+    assert resource["deployment.environment.name"] == "staging"
+    assert resource["service.version"] == "1.4.2"
+    assert CASES["chat"].resource.attributes["service.name"] == "checkout-bot"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("LOGFIRE_SEND_TO_LOGFIRE", "false", "LOGFIRE_SEND_TO_LOGFIRE is false"),
+        ("LOGFIRE_TOKEN", "one,two", "LOGFIRE_TOKEN holds several tokens"),
+        ("LOGFIRE_BASE_URL", "http://logfire.example", "LOGFIRE_BASE_URL is not https"),
+    ],
+)
+def test_off(
+    variable: str,
+    value: str,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One line that says why."""
+    monkeypatch.setenv("LOGFIRE_TOKEN", SECRET)
+    monkeypatch.setenv(variable, value)
+    assert LogfireExporter().export([CASES["chat"]]) is SpanExportResult.FAILURE
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(line)
+
+
+def test_old_spans_are_named(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
+    """Logfire takes nothing that is older than a day."""
+    old: Any = span(1, "chat", CHAT)
+    old._start_time = 1_600_000_000_000_000_000
+    LogfireExporter(SECRET, vendor.url).export([old])
+    assert ["older than 24 hours" in r.getMessage() for r in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("name", ["openllmetry-litellm", "openinference-litellm"])
+def test_spans_by_others_have_logfires_names(name: str, vendor: Vendor) -> None:
+    """Model, provider and tokens are under the names that its pages read."""
+    LogfireExporter(SECRET, vendor.url).export(foreign(name))
+    assert vendor.wrong == []
+    assert any(
+        record["attributes"].get("gen_ai.usage.input_tokens")
+        for record in vendor.accept.records.values()  # type: ignore[attr-defined]
+    )

@@ -1,0 +1,116 @@
+"""What is odd about Traceloop: OpenLLMetry's attributes, headers, content, gRPC addresses."""
+
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.export import GenAISpan
+from litespan_exporters.traceloop import TraceloopExporter, attributes
+from tests.cases import CASES, CHAT, foreign, span
+from tests.support.server import Reply, Vendor, running
+from tests.support.vendors import SECRET, Traceloop
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment says nothing of Traceloop."""
+    for name in ("API_KEY", "BASE_URL", "HEADERS", "TRACE_CONTENT", "TRACING_ENABLED"):
+        monkeypatch.delenv(f"TRACELOOP_{name}", raising=False)
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """Traceloop on loopback."""
+    with running(Traceloop()) as vendor:
+        yield vendor
+
+
+def view(span: ReadableSpan) -> GenAISpan:
+    """The typed view."""
+    found = GenAISpan.read(span)
+    assert found is not None
+    return found
+
+
+def test_what_the_copy_has() -> None:
+    """Identity as association properties, totals, and the older names."""
+    told = attributes(view(CASES["reasoning_cached"]))
+    assert {name: value for name, value in told.items() if value is not None} == {
+        "traceloop.association.properties.feature": "refund",
+        "traceloop.association.properties.experiment": 3,
+        "traceloop.association.properties.user_id": "user-42",
+        "traceloop.association.properties.session_id": "sess-7",
+        "traceloop.association.properties.customer_id": "customer-9",
+        "gen_ai.system": "openai",
+        "llm.request.type": "chat",
+        "llm.usage.total_tokens": 2748,
+        "gen_ai.usage.total_tokens": 2748,
+        "gen_ai.usage.reasoning_tokens": 640,
+        "gen_ai.is_streaming": False,
+        "gen_ai.user": "user-42",
+        "gen_ai.response.finish_reason": "stop",
+    }
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("chat", "chat"),
+        ("generate_content", "chat"),
+        ("text_completion", "completion"),
+        ("embeddings", "embedding"),
+        ("rerank", "rerank"),
+        ("image_generation", "unknown"),
+        ("execute_tool", None),
+    ],
+)
+def test_request_types(operation: str, kind: str | None) -> None:
+    """OpenLLMetry's five; tools and agents are no requests."""
+    told = attributes(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
+    assert told["llm.request.type"] == kind
+
+
+def test_headers_instead_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TRACELOOP_HEADERS replaces the bearer, as in Traceloop's SDK."""
+    monkeypatch.setenv("TRACELOOP_HEADERS", "x-tenant=a%20b,Authorization=Basic abc")
+    with running(lambda _: Reply(200)) as vendor:
+        exporter = TraceloopExporter(base_url=vendor.url)
+        assert exporter.export([CASES["chat"]]) is SpanExportResult.SUCCESS
+        (request,) = vendor.received
+    assert request.headers["x-tenant"] == "a b"
+    assert request.headers["authorization"] == "Basic abc"
+    assert "abc" not in repr(vars(exporter.delivery.wire))  # type: ignore[union-attr]
+
+
+def test_no_content(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TRACELOOP_TRACE_CONTENT=false keeps captured content at home."""
+    monkeypatch.setenv("TRACELOOP_TRACE_CONTENT", "false")
+    exporter = TraceloopExporter(SECRET, vendor.url)
+    exporter.export([CASES["tool_call"], *foreign("openllmetry-litellm")])
+    assert vendor.wrong == []
+    assert all(b"Rome" not in request.body for request in vendor.received)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("TRACELOOP_TRACING_ENABLED", "false", "TRACELOOP_TRACING_ENABLED is false"),
+        ("TRACELOOP_BASE_URL", "grpc://api.example", "TRACELOOP_BASE_URL is an address for gRPC"),
+        ("TRACELOOP_BASE_URL", "api.example:4317", "TRACELOOP_BASE_URL is an address for gRPC"),
+    ],
+)
+def test_off(
+    variable: str,
+    value: str,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One line that says why."""
+    monkeypatch.setenv("TRACELOOP_API_KEY", SECRET)
+    monkeypatch.setenv(variable, value)
+    assert TraceloopExporter().export([CASES["chat"]]) is SpanExportResult.FAILURE
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(line)
