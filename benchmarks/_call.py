@@ -153,27 +153,31 @@ class ReadyStream:
 
 
 class Functions:
-    """`completion` and `acompletion` that return `result()`.
+    """`completion` and `acompletion` that return `result(stream)`.
 
     Not in a module's globals, where an instrumentation may look for them.
     """
 
-    def __init__(self, result: Callable[[], Any], logging: Any) -> None:
-        def completion(model: str, messages: list[Any] | None = None, **kwargs: Any) -> Any:
+    def __init__(self, result: Callable[[bool], Any], logging: Any) -> None:
+        def completion(
+            model: str, messages: Any = None, *, stream: bool = False, **kwargs: Any
+        ) -> Any:
             logging().pre_call()
-            return result()
+            return result(stream)
 
-        async def acompletion(model: str, messages: list[Any] | None = None, **kwargs: Any) -> Any:
+        async def acompletion(
+            model: str, messages: Any = None, *, stream: bool = False, **kwargs: Any
+        ) -> Any:
             logging().pre_call()
-            return result()
+            return result(stream)
 
         self.completion = completion
         self.acompletion = acompletion
 
 
 @contextmanager
-def ready_litellm(result: Callable[[], Any]) -> Iterator[Functions]:
-    """Functions that return `result()` stand in LiteLLM's place; gives their bare twins.
+def ready_litellm(result: Callable[[bool], Any]) -> Iterator[Functions]:
+    """Functions that return `result(stream)` stand in LiteLLM's place; gives their bare twins.
 
     To be instrumented, and let go again, inside.
     """

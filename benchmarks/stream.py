@@ -25,7 +25,7 @@ class Source:
         self.length = LONG
         self._chunks = _call.ready_chunks(LONG)
 
-    def __call__(self) -> Any:
+    def __call__(self, _stream: bool) -> Any:
         return _call.ReadyStream(self._chunks[-self.length :])
 
 

@@ -16,7 +16,7 @@ QUICK = 40
 
 def run(*, quick: bool) -> None:
     response = _call.ready_response()
-    with _call.ready_litellm(lambda: response) as functions:
+    with _call.ready_litellm(lambda _stream: response) as functions:
         _run(functions, QUICK if quick else ROUNDS)
 
 
