@@ -2,10 +2,11 @@
 
 Nothing that litespan does may raise into the application. Code that runs on the
 application's threads goes through `quiet(...)`; what fails there is logged once per
-place, with a traceback, on the logger `litespan`, and counted in `litespan.stats()`.
+place, with the lines of code that led there, on the logger `litespan`, and counted in `litespan.stats()`.
 """
 
 import logging
+import traceback
 from types import TracebackType
 from typing import Final
 
@@ -33,16 +34,19 @@ def log_once(
 
 
 def swallowed(where: str, error: BaseException) -> None:
-    """Count `error` under `where` and log it with its traceback, once per place and type."""
+    """Count `error` under `where`, and log where it came from, once per place and type.
+
+    Its own text is left out: it can hold what a request or a response said.
+    """
     count(f"errors.{where}")
     key = f"{where}:{type(error).__name__}"
     if key not in _seen:
         _seen.add(key)
         logger.warning(
-            "%s failed: %s (logged once; the application is not affected)",
+            "%s failed: %s (logged once; the application is not affected)\n%s",
             where,
             type(error).__name__,
-            exc_info=(type(error), error, error.__traceback__),
+            "".join(traceback.format_tb(error.__traceback__)).rstrip(),
         )
 
 

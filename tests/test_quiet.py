@@ -1,0 +1,26 @@
+"""What goes wrong in telemetry is swallowed, counted, and logged once without its text."""
+
+import pytest
+
+import litespan
+from litespan import quiet
+
+
+def test_swallowed(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log says where and what kind, never what an exception's text may give away."""
+    monkeypatch.setattr(quiet, "_seen", set())
+    before = litespan.stats().get("errors.this test", 0)
+    for _ in range(3):
+        with quiet.quiet("this test"):
+            raise ValueError("the secret prompt")
+    (record,) = caplog.records
+    assert record.getMessage().startswith("this test failed: ValueError (logged once")
+    assert "test_quiet.py" in record.getMessage()
+    assert "secret prompt" not in caplog.text.replace('raise ValueError("the secret prompt")', "")
+    assert litespan.stats()["errors.this test"] == before + 3
+
+
+def test_what_is_no_exception_goes_on() -> None:
+    """Exits and interrupts are not swallowed."""
+    with pytest.raises(KeyboardInterrupt), quiet.quiet("this test"):
+        raise KeyboardInterrupt
