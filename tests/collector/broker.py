@@ -1,7 +1,6 @@
 """A real single-node Kafka broker (KRaft, no ZooKeeper) for the tests of the tiers."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,9 +8,8 @@ import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-import pytest
-
 from tests.collector.running import ROOT, free_ports, wait_for
+from tests.support.needs import missing
 
 JARS = Path(os.environ.get("LITESPAN_KAFKA") or ROOT / "build/kafka")
 
@@ -21,9 +19,7 @@ class Broker:
 
     def __init__(self, data: Path) -> None:
         if not (JARS / ".done").exists():
-            if not os.environ.get("CI") and shutil.which("mvn") is None:
-                pytest.skip("no Kafka: install Java 17 and Maven and run `scripts/kafka`")
-            pytest.fail(f"{JARS} is missing: run `scripts/kafka`", pytrace=False)
+            missing(str(JARS), "run `scripts/kafka`, which needs Java 17 and Maven")
         broker, controller = free_ports(2)
         self.address = f"127.0.0.1:{broker}"
         self.data = data

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.forward import read_request, to_spans
+from tests.support.needs import missing
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "collector-config.yaml"
@@ -30,11 +30,9 @@ T = TypeVar("T")
 
 
 def binary() -> str:
-    """The collector. Without it the tests fail, except where nobody could have built it."""
+    """The collector."""
     if not BINARY.exists():
-        if not os.environ.get("CI") and shutil.which("go") is None:
-            pytest.skip("no collector: install Go 1.25 or newer and run `make collector`")
-        pytest.fail(f"{BINARY} is missing: run `make collector`", pytrace=False)
+        missing(str(BINARY), "run `make collector`, which needs Go 1.25 or newer")
     return str(BINARY)
 
 

@@ -1,7 +1,6 @@
 """Dashboards and rules, on a real Prometheus that a real collector fills."""
 
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -16,6 +15,7 @@ import yaml
 from litespan.testing import LoopbackProvider
 from tests.collector.running import ROOT, collector, free_ports, get, wait_for
 from tests.collector.spans import call
+from tests.support.needs import missing
 from tests.support.program import run
 from tests.support.server import Reply
 from tests.support.server import running as serving
@@ -42,12 +42,8 @@ PROGRAM = """
 
 
 def tool(name: str) -> str:
-    """Prometheus or promtool. Without it the tests fail, except where it need not be."""
-    found = shutil.which(name)
-    if found is None and not os.environ.get("CI"):
-        pytest.skip(f"no {name}: install prometheus, with apt or from prometheus.io/download")
-    assert found is not None, f"{name} is missing: apt-get install prometheus"
-    return found
+    """Where Prometheus or promtool is."""
+    return shutil.which(name) or missing(name, "apt-get install prometheus")
 
 
 def queries() -> Iterator[tuple[str, str, str]]:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.needs import missing
+
 PASSWORD = "pg-secret-0123456789"
 USER = "litespan"
 
@@ -24,7 +26,7 @@ def _binaries() -> Path:
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name)
     )
     if not folders:
-        raise RuntimeError("these tests need a PostgreSQL server: apt-get install postgresql")
+        missing("a PostgreSQL server", "apt-get install postgresql")
     return folders[-1]
 
 
