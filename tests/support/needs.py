@@ -1,0 +1,14 @@
+"""What tests need beyond Python: servers and programs that pip can not install."""
+
+import os
+from typing import NoReturn
+
+import pytest
+
+
+def missing(what: str, remedy: str) -> NoReturn:
+    """End a test that lacks `what`: CI fails, another machine skips it and says the `remedy`."""
+    reason = f"{what} is missing: {remedy}"
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
