@@ -2,7 +2,8 @@
 
 Nothing that litespan does may raise into the application. Code that runs on the
 application's threads goes through `quiet(...)`; what fails there is logged once per
-place, with the lines of code that led there, on the logger `litespan`, and counted in `litespan.stats()`.
+place, with the lines of code that led there, on the logger `litespan`, and counted in
+`litespan.stats()`.
 """
 
 import logging
