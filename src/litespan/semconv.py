@@ -78,6 +78,11 @@ OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 CONTENT_ORIGINAL_LENGTH: Final = "litellm.content.original_length"
+# Content that was put into a store: suffixes of its attribute's name. The first is what
+# opentelemetry-util-genai's upload hook writes.
+REFERENCE: Final = "_ref"  # URL of the content
+REFERENCE_SHA256: Final = "_ref.sha256"  # hex, of its bytes
+REFERENCE_SIZE: Final = "_ref.size"  # bytes
 
 # --- who --------------------------------------------------------------------
 USER_ID: Final = "user.id"

@@ -4,8 +4,11 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from ipaddress import ip_address
+
+from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.cli import Parser
 from litespan.forward import Destination, Limits, Receiver
@@ -24,8 +27,9 @@ def run(argv: Sequence[str]) -> int:
     )
     try:
         destinations = [Destination.named(name, limits.timeout) for name in options.to]
-        receiver = Receiver(destinations, options.host, options.port, limits)
-    except NoDestination as problem:
+        prepare = _offload(options.offload, options.offload_above) if options.offload else None
+        receiver = Receiver(destinations, options.host, options.port, limits, prepare)
+    except (NoDestination, ImportError) as problem:
         print(f"litespan forward: {problem}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -36,6 +40,12 @@ def run(argv: Sequence[str]) -> int:
         print("litespan forward: anyone who reaches this address can send", file=sys.stderr)
     _serve(receiver, ", ".join(options.to))
     return 0
+
+
+def _offload(url: str, above: int) -> Callable[[Sequence[ReadableSpan]], Sequence[ReadableSpan]]:
+    from litespan.offload import Store, offloaded
+
+    return partial(offloaded, store=Store(url), above=above)
 
 
 def _serve(receiver: Receiver, to: str) -> None:
@@ -76,6 +86,14 @@ def _parser() -> Parser:
         default=10.0,
         metavar="S",
         help="for one export, after which the sender gets 503 (%(default)s)",
+    )
+    parser.add_argument(
+        "--offload",
+        metavar="URL",
+        help="put large content there (s3://…, gs://…, file:///…) and send a reference",
+    )
+    parser.add_argument(
+        "--offload-above", type=int, default=8192, metavar="BYTES", help="(%(default)s)"
     )
     return parser
 

@@ -12,12 +12,13 @@ import io
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.counters import count, stats
 from litespan.forward.destination import Destination
@@ -48,6 +49,7 @@ class Receiver:
         host: str = "127.0.0.1",
         port: int = 4319,
         limits: Limits | None = None,
+        prepare: Callable[[Sequence[ReadableSpan]], Sequence[ReadableSpan]] | None = None,
     ) -> None:
         """Bind.
 
@@ -56,12 +58,14 @@ class Receiver:
             host: address to listen on.
             port: 0 for any free one.
             limits: what bounds memory and time.
+            prepare: what is done to the spans before any destination gets them.
 
         Raises:
             OSError: the address is in use or not this machine's.
         """
         self.destinations = tuple(destinations)
         self.limits = limits or Limits()
+        self.prepare = prepare
         self.stopping = False
         self._budget = self.limits.memory
         self._free = threading.Condition()
@@ -119,8 +123,11 @@ class Receiver:
         Returns whether all have them, how many were refused for good, and the cause.
         Raises Undecodable.
         """
-        spans = to_spans(read_request(body, content_type))
+        spans: Sequence[ReadableSpan] = to_spans(read_request(body, content_type))
         count("forward.received", len(spans))
+        if self.prepare is not None:
+            with quiet("forward.prepare"):
+                spans = self.prepare(spans)
         refused, causes = 0, []
         for destination in self.destinations:
             outcome = destination.send(spans, self.limits.timeout)

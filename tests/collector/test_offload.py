@@ -1,0 +1,211 @@
+"""Large content in a store, references on the spans, and stores that fail."""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from litespan import stats
+from litespan.offload import ABOVE, STORE, Offloading, Store, Unrestorable, read, restored
+from tests import cases
+from tests.collector.running import collector, wait_for
+from tests.collector.spans import call
+from tests.collector.test_forward import forwarding
+
+INPUT, OUTPUT = "gen_ai.input.messages", "gen_ai.output.messages"
+HUGE = cases.CASES["huge"]
+
+
+def plain(attributes: Any) -> dict[str, Any]:
+    """Attributes with lists for tuples, which say the same."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in (attributes or {}).items()}
+
+
+def through(*spans: ReadableSpan, store: Any, above: int = 1000) -> list[ReadableSpan]:
+    """The spans as the wrapped exporter got them."""
+    inner = InMemorySpanExporter()
+    exporter = Offloading(inner, store, above)
+    assert exporter.export(spans) is SpanExportResult.SUCCESS
+    return list(inner.get_finished_spans())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    """The URL of an empty folder."""
+    return f"file://{tmp_path}/content"
+
+
+def test_the_span_keeps_url_hash_and_size(place: str) -> None:
+    """Only what is large goes; all else on the span is as it was."""
+    (got,) = through(HUGE, store=place)
+    before, after = plain(HUGE.attributes), plain(got.attributes)
+    content = str(before.pop(INPUT)).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    added = {
+        f"{INPUT}_ref": f"{place}/{digest[:2]}/{digest}.json",
+        f"{INPUT}_ref.sha256": digest,
+        f"{INPUT}_ref.size": len(content),
+    }
+    assert before | added == after
+    assert got.context == HUGE.context
+    assert got.events == HUGE.events
+
+
+def test_it_can_be_read_again(place: str) -> None:
+    """`restored` gives back the very attributes."""
+    (got,) = through(HUGE, store=place)
+    assert restored(plain(got.attributes)) == plain(HUGE.attributes)
+
+
+def test_by_any_store_of_fsspec() -> None:
+    """A store other than files."""
+    (got,) = through(HUGE, store="memory://offload")
+    assert restored(plain(got.attributes)) == plain(HUGE.attributes)
+    fsspec.filesystem("memory").rm("/offload", recursive=True)
+
+
+def test_the_same_content_is_one_file(place: str, tmp_path: Path) -> None:
+    """A prompt that a thousand calls share is written once."""
+    text = json.dumps([{"role": "system", "parts": [{"type": "text", "content": "x" * 2000}]}])
+    through(*[call({INPUT: text}) for _ in range(1000)], store=place)
+    assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+def test_small_content_stays(place: str, tmp_path: Path) -> None:
+    """What is not above the size is left alone, and the span is the same object."""
+    (got,) = through(cases.CASES["chat"], store=place)
+    assert got is cases.CASES["chat"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_content_is_noticed(place: str, tmp_path: Path) -> None:
+    """Another hash, or no file, is an error that says so."""
+    (got,) = through(HUGE, store=place)
+    (file,) = tmp_path.rglob("*.json")
+    file.write_text("[]")
+    with pytest.raises(Unrestorable, match="its hash is another"):
+        restored(got.attributes or {})
+    file.unlink()
+    with pytest.raises(Unrestorable, match="cannot be read: FileNotFoundError"):
+        restored(got.attributes or {})
+
+
+class Slow(MemoryFileSystem):  # type: ignore[misc]
+    """A store that hangs until it is let go."""
+
+    protocol = "slowmemory"
+    go = threading.Event()
+
+    def exists(self, path: str, **more: Any) -> bool:
+        """Hang."""
+        self.go.wait(60)
+        return False
+
+
+@pytest.fixture
+def slow() -> Iterator[str]:
+    """The URL of a store that hangs."""
+    fsspec.register_implementation("slowmemory", Slow, clobber=True)
+    Slow.go.clear()
+    yield "slowmemory://x"
+    Slow.go.set()
+
+
+def test_a_store_that_refuses_costs_no_span(tmp_path: Path) -> None:
+    """The folder cannot be made: the span leaves with its content, counted."""
+    (tmp_path / "file").write_text("in the way")
+    before = stats().get("offload.failed", 0)
+    (got,) = through(HUGE, store=f"file://{tmp_path}/file/content")
+    assert got is HUGE
+    assert stats()["offload.failed"] == before + 1
+
+
+def test_a_store_that_hangs_costs_its_time_once(slow: str) -> None:
+    """One export waits its half second, the next ones not at all; every span leaves whole."""
+    inner = InMemorySpanExporter()
+    exporter = Offloading(inner, Store(slow, timeout=0.5), above=1000)
+    begun = time.monotonic()
+    for _ in range(20):
+        exporter.export([HUGE])
+    assert 0.5 <= time.monotonic() - begun < 1.5
+    assert {dict(span.attributes or {})[INPUT] for span in inner.get_finished_spans()} == {
+        dict(HUGE.attributes or {})[INPUT]
+    }
+
+
+def test_a_place_that_is_no_folder() -> None:
+    """Nothing is in the store, and nothing is raised."""
+    store = Store("file:///dev/full/content")
+    assert store.put_all([b"x" * 100]) == set()
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ({}, f"content offload has no store: pass its URL or set {STORE}"),
+        ({STORE: "memory://x", ABOVE: "lots"}, f"{ABOVE} is 'lots', not a number of bytes"),
+    ],
+)
+def test_bad_settings_are_said(
+    env: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line: what is wrong and how to mend it."""
+    for name in (STORE, ABOVE):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=says.replace("(", r"\(")):
+        Offloading(InMemorySpanExporter())
+
+
+def test_settings_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables that the official upload hook has, and the size."""
+    monkeypatch.setenv(STORE, f"file://{tmp_path}")
+    monkeypatch.setenv(ABOVE, "10")
+    inner = InMemorySpanExporter()
+    Offloading(inner).export([cases.CASES["chat"]])
+    (got,) = inner.get_finished_spans()
+    attributes = dict(got.attributes or {})
+    sent = dict(cases.CASES["chat"].attributes or {})
+    assert read(str(attributes[f"{OUTPUT}_ref"])) == sent[OUTPUT]
+
+
+def test_references_pass_the_collector(place: str, tmp_path: Path) -> None:
+    """Masking leaves URL and hash as they are: content is found again behind the collector."""
+    offloaded = through(HUGE, store=place)
+    with collector(tmp_path / "otelcol") as running:
+        running.send(offloaded)
+        (got,) = running.wait_spans(1)
+    assert restored(got.attributes or {})[INPUT] == dict(HUGE.attributes or {})[INPUT]
+
+
+def test_behind_the_collector_the_masked_content_is_stored(place: str, tmp_path: Path) -> None:
+    """Collector → `litespan forward --offload` → a store of calls: the file holds `****`."""
+    text = json.dumps(
+        [{"role": "user", "parts": [{"type": "text", "content": "ann@example.com " * 1000}]}]
+    )
+    file = tmp_path / "calls.jsonl"
+    with (
+        forwarding(
+            *("--to", "jsonl", "--offload", place, "--offload-above", "1000"),
+            LITESPAN_JSONL=str(file),
+        ) as forwarder,
+        collector(
+            tmp_path / "otelcol", "helicone", env={"LITESPAN_FORWARD_URL": forwarder.url}
+        ) as running,
+    ):
+        running.send([call({INPUT: text})])
+        wait_for(lambda: list((tmp_path / "content").rglob("*.json")), "the content")
+        wait_for(file.exists, "the call")
+    (content,) = (tmp_path / "content").rglob("*.json")
+    assert content.read_text() == text.replace("ann@example.com", "****")
