@@ -45,7 +45,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_for(look: Callable[[], T], what: str = "it", timeout: float = 30) -> T:
+def wait_for(look: Callable[[], T | None], what: str = "it", timeout: float = 30) -> T:
     """The first truthy value that `look` gives; fails after `timeout` seconds."""
     until = time.monotonic() + timeout
     while not (value := look()):

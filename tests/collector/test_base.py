@@ -150,6 +150,7 @@ def test_our_own_spans_are_not_touched(running: Collector, name: str) -> None:
     running.send([sent])
     span_id = sent.context.span_id if sent.context else 0
     got = wait_for(lambda: by_id(running.spans()).get(span_id), name)
+    assert got is not None
     assert _read(sent) == _read(got)
 
 

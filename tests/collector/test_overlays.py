@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -220,7 +220,7 @@ def test_grafana_gets_logs_and_metrics(tmp_path: Path) -> None:
         who = {"user.id": "ann@example.com", "note": secret}
         log.emit(LogRecord(body=secret, attributes=who, severity_number=info))
         log.emit(LogRecord(body={"text": secret, "n": 1}, severity_number=info))
-        provider.shutdown()  # type: ignore[no-untyped-call]
+        provider.shutdown()
         found = lambda path: [r.body for r in list(vendor.received) if r.path == path]  # noqa: E731
         wait_for(lambda: found("/otlp/v1/logs"), "the logs")
         batches = [ExportLogsServiceRequest.FromString(body) for body in found("/otlp/v1/logs")]

@@ -38,15 +38,17 @@ class Undecodable(ValueError):
 
 def read_request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
     """The request in `body`, protobuf or JSON. Raises Undecodable."""
+    request: ExportTraceServiceRequest
     if content_type == PROTOBUF:
         try:
-            return ExportTraceServiceRequest.FromString(body)
+            request = ExportTraceServiceRequest.FromString(body)
+            return request
         except DecodeError as error:
             raise Undecodable("the body is not an ExportTraceServiceRequest in protobuf") from error
     if content_type != JSON:
         raise Undecodable(f"the content type must be {PROTOBUF} or {JSON}")
     try:
-        request: ExportTraceServiceRequest = ParseDict(
+        request = ParseDict(
             _with_base64_ids(json.loads(body)),
             ExportTraceServiceRequest(),
             ignore_unknown_fields=True,
