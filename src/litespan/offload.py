@@ -75,7 +75,7 @@ class Store:
             ImportError: fsspec is missing; the text says what to install.
         """
         try:
-            import fsspec  # type: ignore[import-untyped]  # noqa: F401
+            import fsspec  # noqa: F401
         except ImportError as error:
             raise ImportError("content offload needs fsspec: pip install litespan[offload]") from (
                 error

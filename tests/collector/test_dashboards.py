@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from litespan.testing import LoopbackProvider
 from tests.collector.running import ROOT, collector, free_ports, get, wait_for

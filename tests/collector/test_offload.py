@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
+from fsspec.implementations.memory import MemoryFileSystem
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -100,7 +100,7 @@ def test_a_changed_content_is_noticed(place: str, tmp_path: Path) -> None:
         restored(got.attributes or {})
 
 
-class Slow(MemoryFileSystem):  # type: ignore[misc]
+class Slow(MemoryFileSystem):
     """A store that hangs until it is let go."""
 
     protocol = "slowmemory"
