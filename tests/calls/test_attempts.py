@@ -186,7 +186,7 @@ async def test_retries_that_litellm_makes(function: str, traced: Traced) -> None
 @pytest.mark.parametrize("function", ["aresponses", "anthropic_messages", "aembedding"])
 async def test_other_router_methods(function: str, traced: Traced) -> None:
     """Every method of a router is one parent with one GenAI span per attempt."""
-    given = {
+    given: dict[str, Any] = {
         "aresponses": {"input": "hi"},
         "anthropic_messages": {"messages": MESSAGES, "max_tokens": 5},
         "aembedding": {"input": ["hi"]},

@@ -31,7 +31,7 @@ IMAGE = base64.b64encode(b"\x89PNG" * 1000).decode()
 
 
 @pytest.fixture
-def capture(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def capture(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Instrument with content as told; used as a context manager, it gives a `Traced`."""
 
     @contextmanager
