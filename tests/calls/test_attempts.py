@@ -186,11 +186,12 @@ async def test_retries_that_litellm_makes(function: str, traced: Traced) -> None
 @pytest.mark.parametrize("function", ["aresponses", "anthropic_messages", "aembedding"])
 async def test_other_router_methods(function: str, traced: Traced) -> None:
     """Every method of a router is one parent with one GenAI span per attempt."""
-    given: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         "aresponses": {"input": "hi"},
         "anthropic_messages": {"messages": MESSAGES, "max_tokens": 5},
         "aembedding": {"input": ["hi"]},
-    }[function]
+    }
+    given = kinds[function]
     model = "openai/text-embedding-3-small" if function == "aembedding" else "openai/gpt-4o"
     made = litellm.Router(model_list=[deployment(traced, "good", model)])
     called = getattr(made, function, None) or getattr(made, f"a{function}")  # renamed in 1.81
