@@ -368,8 +368,8 @@ class TestBadInput:
             (["--json", "--csv"], "not allowed with"),
             (["a", "b"], "unrecognized arguments"),
             (["missing.db"], "there is no file missing.db; record calls with"),
-            (["."], "there is no file .; record calls"),
-            (["text.txt"], "cannot read text.txt: file is not a database"),
+            (["."], "there is no Parquet file in ."),
+            (["text.txt"], "text.txt is nothing that litespan wrote"),
             (["theirs.db"], "theirs.db is a database, but not one that litespan wrote"),
         ],
     )

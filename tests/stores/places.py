@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -43,6 +43,10 @@ class Place:
     make: Callable[..., SpanExporter]
     read: Callable[[], list[Found]]
     """All rows, one a call as the store's documentation says, in order of start and key."""
+    source: str
+    """As the commands are told."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What the commands need besides."""
 
 
 def expected(spans: Iterable[ReadableSpan]) -> list[Found]:
@@ -112,7 +116,7 @@ def in_jsonl(path: Path) -> Place:
             )
         return finished_first(found)
 
-    return Place("jsonl", lambda **options: JsonlExporter(path, **options), read)
+    return Place("jsonl", lambda **options: JsonlExporter(path, **options), read, str(path))
 
 
 def in_csv(path: Path) -> Place:
@@ -129,7 +133,7 @@ def in_csv(path: Path) -> Place:
             ]
         return finished_first(found)
 
-    return Place("csv", lambda **options: CsvExporter(path, **options), read)
+    return Place("csv", lambda **options: CsvExporter(path, **options), read, str(path))
 
 
 def unguarded(text: str) -> str:
@@ -164,7 +168,7 @@ def in_duckdb(path: Path) -> Place:
             [{name: plain(name, value) for name, value in row.items()} for row in found]
         )
 
-    return Place("duckdb", lambda **options: DuckDBExporter(path, **options), read)
+    return Place("duckdb", lambda **options: DuckDBExporter(path, **options), read, str(path))
 
 
 def in_parquet(folder: Path) -> Place:
@@ -182,7 +186,7 @@ def in_parquet(folder: Path) -> Place:
     def make(**options: Any) -> SpanExporter:
         return ParquetExporter(folder, **{"interval": 0, **options})
 
-    return Place("parquet", make, read)
+    return Place("parquet", make, read, str(folder))
 
 
 def in_mongodb(uri: str, collection: str, documents: Callable[[], Iterable[Found]]) -> Place:
@@ -199,7 +203,7 @@ def in_mongodb(uri: str, collection: str, documents: Callable[[], Iterable[Found
     def make(**options: Any) -> SpanExporter:
         return MongoExporter(uri, collection=collection, **options)
 
-    return Place("mongodb", make, read)
+    return Place("mongodb", make, read, uri, {"LITESPAN_MONGODB_COLLECTION": collection})
 
 
 def from_bson(name: str, value: Any) -> Any:
@@ -226,4 +230,4 @@ def in_postgres(server: PostgresServer, table: str) -> Place:
     def make(**options: Any) -> SpanExporter:
         return PostgresExporter(server.dsn(), table=table, **options)
 
-    return Place("postgres", make, read)
+    return Place("postgres", make, read, server.dsn(), {"LITESPAN_POSTGRES_TABLE": table})

@@ -69,7 +69,9 @@ class MongoServer:
             made = self.indexes.setdefault(str(command[name]), [])
             made += [list(index["key"]) for index in command["indexes"]]
         if name == "find":
-            batch = list(documents.values())
+            least = command["filter"].get("start_time", {}).get("$gte")
+            batch = [d for d in documents.values() if least is None or d["start_time"] >= least]
+            batch.sort(key=lambda d: [d[name] for name in command.get("sort", {})])
             return {"ok": 1, "cursor": {"id": 0, "ns": "shop.x", "firstBatch": batch}}
         return {"ok": 1}
 

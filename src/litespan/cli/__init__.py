@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 COMMANDS: Final = {
     "report": "what the recorded calls used, cost and took",
+    "replay": "send recorded calls to exporters, each once",
     "check": "send a marked test call to a service, say what it answered",
     "demo": "run a real LiteLLM program against a provider on this machine",
     "forward": "receive OTLP and hand its spans to exporters",

@@ -3,7 +3,6 @@
 import argparse
 import csv
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,11 +10,11 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from importlib.util import find_spec
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any, Final
 
 from litespan.cli import Parser
-from litespan.cli.summary import BY, Summary, Totals, Unreadable, grouping, summarize
+from litespan.cli.records import STORES, Unreadable, named
+from litespan.cli.summary import BY, Summary, Totals, grouping, summarize
 from litespan_exporters.sqlite import DEFAULT, VARIABLE
 
 NONE: Final = "(none)"
@@ -31,27 +30,27 @@ def run(argv: Sequence[str]) -> int:
     """Print the report that these command-line arguments ask for; the exit status."""
     options = _parser().parse_args(argv)
     try:
-        summary = summarize(options.file.expanduser(), options.by, options.since or "")
+        summary = summarize(options.store, options.by, options.since or "")
     except Unreadable as problem:
         print(f"litespan report: {problem}", file=sys.stderr)
         return 2
     show = print_json if options.json else print_csv if options.csv else print_table
-    show(summary, options.file)
+    show(summary, named(options.store))
     return 0
 
 
 def _parser() -> Parser:
     parser = Parser(
         prog="litespan report",
-        description="Sum up the calls in a SQLite file that litespan's exporter wrote.",
+        description="Sum up the calls that one of litespan's stores holds.",
     )
     parser.add_argument(
-        "file",
-        metavar="FILE",
+        "store",
+        metavar="STORE",
         nargs="?",
-        type=Path,
-        default=Path(os.environ.get(VARIABLE) or DEFAULT),
-        help=f"default: {VARIABLE}, else ./{DEFAULT}",
+        default="sqlite",
+        help=f"a file, a folder of Parquet files, the URL of a database, or one of "
+        f"{', '.join(STORES)}: what its variable names. Default: {VARIABLE}, else ./{DEFAULT}",
     )
     parser.add_argument(
         "--by",
@@ -63,7 +62,7 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--since",
-        type=_since,
+        type=since,
         metavar="WHEN",
         help="only calls that began then or later: 30m, 24h, 7d, 4w, 2026-11-01, "
         "2026-11-01T12:00 (UTC, or with an offset)",
@@ -82,7 +81,7 @@ def _by(text: str) -> str:
     return text
 
 
-def _since(text: str) -> str:
+def since(text: str) -> str:
     """The moment as the store writes it: ISO 8601, UTC."""
     try:
         if ago := re.fullmatch(r"(\d{1,6})([mhdw])", text):
@@ -97,14 +96,14 @@ def _since(text: str) -> str:
         ) from error
 
 
-def print_json(summary: Summary, file: Path) -> None:
+def print_json(summary: Summary, file: str) -> None:
     """One object: `by`, `total`, and `groups`, each with its name under `group`."""
     groups = [{"group": name, **totals.figures()} for name, totals in summary.groups.items()]
-    report = {"file": str(file), "by": summary.by, "total": summary.total.figures()}
+    report = {"file": file, "by": summary.by, "total": summary.total.figures()}
     print(json.dumps({**report, "groups": groups}, default=float, ensure_ascii=False, indent=2))
 
 
-def print_csv(summary: Summary, file: Path) -> None:
+def print_csv(summary: Summary, file: str) -> None:
     """A header, then a line a group; the cost is the exact decimal."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([summary.by, *summary.total.figures()])
@@ -122,7 +121,7 @@ def _harmless(name: str) -> str:
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
-def print_table(summary: Summary, file: Path) -> None:
+def print_table(summary: Summary, file: str) -> None:
     """A table for people: by rich if it is installed, else in plain text."""
     total = summary.total
     if not total.calls:

@@ -2,16 +2,13 @@
 
 import json
 import math
-import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
-from litespan_exporters.sqlite import APPLICATION, TABLE, VARIABLE
+from litespan.cli.records import records
 
 _METADATA: Final = "metadata."
 _COLUMNS: Final = (
@@ -26,15 +23,11 @@ _COLUMNS: Final = (
         "metadata",
     ),
     *("start_time", "outcome", "error_type", "duration_s", "first_chunk_s"),
-    *("input_tokens", "output_tokens", "cost_usd_e10"),
+    *("input_tokens", "output_tokens", "cost_usd"),
 )
 
-Row = sqlite3.Row
+Row = Mapping[str, Any]
 Groups = Iterable[str | None]
-
-
-def _loads(text: str | None) -> Any:
-    return json.loads(text) if text else None
 
 
 def _error(row: Row) -> str | None:
@@ -50,15 +43,11 @@ BY: Final[dict[str, Callable[[Row], Groups]]] = {
     "user": lambda row: [row["user_id"]],
     "team": lambda row: [row["team_alias"] or row["team_id"]],
     "session": lambda row: [row["session_id"]],
-    "tag": lambda row: dict.fromkeys(_loads(row["tags"]) or [None]),
+    "tag": lambda row: dict.fromkeys(row["tags"] or [None]),
     "day": lambda row: [row["start_time"][:10]],
     "error": lambda row: [_error(row)],
 }
 """What calls can be grouped by → the groups of one call (by tag it can be in several)."""
-
-
-class Unreadable(Exception):
-    """There is no report to be had from this file; the text says why, and what to do."""
 
 
 @dataclass(slots=True)
@@ -84,9 +73,9 @@ class Totals:
         self.unfinished += outcome == "started"
         self.input_tokens += row["input_tokens"] or 0
         self.output_tokens += row["output_tokens"] or 0
-        self.cost_e10 += row["cost_usd_e10"] or 0
-        self.priced += row["cost_usd_e10"] is not None
-        self.unpriced += row["cost_usd_e10"] is None and outcome in ("success", "abandoned")
+        self.cost_e10 += int((row["cost_usd"] or 0) * 10**10)
+        self.priced += row["cost_usd"] is not None
+        self.unpriced += row["cost_usd"] is None and outcome in ("success", "abandoned")
         if row["duration_s"] is not None:
             self.latency.append(row["duration_s"])
         if row["first_chunk_s"] is not None:
@@ -135,7 +124,7 @@ def grouping(by: str) -> Callable[[Row], Groups]:
     """How to group by `by`: a name in `BY`, or `metadata.<key>`. Raises ValueError."""
     if by.startswith(_METADATA) and len(by) > len(_METADATA):
         key = by[len(_METADATA) :]
-        return lambda row: [_text((_loads(row["metadata"]) or {}).get(key))]
+        return lambda row: [_text((row["metadata"] or {}).get(key))]
     if by not in BY:
         raise ValueError(f"cannot group by {by!r}; choose {', '.join(BY)} or metadata.KEY")
     return BY[by]
@@ -145,18 +134,19 @@ def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-def summarize(path: Path, by: str, since: str = "") -> Summary:
-    """Sum up the calls in `path` that began at `since` (ISO 8601, UTC) or later.
+def summarize(source: str, by: str, since: str = "") -> Summary:
+    """Sum up the calls in `source` that began at `since` (ISO 8601, UTC) or later.
 
-    Raises Unreadable when the file is missing or not ours, ValueError for an unknown `by`.
+    Raises `records.Unreadable` when nothing of ours is there, ValueError for an unknown `by`.
     """
     groups_of = grouping(by)
     total, groups, first, last = Totals(), dict[str | None, Totals](), None, None
-    for row in _rows(path, since):
+    for row in records(source, _COLUMNS, since):
         total.add(row)
         for name in groups_of(row):
             groups.setdefault(name, Totals()).add(row)
-        first, last = first or row["start_time"], row["start_time"]
+        begun = row["start_time"]  # a file has its calls in the order of their ends
+        first, last = min(first or begun, begun), max(last or begun, begun)
     order = _by_name if by == "day" else _by_cost
     return Summary(by, total, dict(sorted(groups.items(), key=order)), first, last)
 
@@ -168,49 +158,3 @@ def _by_name(group: tuple[str | None, Totals]) -> Any:
 def _by_cost(group: tuple[str | None, Totals]) -> Any:
     name, totals = group
     return -totals.cost_e10, -totals.calls, name or ""
-
-
-def _rows(path: Path, since: str) -> Iterator[Row]:
-    try:
-        connection = _open(path)
-        try:
-            connection.row_factory = sqlite3.Row
-            present = {name for _, name, *_ in connection.execute(f"pragma table_info({TABLE})")}
-            # A file of an older schema lacks columns until this version writes to it.
-            chosen = [name if name in present else f"null as {name}" for name in _COLUMNS]
-            yield from connection.execute(
-                f"select {', '.join(chosen)} from {TABLE} "  # noqa: S608 - names from above
-                "where start_time >= ? order by start_time",
-                (since,),
-            )
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise Unreadable(f"cannot read {path}: {error}") from error
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    if not path.is_file():
-        raise Unreadable(
-            f"there is no file {path}; record calls with OTEL_TRACES_EXPORTER=sqlite, or name "
-            f"the file, here or in {VARIABLE}"
-        )
-    place = f"file:{quote(str(path))}?"
-    try:
-        # For reading only; but "mode=ro" would leave WAL's helper files behind.
-        return _checked(sqlite3.connect(place + "mode=rw", uri=True), path)
-    except sqlite3.OperationalError:  # a folder where SQLite may not put those files
-        return _checked(sqlite3.connect(place + "immutable=1", uri=True), path)
-
-
-def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    try:
-        connection.execute("pragma query_only = on")
-        (application,) = connection.execute("pragma application_id").fetchone()
-    except sqlite3.Error:
-        connection.close()
-        raise
-    if application != APPLICATION:
-        connection.close()
-        raise Unreadable(f"{path} is a database, but not one that litespan wrote")
-    return connection

@@ -217,7 +217,9 @@ class _Run:
         with self.change:
             self.accepted = time.monotonic()
             self._close(len(left) - lost)
-            self.tally.sent += 0 if self.over else len(left) - lost
+            if not self.over:
+                self.tally.sent += len(left) - lost
+                self.tally.taken.update(() if lost else left)
 
     def _add(self, batch: Batch, first: bool = False) -> None:
         """Queue a batch; what is too large by itself is cut before it is sent."""

@@ -46,3 +46,4 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)  # cause → items
     said: dict[str, str] = field(default_factory=dict)  # cause → what the vendor answered
     answered: bool = False  # did the vendor answer anything at all?
+    taken: set[str] = field(default_factory=set)  # keys of the items that were surely accepted

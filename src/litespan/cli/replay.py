@@ -1,0 +1,237 @@
+"""`litespan replay`: send what a store holds to any exporter, once, however often it is run."""
+
+import logging
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from litespan.cli import Parser
+from litespan.cli.records import STORES, Record, Unreadable, records
+from litespan.cli.report import since
+from litespan.export.policy import Tally
+from litespan.export.recorded import span_of
+
+GROUP: Final = "opentelemetry_traces_exporter"
+BATCH: Final = 500  # calls in one export
+_ENOUGH: Final = 3  # exports of single calls that fail, one after another, before it stops
+_PROGRESS: Final = 10_000  # calls between two lines of progress
+_FLUSH_MS: Final = 60_000
+
+
+Call: TypeAlias = tuple[str, Record]
+"""A recorded call and its key."""
+
+
+class Unusable(Exception):
+    """An exporter, or the notes of earlier runs, cannot be used; the text says why."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Replay; 0 if every call was taken, 1 if some were not, 2 for bad input."""
+    options = _parser().parse_args(argv)
+    state = Path(options.state or _state_beside(options.store)).expanduser()
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        with closing(Notes(state)) as notes, suppress_instrumentation():
+            targets = [Target(name, made, notes) for name, made in _exporters(options.to)]
+            try:
+                _replay(records(options.store, since=options.since or ""), targets)
+            finally:
+                for target in targets:
+                    target.exporter.shutdown()
+    except (Unreadable, Unusable) as problem:
+        print(f"litespan replay: {problem}", file=sys.stderr)
+        return 2
+    for target in targets:
+        print(target.told())
+    return 1 if any(target.left for target in targets) else 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="litespan replay",
+        description="Send the calls that a store holds to exporters, as if they had just ended. "
+        "What an exporter has taken is noted in a file: a second run goes on where the first one "
+        "stopped, and sends nothing twice.",
+    )
+    parser.add_argument(
+        "store",
+        metavar="STORE",
+        help="a JSONL or SQLite file, or any other store: a CSV, DuckDB or Parquet file, a folder "
+        f"of Parquet files, a database's URL, or one of {', '.join(STORES)}",
+    )
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="NAMES",
+        type=lambda text: list(dict.fromkeys(filter(None, map(str.strip, text.split(","))))),
+        help="exporters, as in OTEL_TRACES_EXPORTER: helicone,langfuse",
+    )
+    parser.add_argument("--since", type=since, metavar="WHEN", help="as in litespan report")
+    parser.add_argument(
+        "--state",
+        metavar="FILE",
+        help="where to note what was taken (default: beside the store, with .replay at its end)",
+    )
+    return parser
+
+
+def _state_beside(store: str) -> str:
+    path = Path(store).expanduser()
+    return f"{path}.replay" if path.exists() else "litespan.replay"
+
+
+def _exporters(names: Sequence[str]) -> Iterator[tuple[str, SpanExporter]]:
+    """The named exporters, made as the SDK makes them: without arguments."""
+    known = {found.name: found for found in entry_points(group=GROUP)}
+    for name in names:
+        if name not in known:
+            raise Unusable(f"no exporter is called {name}; there are {', '.join(sorted(known))}")
+        try:
+            exporter: SpanExporter = known[name].load()()
+        except Exception as error:
+            raise Unusable(f"{name} cannot be made: {type(error).__name__}: {error}") from error
+        if problem := getattr(exporter, "problem", ""):
+            raise Unusable(problem)
+        yield name, exporter
+
+
+class Notes:
+    """Which calls each destination has taken, in a SQLite file that one process uses at a time."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+            self._file.execute("pragma locking_mode = exclusive")
+            self._file.execute("begin exclusive")
+            self._file.execute(
+                "create table if not exists taken (place text, key text, primary key (place, key)) "
+                "without rowid"
+            )
+            self._file.execute("commit")
+        except sqlite3.Error as error:
+            busy = "locked" in str(error)
+            mend = "another replay uses it: wait for its end" if busy else "name another: --state"
+            raise Unusable(f"cannot use {path}: {error}; {mend}") from error
+
+    def missing(self, place: str, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that this destination has not taken yet."""
+        marks = ", ".join("?" * len(keys))
+        sql = f"select key from taken where place = ? and key in ({marks})"  # noqa: S608 - marks
+        return set(keys) - {key for (key,) in self._file.execute(sql, (place, *keys))}
+
+    def add(self, place: str, keys: Sequence[str]) -> None:
+        """This destination has them now."""
+        self._file.execute("begin")
+        rows = [(place, key) for key in keys]
+        self._file.executemany("insert or ignore into taken values (?, ?)", rows)
+        self._file.execute("commit")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+@dataclass
+class Target:
+    """One exporter, and how far it is."""
+
+    name: str
+    exporter: SpanExporter
+    notes: Notes
+    sent: int = 0
+    known: int = 0  # taken by an earlier run
+    left: int = 0  # not taken
+    stopped: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where the spans go: the same exporter may point elsewhere the next time."""
+        told = type(self.exporter).__repr__ is not object.__repr__
+        where = repr(self.exporter) if told else getattr(self.exporter, "_endpoint", "")
+        return f"{self.name} {where}"
+
+    def take(self, calls: Sequence[Call]) -> None:
+        """Send those of the calls that are not there yet, and note what is taken."""
+        missing = self.notes.missing(self.place, [key for key, _ in calls])
+        todo = [call for call in calls if call[0] in missing]
+        self.known += len(calls) - len(todo)
+        if not todo:
+            return
+        if self.stopped:
+            self.left += len(todo)
+        elif self._export(todo):
+            self._taken(todo)
+        else:
+            tally = getattr(self.exporter, "last", None)
+            keys = tally.taken if isinstance(tally, Tally) else ()
+            self._taken([call for call in todo if call[0] in keys])
+            self._one_by_one([call for call in todo if call[0] not in keys])
+
+    def _one_by_one(self, calls: Sequence[Call]) -> None:
+        """Which call is to blame? None, if the destination takes nothing at all."""
+        in_vain = 0
+        for done, call in enumerate(calls):
+            if self._export([call]):
+                self._taken([call])
+                in_vain = 0
+                continue
+            self.left += 1
+            in_vain += 1
+            if in_vain == _ENOUGH:
+                self.stopped = True
+                self.left += len(calls) - done - 1
+                return
+
+    def _export(self, calls: Sequence[Call]) -> bool:
+        result = self.exporter.export([span_of(record) for _, record in calls])
+        if result is not SpanExportResult.SUCCESS:
+            return False
+        return self.exporter.force_flush(_FLUSH_MS)
+
+    def _taken(self, calls: Sequence[Call]) -> None:
+        self.notes.add(self.place, [key for key, _ in calls])
+        self.sent += len(calls)
+
+    def told(self) -> str:
+        """What became of the calls, in one line."""
+        line = f"{self.name}: {self.sent:,} sent"
+        if self.known:
+            line += f", {self.known:,} already there"
+        if self.left:
+            line += f", {self.left:,} not taken: run the same command again to go on"
+        return line
+
+
+def _replay(found: Iterator[Record], targets: Sequence[Target]) -> None:
+    """Every finished call to every exporter, in batches."""
+    done = unfinished = 0
+    while batch := list(islice(found, BATCH)):
+        finished = [record for record in batch if record["outcome"] != "started"]
+        unfinished += len(batch) - len(finished)
+        calls = [(record["key"], record) for record in finished]
+        for target in targets:
+            target.take(calls)
+        before, done = done, done + len(finished)
+        if before // _PROGRESS != done // _PROGRESS:
+            print(f"{done:,} calls so far", file=sys.stderr)
+        if all(target.stopped for target in targets):
+            print("stopped: no exporter takes anything at the moment", file=sys.stderr)
+            _count_the_rest(found, targets)
+    if unfinished:
+        print(f"{unfinished:,} call(s) without an end on record are left out", file=sys.stderr)
+
+
+def _count_the_rest(found: Iterator[Record], targets: Sequence[Target]) -> None:
+    rest = sum(1 for record in found if record["outcome"] != "started")
+    for target in targets:
+        target.left += rest
