@@ -50,7 +50,7 @@ def _run(functions: _call.Functions, source: Source, rounds: int) -> None:
         "litespan, content on": Signals(Settings(content="SPAN_ONLY"), provider),
     }
 
-    def reader(completion: Any, length: int, chosen: Any = None) -> Callable[[], None]:
+    def reader(completion: Any, length: int, chosen: Any = None) -> Callable[[], Any]:
         def read() -> None:
             source.length, Live.signals = length, chosen
             for _ in completion(**_call.ARGUMENTS, stream=True):
