@@ -175,11 +175,15 @@ class HttpExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Map and send. Never raises; what could not be sent is counted and logged once."""
+        return self.bring(self.items(spans))
+
+    def bring(self, made: Iterable[Item]) -> SpanExportResult:
+        """Send items, which may be made only now; of those with one key the last. Never raises."""
         delivery = self.delivery
         if delivery is None or delivery.closed.is_set():
             return SpanExportResult.FAILURE
         with quiet(f"export.{self.name}"):
-            items = list({item.key: item for item in self.items(spans)}.values())
+            items = list({item.key: item for item in made}.values())
             if not items:
                 return SpanExportResult.SUCCESS
             begun = time.perf_counter()

@@ -10,6 +10,7 @@ from tests.support.vendors.helicone import Helicone
 from tests.support.vendors.otlp import DatadogOtlp, Langfuse, Logfire, Otlp, Traceloop
 from tests.support.vendors.posthog import Posthog
 from tests.support.vendors.sentry import Sentry
+from tests.support.vendors.supabase import Supabase
 
 __all__ = [
     "SECRET",
@@ -24,6 +25,7 @@ __all__ = [
     "Otlp",
     "Posthog",
     "Sentry",
+    "Supabase",
     "Traceloop",
     "strict",
 ]
@@ -36,6 +38,7 @@ VENDORS: dict[str, type[Anyone]] = {
     "logfire": Logfire,
     "posthog": Posthog,
     "sentry": Sentry,
+    "supabase": Supabase,
     "traceloop": Traceloop,
 }
 """By entry point; who is not here is taken for `Anyone`."""

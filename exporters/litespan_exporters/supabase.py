@@ -1,0 +1,189 @@
+"""Supabase: one row a call, upserted through its REST interface (PostgREST).
+
+https://docs.postgrest.org/en/v12/references/api/tables_views.html#upsert (seen 2026-11-20).
+The table is the one that LiteLLM's own callback fills, or litespan's (`rows.COLUMNS`).
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.export import GenAISpan
+from litespan.export.batching import Item, dumps
+from litespan.export.http import HttpExporter, Variables
+from litespan.export.policy import Policy
+from litespan.export.values import JSON, parse, plain
+from litespan.export.wire import Secret
+from litespan_exporters import _openai
+from litespan_exporters._schema import INDEXES, LONGEST_INDEXED
+from litespan_exporters._times import iso
+from litespan_exporters.rows import COLUMNS, Kind, clean
+
+TABLE: Final = "SUPABASE_TABLE"
+"""`table` or `schema.table`; `request_logs` has LiteLLM's columns, any other litespan's."""
+
+LITELLMS: Final = "request_logs"
+
+STATUS: Final = {
+    "started": "initiated",  # LiteLLM's word
+    "success": "success",
+    "abandoned": "success",
+    "failure": "failure",
+    "cancelled": "failure",
+}
+
+_FINISHED: Final = "return=minimal,resolution=merge-duplicates,missing=default"
+_STARTED: Final = "return=minimal,resolution=ignore-duplicates,missing=default"
+_INDEXED: Final = {name for index in INDEXES for name in index} - {"start_time"}
+_JSON: Final[Mapping[Kind, Callable[[Any], JSON]]] = {
+    "key": str,
+    "money": lambda amount: float(Decimal(amount)),  # its digits are the exact ones
+    "time": lambda at: at.isoformat().replace("+00:00", "Z"),
+    "json": parse,
+}
+
+
+def request_log(span: GenAISpan) -> dict[str, JSON]:
+    """A row of LiteLLM's `request_logs`. Pure."""
+    used, error, answers = span.usage, span.error, _openai.received(span)
+    details: dict[str, JSON] = {
+        **span.facts,
+        "key": str(span.key),
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+        "operation": span.operation,
+        "provider": span.provider,
+        "outcome": span.call.outcome,
+        "start_time": iso(span.start_ns),
+        "end_time": None if span.end_ns is None else iso(span.end_ns),
+        "input_tokens": used.input,
+        "output_tokens": used.output,
+        "total_tokens": used.total,
+        "cache_read_tokens": used.cache_read,
+        "cache_creation_tokens": used.cache_creation,
+        "reasoning_tokens": used.reasoning,
+        "tools": _openai.tools(span),
+        "service": span.service.name,
+        "service_version": span.service.version,
+        "environment": span.service.environment,
+    }
+    return {
+        "litellm_call_id": span.call.id or str(span.key),
+        "model": span.model,
+        "messages": _openai.sent(span),
+        "response": answers[0] if answers else None,
+        "end_user": span.identity.user or span.identity.end_user_id,
+        "status": STATUS.get(span.call.outcome, span.call.outcome),
+        "error": None
+        if error is None
+        else {"type": error.type, "message": error.message, "code": error.code},
+        "response_time": span.duration,
+        "total_cost": span.cost.total,
+        "additional_details": {k: value for k, value in details.items() if value is not None},
+    }
+
+
+def row(span: GenAISpan) -> dict[str, JSON]:
+    """A row of a table with litespan's columns. Pure."""
+    made: dict[str, JSON] = {}
+    for column in COLUMNS:
+        value = column.read(span)
+        if value is not None and column.kind in _JSON:
+            value = _JSON[column.kind](value)
+        if column.name in _INDEXED and isinstance(value, str):
+            value = value[:LONGEST_INDEXED]
+        made[column.name] = plain(value)
+    return made
+
+
+class SupabaseExporter(HttpExporter):
+    """Calls of models, to a table of a Supabase project.
+
+    Reads SUPABASE_URL, SUPABASE_KEY and SUPABASE_TABLE.
+    """
+
+    name: ClassVar[str] = "supabase"
+    variables = Variables(keys=("SUPABASE_KEY",), url=("SUPABASE_URL",))
+    policy = Policy(max_items=500, split=frozenset({400, 409, 413}))
+    hints: ClassVar[Mapping[str, str]] = {
+        "400": f"the table refuses the row: compare its columns with those of {TABLE}",
+        "401": "not authorised: check SUPABASE_KEY and its right to write (row level security)",
+        "403": "forbidden: check SUPABASE_KEY and its right to write (row level security)",
+        "404": f"no such table: make it, or name it in {TABLE}",
+        "409": "the table has another constraint, which the row breaks",
+    }
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        table: str | None = None,
+        **limits: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            url: `https://{project}.supabase.co`, else SUPABASE_URL.
+            key: a secret key or the service role's, else SUPABASE_KEY.
+            table: `table` or `schema.table`, else SUPABASE_TABLE, else `request_logs`.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        named = table or os.environ.get(TABLE, "").strip() or LITELLMS
+        schema, _, self.table = named.rpartition(".")
+        self.litellms = self.table == LITELLMS
+        keys = self.credentials(key)
+        if keys and (base := self.base_url(url)):
+            path = f"/rest/v1/{quote(self.table, safe='')}"
+            self.connect(
+                base.removesuffix("/rest/v1") + path,
+                {
+                    "apikey": keys[0],
+                    "Authorization": Secret(f"Bearer {keys[0].reveal()}"),
+                    "Content-Profile": schema or "public",
+                },
+            )
+
+    def base_url(self, argument: str | None) -> str | None:
+        """The project's URL; there is no default."""
+        if not (argument or os.environ.get("SUPABASE_URL", "").strip()):
+            self.off("SUPABASE_URL is not set", "set it or take supabase off the exporters")
+            return None
+        return super().base_url(argument)
+
+    def item(self, span: GenAISpan) -> Item | None:
+        """One row; agents and tools are no calls, and have none."""
+        if not span.is_call:
+            return None
+        made = request_log(span) if self.litellms else row(span)
+        unique = "litellm_call_id" if self.litellms else "key"
+        columns = quote(",".join(f'"{name}"' for name in made), safe="")
+        started = span.call.outcome == "started"
+        return Item(
+            # By what is unique: a statement must not meet one row twice.
+            str(made[unique]),
+            dumps(_clean(made)),
+            path=f"?on_conflict={unique}&columns={columns}",
+            headers=(("Prefer", _STARTED if started else _FINISHED),),
+        )
+
+    def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Put calls that begin on record, unless they are finished there. Never raises."""
+        return self.export(spans)
+
+
+def _clean(value: JSON) -> JSON:
+    """`value` without NUL and halves of characters, which PostgreSQL's JSON refuses."""
+    if isinstance(value, dict):
+        return {clean(name): _clean(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    cleaned: JSON = clean(value)
+    return cleaned
