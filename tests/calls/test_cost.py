@@ -82,9 +82,13 @@ def test_no_usage_is_not_free(traced: Traced) -> None:
 
 def test_custom_prices(traced: Traced) -> None:
     """The call's own prices are used, for streams as well."""
-    prices = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}
-    litellm.completion(**traced.chat(**prices))
-    stream = traced.chat(stream=True, stream_options={"include_usage": True}, **prices)
+    priced = {
+        "model": "openai/priced-by-the-call",  # LiteLLM remembers the prices of a model
+        "input_cost_per_token": 0.001,
+        "output_cost_per_token": 0.002,
+    }
+    litellm.completion(**traced.chat(**priced))
+    stream = traced.chat(stream=True, stream_options={"include_usage": True}, **priced)
     list(litellm.completion(**stream))
     costs = [span["attributes"]["gen_ai.usage.cost"] for span in traced.spans]
     assert costs == [pytest.approx(0.04)] * 2
