@@ -89,11 +89,18 @@ class Threads:
         threading.Thread(target=self._serve, name=name, daemon=True).start()
 
     def _serve(self) -> None:
+        loop = self.loop
         try:
-            self.loop.run_forever()
+            loop.run_forever()
+            left = asyncio.all_tasks(loop)  # what handlers have started and not waited for
+            for task in left:
+                task.cancel()
+            if left:
+                loop.run_until_complete(asyncio.wait(left))
+            loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             self.workers.shutdown()
-            self.loop.close()
+            loop.close()
 
     def call(self, function: Callable[[], None]) -> None:
         """Call `function` on the loop, in an empty context."""

@@ -35,7 +35,7 @@ _EVENT_TYPES: Final = {
 _STALE: Final = frozenset({"hidden_params", "llm_api_timing_windows"})
 _TEXTS: Final = ("input", "prompt", "query")
 # Of LiteLLM's own knowledge of a call: handed on as it is.
-_KNOWN: Final = ("custom_llm_provider", "litellm_trace_id", "api_call_start_time")
+_KNOWN: Final = ("model", "custom_llm_provider", "litellm_trace_id", "api_call_start_time")
 _MADE: Final = object()
 
 

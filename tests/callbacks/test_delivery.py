@@ -1,0 +1,610 @@
+"""How stages are delivered: in order, once, off the caller's thread, whatever handlers do."""
+
+import asyncio
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import litellm
+import pytest
+from opentelemetry import trace
+
+import litespan
+from tests.callbacks.conftest import Heard, Keeper, Told
+from tests.calls.conftest import MESSAGES, Traced
+
+request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="none")
+
+
+class AsyncKeeper:
+    """A handler with all async methods, which takes its time before it keeps anything."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.heard = Heard()
+        self.pause = pause
+        self.loops: set[int] = set()
+        self.threads: set[int] = set()
+
+    async def async_log_pre_api_call(
+        self, model: str, messages: Any, kwargs: dict[str, Any]
+    ) -> None:
+        await self._keep("pre", kwargs)
+
+    async def async_log_post_api_call(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        await self._keep("post", kwargs)
+
+    async def async_log_stream_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        await self._keep("stream", kwargs)
+
+    async def async_log_success_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        await self._keep("success", kwargs)
+
+    async def async_log_failure_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        await self._keep("failure", kwargs)
+
+    async def _keep(self, method: str, kwargs: dict[str, Any]) -> None:
+        self.loops.add(id(asyncio.get_running_loop()))
+        self.threads.add(threading.get_ident())
+        await asyncio.sleep(self.pause * (2 if method == "pre" else 1))
+        self.heard.append(Told(method, kwargs=dict(kwargs)))
+
+
+class Added:
+    """Handlers that are removed again."""
+
+    def __init__(self) -> None:
+        self._handles: list[Any] = []
+
+    def __call__(self, *handler: Any, **options: Any) -> Any:
+        handle = litespan.add_callback(*handler, **options)
+        self._handles.append(handle)
+        return handle
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+
+@pytest.fixture
+def add(traced: Traced) -> Iterator[Added]:
+    """`litespan.add_callback`, undone after the test."""
+    added = Added()
+    try:
+        yield added
+    finally:
+        added.remove()
+
+
+def delivered(name: str) -> dict[str, int]:
+    """What `litespan.stats()` says of a handler."""
+    prefix = f"callbacks.{name}."
+    return {
+        counter.removeprefix(prefix): number
+        for counter, number in litespan.stats().items()
+        if counter.startswith(prefix)
+    }
+
+
+async def test_order_and_once(traced: Traced, add: Added) -> None:
+    """Per call in stage order, each stage once, however slow an earlier one is."""
+    handler = AsyncKeeper(pause=0.02)
+    add(handler)
+
+    async def plain() -> Any:
+        return await litellm.acompletion(**traced.chat())
+
+    async def streamed() -> None:
+        async for _ in await litellm.acompletion(**traced.chat(stream=True)):
+            pass
+
+    async def refused() -> None:
+        with pytest.raises(litellm.RateLimitError):
+            await litellm.acompletion(**traced.chat(provider={"status": 429}))
+
+    calls = [plain, streamed, refused] * 10
+    await asyncio.gather(*[each() for each in calls])
+    assert litespan.flush(20)
+    ids = {told.kwargs["litellm_call_id"] for told in handler.heard}
+    orders = sorted(tuple(handler.heard.of(call_id)) for call_id in ids)
+    assert orders == sorted(
+        [
+            ("pre", "post", "success"),
+            ("pre", "post", *["stream"] * 9, "success"),
+            ("pre", "post", "failure"),
+        ]
+        * 10
+    )
+
+
+async def test_sync_and_async_methods(traced: Traced, add: Added) -> None:
+    """A sync call runs the sync methods, an async call the async ones."""
+
+    class Both(Keeper, AsyncKeeper):
+        def __init__(self) -> None:
+            AsyncKeeper.__init__(self)
+            self.sync: list[str] = []
+
+        def _keep(self, method: str, kwargs: Any, *rest: Any) -> Any:  # type: ignore[override]
+            if rest:
+                self.sync.append(method)
+                return None
+            return AsyncKeeper._keep(self, method, kwargs)
+
+    handler = Both()
+    add(handler)
+    litellm.completion(**traced.chat())
+    assert litespan.flush(10)
+    assert (handler.sync, handler.heard.methods) == (["post", "success"], ["pre"])
+    handler.heard.clear()
+    handler.sync.clear()
+    await litellm.acompletion(**traced.chat())
+    assert litespan.flush(10)
+    assert (handler.sync, handler.heard.methods) == ([], ["pre", "post", "success"])
+
+
+async def test_only_the_other_kind(traced: Traced, add: Added) -> None:
+    """If only the method of the other kind is defined, that one runs."""
+    sync, asynchronous = Keeper(), AsyncKeeper()
+    add(sync)
+    add(asynchronous)
+    litellm.completion(**traced.chat())
+    await litellm.acompletion(**traced.chat())
+    assert litespan.flush(10)
+    assert sync.heard.methods == ["pre", "post", "success"] * 2
+    assert asynchronous.heard.methods == ["pre", "post", "success"] * 2
+
+
+async def test_an_event_loop_is_never_blocked(traced: Traced, add: Added) -> None:
+    """A sync method that sleeps holds up neither the caller nor the caller's loop."""
+    slept = []
+
+    def success(kwargs: Any, response: Any, start: Any, end: Any) -> None:
+        time.sleep(0.5)
+        slept.append(threading.current_thread().name)
+
+    add(success=success)
+    await litellm.acompletion(**traced.chat())
+    gaps = []
+    for _ in range(20):
+        before = time.perf_counter()
+        await asyncio.sleep(0.01)
+        gaps.append(time.perf_counter() - before)
+    assert (slept, max(gaps) < 0.3) == ([], True)
+    assert litespan.flush(10)
+    assert len(slept) == 1
+    assert slept[0].startswith("litespan-")
+
+
+async def test_own_loop(traced: Traced, add: Added) -> None:
+    """Async methods run on one loop of litespan's own, from whatever loop the calls come."""
+    handler = AsyncKeeper()
+    add(handler)
+    for _ in range(3):
+        await asyncio.to_thread(asyncio.run, litellm.acompletion(**traced.chat()))
+    litellm.completion(**traced.chat())
+    assert await asyncio.to_thread(litespan.flush, 10)
+    assert len(handler.heard) == 12
+    assert (len(handler.loops), len(handler.threads)) == (1, 1)
+    assert id(asyncio.get_running_loop()) not in handler.loops
+
+
+class Pooled:
+    """A handler with a lock of the application's loop, as a connection pool has one."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.loops: list[Any] = []
+
+    async def async_log_success_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        async with self.lock:
+            await asyncio.sleep(0.05)
+            self.loops.append(asyncio.get_running_loop())
+
+
+async def test_the_callers_loop(traced: Traced, add: Added) -> None:
+    """With loop="caller" async methods run where the call was made."""
+    handler = Pooled()
+    add(handler, loop="caller")
+    async with handler.lock:  # binds it to this loop
+        await litellm.acompletion(**traced.chat())
+        await litellm.acompletion(**traced.chat())
+        await asyncio.sleep(0.1)
+    assert await asyncio.to_thread(litespan.flush, 10)
+    assert handler.loops == [asyncio.get_running_loop()] * 2
+    litellm.completion(**traced.chat())  # a sync call has no loop to offer
+    assert await asyncio.to_thread(litespan.flush, 10)
+
+
+async def test_a_callers_loop_that_is_closed(traced: Traced, add: Added) -> None:
+    """A loop that is gone before the handler's turn is replaced by the handler's own."""
+    handler = AsyncKeeper()
+    add(handler, loop="caller")
+    loop = asyncio.new_event_loop()
+    await asyncio.to_thread(loop.run_until_complete, litellm.acompletion(**traced.chat()))
+    await asyncio.to_thread(loop.close)
+    assert await asyncio.to_thread(litespan.flush, 10)
+    assert handler.heard.methods == ["pre", "post", "success"]
+
+
+async def test_the_error_of_another_loop(
+    traced: Traced, add: Added, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler that is tied to the application's loop is told of the option."""
+    handler = Pooled()
+    add(handler)
+
+    async def held() -> None:
+        async with handler.lock:
+            await asyncio.sleep(1)
+
+    # Two tasks that want it, on this loop: the lock is this loop's from now on.
+    tasks = [asyncio.create_task(held()), asyncio.create_task(held())]
+    await asyncio.sleep(0.01)
+    await litellm.acompletion(**traced.chat())
+    assert await asyncio.to_thread(litespan.flush, 10)
+    for task in tasks:
+        task.cancel()
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "litespan"]
+    assert "async_log_success_event of handler tests.callbacks.test_delivery.Pooled failed" in line
+    assert "is tied to the application's event loop: register it with loop='caller'" in line
+
+
+async def test_inline(traced: Traced, add: Added) -> None:
+    """With delivery="inline" a handler runs on the caller's thread, before the request is sent."""
+    here = threading.get_ident()
+    seen = []
+
+    def before(kwargs: Any) -> None:
+        seen.append(("pre", threading.get_ident() == here, len(traced.provider.requests) - sent))
+
+    def after(kwargs: Any, response: Any, start: Any, end: Any) -> None:
+        seen.append(("success", threading.get_ident() == here, len(traced.telemetry.spans)))
+
+    add(pre=before, success=after, delivery="inline")
+    sent = len(traced.provider.requests)
+    litellm.completion(**traced.chat())
+    assert seen == [("pre", True, 0), ("success", True, 0)]  # before exporters, too
+    assert len(traced.telemetry.spans) == 1
+
+
+class Rubbish:
+    """A handler that does what it should not."""
+
+    def __init__(self, do: Callable[[], Any]) -> None:
+        self.do = do
+
+    def log_pre_api_call(self, model: str, messages: Any, kwargs: Any) -> Any:
+        return self.do()
+
+    def log_success_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> Any:
+        return self.do()
+
+    async def async_log_success_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> Any:
+        return self.do()
+
+
+def boom() -> None:
+    raise ValueError("boom")
+
+
+def leave() -> None:
+    raise SystemExit(3)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def cancel() -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("do", [boom, leave, interrupt, cancel])
+async def test_a_handler_that_raises(
+    traced: Traced,
+    add: Added,
+    keeper: Keeper,
+    caplog: pytest.LogCaptureFixture,
+    do: Callable[[], Any],
+) -> None:
+    """No call and no other handler is affected; one line a handler and stage names it."""
+    add(Rubbish(do), name="rubbish")
+    for _ in range(3):
+        assert litellm.completion(**traced.chat()).id == "chatcmpl-loopback"
+        assert (await litellm.acompletion(**traced.chat())).id == "chatcmpl-loopback"
+    before = delivered("rubbish").get("failed", 0)
+    assert litespan.flush(10)
+    assert len(keeper.heard) == 18
+    lines = [record.getMessage() for record in caplog.records if record.name == "litespan"]
+    failed = [line.split(" failed: ")[0] for line in lines]
+    assert sorted(failed) == [
+        "async_log_success_event of handler rubbish",
+        "log_pre_api_call of handler rubbish",
+        "log_success_event of handler rubbish",
+    ]
+    assert all("logged once; litespan.stats() counts it as callbacks.rubbish.failed" in line
+               for line in lines)
+    assert delivered("rubbish")["failed"] >= max(12, before)
+
+
+@pytest.mark.parametrize(
+    "what", [None, 7, "text", {"messages": []}, object(), MESSAGES], ids=lambda w: type(w).__name__
+)
+async def test_a_handler_that_returns_rubbish(
+    traced: Traced, add: Added, caplog: pytest.LogCaptureFixture, what: Any
+) -> None:
+    """What a handler returns is of no interest."""
+    add(Rubbish(lambda: what), name="returns")
+    assert litellm.completion(**traced.chat()).id == "chatcmpl-loopback"
+    assert litespan.flush(10)
+    assert [record for record in caplog.records if record.name == "litespan"] == []
+
+
+async def test_a_sync_method_that_returns_a_coroutine(traced: Traced, add: Added) -> None:
+    """A wrapper around an async function looks sync: what it returns is awaited."""
+    awaited = []
+
+    async def late() -> None:
+        await asyncio.sleep(0.01)
+        awaited.append(True)
+
+    add(Rubbish(late))
+    litellm.completion(**traced.chat())
+    assert litespan.flush(10)
+    assert awaited == [True, True]
+
+
+async def test_a_handler_that_blocks(traced: Traced, add: Added, keeper: Keeper) -> None:
+    """One that never returns holds up nobody else; flush says that it is not done."""
+    release = threading.Event()
+    add(Rubbish(release.wait), name="stuck")
+    try:
+        await litellm.acompletion(**traced.chat())
+        began = time.monotonic()
+        assert litespan.flush(0.5) is False
+        assert time.monotonic() - began < 2
+        assert keeper.heard.methods == ["pre", "post", "success"]
+    finally:
+        release.set()
+    assert litespan.flush(10)
+
+
+async def test_what_flush_says_of_what_is_left(
+    traced: Traced, add: Added, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Stages that were not delivered in time are counted and named."""
+    release = threading.Event()
+    add(Rubbish(release.wait), name="stuck")
+    try:
+        with caplog.at_level(logging.INFO, "litespan"):
+            litellm.completion(**traced.chat(litellm_call_id="the-call"))
+            assert litespan.flush(0.2) is False
+    finally:
+        release.set()
+    assert [record.getMessage() for record in caplog.records if record.name == "litespan"] == [
+        "flush: handler stuck has still to be told 2 stages of 1 calls, and 0 calls have not "
+        "ended: call the-call"
+    ]
+    assert litespan.flush(10)
+
+
+async def test_flush_waits_for_calls_that_have_begun(traced: Traced, keeper: Keeper) -> None:
+    """A call that is under way on another thread is waited for, its end included."""
+    thread = threading.Thread(
+        target=litellm.completion, kwargs=traced.chat(provider={"delay": 0.5})
+    )
+    thread.start()
+    time.sleep(0.2)
+    assert litespan.flush(10)
+    assert keeper.heard.methods == ["pre", "post", "success"]
+    thread.join()
+
+
+async def test_flush_does_not_wait_for_itself(
+    traced: Traced, keeper: Keeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stream that the flushing thread holds can not end meanwhile: said at once."""
+    with caplog.at_level(logging.INFO, "litespan"):
+        stream = litellm.completion(**traced.chat(stream=True, litellm_call_id="held"))
+        next(stream)
+        began = time.monotonic()
+        assert litespan.flush(10) is False
+        assert time.monotonic() - began < 2
+    assert keeper.heard.methods == ["pre", "post", "stream"]
+    assert "1 calls have not ended: call held" in caplog.text
+    del stream
+    assert litespan.flush(10)
+    assert keeper.heard.methods == ["pre", "post", "stream", "success"]
+
+
+async def test_calls_of_a_handler_are_not_delivered_to_it(traced: Traced, add: Added) -> None:
+    """A handler may use LiteLLM itself: no span, no stage, no endless loop."""
+    heard = []
+
+    async def judge(kwargs: Any, response: Any, start: Any, end: Any) -> None:
+        await litellm.acompletion(**traced.chat())
+        await asyncio.to_thread(litellm.completion, **traced.chat())
+        heard.append("async")
+
+    def sync_judge(kwargs: Any, response: Any, start: Any, end: Any) -> None:
+        litellm.completion(**traced.chat())
+        heard.append("sync")
+
+    add(success=judge)
+    add(success=sync_judge)
+    add(success=sync_judge, delivery="inline", name="inline")
+    add(success=judge, loop="caller")
+    litellm.completion(**traced.chat())
+    await litellm.acompletion(**traced.chat())
+    assert await asyncio.to_thread(litespan.flush, 20)
+    assert sorted(heard) == ["async"] * 4 + ["sync"] * 4
+    assert len(traced.telemetry.spans) == 2
+
+
+async def test_the_callers_context(traced: Traced, add: Added) -> None:
+    """A handler sees the caller's context variables, and the call's span as the current one."""
+    seen = []
+
+    def success(kwargs: Any, response: Any, start: Any, end: Any) -> None:
+        span = trace.get_current_span().get_span_context()
+        seen.append((request_id.get(), f"{span.span_id:016x}"))
+
+    async def later(kwargs: Any, response: Any, start: Any, end: Any) -> None:
+        success(kwargs, response, start, end)
+
+    add(success=success)
+    add(success=later)
+    request_id.set("r-1")
+    await litellm.acompletion(**traced.chat())
+    request_id.set("r-2")
+    assert await asyncio.to_thread(litespan.flush, 10)
+    assert seen == [("r-1", traced.span["span_id"])] * 2
+
+
+async def test_memory_is_bounded(
+    traced: Traced, add: Added, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Beyond `max_pending` whole calls are refused, and chunks; what was accepted is told whole."""
+    release = threading.Event()
+    heard = Heard()
+
+    def keep(stage: str) -> Any:
+        def function(kwargs: Any, *rest: Any) -> None:
+            release.wait(30)
+            heard.append(Told(stage, kwargs=dict(kwargs)))
+
+        return lambda kwargs, a, b, c: function(kwargs)
+
+    add(
+        success=keep("success"),
+        post=keep("post"),
+        stream=keep("stream"),
+        max_pending=10,
+        name="bounded",
+    )
+    list(litellm.completion(**traced.chat(stream=True, provider={"chunks": 50})))
+    for _ in range(5):
+        litellm.completion(**traced.chat())
+    counts = delivered("bounded")
+    assert counts == {"dropped_chunks": 52 - 9, "dropped_calls": 5}
+    release.set()
+    assert litespan.flush(10)
+    assert heard.methods == ["post", *["stream"] * 9, "success"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "litespan"]
+    assert lines == [
+        "handler bounded is 10 stages behind: chunks of streams are not delivered to it until it "
+        "catches up; litespan.stats() counts them as callbacks.bounded.dropped_chunks",
+        "handler bounded is 10 stages behind: new calls are not delivered to it until it catches "
+        "up; litespan.stats() counts them as callbacks.bounded.dropped_calls",
+    ]
+    litellm.completion(**traced.chat())
+    assert litespan.flush(10)
+    assert heard.methods[-2:] == ["post", "success"]
+
+
+async def test_one_by_one(traced: Traced, add: Added) -> None:
+    """With concurrency=1 no two stages of a handler overlap."""
+    running, most = [0], [0]
+
+    def success(kwargs: Any, response: Any, start: Any, end: Any) -> None:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        time.sleep(0.01)
+        running[0] -= 1
+
+    add(success=success, concurrency=1)
+    await asyncio.gather(*[litellm.acompletion(**traced.chat()) for _ in range(20)])
+    assert await asyncio.to_thread(litespan.flush, 10)
+    assert most == [1]
+
+
+async def test_a_processor_sees_the_sampled_calls(
+    traced: Traced, add: Added, keeper: Keeper
+) -> None:
+    """A span processor is told the sampled calls, `add_callback` every call."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+    sampled = Keeper()
+    provider = TracerProvider(sampler=ALWAYS_OFF)
+    provider.add_span_processor(litespan.CallbackSpanProcessor(sampled))
+    instrumentor = litespan.LiteLLMInstrumentor()
+    instrumentor.uninstrument()
+    instrumentor.instrument(tracer_provider=provider)
+    litellm.completion(**traced.chat())
+    assert litespan.flush(10)
+    assert (sampled.heard.methods, keeper.heard.methods) == ([], ["pre", "post", "success"])
+
+
+async def test_a_processors_shutdown(traced: Traced) -> None:
+    """`provider.shutdown()` delivers what waits; `force_flush` too."""
+    handler = AsyncKeeper(pause=0.1)
+    traced.telemetry.tracer_provider.add_span_processor(litespan.CallbackSpanProcessor(handler))
+    await litellm.acompletion(**traced.chat())
+    assert traced.telemetry.tracer_provider.force_flush(5000)
+    assert handler.heard.methods == ["pre", "post", "success"]
+    await litellm.acompletion(**traced.chat())
+    traced.telemetry.tracer_provider.shutdown()
+    assert handler.heard.methods == ["pre", "post", "success"] * 2
+
+
+async def test_attempts_are_calls(traced: Traced, keeper: Keeper) -> None:
+    """Each attempt of a router is told; the router call itself is not."""
+    router = litellm.Router(
+        model_list=[
+            {"model_name": n, "litellm_params": {"model": f"openai/{m}", **traced.to(**manners)}}
+            for n, m, manners in (("bad", "gpt-4o-mini", {"status": 500}), ("good", "gpt-4o", {}))
+        ],
+        fallbacks=[{"bad": ["good"]}],
+        num_retries=0,
+    )
+    await router.acompletion(model="bad", messages=MESSAGES)
+    assert litespan.flush(10)
+    told = [(each.method, each.kwargs["model"]) for each in keeper.heard]
+    assert told == [
+        ("pre", "gpt-4o-mini"),
+        ("post", "gpt-4o-mini"),
+        ("failure", "gpt-4o-mini"),
+        ("pre", "gpt-4o"),
+        ("post", "gpt-4o"),
+        ("success", "gpt-4o"),
+    ]
+    assert keeper.heard[-1].kwargs["litellm_params"]["model_info"]["id"]
+
+
+async def test_no_log(traced: Traced, keeper: Keeper) -> None:
+    """`no-log=True` is for handlers as well."""
+    litellm.completion(**traced.chat(**{"no-log": True}))
+    assert litespan.flush(10)
+    assert keeper.heard == []
+
+
+async def test_abandoned_streams(traced: Traced, add: Added) -> None:
+    """A hundred streams that are thrown away: a hundred successes, nothing left behind."""
+    handler = AsyncKeeper()
+    handle = add(handler)
+    for index in range(100):
+        stream = litellm.completion(**traced.chat(stream=True))
+        for _ in range(index % 3):
+            next(stream)
+        del stream
+    assert litespan.flush(20)
+    assert handler.heard.methods.count("success") == 100
+    assert handle.callback.delivery.left() == ([], [])

@@ -1,0 +1,410 @@
+"""What a handler gets: `kwargs`, `response_obj` and times, at every stage."""
+
+import asyncio
+import json
+from datetime import datetime
+from typing import Any
+
+import litellm
+import pytest
+
+import litespan
+from tests.callbacks.conftest import Keeper, Told
+from tests.calls.conftest import KEY, MESSAGES, Traced
+
+SECRET = "sk-TELLTALE-0123456789"
+
+
+def told(keeper: Keeper) -> dict[str, Told]:
+    """What was told at each stage, of the last call."""
+    assert litespan.flush(10)
+    return {each.method: each for each in keeper.heard}
+
+
+async def test_at_every_stage(traced: Traced, keeper: Keeper) -> None:
+    """The call's own facts are there from the first stage to the last."""
+    metadata = {"feature": "search", "release": 7}
+    litellm.completion(
+        **traced.chat(
+            user="alice",
+            metadata=dict(metadata),
+            temperature=0.5,
+            extra_body={"mine": {"deep": [1]}},
+            litellm_call_id="call-1",
+        )
+    )
+    stages = told(keeper)
+    assert list(stages) == ["pre", "post", "success"]
+    for each in stages.values():
+        kwargs = each.kwargs
+        assert kwargs["model"] == "gpt-4o-mini"
+        assert kwargs["messages"] == MESSAGES
+        assert kwargs["user"] == "alice"
+        assert kwargs["litellm_call_id"] == "call-1"
+        assert kwargs["litellm_params"]["metadata"] == metadata
+        assert kwargs["optional_params"] == {
+            "temperature": 0.5,
+            "user": "alice",
+            "extra_body": {"mine": {"deep": [1]}},
+            "max_retries": 0,
+        }
+        assert kwargs["extra_body"] == {"mine": {"deep": [1]}}
+        assert kwargs["temperature"] == 0.5
+        assert kwargs["call_type"] == "completion"
+        assert kwargs["custom_llm_provider"] == "openai"
+        assert kwargs["stream"] is False
+        json.dumps(kwargs["litellm_params"]["metadata"])
+    assert (stages["pre"].model, stages["pre"].messages) == ("gpt-4o-mini", MESSAGES)
+    assert [each.kwargs["log_event_type"] for each in stages.values()] == [
+        "pre_api_call",
+        "post_api_call",
+        "successful_api_call",
+    ]
+
+
+async def test_success(traced: Traced, keeper: Keeper) -> None:
+    """The real response, its cost as a number, and LiteLLM's own logging object."""
+    response = litellm.completion(**traced.chat(user="alice", metadata={"feature": "search"}))
+    success = told(keeper)["success"]
+    assert success.response_obj is response
+    assert f"{success.kwargs['response_cost']:.6f}" == "0.000009"
+    slo = success.kwargs["standard_logging_object"]
+    assert slo["id"] == response.id
+    assert slo["status"] == "success"
+    assert slo["total_tokens"] == 30
+    assert slo["response_cost"] == pytest.approx(9e-06)
+    assert slo["messages"] == MESSAGES
+    assert slo["response"]["choices"][0]["message"]["content"] == response.choices[0].message.content
+    assert slo["startTime"] == pytest.approx(success.start_time.timestamp(), abs=1e-3)
+    assert success.kwargs["response_headers"]["x-request-id"] == "req_loopback"
+    assert json.loads(success.kwargs["original_response"])["id"] == response.id
+
+
+async def test_an_unknown_price(traced: Traced, keeper: Keeper) -> None:
+    """Where nobody knows the price there is no cost: never None, never a wrong 0."""
+    litellm.completion(**traced.chat(model="openai/my-own-model"))
+    assert "response_cost" not in told(keeper)["success"].kwargs
+
+
+async def test_failure(traced: Traced, keeper: Keeper) -> None:
+    """The exception itself, its traceback as text, a cost of 0.0 and no response."""
+    with pytest.raises(litellm.AuthenticationError) as raised:
+        litellm.completion(**traced.chat(provider={"status": 401}))
+    failure = told(keeper)["failure"]
+    assert failure.kwargs["exception"] is raised.value
+    assert failure.kwargs["traceback_exception"].startswith("Traceback (most recent call last):")
+    assert "AuthenticationError" in failure.kwargs["traceback_exception"]
+    assert (failure.kwargs["response_cost"], failure.response_obj) == (0.0, None)
+    assert isinstance(failure.kwargs["response_cost"], float)
+    assert failure.kwargs["standard_logging_object"]["status"] == "failure"
+
+
+async def test_a_failure_before_the_provider(traced: Traced, keeper: Keeper) -> None:
+    """Even where LiteLLM knows no provider: the same keys, and one of each stage."""
+    with pytest.raises(litellm.BadRequestError):
+        litellm.completion(**traced.chat(model="no-such-provider/model"))
+    stages = told(keeper)
+    assert [each.method for each in keeper.heard] == ["pre", "failure"]
+    for each in stages.values():
+        assert each.kwargs["model"] == "no-such-provider/model"
+        assert each.kwargs["messages"] == MESSAGES
+        assert each.kwargs["litellm_call_id"]
+        assert each.kwargs["litellm_params"]["metadata"] == {}
+        assert each.kwargs["optional_params"] == {}
+
+
+async def test_times(traced: Traced, keeper: Keeper) -> None:
+    """Naive local datetimes at every stage that has times, after the call included."""
+    before = datetime.now()
+    litellm.completion(**traced.chat(provider={"delay": 0.2}))
+    stages = told(keeper)
+    for name in ("post", "success"):
+        each = stages[name]
+        assert (each.start_time.tzinfo, each.end_time.tzinfo) == (None, None)
+        assert before <= each.start_time < each.end_time <= datetime.now()
+        assert (each.end_time - each.start_time).total_seconds() > 0.19
+        assert each.kwargs["start_time"] == each.start_time
+    assert stages["post"].end_time <= stages["success"].end_time
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_stream(traced: Traced, keeper: Keeper, asynchronous: bool) -> None:
+    """Each chunk is the caller's own; success has the complete response."""
+    given = traced.chat(stream=True)
+    if asynchronous:
+        chunks = [chunk async for chunk in await litellm.acompletion(**given)]
+    else:
+        chunks = list(litellm.completion(**given))
+    assert litespan.flush(10)
+    heard = keeper.heard
+    assert heard.methods == ["pre", "post", *["stream"] * len(chunks), "success"]
+    assert all(a.response_obj is b for a, b in zip(heard[2:-1], chunks, strict=True))
+    success = heard[-1]
+    assert type(success.response_obj).__name__ == "ModelResponse"
+    assert success.response_obj["choices"][0]["message"]["content"] == (
+        "Hello! How can I help you today?"
+    )
+    assert success.kwargs["complete_streaming_response"] is success.response_obj
+    assert success.kwargs["async_complete_streaming_response"] is success.response_obj
+    first = success.kwargs["completion_start_time"]
+    assert success.start_time < first <= success.end_time
+    assert success.kwargs["response_cost"] > 0
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_an_abandoned_stream(traced: Traced, keeper: Keeper, asynchronous: bool) -> None:
+    """Success, with the part of the response that the caller has read."""
+    given = traced.chat(stream=True)
+    if asynchronous:
+        stream = await litellm.acompletion(**given)
+        for _ in range(3):
+            await anext(stream)
+    else:
+        stream = litellm.completion(**given)
+        for _ in range(3):
+            next(stream)
+    del stream
+    success = told(keeper)["success"]
+    assert type(success.response_obj).__name__ == "ModelResponse"
+    assert success.response_obj.choices[0].message.content == "Hello! How"
+    assert success.response_obj.usage.completion_tokens > 0
+
+
+async def test_a_dropped_stream(traced: Traced, keeper: Keeper) -> None:
+    """A stream that ends without a finish reason is a failure, with an exception of its own."""
+    list(litellm.completion(**traced.chat(stream=True, provider={"drop_after": 3})))
+    failure = told(keeper)["failure"]
+    assert isinstance(failure.kwargs["exception"], ConnectionError)
+    assert str(failure.kwargs["exception"]) == "the stream ended without a finish reason"
+    assert failure.response_obj is None
+
+
+async def test_a_cancelled_call(traced: Traced, keeper: Keeper) -> None:
+    """A cancelled task is a failure with its CancelledError."""
+    task = asyncio.create_task(litellm.acompletion(**traced.chat(provider={"delay": 5})))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    failure = told(keeper)["failure"]
+    assert isinstance(failure.kwargs["exception"], asyncio.CancelledError)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "model", "messages", "answer"),
+    [
+        pytest.param(
+            "embedding",
+            {"model": "openai/text-embedding-3-small", "input": ["a", "b"]},
+            "text-embedding-3-small",
+            [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}],
+            "EmbeddingResponse",
+            id="embedding",
+        ),
+        pytest.param(
+            "text_completion",
+            {"model": "text-completion-openai/gpt-3.5-turbo-instruct", "prompt": "Hi"},
+            "gpt-3.5-turbo-instruct",
+            [{"role": "user", "content": "Hi"}],
+            "TextCompletionResponse",
+            id="text",
+        ),
+        pytest.param(
+            "responses",
+            {"model": "openai/gpt-4o-mini", "input": "Hi"},
+            "gpt-4o-mini",
+            [{"role": "user", "content": "Hi"}],
+            "ResponsesAPIResponse",
+            id="responses",
+        ),
+        pytest.param(
+            "image_generation",
+            {"model": "openai/dall-e-3", "prompt": "A cat"},
+            "dall-e-3",
+            [{"role": "user", "content": "A cat"}],
+            "ImageResponse",
+            id="image",
+        ),
+    ],
+)
+async def test_other_kinds(
+    traced: Traced,
+    keeper: Keeper,
+    name: str,
+    given: dict[str, Any],
+    model: str,
+    messages: Any,
+    answer: str,
+) -> None:
+    """Text that is not called messages stands as messages, as LiteLLM has it."""
+    where = traced.to()
+    del where["max_retries"]
+    response = getattr(litellm, name)(**given, **where)
+    stages = told(keeper)
+    assert list(stages) == ["pre", "post", "success"]
+    for each in stages.values():
+        assert (each.kwargs["model"], each.kwargs["messages"]) == (model, messages)
+        assert each.kwargs["call_type"] == name
+    assert stages["success"].response_obj is response
+    assert type(response).__name__ == answer
+
+
+async def test_a_streamed_response_of_the_responses_api(traced: Traced, keeper: Keeper) -> None:
+    """The events as they came; at the end the whole response that the last one carries."""
+    where = traced.to()
+    del where["max_retries"]
+    events = list(litellm.responses("Hi", "openai/gpt-4o-mini", stream=True, **where))
+    assert litespan.flush(10)
+    assert keeper.heard.methods == ["pre", "post", *["stream"] * len(events), "success"]
+    assert keeper.heard[-1].response_obj is events[-1].response
+
+
+async def test_no_credentials(traced: Traced, keeper: Keeper) -> None:
+    """Keys, tokens, authorization headers and credentials are in no keyword."""
+    with pytest.raises(litellm.AuthenticationError):
+        litellm.completion(
+            **traced.chat(
+                provider={"status": 401},
+                extra_headers={"Authorization": f"Bearer {SECRET}", "X-Mine": "kept"},
+                extra_body={"nested": {"api_key": SECRET, "cache_key": "kept"}},
+                metadata={"openai_api_key": SECRET, "user_api_key": SECRET, "feature": "kept"},
+                proxy_server_request={
+                    "url": f"http://proxy/v1/chat/completions?key={SECRET}",
+                    "method": "POST",
+                    "headers": {"authorization": f"Bearer {SECRET}", "user-agent": "kept"},
+                    "body": {"model": "m", "api_key": SECRET, "messages": MESSAGES},
+                },
+                aws_secret_access_key=SECRET,
+                langfuse_secret_key=SECRET,
+                azure_ad_token=SECRET,
+                vertex_credentials=SECRET,
+                **{"api_key": SECRET},
+            )
+        )
+    for each in told(keeper).values():
+        kwargs = dict(each.kwargs)
+        kwargs.pop("exception", None)
+        assert SECRET not in repr(kwargs)
+        assert kwargs["extra_headers"] == {"X-Mine": "kept"}
+        assert kwargs["extra_body"] == {"nested": {"cache_key": "kept"}}
+        assert kwargs["litellm_params"]["metadata"] == {"feature": "kept"}
+        assert kwargs["litellm_params"]["proxy_server_request"] == {
+            "url": "http://proxy/v1/chat/completions?[redacted]",
+            "method": "POST",
+            "headers": {"user-agent": "kept"},
+            "body": {"model": "m", "messages": MESSAGES},
+        }
+
+
+async def test_what_the_proxy_says(traced: Traced, keeper: Keeper) -> None:
+    """Identity from either of the proxy's two metadata keywords, and the deployment."""
+    litellm.completion(
+        **traced.chat(
+            litellm_metadata={
+                "user_api_key": "88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b",
+                "user_api_key_team_id": "team-1",
+                "user_api_key_auth": object(),
+                "seen": datetime(2026, 1, 2),
+            },
+            model_info={"id": "deployment-1", "base_model": None},
+        )
+    )
+    for each in told(keeper).values():
+        assert each.kwargs["litellm_params"]["metadata"] == {
+            "user_api_key": "88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b",
+            "user_api_key_team_id": "team-1",
+            "seen": "2026-01-02 00:00:00",
+        }
+        assert each.kwargs["litellm_params"]["model_info"] == {
+            "id": "deployment-1",
+            "base_model": None,
+        }
+
+
+async def test_the_user_of_a_context(traced: Traced, keeper: Keeper) -> None:
+    """Who a call is for can come from the block that it stands in."""
+    with litespan.context(user="bob"):
+        litellm.completion(**traced.chat())
+    assert {each.kwargs["user"] for each in told(keeper).values()} == {"bob"}
+
+
+async def test_a_snapshot(traced: Traced, keeper: Keeper) -> None:
+    """What the caller does to its arguments afterwards is not seen, and it sees nothing."""
+    messages = [{"role": "user", "content": [{"type": "text", "text": "before"}]}]
+    metadata = {"list": [1]}
+    given = traced.chat(messages=messages, metadata=metadata)
+    slow = Slow()
+    added = litespan.add_callback(slow)
+    try:
+        litellm.completion(**given)
+        messages[0]["content"][0]["text"] = "after"  # type: ignore[index]
+        messages.append({"role": "user", "content": "more"})
+        metadata["list"].append(2)
+        assert litespan.flush(10)
+    finally:
+        added.remove()
+    assert slow.seen == [{"role": "user", "content": [{"type": "text", "text": "before"}]}]
+    assert slow.metadata == {"list": [1]}
+    assert keeper.heard[-1].kwargs["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "before"}]}
+    ]
+    assert messages[-1] == {"role": "user", "content": "more"}
+
+
+class Slow:
+    """A handler that looks late, and then spoils what it was given."""
+
+    seen: Any = None
+    metadata: Any = None
+
+    async def async_log_success_event(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        await asyncio.sleep(0.3)
+        self.seen = list(kwargs["messages"])
+        self.metadata = dict(kwargs["litellm_params"]["metadata"])
+        kwargs["messages"].append("spoilt")
+        kwargs["litellm_params"]["metadata"]["spoilt"] = True
+        kwargs.clear()
+
+
+async def test_what_a_handler_keeps_in_its_keywords(traced: Traced) -> None:
+    """A handler's `kwargs` are its own for the whole call: what it puts in, it finds again."""
+    found = []
+
+    def before(model: str, messages: Any, kwargs: dict[str, Any]) -> None:
+        kwargs["my_note"] = len(messages)
+
+    def after(kwargs: dict[str, Any], response: Any, start: Any, end: Any) -> None:
+        found.append(kwargs["my_note"])
+
+    added = litespan.add_callback(pre=before, success=after)
+    try:
+        litellm.completion(**traced.chat())
+        assert litespan.flush(10)
+    finally:
+        added.remove()
+    assert found == [1]
+
+
+async def test_a_dict_that_is_used_again(traced: Traced, keeper: Keeper) -> None:
+    """LiteLLM writes into the caller's metadata: the next call's handler does not see that."""
+    metadata = {"feature": "search"}
+    for _ in range(2):
+        litellm.completion(**traced.chat(metadata=metadata))
+    assert litespan.flush(10)
+    assert "hidden_params" in metadata
+    seen = [each.kwargs["litellm_params"]["metadata"] for each in keeper.heard]
+    assert seen == [{"feature": "search"}] * 6
+
+
+async def test_capture_settings_are_for_signals(
+    traced: Traced, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler gets the real messages and response, whatever may be recorded."""
+    monkeypatch.setattr(litellm, "turn_off_message_logging", True)
+    response = litellm.completion(**traced.chat())
+    success = told(keeper)["success"]
+    assert success.kwargs["messages"] == MESSAGES
+    assert success.response_obj is response
+    assert KEY not in repr(success.kwargs)
