@@ -135,7 +135,7 @@ async def test_sync_and_async_methods(traced: Traced, add: Added) -> None:
             AsyncKeeper.__init__(self)
             self.sync: list[str] = []
 
-        def _keep(self, method: str, kwargs: Any, *rest: Any) -> Any:  # type: ignore[override]
+        def _keep(self, method: str, kwargs: Any, *rest: Any) -> Any:
             if rest:
                 self.sync.append(method)
                 return None
@@ -301,18 +301,22 @@ class Rubbish:
 
 
 def boom() -> None:
+    """An error."""
     raise ValueError("boom")
 
 
 def leave() -> None:
+    """A handler that wants to end the process."""
     raise SystemExit(3)
 
 
 def interrupt() -> None:
+    """As by a signal."""
     raise KeyboardInterrupt
 
 
 def cancel() -> None:
+    """As by a task that is cancelled."""
     raise asyncio.CancelledError
 
 
@@ -339,8 +343,10 @@ async def test_a_handler_that_raises(
         "log_pre_api_call of handler rubbish",
         "log_success_event of handler rubbish",
     ]
-    assert all("logged once; litespan.stats() counts it as callbacks.rubbish.failed" in line
-               for line in lines)
+    assert all(
+        "logged once; litespan.stats() counts it as callbacks.rubbish.failed" in line
+        for line in lines
+    )
     assert delivered("rubbish")["failed"] >= max(12, before)
 
 
@@ -399,8 +405,10 @@ async def test_what_flush_says_of_what_is_left(
     finally:
         release.set()
     assert [record.getMessage() for record in caplog.records if record.name == "litespan"] == [
-        "flush: handler stuck has still to be told 2 stages of 1 calls, and 0 calls have not "
-        "ended: call the-call"
+        (
+            "flush: handler stuck has still to be told 2 stages of 1 calls, and 0 calls have not "
+            "ended: call the-call"
+        )
     ]
     assert litespan.flush(10)
 
@@ -411,7 +419,7 @@ async def test_flush_waits_for_calls_that_have_begun(traced: Traced, keeper: Kee
         target=litellm.completion, kwargs=traced.chat(provider={"delay": 0.5})
     )
     thread.start()
-    time.sleep(0.2)
+    await asyncio.sleep(0.2)
     assert litespan.flush(10)
     assert keeper.heard.methods == ["pre", "post", "success"]
     thread.join()
@@ -509,10 +517,14 @@ async def test_memory_is_bounded(
     assert heard.methods == ["post", *["stream"] * 9, "success"]
     lines = [record.getMessage() for record in caplog.records if record.name == "litespan"]
     assert lines == [
-        "handler bounded is 10 stages behind: chunks of streams are not delivered to it until it "
-        "catches up; litespan.stats() counts them as callbacks.bounded.dropped_chunks",
-        "handler bounded is 10 stages behind: new calls are not delivered to it until it catches "
-        "up; litespan.stats() counts them as callbacks.bounded.dropped_calls",
+        (
+            f"handler bounded is 10 stages behind: {what} are not delivered to it until it catches "
+            f"up; litespan.stats() counts them as callbacks.bounded.{counter}"
+        )
+        for what, counter in (
+            ("chunks of streams", "dropped_chunks"),
+            ("new calls", "dropped_calls"),
+        )
     ]
     litellm.completion(**traced.chat())
     assert litespan.flush(10)

@@ -43,6 +43,7 @@ class Derived(Logger):
 
 
 def runs(handler: Any, *, asynchronous: bool) -> dict[str, str]:
+    """The name of the method that runs at each stage."""
     made = Handler(handler, {}, None)
     found = {stage: made.method(stage, asynchronous=asynchronous) for stage in ALL}
     return {stage: method.name for stage, method in found.items() if method}
@@ -134,9 +135,7 @@ class NotCallable:
             "LITESPAN_CALLBACKS",
             id="name",
         ),
-        pytest.param(
-            math, "math is a module: give the handler object that is in it", id="module"
-        ),
+        pytest.param(math, "math is a module: give the handler object that is in it", id="module"),
         pytest.param(
             event,
             "tests.callbacks.test_handler.event is a function: say at which stage it runs, as "

@@ -74,7 +74,9 @@ async def test_success(traced: Traced, keeper: Keeper) -> None:
     assert slo["total_tokens"] == 30
     assert slo["response_cost"] == pytest.approx(9e-06)
     assert slo["messages"] == MESSAGES
-    assert slo["response"]["choices"][0]["message"]["content"] == response.choices[0].message.content
+    assert (
+        slo["response"]["choices"][0]["message"]["content"] == response.choices[0].message.content
+    )
     assert slo["startTime"] == pytest.approx(success.start_time.timestamp(), abs=1e-3)
     assert success.kwargs["response_headers"]["x-request-id"] == "req_loopback"
     assert json.loads(success.kwargs["original_response"])["id"] == response.id
@@ -115,13 +117,13 @@ async def test_a_failure_before_the_provider(traced: Traced, keeper: Keeper) -> 
 
 async def test_times(traced: Traced, keeper: Keeper) -> None:
     """Naive local datetimes at every stage that has times, after the call included."""
-    before = datetime.now()
+    before = datetime.now()  # noqa: DTZ005 - as LiteLLM has them
     litellm.completion(**traced.chat(provider={"delay": 0.2}))
     stages = told(keeper)
     for name in ("post", "success"):
         each = stages[name]
         assert (each.start_time.tzinfo, each.end_time.tzinfo) == (None, None)
-        assert before <= each.start_time < each.end_time <= datetime.now()
+        assert before <= each.start_time < each.end_time <= datetime.now()  # noqa: DTZ005
         assert (each.end_time - each.start_time).total_seconds() > 0.19
         assert each.kwargs["start_time"] == each.start_time
     assert stages["post"].end_time <= stages["success"].end_time
@@ -278,7 +280,7 @@ async def test_no_credentials(traced: Traced, keeper: Keeper) -> None:
                 langfuse_secret_key=SECRET,
                 azure_ad_token=SECRET,
                 vertex_credentials=SECRET,
-                **{"api_key": SECRET},
+                api_key=SECRET,
             )
         )
     for each in told(keeper).values():
@@ -304,7 +306,7 @@ async def test_what_the_proxy_says(traced: Traced, keeper: Keeper) -> None:
                 "user_api_key": "88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b",
                 "user_api_key_team_id": "team-1",
                 "user_api_key_auth": object(),
-                "seen": datetime(2026, 1, 2),
+                "seen": datetime(2026, 1, 2),  # noqa: DTZ001
             },
             model_info={"id": "deployment-1", "base_model": None},
         )

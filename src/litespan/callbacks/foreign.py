@@ -28,25 +28,35 @@ class ForeignCalls:
 
     def __init__(self, callback: "Callback") -> None:
         self._callback = callback
-        self._lanes: OrderedDict[tuple[int, int], Lane] = OrderedDict()
+        # By trace and span id; None for those that are not to be told.
+        self._lanes: OrderedDict[tuple[int, int], Lane | None] = OrderedDict()
 
-    def started(self, span: Span, parent: Context | None) -> None:
-        """A span has started; what its attributes say so far may not be much."""
-        read = GenAISpan.read(span) if is_genai(span) else None
-        if read is None or not read.is_call:
-            return
-        lane = self._begin(read, set_span_in_context(span, parent))
-        if lane is not None:
-            self._lanes[_key(span)] = lane
-            if len(self._lanes) > MOST:
-                _, oldest = self._lanes.popitem(last=False)
+    def started(self, span: Span, parent: Context | None, *, inside: bool) -> None:
+        """A span has started; what its attributes say so far may not be much.
+
+        `inside` a call of LiteLLM's it is that call, or a part of it: not to be told.
+        """
+        lane: Lane | None = None
+        if not inside:
+            read = GenAISpan.read(span) if is_genai(span) else None
+            if read is None or not read.is_call:
+                return
+            lane = self._begin(read, set_span_in_context(span, parent))
+        self._lanes[_key(span)] = lane
+        if len(self._lanes) > MOST:
+            _, oldest = self._lanes.popitem(last=False)
+            if oldest is not None:
                 self._callback.delivery.end(oldest)
                 count(f"callbacks.{self._callback.handler.name}.given_up")
 
     def ended(self, span: ReadableSpan) -> None:
         """A span has ended: if only now it shows that it is a call's, it has started, too."""
-        lane = self._lanes.pop(_key(span), None)
-        read = GenAISpan.read(span) if lane is not None or is_genai(span) else None
+        key = _key(span)
+        known = key in self._lanes
+        lane = self._lanes.pop(key, None)
+        if known and lane is None:
+            return
+        read = GenAISpan.read(span) if known or is_genai(span) else None
         if read is None or not read.is_call:
             if lane is not None:
                 self._callback.delivery.end(lane)

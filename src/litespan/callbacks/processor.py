@@ -83,8 +83,9 @@ class CallbackSpanProcessor(SpanProcessor):
             if _is_of_litespan(span):
                 if isinstance(call, live.Call) and call.span is INVALID_SPAN:
                     self.callback.watch(call, set_span_in_context(span, parent_context))
-            elif not isinstance(call, live.Call) or call.ended:
-                self._foreign.started(span, parent_context)
+            else:
+                inside = isinstance(call, live.Call) and not call.ended
+                self._foreign.started(span, parent_context, inside=inside)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Tell the end of a call that another instrumentation recorded."""
