@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -118,8 +119,9 @@ def test_golden(
 def shown(request: Received) -> dict[str, Any]:
     """A request as a golden file has it; long texts by their ends and length."""
     if request.headers.get("content-type") == "application/x-protobuf":
-        decoded: Any = MessageToDict(ExportTraceServiceRequest.FromString(request.body))
-        decoded = flat(decoded)
+        logs = request.path.endswith("/logs")
+        kind = ExportLogsServiceRequest if logs else ExportTraceServiceRequest
+        decoded: Any = flat(MessageToDict(kind.FromString(request.body)))
     elif b"\n" in request.body:  # one JSON value a line, as in Sentry's envelopes
         decoded = [strict(line) for line in request.body.splitlines() if line]
     else:

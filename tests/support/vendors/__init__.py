@@ -7,6 +7,7 @@ restated from the pages and sources that each class names, as of 2026-11-20.
 from tests.support.vendors.base import SECRET, Anyone, strict
 from tests.support.vendors.datadog import Datadog, DatadogAgent
 from tests.support.vendors.helicone import Helicone
+from tests.support.vendors.loki import Loki
 from tests.support.vendors.otlp import DatadogOtlp, Langfuse, Logfire, Otlp, Traceloop
 from tests.support.vendors.posthog import Posthog
 from tests.support.vendors.sentry import Sentry
@@ -22,6 +23,7 @@ __all__ = [
     "Helicone",
     "Langfuse",
     "Logfire",
+    "Loki",
     "Otlp",
     "Posthog",
     "Sentry",
@@ -36,6 +38,7 @@ VENDORS: dict[str, type[Anyone]] = {
     "datadog": Datadog,
     "datadog_otlp": DatadogOtlp,
     "logfire": Logfire,
+    "loki": Loki,
     "posthog": Posthog,
     "sentry": Sentry,
     "supabase": Supabase,
