@@ -6,6 +6,7 @@ from typing import Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import (
+    INVALID_SPAN,
     Span,
     SpanKind,
     Status,
@@ -77,14 +78,22 @@ class ProxyRequest(Client):
         self.ours = tracer is not None
         if tracer is None:
             self.span: Span = get_current_span(ctx)
+            self._adopt()
         else:
             attributes = dict(_of_scope(scope, settings.headers))
             self.span = tracer.start_span(scope["method"], ctx, SpanKind.SERVER, attributes)
             ctx = set_span_in_context(self.span, ctx)
         self.context = otel_context.set_value(CLIENT_KEY, self, ctx)
 
+    def _adopt(self) -> None:
+        """Somebody else's server span, which may only be made further in."""
+        if not self.ours and not is_server(self.span):
+            current = get_current_span()
+            self.span = current if is_server(current) else INVALID_SPAN
+
     def known(self, key: Any) -> None:
         """LiteLLM has found out whose request it is: `key` is its `UserAPIKeyAuth`."""
+        self._adopt()
         if not self.span.is_recording():
             return
         for name, attribute in _WHO.items():
@@ -97,11 +106,14 @@ class ProxyRequest(Client):
 
     def failed(self, error: BaseException, kind: Any, data: Any) -> None:
         """LiteLLM reports that the request fails. `kind` is its type of error, if it has one."""
+        self._adopt()
         if self._failure is not None or not self.span.is_recording():
             return
         arguments = data if isinstance(data, Mapping) else {}
         text = scrub_error(str(error), arguments, _texts(arguments))
-        self._failure = (self._kind(error, kind), type(error).__name__, text)
+        found = self._kind(error, kind)
+        self._failure = (found, type(error).__name__, text)
+        self.span.set_attribute(s.REQUEST_FAILURE, found)
         name = guardrail_of(error)
         if name:
             self.span.set_attribute(s.GUARDRAIL_NAME, name[:MAX_LENGTH])
@@ -168,7 +180,7 @@ class ProxyRequest(Client):
         kind, name, text = self._failure or (kind_of_status(status), str(status or ""), "")
         if error is not None and self._failure is None:
             kind, name = "internal", type(error).__name__
-        self.span.set_attributes({s.OUTCOME: "failure", s.REQUEST_FAILURE: kind})
+        self.span.set_attributes({s.REQUEST_FAILURE: kind, s.OUTCOME: "failure"})
         if not self.ours:
             return
         self.span.set_attribute(s.ERROR_TYPE, name)
@@ -185,6 +197,11 @@ def current() -> ProxyRequest | None:
     """The request that this code runs for."""
     found = otel_context.get_current().get(CLIENT_KEY)
     return found if isinstance(found, ProxyRequest) else None
+
+
+def is_server(span: Span) -> bool:
+    """Whether this is a live server span."""
+    return span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER
 
 
 def status_of(error: BaseException) -> int | None:

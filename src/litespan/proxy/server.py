@@ -11,12 +11,10 @@ from typing import Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
-from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter
-from opentelemetry.trace import SpanKind
 
 from litespan.patch.drivers import Live
-from litespan.proxy.request import ProxyRequest
+from litespan.proxy.request import ProxyRequest, is_server
 from litespan.quiet import swallowed
 
 Scope = MutableMapping[str, Any]
@@ -64,12 +62,10 @@ class ServerSpans:
             if signals is None or _excluded(signals.settings.excluded, scope["path"]):
                 return None
             ctx = otel_context.get_current()
-            if _is_server(ctx):
-                return ProxyRequest(None, scope, ctx, signals.settings)
             if self._reported is None:
                 self._reported = _has_opentelemetry(self.app)
-            if self._reported:
-                return None
+            if self._reported or is_server(trace.get_current_span(ctx)):
+                return ProxyRequest(None, scope, ctx, signals.settings)
             ctx = propagate.extract(scope["headers"], ctx, _HEADERS)
             return ProxyRequest(signals.tracer, scope, ctx, signals.settings)
         except Exception as problem:  # noqa: BLE001 - the request is served without a span
@@ -127,12 +123,6 @@ class _Headers(Getter[list[tuple[bytes, bytes]]]):
 
 
 _HEADERS: Final = _Headers()
-
-
-def _is_server(ctx: Context) -> bool:
-    """Whether somebody else's server span is current."""
-    span = trace.get_current_span(ctx)
-    return span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER
 
 
 def _has_opentelemetry(app: Any) -> bool:
