@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from random import Random
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -27,6 +28,7 @@ def span_bytes(content: int) -> int:
 def template(spans: int, content: int) -> ExportTraceServiceRequest:
     """A request of calls as litespan writes them, with `content` bytes of messages each."""
     plain = dict(cases.CASES["content_off"].attributes or {})
+    plain["litellm.call_id"] = str(uuid4())
     if content:
         text = (WORDS * (content // len(WORDS) + 1))[:content]
         message = [{"role": "user", "parts": [{"type": "text", "content": text}]}]
