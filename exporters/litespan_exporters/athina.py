@@ -1,0 +1,177 @@
+"""Athina: one inference a call.
+
+https://docs.athina.ai/api-reference/logging/log-llm-inference (seen 2026-11-20); fields as in
+athina-logger 1.3.0. Athina knows no failures: they are told in `custom_attributes`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+from litespan.export import GenAISpan
+from litespan.export.batching import Item, dumps
+from litespan.export.http import HttpExporter, Variables
+from litespan.export.policy import Policy
+from litespan.export.values import JSON
+from litespan_exporters import _openai
+from litespan_exporters._preset import flat
+
+PATH: Final = "/api/v1/log/inference"
+
+PASSED_ON: Final = (
+    "environment",
+    "prompt_slug",
+    "customer_id",
+    "customer_user_id",
+    "session_id",
+    "external_reference_id",
+    "context",
+    "expected_response",
+    "user_query",
+)
+"""Keys of the call's metadata that are fields of Athina's, as in LiteLLM's own callback."""
+
+_OPTIONS: Final = {
+    "temperature": "temperature",
+    "max_tokens": "max_completion_tokens",
+    "stop": "stop",
+    "top_p": "top_p",
+}
+
+
+def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, JSON]:
+    """The body of one inference. Pure.
+
+    Args:
+        span: a call.
+        environment: else the resource's, else `production`.
+    """
+    who, used = span.identity, span.usage
+    failed = span.error is not None
+    told: dict[str, JSON] = {
+        "prompt": _openai.sent(span),
+        "response": None if failed else _response(span),
+        "language_model_id": span.model,
+        "environment": environment or span.service.environment or "production",
+        "tools": _openai.tools(span),
+        "tool_calls": _tool_calls(span),
+        "external_reference_id": span.call.id or str(span.key),
+        "customer_id": who.team_id or who.organization_id,
+        "customer_user_id": who.user or who.end_user_id,
+        "session_id": who.session,
+        "user_query": _query(span),
+        "prompt_tokens": None if failed else used.input,
+        "completion_tokens": None if failed else used.output,
+        "total_tokens": None if failed else used.total,
+        "response_time": None if span.duration is None else max(round(span.duration * 1000), 0),
+        "cost": span.cost.total,
+        "model_options": _model_options(span),
+        "custom_attributes": custom_attributes(span),
+    }
+    for name in PASSED_ON:
+        if (value := who.metadata.get(name)) is not None:
+            told[name] = str(flat(value))
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
+    """What Athina has no field for; the failure, too."""
+    error = span.error
+    told: dict[str, Any] = {
+        **{name: flat(value) for name, value in span.facts.items()},
+        **{name: flat(value) for name, value in span.identity.metadata.items()},
+        "provider": span.provider,
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "key": str(span.key),
+        "status": "error" if error else span.call.outcome,
+        "error_type": error.type if error else None,
+        "error_message": error.message if error else None,
+        "error_code": error.code if error else None,
+        "service": span.service.name,
+        "service_version": span.service.version,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _response(span: GenAISpan) -> JSON:
+    """OpenAI's shape, which Athina evaluates; None without content."""
+    messages = _openai.received(span)
+    if messages is None:
+        return None
+    return {
+        "choices": [
+            {
+                "index": index,
+                "finish_reason": _openai.finish_reason(span, index),
+                "message": message,
+            }
+            for index, message in enumerate(messages)
+        ]
+    }
+
+
+def _tool_calls(span: GenAISpan) -> JSON:
+    found: list[JSON] = []
+    for message in _openai.received(span) or ():
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        found += calls if isinstance(calls, list) else []
+    return found or None
+
+
+def _query(span: GenAISpan) -> str | None:
+    asked = [m.text for m in span.input_messages or () if m.role == "user" and m.text]
+    return asked[-1] if asked else None
+
+
+def _model_options(span: GenAISpan) -> JSON:
+    given = _openai.parameters(span)
+    options = {new: given.pop(old) for old, new in _OPTIONS.items() if old in given}
+    if given:
+        options["extra_options"] = given
+    return options or None
+
+
+class AthinaExporter(HttpExporter):
+    """Calls of models, to Athina. Reads ATHINA_API_KEY and ATHINA_BASE_URL."""
+
+    name: ClassVar[str] = "athina"
+    variables = Variables(
+        keys=("ATHINA_API_KEY",),
+        url=("ATHINA_BASE_URL",),
+        default_url="https://log.athina.ai",
+    )
+    policy = Policy(max_items=1, concurrency=4)
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        environment: str | None = None,
+        **limits: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            api_key: else ATHINA_API_KEY.
+            base_url: else ATHINA_BASE_URL, else https://log.athina.ai.
+            environment: else the resource's, else `production`.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        self.environment = environment
+        keys, base = self.credentials(api_key), self.base_url(base_url)
+        if keys and base:
+            self.connect(base.removesuffix(PATH) + PATH, {"athina-api-key": keys[0]})
+
+    def item(self, span: GenAISpan) -> Item | None:
+        """One inference; agents and tools are no calls, and have none."""
+        if not span.is_call:
+            return None
+        return Item(str(span.key), dumps(to_inference(span, self.environment)))
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """One inference a request."""
+        (item,) = items
+        body: bytes = item.data
+        return body

@@ -1,0 +1,224 @@
+"""Lunary: the two events of a run, its start and its end.
+
+https://docs.lunary.ai/docs/api/runs (seen 2026-11-20), and the receiver's source:
+https://github.com/lunary-ai/lunary, `packages/backend/src/api/v1/runs/ingest.ts`. Its OTLP
+endpoint does not know the current conventions, and drops users and costs.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.export import GenAISpan
+from litespan.export.batching import Item, dumps
+from litespan.export.http import HttpExporter, Variables
+from litespan.export.policy import Policy, Refusal
+from litespan.export.values import JSON, parse
+from litespan.export.wire import Answer, Secret
+from litespan.quiet import quiet
+from litespan_exporters import _openai
+from litespan_exporters._preset import flat
+from litespan_exporters._times import iso
+
+PATH: Final = "/v1/runs/ingest"
+KEYS: Final = ("LUNARY_PRIVATE_KEY", "LUNARY_PUBLIC_KEY", "LUNARY_APP_ID")
+"""Where its SDK looks for the key, in this order."""
+
+TYPES: Final = {
+    "embeddings": "embed",
+    "execute_tool": "tool",
+    "invoke_agent": "agent",
+    "create_agent": "agent",
+    "invoke_workflow": "chain",
+    "retrieval": "retriever",
+}
+"""Operation → run type; a call of a model is `llm`."""
+
+PARENT: Final = "parent_run_id"
+"""Metadata of LiteLLM's users: the `@lunary.chain` run that a call belongs to."""
+
+
+def to_start(span: GenAISpan, parent: str | None = None) -> dict[str, JSON]:
+    """The event that opens the run. Pure.
+
+    Args:
+        span: a call, which may not have ended.
+        parent: the run that it belongs to.
+    """
+    who = span.identity
+    return {
+        **_common(span, "start", span.start_ns),
+        "parentRunId": parent,
+        "name": span.model,
+        "input": _openai.sent(span),
+        "userId": who.user,
+        "tags": [*who.tags] or None,
+        "params": {**_parameters(span)} or None,
+        "metadata": metadata(span),
+    }
+
+
+def to_end(span: GenAISpan) -> dict[str, JSON]:
+    """The event that closes the run: its end, or its error. Pure."""
+    used, error = span.usage, span.error
+    ended = max(span.end_ns or 0, span.start_ns)
+    told: dict[str, JSON] = {
+        **_common(span, "end" if error is None else "error", ended),
+        "output": _output(span),
+        "metadata": metadata(span),
+    }
+    if error is not None:
+        message = error.message or error.type
+        told["error"] = {"message": message, "stack": f"{error.type}: {message}"}
+    tokens: dict[str, JSON] = {
+        "prompt": used.input,
+        "completion": used.output,
+        "promptCached": used.cache_read,
+    }
+    if used.total is not None:
+        told["tokensUsage"] = {name: n for name, n in tokens.items() if n is not None}
+    return told
+
+
+def metadata(span: GenAISpan) -> dict[str, JSON]:
+    """What the events have no field for: scalars, on one level, as Lunary keeps them."""
+    told: dict[str, Any] = {
+        **{name: flat(value) for name, value in span.facts.items()},
+        **{name: flat(value) for name, value in span.identity.metadata.items()},
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "session_id": span.identity.session,
+        "provider": span.provider,
+        "cost_usd": span.cost.total,
+        "outcome": span.call.outcome,
+        "error_code": span.error.code if span.error else None,
+        "service": span.service.name,
+        "service_version": span.service.version,
+        "environment": span.service.environment,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def run_id(text: str, project: str) -> str:
+    """The id that Lunary's Python SDK gives to a run of this name."""
+    return str(UUID(sha256(f"{text}{project}".encode("utf-8", "replace")).hexdigest()[:32]))
+
+
+def _common(span: GenAISpan, event: str, ns: int) -> dict[str, JSON]:
+    return {
+        "type": TYPES.get(span.operation, "llm"),
+        "event": event,
+        "runId": str(span.key),
+        "timestamp": iso(ns),
+        "runtime": "litespan",
+    }
+
+
+def _parameters(span: GenAISpan) -> dict[str, JSON]:
+    tools = _openai.tools(span)
+    return {**_openai.parameters(span), **({"tools": tools} if tools else {})}
+
+
+def _output(span: GenAISpan) -> JSON:
+    messages = _openai.received(span)
+    return messages[0] if messages and len(messages) == 1 else messages
+
+
+class LunaryExporter(HttpExporter):
+    """GenAI spans, to Lunary.
+
+    Reads LUNARY_PRIVATE_KEY, LUNARY_PUBLIC_KEY, LUNARY_APP_ID and LUNARY_API_URL.
+    """
+
+    name: ClassVar[str] = "lunary"
+    variables = Variables(
+        keys=("LUNARY_PUBLIC_KEY",),
+        url=("LUNARY_API_URL",),
+        default_url="https://api.lunary.ai",
+    )
+    policy = Policy(max_items=100, split=frozenset({400, 413}))
+    hints: ClassVar[Mapping[str, str]] = {
+        "401": f"no such project: check {', '.join(KEYS)}",
+        "402": f"no such project: check {', '.join(KEYS)}",
+    }
+
+    def __init__(
+        self, api_key: str | None = None, base_url: str | None = None, **limits: Any
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            api_key: else LUNARY_PRIVATE_KEY, LUNARY_PUBLIC_KEY, LUNARY_APP_ID.
+            base_url: else LUNARY_API_URL, else https://api.lunary.ai.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        self.key: Secret | None = None
+        named = (os.environ.get(variable, "").strip() for variable in KEYS)
+        keys = self.credentials(api_key or next(filter(None, named), None))
+        if keys and (base := self.base_url(base_url)):
+            (self.key,) = keys
+            bearer = Secret(f"Bearer {self.key.reveal()}")
+            self.connect(base.removesuffix(PATH) + PATH, {"Authorization": bearer})
+
+    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
+        """Start and end of each run; together, since an end only updates."""
+        return self._items(spans, finished=True)
+
+    def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """The start events of calls that begin; a second one does no harm. Never raises."""
+        return self.bring(self._items(spans, finished=False))
+
+    def _items(self, spans: Sequence[ReadableSpan], *, finished: bool) -> Iterator[Item]:
+        views = []
+        for span in spans:
+            with quiet("export.lunary.mapping"):
+                views += [view] if (view := GenAISpan.read(span)) is not None else []
+        runs = {(view.trace_id, view.span_id): str(view.key) for view in views}
+        for view in views:
+            with quiet("export.lunary.mapping"):
+                here = runs.get((view.trace_id, view.parent_span_id or ""))
+                events = [to_start(view, self._parent(view) or here)]
+                events += [to_end(view)] if finished else []
+                yield Item(str(view.key), b",".join([dumps(_told(event)) for event in events]))
+
+    def _parent(self, span: GenAISpan) -> str | None:
+        named = span.identity.metadata.get(PARENT)
+        if not isinstance(named, str) or self.key is None:
+            return None
+        return run_id(named, self.key.reveal())
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """The events of the runs, in order."""
+        return b'{"events":[%b]}' % b",".join([item.data for item in items])
+
+    def shrink(self, item: Item, excess: int) -> Item | None:
+        """Less content; an item holds two events."""
+        pair = Item(item.key, b"[%b]" % item.data)
+        smaller = super().shrink(pair, excess)
+        return None if smaller is None else Item(item.key, smaller.data[1:-1])
+
+    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
+        """A 200 holds a result for each event; a start that was there already is no loss."""
+        said = parse(answer.body.decode("utf-8", "replace"))
+        results = said.get("results") if isinstance(said, dict) else None
+        lost: dict[str, str] = {}  # run → why; an event may be the second one of its run
+        for result in results if isinstance(results, list) else ():
+            if isinstance(result, dict) and result.get("success") is False:
+                reason = str(result.get("error") or "")
+                if not _KNOWN.search(reason):
+                    lost.setdefault(str(result.get("id") or ""), reason)
+        return [Refusal(reason, keys=frozenset({run})) for run, reason in lost.items()]
+
+
+_KNOWN: Final = re.compile("duplicate|already exists|unique constraint", re.IGNORECASE)
+
+
+def _told(event: dict[str, JSON]) -> dict[str, JSON]:
+    return {name: value for name, value in event.items() if value is not None}

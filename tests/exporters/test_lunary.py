@@ -1,0 +1,157 @@
+"""What is odd about Lunary: two events a run, results inside a 200, ids of parents, its SDK."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.export import GenAISpan
+from litespan_exporters.lunary import LunaryExporter, metadata, run_id, to_end, to_start
+from tests.cases import CASES, CHAT, STARTED, content, span, text
+from tests.support.server import Reply, Vendor, running
+from tests.support.vendors import SECRET, Lunary
+
+REFERENCE = json.loads((Path(__file__).parent / "reference/lunary.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment says nothing of Lunary."""
+    for name in ("PRIVATE_KEY", "PUBLIC_KEY", "APP_ID", "API_URL"):
+        monkeypatch.delenv(f"LUNARY_{name}", raising=False)
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """Lunary on loopback."""
+    with running(Lunary()) as vendor:
+        yield vendor
+
+
+def view(span: ReadableSpan) -> GenAISpan:
+    """The typed view."""
+    found = GenAISpan.read(span)
+    assert found is not None
+    return found
+
+
+def events(vendor: Vendor) -> list[Any]:
+    """The events that arrived, by request."""
+    assert vendor.wrong == []
+    return [json.loads(request.body)["events"] for request in vendor.received]
+
+
+def test_start_and_end_travel_together(vendor: Vendor) -> None:
+    """An end without its start would be lost."""
+    spans = [span(1000 + n, "chat", CHAT) for n in range(150)]
+    assert LunaryExporter(SECRET, vendor.url).export(spans) is SpanExportResult.SUCCESS
+    sent = events(vendor)
+    assert [len(batch) for batch in sent] == [200, 100]
+    assert [event["event"] for batch in sent for event in batch] == ["start", "end"] * 150
+
+
+def test_a_call_that_begins(vendor: Vendor) -> None:
+    """Its start at once; with its end the start again, which does no harm."""
+    exporter = LunaryExporter(SECRET, vendor.url)
+    assert exporter.export_started([STARTED]) is SpanExportResult.SUCCESS
+    assert exporter.export([CASES["chat"]]) is SpanExportResult.SUCCESS
+    assert [[event["event"] for event in batch] for batch in events(vendor)] == [
+        ["start"],
+        ["start", "end"],
+    ]
+    assert len(vendor.accept.records) == 1  # type: ignore[attr-defined]
+
+
+def test_failures_inside_a_200(caplog: pytest.LogCaptureFixture) -> None:
+    """Each result is looked at: what was refused is counted, once a run."""
+    keys = [str(view(CASES[name]).key) for name in ("chat", "stream")]
+    results = [
+        {"id": keys[0], "success": False, "error": "Run with this external id already exists"},
+        {"id": keys[0], "success": True},
+        {"id": keys[1], "success": False, "error": "invalid input"},
+        {"id": keys[1], "success": False, "error": "invalid input"},
+    ]
+    answer = Reply(200, json.dumps({"results": results}).encode())
+    with running(lambda _: answer) as vendor:
+        exporter = LunaryExporter(SECRET, vendor.url)
+        sent = exporter.export([CASES["chat"], CASES["stream"]])
+    assert sent is SpanExportResult.FAILURE
+    assert (exporter.last.sent, exporter.last.dropped) == (1, {"rejected": 1})
+    assert "invalid input" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("chat", "llm"),
+        ("text_completion", "llm"),
+        ("embeddings", "embed"),
+        ("execute_tool", "tool"),
+        ("invoke_agent", "agent"),
+        ("retrieval", "retriever"),
+    ],
+)
+def test_types(operation: str, kind: str) -> None:
+    """Lunary's words for operations."""
+    made = to_start(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
+    assert made["type"] == kind
+
+
+def test_parents(vendor: Vendor) -> None:
+    """`parent_run_id` in the metadata is hashed as Lunary's SDK does it."""
+    called = span(1, "chat", {**CHAT, "litellm.metadata.parent_run_id": "chain"})
+    LunaryExporter(SECRET, vendor.url).export([called])
+    assert events(vendor)[0][0]["parentRunId"] == run_id("chain", SECRET)
+    theirs = REFERENCE["requests"][0]["body"]["events"][0]
+    assert run_id("chain", "lunary-key") == theirs["parentRunId"]
+    assert run_id("5f2b2d3e-8a0f-4c53-9d2a-0a1b2c3d4e5f", "lunary-key") == theirs["runId"]
+
+
+def test_metadata_is_flat() -> None:
+    """Lunary keeps scalars of the first level only."""
+    told = metadata(view(CASES["reasoning_cached"]))
+    assert told["cost_usd"] == 0.0040656
+    assert told["feature"] == "refund"
+    assert told["litellm.tags"] == '["checkout","beta"]'
+    assert all(isinstance(value, str | int | float) for value in told.values())
+
+
+@pytest.mark.parametrize("variable", ["LUNARY_PRIVATE_KEY", "LUNARY_PUBLIC_KEY", "LUNARY_APP_ID"])
+def test_names_of_the_key(variable: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's three."""
+    monkeypatch.setenv(variable, SECRET)
+    monkeypatch.setenv("LUNARY_API_URL", vendor.url)
+    assert LunaryExporter().export([CASES["chat"]]) is SpanExportResult.SUCCESS
+
+
+def test_a_large_run_is_cut(vendor: Vendor) -> None:
+    """Both events stay whole."""
+    said = content([text("user", "x" * 5_000_000)], [text("assistant", "y" * 3_000_000)])
+    exporter = LunaryExporter(SECRET, vendor.url)
+    assert exporter.export([span(1, "chat", {**CHAT, **said})]) is SpanExportResult.SUCCESS
+    ((start, end),) = events(vendor)
+    assert (start["event"], end["event"]) == ("start", "end")
+    assert len(vendor.received[0].body) <= 4_000_000
+
+
+def test_against_lunarys_own_sdk() -> None:
+    """Every field that the SDK fills is in our event, with a value of its type."""
+    (request,) = REFERENCE["requests"]
+    (start, end, _, error) = request["body"]["events"]
+    ours = [
+        to_start(view(CASES["chat"]), "parent"),
+        to_end(view(CASES["reasoning_cached"])),
+        to_end(view(CASES["failure"])),
+    ]
+    for mine, theirs in zip(ours, (start, end, error), strict=True):
+        filled = {name: value for name, value in theirs.items() if value is not None}
+        assert set(mine) <= set(theirs)
+        assert set(filled) <= set(mine)
+        for name, value in filled.items():
+            assert type(mine[name]) is type(value), name
+    assert set(end["tokensUsage"]) == set(ours[1]["tokensUsage"])  # type: ignore[arg-type]
+    assert set(error["error"]) == set(ours[2]["error"])  # type: ignore[arg-type]
