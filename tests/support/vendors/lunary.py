@@ -17,27 +17,9 @@ class Lunary(Anyone):
     """
 
     TYPES = ("llm", "chain", "agent", "tool", "embed", "retriever", "thread", "log")
-    FIELDS = frozenset(
-        [
-            "type",
-            "event",
-            "runId",
-            "parentRunId",
-            "timestamp",
-            "name",
-            "input",
-            "output",
-            "userId",
-            "userProps",
-            "tags",
-            "params",
-            "metadata",
-            "tokensUsage",
-            "error",
-            "templateId",
-            "runtime",
-        ]
-    )
+    EVENT = frozenset(("type", "event", "runId", "parentRunId", "timestamp", "runtime"))
+    ASKED = frozenset(("name", "input", "params", "userId", "userProps", "tags", "templateId"))
+    FIELDS = EVENT | ASKED | {"output", "tokensUsage", "error", "metadata"}
 
     def __call__(self, request: Received) -> Reply:
         if request.headers.get("authorization") != f"Bearer {SECRET}":
