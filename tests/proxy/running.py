@@ -22,7 +22,7 @@ from tests.support.program import environment
 HERE: Final = Path(__file__).parent
 LITELLM: Final = Path(sys.executable).with_name("litellm")
 INSTRUMENT: Final = Path(sys.executable).with_name("opentelemetry-instrument")
-START: Final = 240.0  # s
+START: Final = 120.0  # s
 MASTER: Final = "sk-" + "7f3a9c5e" * 8  # LiteLLM does not start with a weak one
 KEY: Final = "sk-team-blue-0123456789"
 FAST: Final = {

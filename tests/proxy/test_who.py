@@ -1,0 +1,125 @@
+"""Whose call it is, on every route, and what of a request goes on only by allowlist."""
+
+from typing import Any
+
+import pytest
+
+from tests.proxy.running import KEY, Proxy
+
+HI = [{"role": "user", "content": "Hi"}]
+WHO = {
+    "litellm.team.id": "team-blue",
+    "litellm.team.alias": "Blue",
+    "litellm.organization.id": "org-1",
+    "litellm.project.id": "project-9",
+    "litellm.end_user.id": "customer-7",
+    "litellm.api_key.hash": "hash-of-blue-key",
+    "litellm.api_key.alias": "blue-key",
+    "user_agent.original": "tests/1",
+    "litellm.tags": ["from-key"],
+}
+ROUTES: list[Any] = [
+    ("/chat/completions", {"json": {"model": "chat", "messages": HI}}, "chat"),
+    ("/v1/chat/completions", {"json": {"model": "chat", "messages": HI}}, "chat"),
+    ("/v1/completions", {"json": {"model": "text", "prompt": "Hi"}}, "text_completion"),
+    ("/v1/embeddings", {"json": {"model": "embed", "input": "Hi"}}, "embeddings"),
+    ("/v1/responses", {"json": {"model": "chat", "input": "Hi"}}, "chat"),
+    ("/v1/messages", {"json": {"model": "claude", "messages": HI, "max_tokens": 9}}, "chat"),
+    ("/v1/messages", {"json": {"model": "chat", "messages": HI, "max_tokens": 9}}, "chat"),
+    ("/v1/images/generations", {"json": {"model": "image", "prompt": "Hi"}}, "generate_content"),
+    (
+        "/v1/audio/speech",
+        {"json": {"model": "speak", "input": "Hi", "voice": "alloy"}},
+        "generate_content",
+    ),
+    (
+        "/v1/audio/transcriptions",
+        {"data": {"model": "hear"}, "files": {"file": ("a.wav", b"RIFF" + b"0" * 99)}},
+        "generate_content",
+    ),
+    ("/v1/rerank", {"json": {"model": "rank", "query": "Hi", "documents": ["a"]}}, "rerank"),
+]
+
+
+@pytest.mark.parametrize(
+    ("route", "sent", "operation"), ROUTES, ids=[f"{row[0]} {row[2]}" for row in ROUTES]
+)
+def test_identity_on_every_route(
+    gateway: Proxy, route: str, sent: dict[str, Any], operation: str
+) -> None:
+    """Key, team, organisation, project, user, end user, route, group, deployment and call id."""
+    ids: list[str] = []
+
+    def call(traceparent: str) -> None:
+        client = gateway.client(KEY, traceparent=traceparent, **{"user-agent": "tests/1"})
+        answer = client.post(route, **sent)
+        assert answer.status_code == 200, answer.text
+        ids.append(answer.headers["x-litellm-call-id"])
+
+    spans = gateway.trace(call, 3)
+    last = spans[-1]["attributes"]
+    group = (sent.get("json") or sent["data"])["model"]
+    assert {name: last.get(name) for name in WHO} == WHO
+    assert last["gen_ai.operation.name"] == operation
+    assert last["litellm.request.route"] == route
+    assert last["litellm.model_group"] == group
+    assert len(last["litellm.deployment.id"]) > 8
+    assert last["user.id"] == "ada"
+    assert [last["litellm.call_id"]] == ids
+    assert len(spans) == 3
+
+
+def test_the_clients_own_words_win(gateway: Proxy) -> None:
+    """User, session, tags and metadata of the request come before those of the key."""
+    body = {
+        "model": "chat",
+        "messages": HI,
+        "user": "grace",
+        "metadata": {"session_id": "s-1", "feature": "search", "tags": ["nightly"], "api_key": "x"},
+    }
+
+    def call(traceparent: str) -> None:
+        gateway.client(KEY, traceparent=traceparent).post("/v1/chat/completions", json=body)
+
+    last = gateway.trace(call, 3)[-1]["attributes"]
+    assert last["user.id"] == "grace"
+    assert last["session.id"] == last["gen_ai.conversation.id"] == "s-1"
+    assert last["litellm.metadata.feature"] == "search"
+    assert set(last["litellm.tags"]) == {"nightly", "from-key"}
+    assert "litellm.metadata.api_key" not in last
+
+
+def test_headers_and_fields_only_by_allowlist(gateway: Proxy) -> None:
+    """Named headers and fields are told, others are not, and credentials not even if named."""
+    body = {"model": "chat", "messages": HI, "temperature": 0.5, "safety_identifier": "abc", "n": 1}
+
+    def call(traceparent: str) -> None:
+        extra = {"x-feature": "search", "x-other": "no", "traceparent": traceparent}
+        gateway.client(KEY, **extra).post("/v1/chat/completions", json=body)
+
+    server, _, last = gateway.trace(call, 3)
+    asked = ("http.request.header.", "litellm.request.body.")
+    told = {name: value for name, value in last["attributes"].items() if name.startswith(asked)}
+    assert told == {
+        "http.request.header.x-feature": ["search"],
+        "litellm.request.body.temperature": 0.5,
+        "litellm.request.body.safety_identifier": "abc",
+    }
+    headers = {name for name in server["attributes"] if name.startswith(asked[0])}
+    assert headers == {"http.request.header.x-feature"}
+
+
+def test_model_info(gateway: Proxy) -> None:
+    """What the operator says of a deployment is told, without secrets and LiteLLM's own fields."""
+
+    def call(traceparent: str) -> None:
+        body = {"model": "chat", "messages": HI}
+        gateway.client(KEY, traceparent=traceparent).post("/v1/chat/completions", json=body)
+
+    last = gateway.trace(call, 3)[-1]["attributes"]
+    told = {name: value for name, value in last.items() if name.startswith("litellm.model_info.")}
+    assert told == {
+        "litellm.model_info.owner": "platform",
+        "litellm.model_info.rank": 2,
+        "litellm.model_info.base_model": "gpt-4o-mini",
+    }
