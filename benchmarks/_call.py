@@ -127,10 +127,10 @@ def ready_chunks(count: int) -> list[Any]:
     return chunks
 
 
-class ReadyStream:
+class ReadyStream(litellm.CustomStreamWrapper):
     """Hands out ready chunks, either way, as LiteLLM's stream object does."""
 
-    def __init__(self, chunks: list[Any]) -> None:
+    def __init__(self, chunks: list[Any]) -> None:  # its own would want a provider
         self.chunks = chunks
         self.received_finish_reason = "stop"
         self._hidden_params: dict[str, Any] = {}

@@ -105,8 +105,13 @@ def times(
 def _reading(own: list[float], base: list[float], nothing: list[float]) -> Reading:
     less = [a - b for a, b in zip(own, nothing, strict=True)]
     ratios = [a / (b - c) for a, b, c in zip(less, base, nothing, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return Reading(middle, low, high, statistics.median(less) * 1e6)
+    return Reading(*quartiles(ratios), statistics.median(less) * 1e6)
+
+
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    """(median, first quartile, third quartile)."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return middle, low, high
 
 
 def table(title: str, readings: Mapping[str, Reading]) -> str:

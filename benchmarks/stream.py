@@ -6,9 +6,10 @@ are counted by the interpreter (Python and C functions alike), which has no nois
 """
 
 import asyncio
-import statistics
-from collections.abc import Callable, Iterator
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 from benchmarks import _call, _paired
 
@@ -29,13 +30,19 @@ class Source:
         return _call.ReadyStream(self._chunks[-self.length :])
 
 
+class Added(NamedTuple):
+    """What is added to each chunk: µs (median and quartiles) and function calls."""
+
+    micros: float
+    low: float
+    high: float
+    calls: float
+
+    def __str__(self) -> str:
+        return f"{self.micros:.2f} | {self.low:.2f} to {self.high:.2f} | {self.calls:.0f}"
+
+
 def run(*, quick: bool) -> None:
-    source = Source()
-    with _call.ready_litellm(source) as functions:
-        _run(functions, source, QUICK if quick else ROUNDS)
-
-
-def _run(functions: _call.Functions, source: Source, rounds: int) -> None:
     import litellm
 
     from litespan import LiteLLMInstrumentor
@@ -43,54 +50,82 @@ def _run(functions: _call.Functions, source: Source, rounds: int) -> None:
     from litespan.settings import Settings
     from litespan.signals import Signals
 
+    source = Source()
     provider, _ = _call.traced()
-    LiteLLMInstrumentor().instrument(tracer_provider=provider)
     signals = {
         "litespan, content off": Signals(Settings(), provider),
         "litespan, content on": Signals(Settings(content="SPAN_ONLY"), provider),
     }
 
-    def reader(completion: Any, length: int, chosen: Any = None) -> Callable[[], Any]:
-        def read() -> None:
-            source.length, Live.signals = length, chosen
-            for _ in completion(**_call.ARGUMENTS, stream=True):
-                pass
+    def chosen(name: str) -> Callable[[], None]:
+        return lambda: setattr(Live, "signals", signals[name])
 
-        return read
-
-    def areader(acompletion: Any, length: int, chosen: Any = None) -> Callable[[], Any]:
-        async def read() -> None:
-            source.length, Live.signals = length, chosen
-            async for _ in await acompletion(**_call.ARGUMENTS, stream=True):
-                pass
-
-        return read
-
+    choices = {name: chosen(name) for name in signals}
+    rounds = QUICK if quick else ROUNDS
     print("| stream | µs a chunk | quartiles | calls a chunk |\n|---|---|---|---|")
-    for title, make, block, bare, wrapped in (
-        ("sync", reader, _paired.calls, functions.completion, litellm.completion),
-        ("async", areader, _paired.awaits, functions.acompletion, litellm.acompletion),
-    ):
-        readers = {("none", n): make(bare, n) for n in (LONG, SHORT)}
-        for name, chosen in signals.items():
-            readers |= {(name, n): make(wrapped, n, chosen) for n in (LONG, SHORT)}
-        blocks = {key: block(read) for key, read in readers.items()}
-        took = _paired.times(blocks, rounds=rounds, count=2)
-        called = {key: [_called(read, title)] for key, read in readers.items()}
-        for name in signals:
-            micros = [seconds * 1e6 for seconds in _per_chunk(took, name)]
-            low, middle, high = statistics.quantiles(micros, n=4)
-            (calls,) = _per_chunk(called, name)
-            print(f"| {title}, {name} | {middle:.2f} | {low:.2f} to {high:.2f} | {calls:.2f} |")
-    LiteLLMInstrumentor().uninstrument()
+    with _call.ready_litellm(source) as bare:
+        LiteLLMInstrumentor().instrument(tracer_provider=provider)
+        for title, name in (("sync", "completion"), ("async", "acompletion")):
+            readings = added(
+                source, getattr(bare, name), getattr(litellm, name), choices, rounds=rounds
+            )
+            for chosen_name, reading in readings.items():
+                print(f"| {title}, {chosen_name} | {reading} |")
+        LiteLLMInstrumentor().uninstrument()
+
+
+def added(
+    source: Source,
+    bare: Any,
+    wrapped: Any,
+    choices: Mapping[str, Callable[[], None]],
+    *,
+    rounds: int,
+) -> dict[str, Added]:
+    """What `wrapped` adds to the chunks that `bare` gives, after each of `choices` in turn."""
+    asynchronous = inspect.iscoroutinefunction(bare)
+    make = _areader if asynchronous else _reader
+    readers = {("", n): make(source, bare, n, lambda: None) for n in (LONG, SHORT)}
+    for name, choose in choices.items():
+        readers |= {(name, n): make(source, wrapped, n, choose) for n in (LONG, SHORT)}
+    block = _paired.awaits if asynchronous else _paired.calls
+    blocks = {key: block(read) for key, read in readers.items()}
+    took = _paired.times(blocks, rounds=rounds, count=2)
+    once = (lambda read: asyncio.run(read())) if asynchronous else (lambda read: read())
+    called = {key: [_call.called(partial(once, read))] for key, read in readers.items()}
+    found: dict[str, Added] = {}
+    for name in choices:
+        micros = [seconds * 1e6 for seconds in _per_chunk(took, name)]
+        found[name] = Added(*_paired.quartiles(micros), *_per_chunk(called, name))
+    return found
+
+
+def _reader(
+    source: Source, completion: Any, length: int, choose: Callable[[], None]
+) -> Callable[[], Any]:
+    def read() -> None:
+        source.length = length
+        choose()
+        for _ in completion(**_call.ARGUMENTS, stream=True):
+            pass
+
+    return read
+
+
+def _areader(
+    source: Source, acompletion: Any, length: int, choose: Callable[[], None]
+) -> Callable[[], Any]:
+    async def read() -> None:
+        source.length = length
+        choose()
+        async for _ in await acompletion(**_call.ARGUMENTS, stream=True):
+            pass
+
+    return read
 
 
 def _per_chunk(readings: dict[Key, list[Any]], name: str) -> Iterator[float]:
     """What `name` adds to a chunk, round by round."""
-    columns = ((name, LONG), (name, SHORT), ("none", LONG), ("none", SHORT))
+    columns = ((name, LONG), (name, SHORT), ("", LONG), ("", SHORT))
     for own, own_short, bare, bare_short in zip(*(readings[key] for key in columns), strict=True):
         yield (own - own_short - bare + bare_short) / (LONG - SHORT)
-
-
-def _called(read: Callable[[], Any], title: str) -> int:
-    return _call.called((lambda: asyncio.run(read())) if title == "async" else read)

@@ -1,0 +1,206 @@
+"""One peer, measured in this process: `python -m benchmarks._peer WAY NAME CONTENT ROUNDS`.
+
+Prints one line of JSON. Runs in the peer's environment, where litespan is not installed.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import litellm
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from benchmarks import _call, _paired, stream
+
+BASE, NOTHING, OWN = "bare span", "nothing", "own"
+SETTLES = 0.03  # s, by when LiteLLM's threads and tasks are done with a block of calls
+# LiteLLM keeps what it has made of `callbacks` in all of these.
+LISTS = (
+    *("callbacks", "input_callback", "service_callback", "success_callback", "failure_callback"),
+    *("_async_input_callback", "_async_success_callback", "_async_failure_callback"),
+)
+
+
+def litespan(provider: TracerProvider, content: bool) -> str:
+    from litespan import LiteLLMInstrumentor
+
+    mode = "SPAN_ONLY" if content else "NO_CONTENT"
+    os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = mode
+    LiteLLMInstrumentor().instrument(tracer_provider=provider)
+    return "litespan"
+
+
+def openllmetry(provider: TracerProvider, content: bool) -> str:
+    from opentelemetry.instrumentation.litellm import LiteLLMInstrumentor
+
+    os.environ["TRACELOOP_TRACE_CONTENT"] = str(content).lower()
+    LiteLLMInstrumentor().instrument(tracer_provider=provider)
+    return f"OpenLLMetry {metadata.version('opentelemetry-instrumentation-litellm')}"
+
+
+def openinference(provider: TracerProvider, content: bool) -> str:
+    from openinference.instrumentation.litellm import LiteLLMInstrumentor
+
+    os.environ["OPENINFERENCE_HIDE_INPUTS"] = str(not content).lower()
+    os.environ["OPENINFERENCE_HIDE_OUTPUTS"] = str(not content).lower()
+    LiteLLMInstrumentor().instrument(tracer_provider=provider)
+    return f"OpenInference {metadata.version('openinference-instrumentation-litellm')}"
+
+
+def openlit(provider: TracerProvider, content: bool) -> str:
+    from openlit._config import OpenlitConfig
+    from openlit.instrumentation.litellm import LiteLLMInstrumentor
+
+    # What `openlit.init()` does, without the price list that it fetches from the network.
+    OpenlitConfig.reset_to_defaults()
+    OpenlitConfig.capture_message_content = content
+    LiteLLMInstrumentor().instrument(
+        pricing_info={}, capture_message_content=content, disable_metrics=True
+    )
+    return f"OpenLIT {metadata.version('openlit')}"
+
+
+def wrapper(name: str, content: bool, rounds: int) -> dict[str, Any]:
+    """Around ready answers: ratios to the bare span, and what is added to a chunk."""
+    provider, last = _call.traced()
+    trace.set_tracer_provider(provider)
+    response, source = _call.ready_response(), stream.Source()
+    with _call.ready_litellm(lambda wanted: source(wanted) if wanted else response) as bare:
+        title = globals()[name](provider, content)
+        spans = _call.Bare(provider.get_tracer("benchmarks"), bare)
+        given = _call.ARGUMENTS
+        litellm.completion(**given)
+        attributes = len(last.span.attributes)
+        blocks = {
+            NOTHING: _paired.calls(lambda: bare.completion(**given)),
+            BASE: _paired.calls(spans.span),
+            OWN: _paired.calls(lambda: litellm.completion(**given)),
+        }
+        ablocks = {
+            NOTHING: _paired.awaits(lambda: bare.acompletion(**given)),
+            BASE: _paired.awaits(spans.aspan),
+            OWN: _paired.awaits(lambda: litellm.acompletion(**given)),
+        }
+        sync, async_ = (
+            _paired.measure(each, base=BASE, nothing=NOTHING, rounds=rounds)[OWN]
+            for each in (blocks, ablocks)
+        )
+        chunk = stream.added(
+            source, bare.completion, litellm.completion, {OWN: lambda: None}, rounds=rounds // 5
+        )[OWN]
+    return {
+        "title": title,
+        "attributes": attributes,
+        "sync": (sync.ratio, sync.low, sync.high),
+        "async": (async_.ratio, async_.low, async_.high),
+        "chunk": tuple(chunk),
+    }
+
+
+class Ended(_call.Last):
+    """Counts the spans that end, on whatever thread."""
+
+    count = 0
+
+    def on_end(self, span: Any) -> None:
+        self.count += 1
+
+
+def mocked(name: str, _content: bool, rounds: int) -> dict[str, Any]:
+    """The difference made to LiteLLM's own mocked calls, in CPU of all threads."""
+    ended = Ended()
+    provider = TracerProvider()
+    provider.add_span_processor(ended)
+    trace.set_tracer_provider(provider)
+    title, switch = switches()[name](provider)
+    loop = asyncio.new_event_loop()
+
+    def sync_block(count: int) -> None:
+        for _ in range(count):
+            litellm.completion(**arguments())
+        time.sleep(SETTLES)
+
+    async def several(count: int) -> None:
+        for _ in range(count):
+            await litellm.acompletion(**arguments())
+        await asyncio.sleep(SETTLES)
+
+    def async_block(count: int) -> None:
+        loop.run_until_complete(several(count))
+
+    def switched(block: _paired.Block, *, on: bool) -> _paired.Block:
+        def blocks(count: int) -> None:
+            switch(on)
+            before = ended.count
+            block(count)
+            if ended.count - before < count * on:
+                raise RuntimeError(f"{ended.count - before} spans of {count} calls")
+
+        return blocks
+
+    floor = bare_span(provider)
+    found: dict[str, Any] = {"title": title}
+    for way, block in (("sync", sync_block), ("async", async_block)):
+        blocks = {OWN: switched(block, on=True), NOTHING: switched(block, on=False)}
+        took = _paired.times(blocks, rounds=rounds, count=10, clock=time.process_time)
+        ratios = [(a - b) / floor for a, b in zip(took[OWN], took[NOTHING], strict=True)]
+        found[way] = _paired.quartiles(ratios)
+    return found
+
+
+def bare_span(provider: TracerProvider) -> float:
+    """Seconds of CPU that a bare span takes here."""
+    functions = _call.Functions(lambda _stream: None, _call.logging_class())
+    spans = _call.Bare(provider.get_tracer("benchmarks"), functions)
+    blocks = {
+        NOTHING: _paired.calls(lambda: functions.completion(**_call.ARGUMENTS)),
+        BASE: _paired.calls(spans.span),
+    }
+    reading = _paired.measure(blocks, base=BASE, nothing=NOTHING, rounds=50)[BASE]
+    return reading.micros / 1e6
+
+
+Switch = Callable[[bool], None]
+
+
+def switches() -> dict[str, Callable[[TracerProvider], tuple[str, Switch]]]:
+    """How those that are measured around real calls are switched on and off."""
+
+    def ours(provider: TracerProvider) -> tuple[str, Switch]:
+        title = litespan(provider, content=False)
+        from litespan.patch.drivers import Live
+
+        signals = Live.signals
+        return title, lambda on: setattr(Live, "signals", signals if on else None)
+
+    def own(provider: TracerProvider) -> tuple[str, Switch]:
+        from litellm.integrations.opentelemetry import OpenTelemetry, OpenTelemetryConfig
+
+        callback = OpenTelemetry(OpenTelemetryConfig(), tracer_provider=provider)
+
+        def switch(on: bool) -> None:
+            for name in LISTS:
+                setattr(litellm, name, [])
+            if on:
+                litellm.callbacks = [callback]
+
+        return f"LiteLLM's own `otel` ({metadata.version('litellm')})", switch
+
+    return {"litespan": ours, "litellm": own}
+
+
+def arguments() -> dict[str, Any]:
+    """Those of every call, with a metadata of its own: LiteLLM writes into it."""
+    metadata = dict(_call.ARGUMENTS["metadata"])
+    return {**_call.ARGUMENTS, "metadata": metadata, "mock_response": "The capital is Paris."}
+
+
+if __name__ == "__main__":
+    way, who, content_mode, wanted_rounds = sys.argv[1:]
+    print(json.dumps(globals()[way](who, content_mode == "on", int(wanted_rounds))))

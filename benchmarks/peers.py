@@ -1,0 +1,94 @@
+"""The same measures for other instrumentations of LiteLLM, each in an environment of its own.
+
+Every row is one process with its own bare span, around the same ready answer; the environments
+are made under `build/peers`, with the LiteLLM of this one, from a package registry. LiteLLM's own
+callback has no wrapper to measure: there, and for litespan beside it, the row is the difference
+that it makes to real `completion` calls with `mock_response`, in CPU of the whole process.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+CACHE = ROOT / "build" / "peers"
+ROUNDS = 150
+QUICK = 25
+# Who → what is to be installed beside LiteLLM; nothing: it runs in this environment.
+PEERS = {
+    "litespan": (),
+    "openllmetry": ("opentelemetry-instrumentation-litellm==0.62.4", "opentelemetry-sdk"),
+    "openinference": ("openinference-instrumentation-litellm==0.1.51", "opentelemetry-sdk"),
+    "openlit": ("openlit==1.45.0",),
+}
+OWN = {
+    "litespan": (),
+    "litellm": ("opentelemetry-sdk", "opentelemetry-exporter-otlp"),
+}
+
+
+def run(*, quick: bool) -> None:
+    rounds = QUICK if quick else ROUNDS
+    print(
+        "| around a ready answer | content | attributes | sync, to bare span | quartiles "
+        "| async | µs a chunk | calls a chunk |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, requirements in PEERS.items():
+        python = environment(name, requirements)
+        for content in ("off", "on"):
+            found = measured(python, "wrapper", name, content, rounds)
+            sync, chunk = found["sync"], found["chunk"]
+            print(
+                f"| {found['title']} | {content} | {found['attributes']} "
+                f"| {sync[0]:.2f} | {sync[1]:.2f} to {sync[2]:.2f} | {found['async'][0]:.2f} "
+                f"| {chunk[0]:.1f} | {chunk[3]:.0f} |",
+                flush=True,
+            )
+    print("\n| around real mocked calls | sync, to bare span | quartiles | async | quartiles |")
+    print("|---|---|---|---|---|")
+    for name, requirements in OWN.items():
+        found = measured(environment(name, requirements), "mocked", name, "off", rounds)
+        cells = [
+            f"{at[0]:.1f} | {at[1]:.1f} to {at[2]:.1f}" for at in (found["sync"], found["async"])
+        ]
+        print(f"| {found['title']} | {' | '.join(cells)} |", flush=True)
+
+
+def environment(name: str, requirements: tuple[str, ...]) -> Path:
+    """The Python of the peer's environment, made if there is none yet."""
+    if not requirements:
+        return Path(sys.executable)
+    where = CACHE / name
+    python = where / "bin" / "python"
+    wanted = [f"litellm=={metadata.version('litellm')}", *requirements]
+    made = where / "made.json"
+    if made.exists() and json.loads(made.read_text()) == wanted:
+        return python
+    shutil.rmtree(where, ignore_errors=True)
+    subprocess.run(
+        [ROOT / "scripts" / "venv", where, os.devnull, *wanted],
+        env={**os.environ, "PYTHON": sys.executable},
+        stdout=sys.stderr,
+        check=True,
+    )
+    made.write_text(json.dumps(wanted))
+    return python
+
+
+def measured(python: Path, way: str, name: str, content: str, rounds: int) -> dict[str, Any]:
+    """The readings of one process."""
+    done = subprocess.run(
+        [python, "-m", "benchmarks._peer", way, name, content, str(rounds)],
+        cwd=ROOT,
+        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
