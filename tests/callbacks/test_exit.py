@@ -141,8 +141,9 @@ def test_threads_and_held_streams(tmp_path: Path, at: dict[str, str]) -> None:
     litespan.add_callback(Handler())
     held = call("held", stream=True)
     next(held), next(held), next(held)
-    threading.Thread(target=call, args=["thread"], kwargs={{"api_base": os.environ["SLOW"]}}).start()
-    ThreadPoolExecutor().submit(call, "pool", api_base=os.environ["SLOW"])
+    slow = {{"api_base": os.environ["SLOW"]}}
+    threading.Thread(target=call, args=["thread"], kwargs=slow).start()
+    ThreadPoolExecutor().submit(call, "pool", **slow)
     """,
     )
     ran = run_file(app, env=at)

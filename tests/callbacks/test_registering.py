@@ -108,18 +108,15 @@ def test_find_a_loaded_instance(modules: Path) -> None:
         ("instance", "name the module, too: module.instance"),
         (
             "no_such.module.instance",
-            "there is no module 'no_such.module': its folder must be on the path (PYTHONPATH), "
-            "which begins with ",
+            "there is no module 'no_such.module': its folder must be on the path (PYTHONPATH)",
         ),
         (
             "has_handlers.missing",
-            "has_handlers.py) has no 'missing': make the instance at the top level of the module, "
             "not inside a function, and before the first call (it has Handler, instance)",
         ),
         (
             "needs_library.instance",
-            "module needs_library needs 'a_missing_library', which is not installed here: add it "
-            "to the image or environment, as pip install a_missing_library",
+            "module needs_library needs 'a_missing_library', which is not installed here",
         ),
         (
             "broken_module.instance",
