@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PINS := constraints/newest.txt
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help demo test beside check bench collector format constraints clean
+.PHONY: help demo test beside check bench collector soak format constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,6 +32,9 @@ bench: $(VENV)/.dev ## measure what litespan adds to a call (ARGS=--quick for a 
 
 collector: ## build the OpenTelemetry Collector that our configurations run on (needs Go)
 	scripts/collector
+
+soak: $(VENV)/.dev collector ## ten minutes of each fault between application and collector, with figures
+	LITESPAN_SOAK=600 $(BIN)/python -m pytest -q -s tests/collector/test_faults.py
 
 format: $(VENV)/.dev ## sort imports and format
 	$(BIN)/ruff check --fix

@@ -9,13 +9,13 @@ the capacity page (docs/capacity.md) reckons cores, memory, disk and egress for 
 
 import gzip
 import os
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from tests.collector.load import Sender, requests, span_bytes, template
 from tests.collector.running import BASE, BINARY, OVERLAYS, ROOT, Collector
@@ -86,10 +86,18 @@ def measure(
 
 
 def sizes() -> dict[str, tuple[int, int]]:
-    """Bytes of a span, encoded, and its share of a compressed batch of 200."""
+    """Bytes of a call, encoded, and its share of a compressed batch of 200 with other words each."""
+    random = Random(1)
+    words = ["".join(random.choices("etaoinshrdlu", k=random.randint(2, 9))) for _ in range(3000)]
     found = {}
     for name, content in SIZES.items():
-        body = template(200, content).SerializeToString()
+        request = template(200, content)
+        for span in request.resource_spans[0].scope_spans[0].spans:
+            span.trace_id, span.span_id = random.randbytes(16), random.randbytes(8)
+            for pair in span.attributes:
+                if pair.key == "gen_ai.input.messages":
+                    pair.value.string_value = " ".join(random.choices(words, k=content // 6))
+        body = request.SerializeToString()
         found[name] = (span_bytes(content), len(gzip.compress(body, 6)) // 200)
     return found
 
@@ -101,9 +109,8 @@ def run(*, quick: bool) -> None:
         return
     scale = 10 if quick else 1
     spans = {"no content": 60_000 // scale, "4 KB": 20_000 // scale, "20 KB": 6_000 // scale}
-    print(
-        f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, otelcol of collector/builder.yaml\n"
-    )
+    print(f"{os.cpu_count()} cores
+")
     print("| content | bytes a call | compressed |\n|---|---|---|")
     for name, (raw, packed) in sizes().items():
         print(f"| {name} | {raw:,} | {packed:,} |")
