@@ -18,6 +18,7 @@ from litespan.counters import count
 from litespan.export.batching import Batch, Item, dumps, pack, shrink
 from litespan.export.delivery import Delivery, Outlet
 from litespan.export.policy import Policy, Refusal, Tally
+from litespan.export.rivals import check_service
 from litespan.export.selfmetrics import ExporterMetrics
 from litespan.export.span import GenAISpan
 from litespan.export.values import parse
@@ -46,6 +47,8 @@ class HttpExporter(SpanExporter):
     policy: ClassVar[Policy] = Policy()
     hints: ClassVar[Mapping[str, str]] = {}
     """What to mend, by HTTP status, in addition to what holds for every vendor."""
+    unit: ClassVar[str] = "span(s)"
+    """What the items are, in the log."""
 
     def __init__(self, **limits: Any) -> None:
         """Off until `connect` is called.
@@ -183,6 +186,7 @@ class HttpExporter(SpanExporter):
         if delivery is None or delivery.closed.is_set():
             return SpanExportResult.FAILURE
         with quiet(f"export.{self.name}"):
+            check_service(self.name)
             items = list({item.key: item for item in made}.values())
             if not items:
                 return SpanExportResult.SUCCESS
@@ -245,9 +249,10 @@ class HttpExporter(SpanExporter):
             said = f' ("{tally.said[cause]}")' if tally.said.get(cause) else ""
             log_once(
                 f"export.{self.name}.dropped.{cause}",
-                "%s: %d span(s) dropped: %s: %s%s (logged once)",
+                "%s: %d %s dropped: %s: %s%s (logged once)",
                 self.name,
                 items,
+                self.unit,
                 cause,
                 self.explain(cause),
                 said,

@@ -31,6 +31,17 @@ _RIVALS: Final = {
         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=anthropic",
     ),
 }
+# Who may have switched one of them on: (module, what is there once it is in use) → the cure.
+_SWITCHED_ON_BY: Final = {
+    ("traceloop.sdk.tracing.tracing", "TracerWrapper.instance"): {
+        "opentelemetry.instrumentation.litellm": (
+            "Traceloop.init(block_instruments={Instruments.LITELLM})"
+        ),
+    },
+    ("logfire", "DEFAULT_LOGFIRE_INSTANCE.config._initialized"): {
+        "openinference.instrumentation.litellm": "take logfire.instrument_litellm() out",
+    },
+}
 _AUTO: Final = "opentelemetry.instrumentation.auto_instrumentation"
 _LISTS: Final = ("callbacks", "success_callback", "failure_callback", "_async_success_callback")
 _OTEL_MODULES: Final = ("litellm.integrations.opentelemetry", "litellm.integrations.otel")
@@ -63,8 +74,19 @@ def check_instrumentations() -> None:
                 f"rival:{module}",
                 "%s reports the same calls as litespan: each shows up twice. Switch it off: %s",
                 rival,
-                cure,
+                _cure(module, cure),
             )
+
+
+def _cure(rival: str, cure: str) -> str:
+    """The line to change where the rival was switched on."""
+    for (module, used), cures in _SWITCHED_ON_BY.items():
+        found: Any = sys.modules.get(module)
+        for name in used.split("."):
+            found = getattr(found, name, None)
+        if found and rival in cures:
+            return cures[rival]
+    return cure
 
 
 def check_callbacks(litellm: Any) -> None:
