@@ -86,7 +86,7 @@ def measure(
 
 
 def sizes() -> dict[str, tuple[int, int]]:
-    """Bytes of a call, encoded, and its share of a compressed batch of 200 with other words each."""
+    """Bytes of a call, encoded, and in a compressed batch of 200 with different words."""
     random = Random(1)
     words = ["".join(random.choices("etaoinshrdlu", k=random.randint(2, 9))) for _ in range(3000)]
     found = {}
@@ -109,8 +109,7 @@ def run(*, quick: bool) -> None:
         return
     scale = 10 if quick else 1
     spans = {"no content": 60_000 // scale, "4 KB": 20_000 // scale, "20 KB": 6_000 // scale}
-    print(f"{os.cpu_count()} cores
-")
+    print(f"{os.cpu_count()} cores\n")
     print("| content | bytes a call | compressed |\n|---|---|---|")
     for name, (raw, packed) in sizes().items():
         print(f"| {name} | {raw:,} | {packed:,} |")
