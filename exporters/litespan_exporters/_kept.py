@@ -48,7 +48,7 @@ class Entry:
 
     row: Row
     ticket: Ticket
-    size: int
+    size: int = 0  # bytes, about; 0: not looked at yet
 
 
 class Kept:
@@ -56,8 +56,8 @@ class Kept:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._waiting: dict[Any, Entry] = {}
-        self._size = 0  # bytes that wait, about
+        self._waiting: dict[int, Entry] = {}
+        self._size = 0  # bytes that wait, about; looked after only where rows linger
         self.under_way: list[Entry] = []  # in the write that is going on
 
     def __len__(self) -> int:
@@ -75,30 +75,39 @@ class Kept:
         enough = len(self._waiting) >= self._limits.max_rows
         return enough or self._size >= self._limits.max_bytes
 
-    def add(self, row: Row, ticket: Ticket) -> None:
-        """Let a row wait. A finished call's takes the place of the started one's, never back."""
-        ticket.open += 1
-        self._add(Entry(row, ticket, size_of(row)))
+    def add(self, rows: Iterable[Row], ticket: Ticket) -> None:
+        """Let rows wait. A finished call's takes the place of the started one's, never back."""
+        for row in rows:
+            ticket.open += 1
+            self._add(Entry(row, ticket))
 
     def take(self) -> list[Entry]:
         """Begin a write: the oldest rows are under way now."""
-        self.under_way = list(islice(self._waiting.values(), self._limits.max_rows))
-        for entry in self.under_way:
-            self._remove(entry)
+        if len(self._waiting) <= self._limits.max_rows:
+            self.under_way = list(self._waiting.values())
+            self._waiting, self._size = {}, 0
+        else:
+            self.under_way = list(islice(self._waiting.values(), self._limits.max_rows))
+            for entry in self.under_way:
+                self._remove(entry)
         return self.under_way
 
-    def done(self, entries: Iterable[Entry]) -> None:
+    def done(self, entries: Sequence[Entry]) -> None:
         """These are written."""
-        settled = set(entries)
-        self.under_way = [entry for entry in self.under_way if entry not in settled]
-        for entry in settled:
+        if len(entries) == len(self.under_way):
+            self.under_way = []
+        else:
+            settled = set(entries)
+            self.under_way = [entry for entry in self.under_way if entry not in settled]
+        for entry in entries:
             entry.ticket.open -= 1
 
-    def lose(self, entries: Iterable[Entry]) -> None:
+    def lose(self, entries: Sequence[Entry]) -> None:
         """These will never be."""
         settled = set(entries)
-        self.done(settled)
-        for entry in settled:
+        self.under_way = [entry for entry in self.under_way if entry not in settled]
+        for entry in entries:
+            entry.ticket.open -= 1
             entry.ticket.lost += 1
 
     def put_back(self) -> None:
@@ -110,7 +119,7 @@ class Kept:
 
     def trim(self) -> Sequence[Entry]:
         """Take out, and give back, the oldest rows beyond what may be kept."""
-        rows, room = len(self._waiting), self._size
+        rows, room = len(self._waiting), sum(map(_weighed, self._waiting.values()))
         excess = []
         for entry in self._waiting.values():
             if rows <= self._limits.keep_rows and room <= self._limits.keep_bytes:
@@ -128,18 +137,25 @@ class Kept:
         return left
 
     def _add(self, entry: Entry) -> None:
-        older = self._waiting.get(entry.row[KEY])
+        key = entry.row[KEY].int  # hashed faster than the UUID
+        older = self._waiting.pop(key, None)
         if older is not None:
-            self._remove(older)
+            self._size -= older.size
             if entry.row[OUTCOME] == STARTED and older.row[OUTCOME] != STARTED:
                 older, entry = entry, older
             older.ticket.open -= 1
-        self._waiting[entry.row[KEY]] = entry
-        self._size += entry.size
+        self._waiting[key] = entry
+        if self._limits.linger:
+            self._size += _weighed(entry)
 
     def _remove(self, entry: Entry) -> None:
-        del self._waiting[entry.row[KEY]]
+        del self._waiting[entry.row[KEY].int]
         self._size -= entry.size
+
+
+def _weighed(entry: Entry) -> int:
+    entry.size = entry.size or size_of(entry.row)
+    return entry.size
 
 
 _TEXTS: Final = [i for i, c in enumerate(COLUMNS) if c.kind == "json"]

@@ -51,8 +51,8 @@ class LinesExporter(StoreExporter):
 
     @staticmethod
     @abstractmethod
-    def line(row: Row) -> bytes:
-        """A row as a line, with its end."""
+    def lines(rows: Sequence[Row]) -> list[bytes]:
+        """Each row as a line, with its end."""
 
     def connect(self) -> Store:
         """The file, not opened yet."""
@@ -61,11 +61,11 @@ class LinesExporter(StoreExporter):
 
 class _Lines:
     def __init__(self, exporter: LinesExporter) -> None:
-        self._line = exporter.line
+        self._lines = exporter.lines
         self._file = AppendFile(exporter.path, exporter.rotation, exporter.header)
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._file.append([self._line(row) for row in rows])
+        self._file.append(self._lines(rows))
 
     def close(self) -> None:
         self._file.close()

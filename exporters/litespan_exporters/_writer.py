@@ -93,8 +93,7 @@ class Writer:
                 return ticket
             if not len(self._kept):
                 self._not_before = max(self._not_before, _later(self._limits.linger))
-            for row in rows:
-                self._kept.add(row, ticket)
+            self._kept.add(rows, ticket)
             self._change.notify_all()
         self._start()
         return ticket

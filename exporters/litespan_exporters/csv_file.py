@@ -15,9 +15,8 @@ the one whose outcome is not `started` counts.
 """
 
 import csv
-import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from litespan_exporters._kept import NAMES, Row
@@ -42,25 +41,30 @@ def _list(items: Sequence[str]) -> str:
     return json.dumps(items, ensure_ascii=False, separators=(",", ":"))
 
 
-_TEXT: Final[dict[Kind, Callable[[Any], str]]] = {
-    "key": str,
+_TEXT: Final[dict[Kind, Callable[[Any], Any]]] = {
     "text": guarded,
-    "integer": str,
-    "real": repr,
     "money": "{:f}".format,
     "flag": lambda flag: "true" if flag else "false",
     "time": "{:%Y-%m-%dT%H:%M:%S.%fZ}".format,
     "list": _list,  # begins with a bracket
     "json": guarded,
 }
-_COLUMNS: Final = [_TEXT[column.kind] for column in COLUMNS]
+"""How values are written, where `csv` would not do it so itself."""
+_COLUMNS: Final = [_TEXT.get(column.kind) for column in COLUMNS]
 
 
-def csv_line(cells: Sequence[str]) -> bytes:
-    """Cells as one line of a file (several, where a cell has line breaks)."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
-    return text.getvalue().encode()
+def csv_lines(rows: Iterable[Sequence[Any]]) -> list[bytes]:
+    """Rows as lines of a file (each several lines, where a cell has line breaks)."""
+    written: list[str] = []
+    csv.writer(_Into(written.append), lineterminator="\r\n").writerows(rows)
+    return [line.encode() for line in written]
+
+
+class _Into:
+    """A file that hands on what is written: one whole line at a time."""
+
+    def __init__(self, write: Callable[[str], Any]) -> None:
+        self.write = write
 
 
 class CsvExporter(LinesExporter):
@@ -68,10 +72,15 @@ class CsvExporter(LinesExporter):
 
     name = "csv"
     variable = "LITESPAN_CSV"
-    header = csv_line(NAMES)
+    header = csv_lines([NAMES])[0]
 
     @staticmethod
-    def line(row: Row) -> bytes:
-        """A row as CSV, None as nothing."""
-        pairs = zip(_COLUMNS, row, strict=True)
-        return csv_line(["" if value is None else write(value) for write, value in pairs])
+    def lines(rows: Sequence[Row]) -> list[bytes]:
+        """Each row as CSV, None as nothing."""
+        return csv_lines(
+            [
+                value if value is None or write is None else write(value)
+                for write, value in zip(_COLUMNS, row, strict=True)
+            ]
+            for row in rows
+        )

@@ -84,6 +84,7 @@ class DuckDBExporter(StoreExporter):
         given = None if path is None else os.fspath(path)
         chosen = self.setting(given, VARIABLE, default=DEFAULT)
         self.path: Final = Path(chosen).expanduser().absolute()
+        self._known = 0  # inode of the file whose table is known to be right
         self.turn_on(self.path.as_uri())
 
     def connect(self) -> Store:
@@ -96,9 +97,14 @@ class DuckDBExporter(StoreExporter):
 
         path = str(self.path).replace("{pid}", str(os.getpid()))
         try:
-            return _File(duckdb.connect(path), path)
+            file = _File(duckdb.connect(path), path)
+            known = Path(path).stat().st_ino
+            if known != self._known:  # else it has been looked at before
+                file.ensure()
+                self._known = known
         except duckdb.Error as error:
             raise failure(path, error) from None
+        return file
 
 
 def failure(path: str, error: "duckdb.Error") -> Exception:
@@ -118,11 +124,6 @@ class _File:
     def __init__(self, connection: "duckdb.DuckDBPyConnection", path: str) -> None:
         self._connection = connection
         self._path = path
-        try:
-            self._ensure()
-        except BaseException:
-            self.close()
-            raise
 
     def write(self, rows: Sequence[Row]) -> None:
         """Upsert all rows in one transaction."""
@@ -141,6 +142,14 @@ class _File:
     def close(self) -> None:
         """Close the file, for others to open it."""
         self._connection.close()
+
+    def ensure(self) -> None:
+        """Make the table or its missing columns; close the file if that fails."""
+        try:
+            self._ensure()
+        except BaseException:
+            self.close()
+            raise
 
     def _ensure(self) -> None:
         present = self._present()

@@ -12,7 +12,7 @@ the one whose outcome is not `started` counts. `litespan report` and `litespan r
 Any number of processes may write one file (on Windows: one). https://jsonlines.org
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring
 from typing import Any, Final
 
@@ -41,11 +41,15 @@ class JsonlExporter(LinesExporter):
     variable = "LITESPAN_JSONL"
 
     @staticmethod
-    def line(row: Row) -> bytes:
-        """A row as a JSON object without the members that are None."""
-        members = [
-            name + encode(value)
-            for (name, encode), value in zip(_MEMBERS, row, strict=True)
-            if value is not None
-        ]
-        return f"{{{','.join(members)}}}\n".encode()
+    def lines(rows: Sequence[Row]) -> list[bytes]:
+        """Each row as a JSON object without the members that are None."""
+        return [_line(row) for row in rows]
+
+
+def _line(row: Row) -> bytes:
+    members = [
+        name + encode(value)
+        for (name, encode), value in zip(_MEMBERS, row, strict=True)
+        if value is not None
+    ]
+    return f"{{{','.join(members)}}}\n".encode()

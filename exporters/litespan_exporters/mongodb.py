@@ -5,9 +5,9 @@
 
 Fields have the names of the columns; what is not known is left out. `_id` is the key (a string),
 money is Decimal128, times are dates (whole milliseconds), lists and objects are what they are.
-Attributes, whose names have dots, are lists of `{k: name, v: value}`. In the keys of other objects
-dots and leading dollars are written as U+FF0E and U+FF04, for queries take the plain ones for
-something else. Whole numbers beyond 64 bits are Decimal128, or text beyond 34 digits.
+In the keys of objects dots and leading dollars are written as U+FF0E and U+FF04, for queries take
+the plain ones for something else: `attributes.gen_ai\uff0erequest\uff0emodel`. Whole numbers
+beyond 64 bits are Decimal128, or text beyond 34 digits.
 
 Finished documents replace those of the same key; started ones are inserted if there is none.
 The role `readWrite` on the database is enough; without the right to make indexes, none are made.
@@ -16,6 +16,7 @@ The role `readWrite` on the database is enough; without the right to make indexe
 import json
 import os
 from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -220,55 +221,58 @@ def document(row: Row) -> dict[str, Any]:
     return made
 
 
-def _decimal(value: Any) -> Any:
+@cache
+def _decimal128() -> Any:
     from bson.decimal128 import Decimal128
 
-    return Decimal128(value)
+    return Decimal128
+
+
+def _decimal(value: Any) -> Any:
+    return _decimal128()(value)
 
 
 def _parsed(text: str) -> Any:
-    return _plain(json.loads(text), _DEEPEST)
+    """JSON text as BSON takes it, and queries find it."""
+    value = _decode(text)
+    brackets = text.count("{") + text.count("[")
+    return _flat(value, _DEEPEST) if brackets > _DEEPEST else value
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """JSON as BSON takes it, and queries find it."""
-    if isinstance(value, dict | list) and not depth:
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, dict):
-        return {_key(key): _plain(item, depth - 1) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item, depth - 1) for item in value]
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        digits = str(value)
-        return _decimal(digits) if len(digits) < 35 else digits
-    return value
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {_key(key): value for key, value in pairs}
 
 
-def _attributes(text: str) -> list[dict[str, Any]]:
-    return _pairs(json.loads(text))
-
-
-def _stages(text: str) -> list[dict[str, Any]]:
-    return [{**stage, "attributes": _pairs(stage["attributes"])} for stage in json.loads(text)]
-
-
-def _pairs(attributes: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"k": name, "v": _plain(value, _DEEPEST)} for name, value in attributes.items()]
-
-
+@lru_cache(4096)  # most names are those of the conventions
 def _key(key: str) -> str:
     key = key.replace(".", "\uff0e")
     return f"\uff04{key[1:]}" if key.startswith("$") else key
 
 
-_BY_NAME: Final = {"attributes": _attributes, "stages": _stages}
+def _integer(digits: str) -> Any:
+    if len(digits) < 19 or -(2**63) <= int(digits) < 2**63:
+        return int(digits)
+    return _decimal(digits) if len(digits.removeprefix("-")) < 35 else digits
+
+
+_decode: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer).decode
+
+
+def _flat(value: Any, depth: int) -> Any:
+    """`value`, with JSON text in place of what is nested deeper than that."""
+    if isinstance(value, dict | list) and not depth:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, dict):
+        return {key: _flat(item, depth - 1) for key, item in value.items()}
+    return [_flat(item, depth - 1) for item in value] if isinstance(value, list) else value
+
+
 _BSON: Final[dict[Kind, Callable[[Any], Any]]] = {
     "key": str,
     "money": _decimal,
     "json": _parsed,
 }
 _FIELDS: Final = [
-    ("_id" if i == KEY else column.name, _BY_NAME.get(column.name, _BSON.get(column.kind)))
-    for i, column in enumerate(COLUMNS)
+    ("_id" if i == KEY else column.name, _BSON.get(column.kind)) for i, column in enumerate(COLUMNS)
 ]
 _CONTENT: Final = [i for i, column in enumerate(COLUMNS) if column.content]

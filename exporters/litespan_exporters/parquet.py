@@ -20,7 +20,7 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,14 +89,14 @@ class Folder:
 
     def write(self, rows: Sequence[Row]) -> None:
         """One new file for each day that the rows are of; all or none of them."""
-        days: dict[str, list[Row]] = defaultdict(list)
+        days: dict[date, list[Row]] = defaultdict(list)
         for row in rows:
-            days[row[_START].strftime("date=%Y-%m-%d")].append(row)
+            days[row[_START].date()].append(row)
         written: list[tuple[Path, Path]] = []
         try:
             try:
                 for day, of_day in days.items():
-                    written.append(self._write(self._path / day, of_day))
+                    written.append(self._write(self._path / f"date={day}", of_day))
                 for unfinished, whole in written:
                     unfinished.replace(whole)
             except BaseException:

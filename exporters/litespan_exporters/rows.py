@@ -56,11 +56,14 @@ def _time(ns: int | None) -> datetime | None:
     return datetime.fromtimestamp(ns // 10**9, timezone.utc).replace(microsecond=ns % 10**9 // 1000)
 
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
 def _dump(value: object) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return _encode(value)
     except ValueError:  # JSON has no infinity and no NaN
-        return json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+        return _encode(_finite(value))
 
 
 def _finite(value: Any) -> Any:
@@ -206,19 +209,25 @@ def rows(
         content: False leaves columns of content None.
     """
     found = {}
+    cells = [
+        (column.read if content or not column.content else _nothing, convert.get(column.kind))
+        for column in COLUMNS
+    ]
     for span in spans:
         with quiet("making a row"):
             call = GenAISpan.read(span)
             if call is not None and call.is_call:
-                found[call.key] = [_value(call, column, convert, content) for column in COLUMNS]
+                found[call.key] = [
+                    value
+                    if (value := read(call)) is None or converted is None
+                    else converted(value)
+                    for read, converted in cells
+                ]
     return list(found.values())
 
 
-def _value(
-    call: GenAISpan, column: Column, convert: Mapping[Kind, Callable[[Any], Any]], content: bool
-) -> Any:
-    value = column.read(call) if content or not column.content else None
-    return convert[column.kind](value) if value is not None and column.kind in convert else value
+def _nothing(_call: GenAISpan) -> None:
+    return None
 
 
 def clean(value: Any) -> Any:

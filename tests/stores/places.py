@@ -207,13 +207,11 @@ def in_mongodb(uri: str, collection: str, documents: Callable[[], Iterable[Found
 
 
 def from_bson(name: str, value: Any) -> Any:
-    """Dates as aware ones, exact numbers as decimals or ints, pairs and keys as they were."""
+    """Dates as aware ones, exact numbers as decimals or ints, keys as they were."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=timezone.utc)
     if isinstance(value, Decimal128):
         return value.to_decimal() if KINDS.get(name) == "money" else int(value.to_decimal())
-    if name == "attributes" and value is not None:
-        return {pair["k"]: from_bson("", pair["v"]) for pair in value}
     if isinstance(value, Mapping):
         plain_key = str.maketrans("\uff0e\uff04", ".$")
         return {key.translate(plain_key): from_bson(key, item) for key, item in value.items()}

@@ -91,14 +91,17 @@ class PostgresServer:
 
     def limit_files(self, size: str) -> None:
         """No file of its may grow beyond so many bytes, or `unlimited`; for new connections."""
-        pid = str(self._pids()[0])
-        command = [*self._as, "prlimit", f"--pid={pid}", f"--fsize={size}:"]
+        command = [*self._as, "prlimit", f"--pid={self.pid}", f"--fsize={size}:"]
         subprocess.run(command, check=True)
 
+    @property
+    def pid(self) -> int:
+        """The first of its processes; the others are its children."""
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
     def _pids(self) -> list[int]:
-        first = int((self.data / "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-        return [first, *map(int, children)]
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [self.pid, *map(int, children)]
 
     def _run(self, binary: str, *arguments: str) -> None:
         command = [*self._as, str(self._binaries / binary), *arguments]

@@ -190,8 +190,6 @@ def _of_bson(name: str, value: Any) -> Any:
         return exact if KINDS.get(name) == "money" else int(exact)
     if type(value) is Int64:
         return int(value)
-    if name == "attributes" and isinstance(value, list):
-        return {pair["k"]: _of_bson("", pair["v"]) for pair in value}
     if isinstance(value, dict):
         plain = {key.replace("\uff0e", "."): item for key, item in value.items()}
         return {
