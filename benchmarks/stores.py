@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -51,8 +52,8 @@ def run(*, quick: bool) -> None:
         with tempfile.TemporaryDirectory() as folder, place(Path(folder)) as (ours, theirs):
             contenders: dict[str, _paired.Block] = {
                 "nothing": _paired.calls(lambda: fresh(rows)),
-                "driver": _paired.calls(lambda insert=theirs: insert(fresh(rows))),
-                "litespan": _paired.calls(lambda insert=ours: insert(fresh(rows))),
+                "driver": _paired.calls(partial(anew, theirs, rows)),
+                "litespan": _paired.calls(partial(anew, ours, rows)),
             }
             readings = _paired.measure(
                 contenders,
@@ -111,6 +112,10 @@ def tree(pid: int) -> float:
 def fresh(rows: Rows) -> Rows:
     """The rows as those of other calls."""
     return [[uuid4(), *row[1:]] for row in rows]
+
+
+def anew(insert: Insert, rows: Rows) -> None:
+    insert(fresh(rows))
 
 
 def writer(exporter: Any) -> Insert:
@@ -173,9 +178,10 @@ def csv_file(folder: Path) -> Iterator[tuple[Insert, Insert]]:
 @contextmanager
 def sqlite(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     from litespan_exporters import sqlite as store
+    from litespan_exporters.rows import COLUMNS
 
     exporter = store.SQLiteExporter(folder / "ours.db")
-    kinds = [column.kind for column in store.COLUMNS]
+    kinds = [column.kind for column in COLUMNS]
 
     def cells(rows: Rows) -> list[list[Any]]:
         """Both sides need the values as SQLite takes them; the conversion is counted for both."""
@@ -313,6 +319,7 @@ def mongodb(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     from litespan_exporters.mongodb import MongoExporter
     from litespan_exporters.rows import COLUMNS
 
+    convert: dict[str, Callable[[Any], Any]]
     convert = {"key": str, "money": Decimal128, "json": json.loads}
     kinds = [("_id" if c.name == "key" else c.name, convert.get(c.kind)) for c in COLUMNS]
 
