@@ -42,10 +42,16 @@ class SQLiteFile:
 
         Raises sqlite3.Error or OSError; UnicodeEncodeError for half of a surrogate pair.
         """
+        with self.changing() as connection:
+            connection.executemany(statement, rows)
+
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all that the block does, or nothing. Raises as `write`."""
         with self._lock:
             connection = self._connect()
             with transaction(connection):
-                connection.executemany(statement, rows)
+                yield connection
 
     def close(self) -> None:
         """Close the connection; a later write opens another."""

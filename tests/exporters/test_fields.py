@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
+from litespan.alerting import AlertExporter
 from litespan.export.http import HttpExporter
 from tests.exporters.test_contract import shown
 from tests.support.server import running
@@ -103,7 +104,9 @@ RESOURCE = ("deployment.environment.name", "service.name", "service.version")
 HTTP: dict[str, type[HttpExporter]] = {
     found.name: found.load()
     for found in entry_points(group="opentelemetry_traces_exporter")
-    if found.value.startswith("litespan_exporters.") and issubclass(found.load(), HttpExporter)
+    if found.value.startswith("litespan_exporters.")
+    and issubclass(found.load(), HttpExporter)
+    and not issubclass(found.load(), AlertExporter)
 }
 
 

@@ -1,0 +1,106 @@
+"""PagerDuty: alerts as events, triggered and resolved under one key.
+
+https://developer.pagerduty.com/docs/events-api-v2-overview (seen 2026-11-20).
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any, ClassVar, Final
+
+from litespan.alerting import AlertExporter, Notice, Thresholds
+from litespan.alerting.exporter import details, titled
+from litespan.alerting.text import iso, tidy
+from litespan.export.http import Variables
+from litespan.export.policy import Policy
+from litespan.export.values import JSON
+
+_LONGEST_KEY: Final = 255
+PATH: Final = "/v2/enqueue"
+
+
+def to_event(notice: Notice, routing_key: str, lost: int = 0) -> dict[str, JSON]:
+    """The event that triggers or resolves one alert. Pure."""
+    finding, example = notice.finding, notice.finding.example
+    event: dict[str, JSON] = {
+        "routing_key": routing_key,
+        "event_action": "resolve" if notice.over else "trigger",
+        "dedup_key": dedup_key(notice),
+    }
+    if notice.over:
+        return event
+    labels = dict(finding.labels)
+    payload: dict[str, JSON] = {
+        "summary": titled(notice),
+        "source": tidy(example.service) or "litespan",
+        "severity": finding.severity,
+        "timestamp": iso(notice.since),
+        "class": finding.rule,
+        "custom_details": {
+            **details(notice),
+            "value": finding.value,
+            "threshold": finding.threshold,
+            "window_s": finding.window,
+            "lost": lost,
+        },
+    }
+    if "model" in labels:
+        payload["component"] = tidy(labels["model"])
+        payload["group"] = tidy(labels["provider"])
+    return {**event, "payload": payload}
+
+
+def dedup_key(notice: Notice) -> str:
+    """The same for trigger and resolve, in all processes."""
+    key = tidy(f"litespan/{notice.finding.key}", 10_000)
+    if len(key) <= _LONGEST_KEY:
+        return key
+    end = sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{key[: _LONGEST_KEY - 17]}/{end}"
+
+
+class PagerdutyExporter(AlertExporter):
+    """Alerts to PagerDuty. Reads PAGERDUTY_API_KEY, PAGERDUTY_ROUTING_KEY, PAGERDUTY_API_BASE."""
+
+    name: ClassVar[str] = "pagerduty"
+    variables = Variables(
+        keys=("PAGERDUTY_API_KEY",),
+        url=("PAGERDUTY_API_BASE",),
+        default_url="https://events.pagerduty.com",
+    )
+    policy = Policy(max_items=1, patience=10.0, timeout=30.0, hung_patience=5.0, exit_patience=3.0)
+    hints: ClassVar[Mapping[str, str]] = {
+        "400": "PagerDuty did not take the event: check PAGERDUTY_API_KEY, which is the routing "
+        "key of an Events API v2 integration"
+    }
+
+    def __init__(
+        self,
+        routing_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        thresholds: Thresholds | None = None,
+        **options: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            routing_key: of an Events API v2 integration; else PAGERDUTY_API_KEY, as LiteLLM
+                calls it, else PAGERDUTY_ROUTING_KEY.
+            base_url: else PAGERDUTY_API_BASE, else https://events.pagerduty.com.
+            thresholds: what is worth an alert; else of the environment.
+            options: as of `AlertExporter`.
+        """
+        super().__init__(thresholds=thresholds, **options)
+        other = os.environ.get("PAGERDUTY_ROUTING_KEY")
+        if routing_key is None and not os.environ.get(self.variables.keys[0]) and other:
+            routing_key = other
+        keys, base = self.credentials(routing_key), self.base_url(base_url)
+        if keys and base:
+            self._routing_key = keys[0]
+            self.turn_on(base + PATH, {})
+
+    def message(self, notices: Sequence[Notice], lost: int) -> JSON:
+        """One event a request."""
+        (notice,) = notices
+        return to_event(notice, self._routing_key.reveal(), lost)

@@ -1,0 +1,111 @@
+"""Any service: alerts as JSON, signed.
+
+`docs/alerting.md` has the fields. With a secret, `X-Signature-256` is `t=<s>,v1=<hex>`: the
+HMAC-SHA256, by that secret, of `<s>.<body>`, where `<s>` is when it was signed, s since the epoch.
+"""
+
+import hashlib
+import hmac
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+from litespan.alerting import AlertExporter, Notice, Thresholds
+from litespan.alerting.exporter import titled
+from litespan.alerting.text import iso, tidy
+from litespan.export.batching import Item
+from litespan.export.http import Variables
+from litespan.export.policy import Policy
+from litespan.export.values import JSON
+from litespan.export.wire import Secret
+
+SECRET_VARIABLE: Final = "LITESPAN_WEBHOOK_SECRET"
+SIGNATURE: Final = "X-Signature-256"
+VERSION: Final = "1"
+
+
+def to_alert(notice: Notice, lost: int = 0) -> dict[str, JSON]:
+    """One alert as JSON. Pure. Times are RFC 3339, money is USD."""
+    finding, example = notice.finding, notice.finding.example
+    told: dict[str, JSON] = {
+        name: tidy(value, 400)
+        for name, value in {
+            "call_id": example.call_id,
+            "trace_id": example.trace_id,
+            "service": example.service,
+            "environment": example.environment,
+            "user": example.user,
+            "error": example.error,
+            "prompt": example.prompt,
+        }.items()
+        if value
+    }
+    return {
+        "version": VERSION,
+        "id": notice.id,
+        "rule": finding.rule,
+        "state": "resolved" if notice.over else "test" if notice.turn == "test" else "firing",
+        "severity": finding.severity,
+        "dedup_key": tidy(f"litespan/{finding.key}", 1000),
+        "starts_at": iso(notice.since),
+        "ends_at": iso(notice.last) if notice.over else None,
+        "count": notice.count,
+        "suppressed": notice.suppressed,
+        "lost": lost,
+        "window_s": finding.window,
+        "labels": {name: tidy(value) for name, value in finding.labels},
+        "value": finding.value,
+        "threshold": finding.threshold,
+        "summary": titled(notice),
+        "example": told,
+    }
+
+
+def signature(secret: str, body: bytes, at: int) -> str:
+    """The header's value for a body signed `at` s since the epoch."""
+    signed = hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
+    return f"t={at},v1={signed}"
+
+
+class WebhookExporter(AlertExporter):
+    """Alerts to any URL. Reads LITESPAN_WEBHOOK_URL or WEBHOOK_URL, LITESPAN_WEBHOOK_SECRET."""
+
+    name: ClassVar[str] = "webhook"
+    variables = Variables(keys=(), url=("LITESPAN_WEBHOOK_URL", "WEBHOOK_URL"))
+    policy = Policy(max_items=1, patience=10.0, timeout=30.0, hung_patience=5.0, exit_patience=3.0)
+    hidden_path = True
+
+    def __init__(
+        self,
+        url: str | None = None,
+        secret: str | None = None,
+        *,
+        thresholds: Thresholds | None = None,
+        **options: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            url: else LITESPAN_WEBHOOK_URL, else WEBHOOK_URL.
+            secret: to sign with; else LITESPAN_WEBHOOK_SECRET, else nothing is signed.
+            thresholds: what is worth an alert; else of the environment.
+            options: as of `AlertExporter`.
+        """
+        super().__init__(thresholds=thresholds, **options)
+        self._secret = Secret((secret or os.environ.get(SECRET_VARIABLE, "")).strip())
+        self.turn_on(self.webhook(url), {})
+
+    def message(self, notices: Sequence[Notice], lost: int) -> JSON:
+        """One alert a request."""
+        (notice,) = notices
+        return to_alert(notice, lost)
+
+    def request(self, notices: Sequence[Notice], lost: int) -> Item:
+        """The body is signed as it is sent."""
+        item = super().request(notices, lost)
+        if not self._secret.reveal():
+            return item
+        signed = signature(self._secret.reveal(), item.data, int(time.time()))
+        return replace(item, headers=((SIGNATURE, signed),))

@@ -1,0 +1,344 @@
+"""The engine behind one destination: takes calls, keeps state, sends what is to be told.
+
+`put` and `started` run the rules on the exporter's thread and return; all else, shared state and
+network included, is on a thread of the engine's own. Everything is bounded: findings of one key
+are one entry, and beyond `MOST` keys they are counted only.
+"""
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Final, Literal
+from uuid import UUID
+
+from litespan.alerting import spend
+from litespan.alerting.alert import URGENT, Finding, Notice
+from litespan.alerting.episodes import Flow, rested, seen
+from litespan.alerting.intake import MOST, Bucket, Intake
+from litespan.alerting.recent import Models
+from litespan.alerting.rules import examine, found, model_of
+from litespan.alerting.state import Record, State
+from litespan.alerting.thresholds import Thresholds
+from litespan.counters import count
+from litespan.export import GenAISpan
+from litespan.quiet import quiet
+
+MOST_STARTED: Final = 10_000  # calls that have not ended
+TURN: Final = 1.0  # s between two looks at what time has done
+SHARED_TURN: Final = 5.0  # the same where others share the state, and a look is a query
+THREAD: Final = "litespan-alerts"
+Fate = Literal["sent", "later", "refused", "stopped"]
+
+
+class Engine:
+    """Rules, state and flow of one destination.
+
+    Args:
+        name: a word for the destination, under which processes share its state.
+        t: what is worth an alert.
+        flow: how often the destination is told.
+        state: where the alerts' state is.
+        send: tells the destination in one message, also how many alerts there was no room for;
+            on the engine's thread.
+        most: notices in one message.
+        only: rules that this destination hears of; empty: all.
+        tells_end: does it hear when an alert is over?
+        rate: messages a second.
+        clock: s since the epoch.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        t: Thresholds,
+        flow: Flow,
+        state: State,
+        send: Callable[[Sequence[Notice], int], Fate],
+        *,
+        most: int = 8,
+        only: frozenset[str] = frozenset(),
+        tells_end: bool = True,
+        rate: float = 1.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name, self.t, self.flow, self.state = name, t, flow, state
+        self.only, self.tells_end, self.rate = only, tells_end, rate
+        self.clock = clock
+        self._send, self._most = send, most
+        self._turn = SHARED_TURN if state.shared else TURN
+        self.stopped = False  # for good: the destination does not exist, or refuses us
+        self._renew()
+
+    def _renew(self) -> None:
+        self._pid = os.getpid()
+        self._changed = threading.Condition()
+        self._examining = threading.Lock()
+        self._models = Models(self.t.window, self.t.slow_window)
+        self._started: OrderedDict[UUID, tuple[float, GenAISpan]] = OrderedDict()
+        self._intake = Intake()
+        self._pending: OrderedDict[str, tuple[float, Notice]] = OrderedDict()
+        self._bucket = Bucket(self.rate)
+        self._thread: threading.Thread | None = None
+        self._hold = 0.0  # until then the destination wants nothing
+        self._lost = 0  # alerts that there was no room for since the last message
+        self._turned = 0.0
+        self._missed = False  # was anything not taken since the last flush?
+        self._flushing = False
+        self._closing = False
+        self._busy = False
+
+    # --- on the exporter's thread ----------------------------------------------------------
+
+    def put(self, spans: Sequence[GenAISpan]) -> None:
+        """Look at finished calls."""
+        self._here()
+        now = self.clock()
+        findings: list[Finding] = []
+        with self._examining:
+            for span in spans:
+                self._started.pop(span.key, None)
+                with quiet(f"alerts.{self.name}.rules"):
+                    recent = self._models.of(span.provider or "", model_of(span))
+                    findings += examine(span, recent, now, self.t)
+        with self._changed:
+            for span in spans:
+                if span.cost.total:
+                    self._intake.spend(span, span.cost.total)
+            for finding in findings:
+                self._add(finding)
+            self._go()
+
+    def started(self, spans: Sequence[GenAISpan]) -> None:
+        """Look after calls that have begun."""
+        if self.t.hanging is None:
+            return
+        self._here()
+        with self._examining:
+            for span in spans:
+                self._started[span.key] = (self.clock(), span)
+                if len(self._started) > MOST_STARTED:
+                    self._started.popitem(last=False)
+                    count(f"alerts.{self.name}.not_watched")
+        with self._changed:
+            self._go()
+
+    def ended(self, keys: Sequence[UUID]) -> None:
+        """Calls have ended that this destination is not shown."""
+        with self._examining:
+            for key in keys:
+                self._started.pop(key, None)
+
+    def flush(self, timeout: float) -> bool:
+        """Send what waits, digests too; whether all was sent."""
+        if self._pid != os.getpid():
+            return True
+        deadline = time.monotonic() + timeout
+        if self._thread is None or not self._thread.is_alive():  # the interpreter is ending
+            while not self._idle() and time.monotonic() < deadline:
+                if not self.turn(self.clock(), flush=True):
+                    break
+            return self._all_told()
+        with self._changed:
+            self._flushing = True
+            self._changed.notify_all()
+            while self._flushing and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return not self._flushing and self._all_told()
+
+    def _all_told(self) -> bool:
+        missed, self._missed = self._missed, False
+        return self._idle() and not missed
+
+    def close(self, timeout: float) -> int:
+        """Send what waits and let the thread end; how many notices were not sent."""
+        self.flush(timeout)
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            return len(self._pending) + len(self._intake.findings)
+
+    def join(self, timeout: float) -> None:
+        """Wait for the thread to end, after `close`."""
+        if self._thread is not None and self._pid == os.getpid():
+            self._thread.join(timeout)
+
+    def _here(self) -> None:
+        if self._pid != os.getpid():
+            self._renew()
+
+    def _add(self, finding: Finding) -> None:
+        if not self.only or finding.rule in self.only or finding.rule == "test":
+            self._intake.add(finding)
+
+    def _go(self) -> None:
+        """Wake the thread, which has work now. The lock is held."""
+        if self._thread is None and not self._closing:
+            thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+            with suppress(RuntimeError):  # Python 3.12.0 and 3.12.1 start none at the end
+                thread.start()
+                self._thread = thread
+        self._changed.notify_all()
+
+    # --- on the engine's thread ------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                intake = self._intake
+                if not (self._closing or self._flushing or intake.findings or intake.spent):
+                    waiting = self._pending or self._started  # for the clock
+                    self._changed.wait(TURN if waiting else self._turn)
+                if self._closing:
+                    return
+                flushing, self._busy = self._flushing, True
+            sent = False
+            with quiet(f"alerts.{self.name}"):
+                sent = self.turn(self.clock(), flush=flushing)
+            with self._changed:
+                self._busy = False
+                if flushing and (not sent or self._idle()):
+                    self._flushing = False
+                self._changed.notify_all()
+
+    def _look_due(self, now: float) -> bool:
+        return now - self._turned >= self._turn or now < self._turned
+
+    def _idle(self) -> bool:
+        intake = self._intake
+        return not (self._busy or self._pending or intake.findings or intake.spent)
+
+    def turn(self, now: float, *, flush: bool = False) -> bool:
+        """Note what has come, look at what time has done, send what may go.
+
+        Returns False if the destination did not take what was sent.
+        """
+        with self._changed:
+            intake, self._intake = self._intake, Intake()
+        for finding in self._spending(intake):
+            if not self.only or finding.rule in self.only:
+                intake.add(finding)
+        for finding in self._hanging(now):
+            if not self.only or finding.rule in self.only:
+                intake.add(finding)
+        for finding in intake.findings.values():
+            self._note(finding, now)
+        if self._look_due(now):
+            self._turned = now
+            self._look(now)
+        self._lose(intake.lost)
+        return self._tell(now, flush=flush)
+
+    def _spending(self, intake: Intake) -> list[Finding]:
+        findings: list[Finding] = []
+        for (kind, name, _), (usd, span) in intake.spent.items():
+            step = partial(spend.add, day=spend.day_of(span), usd=usd)
+            spent = self.state.change(f"{self.name}/spent/{kind}={name}", step)
+            findings += spend.judge(kind, name, spent, span, self.t)
+        return findings
+
+    def _hanging(self, now: float) -> list[Finding]:
+        limit = self.t.hanging
+        findings: list[Finding] = []
+        with self._examining:
+            while limit is not None and self._started:
+                key, (begun, span) = next(iter(self._started.items()))
+                if now - begun < limit:
+                    break
+                del self._started[key]
+                summary = f"A call of {model_of(span)} has not ended after {limit:g} s"
+                findings.append(
+                    found(
+                        "hanging",
+                        span,
+                        "error",
+                        summary,
+                        self.t,
+                        value=now - begun,
+                        threshold=limit,
+                    )
+                )
+        return findings
+
+    def _note(self, finding: Finding, now: float) -> None:
+        if finding.rule == "test":
+            self._wait(finding.key, Notice(finding, "test", now, now, finding.count), now)
+            return
+        step = partial(seen, finding=finding, now=now, flow=self.flow)
+        notice = self.state.change(f"{self.name}/alert/{finding.key}", step)
+        if notice is not None:
+            self._wait(finding.key, notice, now)
+        else:
+            count(f"alerts.{self.name}.suppressed", finding.count)
+            if (waiting := self._pending.get(finding.key)) is not None:
+                since, told = waiting  # not sent yet: it may as well be up to date
+                self._pending[finding.key] = (
+                    since,
+                    replace(told, count=told.count + finding.count, last=now),
+                )
+
+    def _look(self, now: float) -> None:
+        prefix = f"{self.name}/"
+        for key in self.state.due(prefix, now):
+            if key.startswith(f"{prefix}spent/"):
+                self.state.change(key, _forget)
+                continue
+            notice = self.state.change(key, partial(rested, now=now, flow=self.flow))
+            if notice is not None and self.tells_end:
+                self._wait(notice.finding.key, notice, now)
+
+    def _wait(self, key: str, notice: Notice, now: float) -> None:
+        before = self._pending.get(key)
+        if before is not None and notice.over and before[1].turn == "firing":
+            del self._pending[key]  # it came and went while the destination was away
+            count(f"alerts.{self.name}.suppressed", notice.count)
+            return
+        if before is None and len(self._pending) >= MOST:
+            self._lose(1)
+            return
+        self._pending[key] = (before[0] if before else now, notice)
+
+    def _lose(self, alerts: int) -> None:
+        if alerts:
+            self._lost += alerts
+            count(f"alerts.{self.name}.lost", alerts)
+
+    def _tell(self, now: float, *, flush: bool) -> bool:
+        """Send a message if it is time for anything that waits: then the rest goes along."""
+        if self.stopped:
+            self._pending.clear()
+        if not self._pending:
+            return True
+        waiting = sorted(self._pending.items(), key=lambda item: not _urgent(item[1][1]))
+        oldest = min(since for since, _ in self._pending.values())
+        due = _urgent(waiting[0][1][1]) or now - oldest >= self.t.digest
+        if not flush and (not due or now < self._hold or self._bucket.wait(now) > 0):
+            return True
+        self._bucket.take()
+        told = waiting[: self._most]
+        fate = self._send([notice for _, (_, notice) in told], self._lost)
+        self._missed = self._missed or fate != "sent"
+        if fate == "later":
+            return False
+        self._lost = 0
+        self.stopped = self.stopped or fate == "stopped"
+        for key, _ in told:
+            del self._pending[key]
+        count(f"alerts.{self.name}.{'told' if fate == 'sent' else 'refused'}", len(told))
+        return fate == "sent"
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing for so long."""
+        self._hold = self.clock() + seconds
+
+
+def _urgent(notice: Notice) -> bool:
+    return notice.finding.severity in URGENT or notice.turn == "test"
+
+
+def _forget(record: Record | None) -> tuple[None, None]:
+    return None, None

@@ -1,0 +1,318 @@
+"""Every alert destination by entry point: a new one is tested without an edit."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.alerting import AlertExporter, Example, Finding, Notice, Thresholds
+from litespan.alerting.exporter import _REFUSED
+from litespan_exporters.slack import SlackExporter
+from tests.alerting.calls import NO_KEY, NOON, RATE_LIMIT, span
+from tests.cases import CASES
+from tests.support.golden import Golden
+from tests.support.program import run
+from tests.support.server import Received, Reply, Vendor, in_turn, running
+from tests.support.vendors import SECRET, strict
+
+DESTINATIONS: dict[str, type[AlertExporter]] = {
+    found.name: loaded
+    for found in entry_points(group="opentelemetry_traces_exporter")
+    if found.value.startswith("litespan_exporters.")
+    and isinstance(loaded := found.load(), type)
+    and issubclass(loaded, AlertExporter)
+}
+GOLDEN = Path(__file__).parent / "golden"
+QUICK: dict[str, Any] = {"attempt": 0.3, "patience": 0.5, "timeout": 2.0, "backoff": 0.02}
+PATH = "/services/T00000000/B00000000/path-secret-0123456789"
+each = pytest.mark.parametrize("name", DESTINATIONS)
+
+
+def ok(_: Received) -> Reply:
+    """What Slack answers, which is good enough for all."""
+    return Reply(200, b"ok")
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """A service that takes everything."""
+    with running(ok) as vendor:
+        yield vendor
+
+
+def connected(
+    name: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> AlertExporter:
+    """The exporter as `OTEL_TRACES_EXPORTER` would make it, but quick to give up."""
+    cls = DESTINATIONS[name]
+    whole = url + PATH if cls.hidden_path else url
+    for variable, value in cls.variables_for(whole, SECRET).items():
+        monkeypatch.setenv(variable, value)
+    exporter = cls(**{**QUICK, **options})
+    assert exporter.engine is not None, exporter.problem
+    return exporter
+
+
+def notice(turn: Any = "firing", **changes: Any) -> Notice:
+    """One that has everything."""
+    finding: dict[str, Any] = {
+        "rule": "failure",
+        "labels": (("provider", "openai"), ("model", "gpt-4o-mini"), ("error", "RateLimitError")),
+        "severity": "error",
+        "summary": "RateLimitError from gpt-4o-mini",
+        "value": 12,
+        "threshold": 10,
+        "window": 60,
+        "example": Example(
+            call_id="5f2b2d3e-8a0f-4c53-9d2a-0a1b2c3d4e5f",
+            trace_id="0af7651916cd43dd8448eb211c80319c",
+            service="checkout-bot",
+            environment="production",
+            user="user-42",
+            error="litellm.RateLimitError: 429 Too Many Requests",
+        ),
+        **changes,
+    }
+    return Notice(Finding(**finding), turn, NOON, NOON + 42.5, 12, 11)
+
+
+HOSTILE = notice(
+    labels=(
+        ("provider", "x\x00y"),
+        ("model", "<!channel> @here [a](http://evil)"),
+        ("bad name", ""),
+    ),
+    summary="`@everyone` <@U12345> *bold*\n\r\u202e" + "x" * 5000,
+    example=Example(error="```<!here>```\x1b[31m & <http://evil|ok>" + "&" * 9000, user="<!here>"),
+)
+SHOWN = {
+    "firing": [notice()],
+    "resolved": [notice("resolved")],
+    "repeat": [notice("repeat", severity="warning")],
+    "several": [notice(rule=f"rule-{number}") for number in range(8)],
+    "hostile": [HOSTILE],
+    "hostile-several": [HOSTILE] * 8,
+}
+
+
+@each
+@pytest.mark.parametrize("case", SHOWN)
+def test_golden(
+    name: str, case: str, vendor: Vendor, golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes over the wire is what the golden file says."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    most = exporter.limits.max_items
+    for at in range(0, len(SHOWN[case]), most):
+        assert exporter._tell(SHOWN[case][at : at + most], 3) == "sent"
+    exporter.shutdown()
+    bodies = [strict(request.body) for request in vendor.received]
+    golden(GOLDEN / name / f"{case}.json", bodies)
+
+
+@each
+def test_fifty_failures(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three kinds, as the SDK hands them over: each kind is told once, at once."""
+    monkeypatch.setenv("LITESPAN_ALERTS_BURST", "off")
+    exporter = connected(name, vendor.url, monkeypatch)
+    kinds = [RATE_LIMIT, NO_KEY, {"error": "NotFoundError", "code": 404}]
+    for number in range(50):
+        assert exporter.export([span(**kinds[number % 3])]) is SpanExportResult.SUCCESS
+    assert exporter.force_flush(5000)
+    exporter.shutdown()
+    said = b"".join(request.body for request in vendor.received).decode()
+    summaries = [f"{kind['error']} from gpt-4o-mini" for kind in kinds]
+    assert len(vendor.received) <= 3
+    assert all(summary in said for summary in summaries)
+    assert exporter.export([span()]) is SpanExportResult.FAILURE
+
+
+@each
+def test_no_alert_no_request(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that are fine are nobody's business."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    exporter.export([CASES["chat"], CASES["stream"], CASES["embedding"], CASES["abandoned"]])
+    assert exporter.force_flush(5000)
+    exporter.shutdown()
+    assert vendor.received == []
+
+
+@each
+def test_no_content_and_no_secret(
+    name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every canonical span at its worst: no prompt, no answer, no credential of ours."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-in-the-environment")
+    exporter = connected(
+        name, vendor.url, monkeypatch, thresholds=Thresholds(slow=0.001, first_chunk=0.001)
+    )
+    exporter.export(list(CASES.values()))
+    assert exporter.force_flush(5000)
+    for request in vendor.received:
+        body = request.body.decode()
+        for word in ("Say hello", "Be brief", "get_weather", "Hello!", "sk-planted"):
+            assert word not in body
+        if name != "pagerduty":  # whose body is where the key goes
+            assert SECRET not in body + str(request.headers)
+    assert vendor.received
+    shown = repr([exporter, vars(exporter), vars(exporter.delivery), vars(exporter.engine)])
+    assert SECRET not in shown
+    assert "path-secret" not in shown
+    exporter.shutdown()
+
+
+@each
+def test_retry_after(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rate limit is waited for, and the alert then told, once."""
+    with running(ok, in_turn(Reply(429, b"", {"Retry-After": "0.4"}))) as vendor:
+        exporter = connected(name, vendor.url, monkeypatch, patience=5.0)
+        exporter.export([span(**RATE_LIMIT)])
+        assert exporter.force_flush(10_000)
+        exporter.shutdown()
+    first, second = vendor.received
+    assert second.at - first.at >= 0.4
+    assert first.raw == second.raw
+
+
+@each
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_permanent_answer(
+    name: str, status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Stops the destination: no further request, and one line says so and what to mend."""
+    with running(lambda _: Reply(status, b"no such thing")) as vendor:
+        exporter = connected(name, vendor.url, monkeypatch)
+        for model in ("a", "b", "c"):
+            exporter.export([span(**RATE_LIMIT, model=model)])
+            exporter.force_flush(5000)
+        exporter.shutdown()
+    assert len(vendor.received) == 1
+    off = [r.getMessage() for r in caplog.records if "alerts are off" in r.getMessage()]
+    assert len(off) == 1
+    assert str(status) in off[0]
+    assert SECRET not in caplog.text
+    assert "path-secret" not in caplog.text
+
+
+@each
+def test_a_refused_message(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 400 may be about that message only: three of them in a row stop the destination."""
+    with running(lambda _: Reply(400, b"invalid_payload")) as vendor:
+        exporter = connected(name, vendor.url, monkeypatch)
+        for model in "abcdefg":
+            exporter.export([span(**RATE_LIMIT, model=model)])
+            exporter.force_flush(5000)
+        exporter.shutdown()
+    assert len(vendor.received) == _REFUSED
+
+
+@each
+@pytest.mark.parametrize(
+    "fault", [Reply(503), Reply(reset=True), Reply(delay=1), Reply(garbage=True)]
+)
+def test_away_and_back(name: str, fault: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be sent is kept, and sent when the destination is back."""
+    away = [True]
+    with running(ok, lambda _: fault if away else None) as vendor:
+        exporter = connected(name, vendor.url, monkeypatch)
+        exporter.export([span(**RATE_LIMIT)])
+        assert not exporter.force_flush(10_000)
+        away.clear()
+        taken = len(vendor.received)
+        assert exporter.force_flush(10_000)
+        exporter.shutdown()
+    assert len(vendor.received) == taken + 1
+
+
+@each
+def test_shutdown_is_bounded(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is pending goes out at shutdown; a destination that hangs does not hold it up."""
+    with running(lambda _: Reply(delay=30)) as vendor:
+        exporter = connected(name, vendor.url, monkeypatch, patience=60.0, attempt=60.0)
+        exporter.export([span(**RATE_LIMIT)])
+        begun = time.monotonic()
+        exporter.shutdown()
+        exporter.shutdown()
+    assert time.monotonic() - begun < 8
+    assert "before 1 alert(s) were sent" in caplog.text
+
+
+@each
+def test_export_does_not_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A destination that hangs costs whoever exports nothing."""
+    with running(lambda _: Reply(delay=30)) as vendor:
+        exporter = connected(name, vendor.url, monkeypatch)
+        begun = time.monotonic()
+        for number in range(200):
+            exporter.export([span(**RATE_LIMIT, model=f"m{number % 7}")])
+        assert time.monotonic() - begun < 1.0
+        assert exporter.delivery is not None
+        exporter.delivery.close()
+
+
+@each
+def test_check(name: str, vendor: Vendor) -> None:
+    """`litespan check` sends a test alert, and says that it was taken."""
+    cls = DESTINATIONS[name]
+    env = cls.variables_for(vendor.url + (PATH if cls.hidden_path else ""), SECRET)
+    ran = run(
+        f"from litespan.cli import main; raise SystemExit(main(['check', '{name}']))", env=env
+    )
+    assert (ran.code, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(f"{name}: {vendor.url} took the test")
+    assert len(vendor.received) == 1
+    assert "This is a test alert of litespan." in vendor.received[0].body.decode()
+
+
+@each
+def test_check_of_a_destination_that_is_gone(name: str) -> None:
+    """It says what was answered and what to mend, without the secret."""
+    cls = DESTINATIONS[name]
+    with running(lambda _: Reply(404, b"no_service")) as vendor:
+        env = cls.variables_for(vendor.url + (PATH if cls.hidden_path else ""), SECRET)
+        ran = run(
+            f"from litespan.cli import main; raise SystemExit(main(['check', '{name}']))", env=env
+        )
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"{name}: 404: ")
+    assert "no_service" in ran.stderr
+    assert "path-secret" not in ran.stderr
+
+
+def test_a_name_of_no_rule(caplog: pytest.LogCaptureFixture) -> None:
+    """One line says which rules there are."""
+    exporter = SlackExporter("https://hooks.example/x", rules=["failures"])
+    assert "there is no rule 'failures'; there are failure, auth" in caplog.text
+    exporter.shutdown()
+
+
+def test_json_is_small() -> None:
+    """Golden files of hostile alerts are no larger than what services take."""
+    for path in GOLDEN.rglob("*.json"):
+        for body in json.loads(path.read_text()):
+            assert len(json.dumps(body)) < 28_000
+
+
+def test_nothing_is_logged_of_a_passing_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """But one line, that it is kept and tried again."""
+    caplog.set_level(logging.WARNING)
+    with running(lambda _: Reply(503)) as vendor:
+        exporter = connected("slack", vendor.url, monkeypatch)
+        for model in "abc":
+            exporter.export([span(**RATE_LIMIT, model=model)])
+            exporter.force_flush(5000)
+        said = "slack: an alert was not taken (503: HTTP error); it is kept and tried again"
+        lines = [record.getMessage() for record in caplog.records]
+        assert lines == [f"{said} (logged once)"]
+        assert exporter.delivery is not None
+        exporter.delivery.close()

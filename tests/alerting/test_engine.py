@@ -1,0 +1,283 @@
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from litespan.alerting import Notice, Thresholds
+from litespan.alerting.engine import MOST_STARTED, Engine, Fate
+from litespan.alerting.episodes import Flow
+from litespan.alerting.intake import MOST
+from litespan.alerting.state import Memory, State
+from tests.alerting.calls import DOWN, NO_KEY, NOON, RATE_LIMIT, view
+
+T = Thresholds(burst=None, outage=None)
+
+
+class Still(Engine):
+    """An engine without its thread: the test says when it turns, and what time it is."""
+
+    def _go(self) -> None:
+        pass
+
+
+class Desk:
+    """A destination that remembers what it was told, and an engine with a clock to turn."""
+
+    def __init__(
+        self,
+        t: Thresholds = T,
+        state: State | None = None,
+        fates: Sequence[Fate] = (),
+        **options: Any,
+    ) -> None:
+        self.now = float(NOON)
+        self.messages: list[list[Notice]] = []
+        self.fates = list(fates)
+        self.lost: list[int] = []
+        self.engine = Still(
+            "desk",
+            t,
+            Flow.of(t),
+            state or Memory(),
+            self.tell,
+            clock=lambda: self.now,
+            **options,
+        )
+
+    def tell(self, notices: Sequence[Notice], lost: int) -> Fate:
+        self.messages.append(list(notices))
+        self.lost.append(lost)
+        return self.fates.pop(0) if self.fates else "sent"
+
+    def see(self, *calls: Any, after: float = 0.0) -> list[list[tuple[str, str, int, int]]]:
+        """Let time pass, show calls; the messages that come of it."""
+        self.now += after
+        self.messages.clear()
+        self.engine.put(calls)
+        self.engine.turn(self.now)
+        return [
+            [(n.turn, n.finding.rule, n.count, n.suppressed) for n in message]
+            for message in self.messages
+        ]
+
+
+def test_firing_once() -> None:
+    """The first failure is told at once, the others are counted; then, that it is over."""
+    desk = Desk()
+    assert desk.see(view(**RATE_LIMIT)) == [[("firing", "failure", 1, 0)]]
+    for _ in range(40):
+        assert desk.see(view(**RATE_LIMIT), after=2) == []
+    assert desk.see(after=299) == []
+    assert desk.see(after=1) == [[("resolved", "failure", 41, 40)]]
+
+
+def test_a_batch_is_one_message() -> None:
+    """Fifty failures of three kinds in one export: three alerts, in one message."""
+    desk = Desk()
+    calls = [view(**RATE_LIMIT), view(**NO_KEY), view(**DOWN)] * 17
+    assert desk.see(*calls[:50]) == [
+        [("firing", "failure", 17, 0), ("firing", "auth", 17, 0), ("firing", "failure", 16, 0)]
+    ]
+    assert desk.see(after=60) == []
+
+
+def test_cool_down() -> None:
+    """What comes back within the cool-down is told at its end, with what was missed."""
+    desk = Desk()
+    desk.see(view(**RATE_LIMIT))
+    assert desk.see(after=301) == [[("resolved", "failure", 1, 0)]]
+    assert desk.see(view(**RATE_LIMIT), after=99) == []
+    told = [desk.see(view(**RATE_LIMIT), after=250) for _ in range(14)]
+    assert told[:12] == [[]] * 12
+    assert told[12] == [[("firing", "failure", 14, 13)]]  # at 3650 s
+
+
+def test_auth_and_quota_do_not_cool_down() -> None:
+    """Each time anew."""
+    desk = Desk()
+    assert desk.see(view(**NO_KEY)) == [[("firing", "auth", 1, 0)]]
+    assert desk.see(after=301) == [[("resolved", "auth", 1, 0)]]
+    assert desk.see(view(**NO_KEY), after=10) == [[("firing", "auth", 1, 0)]]
+
+
+def test_what_goes_on_is_told_again() -> None:
+    """After the repeat interval, with how often it was not told."""
+    desk = Desk(replace(T, repeat=1000.0))
+    desk.see(view(**RATE_LIMIT))
+    told = [desk.see(view(**RATE_LIMIT), after=100) for _ in range(10)]
+    assert told == [[]] * 9 + [[[("repeat", "failure", 11, 9)]]]
+
+
+def test_digest() -> None:
+    """Warnings wait for each other; an error takes them along."""
+    desk = Desk()
+    assert desk.see(view(took=200.0)) == []
+    assert desk.see(view(took=200.0, model="o3"), after=30) == []
+    assert desk.see(after=30) == [[("firing", "slow", 1, 0), ("firing", "slow", 1, 0)]]
+    desk.see(view(gen_ai__usage__cost=2.0), after=10)
+    assert desk.see(view(**RATE_LIMIT), after=10) == [
+        [("firing", "failure", 1, 0), ("firing", "call_cost", 1, 0)]
+    ]
+
+
+def test_rate_limit() -> None:
+    """Three messages at once, then one a second; nothing is lost."""
+    desk = Desk()
+    models = [f"model-{number}" for number in range(6)]
+    told = [len(desk.see(view(**RATE_LIMIT, model=model), after=0.1)) for model in models]
+    assert told == [1, 1, 1, 0, 0, 0]
+    assert desk.see(after=1) == [[("firing", "failure", 1, 0)] * 3]
+
+
+def test_messages_are_bounded() -> None:
+    """Eight alerts a message."""
+    desk = Desk()
+    calls = [view(**RATE_LIMIT, model=f"model-{number}") for number in range(20)]
+    sizes = [len(message) for message in desk.see(*calls)]
+    for _ in range(3):
+        sizes += [len(message) for message in desk.see(after=1)]
+    assert sizes == [8, 8, 4]
+
+
+def test_memory_is_bounded() -> None:
+    """Beyond a thousand kinds that wait, they are counted, and the message says so."""
+    desk = Desk()
+    desk.see(*[view(**RATE_LIMIT, model=f"model-{number}") for number in range(MOST + 30)])
+    assert desk.lost == [30]
+    desk.see(after=1)
+    assert desk.lost == [30, 0]
+    desk.engine.started([view(took=None) for _ in range(MOST_STARTED + 30)])
+    assert len(desk.engine._started) == MOST_STARTED
+
+
+def test_a_call_that_hangs() -> None:
+    """Told once, if it has not ended after 300 s; not if it has, or was ended elsewhere."""
+    desk = Desk()
+    hanging, fine, unseen = (view(took=None) for _ in range(3))
+    desk.engine.started([hanging, fine, unseen])
+    desk.engine.ended([unseen.key])
+    assert desk.see(fine, after=299) == []
+    assert desk.see(after=1) == [[("firing", "hanging", 1, 0)]]
+    assert desk.see(after=100) == []
+
+
+def test_spending_is_per_user() -> None:
+    """The sum of a user's calls reaches the limit, that of no one else."""
+    desk = Desk(replace(T, user_day=1.0, call_cost=None, digest=0.0))
+    ann, bob = ({"user__id": name, "gen_ai__usage__cost": 0.5} for name in ("ann", "bob"))
+    assert desk.see(view(**ann), view(**bob)) == []
+    assert desk.see(view(**ann)) == [[("firing", "budget", 1, 0)]]
+    assert "User ann has spent 1.00 of 1 USD" in desk.messages[0][0].finding.summary
+    assert desk.see(view(**ann), after=400) == []
+
+
+def test_a_budget_is_not_resolved() -> None:
+    """What is spent stays spent."""
+    desk = Desk(replace(T, user_day=1.0, call_cost=None, digest=0.0))
+    desk.see(view(user__id="ann", gen_ai__usage__cost=2.0))
+    assert desk.see(after=4000) == []
+
+
+def test_only_some_rules() -> None:
+    """A destination can be told of some rules only."""
+    desk = Desk(only=frozenset({"auth"}))
+    assert desk.see(view(**RATE_LIMIT)) == []
+    assert desk.see(view(**NO_KEY)) == [[("firing", "auth", 1, 0)]]
+
+
+def test_a_destination_that_is_away() -> None:
+    """What it has not taken is kept, brought up to date, and told when it is back."""
+    desk = Desk(fates=["later", "later"])
+    desk.see(view(**RATE_LIMIT))
+    desk.engine.hold(30)
+    assert desk.see(view(**RATE_LIMIT), after=10) == []
+    assert desk.see(view(**NO_KEY), after=20) == [  # still away
+        [("firing", "failure", 2, 0), ("firing", "auth", 1, 0)]
+    ]
+    assert desk.see(after=5) == [[("firing", "failure", 2, 0), ("firing", "auth", 1, 0)]]
+
+
+def test_what_came_and_went_meanwhile_is_not_told() -> None:
+    """An alert that is over before the destination is back."""
+    desk = Desk(fates=["later"])
+    desk.see(view(**RATE_LIMIT))
+    desk.engine.hold(1000)
+    assert desk.see(after=500) == []
+    assert desk.see(after=600) == []
+
+
+def test_a_destination_that_is_gone() -> None:
+    """Is told nothing more."""
+    desk = Desk(fates=["stopped"])
+    desk.see(view(**RATE_LIMIT))
+    assert desk.see(view(**NO_KEY), after=100) == []
+
+
+def test_two_workers_with_one_state() -> None:
+    """One tells, whichever; one says that it is over."""
+    state = Memory()
+    one, two = Desk(state=state), Desk(state=state)
+    assert one.see(view(**RATE_LIMIT)) == [[("firing", "failure", 1, 0)]]
+    assert two.see(view(**RATE_LIMIT)) == []
+    assert two.see(view(**RATE_LIMIT), after=200) == []
+    assert one.see(after=301) == []  # it goes on elsewhere
+    told = [*one.see(after=200), *two.see(after=301)]
+    assert told == [[("resolved", "failure", 3, 2)]]
+
+
+def test_the_thread_tells_at_once_and_flush_sends_digests() -> None:
+    """With the real thread and clock; `flush` waits for what was sent, `close` ends the thread."""
+    messages: list[Sequence[Notice]] = []
+
+    def tell(notices: Sequence[Notice], lost: int) -> Fate:
+        messages.append(notices)
+        return "sent"
+
+    engine = Engine("desk", T, Flow.of(T), Memory(), tell)
+    engine.put([view(**RATE_LIMIT)])
+    deadline = time.monotonic() + 5
+    while not messages and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert [[notice.finding.rule for notice in m] for m in messages] == [["failure"]]
+    engine.put([view(took=200.0)])
+    assert engine.flush(5)
+    assert [notice.finding.rule for notice in messages[1]] == ["slow"]
+    assert engine.close(1) == 0
+    engine.join(1)
+    assert "litespan-alerts" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_flush_of_a_destination_that_is_away_does_not_wait() -> None:
+    """One try, and what is left is counted."""
+    engine = Engine("desk", T, Flow.of(T), Memory(), lambda notices, lost: "later")
+    engine.put([view(**RATE_LIMIT)])
+    begun = time.monotonic()
+    assert not engine.flush(10)
+    assert time.monotonic() - begun < 5
+    assert engine.close(10) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_after_a_fork() -> None:
+    """The child has an engine of its own: what waits is the parent's to tell."""
+    told: list[int] = []
+
+    def tell(notices: Sequence[Notice], lost: int) -> Fate:
+        told.append(len(notices))
+        return "sent"
+
+    engine = Engine("desk", T, Flow.of(T), Memory(), tell)
+    engine.put([view(took=200.0)])  # waits for its digest
+    child = os.fork()
+    if child == 0:
+        engine.put([view(**RATE_LIMIT)])
+        os._exit(0 if engine.flush(5) and told == [1] else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert engine.flush(5)
+    assert told == [1]
+    engine.close(1)

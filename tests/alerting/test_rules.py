@@ -1,0 +1,235 @@
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from litespan.alerting import Finding, Thresholds
+from litespan.alerting.recent import MOST_CALLS, MOST_MODELS, Models
+from litespan.alerting.rules import NAMES, TEST_MODEL, examine
+from litespan.alerting.spend import add, day_of, judge
+from litespan.cli.check import MARK
+from litespan.export import GenAISpan
+from tests.alerting.calls import DOWN, NO_KEY, NOON, RATE_LIMIT, view
+
+DEFAULT = Thresholds()
+
+
+def all_found(
+    calls: Sequence[GenAISpan], t: Thresholds = DEFAULT, every: float = 0.1
+) -> list[Finding]:
+    """What the rules find in these calls, one every so many seconds."""
+    models = Models(t.window, t.slow_window)
+    return [
+        finding
+        for number, call in enumerate(calls)
+        for finding in examine(
+            call, models.of("openai", call.request.model or ""), NOON + number * every, t
+        )
+    ]
+
+
+def names(findings: Sequence[Finding]) -> list[str]:
+    """Their rules."""
+    return [finding.rule for finding in findings]
+
+
+ONE_CALL: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
+    ("fine", {}, []),
+    ("failed", RATE_LIMIT, [("failure", "error")]),
+    ("refused", NO_KEY, [("auth", "critical")]),
+    ("forbidden", {"error": "PermissionDeniedError", "code": 403}, [("auth", "critical")]),
+    (
+        "out of quota",
+        {**RATE_LIMIT, "message": "You exceeded your current quota"},
+        [("quota", "critical")],
+    ),
+    ("over budget", {"error": "BudgetExceededError"}, [("quota", "critical")]),
+    ("cancelled", {"litellm__outcome": "cancelled", "error": "CancelledError"}, []),
+    ("slow", {"took": 121.0}, [("slow", "warning")]),
+    ("just not slow", {"took": 120.0}, []),
+    (
+        "slow to begin",
+        {"gen_ai__response__time_to_first_chunk": 15.5},
+        [("first_chunk", "warning")],
+    ),
+    ("dear", {"gen_ai__usage__cost": 1.25}, [("call_cost", "warning")]),
+    (
+        "fallen back",
+        {"litellm__fallback__from": "smart", "litellm__fallback__to": "fast"},
+        [("fallback", "warning")],
+    ),
+    ("not ended", {"took": None}, []),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), [pytest.param(*r[1:], id=r[0]) for r in ONE_CALL])
+def test_one_call(options: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    """What one call by itself is worth, with the defaults."""
+    found = all_found([view(**options)])
+    assert [(finding.rule, finding.severity) for finding in found] == expected
+
+
+SWITCHED_OFF = {
+    "failures": RATE_LIMIT,
+    "access": NO_KEY,
+    "slow": {"took": 121.0},
+    "first_chunk": {"gen_ai__response__time_to_first_chunk": 15.5},
+    "call_cost": {"gen_ai__usage__cost": 1.25},
+    "fallback": {"litellm__fallback__from": "smart", "litellm__fallback__to": "fast"},
+}
+
+
+@pytest.mark.parametrize("field", SWITCHED_OFF)
+def test_a_rule_that_is_off(field: str) -> None:
+    """It finds nothing."""
+    off: Any = False if isinstance(getattr(DEFAULT, field), bool) else None
+    options: dict[str, Any] = SWITCHED_OFF[field]
+    assert all_found([view(**options)], replace(DEFAULT, **{field: off})) == []
+
+
+def test_a_burst() -> None:
+    """Ten failures of one model within a minute; not of two models, nor over a longer time."""
+    assert names(all_found([view(**RATE_LIMIT)] * 10)) == ["failure"] * 10 + ["burst"]
+    assert "burst" not in names(all_found([view(**RATE_LIMIT)] * 10, every=7))
+    two = [view(**RATE_LIMIT, model=model) for model in "ab" * 9]
+    assert "burst" not in names(all_found(two))
+
+
+def test_an_outage() -> None:
+    """Five of a model's calls, and half of them; ten make it a major one."""
+    rules = names(all_found([view(**DOWN)] * 10))
+    assert [rules.count(rule) for rule in ("outage", "outage_major")] == [5, 1]
+    mixed = [view(), view(), view(**DOWN)] * 8
+    assert "outage" not in names(all_found(mixed))
+    timeouts = [view(error="Timeout", code=408)] * 5
+    assert names(all_found(timeouts))[-1] == "outage"
+    assert "outage" not in names(all_found([view(**RATE_LIMIT)] * 10))
+
+
+@pytest.mark.parametrize(
+    ("took", "expected"),
+    [
+        ([31.0] * 20, "slow_mean"),
+        ([1.0] * 18 + [61.0] * 2, "slow_p95"),
+        ([31.0] * 19, None),  # too few to say
+        ([1.0] * 19 + [61.0], None),  # one is no tail
+        ([29.0] * 40, None),
+    ],
+)
+def test_slow_on_the_whole(took: list[float], expected: str | None) -> None:
+    """Mean and p95 of a model's calls over a window."""
+    rules = names(all_found([view(took=seconds) for seconds in took]))
+    assert (rules[-1] if rules else None) == expected
+
+
+def test_spending() -> None:
+    """80 and 100 % of a user's day, each once, with the call that brought it there."""
+    t = replace(DEFAULT, user_day=10.0, user_month=100.0, anomaly=None)
+    call = view(user__id="ann")
+    record, found = None, []
+    for usd in (5.0, 2.9, 0.2, 1.0, 1.0, 5.0):
+        record, spent = add(record, day_of(call), usd)
+        found += [(f.severity, dict(f.labels)) for f in judge("user", "ann", spent, call, t)]
+    label = {"user": "ann", "day": "2026-11-20"}
+    assert found == [
+        ("warning", {**label, "level": "80%"}),
+        ("critical", {**label, "level": "100%"}),
+    ]
+
+
+def test_spending_of_a_month_is_that_of_its_days() -> None:
+    """A new month begins at 0, and what is older than is needed is forgotten."""
+    record = None
+    for day in range(40):
+        call = view(at=NOON + day * 86_400)
+        record, spent = add(record, day_of(call), 1.0)
+    assert spent.month == (28.0, 29.0)  # 1 to 29 December
+    assert spent.trailing == 1.0
+    call = view(at=NOON + 120 * 86_400)
+    record, spent = add(record, day_of(call), 1.0)
+    assert spent == ((0.0, 1.0), (0.0, 1.0), 0.0)
+    assert list(record["days"]) == ["2027-03-20"]
+
+
+def test_an_unusual_day() -> None:
+    """Three times the mean day of the last seven, if it is 10 USD or more."""
+    record = None
+    for day in range(7):
+        record, spent = add(record, day_of(view(at=NOON - (7 - day) * 86_400)), 4.0)
+    call, found = view(), []
+    for _ in range(15):
+        record, spent = add(record, day_of(call), 1.0)
+        found += [finding.summary for finding in judge("user", "ann", spent, call, DEFAULT)]
+    assert found == ["User ann has spent 13.00 USD today, 4.00 USD on a mean day of the last seven"]
+
+
+def test_nothing_is_unusual_of_somebody_new() -> None:
+    """Without earlier days there is nothing to compare with."""
+    _, spent = add(None, day_of(view()), 50.0)
+    assert list(judge("user", "ann", spent, view(), DEFAULT)) == []
+
+
+def test_the_test_call() -> None:
+    """What `litespan check` sends is always an alert, and says that it is a test."""
+    assert TEST_MODEL == MARK
+    assert names(all_found([view(model=MARK)])) == ["test"]
+
+
+def test_no_prompt_unless_asked_for() -> None:
+    """Not as such, nor in an error that echoes it; with `content`, it is there."""
+    said = "my very secret question to the model"
+    call = view(
+        **{**RATE_LIMIT, "message": f"can not answer: {said}"},
+        gen_ai__input__messages=(
+            '[{"role":"user","parts":[{"type":"text","content":"' + said + '"}]}]'
+        ),
+    )
+    (quiet,) = all_found([call])
+    assert (quiet.example.error, quiet.example.prompt) == ("can not answer: [content]", "")
+    (loud,) = all_found([call], replace(DEFAULT, content=True))
+    assert (loud.example.error, loud.example.prompt) == (f"can not answer: {said}", said)
+
+
+def test_windows_are_bounded() -> None:
+    """As many calls and models as there are: memory has an end."""
+    models = Models(60, 300)
+    for number in range(MOST_MODELS + 50):
+        models.of("openai", f"model-{number}")
+    recent = models.of("openai", "model-1")
+    for _ in range(MOST_CALLS + 50):
+        recent.calls.add(NOON)
+    assert (len(list(models)), recent.calls.count(NOON)) == (MOST_MODELS, MOST_CALLS)
+
+
+def test_every_rule_has_a_name() -> None:
+    """The names are those that findings have, so that a destination can choose."""
+    every = [
+        *all_found([view(**options) for _, options, _ in ONE_CALL]),
+        *all_found([view(**DOWN)] * 10),
+        *all_found([view(took=61.0)] * 20),
+    ]
+    assert {finding.rule for finding in every} <= set(NAMES)
+    assert set(NAMES) - {finding.rule for finding in every} == {"hanging", "budget", "anomaly"}
+
+
+@pytest.mark.parametrize("row", fields(Thresholds), ids=lambda row: row.name)
+def test_every_threshold_is_a_variable(row: Any) -> None:
+    """Each is read from its variable; one that is not understood leaves the default."""
+    env = row.metadata["env"]
+    if row.name == "state":
+        assert Thresholds.from_env({env: "alerts.db"}).state == "alerts.db"
+        return
+    given, expected = (
+        ("false", False)
+        if isinstance(row.default, bool) and row.default
+        else (("true", True) if isinstance(row.default, bool) else ("7.5", 7.5))
+    )
+    assert getattr(Thresholds.from_env({env: given}), row.name) == expected
+    assert Thresholds.from_env({env: "plenty"}) == DEFAULT
+
+
+def test_off() -> None:
+    """`off` switches a rule off; what is needed by others can not be off."""
+    off = Thresholds.from_env({"LITESPAN_ALERTS_SLOW": "off", "LITESPAN_ALERTS_WINDOW": "off"})
+    assert (off.slow, off.window) == (None, 60)
