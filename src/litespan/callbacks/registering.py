@@ -35,7 +35,7 @@ class AddedCallback:
 
     def remove(self) -> None:
         """Follow no more calls. What has begun is delivered. Safe to call twice."""
-        _replace(self.watch)
+        replace_watcher(self.watch)
         self.callback.delivery.close()
         if self in _ADDED:
             _ADDED.remove(self)
@@ -60,7 +60,7 @@ def add_callback(handler: Any = None, **options: Any) -> AddedCallback:
     """
     added, new = _made(handler, options)
     if new:
-        _replace(None, added.watch)
+        replace_watcher(None, added.watch)
     return added
 
 
@@ -81,7 +81,7 @@ def _made(handler: Any, options: dict[str, Any]) -> tuple[AddedCallback, bool]:
     return added, True
 
 
-def _replace(gone: Watcher | None, *new: Watcher) -> None:
+def replace_watcher(gone: Watcher | None, *new: Watcher) -> None:
     """Take one watcher away and add others, so that each call sees either it or them."""
     with _lock:
         Watchers.all = (*(watch for watch in Watchers.all if watch != gone), *new)
@@ -99,7 +99,7 @@ class NamedCallbacks:
         self._added: list[AddedCallback] = []
         self._finding = RLock()
         self._found: bool | None = False  # None while they are being looked for
-        _replace(None, self.first_call)
+        replace_watcher(None, self.first_call)
 
     def first_call(self, call: Call, ctx: Context) -> None:
         """Find the handlers, and show them the call that they would have missed.
@@ -115,7 +115,7 @@ class NamedCallbacks:
             if not self._found:
                 self._found = None
                 new = [added.watch for added in self._find()]
-                _replace(self.first_call, *new)
+                replace_watcher(self.first_call, *new)
                 self._found = True
             for added in self._added:
                 added.watch(call, ctx)
@@ -135,7 +135,7 @@ class NamedCallbacks:
 
     def remove(self) -> None:
         """Take them all away again."""
-        _replace(self.first_call)
+        replace_watcher(self.first_call)
         for added in self._added:
             added.remove()
         self._added.clear()
@@ -153,7 +153,7 @@ def find(path: str) -> Any:
     module_name, _, name = path.replace(":", ".").rpartition(".")
     if not module_name:
         raise BadHandler("name the module, too: module.instance")
-    module = _running_script(module_name) or _module(module_name)
+    module = _running_script(module_name) or _of_proxy(module_name) or _module(module_name)
     try:
         return getattr(module, name)
     except AttributeError:
@@ -162,6 +162,20 @@ def find(path: str) -> Any:
             "make the instance at the top level of the module, not inside a function, and before "
             "the first call" + _alternatives(module)
         ) from None
+
+
+def _of_proxy(name: str) -> Any:
+    """A module beside the config of LiteLLM's proxy, if this is one of its processes."""
+    if "litellm.proxy.proxy_server" not in sys.modules:
+        return None
+    from litespan.proxy.loaded import module_of
+
+    try:
+        return module_of(name)
+    except Exception as error:
+        raise BadHandler(
+            f"module {name} can not be run: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _module(name: str) -> ModuleType:
