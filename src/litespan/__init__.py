@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from litespan.callbacks.flushing import flush
     from litespan.callbacks.processor import CallbackSpanProcessor
     from litespan.callbacks.registering import add_callback
+    from litespan.routing.configuring import configure
+    from litespan.routing.routes import Route
 
 __version__ = _version("litespan")
 __all__ = [
     "CallbackSpanProcessor",
     "LiteLLMInstrumentor",
+    "Route",
     "add_callback",
+    "configure",
     "context",
     "flush",
     "stats",
@@ -32,7 +36,9 @@ __all__ = [
 # What a start under `opentelemetry-instrument` does not need is imported when it is used.
 _LATER = {
     "CallbackSpanProcessor": "litespan.callbacks.processor",
+    "Route": "litespan.routing.routes",
     "add_callback": "litespan.callbacks.registering",
+    "configure": "litespan.routing.configuring",
     "flush": "litespan.callbacks.flushing",
 }
 

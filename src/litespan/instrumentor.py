@@ -11,7 +11,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from litespan.patch import rivals
 from litespan.patch.drivers import Live
 from litespan.patch.patching import Patches
-from litespan.quiet import log_once, logger, swallowed
+from litespan.quiet import log_once, logger, quiet, swallowed
 from litespan.settings import Settings
 from litespan.signals import Signals
 
@@ -40,6 +40,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
     _patches: Patches | None = None
     _callbacks: "NamedCallbacks | None" = None
+    _routed = False
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """None: a requirement that is not met would skip us without a word."""
@@ -65,22 +66,37 @@ class LiteLLMInstrumentor(BaseInstrumentor):
                 kwargs.get("redact"),
             )
             rivals.check_provider(kwargs.get("tracer_provider"))
-            if Live.signals.settings.callbacks:
-                from litespan.callbacks.registering import NamedCallbacks
-
-                self._callbacks = NamedCallbacks(Live.signals.settings.callbacks)
         except Exception as error:  # noqa: BLE001 - the application starts without us
             swallowed("instrumenting", error)
             Live.signals = None
             return
+        with quiet("setting up handlers and stage lists"):
+            self._set_up(Live.signals.settings)
         if already:
             self._patch(everywhere=True)
         else:
             wrapt.register_post_import_hook(self._imported, "litellm")
         wrapt.register_post_import_hook(_proxy_imported, PROXY)
 
+    def _set_up(self, settings: Settings) -> None:
+        """What the environment names: handlers, and exporters by stage. Costs nothing if not."""
+        if settings.input or settings.success or settings.failure:
+            from litespan.routing import configuring
+
+            configuring.configure_from(settings)
+            self._routed = True
+        if settings.callbacks:
+            from litespan.callbacks.registering import NamedCallbacks
+
+            self._callbacks = NamedCallbacks(settings.callbacks)
+
     def _uninstrument(self, **kwargs: Any) -> None:
         Live.signals = None
+        if self._routed:
+            from litespan.routing import configuring
+
+            configuring.forget_environment()
+            self._routed = False
         if self._callbacks is not None:
             self._callbacks.remove()
             self._callbacks = None

@@ -118,6 +118,7 @@ RATE_LIMIT_MAX_TOKENS: Final = "litellm.rate_limit.limit_tokens"
 RATE_LIMIT_RESET_REQUESTS: Final = "litellm.rate_limit.reset_requests"  # as the provider writes it
 RATE_LIMIT_RESET_TOKENS: Final = "litellm.rate_limit.reset_tokens"
 CACHE_HIT: Final = "litellm.cache_hit"
+MUTE: Final = "litespan.mute"  # exporters that are not to be given the call
 OUTCOME: Final = "litellm.outcome"  # success | failure | cancelled | abandoned
 STREAM_END: Final = "litellm.stream.end"
 STREAM_CHUNKS: Final = "litellm.stream.chunks"

@@ -65,6 +65,21 @@ def _lower_names(text: str) -> tuple[str, ...]:
     return _names(text.lower())
 
 
+def _shares(text: str) -> tuple[tuple[str, float], ...]:
+    found = []
+    for part in _names(text):
+        name, _, given = part.partition("=")
+        try:
+            share = {"off": 0.0, "on": 1.0}.get(given.strip().lower())
+            share = float(given) if share is None else share
+        except ValueError:
+            share = -1.0
+        if not 0.0 <= share <= 1.0:
+            raise BadSetting("not a list of exporter=off, exporter=on or exporter=share")
+        found.append((name.strip(), share))
+    return tuple(found)
+
+
 def _text(text: str) -> str:
     return text
 
@@ -139,6 +154,37 @@ class Settings:
         "Whether the stages of a call are events on its span, log events, or both.",
     )
 
+    input: tuple[str, ...] = _setting(
+        "LITESPAN_INPUT",
+        (),
+        _names,
+        "exporters",
+        "Exporters that are told of a call before its request is sent, so that one that hangs or "
+        "dies is on record: those that can update what they have written, such as sqlite.",
+    )
+    success: tuple[str, ...] = _setting(
+        "LITESPAN_SUCCESS",
+        (),
+        _names,
+        "exporters",
+        "Exporters that are given the calls that succeeded, besides those of "
+        "OTEL_TRACES_EXPORTER, which are given all spans.",
+    )
+    failure: tuple[str, ...] = _setting(
+        "LITESPAN_FAILURE",
+        (),
+        _names,
+        "exporters",
+        "Exporters that are given the calls that failed or were cancelled.",
+    )
+    exporter_content: tuple[tuple[str, float], ...] = _setting(
+        "LITESPAN_EXPORTER_CONTENT",
+        (),
+        _shares,
+        "exporter=off, exporter=0.1, …",
+        "For exporters of these three lists: the share of traces whose recorded content they are "
+        "given, off for none of it. All the rest, cost and tokens too, they are always given.",
+    )
     callbacks: tuple[str, ...] = _setting(
         "LITESPAN_CALLBACKS",
         (),

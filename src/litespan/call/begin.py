@@ -20,7 +20,13 @@ from litespan.call.suppress import suppressed
 from litespan.mapping.gateway import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
 from litespan.mapping.values import as_int, is_true
-from litespan.mapping.who import deployment_attributes, identity_attributes, with_baggage
+from litespan.mapping.who import (
+    deployment_attributes,
+    identity_attributes,
+    wish_attributes,
+    wishes,
+    with_baggage,
+)
 from litespan.patch.targets import Target
 from litespan.quiet import swallowed
 from litespan.signals import Signals
@@ -161,6 +167,7 @@ def _attempt(
         who = with_baggage(who, settings.baggage, ctx)
     attributes: Attributes = identity_attributes(request, who)
     attributes.update(request_attributes(request))
+        attributes.update(wish_attributes(request))
     if request.metadata:
         attributes.update(deployment_attributes(request))
         if REQUEST in request.arguments:
@@ -235,9 +242,10 @@ def _retries(request: Request) -> bool:
 
 
 def _content_off(request: Request) -> bool:
-    """Whether the user has told LiteLLM to keep messages out of logs."""
+    """Whether the user has told LiteLLM, or us, to keep messages out of logs."""
     return (
         getattr(sys.modules["litellm"], "turn_off_message_logging", None) is True
+        or wishes(request).get("content") is False
         or is_true(request.arguments.get("turn_off_message_logging"))
         or is_true(request.metadata.get("turn_off_message_logging"))
     )

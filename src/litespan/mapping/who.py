@@ -114,6 +114,21 @@ def deployment_attributes(request: Request) -> Attributes:
     return attributes
 
 
+def wishes(request: Request) -> Mapping[str, Any]:
+    """What a call asks of litespan itself, in `metadata={"litespan": {…}}`."""
+    given = request.metadata.get("litespan")
+    if given is None:  # of the proxy's clients
+        client = request.metadata.get("requester_metadata")
+        given = client.get("litespan") if isinstance(client, Mapping) else None
+    return given if isinstance(given, Mapping) else {}
+
+
+def wish_attributes(request: Request) -> Attributes:
+    """Which exporters are not to have the call."""
+    muted = as_texts(wishes(request).get("mute"))
+    return {s.MUTE: muted[:MAX_TAGS]} if muted else {}
+
+
 def free_metadata(given: Mapping[Any, Any]) -> Attributes:
     """The caller's own metadata: scalars, bounded in number and length, no secrets."""
     attributes: Attributes = {}

@@ -1,0 +1,1 @@
+"""Which exporter is given which calls: by stage, with or without content."""

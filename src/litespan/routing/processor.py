@@ -1,0 +1,113 @@
+"""Handing finished calls to the exporters whose lists they belong to."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import StatusCode
+
+from litespan import semconv as s
+from litespan.export.conventions import STRUCTURE
+from litespan.export.span import GenAISpan, is_genai
+from litespan.quiet import quiet
+from litespan.routing.routes import Destination, StageList
+from litespan.routing.stripped import has_content, sampled, stripped
+
+_FAILED: Final = frozenset({"failure", "cancelled"})
+
+
+class Routing(SpanProcessor):
+    """Gives each finished call to the exporters of its list, in batches like the SDK's.
+
+    Calls only: what gives them structure, and other spans, are given to the exporters of
+    `OTEL_TRACES_EXPORTER`. A provider's processors can not be taken away again: so there is one
+    for good, and what it serves changes.
+    """
+
+    def __init__(self) -> None:
+        self._batches: dict[Destination, BatchSpanProcessor] = {}
+
+    def serve(self, destinations: Iterable[Destination]) -> None:
+        """Serve these from now on; those that are not among them any more are ended."""
+        wanted = [each for each in destinations if each.lists & {"success", "failure"}]
+        before = self._batches
+        self._batches = {
+            each: before.get(each) or BatchSpanProcessor(Narrowed(each)) for each in wanted
+        }
+        for destination, batch in before.items():
+            if destination not in self._batches:
+                with quiet("ending an exporter"):
+                    batch.shutdown()
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Nothing: `litespan.routing.started` tells of calls that start."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Enqueue the span where it belongs."""
+        with quiet("routing a span"):
+            stage = list_of(span) if self._batches else None
+            if stage is None:
+                return
+            muted = (span.attributes or {}).get(s.MUTE)
+            for destination, batch in self._batches.items():
+                if stage in destination.lists and not is_muted(destination.name, muted):
+                    batch.on_end(span)
+
+    def shutdown(self) -> None:
+        """Export what waits, and end the exporters."""
+        self.serve(())
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Export what waits."""
+        done = [each.force_flush(timeout_millis) is not False for each in self._batches.values()]
+        return all(done)
+
+
+class Narrowed(SpanExporter):
+    """Stands in front of an exporter, and gives it only what it is to have."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._to = destination
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Pass on what is left of the spans."""
+        kept = [span for span in map(self.narrow, spans) if span is not None]
+        return self._to.exporter.export(kept) if kept else SpanExportResult.SUCCESS
+
+    def narrow(self, span: ReadableSpan) -> ReadableSpan | None:
+        """The span as the exporter is to have it; None if it is not. A failing filter is a no."""
+        to = self._to
+        if to.only is None and to.content >= 1.0:
+            return span
+        with quiet(f"narrowing what {to.name} is given"):
+            read = GenAISpan.read(span)
+            if read is None or (to.only is not None and not to.only(read)):
+                return None
+            if sampled(span, to.content) or not has_content(read):
+                return span
+            return stripped(span, read)
+        return None
+
+    def shutdown(self) -> None:
+        """End the exporter."""
+        self._to.exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Pass on."""
+        return self._to.exporter.force_flush(timeout_millis)
+
+
+def list_of(span: ReadableSpan) -> StageList | None:
+    """The list that a finished span belongs to; None if it is no call."""
+    attributes = span.attributes or {}
+    if not is_genai(span) or attributes.get(s.OPERATION) in STRUCTURE:
+        return None
+    failed = attributes.get(s.OUTCOME) in _FAILED or span.status.status_code is StatusCode.ERROR
+    return "failure" if failed else "success"
+
+
+def is_muted(name: str, muted: object) -> bool:
+    """Whether a call says that exporter `name` is not to have it."""
+    return isinstance(muted, (list, tuple)) and name in muted

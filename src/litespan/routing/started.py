@@ -1,0 +1,96 @@
+"""Calls that have only started, put on record: one that hangs, or dies, leaves a trace.
+
+A snapshot of the span is built before the request is sent and given to exporters that have
+`export_started(spans)`, from a thread of their own; never through a span processor or OTLP,
+which know finished spans only.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan
+
+from litespan import semconv as s
+from litespan.call.stages import Stage
+from litespan.callbacks import draining
+from litespan.callbacks.copying import copied
+from litespan.callbacks.delivery import Delivery
+from litespan.callbacks.handler import Handler
+from litespan.callbacks.moments import Moment, Shown, local_time
+from litespan.mapping.content import input_content
+from litespan.mapping.request import Request
+from litespan.routing.processor import Narrowed, is_muted
+from litespan.routing.routes import Destination
+
+if TYPE_CHECKING:
+    from litespan.call.live import Call
+
+
+class Started:
+    """Tells one exporter of the calls that start."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._name = destination.name
+        self._narrowed = Narrowed(destination)
+        self._exporter: Any = destination.exporter
+        handler = Handler(None, {"pre": self._export}, f"{destination.name}.started")
+        self.delivery = Delivery(handler, concurrency=1)
+        draining.watch(self.delivery)
+
+    def watch(self, call: "Call", ctx: Context) -> None:
+        """Follow a call to the moment before its request is sent."""
+        if not call.span.is_recording() or is_muted(self._name, call.attributes.get(s.MUTE)):
+            return
+
+        def listener(stage: Stage) -> None:
+            if stage.name == s.EVENT_PRE:
+                lane = self.delivery.begin(Snapshot(call), ctx, asynchronous=False)
+                if lane is not None:
+                    self.delivery.put(lane, Moment("pre", stage.time_ns, {}, None, {}), last=True)
+
+        call.subscribe(listener)
+
+    def _export(self, kwargs: dict[str, Any]) -> None:
+        span = self._narrowed.narrow(kwargs["snapshot"])
+        if span is not None:
+            self._exporter.export_started([span])
+
+
+class Snapshot:
+    """A call as it stands before its request is sent."""
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+        self.call_id = call.call_id or ""
+        self._arguments = copied(call.request.arguments) if call.record_content else None
+
+    def keywords(self) -> dict[str, Any]:
+        """The snapshot, as the only keyword that matters."""
+        span = self.span()
+        return {"snapshot": span, "model": "", "messages": [], "litellm_params": {}}
+
+    def show(self, moment: Moment) -> Shown:
+        """Nothing more."""
+        time = local_time(moment.time_ns)
+        return Shown({}, {}, None, time, time)
+
+    def span(self) -> ReadableSpan:
+        """The span without an end, with what has been recorded of the request."""
+        call = self._call
+        span: Any = call.span
+        attributes = dict(call.attributes)
+        if self.call_id:
+            attributes[s.CALL_ID] = self.call_id
+        if self._arguments is not None:
+            content = input_content(Request(call.request.target, self._arguments))
+            attributes.update(call.signals.content(content, attributes))
+        return ReadableSpan(
+            name=span.name,
+            context=span.get_span_context(),
+            parent=span.parent,
+            resource=span.resource,
+            attributes=attributes,
+            kind=span.kind,
+            start_time=span.start_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
