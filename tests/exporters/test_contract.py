@@ -135,7 +135,10 @@ def shown(request: Received) -> dict[str, Any]:
 
 
 def flat(value: Any) -> Any:
-    """OTLP's lists of pairs as dicts, which read better."""
+    """OTLP's lists of pairs as dicts, which read better.
+
+    Without the event names of log records, which the oldest protocol classes do not have.
+    """
     if isinstance(value, list):
         if value and all(
             isinstance(item, dict) and set(item) <= {"key", "value"} for item in value
@@ -143,7 +146,7 @@ def flat(value: Any) -> Any:
             return {item["key"]: flat(item.get("value")) for item in value}
         return [flat(item) for item in value]
     if isinstance(value, dict):
-        return {key: flat(item) for key, item in value.items()}
+        return {key: flat(item) for key, item in value.items() if key != "eventName"}
     return value
 
 
