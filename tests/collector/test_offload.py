@@ -16,7 +16,10 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from litespan import stats
+from litespan.cli.records import records
+from litespan.export.recorded import span_of
 from litespan.offload import ABOVE, STORE, Offloading, Store, Unrestorable, read, restored
+from litespan_exporters.sqlite import SQLiteExporter
 from tests import cases
 from tests.collector.running import collector, wait_for
 from tests.collector.spans import call
@@ -209,3 +212,15 @@ def test_behind_the_collector_the_masked_content_is_stored(place: str, tmp_path:
         wait_for(file.exists, "the call")
     (content,) = (tmp_path / "content").rglob("*.json")
     assert content.read_text() == text.replace("ann@example.com", "****")
+
+
+def test_a_stored_call_is_readable_again(place: str, tmp_path: Path) -> None:
+    """Offloaded on the way to a SQLite file, read as replay reads it, restored: the content."""
+    file = tmp_path / "calls.db"
+    exporter = Offloading(SQLiteExporter(str(file)), place, above=1000)
+    assert exporter.export([HUGE]) is SpanExportResult.SUCCESS
+    exporter.shutdown()
+    (record,) = records(str(file))
+    replayed = span_of(record)
+    assert INPUT not in (replayed.attributes or {})
+    assert restored(replayed.attributes or {})[INPUT] == (HUGE.attributes or {})[INPUT]
