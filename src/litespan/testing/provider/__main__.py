@@ -9,6 +9,9 @@ from litespan.testing.provider import LoopbackProvider
 
 def main() -> None:
     """Serve until SIGINT or SIGTERM."""
+    ends = {signal.SIGINT, signal.SIGTERM}
+    # Blocked, in all threads, they wait for `sigwait` even where a shell had SIGINT ignored.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     parser = argparse.ArgumentParser(prog="python -m litespan.testing.provider")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (0: a free one)")
     options = parser.parse_args()
@@ -19,7 +22,7 @@ def main() -> None:
     with provider:
         sys.stdout.write(f"{provider.url}\n")
         sys.stdout.flush()
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.sigwait(ends)
 
 
 if __name__ == "__main__":
