@@ -16,6 +16,7 @@ from litespan.identity import context
 from litespan.instrumentor import LiteLLMInstrumentor
 
 if TYPE_CHECKING:
+    from litespan.adopting import adopt
     from litespan.callbacks.flushing import flush
     from litespan.callbacks.processor import CallbackSpanProcessor
     from litespan.callbacks.registering import add_callback
@@ -28,6 +29,7 @@ __all__ = [
     "LiteLLMInstrumentor",
     "Route",
     "add_callback",
+    "adopt",
     "configure",
     "context",
     "flush",
@@ -38,6 +40,7 @@ _LATER = {
     "CallbackSpanProcessor": "litespan.callbacks.processor",
     "Route": "litespan.routing.routes",
     "add_callback": "litespan.callbacks.registering",
+    "adopt": "litespan.adopting",
     "configure": "litespan.routing.configuring",
     "flush": "litespan.callbacks.flushing",
 }

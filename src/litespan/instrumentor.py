@@ -85,6 +85,10 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             configuring.configure_from(settings)
             self._routed = True
+        if settings.adopt:
+            from litespan.adopting import adopt
+
+            adopt()
         if settings.callbacks:
             from litespan.callbacks.registering import NamedCallbacks
 
@@ -92,6 +96,10 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
     def _uninstrument(self, **kwargs: Any) -> None:
         Live.signals = None
+        if Live.look is not None:
+            from litespan.adopting import give_back
+
+            give_back()
         if self._routed:
             from litespan.routing import configuring
 

@@ -177,6 +177,14 @@ class Settings:
         "exporters",
         "Exporters that are given the calls that failed or were cancelled.",
     )
+    adopt: bool = _setting(
+        "LITESPAN_ADOPT",
+        False,
+        _flag,
+        "true, false",
+        "Whether names and handlers in LiteLLM's own callback lists that litespan serves are "
+        "taken over from there.",
+    )
     exporter_content: tuple[tuple[str, float], ...] = _setting(
         "LITESPAN_EXPORTER_CONTENT",
         (),

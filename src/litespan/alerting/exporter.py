@@ -180,6 +180,12 @@ class AlertExporter(HttpExporter):
                 self.engine.started([view for span in spans if (view := _call(span)) is not None])
         return SpanExportResult.SUCCESS
 
+    def export_ended(self, spans: Sequence[ReadableSpan]) -> None:
+        """Calls have ended, which may be all that this destination learns of their end."""
+        if self.engine is not None:
+            with quiet(f"export.{self.name}"):
+                self.engine.ended([view.key for span in spans if (view := _call(span)) is not None])
+
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send what waits, digests too; whether all was sent."""
         return self.engine is None or self.engine.flush(timeout_millis / 1000)

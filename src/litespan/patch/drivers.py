@@ -27,6 +27,8 @@ class Live:
     """
 
     signals: Signals | None = None
+    look: Callable[[], None] | None = None
+    """Looks at LiteLLM's callback lists before each call, once they are adopted."""
 
 
 def wrap(target: Target, function: Any, twin: Any = None) -> Any:
@@ -34,6 +36,8 @@ def wrap(target: Target, function: Any, twin: Any = None) -> Any:
     parameters = positional_parameters(function) or positional_parameters(twin)
 
     def open_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnyCall:
+        if Live.look is not None:
+            Live.look()
         return begin(Live.signals, target, parameters, args, kwargs)
 
     return drive(function, open_call)

@@ -79,6 +79,7 @@ class Routes:
 
     _given: Mapping[StageList, tuple[Entry, ...]] = {}
     _named: Mapping[StageList, tuple[Entry, ...]] = {}  # in the environment
+    _adopted: Mapping[StageList, tuple[Entry, ...]] = {}  # out of LiteLLM's lists
     _content: Mapping[str, float] = {}
     _there: Mapping[str | int, Destination] = {}
     _started: tuple[Started, ...] = ()
@@ -102,8 +103,17 @@ class Routes:
             return cls._change()
 
     @classmethod
+    def adopt(cls, lists: Mapping[StageList, tuple[Entry, ...]]) -> list[str]:
+        """Put lists in force beside the others; what is wrong with them."""
+        with _lock:
+            cls._adopted = lists
+            return cls._change()
+
+    @classmethod
     def _change(cls) -> list[str]:
         lists = {**cls._named, **cls._given}
+        for stage, adopted in cls._adopted.items():
+            lists[stage] = (*lists.get(stage, ()), *adopted)
         there, problems = destinations(lists, cls._content, cls._there)
         cls._there = there
         cls._routing.serve(there.values())

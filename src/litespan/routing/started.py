@@ -13,9 +13,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from litespan import semconv as s
 from litespan.call.stages import Stage
 from litespan.callbacks import draining
+from litespan.callbacks.callback import LAST
 from litespan.callbacks.copying import copied
 from litespan.callbacks.delivery import Delivery
-from litespan.callbacks.handler import Handler
+from litespan.callbacks.handler import Handler, StageName
 from litespan.callbacks.moments import Moment, Shown, local_time
 from litespan.mapping.content import input_content
 from litespan.mapping.request import Request
@@ -33,36 +34,49 @@ class Started:
         self._name = destination.name
         self._narrowed = Narrowed(destination)
         self._exporter: Any = destination.exporter
-        handler = Handler(None, {"pre": self._export}, f"{destination.name}.started")
+        # For exporters that are not shown all finished calls, and yet watch out for those that
+        # hang: one by one, so that no call ends before it has started.
+        self._hears_ends = hasattr(self._exporter, "export_ended")
+        handler = Handler(
+            None, {"pre": self._export, "success": self._end}, f"{destination.name}.started"
+        )
         self.delivery = Delivery(handler, concurrency=1)
         draining.watch(self.delivery)
 
     def watch(self, call: "Call", ctx: Context) -> None:
-        """Follow a call to the moment before its request is sent."""
+        """Follow a call to the moment before its request is sent, or to its end."""
         if not call.span.is_recording() or is_muted(self._name, call.attributes.get(s.MUTE)):
             return
 
         def listener(stage: Stage) -> None:
             if stage.name == s.EVENT_PRE:
-                lane = self.delivery.begin(Snapshot(call), ctx, asynchronous=False)
-                if lane is not None:
-                    self.delivery.put(lane, Moment("pre", stage.time_ns, {}, None, {}), last=True)
+                self._tell("pre", Snapshot(call, content=call.record_content), ctx)
+            elif self._hears_ends and stage.name in LAST:
+                self._tell("success", Snapshot(call, content=False), ctx)
 
         call.subscribe(listener)
+
+    def _tell(self, stage: StageName, snapshot: "Snapshot", ctx: Context) -> None:
+        lane = self.delivery.begin(snapshot, ctx, asynchronous=False)
+        if lane is not None:
+            self.delivery.put(lane, Moment(stage, 0, {}, None, {}), last=True)
 
     def _export(self, kwargs: dict[str, Any]) -> None:
         span = self._narrowed.narrow(kwargs["snapshot"])
         if span is not None:
             self._exporter.export_started([span])
 
+    def _end(self, kwargs: dict[str, Any], *_: Any) -> None:
+        self._exporter.export_ended([kwargs["snapshot"]])
+
 
 class Snapshot:
     """A call as it stands before its request is sent."""
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, call: "Call", *, content: bool) -> None:
         self._call = call
         self.call_id = call.call_id or ""
-        self._arguments = copied(call.request.arguments) if call.record_content else None
+        self._arguments = copied(call.request.arguments) if content else None
 
     def keywords(self) -> dict[str, Any]:
         """The snapshot, as the only keyword that matters."""
