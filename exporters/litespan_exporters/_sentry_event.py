@@ -31,6 +31,9 @@ RENAMED: Final = {
 }
 """Attributes under names that Sentry does not take for secrets."""
 
+PERSON: Final = (s.USER_ID, s.END_USER_ID, s.FOR_USER)
+"""Attributes that say who somebody is."""
+
 _STATUS: Final = {
     400: "invalid_argument",
     401: "unauthenticated",
@@ -128,7 +131,7 @@ def trace(span: GenAISpan, *, person: bool = True) -> dict[str, JSON]:
         "data": {
             RENAMED.get(name, name): _cut(value) if isinstance(value, str) else value
             for name, fact in span.facts.items()
-            if (value := flat(fact)) is not None and (person or name != s.USER_ID)
+            if (value := flat(fact)) is not None and (person or name not in PERSON)
         },
     }
     return {name: value for name, value in told.items() if value is not None}

@@ -25,6 +25,7 @@ from litespan.export.wire import Answer, Secret
 from litespan.quiet import log_once, quiet
 from litespan_exporters._preset import flat, text, translated
 from litespan_exporters._sentry_event import (
+    PERSON,
     RENAMED,
     envelope,
     environment_name,
@@ -139,7 +140,7 @@ class SentryExporter(OtlpExporter):
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """`attributes(span)`, and what the variables say of the program."""
-        private = {} if self.person else dict.fromkeys((s.USER_ID, *_CONTENT))
+        private = {} if self.person else dict.fromkeys((*PERSON, *_CONTENT))
         return {**attributes(span), **self._program(span), **private}
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:

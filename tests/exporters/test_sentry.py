@@ -240,6 +240,7 @@ def test_no_person_without_consent(vendor: Vendor, monkeypatch: pytest.MonkeyPat
     assert len(vendor.received) == 2
     for request in vendor.received:
         assert b"user-42" not in request.body
+        assert b"customer-9" not in request.body
         assert b"Say hello" not in request.body
 
 
