@@ -121,3 +121,48 @@ def test_loki_has_lines_to_read(services: dict[str, Vendor]) -> None:
     lines = [line for line, _ in records(services, "loki")]
     assert [line["status"] for line in lines].count("failure") == 1
     assert any("gpt-4o-mini success" in line["message"] for line in lines)
+
+
+INPUTS = ("sentry", "supabase", "loki", "lunary")
+FAILING = """
+    import litellm
+
+    hi = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello"}]}
+    litellm.completion(**hi)
+    try:
+        litellm.completion(**hi, api_base="http://127.0.0.1:9", max_retries=0)
+    except litellm.InternalServerError:
+        print("refused")
+"""
+
+
+def test_what_input_means(loopback: LoopbackProvider) -> None:
+    """A breadcrumb, a row, a record, a start event: of each call as it begins, at once."""
+    with ExitStack() as stack:
+        vendors = {name: stack.enter_context(running(VENDORS[name]())) for name in INPUTS}
+        variables: dict[str, str] = {}
+        for found in entry_points(group="opentelemetry_traces_exporter"):
+            if found.name in vendors:
+                variables |= found.load().variables_for(vendors[found.name].url, SECRET)
+        ran = run(
+            FAILING,
+            instrument=True,
+            env={
+                **variables,
+                "OTEL_TRACES_EXPORTER": "none",
+                "OTEL_METRICS_EXPORTER": "none",
+                "OTEL_LOGS_EXPORTER": "none",
+                "LITESPAN_INPUT": ",".join((*INPUTS, "posthog")),
+                "LITESPAN_FAILURE": "sentry",
+                "OPENAI_BASE_URL": loopback.url,
+                "OPENAI_API_KEY": "sk-loopback",
+            },
+        )
+        assert (ran.code, ran.stdout.endswith("refused\n")) == (0, True)
+        assert [vendor.wrong for vendor in vendors.values()] == [[], [], [], []]
+        (event,) = [record for record in records(vendors, "sentry") if "exception" in record]
+        assert event["breadcrumbs"]["values"][0]["category"] == "litellm.input"
+        assert [row["status"] for row in records(vendors, "supabase")] == ["initiated"] * 2
+        assert [line["status"] for line, _ in records(vendors, "loki")] == ["started"] * 2
+        assert [run["event"] for run in records(vendors, "lunary")] == ["start"] * 2
+        assert "posthog can not record calls that have only started" in ran.stderr
