@@ -1,0 +1,63 @@
+"""State that processes share: of all of them, one alerts."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from litespan.alerting import Thresholds
+from litespan.alerting.state import state_at
+from litespan_exporters.slack import SlackExporter
+from tests.alerting.calls import RATE_LIMIT, span
+from tests.support.postgres import running as postgres
+from tests.support.server import Reply, running
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the state is."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "alerts.db")
+        return
+    with postgres() as server:
+        yield server.dsn()
+
+
+def work(url: str, place: str) -> bool:
+    """One worker: the same failures as the others."""
+    exporter = SlackExporter(url, thresholds=Thresholds(burst=None, state=place))
+    for _ in range(20):
+        exporter.export([span(**RATE_LIMIT, user__id="ann", gen_ai__usage__cost=0.01)])
+    done = exporter.force_flush(20_000)
+    exporter.shutdown()
+    return done
+
+
+def test_workers_do_not_multiply_alerts(place: str) -> None:
+    """Three processes, one message; what a user spends is one sum."""
+    with (
+        running(lambda _: Reply(200, b"ok")) as slack,
+        ProcessPoolExecutor(3, get_context("spawn")) as pool,
+    ):
+        url = f"{slack.url}/services/T/B/x"
+        assert list(pool.map(work, [url] * 3, [place] * 3)) == [True] * 3
+        assert len(slack.received) == 1
+    state = state_at(place)
+    keys = state.due("slack-", 1e12)
+    (spent,) = [key for key in keys if "/spent/" in key]
+    record = state.change(spent, lambda record: (record, record))
+    assert record is not None
+    assert sum(record["days"].values()) == pytest.approx(0.6)
+    state.close()
+
+
+def test_a_state_that_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Alerts go on, each process by itself, and one line says so."""
+    with running(lambda _: Reply(200, b"ok")) as slack:
+        url = f"{slack.url}/services/T/B/x"
+        assert work(url, str(tmp_path / "no" / "such" / "folder.db"))
+        assert len(slack.received) == 1
+    lines = [r.getMessage() for r in caplog.records if "LITESPAN_ALERTS_STATE" in r.getMessage()]
+    assert len(lines) == 1
