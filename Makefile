@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PINS := constraints/newest.txt
 export LITELLM_LOCAL_MODEL_COST_MAP := True
+# s: a test that hangs fails, with the stacks of all threads
+export PYTEST_TIMEOUT := 300
 
 .PHONY: help demo test beside check bench collector soak format constraints clean
 .DEFAULT_GOAL := help

@@ -80,7 +80,9 @@ sys.stdout.write(
             "unlisted": sorted(
                 name
                 for name, value in vars(public).items()
-                if not name.startswith("_") and not inspect.ismodule(value) and name not in listed
+                if not name.startswith("_")
+                and getattr(value, "__module__", "").startswith("litespan")
+                and name not in listed
             ),
         }
     )
