@@ -14,11 +14,13 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from litespan import identity
+from litespan import semconv as s
 from litespan.call.live import CALL_KEY, Call
 from litespan.call.router import RouterCall
 from litespan.call.suppress import suppressed
 from litespan.mapping.gateway import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
+from litespan.mapping.team import team_wishes
 from litespan.mapping.values import as_int, is_true
 from litespan.mapping.who import (
     deployment_attributes,
@@ -162,16 +164,22 @@ def _attempt(
 ) -> Call:
     """A started call: an attempt of `router`, or on its own under `ctx`."""
     settings = signals.settings
+    content = settings.content != "NO_CONTENT"
     who = identity.current(ctx)
     if settings.baggage:
         who = with_baggage(who, settings.baggage, ctx)
     attributes: Attributes = identity_attributes(request, who)
     attributes.update(request_attributes(request))
-        attributes.update(wish_attributes(request))
     if request.metadata:
         attributes.update(deployment_attributes(request))
+        attributes.update(wish_attributes(request))
         if REQUEST in request.arguments:
             attributes.update(gateway_attributes(request, settings.headers, settings.body))
+            team = team_wishes(request.metadata)
+            if team.exporters:  # in place of the operator's of the same name
+                muted = (*attributes.get(s.MUTE, ()), *team.exporters)
+                attributes[s.MUTE] = tuple(dict.fromkeys(muted))
+            content = content if team.content is None else team.content
     if router is not None:
         attributes.update(router.fallback_attributes(request))
     call = Call(
@@ -180,7 +188,7 @@ def _attempt(
         attributes,
         parent=router,
         silent=silent or (router is not None and router.silent),
-        record_content=settings.content != "NO_CONTENT" and not _content_off(request),
+        record_content=content and not _content_off(request),
     )
     call.start(ctx if router is None else router.context)
     logging = request.arguments.get(LOGGING)

@@ -162,5 +162,5 @@ def _tell_content(call: "Call", attributes: Attributes, answer: Answer | None) -
     written = signals.content(values, known)
     if signals.settings.content != "EVENT_ONLY":
         attributes.update(written)
-    if signals.settings.content != "SPAN_ONLY":
+    if signals.settings.content in ("EVENT_ONLY", "SPAN_AND_EVENT"):
         emit_event(signals.logger, s.EVENT_DETAILS, {**known, **written}, call.context)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from litespan import semconv as s
 from litespan.counters import count
 from litespan.export.batching import Batch, Item, dumps, pack, shrink
 from litespan.export.delivery import Delivery, Outlet
@@ -178,7 +179,8 @@ class HttpExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Map and send. Never raises; what could not be sent is counted and logged once."""
-        return self.bring(self.items(spans))
+        kept = [span for span in spans if self.name not in _muted(span)]
+        return self.bring(self.items(kept))
 
     def bring(self, made: Iterable[Item]) -> SpanExportResult:
         """Send items, which may be made only now; of those with one key the last. Never raises."""
@@ -262,3 +264,9 @@ class HttpExporter(SpanExporter):
 def is_credential(text: str) -> bool:
     """Could `text` be one? They are printable ASCII without spaces."""
     return text.isascii() and text.isprintable() and " " not in text
+
+
+def _muted(span: ReadableSpan) -> tuple[object, ...]:
+    """The exporters that the call's own settings, or its team's, keep the span from."""
+    muted = (span.attributes or {}).get(s.MUTE)
+    return tuple(muted) if isinstance(muted, (list, tuple)) else ()

@@ -3,8 +3,10 @@
 import asyncio
 import sys
 from typing import Any, Final
+from weakref import WeakSet
 
 import wrapt
+from opentelemetry import trace
 
 import litespan.proxy.request as requests
 from litespan.patch.drivers import Live
@@ -24,6 +26,8 @@ def install(module: Any) -> None:
         return
     with quiet("following the proxy's requests"):
         server.install(app)
+    with quiet("serving teams"):
+        _serve_teams()
     logging = getattr(sys.modules.get("litellm.proxy.utils"), "ProxyLogging", None)
     for place, name, wrapper in (
         (logging, "pre_call_hook", _before_call),
@@ -34,6 +38,18 @@ def install(module: Any) -> None:
         if original is not None and not isinstance(original, wrapt.FunctionWrapper):
             with quiet(f"following the proxy's {name}"):
                 setattr(place, name, wrapt.FunctionWrapper(original, wrapper))
+
+
+_serving: Final["WeakSet[Any]"] = WeakSet()  # the tracer providers that serve teams
+
+
+def _serve_teams() -> None:
+    from litespan.proxy.teams import TeamExporters
+
+    tracers: Any = trace.get_tracer_provider()
+    if hasattr(tracers, "add_span_processor") and tracers not in _serving:
+        _serving.add(tracers)
+        tracers.add_span_processor(TeamExporters())
 
 
 def _argument(args: Args, kwargs: Kwargs, name: str, position: int) -> Any:

@@ -1,0 +1,151 @@
+"""Each team's calls go to its own project: `litespan` in the metadata of a team or a key."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from litespan.testing import LoopbackProvider, OtlpReceiver
+from tests.proxy.conftest import FILES, config
+from tests.proxy.running import Proxy, proxy, until
+from tests.support.server import Received, Reply, Vendor, running
+
+HI = "Say hello to everybody in this room, please."
+CHAT = {"model": "chat", "messages": [{"role": "user", "content": HI}]}
+AUTH = """
+import json, os
+from litellm.proxy._types import UserAPIKeyAuth
+
+TEAMS = json.loads(os.environ["TEAMS_UNDER_TEST"])
+
+
+async def authenticate(request, api_key):
+    name = api_key.removeprefix("sk-")
+    team = TEAMS.get(name, {})
+    return UserAPIKeyAuth(
+        api_key="hash-" + name,
+        team_id=name,
+        team_metadata=team.get("team", {}),
+        metadata=team.get("key", {}),
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def langfuse() -> Iterator[Vendor]:
+    """A Langfuse that takes everything; whose project it is stands in the credentials."""
+    with running(lambda _: Reply(207, json.dumps({"successes": [], "errors": []}).encode())) as it:
+        yield it
+
+
+def project(request: Received) -> str:
+    """The public key of a request."""
+    given = request.headers["authorization"].removeprefix("Basic ")
+    return base64.b64decode(given).decode().partition(":")[0]
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    loopback: LoopbackProvider,
+    collector: OtlpReceiver,
+    langfuse: Vendor,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Proxy]:
+    """A proxy with teams; the operator's own Langfuse is one of its exporters."""
+
+    def own(name: str, **more: Any) -> dict[str, Any]:
+        credentials = {"public_key": f"pk-lf-{name}", "secret_key": f"sk-lf-{name}-secret"}
+        return {"litespan": {"langfuse": {**credentials, "base_url": langfuse.url}, **more}}
+
+    teams = {
+        "blue": {"team": own("blue")},
+        "red": {"team": own("red", content=True)},
+        "green": {"team": own("green"), "key": own("green-key")},
+        "failing": {"team": own("failing", success=[])},
+        "wrong": {"team": {"litespan": {"langfus": {"public_key": "pk-lf-wrong-secret"}}}},
+        "disk": {"team": {"litespan": {"sqlite": {"path": "team.db"}}}},
+    }
+    env = {
+        "TEAMS_UNDER_TEST": json.dumps(teams),
+        "OTEL_TRACES_EXPORTER": "otlp,langfuse",
+        "LANGFUSE_PUBLIC_KEY": "pk-lf-operator",
+        "LANGFUSE_SECRET_KEY": "sk-lf-operator-secret",
+        "LANGFUSE_BASE_URL": langfuse.url,
+    }
+    folder = tmp_path_factory.mktemp("teams")
+    files = {**FILES, "auth.py": AUTH}
+    with proxy(folder, config(loopback), loopback, collector, files=files, env=env) as it:
+        yield it
+
+
+def ask(gateway: Proxy, team: str, langfuse: Vendor, **body: Any) -> dict[str, list[Received]]:
+    """What Langfuse gets of one call, by project."""
+    before = len(langfuse.received)
+
+    def call(traceparent: str) -> None:
+        client = gateway.client(f"sk-{team}", traceparent=traceparent)
+        client.post("/v1/chat/completions", json={**CHAT, **body})
+
+    gateway.trace(call, 3)
+    until(lambda: len(langfuse.received) > before, "request to Langfuse", 10)
+    found: dict[str, list[Received]] = {}
+    for request in langfuse.received[before:]:
+        found.setdefault(project(request), []).append(request)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("team", "owner"),
+    [
+        ("blue", "pk-lf-blue"),
+        ("green", "pk-lf-green-key"),
+        ("nobody", "pk-lf-operator"),
+        ("wrong", "pk-lf-operator"),
+    ],
+)
+def test_calls_go_to_the_teams_own_project(
+    gateway: Proxy, langfuse: Vendor, team: str, owner: str
+) -> None:
+    """To the key's, else the team's, else the operator's; and to no other."""
+    assert list(ask(gateway, team, langfuse)) == [owner]
+
+
+def test_lists_by_team(gateway: Proxy, langfuse: Vendor) -> None:
+    """A team that wants failures only is given no success, but failures."""
+    body = {"model": "broken", "disable_fallbacks": True}
+    asked = len(langfuse.received)
+    gateway.trace(
+        lambda traceparent: gateway.client("sk-failing", traceparent=traceparent).post(
+            "/v1/chat/completions", json=CHAT
+        ),
+        3,
+    )
+    assert list(ask(gateway, "failing", langfuse, **body)) == ["pk-lf-failing"]
+    assert {project(request) for request in langfuse.received[asked:]} == {"pk-lf-failing"}
+    sent = b"".join(request.body for request in langfuse.received[asked:])
+    assert b"InternalServerError" in sent
+
+
+@pytest.mark.parametrize(("team", "recorded"), [("blue", False), ("red", True)])
+def test_content_by_team(gateway: Proxy, langfuse: Vendor, team: str, recorded: bool) -> None:
+    """Messages are recorded for the team that wants it, and for no other."""
+    sent = b"".join(r.body for requests in ask(gateway, team, langfuse).values() for r in requests)
+    assert (HI.encode() in sent) is recorded
+
+
+def test_a_wrong_name_is_one_line_without_credentials(gateway: Proxy, langfuse: Vendor) -> None:
+    """Misspelt vendors are named once; keys are in no log line and in no span."""
+    ask(gateway, "wrong", langfuse)
+    until(lambda: gateway.said("names exporter 'langfus'"), "line")
+    assert len(gateway.said("names exporter 'langfus'")) == 1
+    seen = gateway.log.read_text() + str(gateway.receiver.spans)
+    assert [word for word in ("pk-lf-wrong", "-secret") if word in seen] == []
+
+
+def test_teams_can_not_write_to_the_proxys_disk(gateway: Proxy, langfuse: Vendor) -> None:
+    """A store is no vendor that a team may name."""
+    ask(gateway, "disk", langfuse)
+    until(lambda: gateway.said("names exporter 'sqlite'"), "line")
+    assert not (gateway.log.parent / "team.db").exists()
