@@ -33,7 +33,7 @@ NOBODY: Final = Identity()
 
 def current(ctx: Context | None = None) -> Identity:
     """The identity of `ctx`, by default the current context."""
-    identity = otel_context.get_value(_KEY, ctx)
+    identity = (otel_context.get_current() if ctx is None else ctx).get(_KEY)
     return identity if isinstance(identity, Identity) else NOBODY
 
 

@@ -48,6 +48,11 @@ class Metrics:
         )
         self._cost = histogram(s.METRIC_COST, "USD", "Cost of GenAI operations.", USD)
 
+    @property
+    def heard(self) -> bool:
+        """Whether there may be a listener: no, as long as nobody has set a meter provider."""
+        return getattr(self._duration, "_real_instrument", self) is not None
+
     def record(
         self,
         start: Mapping[str, Any],

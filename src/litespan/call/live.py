@@ -27,6 +27,8 @@ from litespan.signals import Signals
 if TYPE_CHECKING:
     from litespan.call.router import RouterCall
 
+# Where LiteLLM's logging object keeps the live call that it belongs to.
+OWNER: Final = "_litespan_call"
 CALL_KEY: Final = otel_context.create_key("litespan-call")
 Outcome = Literal["success", "failure", "cancelled", "abandoned"]
 # How a stream ended → the outcome of its call.
@@ -64,32 +66,18 @@ class Call:
         whole: the answer that LiteLLM has made of a stream's chunks, once it has.
     """
 
-    __slots__ = (
-        "_after",
-        "_announced",
-        "_listeners",
-        "_token",
-        "attempt",
-        "attributes",
-        "chunk_listeners",
-        "chunks_left_out",
-        "context",
-        "ended",
-        "first_chunk",
-        "logging",
-        "parent",
-        "record_content",
-        "request",
-        "signals",
-        "silent",
-        "span",
-        "started",
-        "started_ns",
-        "view",
-        "whole",
-    )
-
     keeps_chunks = True
+    attempt = 1
+    ended = False
+    logging: Any = None
+    first_chunk: float | None = None
+    view: Any = None
+    whole: Any = None
+    chunks_left_out = 0
+    chunk_listeners: tuple[Listener, ...] = ()
+    _listeners: tuple[Listener, ...] = ()
+    _announced = False
+    _after: "Callable[[Outcome, Failure | None], None] | None" = None
 
     def __init__(
         self,
@@ -107,20 +95,8 @@ class Call:
         self.parent = parent
         self.silent = silent
         self.record_content = record_content
-        self.attempt = 1
         if parent is not None:
             self.attempt = attributes[s.ATTEMPT] = parent.next_attempt()
-        self.logging: Any = None
-        self.ended = False
-        self.first_chunk: float | None = None
-        self.view: Any = None
-        self.whole: Any = None
-        self._announced = False
-        self._listeners: tuple[Listener, ...] = ()
-        self.chunk_listeners: tuple[Listener, ...] = ()
-        self.chunks_left_out = 0
-        self._after: Callable[[Outcome, Failure | None], None] | None = None
-        self._token: Any = None
 
     def start(self, ctx: Context) -> None:
         """Start the span under `ctx` and make the context for what runs inside."""
@@ -290,13 +266,20 @@ class Call:
             self.stage(s.EVENT_SUCCESS, telling.success_attributes(attributes), answer)
         else:
             self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
-        self._listeners = self.chunk_listeners = ()  # they hold the call, and it them
         try:
             self.span.end()
         except Exception as error:  # noqa: BLE001 - a span processor of the application's
             swallowed("ending a span", error)
+        self._let_go()
         if self._after is not None:
             self._after(outcome, failure)
+
+    def _let_go(self) -> None:
+        """Let go of all that holds the call: messages and answer go without the collector."""
+        self._listeners = self.chunk_listeners = ()
+        self.context = Context()
+        if self.logging is not None:
+            setattr(self.logging, OWNER, self.parent)
 
     def then(self, after: "Callable[[Outcome, Failure | None], None]") -> None:
         """Call `after(outcome, failure)` when the span has ended."""

@@ -16,8 +16,8 @@ import wrapt
 from opentelemetry import context as otel_context
 
 from litespan.call import live
-from litespan.call.begin import OWNER, UNTRACED, AnyCall, Inside, adopt
-from litespan.call.live import Call, failed_call
+from litespan.call.begin import UNTRACED, AnyCall, Inside, adopt
+from litespan.call.live import OWNER, Call, failed_call
 from litespan.call.router import RouterCall
 from litespan.mapping.request import Request
 from litespan.mapping.values import is_true

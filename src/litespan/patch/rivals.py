@@ -46,6 +46,8 @@ _AUTO: Final = "opentelemetry.instrumentation.auto_instrumentation"
 _LISTS: Final = ("callbacks", "success_callback", "failure_callback", "_async_success_callback")
 _OTEL_MODULES: Final = ("litellm.integrations.opentelemetry", "litellm.integrations.otel")
 _OTEL: Final = frozenset({"otel", "langfuse_otel", "arize", "arize_phoenix"})
+# Each list as it was last looked through, and its length then.
+_looked_through: Final[dict[str, tuple[Any, int]]] = {}
 
 
 def check_provider(tracer_provider: Any = None) -> None:
@@ -90,9 +92,19 @@ def _cure(rival: str, cure: str) -> str:
 
 
 def check_callbacks(litellm: Any) -> None:
-    """Warn, once, if LiteLLM's own OpenTelemetry callback is in one of its lists."""
+    """Warn, once, if LiteLLM's own OpenTelemetry callback is in one of its lists.
+
+    For every call; a list, which may be long, is looked through when it has changed.
+    """
     for name in _LISTS:
-        for callback in getattr(litellm, name, None) or ():
+        callbacks = getattr(litellm, name, None)
+        if not callbacks:
+            continue
+        seen, length = _looked_through.get(name, (None, 0))
+        if callbacks is seen and len(callbacks) == length:
+            continue
+        _looked_through[name] = (callbacks, len(callbacks))
+        for callback in callbacks:
             known = _own(callback)
             if known:
                 log_once(
