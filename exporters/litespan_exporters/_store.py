@@ -78,7 +78,7 @@ class StoreExporter(SpanExporter, ABC):
         """
         self.content = content
         self.bounds = replace(self.limits, **limits) if limits else self.limits
-        self.problem = ""  # why the exporter is off
+        self.problem = ""  # why the exporter is off, or its store away
         self.place = ""  # where it writes to, without secrets
         self._writer: Writer | None = None
         self._metrics: ExporterMetrics | None = None
@@ -202,10 +202,12 @@ class StoreExporter(SpanExporter, ABC):
 
     def written(self, rows: int) -> None:
         """Count rows that are in the store."""
+        self.problem = ""
         count(f"export.{self.name}.sent", rows)
 
     def retrying(self, away: Away, rows: int) -> None:
         """Count a failed write, and say once per cause what is wrong."""
+        self.problem = str(away)
         count(f"export.{self.name}.retried")
         log_once(
             f"export.{self.name}.{away.cause}",

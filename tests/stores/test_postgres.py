@@ -1,5 +1,6 @@
 """The PostgreSQL store, on a real server: rights, restarts, other writers, full disks."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from litespan.cli import main
 from litespan.counters import stats
 from litespan_exporters.postgres import TYPES, PostgresExporter, ddl, for_libpq
 from litespan_exporters.rows import COLUMNS
@@ -227,6 +229,20 @@ class TestBadTimes:
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where application_name = 'litespan'"
         )
+        assert exporter.export(calls([2])) is OK
+        assert in_postgres(postgres, table).read() == expected(calls([1, 2]))
+
+    def test_idle_connections_are_closed(
+        self, make: Make, postgres: PostgresServer, table: str
+    ) -> None:
+        """Hundreds of workers with nothing to say hold no connection; the next call opens one."""
+        exporter = make(postgres.dsn(), table=table, idle=0.2)
+        assert exporter.export(calls([1])) is OK
+        count = "select count(*) from pg_stat_activity where application_name = 'litespan'"
+        deadline = time.monotonic() + 10
+        while postgres.sql(count) != [(0,)] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert postgres.sql(count) == [(0,)]
         assert exporter.export(calls([2])) is OK
         assert in_postgres(postgres, table).read() == expected(calls([1, 2]))
 
@@ -451,6 +467,26 @@ class TestSettings:
         assert done.stderr == (
             "psycopg is not installed: postgres export is off; pip install 'litespan[postgres]'\n"
         )
+
+    def test_check(
+        self,
+        postgres: PostgresServer,
+        table: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """`litespan check postgres` writes one call, or says in one line why it cannot."""
+        monkeypatch.setattr(logging.getLogger("litespan"), "propagate", True)  # put back after
+        monkeypatch.setenv("LITESPAN_POSTGRES_TABLE", table)
+        monkeypatch.setenv("LITESPAN_POSTGRES", postgres.dsn())
+        assert main(["check", "postgres"]) == 0
+        assert "postgres: took the test call" in capsys.readouterr().out
+        assert postgres.sql(f"select model from {table}") == [("litespan-check",)]
+        monkeypatch.setenv("LITESPAN_POSTGRES", postgres.dsn(password="not-the-password"))
+        assert main(["check", "postgres"]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "password authentication failed" in line
+        assert "not-the-password" not in line
 
     def test_unused_connection_is_not_made(self, make: Make, table: str) -> None:
         """A wrong address costs nothing before the first call."""

@@ -68,6 +68,8 @@ def _check(found: EntryPoint) -> int:
         line = "did not take the test call"
     if isinstance(exporter, HttpExporter):
         line = told(exporter, line)
+    elif not taken:
+        line = getattr(exporter, "problem", "") or line
     print(f"{found.name}: {line}", file=sys.stdout if taken else sys.stderr)
     return 0 if taken else 1
 
