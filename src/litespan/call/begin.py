@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 
 from litespan import identity
 from litespan import semconv as s
-from litespan.call.live import CALL_KEY, Call
+from litespan.call.live import CALL_KEY, OWNER, Call
 from litespan.call.router import RouterCall
 from litespan.call.suppress import suppressed
 from litespan.mapping.gateway import gateway_attributes
@@ -33,8 +33,6 @@ from litespan.patch.targets import Target
 from litespan.quiet import swallowed
 from litespan.signals import Signals
 
-# Where LiteLLM's logging object keeps the call that it belongs to.
-OWNER: Final = "_litespan_call"
 LOGGING: Final = "litellm_logging_obj"
 # Where LiteLLM's proxy keeps the client's request.
 REQUEST: Final = "proxy_server_request"
@@ -253,7 +251,7 @@ def _content_off(request: Request) -> bool:
     """Whether the user has told LiteLLM, or us, to keep messages out of logs."""
     return (
         getattr(sys.modules["litellm"], "turn_off_message_logging", None) is True
-        or wishes(request).get("content") is False
         or is_true(request.arguments.get("turn_off_message_logging"))
         or is_true(request.metadata.get("turn_off_message_logging"))
+        or wishes(request).get("content") is False
     )

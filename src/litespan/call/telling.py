@@ -118,7 +118,8 @@ def tell_end(
         attributes[s.ERROR_TYPE] = failure.type
         if failure.code is not None:
             attributes[s.ERROR_CODE] = failure.code
-    _measure(call, attributes, seconds, chunks)
+    if call.signals.metrics.heard:
+        _measure(call, attributes, seconds, chunks)
     if call.silent:
         return
     span = call.span
