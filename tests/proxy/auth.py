@@ -3,6 +3,8 @@
 Copied beside the proxy's config, and run in its process.
 """
 
+from typing import Any
+
 from fastapi import HTTPException
 from litellm import BudgetExceededError
 from litellm.proxy._types import ProxyException, UserAPIKeyAuth
@@ -21,7 +23,7 @@ BLUE = {
 }
 
 
-async def authenticate(request, api_key: str) -> UserAPIKeyAuth:
+async def authenticate(request: Any, api_key: str) -> UserAPIKeyAuth:
     """Each key has its own fate."""
     if api_key.startswith("sk-team-blue"):
         return UserAPIKeyAuth(**BLUE)

@@ -1,7 +1,6 @@
 """One proxy for most tests: its start costs more than all they do with it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest

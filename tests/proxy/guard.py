@@ -1,5 +1,7 @@
 """A guardrail of the operator's own, as LiteLLM documents it; copied beside the config."""
 
+from typing import Any
+
 from litellm.exceptions import GuardrailRaisedException
 from litellm.integrations.custom_guardrail import CustomGuardrail
 
@@ -7,7 +9,9 @@ from litellm.integrations.custom_guardrail import CustomGuardrail
 class NoMoon(CustomGuardrail):
     """Refuses to talk about the moon."""
 
-    async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
+    async def async_pre_call_hook(
+        self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str
+    ) -> Any:
         """Look at the request."""
         if "moon" in str(data.get("messages")):
             raise GuardrailRaisedException("no-moon", "the moon is not to be talked about")

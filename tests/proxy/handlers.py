@@ -6,21 +6,25 @@ Each event is a line in `events.txt`: who was told what.
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
-Path("loads.txt").open("a").write(f"{os.getpid()}\n")
+with Path("loads.txt").open("a") as loads:
+    loads.write(f"{os.getpid()}\n")
 
 
 class Diary(CustomLogger):
     """Writes down what it is told, by whom: LiteLLM's threads, or litespan's."""
 
-    async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
+    async def async_log_success_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
         """A call succeeded."""
         teller = "litespan" if threading.current_thread().name.startswith("litespan") else "LiteLLM"
         metadata = kwargs["litellm_params"]["metadata"]
         line = f"{teller} {kwargs['litellm_call_id']} {metadata.get('user_api_key_team_id')}\n"
-        with Path("events.txt").open("a") as file:
+        with Path("events.txt").open("a") as file:  # noqa: ASYNC230 - one line
             file.write(line)
 
 

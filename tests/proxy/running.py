@@ -1,5 +1,6 @@
 """The real proxy, in a process of its own on loopback, and what it tells a collector."""
 
+import json
 import os
 import signal
 import socket
@@ -7,13 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import yaml
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from litespan.testing.decode import Record
@@ -119,7 +119,7 @@ def proxy(
     `files` are written beside the config; `instrument`: under `opentelemetry-instrument`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False))
+    (folder / "config.yaml").write_text(json.dumps(config, indent=1))
     for name, text in (files or {}).items():
         (folder / name).write_text(text)
     port = free_port()
@@ -165,14 +165,10 @@ def stop(process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
     """End a process group: SIGTERM to the leader, and SIGKILL to what is left."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

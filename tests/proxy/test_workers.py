@@ -80,7 +80,9 @@ def exporting(running: Proxy) -> set[int]:
 
 
 WAYS: Any = [
-    pytest.param(("--num_workers", "2", "--timeout_worker_healthcheck", "120"), False, id="uvicorn"),
+    pytest.param(
+        ("--num_workers", "2", "--timeout_worker_healthcheck", "120"), False, id="uvicorn"
+    ),
     pytest.param(("--num_workers", "2", "--run_gunicorn"), False, id="gunicorn"),
     pytest.param(("--num_workers", "2", "--run_gunicorn"), True, id="gunicorn, instrumented"),
 ]

@@ -52,9 +52,9 @@ def team_wishes(metadata: Mapping[str, Any]) -> TeamWishes:
         return NONE
     return TeamWishes(
         {
-            name: tuple(sorted((str(key), str(value)) for key, value in options.items()))
+            str(name): tuple(sorted((str(key), str(value)) for key, value in options.items()))
             for name, options in merged.items()
-            if isinstance(name, str) and name not in _OURS and isinstance(options, Mapping)
+            if name not in _OURS and isinstance(options, Mapping)
         },
         {name: tuple(as_texts(merged[name]) or ()) for name in _LISTS if name in merged},
         _flag(merged.get("content")),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     handler: Any
 
-__all__ = ["handler"]  # noqa: F822 - made when it is asked for
+__all__ = ["handler"]
 
 
 def __getattr__(name: str) -> Any:

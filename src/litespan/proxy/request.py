@@ -18,9 +18,9 @@ from opentelemetry.trace import (
 
 from litespan import semconv as s
 from litespan.call.client import CLIENT_KEY, Client
+from litespan.mapping.gateway import header_attributes
 from litespan.mapping.scrub import scrub, scrub_error
 from litespan.mapping.values import as_int, as_text
-from litespan.mapping.gateway import header_attributes
 from litespan.quiet import swallowed
 from litespan.settings import Settings
 

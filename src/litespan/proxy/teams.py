@@ -59,7 +59,7 @@ class TeamExporters(SpanProcessor):
             with quiet("reading a team's settings"):
                 wishes = team_wishes(call.request.metadata)
                 context = span.get_span_context()
-                if wishes.exporters and context is not None and _is_ours(span):
+                if wishes.exporters and _is_ours(span):
                     self._live[context.span_id] = wishes
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -156,7 +156,7 @@ class TeamExporters(SpanProcessor):
         """Deliver what waits."""
         with self._lock:
             batches = [batch for batch, _ in self._open.values()]
-        return all([batch.force_flush(timeout_millis) is not False for batch in batches])
+        return all(batch.force_flush(timeout_millis) is not False for batch in batches)
 
 
 def _is_ours(span: Span) -> bool:
