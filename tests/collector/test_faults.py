@@ -45,7 +45,7 @@ PROGRAM = """
         took.append(time.perf_counter() - begun)
         cpu.append(time.thread_time() - used)
         time.sleep(0.02)
-        if len(took) == 50:
+        if len(took) == 10:
             early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     late = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({"took": took, "cpu": cpu, "early": early, "late": late}))
@@ -60,7 +60,7 @@ class Seen:
     median: float  # s, of a call
     cpu: float  # s of the calling thread's CPU time, the median of a call
     worst: float  # s, the 99th percentile
-    growth: float  # MiB, of the process after its first fifty calls
+    growth: float  # MiB, of the process after its first ten calls
     end: float  # s, from the last call to the end of the process
 
 

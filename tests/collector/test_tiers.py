@@ -79,10 +79,10 @@ class Tiers:
             for span_id in re.findall(rb'"spanId":"([0-9a-f]{16})"', path.read_bytes())
         }
 
-    def settle(self) -> set[bytes]:
+    def settle(self, patience: float = 20.0) -> set[bytes]:
         """The ids that have not arrived when nothing has changed for a while."""
         last, since = -1, time.monotonic()
-        while time.monotonic() - since < WINDOW + 4:
+        while time.monotonic() - since < patience:
             found = len(self.arrived())
             if found >= len(self.sent):
                 break

@@ -27,6 +27,7 @@ from litespan.quiet import quiet
 
 PATH: Final = "/v1/traces"
 HEALTH: Final = "/healthz"
+_MOST_PASSED_OVER: Final = 128 * 2**20  # bytes of a body that is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +238,19 @@ class _Handler(BaseHTTPRequestHandler):
         return int(text) if text.isdecimal() else None
 
     def _refuse(self, status: int, problem: str) -> None:
-        self.close_connection = True  # the body is not read
+        self._pass_over()
         self._answer(status, problem.encode(), "text/plain")
+
+    def _pass_over(self) -> None:
+        """Read the body and forget it: who is still sending would not see the answer."""
+        self.close_connection = True
+        left = min(self._size() or 0, _MOST_PASSED_OVER)
+        while left > 0 and (chunk := self.rfile.read(min(left, 65_536))):
+            left -= len(chunk)
 
     def _postpone(self, status: int, cause: str, seconds: int) -> None:
         if status == 429:
-            self.close_connection = True
+            self._pass_over()
         self._answer(status, cause.encode(), "text/plain", {"Retry-After": str(seconds)})
 
     def _answer(
