@@ -47,3 +47,4 @@ def test_only_the_call_that_hangs_is_told(traced: Traced, slack: Vendor) -> None
     bodies = [request.body.decode() for request in slack.received]
     assert len(bodies) == 1
     assert "A call of gpt-4o-mini has not ended after 3 s" in bodies[0]
+    assert "A call of gpt-4o has" not in bodies[0]
