@@ -1,0 +1,47 @@
+"""The files of `examples/proxy` are what the real proxy takes, and the page tells of them."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import yaml  # type: ignore[import-untyped]
+
+from litespan.testing import LoopbackProvider, OtlpReceiver
+from tests.proxy.running import MASTER, proxy
+
+ROOT: Final = Path(__file__).parents[2]
+EXAMPLES: Final = ROOT / "examples" / "proxy"
+
+
+def test_config_serves_and_traces(
+    loopback: LoopbackProvider, collector: OtlpReceiver, tmp_path: Path
+) -> None:
+    """`config.yaml` as it is, with the variables of `compose.yaml`, traces a call."""
+    given = yaml.safe_load((EXAMPLES / "config.yaml").read_text())
+    compose = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
+    variables = compose["services"]["litellm"]["environment"]
+    env = {name: value for name, value in variables.items() if "$" not in value}
+    env |= collector.env | {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": loopback.url}
+    with proxy(tmp_path / "gateway", given, loopback, collector, env=env) as running:
+
+        def call(traceparent: str) -> None:
+            client = running.client(MASTER, traceparent=traceparent)
+            body = {"model": "chat", "messages": [{"role": "user", "content": "Hi"}]}
+            assert client.post("/v1/chat/completions", json=body).status_code == 200
+
+        assert [span["name"] for span in running.trace(call, 3)] == [
+            "POST /v1/chat/completions",
+            "litellm.router chat",
+            "chat gpt-4o-mini",
+        ]
+
+
+def test_kubernetes_says_the_same() -> None:
+    """The config map holds that config, and the deployment has those variables."""
+    config_map, deployment = yaml.safe_load_all((EXAMPLES / "kubernetes.yaml").read_text())
+    given = yaml.safe_load((EXAMPLES / "config.yaml").read_text())
+    assert yaml.safe_load(config_map["data"]["config.yaml"]) == given
+    compose = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
+    wanted: dict[str, Any] = compose["services"]["litellm"]["environment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    named = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert named == {name: value for name, value in wanted.items() if "$" not in value}
