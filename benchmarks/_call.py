@@ -96,7 +96,7 @@ def ready_response() -> Any:
         ],
         usage={"prompt_tokens": 24, "completion_tokens": 8, "total_tokens": 32},
     )
-    response._hidden_params = {  # noqa: SLF001 - as LiteLLM does
+    response._hidden_params = {
         "custom_llm_provider": "openai",
         "litellm_call_id": CALL_ID,
         "litellm_model_name": "gpt-4o-mini",
