@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.proxy.running import MASTER, proxy
