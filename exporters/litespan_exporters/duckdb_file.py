@@ -40,15 +40,18 @@ TYPES: Final[dict[Kind, str]] = {
     "list": "VARCHAR[]",
     "json": "JSON",
 }
+_AGAIN: Final = 20  # writes after which a plain insert is tried again
 _HINTS: Final = (
     ("lock", f"another process has it open; they take turns, or name a file each: {VARIABLE}"),
     ("No space", "free some disk space"),
     ("Cannot open", "its folder must exist and be writable"),
     ("not a valid DuckDB", "name a file of DuckDB's, or a new one"),
 )
+_LIST: Final = ", ".join(NAMES)
+_NEWS: Final = ", ".join([f"{name} = excluded.{name}" for name in NAMES[1:]])
+_INSERT: Final = f"insert into {TABLE} ({_LIST}) select {_LIST} from batch "  # noqa: S608
 _UPSERT: Final = (
-    f"insert into {TABLE} ({', '.join(NAMES)}) select {', '.join(NAMES)} from batch "  # noqa: S608
-    f"on conflict (key) do update set {', '.join(f'{n} = excluded.{n}' for n in NAMES[1:])} "
+    f"{_INSERT}on conflict (key) do update set {_NEWS} "
     f"where {TABLE}.outcome = 'started' or excluded.outcome <> 'started'"
 )
 
@@ -124,6 +127,7 @@ class _File:
     def __init__(self, connection: "duckdb.DuckDBPyConnection", path: str) -> None:
         self._connection = connection
         self._path = path
+        self._upserts = 0  # writes that are upserts without a try at a plain insert
 
     def write(self, rows: Sequence[Row]) -> None:
         """Upsert all rows in one transaction."""
@@ -133,11 +137,25 @@ class _File:
         try:
             self._connection.register("batch", batch)
             try:
-                self._connection.execute(_UPSERT)
+                self._insert()
             finally:
                 self._connection.unregister("batch")
         except duckdb.Error as error:
             raise failure(self._path, error) from None
+
+    def _insert(self) -> None:
+        """New calls are the rule, and plainly inserted in half the time that an upsert takes."""
+        import duckdb
+
+        if not self._upserts:
+            try:
+                self._connection.execute(_INSERT)
+            except duckdb.ConstraintException:  # of all rows none is in
+                self._upserts = _AGAIN
+            else:
+                return
+        self._upserts -= 1
+        self._connection.execute(_UPSERT)
 
     def close(self) -> None:
         """Close the file, for others to open it."""

@@ -1,0 +1,57 @@
+"""The page on the stores says what the code does: columns, types, indexes, statements, settings."""
+
+import re
+from pathlib import Path
+
+from litespan_exporters import duckdb_file, postgres
+from litespan_exporters._kept import Limits
+from litespan_exporters._schema import INDEXES
+from litespan_exporters.rows import COLUMNS
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/stores.md").read_text()
+COLUMNS_PART = PAGE.partition("## Columns")[2].partition("## PostgreSQL")[0]
+
+
+def test_columns() -> None:
+    """Every column in order, with its kind and meaning."""
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \|$", COLUMNS_PART, re.MULTILINE)
+    assert rows == [(c.name, c.kind, c.meaning) for c in COLUMNS]
+
+
+def test_types() -> None:
+    """What PostgreSQL and DuckDB make of each kind."""
+    for kind, theirs in postgres.TYPES.items():
+        assert f"| {kind} | {theirs} | {duckdb_file.TYPES[kind]} |" in PAGE
+
+
+def test_indexes() -> None:
+    """The indexes that are made."""
+    for index in INDEXES:
+        assert f"`({', '.join(index)})`" in PAGE
+
+
+def test_variables() -> None:
+    """Every variable that a store reads is named, and no other of ours."""
+    modules = (ROOT / "exporters/litespan_exporters").glob("*.py")
+    stores = ("_lines", "csv_file", "duckdb_file", "jsonl", "mongodb", "parquet", "postgres")
+    source = "".join(m.read_text() for m in modules if m.stem in (*stores, "sqlite"))
+    read = set(re.findall(r'"((?:LITESPAN_|DATABASE_URL|MONGODB_URI)\w*)"', source))
+    rotating = {f"{name}_ROTATE" for name in ("LITESPAN_JSONL", "LITESPAN_CSV")}
+    named = set(re.findall(r"\b(LITESPAN_[A-Z_]+|DATABASE_URL|MONGODB_URI)\b", PAGE))
+    assert named == read | rotating
+
+
+def test_limits() -> None:
+    """The waits and bounds that the page promises are the code's."""
+    limits = Limits()
+    assert f"{limits.patience:.0f} seconds" in PAGE
+    assert f"{limits.keep_rows:,} rows" in PAGE
+    assert f"{limits.keep_bytes // 10**6} MB" in PAGE
+    assert f"{limits.exit_patience + limits.hung_patience:.0f} seconds" in PAGE
+
+
+def test_grants() -> None:
+    """The rights on the page are those that the tests run with."""
+    for grant in ("grant usage on schema litespan", "grant select, insert, update on"):
+        assert grant in PAGE
