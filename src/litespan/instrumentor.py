@@ -41,6 +41,19 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     _patches: Patches | None = None
     _callbacks: "NamedCallbacks | None" = None
     _routed = False
+    _implicit = False
+
+    def instrument(self, **kwargs: Any) -> None:
+        """Trace LiteLLM's calls from now on."""
+        if self._implicit:
+            self.uninstrument()
+        super().instrument(**kwargs)
+
+    def instrument_if_nobody_has(self) -> None:
+        """Trace LiteLLM's calls with the global providers, until somebody says otherwise."""
+        if not self.is_instrumented_by_opentelemetry:
+            self.instrument()
+            self._implicit = True
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """None: a requirement that is not met would skip us without a word."""
@@ -96,6 +109,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
     def _uninstrument(self, **kwargs: Any) -> None:
         Live.signals = None
+        self._implicit = False
         if Live.look is not None:
             from litespan.adopting import give_back
 

@@ -12,19 +12,20 @@ import pytest
 import litespan
 from litespan.callbacks.handler import BadHandler
 from litespan.callbacks.registering import find
-from litespan.testing import LoopbackProvider
+from litespan.testing import LoopbackProvider, Telemetry
 from tests.callbacks.conftest import Keeper
 from tests.callbacks.programs import run_file, write
 from tests.calls.conftest import Traced
 
 HANDLER = """
+    import sys
     print("loading the handler's module")
 
     class Handler:
         seen = 0
         def log_success_event(self, kwargs, response_obj, start_time, end_time):
             self.seen += 1
-            print("success", kwargs["model"], self.seen)
+            sys.stdout.write(f"success {kwargs['model']} {self.seen}\\n")
 
     instance = Handler()
 """
@@ -50,9 +51,9 @@ def test_remove(traced: Traced) -> None:
     added.remove()
     added.remove()
     litellm.completion(**traced.chat())
-    list(stream)
+    chunks = len(list(stream))
     assert litespan.flush(10)
-    assert keeper.heard.methods == ["pre", "post", *["stream"] * 9, "success"]
+    assert keeper.heard.methods == ["pre", "post", *["stream"] * chunks, "success"]
 
 
 def test_added_twice(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,6 +83,27 @@ def test_before_instrumenting(loopback: LoopbackProvider, telemetry: Any) -> Non
         instrumentor.uninstrument()
         added.remove()
     assert keeper.heard.methods == ["pre", "post", "success"]
+
+
+def test_one_line(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
+    """A handler that is added instruments LiteLLM, until somebody does it in another way."""
+    keeper = Keeper()
+    instrumentor = litespan.LiteLLMInstrumentor()
+    added = litespan.add_callback(keeper)
+    given = Traced(loopback, telemetry).chat()
+    try:
+        litellm.completion(**given)
+        instrumentor.instrument(**telemetry.providers)
+        litellm.completion(**given)
+        instrumentor.instrument()  # as ever: does nothing
+        litellm.completion(**given)
+        assert litespan.flush(10)
+    finally:
+        instrumentor.uninstrument()
+        added.remove()
+    litellm.completion(**given)
+    assert sorted(keeper.heard.methods) == sorted(["pre", "post", "success"] * 3)
+    assert len(telemetry.spans) == 2
 
 
 @pytest.fixture

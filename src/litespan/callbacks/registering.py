@@ -47,6 +47,9 @@ class AddedCallback:
 def add_callback(handler: Any = None, **options: Any) -> AddedCallback:
     """Tell a handler the stages of every LiteLLM call, sampled or not.
 
+    This one line is all that it takes: where nothing has instrumented LiteLLM yet, it does, with
+    the global providers.
+
     Args:
         handler: as of `CallbackSpanProcessor`.
         options: the other arguments of `CallbackSpanProcessor`.
@@ -58,9 +61,12 @@ def add_callback(handler: Any = None, **options: Any) -> AddedCallback:
     Raises:
         BadHandler: a TypeError that says what is wrong and how to mend it.
     """
+    from litespan.instrumentor import LiteLLMInstrumentor  # it uses us
+
     added, new = _made(handler, options)
     if new:
         replace_watcher(None, added.watch)
+    LiteLLMInstrumentor().instrument_if_nobody_has()
     return added
 
 

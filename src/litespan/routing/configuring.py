@@ -50,6 +50,9 @@ def configure(
         BadRoute: a ValueError that says what is wrong and how to mend it. The other entries of
             the lists are in force.
     """
+    from litespan.instrumentor import LiteLLMInstrumentor  # it uses us
+
+    LiteLLMInstrumentor().instrument_if_nobody_has()
     given = dict(zip(LISTS, map(as_list, (input, success, failure)), strict=True))
     problems = Routes.give({stage: list_ for stage, list_ in given.items() if list_ is not None})
     if problems:
@@ -129,11 +132,20 @@ class Routes:
         return problems
 
     @classmethod
-    def _attach(cls, _call: Call | None = None, _ctx: Context | None = None) -> None:
+    def _attach(cls, call: Call | None = None, _ctx: Context | None = None) -> None:
         """Add the routing to the tracer provider, once there is one: at the latest at a call."""
         signals = Live.signals
         given = signals.providers[0] if signals is not None else None
         provider: Any = given or trace.get_tracer_provider()
-        if provider not in cls._attached and hasattr(provider, "add_span_processor"):
+        if provider in cls._attached:
+            return
+        if hasattr(provider, "add_span_processor"):
             cls._attached.add(provider)
             provider.add_span_processor(cls._routing)
+        elif call is not None:
+            log_once(
+                "no provider to route",
+                "exporters are listed by stage, but there is no OpenTelemetry TracerProvider: they "
+                "are given nothing; start the program with opentelemetry-instrument, or set a "
+                "provider before the first call",
+            )

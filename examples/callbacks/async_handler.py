@@ -1,0 +1,32 @@
+"""Async methods. They run on a loop of litespan's: the application's may be closed by then."""
+
+import offline  # noqa: F401
+
+import asyncio
+
+import litellm
+from litellm.integrations.custom_logger import CustomLogger
+
+import litespan
+
+
+class Slow(CustomLogger):
+    async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
+        await asyncio.sleep(0.2)  # such as a request to a service
+        print("told of", kwargs["litellm_params"]["metadata"]["number"])
+
+    async def async_log_failure_event(self, kwargs, response_obj, start_time, end_time):
+        print("told of a", type(kwargs["exception"]).__name__)
+
+
+litespan.add_callback(Slow())  # was: litellm.callbacks = [Slow()]
+
+
+async def ask(number):
+    messages = [{"role": "user", "content": "Hello?"}]
+    await litellm.acompletion("openai/gpt-4o-mini", messages, metadata={"number": number})
+
+
+asyncio.run(ask(1))
+asyncio.run(ask(2))
+print("the application has ended")

@@ -1,0 +1,30 @@
+"""What LiteLLM's proxy knows of a request. To be put beside the proxy's config.yaml:
+
+LITESPAN_CALLBACKS=proxy_info.handler opentelemetry-instrument -- litellm --config config.yaml
+"""
+
+from litellm.integrations.custom_logger import CustomLogger
+
+
+class ProxyInfo(CustomLogger):
+    async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
+        params = kwargs["litellm_params"]
+        request = params["proxy_server_request"]
+        print(
+            request["method"],
+            request["url"].partition("?")[0].rpartition("/v1")[2],
+            "team",
+            params["metadata"].get("user_api_key_team_id"),
+            "deployment",
+            params["model_info"].get("id"),
+            "client",
+            request["headers"].get("user-agent"),
+            "asked",
+            request["body"]["messages"][-1]["content"],
+            "credentials",
+            [name for name in request["headers"] if "auth" in name.lower()],
+            flush=True,
+        )
+
+
+handler = ProxyInfo()  # config.yaml: `callbacks: proxy_info.handler` is not needed any more

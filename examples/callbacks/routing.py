@@ -1,0 +1,30 @@
+"""Calls that start, succeed and fail, each to exporters of its own. Takes a folder for them."""
+
+import offline  # noqa: F401
+
+import os
+import sys
+
+import litellm
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+import litespan
+
+os.environ["LITESPAN_SQLITE"] = f"{sys.argv[1]}/calls.db"
+os.environ["LITESPAN_JSONL"] = f"{sys.argv[1]}/good.jsonl"
+os.environ["LITESPAN_CSV"] = f"{sys.argv[1]}/bad.csv"
+trace.set_tracer_provider(TracerProvider())  # `opentelemetry-instrument` does this for you
+
+litespan.configure(
+    input=["sqlite"],  # was: litellm.input_callback = […]
+    success=["jsonl"],  # was: litellm.success_callback = […]
+    failure=["csv", "sqlite"],  # was: litellm.failure_callback = […]
+)
+
+hello = [{"role": "user", "content": "Hello?"}]
+litellm.completion("openai/gpt-4o-mini", hello, user="alice")
+try:
+    litellm.completion("openai/gpt-4o", hello, mock_response="litellm.RateLimitError")
+except litellm.RateLimitError:
+    pass

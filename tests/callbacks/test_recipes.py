@@ -1,0 +1,159 @@
+"""Each recipe of `examples/callbacks`, run as a user runs it."""
+
+import csv
+import json
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from litespan.testing import LoopbackProvider, OtlpReceiver
+from tests.callbacks.programs import run_file
+from tests.proxy.conftest import FILES, config
+from tests.proxy.running import free_port, proxy, until
+from tests.support.server import Reply, running
+
+RECIPES = Path(__file__).parents[2] / "examples" / "callbacks"
+ANSWER = "Hello! How can I help you today?"
+
+
+def printed(name: str, *arguments: object) -> list[str]:
+    """What a recipe prints, line by line; it needs no key and no network."""
+    ran = run_file(RECIPES / name, *map(str, arguments), env={})
+    assert ran.code == 0, ran.stderr
+    assert "litespan" not in ran.stderr
+    return ran.stdout.splitlines()
+
+
+def test_printing() -> None:
+    """Every stage; per call in order."""
+    lines = printed("printing.py")
+    chunks = [line for line in lines if line.startswith("chunk")]
+    assert "".join(line[8:] for line in chunks if line != "chunk:  None") == ANSWER
+    rest = [line for line in lines if line not in chunks]
+    assert sorted(rest) == sorted(
+        [
+            *["before: gpt-4o-mini Hello?"] * 3,
+            *["after:  True"] * 2,
+            *[f"success: {ANSWER}"] * 2,
+            "failure: RateLimitError",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "success_details.py",
+            [
+                "model: gpt-4o-mini",
+                "messages: 1",
+                "user: alice",
+                "metadata: {'feature': 'search'}",
+                f"answer: {ANSWER}",
+                "tokens: 30",
+                "cost: $0.000009",
+                "took more than nothing: True",
+                "provider: openai",
+            ],
+        ),
+        ("async_handler.py", ["the application has ended", "told of 1", "told of 2"]),
+        (
+            "cost_per_user.py",
+            [
+                "alice: 2 calls, $0.000018",
+                "bob: 1 calls, $0.000009",
+                "carol: 1 calls, $0.000009",
+            ],
+        ),
+        ("counter.py", ["3 succeeded, 1 failed"]),
+        ("task_queue.py", [f"worked on: {sum(map(ord, ANSWER))}"] * 2),
+        ("ticket.py", ["{'customer': 'alice', 'text': 'I love it'}"]),
+    ],
+)
+def test_what_is_printed(name: str, expected: list[str]) -> None:
+    """The recipe prints what it promises."""
+    assert sorted(printed(name)) == sorted(expected)
+
+
+def test_file_logging(tmp_path: Path) -> None:
+    """One line of JSON a call."""
+    file = tmp_path / "calls.jsonl"
+    printed("file_logging.py", file)
+    good, bad = sorted(
+        map(json.loads, file.read_text().splitlines()), key=lambda line: "error" in line
+    )
+    assert (good["answer"], good["model"], good["cost"]) == (ANSWER, "gpt-4o-mini", 9e-06)
+    assert (bad["cost"], "RateLimitError" in bad["error"]) == (0.0, True)
+
+
+def test_database_logging(tmp_path: Path) -> None:
+    """One row a call."""
+    file = tmp_path / "calls.db"
+    printed("database_logging.py", file)
+    with sqlite3.connect(file) as database:
+        found = database.execute("select model, tokens, cost, error from llm order by error")
+        assert found.fetchall() == [
+            ("gpt-4o-mini", 30, 9e-06, None),
+            ("gpt-4o-mini", None, 0.0, "RateLimitError"),
+        ]
+
+
+def test_failure_alert() -> None:
+    """One message, of the call that failed."""
+    with running(lambda request: Reply()) as webhook:
+        printed("failure_alert.py", webhook.url)
+    assert [json.loads(request.body) for request in webhook.received] == [
+        {"text": "gpt-4o failed: RateLimitError"}
+    ]
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A real Redis, empty."""
+    port = free_port()
+    options = ["--port", str(port), "--dir", str(tmp_path), "--save", "", "--bind", "127.0.0.1"]
+    with subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL) as server:
+        time.sleep(0.3)
+        try:
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+def test_shared_counter(redis_url: str) -> None:
+    """Three forked workers count together."""
+    assert printed("shared_counter.py", redis_url) == ["9 calls", "$0.000081"]
+
+
+def test_routing(tmp_path: Path) -> None:
+    """Each call where it belongs: started and finished, good and bad."""
+    printed("routing.py", tmp_path)
+    (good,) = map(json.loads, (tmp_path / "good.jsonl").read_text().splitlines())
+    with (tmp_path / "bad.csv").open(newline="") as file:
+        (bad,) = csv.DictReader(file)
+    with sqlite3.connect(tmp_path / "calls.db") as database:
+        calls = database.execute("select outcome from calls order by start_time").fetchall()
+    assert (good["outcome"], good["user_id"]) == ("success", "alice")
+    assert (bad["outcome"], bad["error_type"]) == ("failure", "RateLimitError")
+    assert calls == [("started",), ("failure",)]
+
+
+def test_proxy_info(loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Under the real proxy: who asked what, of which deployment, and no credential."""
+    files = {**FILES, "proxy_info.py": (RECIPES / "proxy_info.py").read_text()}
+    env = {"LITESPAN_CALLBACKS": "proxy_info.handler"}
+    with proxy(
+        tmp_path / "gateway", config(loopback), loopback, receiver, files=files, env=env
+    ) as gateway:
+        client = gateway.client(**{"user-agent": "a-program/1.0"})
+        body = {"model": "chat", "messages": [{"role": "user", "content": "Hi"}]}
+        assert client.post("/v1/chat/completions", json=body).status_code == 200
+        until(lambda: gateway.said("POST /chat/completions team"), "line of the handler")
+        (line,) = gateway.said("POST /chat/completions team")
+    assert line.startswith("POST /chat/completions team team-blue deployment ")
+    assert line.endswith(" client a-program/1.0 asked Hi credentials []")
