@@ -34,6 +34,7 @@ def test_shows_a_tree_and_the_reports(tmp_path: Path) -> None:
     assert (ran.code, ran.stderr) == (0, "")
     for kind in ("plain call", "two at once", "stream", "tool call", "embedding"):
         assert re.search(rf"^(a |an )?{kind}: \S+", ran.stdout, re.MULTILINE)
+    assert "a tool call: (after order_status) " in ran.stdout
     assert "a failure: AuthenticationError, status 401\n" in ran.stdout
     tree = re.findall(
         r"^(?:├─|└─|litellm).*?(?=  \d+ ms)|error\.type = \w+", ran.stdout, re.MULTILINE

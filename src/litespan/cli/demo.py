@@ -126,11 +126,12 @@ def _inherited() -> dict[str, str]:
 def _loopback_keys(provider: LoopbackProvider) -> dict[str, str]:
     """Where LiteLLM looks for its providers; here, both are the one on this machine."""
     base = provider.url_for(text=SAID, input_tokens=640, cached_tokens=512, output_tokens=85)
+    spare = provider.url_for(text=SAID, input_tokens=702, output_tokens=93)
     return {
         "OPENAI_BASE_URL": base,
         "OPENAI_API_BASE": base,
         "OPENAI_API_KEY": "sk-demo",
-        "ANTHROPIC_API_BASE": base.removesuffix("/v1"),
+        "ANTHROPIC_API_BASE": spare.removesuffix("/v1"),
         "ANTHROPIC_API_KEY": "sk-demo",
     }
 

@@ -91,12 +91,14 @@ def look_up(model: str) -> str:
     who: dict[str, Any] = {"user": "grace", "metadata": {"session_id": "order-4711"}}
     message = litellm.completion(model, history, tools=TOOLS, **who).choices[0].message
     history.append(message.model_dump(exclude_none=True))
+    asked = ""
     for call in message.tool_calls or []:
         status = order_status(**json.loads(call.function.arguments))
         history.append({"role": "tool", "tool_call_id": call.id, "content": status})
+        asked = f"(after {call.function.name}) "
     if message.tool_calls:
         message = litellm.completion(model, history, tools=TOOLS, **who).choices[0].message
-    return str(message.content)
+    return f"{asked}{message.content}"
 
 
 def index(model: str) -> str:
