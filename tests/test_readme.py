@@ -1,7 +1,9 @@
 """The README's programs run, and its table of exporters is whole."""
 
+import os
 import re
 import sqlite3
+import subprocess
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -11,6 +13,11 @@ from litespan.testing import LoopbackProvider
 from tests.support import program
 
 README = Path(__file__).parents[1] / "README.md"
+APP = """
+import litellm
+
+litellm.completion("gpt-4o-mini", [{"role": "user", "content": "Hello"}], user="ann")
+"""
 
 
 def blocks(language: str) -> list[str]:
@@ -36,6 +43,26 @@ def test_links() -> None:
     links = re.findall(r"\]\(([^)]+)\)", README.read_text())
     local = [link for link in links if not link.startswith("http")]
     assert [link for link in local if not (README.parent / link).exists()] == []
+
+
+def test_without_a_line_of_code(loopback: LoopbackProvider, tmp_path: Path) -> None:
+    """The first commands, as they stand there: the report, and not a line of complaint."""
+    (tmp_path / "app.py").write_text(APP)
+    install, *commands = blocks("sh")[1].splitlines()
+    assert install.startswith("pip install")
+    path = os.pathsep.join([str(program.PYTHON.parent), os.environ["PATH"]])
+    ran = subprocess.run(
+        ["/bin/sh", "-ec", "\n".join(commands)],
+        cwd=tmp_path,
+        env=program.environment(
+            {"PATH": path, "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": loopback.url}
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert re.search(r"^ann +1 ", ran.stdout, re.MULTILINE)
 
 
 def test_the_manual_set_up(loopback: LoopbackProvider, tmp_path: Path) -> None:
