@@ -72,7 +72,7 @@ def test_secrets_and_echoes_are_masked(traced: Traced) -> None:
     """The provider's text is kept, but no credential in it and no part of the prompt."""
     url = "https://u:pw12345@api.example/v1?key=AIzaSyA0123456789abcdefghijklmnop"
     message = f"Incorrect key {SECRET} at {url} for: {{prompt}}"
-    with pytest.raises(litellm.BadRequestError):
+    with pytest.raises((litellm.BadRequestError, litellm.AuthenticationError)):
         litellm.completion(
             **traced.chat(
                 messages=[{"role": "user", "content": PROMPT}],

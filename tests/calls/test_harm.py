@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import importlib
 import inspect
 import logging
 from typing import Any
@@ -154,27 +155,36 @@ def test_nothing_is_registered_in_litellms_lists(traced: Traced) -> None:
         assert not [entry for entry in getattr(litellm, name) if "litespan" in repr(entry)]
 
 
+def router_class() -> type:
+    """What LiteLLM's routers run in: since 1.110 a class of its own, loaded with the first."""
+    try:
+        return importlib.import_module("litellm.router_rust.core").RustCore
+    except ModuleNotFoundError:
+        return litellm.Router
+
+
 def test_uninstrument(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
     """Everything is put back; functions that somebody has kept pass through."""
     names = ("completion", "acompletion", "embedding", "stream_chunk_builder")
     before = {name: getattr(litellm, name) for name in names}
     logging_class = litellm.litellm_core_utils.litellm_logging.Logging
-    methods = (
-        logging_class.__init__,
-        logging_class.pre_call,
-        litellm.Router.async_function_with_fallbacks,
-    )
+    router = router_class()
+
+    def methods() -> list[Any]:
+        names = ("async_function_with_fallbacks", "_drive", "_call_sync", "recover_stream")
+        routed = [vars(router)[name] for name in names if name in vars(router)]
+        return [logging_class.__init__, logging_class.pre_call, *routed]
+
+    original = methods()
+    assert len(original) > 2
     instrumentor = LiteLLMInstrumentor()
     instrumentor.instrument(**telemetry.providers)
     kept = litellm.completion
     assert kept is not before["completion"]
+    assert not set(map(id, methods())) & set(map(id, original))
     instrumentor.uninstrument()
     assert {name: getattr(litellm, name) for name in names} == before
-    assert (
-        logging_class.__init__,
-        logging_class.pre_call,
-        litellm.Router.async_function_with_fallbacks,
-    ) == methods
+    assert methods() == original
     traced = Traced(loopback, telemetry)
     assert kept(**traced.chat()).choices
     assert traced.spans == []

@@ -17,7 +17,7 @@ from litespan.call.client import CLIENT_KEY
 from litespan.call.stages import Listener, Stage, Watchers, record, show, tell
 from litespan.call.stream import is_stream, wrap_stream
 from litespan.call.suppress import suppressing
-from litespan.mapping.errors import Failure
+from litespan.mapping.errors import Failure, is_cut_off
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.values import as_text
@@ -210,7 +210,7 @@ class Call:
         attributes: Attributes = {}
         try:
             answer, finished, attributes = telling.streamed(self, stream, chunks)
-            if how == "complete" and not finished:
+            if not finished and (how == "complete" or (how == "error" and is_cut_off(error))):
                 how = "dropped"
         except Exception as problem:  # noqa: BLE001
             swallowed("reading a stream", problem)
@@ -222,11 +222,11 @@ class Call:
             attributes[s.STREAM_CHUNKS_LEFT_OUT] = self.chunks_left_out
         failure = None
         if how == "dropped":
-            failure = telling.DROPPED
+            failure = telling.dropped(error)
         elif error is not None:
             failure = telling.failed(self, error)
-            if self.parent is not None:
-                _failed[error] = self
+        if error is not None and self.parent is not None:
+            _failed[error] = self
         self.end(STREAM_ENDS[how], attributes, answer=answer, failure=failure, chunks=len(chunks))
 
     def fail(self, error: BaseException) -> None:

@@ -26,7 +26,6 @@ from litespan.quiet import swallowed
 if TYPE_CHECKING:
     from litespan.call.live import Call, Outcome
 
-DROPPED: Final = Failure("stream_dropped", "the stream ended without a finish reason")
 _TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
 
@@ -78,6 +77,13 @@ def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool
         )
     attributes.update(cost_attributes(cost))
     return answer, read.finished, attributes
+
+
+def dropped(error: BaseException | None) -> Failure:
+    """What may be told of a stream without an end; `error` is LiteLLM's, if it raised one."""
+    return Failure(
+        "stream_dropped", "the stream ended without a finish reason", error=error
+    )
 
 
 def failed(call: "Call", error: BaseException) -> Failure:

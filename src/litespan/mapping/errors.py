@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from litespan.mapping.request import Request
 from litespan.mapping.scrub import scrub_error
 from litespan.mapping.values import as_int
+
+_CUT_OFF: Final = "Stream ended before a finish_reason was received"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ def read_failure(request: Request, error: BaseException, content: Iterable[str] 
         code=http_status(error),
         error=error,
     )
+
+
+def is_cut_off(error: BaseException | None) -> bool:
+    """Whether LiteLLM says by `error`, as it does since 1.110, that a stream just ended."""
+    return _CUT_OFF in str(error)
 
 
 def http_status(error: Any) -> int | None:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 from opentelemetry import context as otel_context
@@ -61,6 +61,23 @@ def hooks(patches: "Patches") -> Iterator[tuple[Any, str, Any]]:
             "_generic_api_call_with_fallbacks",
             "_pass_through_moderation_endpoint_factory",
         )
+    ]
+    return (row for row in rows if hasattr(row[0], row[1]))
+
+
+ROUTER_CORE: Final = "litellm.router_rust.core"
+"""The module that LiteLLM's routers run in since 1.110, loaded with the first of them."""
+
+
+def router_core_hooks(module: Any) -> Iterator[tuple[Any, str, Any]]:
+    """The places to patch in it."""
+    core = getattr(module, "RustCore", None)
+    rows = [
+        (core, "_drive", _by(_core_call)),
+        (core, "_call_sync", _by(_core_call)),
+        (core, "recover_stream", _by(_recover)),
+        (core, "recover_stream_sync", _by(_recover)),
+        (core, "retry_stream", _by(_recover)),
     ]
     return (row for row in rows if hasattr(row[0], row[1]))
 
@@ -156,18 +173,33 @@ def _open_router(_args: Args, kwargs: Kwargs) -> AnyCall:
     return call
 
 
+def _core_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """The same where the router is a core that is handed a plan and the caller's keywords."""
+    request = kwargs.get("request", args[1] if len(args) > 1 else {})
+    return drive(wrapped, lambda *_: _open_router((), dict(request)))(*args, **kwargs)
+
+
 def _fall_back(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """The router falls back, maybe from the middle of a stream that is read elsewhere."""
+    return _after(args[0] if args else kwargs.get("e"), wrapped)(*args, **kwargs)
+
+
+def _recover(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """The router's core does."""
+    return _after(kwargs.get("failure", args[-1] if args else None), wrapped)(*args, **kwargs)
+
+
+def _after(error: Any, function: Any) -> Any:
+    """`function`, run inside the router call that `error` came out of, if it is not already."""
 
     def open_call(_args: Args, _kwargs: Kwargs) -> AnyCall:
-        error = args[0] if args else kwargs.get("e")
         call = failed_call(error) if isinstance(error, BaseException) else None
         router = call.parent if call is not None else None
         if router is None or router.ended or live.current() is not None:
             return UNTRACED
         return Inside(router)
 
-    return drive(wrapped, open_call)(*args, **kwargs)
+    return drive(function, open_call)
 
 
 def _captured(patches: "Patches") -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import wrapt
 
 from litespan.patch.drivers import wrap
-from litespan.patch.hooks import hooks
+from litespan.patch.hooks import ROUTER_CORE, hooks, router_core_hooks
 from litespan.patch.targets import TARGETS, Target
 from litespan.quiet import quiet, swallowed
 
@@ -23,6 +23,7 @@ class Patches:
     def __init__(self) -> None:
         self.wrappers: dict[int, Any] = {}
         self._undo: list[Callable[[], None]] = []
+        self._applied = False
 
     def apply(self, *, everywhere: bool) -> None:
         """Patch LiteLLM, which is loaded.
@@ -41,11 +42,19 @@ class Patches:
                     originals[id(function)] = function
                     self.wrappers[id(function)] = wrap(target, function, _twin(target, module))
         self._rebind(originals, everywhere=everywhere)
-        for place, name, replace in hooks(self):
-            self._patch(place, name, replace)
+        for row in hooks(self):
+            self._patch(*row)
+        self._applied = True
+        wrapt.register_post_import_hook(self._router_core_imported, ROUTER_CORE)
+
+    def _router_core_imported(self, module: Any) -> None:
+        if self._applied:
+            for row in router_core_hooks(module):
+                self._patch(*row)
 
     def undo(self) -> None:
         """Put everything back as it was, last change first."""
+        self._applied = False
         while self._undo:
             with quiet("unpatching"):
                 self._undo.pop()()
