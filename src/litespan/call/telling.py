@@ -81,9 +81,7 @@ def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool
 
 def dropped(error: BaseException | None) -> Failure:
     """What may be told of a stream without an end; `error` is LiteLLM's, if it raised one."""
-    return Failure(
-        "stream_dropped", "the stream ended without a finish reason", error=error
-    )
+    return Failure("stream_dropped", "the stream ended without a finish reason", error=error)
 
 
 def failed(call: "Call", error: BaseException) -> Failure:

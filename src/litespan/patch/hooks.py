@@ -158,7 +158,7 @@ def _router_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> An
     return drive(wrapped, _open_router)(*args, **kwargs)
 
 
-def _open_router(_args: Args, kwargs: Kwargs) -> AnyCall:
+def _open_router(_args: Args, kwargs: Any) -> AnyCall:
     signals = Live.signals
     outer = live.current()
     if signals is None or (isinstance(outer, RouterCall) and not outer.ended):
@@ -175,8 +175,12 @@ def _open_router(_args: Args, kwargs: Kwargs) -> AnyCall:
 
 def _core_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """The same where the router is a core that is handed a plan and the caller's keywords."""
-    request = kwargs.get("request", args[1] if len(args) > 1 else {})
-    return drive(wrapped, lambda *_: _open_router((), dict(request)))(*args, **kwargs)
+    return drive(wrapped, _open_router_core)(*args, **kwargs)
+
+
+def _open_router_core(args: Args, kwargs: Kwargs) -> AnyCall:
+    given = {**dict(zip(("plan", "request"), args, strict=False)), **kwargs}
+    return _open_router((), given.get("request"))
 
 
 def _fall_back(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
