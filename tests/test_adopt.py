@@ -288,6 +288,7 @@ def test_handlers_are_told_by_list(lists: Adoption, traced: Traced) -> None:
     litellm.callbacks = [everything, asks]
     litellm.success_callback = [success]
     litellm.completion(**traced.chat())
+    assert litespan.flush(10)  # no order is promised between calls
     with pytest.raises(litellm.exceptions.RateLimitError):
         litellm.completion(**traced.chat(provider={"status": 429}))
     assert litespan.flush(10)

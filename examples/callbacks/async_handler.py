@@ -29,4 +29,4 @@ async def ask(number):
 
 asyncio.run(ask(1))
 asyncio.run(ask(2))
-print("the application has ended")
+# Here the program ends, and both loops are closed. Both calls are told nevertheless.

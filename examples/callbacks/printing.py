@@ -25,7 +25,9 @@ class Printer(CustomLogger):
         print("failure:", type(kwargs["exception"]).__name__)
 
 
-litespan.add_callback(Printer())  # was: litellm.callbacks = [Printer()]
+# One by one: sync methods run in threads, and those of different calls at the same time, whose
+# lines would mix.
+litespan.add_callback(Printer(), concurrency=1)  # was: litellm.callbacks = [Printer()]
 
 hello = [{"role": "user", "content": "Hello?"}]
 litellm.completion("openai/gpt-4o-mini", hello)

@@ -10,21 +10,19 @@ class ProxyInfo(CustomLogger):
     async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
         params = kwargs["litellm_params"]
         request = params["proxy_server_request"]
-        print(
-            request["method"],
-            request["url"].partition("?")[0].rpartition("/v1")[2],
-            "team",
-            params["metadata"].get("user_api_key_team_id"),
-            "deployment",
-            params["model_info"].get("id"),
-            "client",
-            request["headers"].get("user-agent"),
-            "asked",
-            request["body"]["messages"][-1]["content"],
-            "credentials",
-            [name for name in request["headers"] if "auth" in name.lower()],
-            flush=True,
+        line = " ".join(
+            [
+                request["method"],
+                request["url"].partition("?")[0].rpartition("/v1")[2],
+                f"team {params['metadata'].get('user_api_key_team_id')}",
+                f"deployment {params['model_info'].get('id')}",
+                f"client {request['headers'].get('user-agent')}",
+                f"asked {request['body']['messages'][-1]['content']}",
+                f"credentials {[name for name in request['headers'] if 'auth' in name.lower()]}",
+            ]
         )
+        # With its end in one piece: the server writes lines of its own at the same time.
+        print(line + "\n", end="", flush=True)
 
 
 handler = ProxyInfo()  # config.yaml: `callbacks: proxy_info.handler` is not needed any more

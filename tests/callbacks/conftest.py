@@ -38,6 +38,14 @@ class Heard(list[Told]):
         """Those that ran for one call."""
         return [t.method for t in self if t.kwargs["litellm_call_id"] == call_id]
 
+    @property
+    def calls(self) -> list["Heard"]:
+        """The same call by call, by their start: only within a call an order is promised."""
+        found: dict[str, Heard] = {}
+        for told in sorted(self, key=lambda told: told.kwargs["start_time"]):
+            found.setdefault(told.kwargs["litellm_call_id"], Heard()).append(told)
+        return list(found.values())
+
 
 class Keeper:
     """A handler with all sync methods. It need not inherit from anything."""

@@ -23,7 +23,7 @@ HANDLER = """
 
     class Handler:
         seen = 0
-        def log_success_event(self, kwargs, response_obj, start_time, end_time):
+        async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
             self.seen += 1
             sys.stdout.write(f"success {kwargs['model']} {self.seen}\\n")
 
