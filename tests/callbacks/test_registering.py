@@ -135,7 +135,7 @@ def test_find_a_loaded_instance(modules: Path) -> None:
         ),
         (
             "has_handlers.missing",
-            "not inside a function, and before the first call (it has Handler, instance)",
+            "; then start the program, or the proxy, anew (it has Handler, instance)",
         ),
         (
             "needs_library.instance",

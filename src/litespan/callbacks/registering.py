@@ -166,7 +166,7 @@ def find(path: str) -> Any:
         raise BadHandler(
             f"module {module_name} ({getattr(module, '__file__', 'built in')}) has no {name!r}: "
             "make the instance at the top level of the module, not inside a function, and before "
-            "the first call" + _alternatives(module)
+            "the first call; then start the program, or the proxy, anew" + _alternatives(module)
         ) from None
 
 
