@@ -6,9 +6,8 @@ https://docs.anthropic.com/en/api/messages
 from collections.abc import Iterable
 from typing import Final
 
-from litespan.export import GenAISpan, Message, Part, ToolDefinition
+from litespan.export import GenAISpan, Message, Part, ToolDefinition, openai
 from litespan.export.values import JSON
-from litespan_exporters import _openai
 
 _STOP: Final = {
     "stop": "end_turn",
@@ -21,7 +20,7 @@ _STOP: Final = {
 
 def request(span: GenAISpan) -> dict[str, JSON]:
     """The body of the request, with what of it the span carries."""
-    body = _openai.parameters(span)
+    body = openai.parameters(span)
     body["model"] = span.request.model
     if "stop" in body:
         body["stop_sequences"] = body.pop("stop")
@@ -41,7 +40,7 @@ def request(span: GenAISpan) -> dict[str, JSON]:
 def response(span: GenAISpan) -> dict[str, JSON]:
     """The body of the answer, with what of it the span carries."""
     messages = span.output_messages
-    reason = _openai.finish_reason(span, 0, messages[0] if messages else None)
+    reason = openai.finish_reason(span, 0, messages[0] if messages else None)
     body: dict[str, JSON] = {
         "type": "message",
         "role": "assistant",
@@ -89,7 +88,7 @@ def _block(part: Part) -> JSON:
                 "input": {} if part.arguments is None else part.arguments,
             }
         case "tool_call_response", _:
-            said = _openai.text_of(part.response)
+            said = openai.text_of(part.response)
             shaped = {"type": "tool_result", "tool_use_id": part.id, "content": said}
         case "uri", ("image" | None):
             shaped = {"type": "image", "source": {"type": "url", "url": part.uri}}

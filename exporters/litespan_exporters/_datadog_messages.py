@@ -3,9 +3,8 @@
 https://docs.datadoghq.com/llm_observability/instrumentation/api/#message (seen 2026-11-20)
 """
 
-from litespan.export import Message, Part
+from litespan.export import Message, Part, openai
 from litespan.export.values import JSON
-from litespan_exporters import _openai
 
 
 def io(
@@ -61,6 +60,6 @@ def _tool_call(part: Part) -> JSON:
 
 
 def _tool_result(part: Part, names: dict[str | None, str | None]) -> JSON:
-    result = _openai.text_of(part.response)
+    result = openai.text_of(part.response)
     name = part.name or names.get(part.id) or ""
     return {"name": name, "result": result, "tool_id": part.id or "", "type": "tool_result"}

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from litespan import __version__
-from litespan.export import GenAISpan
+from litespan.export import GenAISpan, openai
 from litespan.export.values import JSON
-from litespan_exporters import _openai
 from litespan_exporters._datadog_messages import io
 
 KINDS: Final = {
@@ -167,7 +166,7 @@ def _meta(span: GenAISpan) -> dict[str, JSON]:
 def _metadata(span: GenAISpan) -> dict[str, JSON]:
     call, response, request = span.call, span.response, span.request
     own: dict[str, JSON] = {
-        **_openai.parameters(span),
+        **openai.parameters(span),
         "stream": True if request.stream else None,
         "output_type": request.output_type,
         "finish_reasons": [*response.finish_reasons] or None,

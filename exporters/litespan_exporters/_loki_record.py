@@ -13,10 +13,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from litespan import semconv as s
-from litespan.export import GenAISpan, Stage
+from litespan.export import GenAISpan, Stage, openai
 from litespan.export.batching import dumps, shrink
 from litespan.export.values import JSON
-from litespan_exporters import _openai
 from litespan_exporters._preset import flat
 from litespan_exporters.rows import PLACES
 
@@ -62,9 +61,9 @@ def to_record(span: GenAISpan) -> Record:
         "error": error.message if error else None,
         "http_status": error.code if error else None,
         "tags": [*span.identity.tags] or None,
-        "messages": _openai.sent(span),
-        "response": _openai.received(span),
-        "tools": _openai.tools(span),
+        "messages": openai.sent(span),
+        "response": openai.received(span),
+        "tools": openai.tools(span),
     }
     ended = span.start_ns if span.end_ns is None else span.end_ns
     return _record(span, max(ended, span.start_ns), s.EVENT_DETAILS, level(span), line)
@@ -79,8 +78,8 @@ def started(span: GenAISpan) -> Record:
         "operation": span.operation,
         "model": span.model,
         "call_id": span.call.id,
-        "messages": _openai.sent(span),
-        "tools": _openai.tools(span),
+        "messages": openai.sent(span),
+        "tools": openai.tools(span),
     }
     return _record(span, span.start_ns, s.EVENT_PRE, "info", line)
 

@@ -8,10 +8,9 @@ from typing import Any, Final
 from uuid import uuid5
 
 from litespan import __version__
-from litespan.export import GenAISpan
+from litespan.export import GenAISpan, openai
 from litespan.export.span import NAMESPACE
 from litespan.export.values import JSON
-from litespan_exporters import _openai
 from litespan_exporters._times import iso
 
 EVENTS: Final = {"embeddings": "$ai_embedding"}
@@ -53,7 +52,7 @@ def costs(span: GenAISpan) -> dict[str, float | None]:
 
 def common(span: GenAISpan) -> dict[str, Any]:
     """Properties that PostHog does not find in the GenAI conventions by itself."""
-    parameters = _openai.parameters(span)
+    parameters = openai.parameters(span)
     error = span.error
     return {
         "$ai_session_id": span.identity.session,
@@ -62,7 +61,7 @@ def common(span: GenAISpan) -> dict[str, Any]:
         "$ai_max_tokens": parameters.get("max_tokens"),
         "$ai_time_to_first_token": span.response.time_to_first_chunk,
         "$ai_reasoning_tokens": span.usage.reasoning,
-        "$ai_stop_reason": _openai.finish_reason(span, 0),
+        "$ai_stop_reason": openai.finish_reason(span, 0),
         "$ai_http_status": error.code if error else 200,
         **costs(span),
     }
@@ -80,10 +79,10 @@ def _properties(span: GenAISpan) -> dict[str, JSON]:
         "$ai_model": span.model,
         "$ai_provider": span.provider,
         "$ai_base_url": f"https://{host}" if host else None,
-        "$ai_model_parameters": _openai.parameters(span) or None,
-        "$ai_input": _openai.sent(span),
-        "$ai_output_choices": _openai.received(span),
-        "$ai_tools": _openai.tools(span),
+        "$ai_model_parameters": openai.parameters(span) or None,
+        "$ai_input": openai.sent(span),
+        "$ai_output_choices": openai.received(span),
+        "$ai_tools": openai.tools(span),
         "$ai_input_tokens": used.input,
         "$ai_output_tokens": used.output,
         "$ai_cache_read_input_tokens": used.cache_read,

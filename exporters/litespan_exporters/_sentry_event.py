@@ -12,10 +12,9 @@ from typing import Any, Final
 
 from litespan import __version__
 from litespan import semconv as s
-from litespan.export import GenAISpan, Stage
+from litespan.export import GenAISpan, Stage, openai
 from litespan.export.batching import dumps
 from litespan.export.values import JSON
-from litespan_exporters import _openai
 from litespan_exporters._preset import flat, text
 
 LONGEST: Final = 8192  # characters of a message; Sentry cuts what is longer
@@ -172,9 +171,9 @@ def input_crumb(span: GenAISpan, content: bool) -> JSON:
         "call_id": span.call.id,
         "stream": span.request.stream or None,
     }
-    for name, value in _openai.parameters(span).items():
+    for name, value in openai.parameters(span).items():
         data[_PARAMETERS.get(name, name)] = flat(value)
-    if content and (messages := _openai.sent(span)) is not None:
+    if content and (messages := openai.sent(span)) is not None:
         data["messages"] = _cut(text(messages))
     told = {name: value for name, value in data.items() if value is not None}
     return _crumb(_INPUT, span, span.start_ns, told)

@@ -7,12 +7,11 @@ athina-logger 1.3.0. Athina knows no failures: they are told in `custom_attribut
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
-from litespan.export import GenAISpan
+from litespan.export import GenAISpan, openai
 from litespan.export.batching import Item, dumps
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy
 from litespan.export.values import JSON
-from litespan_exporters import _openai
 from litespan_exporters._preset import flat
 
 PATH: Final = "/api/v1/log/inference"
@@ -48,11 +47,11 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
     who, used = span.identity, span.usage
     failed = span.error is not None
     told: dict[str, JSON] = {
-        "prompt": _openai.sent(span),
+        "prompt": openai.sent(span),
         "response": None if failed else _response(span),
         "language_model_id": span.model,
         "environment": environment or span.service.environment or "production",
-        "tools": _openai.tools(span),
+        "tools": openai.tools(span),
         "tool_calls": _tool_calls(span),
         "external_reference_id": span.call.id or str(span.key),
         "customer_id": who.team_id or who.organization_id,
@@ -95,14 +94,14 @@ def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
 
 def _response(span: GenAISpan) -> JSON:
     """OpenAI's shape, which Athina evaluates; None without content."""
-    messages = _openai.received(span)
+    messages = openai.received(span)
     if messages is None:
         return None
     return {
         "choices": [
             {
                 "index": index,
-                "finish_reason": _openai.finish_reason(span, index),
+                "finish_reason": openai.finish_reason(span, index),
                 "message": message,
             }
             for index, message in enumerate(messages)
@@ -112,7 +111,7 @@ def _response(span: GenAISpan) -> JSON:
 
 def _tool_calls(span: GenAISpan) -> JSON:
     found: list[JSON] = []
-    for message in _openai.received(span) or ():
+    for message in openai.received(span) or ():
         calls = message.get("tool_calls") if isinstance(message, dict) else None
         found += calls if isinstance(calls, list) else []
     return found or None
@@ -124,7 +123,7 @@ def _query(span: GenAISpan) -> str | None:
 
 
 def _model_options(span: GenAISpan) -> JSON:
-    given = _openai.parameters(span)
+    given = openai.parameters(span)
     options = {new: given.pop(old) for old, new in _OPTIONS.items() if old in given}
     if given:
         options["extra_options"] = given

@@ -7,13 +7,13 @@ checks of the worker that receives it: https://github.com/Helicone/helicone, `As
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from litespan.export import GenAISpan
+from litespan.export import GenAISpan, openai
 from litespan.export.batching import Item, dumps
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy, Refusal
 from litespan.export.values import JSON, parse
 from litespan.export.wire import Answer, Secret
-from litespan_exporters import _anthropic, _openai
+from litespan_exporters import _anthropic
 from litespan_exporters._helicone_meta import header_value, meta
 
 CANCELLED: Final = -3
@@ -73,8 +73,8 @@ def status(span: GenAISpan) -> int:
 
 def _request(span: GenAISpan) -> dict[str, JSON]:
     # No `stream`: it would have the answer read as server-sent events, which it is not.
-    body: dict[str, JSON] = {"model": span.request.model, **_openai.parameters(span)}
-    messages, tools = _openai.sent(span), _openai.tools(span)
+    body: dict[str, JSON] = {"model": span.request.model, **openai.parameters(span)}
+    messages, tools = openai.sent(span), openai.tools(span)
     if messages is not None:
         if span.operation == "embeddings":
             body["input"] = [message.text for message in span.input_messages or ()]
@@ -103,7 +103,7 @@ def _response(span: GenAISpan) -> dict[str, JSON]:
 
 def _choices(span: GenAISpan, chat: bool) -> list[JSON]:
     messages = span.output_messages or ()
-    shaped = _openai.received(span) or []
+    shaped = openai.received(span) or []
     amount = max(len(shaped), len(span.response.finish_reasons))
     choices: list[JSON] = []
     for index in range(amount):
@@ -112,7 +112,7 @@ def _choices(span: GenAISpan, chat: bool) -> list[JSON]:
         said: JSON = source.text if source else ""
         if chat:
             said = shaped[index] if index < len(shaped) else silent
-        reason = _openai.finish_reason(span, index, source)
+        reason = openai.finish_reason(span, index, source)
         choice: dict[str, JSON] = {"index": index, "finish_reason": reason}
         choices.append({**choice, "message" if chat else "text": said})
     return choices

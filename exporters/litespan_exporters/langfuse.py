@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import __version__
 from litespan import semconv as s
-from litespan.export import GenAISpan, Usage, is_genai, is_router
+from litespan.export import GenAISpan, Usage, is_genai, is_router, openai
 from litespan.export.batching import Item, to_text
 from litespan.export.conventions import FLAT, PARAMETERS
 from litespan.export.http import Variables
@@ -25,7 +25,6 @@ from litespan.export.policy import TRANSIENT, Policy
 from litespan.export.values import JSON
 from litespan.export.wire import Secret
 from litespan.quiet import quiet
-from litespan_exporters import _openai
 from litespan_exporters._ancestors import Ancestors
 
 OTHER_SPANS: Final = "LITESPAN_LANGFUSE_OTHER_SPANS"
@@ -52,7 +51,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
     added: dict[str, Any] = {
         "langfuse.observation.type": kind,
         "langfuse.observation.model.name": span.model,
-        "langfuse.observation.model.parameters": _json(_openai.parameters(span)),
+        "langfuse.observation.model.parameters": _json(openai.parameters(span)),
         "langfuse.observation.usage_details": _json(usage_details(span.usage)),
         "langfuse.observation.cost_details": _json(cost_details(span)),
         "langfuse.observation.completion_start_time": completion_start_time(span),
@@ -134,12 +133,12 @@ def environment(name: str) -> str | None:
 
 
 def _input(span: GenAISpan) -> JSON:
-    messages, tools = _openai.sent(span), _openai.tools(span)
+    messages, tools = openai.sent(span), openai.tools(span)
     return {"messages": messages, "tools": tools} if tools else messages
 
 
 def _output(span: GenAISpan) -> JSON:
-    messages = _openai.received(span)
+    messages = openai.received(span)
     return messages[0] if messages and len(messages) == 1 else messages
 
 

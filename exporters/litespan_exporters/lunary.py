@@ -15,14 +15,13 @@ from uuid import UUID
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan.export import GenAISpan
+from litespan.export import GenAISpan, openai
 from litespan.export.batching import Item, dumps
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy, Refusal
 from litespan.export.values import JSON, parse
 from litespan.export.wire import Answer, Secret
 from litespan.quiet import quiet
-from litespan_exporters import _openai
 from litespan_exporters._preset import flat
 from litespan_exporters._times import iso
 
@@ -56,7 +55,7 @@ def to_start(span: GenAISpan, parent: str | None = None) -> dict[str, JSON]:
         **_common(span, "start", span.start_ns),
         "parentRunId": parent,
         "name": span.model,
-        "input": _openai.sent(span),
+        "input": openai.sent(span),
         "userId": who.user,
         "tags": [*who.tags] or None,
         "params": {**_parameters(span)} or None,
@@ -121,12 +120,12 @@ def _common(span: GenAISpan, event: str, ns: int) -> dict[str, JSON]:
 
 
 def _parameters(span: GenAISpan) -> dict[str, JSON]:
-    tools = _openai.tools(span)
-    return {**_openai.parameters(span), **({"tools": tools} if tools else {})}
+    tools = openai.tools(span)
+    return {**openai.parameters(span), **({"tools": tools} if tools else {})}
 
 
 def _output(span: GenAISpan) -> JSON:
-    messages = _openai.received(span)
+    messages = openai.received(span)
     return messages[0] if messages and len(messages) == 1 else messages
 
 

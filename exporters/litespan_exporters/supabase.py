@@ -13,13 +13,12 @@ from urllib.parse import quote
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan.export import GenAISpan
+from litespan.export import GenAISpan, openai
 from litespan.export.batching import Item, dumps
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy
 from litespan.export.values import JSON, parse, plain
 from litespan.export.wire import Secret
-from litespan_exporters import _openai
 from litespan_exporters._schema import INDEXES, LONGEST_INDEXED
 from litespan_exporters._times import iso
 from litespan_exporters.rows import COLUMNS, Kind, clean
@@ -50,7 +49,7 @@ _JSON: Final[Mapping[Kind, Callable[[Any], JSON]]] = {
 
 def request_log(span: GenAISpan) -> dict[str, JSON]:
     """A row of LiteLLM's `request_logs`. Pure."""
-    used, error, answers = span.usage, span.error, _openai.received(span)
+    used, error, answers = span.usage, span.error, openai.received(span)
     details: dict[str, JSON] = {
         **span.facts,
         "key": str(span.key),
@@ -68,7 +67,7 @@ def request_log(span: GenAISpan) -> dict[str, JSON]:
         "cache_read_tokens": used.cache_read,
         "cache_creation_tokens": used.cache_creation,
         "reasoning_tokens": used.reasoning,
-        "tools": _openai.tools(span),
+        "tools": openai.tools(span),
         "service": span.service.name,
         "service_version": span.service.version,
         "environment": span.service.environment,
@@ -76,7 +75,7 @@ def request_log(span: GenAISpan) -> dict[str, JSON]:
     return {
         "litellm_call_id": span.call.id or str(span.key),
         "model": span.model,
-        "messages": _openai.sent(span),
+        "messages": openai.sent(span),
         "response": answers[0] if answers else None,
         "end_user": span.identity.user or span.identity.end_user_id,
         "status": STATUS.get(span.call.outcome, span.call.outcome),

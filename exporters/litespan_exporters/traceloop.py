@@ -11,12 +11,11 @@ from typing import Any, ClassVar, Final
 from opentelemetry.util.re import parse_env_headers
 
 from litespan import semconv as s
-from litespan.export import GenAISpan
+from litespan.export import GenAISpan, openai
 from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter
 from litespan.export.policy import Policy
 from litespan.export.wire import Secret
-from litespan_exporters import _openai
 from litespan_exporters._preset import translated
 
 PATH: Final = "/v1/traces"
@@ -52,7 +51,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         s.FOR_REASONING_TOKENS: used.reasoning,
         s.FOR_IS_STREAMING: span.request.stream,
         s.FOR_USER: who.user,
-        s.FOR_FINISH_REASON: _openai.finish_reason(span, 0),
+        s.FOR_FINISH_REASON: openai.finish_reason(span, 0),
         "traceloop.prompt.key": span.request.prompt_name,
         "traceloop.prompt.version_name": span.request.prompt_version,
     }

@@ -13,8 +13,8 @@ from litespan.callbacks.lane import Lane, running_loop
 from litespan.callbacks.moments import Moment, Shown, local_time
 from litespan.callbacks.response import response_of
 from litespan.counters import count
+from litespan.export import openai
 from litespan.export.span import GenAISpan, is_genai
-from litespan_exporters import _openai as openai
 
 if TYPE_CHECKING:
     from litespan.callbacks.callback import Callback

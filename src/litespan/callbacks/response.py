@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from litespan.export import openai
 from litespan.export.span import GenAISpan
-from litespan_exporters import _openai as openai
 
 
 class Fields(dict[str, Any]):
