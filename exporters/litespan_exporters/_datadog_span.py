@@ -59,7 +59,7 @@ def to_span(span: GenAISpan, program: Program, parent: str | None = None) -> dic
         "trace_id": span.trace_id,
         "apm_trace_id": span.trace_id,
         "parent_id": decimal(parent) if parent else "undefined",
-        "start_ns": span.start_ns,
+        "start_ns": max(span.start_ns, 0),
         "duration": max((span.end_ns or span.start_ns) - span.start_ns, 0),
         "status": "ok" if span.error is None else "error",
         "meta": _meta(span),

@@ -24,6 +24,7 @@ MOST_METADATA: Final = 120  # entries of structured metadata; Loki takes 128
 MOST_OF_METADATA: Final = 60_000  # bytes; Loki takes 64 KB
 _LONGEST_VALUE: Final = 2_000  # characters
 _LONGEST_LABEL: Final = 2_048  # bytes
+_LAST: Final = 2**63 - 1  # ns; Loki's own limit
 
 _SEVERITY: Final = {"info": (9, "INFO"), "warn": (13, "WARN"), "error": (17, "ERROR")}
 
@@ -149,7 +150,7 @@ def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[st
         s.COST: money(span),
     }
     return Record(
-        time_ns=max(time_ns, 0),
+        time_ns=min(max(time_ns, 0), _LAST),
         event=event,
         level=level,
         labels={name: value for name, value in labels.items() if value},

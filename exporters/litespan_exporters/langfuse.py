@@ -9,7 +9,6 @@ import base64
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -26,6 +25,7 @@ from litespan.export.values import JSON
 from litespan.export.wire import Secret
 from litespan.quiet import quiet
 from litespan_exporters._ancestors import Ancestors
+from litespan_exporters._times import iso
 
 OTHER_SPANS: Final = "LITESPAN_LANGFUSE_OTHER_SPANS"
 """Which spans that are not GenAI spans Langfuse gets: ancestors (default), all or none."""
@@ -41,7 +41,8 @@ TYPES: Final = {
 }
 """Operation → observation type; a call of a model is a generation."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_AGE: Final = 1e9  # s; nobody waited longer
+_VERSION: Final = re.compile("[0-9]{1,9}")  # of a prompt: a number, by Langfuse
 
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
@@ -69,9 +70,9 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
     if kind in ("agent", "tool", "retriever", "chain"):  # their calls carry usage and cost
         for name in ("model.name", "usage_details", "cost_details"):
             del added[f"langfuse.observation.{name}"]
-    if kind == "generation" and (number := span.request.prompt_version or "").isdigit():
+    if kind == "generation" and _VERSION.fullmatch(span.request.prompt_version or ""):
         added["langfuse.observation.prompt.name"] = span.request.prompt_name
-        added["langfuse.observation.prompt.version"] = int(number)
+        added["langfuse.observation.prompt.version"] = int(span.request.prompt_version or 0)
     return added
 
 
@@ -98,15 +99,15 @@ def usage_details(usage: Usage) -> dict[str, JSON]:
     """Tokens that add up to the total: Langfuse's `input` has no cached tokens in it."""
     cached, written = usage.cache_read or 0, usage.cache_creation or 0
     reasoning = usage.reasoning or 0
-    details: dict[str, JSON] = {
+    details = {
         "input": None if usage.input is None else max(usage.input - cached - written, 0),
         "input_cached_tokens": cached or None,
         "input_cache_creation": written or None,
         "output": None if usage.output is None else max(usage.output - reasoning, 0),
         "output_reasoning_tokens": reasoning or None,
-        "total": usage.total,
     }
-    return {name: tokens for name, tokens in details.items() if tokens is not None}
+    known = {name: tokens for name, tokens in details.items() if tokens is not None}
+    return {**known, "total": sum(known.values())} if known else {}
 
 
 def cost_details(span: GenAISpan) -> dict[str, JSON]:
@@ -118,18 +119,15 @@ def cost_details(span: GenAISpan) -> dict[str, JSON]:
 def completion_start_time(span: GenAISpan) -> str | None:
     """When the first chunk came, as ISO 8601 in UTC; None unless it is a stream."""
     wait = span.response.time_to_first_chunk
-    if wait is None or wait < 0:
-        return None
-    at = _EPOCH + timedelta(microseconds=span.start_ns // 1000 + round(wait * 1e6))
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return None if wait is None else iso(span.start_ns + round(min(wait, _AGE) * 1e9))
 
 
 def environment(name: str) -> str | None:
     """`name` as Langfuse takes it: lower case, `a-z0-9-_`, 40 characters, not `langfuse…`."""
     shaped = re.sub(r"[^a-z0-9_-]", "-", name.lower())
-    while shaped.startswith("langfuse"):
-        shaped = shaped.removeprefix("langfuse")
-    return shaped.lstrip("-_")[:40] or None
+    while (bare := shaped.removeprefix("langfuse").lstrip("-_")) != shaped:
+        shaped = bare
+    return shaped[:40] or None
 
 
 def _input(span: GenAISpan) -> JSON:

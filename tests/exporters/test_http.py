@@ -117,6 +117,15 @@ def test_retry_after_is_kept(header: Callable[[], str]) -> None:
     assert second.at - first.at > 0.9
 
 
+@pytest.mark.parametrize("header", ["0", "-1", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_retry_after_no_time_is_no_call_to_hammer(header: str) -> None:
+    """A vendor that says "at once" for ever is asked again and again, but with patience."""
+    with running(lambda _: Reply(429, headers={"Retry-After": header})) as vendor:
+        exporter = Echo(KEY, vendor.url, patience=0.6, backoff=0.1, max_backoff=0.1)
+        assert exporter.export(spans(1)) is SpanExportResult.FAILURE
+    assert 1 < len(vendor.received) < 12
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [

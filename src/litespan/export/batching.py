@@ -13,6 +13,9 @@ from litespan.export.values import JSON
 SHORTEST_CUT: Final = 256
 """Characters. A string no longer than this is never cut: it is a name or an id, not content."""
 
+LONGEST_KEPT: Final = 16
+"""Items. No list is shortened to fewer: what is no longer is not a conversation."""
+
 _MARKER: Final = "… [cut by litespan: originally {} characters]"
 _MARKED: Final = re.compile(r"… \[cut by litespan: originally (\d+) characters\]$")
 
@@ -109,17 +112,44 @@ def _finite(value: JSON) -> JSON:
 def shrink(value: JSON, max_bytes: int) -> JSON:
     """`value` with its longest strings cut until it takes at most `max_bytes` as JSON.
 
-    Each cut string ends in a marker that states its original length in characters. None if
-    that cannot be done: there is no string left that is long enough to be content.
+    Each cut string ends in a marker that states its original length in characters. When all
+    strings are short, the longest list loses its middle. None if that does not help either:
+    there is nothing left that is long enough to be content.
     """
     tree = [value]  # a holder, so that the root can be replaced too
-    while (excess := len(dumps(tree[0])) - max_bytes) > 0:
-        found = max(_strings(tree), key=lambda place: len(place[0]), default=None)
-        if found is None or len(found[0]) <= SHORTEST_CUT:
+    while (excess := (size := len(dumps(tree[0]))) - max_bytes) > 0:
+        if places := [place for place in _strings(tree) if len(place[0]) > SHORTEST_CUT]:
+            sizes = [len(dumps(text)) for text, _, _ in places]
+            for index, less in cuts(sizes, excess):
+                text, holder, at = places[index]
+                holder[at] = cut(text, less)
+        elif not _thin(tree, excess / size):
             return None
-        text, holder, at = found
-        holder[at] = cut(text, excess)
     return tree[0]
+
+
+def cuts(sizes: Sequence[int], excess: int) -> list[tuple[int, int]]:
+    """(index, bytes to lose) of the largest, so that they end up equal and lose `excess`."""
+    order = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
+    above = 0
+    for count, index in enumerate(order, 1):
+        above += sizes[index]
+        level = max(above - excess, 0) // count
+        if count == len(order) or level >= sizes[order[count]]:
+            break
+    return [(index, sizes[index] - level) for index in order[:count]]
+
+
+def _thin(tree: JSON, share: float) -> bool:
+    """Take so much of the longest list out of its middle; False if none is long."""
+    longest = max(_lists(tree), key=len)
+    if len(longest) <= LONGEST_KEPT:
+        return False
+    keep = max(int(len(longest) * (1 - share)), LONGEST_KEPT)
+    keep = min(keep, len(longest) - 1)
+    head = (keep + 1) // 2
+    del longest[head : len(longest) - (keep - head)]
+    return True
 
 
 def cut(text: str, excess: int) -> str:
@@ -143,3 +173,12 @@ def _strings(value: Any) -> Iterator[tuple[str, Any, Any]]:
             yield item, value, at
         elif isinstance(item, dict | list):
             yield from _strings(item)
+
+
+def _lists(value: Any) -> Iterator[list[Any]]:
+    """Every list in `value`, itself included."""
+    if isinstance(value, list):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            yield from _lists(item)

@@ -237,17 +237,18 @@ class _Run:
         with self.change:
             self.tally.cut += 1
         for part in self.delivery.outlet.pack((smaller,)):
-            self._queue(part, 0.0, 0, True)
+            self._add(part, first=True)
 
     def _retry(self, batch: Batch, tries: int, answer: Answer) -> None:
         now = time.monotonic()
         self.last = answer.cause
-        if answer.retry_after is not None:
-            wait = answer.retry_after
+        asked = answer.retry_after
+        if asked is not None and asked >= self.policy.backoff:
+            wait = asked
             self.delivery.not_before = max(self.delivery.not_before, now + wait)
         elif answer.status == 0 and tries == 1 and answer.error != TIMEOUT:
             wait = 0.0  # most likely a kept connection that the vendor has closed meanwhile
-        else:
+        else:  # also for a Retry-After of no time at all: asking at once again and again is rude
             jitter = uniform(0.8, 1.2)  # noqa: S311 - no secret
             wait = min(self.policy.backoff * 2.0 ** (tries - 1), self.policy.max_backoff) * jitter
         if now + wait > self.begun + self.policy.timeout:

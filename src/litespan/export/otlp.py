@@ -14,19 +14,30 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status, format_span_id, format_trace_id
 
-from litespan.export.batching import SHORTEST_CUT, Batch, Item, cut, dumps, pack, shrink, to_text
+from litespan import semconv as s
+from litespan.export.batching import (
+    SHORTEST_CUT,
+    Batch,
+    Item,
+    cut,
+    cuts,
+    dumps,
+    pack,
+    shrink,
+    to_text,
+)
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
 from litespan.export.span import GenAISpan, key_of
-from litespan.export.values import parse, plain
+from litespan.export.values import parse, plain, whole
 from litespan.export.wire import Answer, Secret
 from litespan.quiet import quiet
 
 CONTENT_TYPE: Final = "application/x-protobuf"
-_INT64: Final = 2**63
+_UNENCODABLE: Final = (ValueError, TypeError)  # what protobuf says to values it has no room for
 _DURATION: Final = 2**64  # ns since the epoch that OTLP can hold
 
 
@@ -70,26 +81,33 @@ class OtlpExporter(HttpExporter):
     def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
         """Requests within the vendor's limits. A span that cannot be encoded costs itself only."""
         same, limits = tuple(items), self.limits
-        with quiet(f"export.{self.name}.encoding"):
+        try:
             return list(pack(same, self.encode, limits.max_items, limits.max_bytes))
-        good = filter(self._encodes, same)
-        return list(pack(good, self.encode, limits.max_items, limits.max_bytes))
+        except _UNENCODABLE:
+            good = filter(None, map(self._mended, same))
+            return list(pack(good, self.encode, limits.max_items, limits.max_bytes))
 
-    def _encodes(self, item: Item) -> bool:
-        with quiet(f"export.{self.name}.encoding"):
+    def _mended(self, item: Item) -> Item | None:
+        """`item` if it can be encoded, cleaned of what cannot be if need be, else None."""
+        try:
             self.encode((item,))
-            return True
-        return False
+        except _UNENCODABLE:
+            cleaned = replace(item, data=clean(item.data))
+            with quiet(f"export.{self.name}.encoding"):
+                self.encode((cleaned,))
+                return cleaned
+            return None
+        return item
 
     def shrink(self, item: Item, excess: int) -> Item | None:
-        """`item` with its largest attribute cut, inside its JSON if it is JSON."""
+        """`item` with its largest attributes cut, inside their JSON if they are JSON."""
         attributes = dict(item.data.attributes)
-        texts = {k: v for k, v in attributes.items() if isinstance(v, str)}
-        name = max(texts, key=lambda key: len(texts[key]), default="")
-        text = texts.get(name, "")
-        if len(text) <= SHORTEST_CUT:
+        names = [k for k, v in attributes.items() if isinstance(v, str) and len(v) > SHORTEST_CUT]
+        if not names:
             return None
-        attributes[name] = _shorter(text, excess)
+        sizes = [len(attributes[name].encode("utf-8", "replace")) for name in names]
+        for index, less in cuts(sizes, excess):
+            attributes[names[index]] = _shorter(attributes[names[index]], less)
         return replace(item, data=copy_of(item.data, attributes))
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
@@ -124,8 +142,8 @@ def copy_of(
         context=span.context,
         parent=span.parent,
         resource=span.resource if resource is None else resource,
-        attributes={_plain(k): _plain(v) for k, v in attributes.items() if v is not None},
-        events=span.events,
+        attributes=_cleaned(attributes),
+        events=_events(span),
         links=span.links,
         kind=span.kind,
         status=span.status if status is None else status,
@@ -133,6 +151,34 @@ def copy_of(
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def clean(span: ReadableSpan) -> ReadableSpan:
+    """A copy of `span` without half characters in its status and resource, too.
+
+    They are rare there, and looking for them in every span would cost every span.
+    """
+    status, told = span.status, span.status.description
+    return copy_of(
+        span,
+        span.attributes or {},
+        status=Status(status.status_code, _plain(told)) if told else status,
+        resource=Resource(_cleaned(span.resource.attributes)),
+    )
+
+
+def _events(span: ReadableSpan) -> Sequence[Event]:
+    """The events; free text, which those of stages have none of, without half characters."""
+    events = span.events
+    if all(event.name.startswith(s.STAGE_PREFIX) for event in events):
+        return events
+    return [
+        Event(_plain(event.name), _cleaned(event.attributes), event.timestamp) for event in events
+    ]
+
+
+def _cleaned(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {_plain(k): _plain(v) for k, v in (attributes or {}).items() if v is not None}
 
 
 def item_of(span: ReadableSpan) -> Item:
@@ -152,21 +198,22 @@ def is_valid(span: ReadableSpan) -> bool:
 def _plain(value: Any) -> Any:
     """`value` without what OTLP's protobuf refuses: half characters, giant integers."""
     if type(value) is str:
-        return (
-            value if value.isascii() or _whole(value) else value.encode("utf-8", "replace").decode()
-        )
+        return value if value.isascii() or _is_whole(value) else _whole(value)
     if type(value) is int:
-        return value if -_INT64 <= value < _INT64 else str(value)
+        return whole(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(
-        value, Mapping
-    ):  # not every service reads maps, and no SDK before 1.40 sends them
+    if isinstance(value, Mapping):
+        # Not every service reads maps, and no SDK before 1.40 sends them.
         return _plain(to_text(plain(value)))
     return value
 
 
-def _whole(text: str) -> bool:
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _is_whole(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:

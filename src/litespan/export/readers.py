@@ -23,9 +23,10 @@ from litespan.export.groups import (
 from litespan.export.values import (
     Attributes,
     Scalar,
+    amount,
     boolean,
     integer,
-    number,
+    quantity,
     scalar,
     string,
     strings,
@@ -69,7 +70,7 @@ def request(a: Attributes) -> Request:
         parameters={
             plain: value
             for plain, name in conventions.PARAMETERS.items()
-            if name in a and (value := scalar(a[name])) is not None
+            if name in a and (value := _parameter(a, name)) is not None
         },
         output_type=string(a, s.OUTPUT_TYPE),
         dimensions=integer(a, s.EMBEDDINGS_DIMENSIONS),
@@ -78,13 +79,17 @@ def request(a: Attributes) -> Request:
     )
 
 
+def _parameter(a: Attributes, name: str) -> Scalar | tuple[Scalar, ...] | None:
+    return integer(a, name) if type(a[name]) is int else scalar(a[name])
+
+
 def response(a: Attributes) -> Response:
     """What came back."""
     return Response(
         id=string(a, s.RESPONSE_ID),
         model=string(a, s.RESPONSE_MODEL),
         finish_reasons=strings(a, s.RESPONSE_FINISH_REASONS),
-        time_to_first_chunk=number(a, s.TIME_TO_FIRST_CHUNK),
+        time_to_first_chunk=quantity(a, s.TIME_TO_FIRST_CHUNK),
         service_tier=string(a, s.OPENAI_RESPONSE_SERVICE_TIER),
         system_fingerprint=string(a, s.OPENAI_SYSTEM_FINGERPRINT),
     )
@@ -93,11 +98,11 @@ def response(a: Attributes) -> Response:
 def usage(a: Attributes) -> Usage:
     """Tokens."""
     return Usage(
-        input=integer(a, s.INPUT_TOKENS),
-        output=integer(a, s.OUTPUT_TOKENS),
-        cache_read=integer(a, s.CACHE_READ_TOKENS),
-        cache_creation=_first(integer, a, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
-        reasoning=integer(a, s.REASONING_TOKENS),
+        input=amount(a, s.INPUT_TOKENS),
+        output=amount(a, s.OUTPUT_TOKENS),
+        cache_read=amount(a, s.CACHE_READ_TOKENS),
+        cache_creation=_first(amount, a, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
+        reasoning=amount(a, s.REASONING_TOKENS),
         source=string(a, s.USAGE_SOURCE),
     )
 
@@ -105,14 +110,14 @@ def usage(a: Attributes) -> Usage:
 def cost(a: Attributes) -> Cost:
     """US dollars."""
     return Cost(
-        total=_first(number, a, s.COST, s.COST_TOTAL),
-        input=number(a, s.COST_INPUT),
-        output=number(a, s.COST_OUTPUT),
-        cache_read=number(a, s.COST_CACHE_READ),
-        cache_creation=number(a, s.COST_CACHE_CREATION),
-        reasoning=number(a, s.COST_REASONING),
-        tool_usage=number(a, s.COST_TOOL_USAGE),
-        saved=number(a, s.COST_SAVED),
+        total=_first(quantity, a, s.COST, s.COST_TOTAL),
+        input=quantity(a, s.COST_INPUT),
+        output=quantity(a, s.COST_OUTPUT),
+        cache_read=quantity(a, s.COST_CACHE_READ),
+        cache_creation=quantity(a, s.COST_CACHE_CREATION),
+        reasoning=quantity(a, s.COST_REASONING),
+        tool_usage=quantity(a, s.COST_TOOL_USAGE),
+        saved=quantity(a, s.COST_SAVED),
         source=string(a, s.COST_SOURCE),
     )
 

@@ -14,6 +14,7 @@ Scalar: TypeAlias = str | bool | int | float
 Attributes: TypeAlias = Mapping[str, object]
 
 _INT64: Final = 2**63  # what OTLP and every store can hold
+_MOST_BITS: Final = 4096  # Python refuses to write thousands of decimal digits
 
 
 def _finite(number: str) -> float | None:
@@ -37,6 +38,18 @@ def integer(attributes: Attributes, key: str) -> int | None:
     if type(value) is float and value.is_integer():
         value = int(value)
     return value if type(value) is int and -_INT64 <= value < _INT64 else None
+
+
+def amount(attributes: Attributes, key: str) -> int | None:
+    """The integer under `key` that counts something: a negative one is a mistake, so None."""
+    value = integer(attributes, key)
+    return value if value is not None and value >= 0 else None
+
+
+def quantity(attributes: Attributes, key: str) -> float | None:
+    """The finite number under `key` of seconds or money: a negative one is a mistake, so None."""
+    value = number(attributes, key)
+    return value if value is not None and value >= 0 else None
 
 
 def number(attributes: Attributes, key: str) -> float | None:
@@ -65,9 +78,14 @@ def strings(attributes: Attributes, key: str) -> tuple[str, ...]:
 
 
 def scalar(value: object) -> Scalar | tuple[Scalar, ...] | None:
-    """`value` if it is a scalar, a tuple of its scalars if it is a sequence, else None."""
+    """`value` if it is a scalar, a tuple of its scalars if it is a sequence, else None.
+
+    An integer beyond 64 bits becomes text.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if type(value) is int:
+        return whole(value)
     if isinstance(value, str | bool | int):
         return value
     if isinstance(value, list | tuple):
@@ -88,11 +106,14 @@ def parse(value: object) -> JSON:
 
 
 def plain(value: object, depth: int = 64) -> JSON:
-    """`value` as JSON-able lists, dicts and scalars; the rest becomes a str, NaN None."""
+    """`value` as JSON-able lists, dicts and scalars; the rest becomes a str, NaN None.
+
+    So do integers beyond 64 bits, which most readers of JSON would round.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | bool | int):
-        return value
+        return whole(value) if type(value) is int else value
     if depth == 0:
         return None
     if isinstance(value, Mapping):
@@ -100,3 +121,10 @@ def plain(value: object, depth: int = 64) -> JSON:
     if isinstance(value, list | tuple):
         return [plain(item, depth - 1) for item in value]
     return str(value)
+
+
+def whole(value: int) -> int | str:
+    """`value`, as text if it has more than 64 bits; in hex if it has thousands of digits."""
+    if -_INT64 <= value < _INT64:
+        return value
+    return str(value) if value.bit_length() < _MOST_BITS else hex(value)

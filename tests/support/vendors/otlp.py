@@ -181,6 +181,6 @@ class Traceloop(Otlp):
         used: list[Any] = [
             attributes.get(f"gen_ai.usage.{name}_tokens") for name in ("input", "output")
         ]
-        if all(type(tokens) is int for tokens in used):
+        if all(type(tokens) is int and tokens >= 0 for tokens in used):
             assert attributes["gen_ai.usage.total_tokens"] == used[0] + used[1]
             assert attributes["llm.usage.total_tokens"] == used[0] + used[1]
