@@ -99,6 +99,7 @@ class LokiExporter(HttpExporter):
             if user or secret:
                 pair = base64.b64encode(f"{user}:{secret}".encode()).decode()
                 headers["Authorization"] = Secret(f"Basic {pair}")
+                self._secrets = [Secret(secret)]
             if tenant:
                 headers["X-Scope-OrgID"] = tenant
             if not self.pushes:

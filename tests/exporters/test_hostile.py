@@ -145,11 +145,11 @@ def test_odd_times(name: str, start: Any, end: Any, monkeypatch: pytest.MonkeyPa
     assert vendor.received
 
 
-def connected(name: str, url: str, monkeypatch: pytest.MonkeyPatch) -> HttpExporter:
+def connected(name: str, url: str, monkeypatch: pytest.MonkeyPatch, **limits: Any) -> HttpExporter:
     """The exporter, sending to `url`."""
     for variable, value in HTTP[name].variables_for(url, SECRET).items():
         monkeypatch.setenv(variable, value)
-    exporter: HttpExporter = HTTP[name](**QUICK)
+    exporter: HttpExporter = HTTP[name](**{**QUICK, **limits})
     return exporter
 
 
@@ -187,8 +187,7 @@ def test_several_attributes_are_cut_until_they_fit(monkeypatch: pytest.MonkeyPat
     text = json.dumps([message("word " * 80_000)])
     large = {**CHAT, "gen_ai.input.messages": text, "gen_ai.output.messages": text}
     with running(VENDORS["logfire"]()) as vendor:
-        exporter = connected("logfire", vendor.url, monkeypatch)
-        exporter.limits = exporter.delivery.policy = HTTP["logfire"](max_bytes=200_000).limits
+        exporter = connected("logfire", vendor.url, monkeypatch, max_bytes=200_000)
         assert exporter.export([span(902, "x", large)]) is SpanExportResult.SUCCESS
         exporter.shutdown()
     assert [len(request.body) <= 200_000 for request in vendor.received] == [True]

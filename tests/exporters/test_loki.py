@@ -173,6 +173,21 @@ def test_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "authorization" not in request.headers
 
 
+def test_a_tenant_that_no_header_can_hold(caplog: pytest.LogCaptureFixture) -> None:
+    """One line instead of a failure per export."""
+    exporter = LokiExporter("http://127.0.0.1:9", tenant="münchen")
+    assert exporter.delivery is None
+    assert "the header X-Scope-OrgID" in caplog.records[0].getMessage()
+
+
+def test_an_echoed_password_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """However short it is."""
+    with running(lambda _: Reply(400, b"no hunter2 here")) as vendor:
+        LokiExporter(vendor.url, username="u", password="hunter2").export([CASES["chat"]])
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert '("no *** here")' in line
+
+
 def test_basic_authentication(vendor: Vendor) -> None:
     """Grafana Cloud's user id and token."""
     LokiExporter(vendor.url, username="123", password="glc_token").export([CASES["chat"]])

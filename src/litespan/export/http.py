@@ -116,6 +116,9 @@ class HttpExporter(SpanExporter):
             headers: of every request; credentials as `Secret`.
             socket: path of a Unix socket to go through.
         """
+        if odd := next((name for name, value in headers.items() if not _fits(value)), ""):
+            self.off(f"the header {odd} would hold what no header can", "use printable ASCII")
+            return
         limits = self.limits
         wire = Wire(
             url,
@@ -259,6 +262,11 @@ class HttpExporter(SpanExporter):
                 self.explain(cause),
                 said,
             )
+
+
+def _fits(value: str | Secret) -> bool:
+    text = value.reveal() if isinstance(value, Secret) else value
+    return text.isascii() and text.isprintable()
 
 
 def is_credential(text: str) -> bool:

@@ -26,6 +26,11 @@ TIMEOUT: Final = "timeout"
 
 _MOST_OF_AN_ANSWER: Final = 65_536  # bytes; more is not read
 _LONGEST_WAIT: Final = 600.0  # s; a Retry-After beyond that is taken for a mistake
+_SHORTEST_SECRET: Final = 3  # characters; less would be found in any text
+_SCHEMES: Final = frozenset(
+    {"basic", "bearer", "sentry", "sentry_key", "sentry_version", "sentry_client"}
+)
+"""Words of credentials that are none."""
 
 
 class Secret:
@@ -162,7 +167,8 @@ class Wire:
         """`text`, one short line, without any of the credentials that it may echo."""
         for secret in self._secrets:
             for word in (secret.reveal(), *re.split(r"[\s,=]+", secret.reveal())):
-                text = text.replace(word, "***") if len(word) > 7 else text
+                if len(word) > _SHORTEST_SECRET and word.lower() not in _SCHEMES:
+                    text = text.replace(word, "***")
         return " ".join(text.split())[:200]
 
 
