@@ -174,7 +174,7 @@ def test_the_longest_are_cut_to_the_same_length() -> None:
 
 def test_short_messages_beyond_the_limit_lose_their_middle() -> None:
     """No text is long enough to cut: the first and the last messages stay."""
-    many = [{"role": "user", "content": f"no {n}"} for n in range(10_000)]
+    many: list[Any] = [{"role": "user", "content": f"no {n}"} for n in range(10_000)]
     cut: Any = shrink({"messages": [*many], "tags": ["a", "b"]}, 20_000)
     kept = [message["content"] for message in cut["messages"]]
     assert len(dumps(cut)) <= 20_000

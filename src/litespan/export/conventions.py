@@ -14,6 +14,7 @@ Each table is `{their name: our name}`. Sources, with the versions that were rea
 from typing import Final
 
 from litespan import semconv as s
+from litespan.export import frameworks
 
 PARAMETERS: Final = {
     "max_tokens": s.REQUEST_MAX_TOKENS,
@@ -101,7 +102,9 @@ OPENINFERENCE: Final = {
     "tag.tags": s.TAGS,
 }
 
-RENAMES: Final = tuple((OLD_GENAI | OPENLLMETRY | OPENINFERENCE).items())
+RENAMES: Final = tuple(
+    (OLD_GENAI | OPENLLMETRY | OPENINFERENCE | frameworks.VERCEL | frameworks.OTHERS).items()
+)
 """All of them: an earlier entry wins over a later one, and our own name over all."""
 
 INVOCATION: Final = {
@@ -139,7 +142,8 @@ FIRST_CHUNK_EVENTS: Final = frozenset(
 """Span events whose first one says when the first chunk came."""
 
 METADATA_JSON: Final = "metadata"  # OpenInference: one JSON object
-METADATA_PROPERTIES: Final = "traceloop.association.properties."  # OpenLLMetry: one key each
+METADATA_PROPERTIES: Final = (*frameworks.METADATA, "traceloop.association.properties.")
+"""Prefixes of metadata with one key each."""
 
 OPERATIONS: Final = {
     # OpenInference's span kinds; CHAIN and the rest are the application's own structure
@@ -156,8 +160,12 @@ OPERATIONS: Final = {
     "rerank": "rerank",
     "tool": "execute_tool",
     "agent": "invoke_agent",
+    **frameworks.OPERATIONS,
 }
-KINDS: Final = ("openinference.span.kind", "llm.request.type", "traceloop.span.kind")
+KINDS: Final = (
+    *("openinference.span.kind", "llm.request.type", "traceloop.span.kind"),
+    *frameworks.KINDS,
+)
 """Attributes whose value, if `OPERATIONS` has it, makes a span a GenAI span."""
 OLD_PROVIDER: Final = "gen_ai.system"
 
@@ -176,6 +184,7 @@ PROVIDERS: Final = {
     "moonshot": "moonshot_ai",
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
+    **frameworks.PROVIDERS,
 }
 """Provider names of others, lower-cased → the convention's. What is not here stays."""
 
@@ -202,12 +211,20 @@ KNOWN: Final = frozenset(value for value in vars(s).values() if isinstance(value
 
 # --- where content is ------------------------------------------------------------------
 FLAT: Final = {
-    s.INPUT_MESSAGES: ("gen_ai.prompt", "llm.input_messages"),
-    s.OUTPUT_MESSAGES: ("gen_ai.completion", "llm.output_messages"),
+    s.INPUT_MESSAGES: (
+        *("gen_ai.prompt", "llm.input_messages", "llm.prompts"),
+        "embedding.embeddings",
+    ),
+    s.OUTPUT_MESSAGES: (
+        *("gen_ai.completion", "llm.output_messages", "llm.choices", "retrieval.documents"),
+    ),
     s.TOOL_DEFINITIONS: ("llm.request.functions", "llm.tools"),
 }
 """Our name → prefixes of numbered attributes (`gen_ai.prompt.0.role`), or of one JSON value."""
-WRAPPERS: Final = ("message", "message_content", "tool_call", "tool", "image", "audio", "video")
+WRAPPERS: Final = (
+    *("message", "message_content", "tool_call", "tool", "image", "audio", "video"),
+    *("prompt", "completion", "embedding", "document"),
+)
 """Keys that OpenInference puts around one thing: `{"message": {…}}`."""
 MESSAGE_EVENTS: Final = {
     s.INPUT_MESSAGES: {

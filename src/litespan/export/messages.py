@@ -8,8 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from litespan.export.shapes import ITEMS, ROLES, standard
 from litespan.export.values import JSON, parse
 
+_STANDARD: Final = frozenset(
+    {"text", "tool_call", "tool_call_response", "blob", "uri", "image_url", "input_text"}
+)
+_SCHEMAS: Final = ("parameters", "input_schema", "inputSchema", "parameters_json_schema")
 _PART_TEXTS: Final = ("content", "id", "name", "modality", "mime_type", "uri", "file_id")
 
 
@@ -131,8 +136,17 @@ def read_tools(value: object) -> tuple[ToolDefinition, ...] | None:
 def _message(value: JSON) -> Message | None:
     if not isinstance(value, dict):
         return None
-    role = _text(value, "role") or "user"
-    parts = list(_parts(value["parts"])) if "parts" in value else list(_openai_parts(value, role))
+    if isinstance(kwargs := value.get("kwargs"), dict):  # LangChain's
+        value = {"role": kwargs.get("type"), **kwargs}
+    kind = _text(value, "type") or ""
+    role = _text(value, "role") or ITEMS.get(kind) or "user"
+    role = ROLES.get(role, role)
+    if kind in ITEMS and "role" not in value:
+        parts = [_part(value)]
+    elif "parts" in value:
+        parts = list(_parts(value["parts"]))
+    else:
+        parts = list(_openai_parts(value, role))
     return Message(role, tuple(parts), _text(value, "name"), _text(value, "finish_reason"))
 
 
@@ -151,6 +165,9 @@ def _part(value: dict[str, JSON]) -> Part:
     kind = _text(value, "type") or "text"
     if len(value) == 2 and kind == "text" and (content := _text(value, "content")):
         return Part("text", content)  # most parts are that, and nothing else
+    if kind not in _STANDARD or "type" not in value:
+        value = standard(value)
+        kind = _text(value, "type") or "text"
     if kind in ("image_url", "input_image"):
         image = value.get("image_url")
         uri = _text(image, "url") if isinstance(image, dict) else _text(value, "image_url")
@@ -173,8 +190,8 @@ def _openai_parts(value: dict[str, JSON], role: str) -> Iterator[Part]:
     """The parts of `{role, content, tool_calls, tool_call_id, reasoning_content}`."""
     if reasoning := _text(value, "reasoning_content"):
         yield Part("reasoning", reasoning)
-    content = value.get("content")
-    if role == "tool":
+    content = value.get("content", value.get("text"))
+    if role == "tool" and not _answers(content):
         yield Part("tool_call_response", id=_text(value, "tool_call_id"), response=content)
     elif content:
         yield from _parts(content)
@@ -187,8 +204,14 @@ def _openai_parts(value: dict[str, JSON], role: str) -> Iterator[Part]:
                 "tool_call",
                 id=_text(call, "id"),
                 name=_text(named, "name"),
-                arguments=_arguments(named.get("arguments")),
+                arguments=_arguments(named.get("arguments", named.get("args"))),
             )
+
+
+def _answers(content: JSON) -> bool:
+    """Is it a list that holds whole answers of tools, as Vercel's AI SDK has it?"""
+    items = content if isinstance(content, list) else ()
+    return any(isinstance(item, dict) and "toolCallId" in item for item in items)
 
 
 def _arguments(value: JSON) -> JSON:
@@ -204,7 +227,7 @@ def _tool(value: JSON) -> ToolDefinition | None:
     name = _text(named, "name")
     if name is None:
         return None
-    parameters = named.get("parameters", named.get("input_schema"))
+    parameters = next((named[key] for key in _SCHEMAS if key in named), None)
     kind = _text(value, "type") or "function"
     return ToolDefinition(kind, name, _text(named, "description"), _arguments(parameters))
 

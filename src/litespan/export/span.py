@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from litespan import semconv as s
-from litespan.export import conventions, foreign, readers
+from litespan.export import content, conventions, foreign, readers
 from litespan.export.groups import (
     Call,
     Cost,
@@ -203,7 +203,7 @@ class GenAISpan:
     def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
         if self.scope == s.SCOPE:  # one place to look; spans without content are the most
             return self._once(name, lambda: read(self._named.get(name)))
-        return self._once(name, lambda: read(foreign.content(name, self._named, self._events)))
+        return self._once(name, lambda: read(content.find(name, self._named, self._events)))
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
         if name not in self._cache:
