@@ -24,7 +24,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from litespan.counters import count
 from litespan.quiet import log_once, quiet
 from litespan_exporters._sqlite_file import BUSY_S, SQLiteFile, transaction
-from litespan_exporters.rows import COLUMNS, PLACES, Kind, clean, rows
+from litespan_exporters._store import CLEAN
+from litespan_exporters.rows import COLUMNS, PLACES, Kind, rows
 
 VARIABLE: Final = "LITESPAN_SQLITE"
 DEFAULT: Final = "litespan.db"
@@ -41,10 +42,13 @@ _TYPES: Final[dict[Kind, str]] = {
     "flag": "integer",
 }
 _VALUES: Final[dict[Kind, Callable[[Any], Any]]] = {
+    **CLEAN,
     "key": str,
     "money": lambda usd: int(usd / PLACES),
     "time": lambda at: at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-    "list": lambda items: json.dumps(items, ensure_ascii=False, separators=(",", ":")),
+    "list": lambda items: json.dumps(
+        CLEAN["list"](items), ensure_ascii=False, separators=(",", ":")
+    ),
     "flag": int,
 }
 _NAMES: Final = [f"{c.name}_e10" if c.kind == "money" else c.name for c in COLUMNS]
@@ -119,10 +123,7 @@ class SQLiteExporter(SpanExporter):
 
     def _written(self, statement: str, made: list[list[Any]]) -> bool:
         try:
-            try:
-                self._file.write(statement, made)
-            except UnicodeEncodeError:  # half a character somewhere: rare, so looked for late
-                self._file.write(statement, [[clean(value) for value in row] for row in made])
+            self._file.write(statement, made)
         except (sqlite3.Error, OSError) as error:
             self._complain(error)
             return False
