@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter
-from pymongo import MongoClient
 
 from litespan import quiet
 from tests.stores import places
 from tests.stores.places import Place
-from tests.support import mongo
+from tests.support import mongo, mongo_server
 from tests.support.mongo import MongoServer
 from tests.support.postgres import PostgresServer, running
 
@@ -24,10 +23,12 @@ PLACES: dict[str, Callable[[pytest.FixtureRequest, Path], Place]] = {
     "csv": lambda _, folder: places.in_csv(folder / "calls.csv"),
     "duckdb": lambda _, folder: places.in_duckdb(folder / "calls.duckdb"),
     "mongodb": lambda request, _: mongodb_place(request.getfixturevalue("mongodb")),
+    "mongodb_server": lambda request, _: request.getfixturevalue("mongodb_server"),
     "parquet": lambda _, folder: places.in_parquet(folder / "calls"),
     "postgres": lambda request, _: places.in_postgres(
         request.getfixturevalue("postgres"), f"litespan.calls_{next(TABLES)}"
     ),
+    "sqlite": lambda _, folder: places.in_sqlite(folder / "calls.db"),
 }
 
 
@@ -37,22 +38,29 @@ def mongodb_place(server: MongoServer) -> Place:
     return places.in_mongodb(server.uri, name, server.collections[name].values)
 
 
-def real_mongodb_place(uri: str) -> Place:
-    """A collection of its own in the server that the developer has named."""
-    client: MongoClient[Any] = MongoClient(uri)
-    collection = client.get_default_database("litespan")[f"calls_{os.getpid()}_{next(TABLES)}"]
-    return places.in_mongodb(uri, collection.name, collection.find)
-
-
-if "MONGODB_URI" in os.environ:
-    PLACES["mongodb_server"] = lambda request, _: real_mongodb_place(os.environ["MONGODB_URI"])
-
-
 @pytest.fixture(scope="session")
 def mongodb() -> Iterator[MongoServer]:
     """One server for all tests; each has a collection of its own."""
     with mongo.running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri() -> Iterator[str]:
+    """A server that is not ours to answer for: the developer's, or one for all tests."""
+    if uri := os.environ.get("MONGODB_URI"):
+        yield uri
+        return
+    with mongo_server.running() as server:
+        yield server.uri
+
+
+@pytest.fixture
+def mongodb_server(mongodb_uri: str) -> Iterator[Place]:
+    """A collection of its own there, that is dropped at the end."""
+    name = f"calls_{os.getpid()}_{next(TABLES)}"
+    with mongo_server.collection(mongodb_uri, name) as collection:
+        yield places.in_mongodb(mongodb_uri, name, collection.find)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -25,7 +27,8 @@ from litespan_exporters.jsonl import JsonlExporter
 from litespan_exporters.mongodb import MongoExporter
 from litespan_exporters.parquet import ParquetExporter
 from litespan_exporters.postgres import PostgresExporter
-from litespan_exporters.rows import COLUMNS, rows
+from litespan_exporters.rows import COLUMNS, PLACES, rows
+from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CHAT, cost, span
 from tests.support.postgres import PostgresServer
 
@@ -216,6 +219,34 @@ def from_bson(name: str, value: Any) -> Any:
         plain_key = str.maketrans("\uff0e\uff04", ".$")
         return {key.translate(plain_key): from_bson(key, item) for key, item in value.items()}
     return [from_bson("", item) for item in value] if isinstance(value, list) else value
+
+
+def in_sqlite(path: Path) -> Place:
+    """A SQLite file; money is whole 1e-10 USD there."""
+
+    def read() -> list[Found]:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.row_factory = sqlite3.Row
+            listed = [dict(row) for row in connection.execute("select * from llm_calls")]
+        return in_order(
+            {
+                name: from_sqlite(name, row[f"{name}_e10" if KINDS[name] == "money" else name])
+                for name in NAMES
+            }
+            for row in listed
+        )
+
+    return Place("sqlite", lambda **options: SQLiteExporter(path, **options), read, str(path))
+
+
+def from_sqlite(name: str, value: Any) -> Any:
+    """Text and numbers as what they stand for."""
+    kind = KINDS[name]
+    if value is None or kind in ("integer", "real", "text"):
+        return value
+    if kind == "money":
+        return value * PLACES
+    return bool(value) if kind == "flag" else FROM_TEXT[kind](value)
 
 
 def in_postgres(server: PostgresServer, table: str) -> Place:

@@ -1,5 +1,6 @@
 """Real LiteLLM calls under `opentelemetry-instrument`, into all stores at once."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from litespan.cli.records import records
 from litespan.testing import LoopbackProvider
-from tests.support.mongo import MongoServer
+from tests.support.mongo_server import collection
 from tests.support.postgres import PostgresServer
 from tests.support.program import run
 
@@ -31,18 +32,18 @@ PROGRAM = """
 def env(
     loopback: LoopbackProvider,
     postgres: PostgresServer,
-    mongodb: MongoServer,
+    mongodb_uri: str,
     table: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> dict[str, str]:
+) -> Iterator[dict[str, str]]:
     """All that a user sets: the exporters' names, and where each store is."""
     loopback.clear()
     places = {
         "LITESPAN_CSV": str(tmp_path / "calls.csv"),
         "LITESPAN_DUCKDB": str(tmp_path / "calls.duckdb"),
         "LITESPAN_JSONL": str(tmp_path / "calls.jsonl"),
-        "LITESPAN_MONGODB": mongodb.uri,
+        "LITESPAN_MONGODB": mongodb_uri,
         "LITESPAN_MONGODB_COLLECTION": table.replace(".", "_"),
         "LITESPAN_PARQUET": str(tmp_path / "calls"),
         "LITESPAN_POSTGRES": postgres.dsn(),
@@ -51,14 +52,15 @@ def env(
     }
     for name, value in places.items():  # for reading back
         monkeypatch.setenv(name, value)
-    return {
-        **places,
-        "OPENAI_BASE_URL": loopback.url,
-        "OPENAI_API_KEY": "sk-loopback",
-        "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
-        "OTEL_TRACES_EXPORTER": ",".join(STORES),
-    }
+    with collection(mongodb_uri, places["LITESPAN_MONGODB_COLLECTION"]):
+        yield {
+            **places,
+            "OPENAI_BASE_URL": loopback.url,
+            "OPENAI_API_KEY": "sk-loopback",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+            "OTEL_TRACES_EXPORTER": ",".join(STORES),
+        }
 
 
 def test_every_call_is_in_every_store(env: dict[str, str]) -> None:
