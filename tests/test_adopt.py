@@ -330,6 +330,9 @@ def test_lists_of_other_types_do_no_harm(lists: Adoption) -> None:
     lists.look()
     litellm.success_callback = None
     lists.look()
+    litellm.failure_callback = ["helicone"]
+    lists.look()
+    assert routed() == {"failure": ("helicone",)}
     litellm.success_callback = ["helicone"]
     lists.look()
-    assert routed() == {"success": ("helicone",)}
+    assert routed() == {"success": ("helicone",), "failure": ("helicone",)}

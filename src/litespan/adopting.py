@@ -71,7 +71,7 @@ class Adoption:
             litellm = sys.modules["litellm"]
             for watched in self._lists:
                 entries = getattr(litellm, watched.name, ())
-                if entries is not watched.entries or len(entries) != watched.length:
+                if entries is not watched.entries or len(entries or ()) != watched.length:
                     self._adopt(litellm)
                     return
 
@@ -98,7 +98,7 @@ class Adoption:
     def _read(self, litellm: Any, watched: Watched) -> None:
         entries = getattr(litellm, watched.name, ())
         if not isinstance(entries, list):
-            watched.entries, watched.length, watched.taken = entries, len(entries), []
+            watched.entries, watched.length, watched.taken = entries, len(entries or ()), []
             return
         if entries is not watched.entries:  # assigned: what was there before is no more
             watched.taken = []
