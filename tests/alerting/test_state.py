@@ -30,7 +30,7 @@ def work(url: str, place: str) -> bool:
     exporter = SlackExporter(url, thresholds=Thresholds(burst=None, state=place))
     for _ in range(20):
         exporter.export([span(**RATE_LIMIT, user__id="ann", gen_ai__usage__cost=0.01)])
-    done = exporter.force_flush(20_000)
+    done = exporter.force_flush(60_000)
     exporter.shutdown()
     return done
 
