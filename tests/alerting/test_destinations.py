@@ -118,6 +118,20 @@ def test_golden(
 
 
 @each
+def test_nobody_is_mentioned(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even by a chat that the destination passes the alert on to; addresses stay whole."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    error = "can not ask <!channel>, @here, <@U12345> or ann@example.com"
+    exporter.export([span(**{**RATE_LIMIT, "message": error}, model="<!here>")])
+    assert exporter.force_flush(60_000)
+    exporter.shutdown()
+    said = "".join(json.dumps(strict(r.body), ensure_ascii=False) for r in vendor.received)
+    said = said.replace("<!date^", "")  # of ours, in Slack
+    assert "ann@example.com" in said
+    assert [word for word in ("<!", "<@", " @here") if word in said] == []
+
+
+@each
 def test_fifty_failures(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three kinds, as the SDK hands them over: each kind is told once, at once."""
     monkeypatch.setenv("LITESPAN_ALERTS_BURST", "off")
