@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from litespan_exporters._kept import NAMES, Row
 from litespan_exporters._schema import INDEXES, LONGEST_INDEXED, TABLE
@@ -292,7 +292,9 @@ def for_libpq(dsn: str) -> str:
         query = [(name, value) for name, value in parse_qsl(parts.query) if name in known]
     except (ImportError, ValueError):
         return dsn
-    return urlunsplit((parts.scheme.partition("+")[0], *parts[1:3], urlencode(query), ""))
+    # Not by urlunsplit, which leaves the slashes of a URL without a host (of a socket) out.
+    url = f"{parts.scheme.partition('+')[0]}://{parts.netloc}{parts.path}"
+    return f"{url}?{urlencode(query)}" if query else url
 
 
 if __name__ == "__main__":

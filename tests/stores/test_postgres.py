@@ -434,6 +434,8 @@ class TestSettings:
         [
             ("host=/tmp dbname=x", "host=/tmp dbname=x"),
             ("postgresql+psycopg2://u:p@h/db", "postgresql://u:p@h/db"),
+            ("postgresql:///db?host=/tmp", "postgresql:///db?host=%2Ftmp"),
+            ("postgresql://", "postgresql://"),
             ("postgres://u:p%40@h:5433/db?sslmode=require", "postgres://u:p%40@h:5433/db?sslmode=require"),
             ("postgresql://u@h/db?schema=public&connection_limit=5&sslmode=disable", "postgresql://u@h/db?sslmode=disable"),
         ],

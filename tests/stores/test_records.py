@@ -18,11 +18,13 @@ from litespan.export import GenAISpan
 from litespan.export.recorded import span_of
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter
+from litespan_exporters.postgres import PostgresExporter
 from litespan_exporters.rows import rows
 from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CASES, STARTED, foreign, span
 from tests.stores.places import Place, by_key, calls, expected
 from tests.stores.test_every_store import NASTY
+from tests.support.postgres import PASSWORD, USER, PostgresServer
 
 
 def filled(place: Place, monkeypatch: pytest.MonkeyPatch, spans: Sequence[ReadableSpan]) -> Place:
@@ -59,6 +61,40 @@ def test_report_reads_every_store(
         found = report(capsys, place.source, "--by", by)
         assert "m-secret" not in found["file"]
         assert {**found, "file": ""} == {**wanted, "file": ""}
+
+
+@pytest.mark.parametrize("given", ["key=value", "libpq"])
+def test_every_address_of_postgres(
+    given: str,
+    postgres: PostgresServer,
+    table: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By its name the store is found wherever the exporter finds it; no password is shown."""
+    parts = {
+        "host": "127.0.0.1",
+        "port": str(postgres.port),
+        "user": USER,
+        "password": PASSWORD,
+    }
+    for name in ("LITESPAN_POSTGRES", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    if given == "libpq":
+        for name, value in {**parts, "database": USER}.items():
+            monkeypatch.setenv(f"PG{name.upper()}", value)
+    else:
+        pairs = {**parts, "dbname": USER}
+        text = " ".join(f"{name}={value}" for name, value in pairs.items())
+        monkeypatch.setenv("LITESPAN_POSTGRES", text)
+    monkeypatch.setenv("LITESPAN_POSTGRES_TABLE", table)
+    exporter = PostgresExporter()
+    exporter.export(calls([1, 2]))
+    exporter.shutdown()
+    assert main(["report", "postgres", "--json"]) == 0, capsys.readouterr().err
+    said = capsys.readouterr()
+    assert json.loads(said.out)["total"]["calls"] == 2
+    assert PASSWORD not in said.out + said.err
 
 
 def test_since(

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from litespan.cli.records import KINDS, Record, Unreadable, converted, moment
 from litespan_exporters import sqlite as sqlite_store
 from litespan_exporters._schema import TABLE
 from litespan_exporters.mongodb import COLLECTION, DEFAULT_DATABASE
-from litespan_exporters.postgres import DEFAULT_TABLE, TABLE_VARIABLE, for_libpq
+from litespan_exporters.postgres import DEFAULT_TABLE, LIBPQ, TABLE_VARIABLE, for_libpq
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MANY: Final = 2_000  # rows that are fetched at a time
@@ -124,6 +124,25 @@ def parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
         except (OSError, ArrowException) as error:
             said = str(error).partition("\n")[0]
             raise Unreadable(f"cannot read {file}: {said}") from error
+
+
+def postgres_url(dsn: str) -> str:
+    """What the exporter takes for an address, as a URL; empty if there is none."""
+    if not dsn:
+        return "postgresql://" if any(map(os.environ.get, LIBPQ)) else ""
+    if "://" in dsn:
+        return dsn
+    try:
+        from psycopg import Error
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise _missing("psycopg", "postgres") from None
+    try:
+        parts = conninfo_to_dict(dsn)
+    except Error:  # whose text has parts of it, passwords too
+        raise Unreadable("LITESPAN_POSTGRES is no PostgreSQL address") from None
+    name = quote(str(parts.pop("dbname", "")), safe="")
+    return f"postgresql:///{name}?{urlencode(parts)}"
 
 
 def postgres(dsn: str, columns: Sequence[str], since: str) -> Iterator[Record]:

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TextIO, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from litespan_exporters import csv_file
 from litespan_exporters.rows import COLUMNS, Kind
@@ -74,9 +74,13 @@ def records(source: str, columns: Sequence[str] = NAMES, since: str = "") -> Ite
 
 def placed(source: str) -> str:
     """The place that a store's name stands for, as its variables say; others as they are."""
+    from litespan.cli import databases
+
     if source in _DATABASES:
         found = (os.environ.get(name, "").strip() for name in _DATABASES[source])
         place = next(filter(None, found), "")
+        if source == "postgres":
+            place = databases.postgres_url(place)
         if not place:
             raise Unreadable(f"{_DATABASES[source][0]} is not set: set it to the database's URL")
         return place
@@ -92,7 +96,7 @@ def named(source: str) -> str:
     if "://" not in place:
         return place
     parts = urlsplit(place)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def once(found: Iterable[Record]) -> Iterator[Record]:
