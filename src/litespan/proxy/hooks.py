@@ -29,7 +29,10 @@ def install(module: Any) -> None:
     with quiet("serving teams"):
         _serve_teams()
     logging = getattr(sys.modules.get("litellm.proxy.utils"), "ProxyLogging", None)
+    utils = sys.modules.get("litellm.utils")
     for place, name, wrapper in (
+        (logging, "_init_litellm_callbacks", _before_lists),
+        (utils, "function_setup", _before_lists),
         (logging, "pre_call_hook", _before_call),
         (logging, "post_call_failure_hook", _failed),
         (module, "proxy_shutdown_event", _shut_down),
@@ -54,6 +57,13 @@ def _serve_teams() -> None:
 
 def _argument(args: Args, kwargs: Kwargs, name: str, position: int) -> Any:
     return kwargs[name] if name in kwargs else args[position] if len(args) > position else None
+
+
+def _before_lists(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM is about to make loggers of its callback lists: at its start, and of a request."""
+    if Live.look is not None:
+        Live.look()
+    return wrapped(*args, **kwargs)
 
 
 def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
