@@ -164,6 +164,17 @@ def test_an_unusual_day() -> None:
     assert found == ["User ann has spent 13.00 USD today, 4.00 USD on a mean day of the last seven"]
 
 
+def test_the_second_day_is_compared_with_the_first() -> None:
+    """Days before the first on record are not days without spending."""
+    yesterday, today = view(at=NOON - 86_400), view()
+    record, _ = add(None, day_of(yesterday), 12.0)
+    record, spent = add(record, day_of(today), 30.0)
+    assert list(judge("user", "ann", spent, today, DEFAULT)) == []
+    _, spent = add(record, day_of(today), 10.0)
+    (finding,) = judge("user", "ann", spent, today, DEFAULT)
+    assert (finding.rule, finding.threshold) == ("anomaly", 36.0)
+
+
 def test_nothing_is_unusual_of_somebody_new() -> None:
     """Without earlier days there is nothing to compare with."""
     _, spent = add(None, day_of(view()), 50.0)

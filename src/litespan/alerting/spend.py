@@ -20,7 +20,7 @@ class Spent(NamedTuple):
 
     day: tuple[float, float]
     month: tuple[float, float]
-    trailing: float  # mean of the seven days before, 0 if there is none on record
+    trailing: float  # mean of the seven days before, or of those since the first on record
 
 
 def who(span: GenAISpan) -> Iterator[tuple[str, str]]:
@@ -43,8 +43,10 @@ def add(record: Record | None, day: date, usd: float) -> tuple[dict[str, Any], S
     today, month = day.isoformat(), day.isoformat()[:7]
     before_day = days.get(today, 0.0)
     before_month = sum(spent for name, spent in days.items() if name.startswith(month))
-    earlier = [(day - timedelta(n)).isoformat() for n in range(1, _TRAILING + 1)]
-    trailing = sum(days.get(name, 0.0) for name in earlier) / _TRAILING
+    first = date.fromisoformat(min([today, *days]))
+    known = min(_TRAILING, (day - first).days)  # what nobody counted is no day without spending
+    earlier = [(day - timedelta(n)).isoformat() for n in range(1, known + 1)]
+    trailing = sum(days.get(name, 0.0) for name in earlier) / known if known else 0.0
     days[today] = before_day + usd
     oldest = (max(map(date.fromisoformat, days)) - timedelta(KEEP)).isoformat()
     kept = {name: spent for name, spent in days.items() if name >= oldest}
