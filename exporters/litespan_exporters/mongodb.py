@@ -138,7 +138,7 @@ def _place(uri: str, collection: str) -> str | None:
     if parts.scheme not in ("mongodb", "mongodb+srv") or not parts.netloc:
         return None
     first = parts.netloc.rpartition("@")[2].partition(",")[0]
-    host, colon, port = first.rpartition(":")
+    host, colon, port = ("", "", "") if first.endswith("]") else first.rpartition(":")
     if colon and not port.isdigit():
         return None
     database = parts.path.strip("/") or DEFAULT_DATABASE
