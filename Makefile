@@ -36,7 +36,7 @@ collector: ## build the OpenTelemetry Collector that our configurations run on (
 	scripts/collector
 
 soak: $(VENV)/.dev collector ## ten minutes of each fault between application and collector, with figures
-	LITESPAN_SOAK=600 $(BIN)/python -m pytest -q -s tests/collector/test_faults.py
+	PYTEST_TIMEOUT=1200 LITESPAN_SOAK=600 $(BIN)/python -m pytest -q -s tests/collector/test_faults.py
 
 format: $(VENV)/.dev ## sort imports and format
 	$(BIN)/ruff check --fix

@@ -131,6 +131,14 @@ class Collector:
             for span in to_spans(read_request(line, "application/json"))
         ]
 
+    def span_ids(self, file: str = "traces") -> set[bytes]:
+        """Ids of the spans in those files, found quickly."""
+        return {
+            bytes.fromhex(found.decode())
+            for path in self.data.glob(f"{file}*.jsonl")
+            for found in re.findall(rb'"spanId":"([0-9a-f]{16})"', path.read_bytes())
+        }
+
     def wait_spans(
         self, count: int, file: str = "traces", timeout: float = 30
     ) -> list[ReadableSpan]:
