@@ -17,6 +17,7 @@ from litespan.signals import Signals
 
 if TYPE_CHECKING:
     from litespan.callbacks.registering import NamedCallbacks
+    from litespan.offload.process import ProcessOffload
 
 OLDEST: Final = (1, 74)
 PROXY: Final = "litellm.proxy.proxy_server"
@@ -40,6 +41,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
     _patches: Patches | None = None
     _callbacks: "NamedCallbacks | None" = None
+    _offload: "ProcessOffload | None" = None
     _routed = False
     _implicit = False
 
@@ -98,6 +100,10 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             configuring.configure_from(settings)
             self._routed = True
+        if settings.offload:
+            from litespan.offload.process import ProcessOffload
+
+            self._offload = ProcessOffload(settings)
         if settings.adopt:
             from litespan.adopting import adopt
 
@@ -119,6 +125,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             configuring.forget_environment()
             self._routed = False
+        if self._offload is not None:
+            self._offload.remove()
+            self._offload = None
         if self._callbacks is not None:
             self._callbacks.remove()
             self._callbacks = None

@@ -120,6 +120,21 @@ class Settings:
         "A function `redact(key, value, attributes)` that sees each content attribute before "
         "it is recorded and returns what to record, or None for nothing.",
     )
+    offload: str = _setting(
+        "LITESPAN_OFFLOAD",
+        "",
+        _text,
+        "URL or path",
+        "Where large content goes: a folder, or s3://…, gs://… and whatever else fsspec knows. "
+        "Exporters are given its URL, hash and size instead.",
+    )
+    offload_above: int = _setting(
+        "LITESPAN_OFFLOAD_ABOVE",
+        8192,
+        _size,
+        "bytes",
+        "Content attributes of more bytes than this are large.",
+    )
     suppress_nested: bool = _setting(
         "LITESPAN_SUPPRESS_NESTED",
         True,

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from litespan.cli import Parser
 from litespan.forward import Destination, Limits, Receiver
 from litespan.forward.destination import NoDestination
+from litespan.settings import Settings
 
 _MIB = 2**20
 
@@ -29,7 +30,7 @@ def run(argv: Sequence[str]) -> int:
         destinations = [Destination.named(name, limits.timeout) for name in options.to]
         prepare = _offload(options.offload, options.offload_above) if options.offload else None
         receiver = Receiver(destinations, options.host, options.port, limits, prepare)
-    except (NoDestination, ImportError) as problem:
+    except (NoDestination, ImportError, ValueError) as problem:
         print(f"litespan forward: {problem}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -59,6 +60,7 @@ def _serve(receiver: Receiver, to: str) -> None:
 
 
 def _parser() -> Parser:
+    settings = Settings.from_env()
     parser = Parser(
         prog="litespan forward",
         description="Receive OTLP over HTTP and hand its GenAI spans to litespan's exporters, "
@@ -90,10 +92,16 @@ def _parser() -> Parser:
     parser.add_argument(
         "--offload",
         metavar="URL",
-        help="put large content there (s3://…, gs://…, file:///…) and send a reference",
+        default=settings.offload,
+        help="put large content there (s3://…, gs://…, file:///…) and send a reference "
+        "(LITESPAN_OFFLOAD)",
     )
     parser.add_argument(
-        "--offload-above", type=int, default=8192, metavar="BYTES", help="(%(default)s)"
+        "--offload-above",
+        type=int,
+        default=settings.offload_above,
+        metavar="BYTES",
+        help="what is large (%(default)s)",
     )
     return parser
 

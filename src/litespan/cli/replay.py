@@ -5,13 +5,14 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.cli import Parser
@@ -19,6 +20,7 @@ from litespan.cli.records import STORES, Record, Unreadable, records
 from litespan.cli.report import since
 from litespan.export.policy import Tally
 from litespan.export.recorded import span_of
+from litespan.offload import Unrestorable, with_content
 
 GROUP: Final = "opentelemetry_traces_exporter"
 BATCH: Final = 500  # calls in one export
@@ -60,8 +62,8 @@ def _parser() -> Parser:
     parser = Parser(
         prog="litespan replay",
         description="Send the calls that a store holds to exporters, as if they had just ended. "
-        "What an exporter has taken is noted in a file: a second run goes on where the first one "
-        "stopped, and sends nothing twice.",
+        "Offloaded content is read back. What an exporter has taken is noted in a file: a second "
+        "run goes on where the first one stopped, and sends nothing twice.",
     )
     parser.add_argument(
         "store",
@@ -152,6 +154,7 @@ class Target:
     known: int = 0  # taken by an earlier run
     left: int = 0  # not taken
     stopped: bool = False
+    unread: set[str] = field(default_factory=set)  # sent without their offloaded content
 
     @property
     def place(self) -> str:
@@ -193,10 +196,21 @@ class Target:
                 return
 
     def _export(self, calls: Sequence[Call]) -> bool:
-        result = self.exporter.export([span_of(record) for _, record in calls])
+        result = self.exporter.export([self._span(key, record) for key, record in calls])
         if result is not SpanExportResult.SUCCESS:
             return False
         return self.exporter.force_flush(_FLUSH_MS)
+
+    def _span(self, key: str, record: Record) -> ReadableSpan:
+        """The call with its offloaded content, or with the references if that cannot be read."""
+        span = span_of(record)
+        try:
+            return with_content(span)
+        except Unrestorable as problem:
+            if not self.unread:
+                print(f"litespan replay: {problem}", file=sys.stderr)
+            self.unread.add(key)
+            return span
 
     def _taken(self, calls: Sequence[Call]) -> None:
         self.notes.add(self.place, [key for key, _ in calls])
@@ -205,6 +219,8 @@ class Target:
     def told(self) -> str:
         """What became of the calls, in one line."""
         line = f"{self.name}: {self.sent:,} sent"
+        if self.unread:
+            line += f", {len(self.unread):,} of them without content that cannot be read"
         if self.known:
             line += f", {self.known:,} already there"
         if self.left:

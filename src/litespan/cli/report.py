@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from litespan.cli import Parser
 from litespan.cli.records import STORES, Unreadable, named
+from litespan.cli.shown import print_call
 from litespan.cli.summary import BY, Summary, Totals, grouping, summarize
 from litespan_exporters.sqlite import DEFAULT, VARIABLE
 
@@ -30,6 +31,8 @@ def run(argv: Sequence[str]) -> int:
     """Print the report that these command-line arguments ask for; the exit status."""
     options = _parser().parse_args(argv)
     try:
+        if options.call:
+            return print_call(options.store, options.call)
         summary = summarize(options.store, options.by, options.since or "")
     except Unreadable as problem:
         print(f"litespan report: {problem}", file=sys.stderr)
@@ -66,6 +69,12 @@ def _parser() -> Parser:
         metavar="WHEN",
         help="only calls that began then or later: 30m, 24h, 7d, 4w, 2026-11-01, "
         "2026-11-01T12:00 (UTC, or with an offset)",
+    )
+    parser.add_argument(
+        "--call",
+        metavar="ID",
+        help="one call instead, whole, as JSON: by its call id, key or trace id. Offloaded "
+        "content is read back",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as one JSON object")

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from litespan import semconv as s
 
-_CONTENT: Final = {
+CONTENT: Final = {
     "input_messages": s.INPUT_MESSAGES,
     "output_messages": s.OUTPUT_MESSAGES,
     "system_instructions": s.SYSTEM_INSTRUCTIONS,
@@ -35,7 +35,7 @@ def span_of(record: Mapping[str, Any]) -> ReadableSpan:
         name: tuple(value) if isinstance(value, list) else value
         for name, value in (record["attributes"] or {}).items()
     }
-    for column, name in _CONTENT.items():
+    for column, name in CONTENT.items():
         if record[column] is not None:
             attributes[name] = _text(record[column])
     failed = record["error_type"] is not None

@@ -11,6 +11,7 @@ from opentelemetry.trace import StatusCode
 from litespan import semconv as s
 from litespan.export.conventions import STRUCTURE
 from litespan.export.span import GenAISpan, is_genai
+from litespan.offload.process import prepared
 from litespan.quiet import quiet
 from litespan.routing.routes import Destination, StageList
 from litespan.routing.stripped import has_content, sampled, stripped
@@ -74,7 +75,7 @@ class Narrowed(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Pass on what is left of the spans."""
         kept = [span for span in map(self.narrow, spans) if span is not None]
-        return self._to.exporter.export(kept) if kept else SpanExportResult.SUCCESS
+        return self._to.exporter.export(prepared(kept)) if kept else SpanExportResult.SUCCESS
 
     def narrow(self, span: ReadableSpan) -> ReadableSpan | None:
         """The span as the exporter is to have it; None if it is not. A failing filter is a no."""

@@ -20,6 +20,7 @@ from litespan.callbacks.handler import Handler, StageName
 from litespan.callbacks.moments import Moment, Shown, local_time
 from litespan.mapping.content import input_content
 from litespan.mapping.request import Request
+from litespan.offload.process import prepared
 from litespan.routing.processor import Narrowed, is_muted
 from litespan.routing.routes import Destination
 
@@ -64,7 +65,7 @@ class Started:
     def _export(self, kwargs: dict[str, Any]) -> None:
         span = self._narrowed.narrow(kwargs["snapshot"])
         if span is not None:
-            self._exporter.export_started([span])
+            self._exporter.export_started(prepared([span]))
 
     def _end(self, kwargs: dict[str, Any], *_: Any) -> None:
         self._exporter.export_ended([kwargs["snapshot"]])
