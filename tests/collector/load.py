@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.client import HTTPConnection, HTTPException
 from random import Random
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests import cases
 from tests.collector.spans import call
+from tests.support.server import Received
 
 WORDS = (
     "The support desk answers questions about orders, refunds and deliveries; it quotes the "
@@ -54,6 +55,17 @@ def requests(
             span.start_time_unix_nano = now - 500_000_000
             ids.append(span.span_id)
         yield request.SerializeToString(), ids
+
+
+def ids_in(received: Iterable[Received]) -> set[bytes]:
+    """Ids of the spans in these requests to a server."""
+    return {
+        span.span_id
+        for request in received
+        for group in ExportTraceServiceRequest.FromString(request.body).resource_spans
+        for scope in group.scope_spans
+        for span in scope.spans
+    }
 
 
 class Sender:

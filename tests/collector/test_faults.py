@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from litespan.testing import LoopbackProvider
+from tests.collector.load import ids_in
 from tests.collector.running import ROOT, Collector, collector, wait_for
 from tests.support.program import PYTHON, environment
-from tests.support.server import Reply, Vendor
+from tests.support.server import Reply
 from tests.support.server import running as serving
 
 SECONDS = float(os.environ.get("LITESPAN_SOAK", "6"))  # how long a fault lasts
@@ -178,21 +178,10 @@ def test_slow(loopback: LoopbackProvider, undisturbed: Seen) -> None:
         application(loopback, server.url, SECONDS, timeout=10) as finish,
     ):
         seen = finish()
-        arrived = len(ids_in(server))
+        arrived = len(ids_in(server.received))
     tell("slow", seen, arrived)
     unharmed(seen, undisturbed)
     assert arrived == seen.calls
-
-
-def ids_in(server: Vendor) -> set[bytes]:
-    """Ids of the spans that a server has been sent."""
-    return {
-        span.span_id
-        for request in server.received
-        for group in ExportTraceServiceRequest.FromString(request.body).resource_spans
-        for scope in group.scope_spans
-        for span in scope.spans
-    }
 
 
 def test_restarting(loopback: LoopbackProvider, undisturbed: Seen, tmp_path: Path) -> None:

@@ -2,13 +2,19 @@
 
 import json
 import sys
+import threading
 import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.collector.load import Sender, requests
-from tests.collector.running import BASE, Collector, collector, wait_for
+from tests.collector.load import Sender, ids_in, requests
+from tests.collector.running import BASE, OVERLAYS, ROOT, Collector, collector, wait_for
 from tests.collector.spans import call
 from tests.collector.test_redaction import said
+from tests.stores.disks import small_disk
+from tests.support.needs import missing
 from tests.support.server import Reply
 from tests.support.server import running as serving
 
@@ -89,8 +95,8 @@ def test_a_full_queue_is_counted(tmp_path: Path) -> None:
         assert 0 < lost() < 2000
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
-    """No room for queue or file: it goes on taking calls in, measuring them and saying so."""
+def test_a_file_on_a_full_disk(tmp_path: Path) -> None:
+    """It goes on taking calls in, measuring them and saying so."""
     running = Collector(tmp_path, [BASE, tmp_path / "full.yaml"])
     (tmp_path / "full.yaml").write_text(
         "exporters: {file/traces: {path: /dev/full, rotation: null}}"
@@ -102,3 +108,76 @@ def test_a_full_disk(tmp_path: Path) -> None:
     wait_for(lambda: running.total("genai_calls_total") == 100, "the metrics")
     wait_for(lambda: "no space left on device" in running.log.read_text(), "a word in the log")
     running.stop()
+
+
+@contextmanager
+def queue_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A configuration that puts the queue on a disk of `size` bytes of its own."""
+    with small_disk(folder, size) as disk:
+        if not disk.mounted:
+            missing("a small disk", "run as root, who may mount one")
+        config = folder.with_suffix(".yaml")
+        place = {"directory": f"{folder}/queue", "compaction": {"directory": f"{folder}/queue"}}
+        config.write_text(json.dumps({"extensions": {"file_storage/queue": place}}))
+        yield config
+
+
+def test_a_queue_on_a_full_disk(tmp_path: Path) -> None:
+    """A vendor down, 24 MB for a disk of 4: the loss is counted, all else goes on, also later."""
+    open_again = threading.Event()
+    with (
+        queue_disk(tmp_path / "disk", 4_000_000) as small,
+        serving(lambda _: Reply(200 if open_again.is_set() else 503)) as vendor,
+    ):
+        env = {"LANGFUSE_BASE_URL": vendor.url}
+        running = Collector(tmp_path / "data", [BASE, OVERLAYS / "langfuse.yaml", small], env)
+        running.start()
+        sender = Sender(running.url)
+        sent = send(sender, requests(60, 100, 4000))
+        wait_for(lambda: sent <= running.span_ids(), "the file", 60)
+        lost = lambda: _sum(  # noqa: E731
+            running, "otelcol_exporter_enqueue_failed_spans", "otlp_http/langfuse"
+        )
+        wait_for(lost, "the metric")
+        down = len(vendor.received)
+        open_again.set()
+        got = lambda: ids_in(vendor.received[down:])  # noqa: E731
+        wait_for(lambda: len(got()) + lost() >= 0.99 * len(sent), "what was kept", 60)
+        sys.stderr.write(f"\nqueue on a full disk: {len(got())} of {len(sent)} delivered\n")
+        later = send(sender, requests(3, 100, 4000, seed=2))
+        wait_for(lambda: later <= got(), "later calls")
+        sender.close()
+        running.stop()
+
+
+def test_a_full_queue_of_an_agent(tmp_path: Path) -> None:
+    """Smaller than its disk, it is full first: senders are told to come back, none is lost."""
+    gateway = Collector(tmp_path / "gateway")
+    env = {
+        "OTELCOL_GATEWAYS": json.dumps([gateway.grpc]),
+        "OTELCOL_GATEWAY": gateway.grpc,
+        "OTELCOL_GATEWAY_INSECURE": "true",
+        "OTELCOL_QUEUE_BYTES": "3000000",
+    }
+    with queue_disk(tmp_path / "disk", 9_000_000) as small:
+        agent = Collector(tmp_path / "agent", [ROOT / "collector/agent.yaml", small], env)
+        agent.start()
+        sender = Sender(agent.url)
+        with ThreadPoolExecutor() as pool:
+            sending = pool.submit(send, sender, requests(40, 100, 4000))
+            wait_for(lambda: sender.refusals > 5, "refusals")
+            gateway.start()
+            sent = sending.result()
+        wait_for(lambda: sent <= gateway.span_ids(), "every call", 60)
+        sender.close()
+        agent.stop()
+        gateway.stop()
+
+
+def send(sender: Sender, made: Iterable[tuple[bytes, list[bytes]]]) -> set[bytes]:
+    """Post the requests, all of which are taken in the end; the ids of their spans."""
+    sent: set[bytes] = set()
+    for body, ids in made:
+        assert sender.post(body)
+        sent.update(ids)
+    return sent
