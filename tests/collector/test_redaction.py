@@ -1,6 +1,7 @@
 """Secrets and personal data are masked; everything that a reader needs stays as it was."""
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,6 +15,25 @@ LITELLM = "sk-" + "Zt9_Qw-" * 3 + "x"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nAAB==\n-----END RSA PRIVATE KEY-----"
 
+KEYS = {  # by the service that gives them out
+    "anthropic": "sk-ant-api03-" + "aB3_x-" * 15 + "AA",
+    "groq": "gsk_" + "aB3x" * 13,
+    "xai": "xai-" + "aB3x" * 20,
+    "perplexity": "pplx-" + "aB3x" * 12,
+    "nvidia": "nvapi-" + "aB3x" * 16,
+    "replicate": "r8_" + "aB3x" * 9 + "a",
+    "databricks": "dapi" + "0a1b" * 8,
+    "google oauth": "GOCSPX-" + "aB3x" * 7,
+    "gitlab": "glpat-" + "aB3x" * 5,
+    "slack app": "xapp-1-A0123-123-" + "aB3x" * 10,
+    "webhook": "whsec_" + "aB3x" * 8,
+    "npm": "npm_" + "aB3x" * 9,
+    "sendgrid": "SG." + "aB3x" * 5 + "aB." + "aB3x" * 10 + "aB3",
+    "twilio": "SK" + "0a1b" * 8,
+    "vault": "hvs." + "aB3x" * 20,
+    "logfire": "pylf_v1_us_" + "aB3x" * 11,
+    "posthog": "phc_" + "aB3x" * 11,
+}
 MASKED = {
     "openai key": (f"my key is {SK}.", "my key is ****."),
     "litellm key": (LITELLM, "****"),
@@ -26,6 +46,21 @@ MASKED = {
     "github": ("ghp_" + "a1B2" * 9, "****"),
     "slack": ("xoxb-1234567890-abcdefghij", "****"),
     "hugging face": ("hf_" + "aBcDeF" * 6, "****"),
+    **{kind: (f"use {key}.", "use ****.") for kind, key in KEYS.items()},
+    "aws secret": (
+        "aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCY",
+        "aws_secret_access_key=****",
+    ),
+    "azure storage": (f"AccountKey={'aB3x' * 21}==;Suffix=x", "AccountKey=****;Suffix=x"),
+    "signed url": (f"https://x.net/c?sv=1&sig={'aB3' * 14}%3D", "https://x.net/c?sv=1&sig=****"),
+    "slack hook": (
+        "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXX",
+        "https://hooks.slack.com/services/****",
+    ),
+    "url without a user": ("redis://:hunter2@db:6379", "redis://:****@db:6379"),
+    "header": ("x-api-key: 0123456789abcdef", "x-api-key: ****"),
+    "told": ("my password: hunter22, ok?", "my password: ****, ok?"),
+    "private key, cut": (f"use {PEM[:40]}", "use ****"),
     "jwt": (f"token {JWT} end", "token **** end"),
     "bearer": ("Authorization: Bearer abcdefghijklmnop1234", "Authorization: Bearer ****"),
     "url": ("postgres://ann:hunter2@db:5432/x", "postgres://ann:****@db:5432/x"),
@@ -35,12 +70,23 @@ MASKED = {
     "e-mail": ("write to ann.o'neil@example.co.uk today", "write to ann.o'**** today"),
     "e-mail after a line break": ("to:\nann@example.com\nbye", "to:\n****\nbye"),
     "e-mail after a backslash": ("C:\\new\\nann@example.com", "C:\\new\\n****"),  # JSON stays whole
+    "e-mail after a domain": ("CORP\\ann@example.com", "CORP\\****"),
+    "e-mail in a URL": ("/users/ann%40example.com", "/users/****"),
+    "e-mail with letters of its own": ("jos\u00e9@ex\u00e4mple.de", "****"),
     "card": ("card 4111 1111 1111 1111.", "card ****."),
     "card with dashes": ("5500-0000-0000-0004", "****"),
     "amex": ("3782 822463 10005", "****"),
     "bare card": ("card:4111111111111111, thanks", "card:0, thanks"),
+    "mastercard": ("2223 0031 2200 3222", "****"),
+    "jcb": ("3530111333300000", "0"),
+    "card with dots": ("4111.1111.1111.1111", "****"),
+    "iban": ("DE89 3704 0044 0532 0130 00", "****"),
+    "iban without spaces": ("to GB29NWBK60161331926819.", "to ****."),
     "social security": ("SSN\n123-45-6789", "SSN\n****"),
     "phone": ("call +1 (415) 555-2671 now", "call **** now"),
+    "phone in France": ("+33 6 12 34 56 78", "****"),
+    "phone in Japan": ("+81-3-1234-5678", "****"),
+    "phone at home": ("(415) 555-2671 or 415-555-2671", "**** or ****"),
 }
 KEPT = {
     "risk": "risk-assessment-of-a-rather-long-project",
@@ -52,6 +98,20 @@ KEPT = {
     "sum": "1 + 2 = 3, a@b, max_tokens=256",
     "escapes": 'quote " backslash \\ tab \t null',
     "timestamp": "1795165987000000000",
+    "microseconds": "1795165987000000",
+    "sha256": "4111111111111111" * 4,
+    "uuid": "550e8400-e29b-41d4-a716-446655440000",
+    "place": "37.7749295,-122.4194155",
+    "decorator": "\n@app.route('/x')\n@dataclass",  # `n@app.route` is no address
+    "packages": "npm i @types/node@18.0.0 lodash@4.17.21",
+    "code": "def f(api_key: str, password: Optional[str] = None) -> None",
+    "prose": "I forgot my password. Can you help? The secret: patience.",
+    "class": ".sk-folding-cube and mask-rcnn-resnet50-fpn-coco-2017",
+    "image": "app@sha256:" + "0a1b" * 16,
+    "arn": "arn:aws:iam::123456789012:role/x",
+    "money": "+12 345 678 EUR",
+    "isbn": "978-3-16-148410-0",
+    "upper case": "RESTART THE SERVER AT ONCE",
 }
 
 
@@ -149,3 +209,42 @@ def test_everywhere_on_a_span(running: Collector) -> None:
         {"exception.message": "bad key **** of ****"},
         {"n": 3},
     ]
+
+
+def test_any_mixture_stays_json(running: Collector) -> None:
+    """2,000 messages out of secrets, escapes and quotes at random: each parses as before."""
+    random = Random(5)
+    pieces = [text for text, _ in MASKED.values()] + list(KEPT.values())
+    glue = [
+        "\\",
+        "\n",
+        "\r",
+        "\b",
+        '"',
+        "\u00e9",
+        "@",
+        "@a.b",
+        "n",
+        "u",
+        "u00e9",
+        " ",
+        "",
+        "=",
+        ": ",
+    ]
+
+    def text() -> str:
+        parts = random.choices(pieces, k=random.randint(1, 3))
+        return "".join(random.choice(glue) + random.choice(glue) + part for part in parts)
+
+    def messages() -> str:
+        said = text() if random.random() < 0.7 else json.dumps({"password": text()})
+        arguments = {"api_key": text(), "card": 4111111111111111}
+        parts = [{"type": "text", "content": said}, {"type": "tool_call", "arguments": arguments}]
+        return json.dumps([{"role": "user", "parts": parts}], ensure_ascii=random.random() < 0.5)
+
+    sent = [call({"gen_ai.input.messages": messages()}) for _ in range(2000)]
+    for span in through(running, *sent):
+        (message,) = json_of(span, "gen_ai.input.messages")
+        assert [part["type"] for part in message["parts"]] == ["text", "tool_call"]
+        assert message["parts"][1]["arguments"].keys() == {"api_key", "card"}
