@@ -1,8 +1,12 @@
-"""The files of `examples/proxy` are what the real proxy takes, and the page tells of them."""
+"""The files of `examples/proxy` are what the real proxy takes, and what their tools accept."""
 
+import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
@@ -45,3 +49,28 @@ def test_kubernetes_says_the_same() -> None:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     named = {entry["name"]: entry["value"] for entry in container["env"]}
     assert named == {name: value for name, value in wanted.items() if "$" not in value}
+
+
+LINTERS: Any = [
+    pytest.param(["hadolint", "Dockerfile"], id="Dockerfile"),
+    pytest.param(
+        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
+        id="compose",
+    ),
+    pytest.param(["kubernetes-validate", "--strict", "kubernetes.yaml"], id="Kubernetes"),
+]
+
+
+@pytest.mark.parametrize("command", LINTERS)
+def test_each_file_is_accepted_by_its_linter(command: list[str]) -> None:
+    """Hadolint, the schema of the Compose specification, and the schemas of Kubernetes."""
+    tool = Path(sys.executable).with_name(command[0])
+    done = subprocess.run(
+        [tool, *command[1:]], cwd=EXAMPLES, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_image_has_this_litespan() -> None:
+    """The Dockerfile names the version that it is shipped with."""
+    assert f"ARG LITESPAN={version('litespan')}\n" in (EXAMPLES / "Dockerfile").read_text()
