@@ -19,6 +19,7 @@ HANGS = "hangs"
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    server: "Sink"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass

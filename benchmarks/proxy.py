@@ -1,10 +1,10 @@
 """LiteLLM's proxy under load, without litespan, with it, and with LiteLLM's own integrations.
 
 All proxies run at once, each one worker, in front of one loopback provider; blocks of requests
-over HTTP take turns among them in random order. CPU is user and system time of the proxy's
-process, from the start of one of its blocks to the start of its next, so that what it exports
-later is counted, too. Each round gives a ratio to the bare proxy; the median and the quartiles of
-the rounds are told. Delivered: spans of calls that have come in, by requests.
+over HTTP, short ones, take turns among them in random order. CPU is user and system time of the
+proxy's process, from the start of one of its blocks to the start of its next, so that what it
+exports later is counted, too. Each round gives a ratio to the bare proxy; the median and the
+quartiles of the rounds are told. Delivered: spans of calls that have come in, by requests.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,15 @@ import httpx
 
 from benchmarks import _paired
 
-ROUNDS, QUICK = 24, 6
-REQUESTS = 120  # a block
+ROUNDS, QUICK = 80, 12  # of each kind
+REQUESTS = 24  # a block
+WARM_UP = 4  # blocks
 AT_ONCE = 8
 START = 300.0  # s
 DRAIN = 30.0  # s
 BARE = "bare"
 KEY = "sk-" + "7f3a9c5e" * 8
-TICK = os.sysconf("SC_CLK_TCK")
+KINDS = ("plain", "streamed")
 HERE = Path(sys.executable).parent
 OURS = {"callbacks": "litespan.proxy.handler"}
 SPANS = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
@@ -95,13 +96,16 @@ class Proxy:
     sent: int = 0
     begun: tuple[str, float] | None = None  # kind and CPU at the start of its last block
     cpu: dict[str, list[float]] = field(default_factory=dict)  # s a request, by round
-    latency: dict[str, list[list[float]]] = field(default_factory=dict)  # s, by round
+    latency: dict[str, list[float]] = field(default_factory=dict)  # s, of every request
     rate: dict[str, list[float]] = field(default_factory=dict)  # requests a second, by round
+    threads: dict[str, int] = field(default_factory=dict)  # ns of CPU, of those that ended, too
 
     def seconds(self) -> float:
-        """CPU of its process so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        """CPU of its process so far; finer than the hundredths of `/proc/…/stat`."""
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with suppress(OSError):  # it has just ended
+                self.threads[task.name] = int((task / "schedstat").read_text().split()[0])
+        return sum(self.threads.values()) / 1e9
 
     def next_block(self, kind: str) -> None:
         """Close the window of the last block, and begin one."""
@@ -125,7 +129,7 @@ def run(*, quick: bool) -> None:
         rounds = QUICK if quick else ROUNDS
         asyncio.run(_load(proxies, rounds))
         counts = {name: delivered(proxy, name, sink) for name, proxy in proxies.items()}
-        for kind in ("plain", "streamed"):
+        for kind in KINDS:
             tell(kind, proxies, counts)
 
 
@@ -160,8 +164,8 @@ def started(folder: Path, name: str, way: Way, provider: str, sink: str) -> Iter
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [HERE / "opentelemetry-instrument", "--"] if way.instrument else []
-    command += [HERE / "litellm", "--config", "config.yaml", "--host", "127.0.0.1"]
+    command = [str(HERE / "opentelemetry-instrument"), "--"] if way.instrument else []
+    command += [str(HERE / "litellm"), "--config", "config.yaml", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--telemetry", "False"]
     env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "LITESPAN_"))}
     env |= {
@@ -201,7 +205,7 @@ def ready(proxy: Proxy) -> None:
 
 
 async def _load(proxies: Mapping[str, Proxy], rounds: int) -> None:
-    """Blocks of both kinds in turn, after one of each to warm up."""
+    """Blocks of both kinds in turn, after some to warm up."""
     headers = {"authorization": f"Bearer {KEY}"}
     limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
     async with AsyncExitStack() as stack:
@@ -211,15 +215,14 @@ async def _load(proxies: Mapping[str, Proxy], rounds: int) -> None:
             )
             for name, p in proxies.items()
         }
-        order = [(name, kind) for kind in ("plain", "streamed") for name in proxies]
-        for name, kind in order:
-            await _block(proxies[name], clients[name], kind)
+        for kind in KINDS * WARM_UP:
+            for name, proxy in proxies.items():
+                await _block(proxy, clients[name], kind)
         for proxy in proxies.values():
             proxy.cpu, proxy.latency, proxy.rate, proxy.begun = {}, {}, {}, None
+        names = list(proxies)
         shuffle = random.Random(1).shuffle
-        for turn in range(rounds):
-            kind = ("plain", "streamed")[turn % 2]
-            names = list(proxies)
+        for kind in KINDS * rounds:
             shuffle(names)
             for name in names:
                 await _block(proxies[name], clients[name], kind)
@@ -244,7 +247,7 @@ async def _block(proxy: Proxy, client: httpx.AsyncClient, kind: str) -> None:
     begun = time.perf_counter()
     await asyncio.gather(*(one_client() for _ in range(AT_ONCE)))
     proxy.rate.setdefault(kind, []).append(REQUESTS / (time.perf_counter() - begun))
-    proxy.latency.setdefault(kind, []).append(took)
+    proxy.latency.setdefault(kind, []).extend(took)
     proxy.sent += REQUESTS
 
 
@@ -269,10 +272,7 @@ def tell(kind: str, proxies: Mapping[str, Proxy], counts: Mapping[str, float]) -
         ratios = [a / b for a, b in zip(proxy.cpu[kind], bare.cpu[kind], strict=True)]
         middle, low, high = _paired.quartiles(ratios)
         p50, p99 = (
-            statistics.median(
-                _percentile(own, share) / _percentile(base, share)
-                for own, base in zip(proxy.latency[kind], bare.latency[kind], strict=True)
-            )
+            _percentile(proxy.latency[kind], share) / _percentile(bare.latency[kind], share)
             for share in (0.5, 0.99)
         )
         came = "" if name == BARE else f"{counts[name]:.1%}"
