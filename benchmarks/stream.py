@@ -46,9 +46,8 @@ def run(*, quick: bool) -> None:
     import litellm
 
     from litespan import LiteLLMInstrumentor
-    from litespan.patch.drivers import Live
     from litespan.settings import Settings
-    from litespan.signals import Signals
+    from litespan.signals import Live, Signals
 
     source = Source()
     provider, _ = _call.traced()

@@ -12,9 +12,9 @@ from litellm.integrations.custom_logger import CustomLogger
 
 import litespan
 from litespan.adopting import Adoption, exporter_name, give_back, only_logs
-from litespan.patch.drivers import Live
 from litespan.quiet import _seen
 from litespan.routing.configuring import Routes
+from litespan.signals import Live
 from litespan.testing import LoopbackProvider
 from tests.calls.conftest import Traced, quiet_litellm, traced
 from tests.support.program import run

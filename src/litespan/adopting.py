@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from litespan.callbacks.handler import BadHandler
 from litespan.callbacks.registering import AddedCallback, add_callback
-from litespan.patch.drivers import Live
 from litespan.quiet import log_once, logger, quiet
 from litespan.routing.configuring import Routes
 from litespan.routing.routes import GROUP, BadRoute, StageList, made
+from litespan.signals import Live
 
 STAGES: Final[Mapping[str, tuple[StageList, ...]]] = {
     "input_callback": ("input",),

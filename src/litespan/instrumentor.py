@@ -9,11 +9,10 @@ import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from litespan.patch import rivals
-from litespan.patch.drivers import Live
 from litespan.patch.patching import Patches
 from litespan.quiet import log_once, logger, quiet, swallowed
 from litespan.settings import Settings
-from litespan.signals import Signals
+from litespan.signals import Live, Signals
 
 if TYPE_CHECKING:
     from litespan.callbacks.registering import NamedCallbacks

@@ -10,9 +10,8 @@ from opentelemetry.metrics import get_meter
 from opentelemetry.trace import Tracer, get_tracer
 
 from litespan import semconv as s
-from litespan.mapping.content import encode
 from litespan.metrics import Metrics
-from litespan.quiet import log_once, swallowed
+from litespan.quiet import log_once
 from litespan.settings import Settings
 
 Redactor = Callable[[str, Any, Mapping[str, Any]], Any]
@@ -36,6 +35,8 @@ class Signals:
         "providers",
         "redactor",
         "settings",
+        "stages_on_log",
+        "stages_on_span",
         "tracer",
     )
 
@@ -60,35 +61,21 @@ class Signals:
         self.logger: Logger = get_logger(
             s.SCOPE, __version__, logger_provider, schema_url=s.SCHEMA_URL
         )
+        self.stages_on_span = settings.stage_signal != "log"
+        self.stages_on_log = settings.stage_signal != "span"
         self.redactor = redactor or load_redactor(settings.redact)
         self.content_limit = min(settings.content_limit, _sdk_limit())
 
-    def content(
-        self, values: Mapping[str, list[Any]], attributes: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Content attributes as JSON text, redacted and within the limit.
 
-        `attributes` are those that the span has besides. A redactor that fails takes the
-        content with it.
-        """
-        written: dict[str, Any] = {}
-        cut = 0
-        for key, value in values.items():
-            kept: Any = value
-            if self.redactor is not None:
-                try:
-                    kept = self.redactor(key, value, attributes)
-                except Exception as error:  # noqa: BLE001 - the user's function
-                    swallowed(f"the redactor, so {key} was not recorded:", error)
-                    continue
-                if kept is None:
-                    continue
-            text, original = encode(kept, self.content_limit)
-            written[key] = text
-            cut += original
-        if cut:
-            written[s.CONTENT_ORIGINAL_LENGTH] = cut
-        return written
+class Live:
+    """The signals that wrapped functions write to; None after `uninstrument()`.
+
+    Wrappers that a caller has kept look here, and pass through when there is nothing.
+    """
+
+    signals: Signals | None = None
+    look: Callable[[], None] | None = None
+    """Looks at LiteLLM's callback lists before each call, once they are adopted."""
 
 
 def load_redactor(path: str) -> Redactor | None:

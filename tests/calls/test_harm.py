@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 import litespan
 from litespan import LiteLLMInstrumentor
-from litespan.patch.drivers import Live
+from litespan.signals import Live
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.calls.conftest import MESSAGES, Traced
 

@@ -31,7 +31,7 @@ from litespan.mapping.who import (
 )
 from litespan.patch.targets import Target
 from litespan.quiet import swallowed
-from litespan.signals import Signals
+from litespan.signals import Live, Signals
 
 LOGGING: Final = "litellm_logging_obj"
 # Where LiteLLM's proxy keeps the client's request.
@@ -111,7 +111,6 @@ AnyCall = Call | RouterCall | RetriedCall | Inside | Untraced
 
 
 def begin(
-    signals: Signals | None,
     target: Target,
     parameters: Sequence[str],
     args: tuple[Any, ...],
@@ -121,77 +120,92 @@ def begin(
 
     `parameters` are the names of the function's positional parameters.
     """
+    signals = Live.signals
     if signals is None:
         return UNTRACED
     try:
-        return _begin(signals, target, parameters, args, kwargs)
+        if Live.look is not None:
+            Live.look()
+        ctx = otel_context.get_current()
+        outer = _outer(ctx, kwargs)
+        if suppressed(ctx, nested=outer is None and signals.settings.suppress_nested):
+            return UNTRACED
+        if outer is not None and _is_inner(outer, kwargs):
+            return UNTRACED
+        named = zip(parameters, args)  # noqa: B905 - fewer may be given
+        request = Request(target, {**dict(named), **kwargs} if args else kwargs.copy())
+        router = outer if isinstance(outer, RouterCall) else None
+        if router is None and target.call_type in _WITH_RETRIES:
+            several = _several(signals, request, ctx)
+            if several is not None:
+                return several
+        return _attempt(signals, request, router, ctx)
     except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
         swallowed("starting a call", error)
         return UNTRACED
 
 
-def _begin(
-    signals: Signals,
-    target: Target,
-    parameters: Sequence[str],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> AnyCall:
-    ctx = otel_context.get_current()
-    outer = _outer(ctx, kwargs)
-    if suppressed(ctx, nested=outer is None and signals.settings.suppress_nested):
-        return UNTRACED
-    if outer is not None and _is_inner(outer, kwargs):
-        return UNTRACED
-    router = outer if isinstance(outer, RouterCall) else None
-    arguments = {**dict(zip(parameters, args)), **kwargs} if args else dict(kwargs)  # noqa: B905
-    request = Request(target, arguments)
-    silent = is_true(arguments.get("no-log"))
-    fallbacks = router is None and _fallbacks(request)
-    if fallbacks or (router is None and _retries(request)):
-        made = RouterCall(signals, request, silent=silent)
-        made.start(ctx)
-        if fallbacks:
-            return made
-        return RetriedCall(made, _attempt(signals, request, made, ctx, silent=silent))
-    return _attempt(signals, request, router, ctx, silent=silent)
+def _several(signals: Signals, request: Request, ctx: Context) -> AnyCall | None:
+    """A started call that LiteLLM may try several times; None if it will not.
+
+    With fallbacks it tries other models, each through its public function; with retries it
+    calls the provider again itself.
+    """
+    arguments, litellm = request.arguments, sys.modules["litellm"]
+    fallbacks = request.target.call_type in _WITH_FALLBACKS and (
+        arguments.get("fallbacks") or getattr(litellm, "model_fallbacks", None)
+    )
+    if not fallbacks:
+        retries = arguments.get("num_retries")
+        if retries is None:
+            retries = getattr(litellm, "num_retries", None)
+        if not (retries and as_int(retries)) and not arguments.get("retry_policy"):
+            return None
+    router = RouterCall(signals, request, silent=is_true(arguments.get("no-log")))
+    router.start(ctx)
+    return router if fallbacks else RetriedCall(router, _attempt(signals, request, router, ctx))
 
 
-def _attempt(
-    signals: Signals, request: Request, router: RouterCall | None, ctx: Context, *, silent: bool
-) -> Call:
+def _attempt(signals: Signals, request: Request, router: RouterCall | None, ctx: Context) -> Call:
     """A started call: an attempt of `router`, or on its own under `ctx`."""
     settings = signals.settings
+    arguments, metadata = request.arguments, request.metadata
     content = settings.content != "NO_CONTENT"
     who = identity.current(ctx)
     if settings.baggage:
         who = with_baggage(who, settings.baggage, ctx)
-    attributes: Attributes = identity_attributes(request, who)
-    attributes.update(request_attributes(request))
-    if request.metadata:
-        attributes.update(deployment_attributes(request))
+    # Free metadata comes first: the SDK drops the oldest attributes.
+    attributes: Attributes = {
+        **identity_attributes(request, who),
+        **request.called.attributes,
+        **request_attributes(request),
+    }
+    if metadata:
+        if "model_group" in metadata:
+            attributes.update(deployment_attributes(request))
         attributes.update(wish_attributes(request))
-        if REQUEST in request.arguments:
+        if REQUEST in arguments:
             attributes.update(gateway_attributes(request, settings.headers, settings.body))
-            team = team_wishes(request.metadata)
+            team = team_wishes(metadata)
             if team.exporters:  # in place of the operator's of the same name
                 muted = (*attributes.get(s.MUTE, ()), *team.exporters)
                 attributes[s.MUTE] = tuple(dict.fromkeys(muted))
             content = content if team.content is None else team.content
+    silent = "no-log" in arguments and is_true(arguments["no-log"])
     if router is not None:
         attributes.update(router.fallback_attributes(request))
+        silent = silent or router.silent
     call = Call(
         signals,
         request,
         attributes,
         parent=router,
-        silent=silent or (router is not None and router.silent),
+        silent=silent,
         record_content=content and not _content_off(request),
     )
     call.start(ctx if router is None else router.context)
-    logging = request.arguments.get(LOGGING)
-    if logging is not None:
-        adopt(call, logging)
+    if arguments.get(LOGGING) is not None:
+        adopt(call, arguments[LOGGING])
     return call
 
 
@@ -209,7 +223,9 @@ def _outer(ctx: Context, kwargs: dict[str, Any]) -> Call | RouterCall | None:
     Found in the context; where LiteLLM has changed threads, through its logging object.
     """
     outer: Any = ctx.get(CALL_KEY)
-    if outer is None and LOGGING in kwargs:
+    if outer is None:
+        if LOGGING not in kwargs:
+            return None
         outer = getattr(kwargs[LOGGING], OWNER, None)
     while outer is not None and outer.ended:
         outer = outer.parent
@@ -227,24 +243,6 @@ def _is_inner(outer: Call | RouterCall, kwargs: dict[str, Any]) -> bool:
     if isinstance(outer, RouterCall):
         return outer.awaits_logging
     return outer.logging is None or LOGGING in kwargs
-
-
-def _fallbacks(request: Request) -> bool:
-    """Whether LiteLLM will try other models, each through its public function."""
-    if request.target.call_type not in _WITH_FALLBACKS:
-        return False
-    litellm = sys.modules["litellm"]
-    return bool(request.arguments.get("fallbacks") or getattr(litellm, "model_fallbacks", None))
-
-
-def _retries(request: Request) -> bool:
-    """Whether LiteLLM itself may call the provider again."""
-    if request.target.call_type not in _WITH_RETRIES:
-        return False
-    retries = request.arguments.get("num_retries")
-    if retries is None:
-        retries = getattr(sys.modules["litellm"], "num_retries", None)
-    return bool(as_int(retries) or request.arguments.get("retry_policy"))
 
 
 def _content_off(request: Request) -> bool:

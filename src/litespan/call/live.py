@@ -14,7 +14,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, set_span_in_contex
 from litespan import semconv as s
 from litespan.call import telling
 from litespan.call.client import CLIENT_KEY
-from litespan.call.stages import Listener, Stage, Watchers, record, show, tell
+from litespan.call.stages import Listener, Stage, Watchers, log, show, tell
 from litespan.call.stream import is_stream, wrap_stream
 from litespan.call.suppress import suppressing
 from litespan.mapping.errors import Failure, is_cut_off
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Where LiteLLM's logging object keeps the live call that it belongs to.
 OWNER: Final = "_litespan_call"
 CALL_KEY: Final = otel_context.create_key("litespan-call")
+_NOWHERE: Final = Context()
 Outcome = Literal["success", "failure", "cancelled", "abandoned"]
 # How a stream ended → the outcome of its call.
 STREAM_ENDS: Final[dict[str, Outcome]] = {
@@ -109,7 +110,7 @@ class Call:
         self.span: Span = INVALID_SPAN
         if not self.silent:
             self.span = self.signals.tracer.start_span(
-                self.request.span_name,
+                self.request.called.span_name,
                 ctx,
                 SpanKind.CLIENT,
                 self.attributes,
@@ -145,10 +146,12 @@ class Call:
         try:
             hidden = hidden_params(value)
             streaming = is_stream(value)
-            self.stage(s.EVENT_POST, telling.post_attributes(hidden), None if streaming else value)
+            post = telling.post_attributes(hidden)
+            self.stage(s.EVENT_POST, post, None if streaming else value)
             if streaming:
                 return wrap_stream(value, self)
-            self.succeed(read_answer(self.request, value, hidden))
+            answer = read_answer(self.request, value, hidden)
+            self.end("success", telling.answered(self, answer, post), answer=answer)
         except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
             swallowed("reading a result", error)
             self.end("success", {}, answer=Answer(raw=value))
@@ -176,29 +179,29 @@ class Call:
         """The stage before the provider is called: once, at the first of LiteLLM's signs."""
         if not self._announced:
             self._announced = True
-            self._emit(s.EVENT_PRE, {s.ATTEMPT: self.attempt}, None, time_ns)
+            self._note(s.EVENT_PRE, {s.ATTEMPT: self.attempt}, None, time_ns)
 
     def stage(self, name: str, attributes: Attributes, payload: Any = None) -> None:
         """Note that a stage was reached now."""
         if not self._announced:
             self.announce(self.started_ns)
-        self._emit(name, attributes, payload, time.time_ns())
+        self._note(name, attributes, payload, time.time_ns())
 
-    def _emit(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
+    def _note(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
         if self.silent:
             return
+        signals = self.signals
         try:
-            record(self, name, attributes, time_ns)
+            if signals.stages_on_span:
+                self.span.add_event(name, attributes, time_ns)
+            if signals.stages_on_log:
+                log(self, name, attributes, time_ns)
         except Exception as error:  # noqa: BLE001
             swallowed(f"noting {name}", error)
         if self._listeners:
             tell(Stage(name, self, time_ns, attributes, payload), self._listeners)
 
     # --- the ends -------------------------------------------------------------------
-
-    def succeed(self, answer: Answer) -> None:
-        """End with a complete answer."""
-        self.end("success", telling.answered(self, answer), answer=answer)
 
     def streamed(
         self, how: str, stream: Any, chunks: list[Any], error: BaseException | None = None
@@ -276,8 +279,9 @@ class Call:
 
     def _let_go(self) -> None:
         """Let go of all that holds the call: messages and answer go without the collector."""
-        self._listeners = self.chunk_listeners = ()
-        self.context = Context()
+        if self._listeners:
+            self._listeners = self.chunk_listeners = ()
+        self.context = _NOWHERE
         if self.logging is not None:
             setattr(self.logging, OWNER, self.parent)
 

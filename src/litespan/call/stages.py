@@ -63,17 +63,9 @@ def show(call: "Call") -> None:
             swallowed("watching a call", error)
 
 
-def record(
-    call: "Call", name: str, attributes: Attributes, time_ns: int, *, span: bool = True
-) -> None:
-    """Put a stage on the call's span or on the log, as the user has chosen.
-
-    Without `span`, on the log only.
-    """
-    signal = call.signals.settings.stage_signal
-    if span and signal != "log":
-        call.span.add_event(name, attributes, time_ns)
-    if signal != "span" and call.span.is_recording():
+def log(call: "Call", name: str, attributes: Attributes, time_ns: int) -> None:
+    """Put a stage on the log, if the call is sampled."""
+    if call.span.is_recording():
         call_id = call.call_id
         emit_event(
             call.signals.logger,
@@ -124,9 +116,12 @@ class Chunks:
                 s.CHUNK_CHARACTERS: chunk_characters(chunk),
             }
             if index < self._on_log:
-                span = index < self._on_span
-                call.chunks_left_out += not span
-                record(call, s.EVENT_CHUNK, attributes, time_ns, span=span)
+                if index >= self._on_span:
+                    call.chunks_left_out += 1
+                elif call.signals.stages_on_span:
+                    call.span.add_event(s.EVENT_CHUNK, attributes, time_ns)
+                if call.signals.stages_on_log:
+                    log(call, s.EVENT_CHUNK, attributes, time_ns)
             if call.chunk_listeners:
                 stage = Stage(s.EVENT_CHUNK, call, time_ns, attributes, chunk)
                 tell(stage, call.chunk_listeners)

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
+from litespan.call.written import written
 from litespan.logs import emit_event
 from litespan.mapping.chunks import read_stream, with_estimate
 from litespan.mapping.content import input_content, output_content, request_texts
-from litespan.mapping.cost import cost_attributes, cost_of_response, cost_of_usage
+from litespan.mapping.cost import cost_of_response, cost_of_usage
 from litespan.mapping.errors import Failure, answer_headers, read_failure
-from litespan.mapping.request import Attributes, server_attributes
+from litespan.mapping.provider import server_attributes
+from litespan.mapping.request import Attributes
 from litespan.mapping.response import (
     Answer,
     answer_attributes,
-    rate_limits,
+    header_attributes,
+    provider_request_id,
     response_headers,
 )
 from litespan.mapping.usage import usage_attributes
@@ -35,25 +38,26 @@ def post_attributes(hidden: Mapping[str, Any]) -> Attributes:
     Headers show that HTTP answered, and LiteLLM raises for any status but the usual one.
     """
     headers = response_headers(hidden)
-    return {s.HTTP_STATUS: 200, **rate_limits(headers)} if headers else {}
+    return header_attributes(200, headers) if headers else {}
 
 
 def refusal_attributes(failure: Failure) -> Attributes:
     """The same where the provider answered with an error."""
-    return {s.HTTP_STATUS: failure.code, **rate_limits(answer_headers(failure.error))}
+    return header_attributes(failure.code, answer_headers(failure.error))
 
 
-def answered(call: "Call", answer: Answer) -> Attributes:
-    """The attributes of a complete answer."""
-    request = call.request
+def answered(call: "Call", answer: Answer, post: Attributes) -> Attributes:
+    """The attributes of a complete answer; `post` is what the stage after it has said."""
+    request, usage = call.request, answer.usage
+    called = request.called
     attributes = answer_attributes(request, answer)
-    if answer.usage is not None:
+    if s.PROVIDER_REQUEST_ID in post:
+        attributes[s.PROVIDER_REQUEST_ID] = post[s.PROVIDER_REQUEST_ID]
+    if usage is not None:
         embeddings = request.target.operation.name == "embeddings"
-        attributes.update(usage_attributes(answer.usage, embeddings=embeddings))
-    cost = cost_of_response(
-        answer.hidden, answer.usage, call.logging, answer.model or request.model, request.provider
-    )
-    attributes.update(cost_attributes(cost))
+        attributes.update(usage_attributes(usage, embeddings=embeddings))
+    model = answer.model or called.model
+    attributes.update(cost_of_response(answer.hidden, usage, call.logging, model, called.provider))
     return attributes
 
 
@@ -64,6 +68,9 @@ def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool
     read = with_estimate(request, read, chunks)
     answer = read.answer
     attributes = answer_attributes(request, answer)
+    request_id = provider_request_id(response_headers(answer.hidden))
+    if request_id:
+        attributes[s.PROVIDER_REQUEST_ID] = request_id
     attributes[s.STREAM_CHUNKS] = len(chunks)
     if call.first_chunk is not None:
         attributes[s.TIME_TO_FIRST_CHUNK] = call.first_chunk - call.started
@@ -72,10 +79,9 @@ def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool
     if answer.cache_hit:
         cost = cost_of_response(answer.hidden, answer.usage, call.logging, "", "")
     else:
-        cost = cost_of_usage(
-            answer.usage, call.logging, answer.model or request.model, request.provider
-        )
-    attributes.update(cost_attributes(cost))
+        model = answer.model or request.model
+        cost = cost_of_usage(answer.usage, call.logging, model, request.provider)
+    attributes.update(cost)
     return answer, read.finished, attributes
 
 
@@ -100,7 +106,7 @@ def where_it_failed(call: "Call") -> Attributes:
     """The server's address, as far as LiteLLM had got."""
     details = getattr(call.logging, "model_call_details", None)
     base = get(get(details, "litellm_params"), "api_base")
-    return server_attributes(base) if isinstance(base, str) and base else {}
+    return {**server_attributes(base)} if isinstance(base, str) and base else {}
 
 
 def tell_end(
@@ -113,7 +119,6 @@ def tell_end(
     chunks: int,
 ) -> None:
     """Write the end to the metrics, the span and the log events."""
-    seconds = time.perf_counter() - call.started
     call_id = call.call_id
     if call_id:
         attributes[s.CALL_ID] = call_id
@@ -123,21 +128,20 @@ def tell_end(
         if failure.code is not None:
             attributes[s.ERROR_CODE] = failure.code
     if call.signals.metrics.heard:
-        _measure(call, attributes, seconds, chunks)
+        _measure(call, attributes, chunks)
     if call.silent:
         return
     span = call.span
-    call.announce(call.started_ns)
-    if span.is_recording():
-        if call.record_content:
-            _tell_content(call, attributes, answer)
-        span.set_attributes(attributes)
-        if outcome == "failure" and failure is not None:
-            span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
-            span.add_event(
-                s.EVENT_EXCEPTION,
-                {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
-            )
+    if call.record_content and span.is_recording():
+        _tell_content(call, attributes, answer)
+    span.set_attributes(attributes)
+    if outcome == "failure" and failure is not None:
+        call.announce(call.started_ns)
+        span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
+        span.add_event(
+            s.EVENT_EXCEPTION,
+            {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
+        )
 
 
 def success_attributes(attributes: Attributes) -> Attributes:
@@ -145,7 +149,8 @@ def success_attributes(attributes: Attributes) -> Attributes:
     return {name: attributes[name] for name in _TOLD_AT_SUCCESS if name in attributes}
 
 
-def _measure(call: "Call", attributes: Attributes, seconds: float, chunks: int) -> None:
+def _measure(call: "Call", attributes: Attributes, chunks: int) -> None:
+    seconds = time.perf_counter() - call.started
     first = per_chunk = None
     if call.first_chunk is not None:
         first = call.first_chunk - call.started
@@ -163,9 +168,12 @@ def _tell_content(call: "Call", attributes: Attributes, answer: Answer | None) -
         output = output_content(answer.raw)
         if output:
             values[s.OUTPUT_MESSAGES] = output
-    known = {**call.attributes, **attributes}
-    written = signals.content(values, known)
-    if signals.settings.content != "EVENT_ONLY":
-        attributes.update(written)
-    if signals.settings.content in ("EVENT_ONLY", "SPAN_AND_EVENT"):
-        emit_event(signals.logger, s.EVENT_DETAILS, {**known, **written}, call.context)
+    mode = signals.settings.content
+    known = attributes  # whoever looks at them is shown those of the start, too
+    if signals.redactor is not None or mode != "SPAN_ONLY":
+        known = {**call.attributes, **attributes}
+    content = written(signals, values, known)
+    if mode != "EVENT_ONLY":
+        attributes.update(content)
+    if mode != "SPAN_ONLY":
+        emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)

@@ -8,8 +8,8 @@ from typing import Any
 from opentelemetry import _logs, metrics, trace
 
 from litespan.callbacks import draining
-from litespan.patch.drivers import Live
 from litespan.quiet import log_once, quiet
+from litespan.signals import Live
 
 
 def flush(timeout: float) -> bool:

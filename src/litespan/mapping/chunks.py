@@ -5,12 +5,13 @@ Runs once, when the stream has ended; while it flows, chunks are only kept by re
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.usage import Usage, characters, estimated_usage, most, read_usage
-from litespan.mapping.values import as_int, as_text, contents, get
+from litespan.mapping.values import as_int, contents, get
 
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
@@ -59,8 +60,8 @@ def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -
     received = max(sum(map(chunk_characters, chunks)), len(chunks))
     usage = estimated_usage(characters([sent] if isinstance(sent, str) else sent or ()), received)
     if stated is not None:
-        usage = most([stated, usage._replace(input=None)])._replace(source="estimated", cost=None)
-    return streamed._replace(answer=streamed.answer._replace(usage=usage))
+        usage = replace(most([stated, replace(usage, input=None)]), source="estimated", cost=None)
+    return streamed._replace(answer=replace(streamed.answer, usage=usage))
 
 
 def chunk_characters(chunk: Any) -> int:
@@ -92,12 +93,14 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
     last = last if whole is None else whole
     answer = Answer(
         raw=Assembled(chunks, reasons) if whole is None else whole,
-        id=as_text(get(first, "id")),
-        model=as_text(get(first, "model")),
+        stated={
+            "id": get(first, "id"),
+            "model": get(first, "model"),
+            "service_tier": get(last, "service_tier"),
+            "system_fingerprint": get(last, "system_fingerprint"),
+        },
         finish_reasons=tuple(reasons[index] for index in sorted(reasons)),
         usage=_stream_usage(stream, chunks, whole),
-        service_tier=as_text(get(last, "service_tier")),
-        system_fingerprint=as_text(get(last, "system_fingerprint")),
         hidden=hidden_params(stream),
     )
     return Streamed(answer, bool(reasons))
@@ -131,7 +134,7 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
     for counted in (get(whole, "usage"), get(last, "usage")):
         usage = read_usage(counted)
         if usage is not None:
-            return usage._replace(source="litellm", cost=None)
+            return replace(usage, source="litellm", cost=None)
     return None
 
 

@@ -27,7 +27,7 @@ def input_content(request: Request) -> dict[str, list[Any]]:
     given = arguments.get("messages")
     if given is None:
         given = next((arguments[name] for name in _PROMPTS if arguments.get(name)), None)
-    messages = list(read_messages(given))
+    messages = read_messages(given)
     if messages and request.target.operation.name != "embeddings":
         content[s.INPUT_MESSAGES] = messages
     instructions = arguments.get("instructions") or arguments.get("system")
@@ -46,17 +46,17 @@ def request_texts(request: Request) -> Iterator[str]:
         yield from _strings(values)
 
 
-def read_messages(given: Any) -> Iterator[Message]:
+def read_messages(given: Any) -> list[Message]:
     """Prompts, chat messages and Responses API items, in order."""
     if given is None:
-        return
+        return []
     if isinstance(given, (str, bytes)):
         given = [given]
-    for item in given:
-        if isinstance(item, str):
-            yield {"role": "user", "parts": [parts.text(item)]}
-        elif not isinstance(item, (bytes, int, float, list)):
-            yield _item(item)
+    return [
+        {"role": "user", "parts": [parts.text(item)]} if isinstance(item, str) else _item(item)
+        for item in given
+        if not isinstance(item, (bytes, int, float, list))
+    ]
 
 
 def output_content(raw: Any) -> list[Message]:
@@ -102,6 +102,8 @@ def _joined(items: Iterable[Any], reason: str) -> Message:
 def _item(item: Any) -> Message:
     stated = contents(item)
     kind = stated.get("type")
+    if kind is None:
+        return _message(stated)
     if kind == "function_call":
         call = parts.tool_call(stated.get("call_id"), stated.get("name"), stated.get("arguments"))
         return {"role": "assistant", "parts": [call]}
@@ -112,6 +114,10 @@ def _item(item: Any) -> Message:
         summary = stated.get("summary") or ()
         thoughts = [parts.reasoning(str(get(part, "text") or "")) for part in summary]
         return {"role": "assistant", "parts": thoughts}
+    return _message(stated)
+
+
+def _message(stated: Mapping[str, Any]) -> Message:
     role = str(stated.get("role") or "user")
     message: Message = {"role": role, "parts": _message_parts(stated, role)}
     name = stated.get("name")

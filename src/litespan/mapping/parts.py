@@ -6,6 +6,7 @@ Inline bytes (images, audio, files) are never recorded: their part is a `uri` wh
 
 import hashlib
 import json
+import json.encoder
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -141,7 +142,19 @@ def loads(value: Any) -> Any:
         return value
 
 
-_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+def _encoder() -> Callable[[Any], str]:
+    """Compact JSON. `JSONEncoder` makes its C encoder anew for every text: we keep one."""
+    try:
+        encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            None, str, json.encoder.encode_basestring, None, ":", ",", False, False, True
+        )
+        encode([""], 0)
+    except TypeError:  # this Python has none, or one of another kind
+        return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+    return lambda value: "".join(encode(value, 0))
+
+
+_encode: Final = _encoder()
 
 
 def dumps(value: Any) -> str:

@@ -1,11 +1,13 @@
 """LiteLLM's provider names → `gen_ai.provider.name`, and where the provider is."""
 
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from litespan import semconv as s
 from litespan.quiet import swallowed
 
 # https://github.com/open-telemetry/semantic-conventions-genai: the well-known values.
@@ -44,12 +46,8 @@ def provider_name(provider: str) -> str:
     return PROVIDERS.get(provider, provider)
 
 
-@lru_cache(maxsize=1024)
 def resolve(model: str, provider: str | None, api_base: str | None) -> tuple[str, str]:
-    """(model without the provider's prefix, LiteLLM's provider name; "" if not known).
-
-    LiteLLM's own `get_llm_provider` is asked once for each combination.
-    """
+    """(model without the provider's prefix, LiteLLM's provider name; "" if not known)."""
     litellm: Any = sys.modules.get("litellm")
     try:
         name, found, _, _ = litellm.get_llm_provider(
@@ -62,13 +60,13 @@ def resolve(model: str, provider: str | None, api_base: str | None) -> tuple[str
 
 
 @lru_cache(maxsize=1024)
-def server(api_base: str) -> tuple[str, int] | None:
-    """(host, port) of an API base URL: never its path, query or user part."""
+def server_attributes(api_base: str) -> Mapping[str, Any]:
+    """`server.address` and `server.port` of an API base URL: never its path, query or user part."""
     try:
         parts = urlsplit(api_base if "//" in api_base else f"//{api_base}")
         host = parts.hostname
         port = parts.port or (80 if parts.scheme in ("http", "ws") else 443)
     except ValueError as error:  # an API base that is no URL
         swallowed("reading the API base", error)
-        return None
-    return (host, port) if host else None
+        return {}
+    return {s.SERVER_ADDRESS: host, s.SERVER_PORT: port} if host else {}

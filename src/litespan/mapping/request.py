@@ -1,10 +1,11 @@
 """LiteLLM's arguments → the attributes that are known when a call starts."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
-from litespan.mapping.provider import provider_name, resolve, server
+from litespan.mapping.provider import provider_name, resolve, server_attributes
 from litespan.mapping.values import as_float, as_int, as_text, as_texts, get
 from litespan.patch.targets import Target
 
@@ -47,78 +48,98 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Reader]]] = {
 }
 
 
+_METADATA: Final = ("litellm_metadata", "metadata")  # the latter wins
+
+
+class Called(NamedTuple):
+    """What is called: all that follows from the function, the model and the API base alone.
+
+    Attributes:
+        model: the model's name without LiteLLM's provider prefix, "" if none was given.
+        provider: LiteLLM's name of the provider, "" if not known.
+        span_name: `{operation} {model}`, the operation alone if no model is known.
+        attributes: what the span says of it.
+    """
+
+    model: str
+    provider: str
+    span_name: str
+    attributes: Mapping[str, Any]
+
+
+@lru_cache(maxsize=1024)
+def called(target: Target, model: str, provider: str | None, api_base: str | None) -> Called:
+    """The same for every call with these arguments: worked out once. A program has few of them."""
+    name, found = resolve(model, provider, api_base)
+    operation = target.operation.name
+    attributes: Attributes = {
+        s.OPERATION: operation,
+        s.PROVIDER: provider_name(found) or "unknown",
+        s.CALL_TYPE: target.call_type,
+    }
+    if name:
+        attributes[s.REQUEST_MODEL] = name
+    if api_base:
+        attributes.update(server_attributes(api_base))
+    return Called(name, found, f"{operation} {name}" if name else operation, attributes)
+
+
 class Request:
     """What the caller asked for: a snapshot made before LiteLLM sees the arguments.
 
     Attributes:
         target: the function called.
         arguments: every argument by its name (a shallow copy; content is not copied).
-        model: the model's name without LiteLLM's provider prefix, "" if none was given.
-        provider: LiteLLM's name of the provider, "" if not known.
+        metadata: the caller's, copied: LiteLLM writes into the caller's own dict.
+        called: the model, its provider, and what follows from them.
         streaming: whether a stream was asked for.
     """
 
-    __slots__ = ("arguments", "metadata", "model", "provider", "streaming", "target")
+    __slots__ = ("arguments", "called", "metadata", "streaming", "target")
 
     def __init__(self, target: Target, arguments: dict[str, Any]) -> None:
         self.target = target
         self.arguments = arguments
-        self.metadata = _metadata(arguments)
-        model = arguments.get("model")
+        self.metadata: dict[str, Any] = {}
+        for name in _METADATA:
+            if name in arguments and isinstance(arguments[name], (dict, Mapping)):
+                self.metadata.update(arguments[name])
+        model, provider = arguments.get("model"), arguments.get("custom_llm_provider")
         base = arguments.get("api_base") or arguments.get("base_url")
-        self.model, self.provider = resolve(
+        self.called = called(
+            target,
             model if isinstance(model, str) else "",
-            as_text(arguments.get("custom_llm_provider")),
-            base if isinstance(base, str) else None,
+            None if provider is None else as_text(provider),
+            str(base) if base else None,
         )
         self.streaming = arguments.get("stream") is True
 
     @property
-    def span_name(self) -> str:
-        """`{operation} {model}`, the operation alone if no model is known."""
-        operation = self.target.operation.name
-        return f"{operation} {self.model}" if self.model else operation
+    def model(self) -> str:
+        """The model's name without LiteLLM's provider prefix, "" if none was given."""
+        return self.called.model
 
-
-def _metadata(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The caller's metadata, copied: LiteLLM writes into the caller's own dict."""
-    merged: dict[str, Any] = {}
-    for given in (arguments.get("litellm_metadata"), arguments.get("metadata")):
-        if given and isinstance(given, Mapping):
-            merged.update(given)
-    return merged
+    @property
+    def provider(self) -> str:
+        """LiteLLM's name of the provider, "" if not known."""
+        return self.called.provider
 
 
 def request_attributes(request: Request) -> Attributes:
-    """The attributes of a span at its start, those that samplers may look at first."""
-    target, arguments = request.target, request.arguments
-    attributes: Attributes = {
-        s.OPERATION: target.operation.name,
-        s.PROVIDER: provider_name(request.provider) or "unknown",
-        s.CALL_TYPE: target.call_type,
-    }
-    if request.model:
-        attributes[s.REQUEST_MODEL] = request.model
-    base = arguments.get("api_base") or arguments.get("base_url")
-    if base:
-        attributes.update(server_attributes(str(base)))
+    """The parameters of a call; what is called stands in `request.called.attributes`."""
+    attributes: Attributes = {}
     if request.streaming:
         attributes[s.REQUEST_STREAM] = True
-    for name, given in arguments.items():
-        if given is not None and name in _PARAMETERS:
+    for name, given in request.arguments.items():
+        if name in _PARAMETERS and given is not None:
             attribute, read = _PARAMETERS[name]
             value = read(given)
             if value is not None:
                 attributes[attribute] = value
-    if target.operation.output:
-        attributes[s.OUTPUT_TYPE] = target.operation.output
-    tier = arguments.get("service_tier")
+    operation = request.target.operation
+    if operation.output:
+        attributes[s.OUTPUT_TYPE] = operation.output
+    tier = request.arguments.get("service_tier")
     if tier is not None and request.provider == "openai":
         attributes[s.OPENAI_REQUEST_SERVICE_TIER] = str(tier)
     return attributes
-
-
-def server_attributes(api_base: str) -> Attributes:
-    """`server.address` and `server.port` of an API base URL."""
-    found = server(api_base)
-    return {} if found is None else {s.SERVER_ADDRESS: found[0], s.SERVER_PORT: found[1]}

@@ -1,11 +1,12 @@
 """LiteLLM's results → what the span says of the answer."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.mapping.request import Attributes, Request, server_attributes
+from litespan.mapping.provider import server_attributes
+from litespan.mapping.request import Attributes, Request
 from litespan.mapping.usage import Usage, read_usage
 from litespan.mapping.values import as_text, contents, get
 
@@ -16,37 +17,49 @@ _REQUEST_ID: Final = tuple(
     for name in ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
     for prefix in (_PREFIX, "")
 )
-_RATE_LIMITS: Final = {
-    "x-ratelimit-remaining-requests": s.RATE_LIMIT_REQUESTS,
-    "x-ratelimit-remaining-tokens": s.RATE_LIMIT_TOKENS,
-    "x-ratelimit-limit-requests": s.RATE_LIMIT_MAX_REQUESTS,
-    "x-ratelimit-limit-tokens": s.RATE_LIMIT_MAX_TOKENS,
-    "x-ratelimit-reset-requests": s.RATE_LIMIT_RESET_REQUESTS,
-    "x-ratelimit-reset-tokens": s.RATE_LIMIT_RESET_TOKENS,
-}
-_HIDDEN: Final = {"litellm_model_name": s.PROVIDER_MODEL, "model_id": s.DEPLOYMENT_ID}
+_RATE_LIMITS: Final = tuple(
+    (name, _PREFIX + name, attribute)
+    for name, attribute in {
+        "x-ratelimit-remaining-requests": s.RATE_LIMIT_REQUESTS,
+        "x-ratelimit-remaining-tokens": s.RATE_LIMIT_TOKENS,
+        "x-ratelimit-limit-requests": s.RATE_LIMIT_MAX_REQUESTS,
+        "x-ratelimit-limit-tokens": s.RATE_LIMIT_MAX_TOKENS,
+        "x-ratelimit-reset-requests": s.RATE_LIMIT_RESET_REQUESTS,
+        "x-ratelimit-reset-tokens": s.RATE_LIMIT_RESET_TOKENS,
+    }.items()
+)
+# Texts of the answer itself, and of what LiteLLM hides in it → attributes.
+_STATED: Final = (("id", s.RESPONSE_ID), ("model", s.RESPONSE_MODEL))
+_STATED_BY_OPENAI: Final = (
+    *_STATED,
+    ("service_tier", s.OPENAI_RESPONSE_SERVICE_TIER),
+    ("system_fingerprint", s.OPENAI_SYSTEM_FINGERPRINT),
+)
+_HIDDEN: Final = (("litellm_model_name", s.PROVIDER_MODEL), ("model_id", s.DEPLOYMENT_ID))
 
 
-class Answer(NamedTuple):
+@dataclass(slots=True)  # not frozen: one is made in every call, and that would be slow
+class Answer:
     """What a finished call returned, in one shape for all of LiteLLM's results.
 
     Attributes:
         raw: LiteLLM's object, whole; for a stream what it stands for, if there is one.
-        id, model: as the provider states them.
+        stated: what the provider states beside the message, by its own names: id, model, ….
         finish_reasons: the provider's strings, by choice.
         usage: tokens, None if not known.
-        service_tier, system_fingerprint: as OpenAI states them.
         hidden: LiteLLM's `_hidden_params`: cost, call id, API base, response headers.
     """
 
     raw: Any
-    id: str | None = None
-    model: str | None = None
+    stated: Mapping[str, Any] = field(default_factory=dict)
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
-    service_tier: str | None = None
-    system_fingerprint: str | None = None
-    hidden: Mapping[str, Any] = MappingProxyType({})
+    hidden: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def model(self) -> str:
+        """The model that answered, as the provider states it; "" if it does not."""
+        return as_text(self.stated.get("model")) or ""
 
     @property
     def cache_hit(self) -> bool:
@@ -61,20 +74,19 @@ def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer
     # Rerank answers count their tokens in `meta`.
     usage = stated.get("usage") or get(stated.get("meta"), "tokens")
     return Answer(
-        raw=raw,
-        id=as_text(stated.get("id")),
-        model=as_text(stated.get("model")),
-        finish_reasons=finish_reasons(stated),
-        usage=read_usage(usage, input_excludes_cache=anthropic),
-        service_tier=as_text(stated.get("service_tier")),
-        system_fingerprint=as_text(stated.get("system_fingerprint")),
-        hidden=hidden,
+        raw,
+        stated,
+        finish_reasons(stated),
+        read_usage(usage, input_excludes_cache=anthropic),
+        hidden,
     )
 
 
 def hidden_params(raw: Any) -> Mapping[str, Any]:
     """What LiteLLM hides in its results and streams: cost, call id, API base, headers."""
-    return contents(get(raw, "_hidden_params"))
+    private = getattr(raw, "__pydantic_private__", None)
+    found = private.get("_hidden_params") if private else get(raw, "_hidden_params")
+    return found if isinstance(found, dict) else contents(found)
 
 
 def response_headers(hidden: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -97,39 +109,23 @@ def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def answer_attributes(request: Request, answer: Answer) -> Attributes:
-    """Everything of the answer but tokens, cost and content."""
+    """Everything of the answer but tokens, cost, content and what its headers say."""
     attributes: Attributes = {}
-    if answer.id:
-        attributes[s.RESPONSE_ID] = answer.id
-    if answer.model:
-        attributes[s.RESPONSE_MODEL] = answer.model
+    openai = request.called.provider == "openai"
+    stated, hidden = answer.stated, answer.hidden
+    for told, table in ((stated, _STATED_BY_OPENAI if openai else _STATED), (hidden, _HIDDEN)):
+        for name, attribute in table:
+            value = told.get(name)
+            if value and isinstance(value, str):
+                attributes[attribute] = value
     if answer.finish_reasons:
         attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
-    if answer.hidden:
-        _hidden_attributes(attributes, answer.hidden)
-    if request.provider == "openai":
-        if answer.service_tier:
-            attributes[s.OPENAI_RESPONSE_SERVICE_TIER] = answer.service_tier
-        if answer.system_fingerprint:
-            attributes[s.OPENAI_SYSTEM_FINGERPRINT] = answer.system_fingerprint
-    return attributes
-
-
-def _hidden_attributes(attributes: Attributes, hidden: Mapping[str, Any]) -> None:
-    for name, attribute in _HIDDEN.items():
-        value = hidden.get(name)
-        if value and isinstance(value, str):
-            attributes[attribute] = value
     base = hidden.get("api_base")
     if base and isinstance(base, str):
         attributes.update(server_attributes(base))
-    headers = response_headers(hidden)
-    if headers:
-        request_id = provider_request_id(headers)
-        if request_id:
-            attributes[s.PROVIDER_REQUEST_ID] = request_id
     if hidden.get("cache_hit") is True:
         attributes[s.CACHE_HIT] = True
+    return attributes
 
 
 def provider_request_id(headers: Mapping[str, Any]) -> str | None:
@@ -141,14 +137,14 @@ def provider_request_id(headers: Mapping[str, Any]) -> str | None:
     return None
 
 
-def rate_limits(headers: Mapping[str, Any]) -> Attributes:
-    """The provider's request id and what its headers say of rate limits."""
-    attributes: Attributes = {}
+def header_attributes(status: int | None, headers: Mapping[str, Any]) -> Attributes:
+    """The status of an HTTP answer, the provider's id of the request, its rate limits."""
+    attributes: Attributes = {s.HTTP_STATUS: status}
     request_id = provider_request_id(headers)
     if request_id:
         attributes[s.PROVIDER_REQUEST_ID] = request_id
-    for name, attribute in _RATE_LIMITS.items():
-        value = headers.get(name) or headers.get(_PREFIX + name)
+    for name, prefixed, attribute in _RATE_LIMITS:
+        value = headers.get(name) or headers.get(prefixed)
         if value is not None:
             attributes[attribute] = str(value)[:64]
     return attributes

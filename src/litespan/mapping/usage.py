@@ -1,7 +1,8 @@
 """Token counts in every shape that LiteLLM returns → one `Usage`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.mapping.values import as_float, as_int, contents, get
@@ -9,7 +10,8 @@ from litespan.mapping.values import as_float, as_int, contents, get
 CHARACTERS_PER_TOKEN: Final = 4
 
 
-class Usage(NamedTuple):
+@dataclass(slots=True)  # not frozen: one is made in every call, and that would be slow
+class Usage:
     """Tokens of one call; None is unknown, never a guess in disguise.
 
     Attributes:
@@ -44,11 +46,15 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     if raw is None:
         return None
     stated = contents(raw)
-    inputs = as_int(stated.get("prompt_tokens", stated.get("input_tokens")))
-    outputs = as_int(stated.get("completion_tokens", stated.get("output_tokens")))
-    read = as_int(stated.get("cache_read_input_tokens"))
-    created = as_int(stated.get("cache_creation_input_tokens"))
-    reasoning = cost = None
+    name = "prompt_tokens" if "prompt_tokens" in stated else "input_tokens"
+    inputs = as_int(stated.get(name))
+    name = "completion_tokens" if "completion_tokens" in stated else "output_tokens"
+    outputs = as_int(stated.get(name))
+    read = created = reasoning = cost = None
+    if "cache_read_input_tokens" in stated:
+        read = as_int(stated["cache_read_input_tokens"])
+    if "cache_creation_input_tokens" in stated:
+        created = as_int(stated["cache_creation_input_tokens"])
     sent = stated.get("prompt_tokens_details") or stated.get("input_tokens_details")
     if sent:
         read = as_int(get(sent, "cached_tokens")) or read
@@ -63,18 +69,18 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     charged = stated.get("cost")
     if charged is not None:
         cost = as_float(charged.get("total_cost") if isinstance(charged, Mapping) else charged)
-    return Usage(inputs, outputs, read, created, reasoning, cost=cost)
+    return Usage(inputs, outputs, read, created, reasoning, "provider", cost)
 
 
 def most(stated: Sequence[Usage]) -> Usage:
     """One usage of several that one stream stated: figures grow, or come in parts."""
     if len(stated) == 1:
         return stated[0]
-    columns = zip(*(usage[:5] for usage in stated), strict=True)
-    inputs, outputs, read, created, reasoning = (
-        max((n for n in column if n is not None), default=None) for column in columns
-    )
-    return Usage(inputs, outputs, read, created, reasoning, cost=stated[-1].cost)
+    figures: dict[str, Any] = {
+        name: max((n for usage in stated if (n := getattr(usage, name)) is not None), default=None)
+        for name in ("input", "output", "cache_read", "cache_creation", "reasoning")
+    }
+    return Usage(**figures, cost=stated[-1].cost)
 
 
 def estimated_usage(sent: int, received: int) -> Usage:

@@ -14,6 +14,7 @@ from litespan.mapping.request import Attributes, Request
 from litespan.mapping.scrub import scrub
 from litespan.mapping.values import as_texts
 
+_NONE: Final[Mapping[str, Any]] = {}
 MAX_METADATA: Final = 32
 MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or tag
 MAX_TAGS: Final = 64
@@ -116,16 +117,18 @@ def deployment_attributes(request: Request) -> Attributes:
 
 def wishes(request: Request) -> Mapping[str, Any]:
     """What a call asks of litespan itself, in `metadata={"litespan": {…}}`."""
-    given = request.metadata.get("litespan")
-    if given is None:  # of the proxy's clients
-        client = request.metadata.get("requester_metadata")
+    metadata = request.metadata
+    given = metadata.get("litespan")
+    if given is None and "requester_metadata" in metadata:  # of the proxy's clients
+        client = metadata["requester_metadata"]
         given = client.get("litespan") if isinstance(client, Mapping) else None
-    return given if isinstance(given, Mapping) else {}
+    return given if given is not None and isinstance(given, Mapping) else _NONE
 
 
 def wish_attributes(request: Request) -> Attributes:
     """Which exporters are not to have the call."""
-    muted = as_texts(wishes(request).get("mute"))
+    wished = wishes(request)
+    muted = as_texts(wished["mute"]) if "mute" in wished else None
     return {s.MUTE: muted[:MAX_TAGS]} if muted else {}
 
 
@@ -133,19 +136,20 @@ def free_metadata(given: Mapping[Any, Any]) -> Attributes:
     """The caller's own metadata: scalars, bounded in number and length, no secrets."""
     attributes: Attributes = {}
     for name, value in given.items():
-        if isinstance(value, (str, bool, int, float)) and _is_free(name):
-            attributes[s.METADATA_PREFIX + name[:128]] = _value(value)
+        attribute = _attribute(name)
+        if attribute is not None and isinstance(value, (str, bool, int, float)):
+            attributes[attribute] = _value(value)
             if len(attributes) == MAX_METADATA:
                 break
     return attributes
 
 
 @lru_cache(maxsize=1024)
-def _is_free(name: Any) -> bool:
-    """Whether a caller's metadata of this name may be told. A program has few such names."""
+def _attribute(name: Any) -> str | None:
+    """The attribute of a caller's metadata, if it may be told. A program has few such names."""
     if not isinstance(name, str) or name in _PROMOTED or name in _INJECTED:
-        return False
-    return not _SECRET_NAME.search(name)
+        return None
+    return None if _SECRET_NAME.search(name) else s.METADATA_PREFIX + name[:128]
 
 
 def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None) -> Identity:

@@ -5,13 +5,13 @@ All they do is in the call that they open; they differ in one `await`.
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import wrapt
 
 from litespan.call.begin import AnyCall, begin
 from litespan.patch.targets import Target
-from litespan.signals import Signals
 
 Opener = Callable[[tuple[Any, ...], dict[str, Any]], AnyCall]
 _POSITIONAL: Final = (
@@ -20,27 +20,10 @@ _POSITIONAL: Final = (
 )
 
 
-class Live:
-    """The signals that wrapped functions write to; None after `uninstrument()`.
-
-    Wrappers that a caller has kept look here, and pass through when there is nothing.
-    """
-
-    signals: Signals | None = None
-    look: Callable[[], None] | None = None
-    """Looks at LiteLLM's callback lists before each call, once they are adopted."""
-
-
 def wrap(target: Target, function: Any, twin: Any = None) -> Any:
     """`function`, whose calls become spans; `twin` names its parameters if it does not."""
     parameters = positional_parameters(function) or positional_parameters(twin)
-
-    def open_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnyCall:
-        if Live.look is not None:
-            Live.look()
-        return begin(Live.signals, target, parameters, args, kwargs)
-
-    return drive(function, open_call)
+    return drive(function, partial(begin, target, parameters))
 
 
 def drive(function: Any, open_call: Opener) -> Any:

@@ -22,9 +22,10 @@ from litespan.call.router import RouterCall
 from litespan.mapping.request import Request
 from litespan.mapping.values import is_true
 from litespan.patch import rivals
-from litespan.patch.drivers import Live, drive, wrap
+from litespan.patch.drivers import drive, wrap
 from litespan.patch.targets import ROUTER, TARGETS
 from litespan.quiet import swallowed
+from litespan.signals import Live
 
 if TYPE_CHECKING:
     from litespan.patch.patching import Patches
@@ -101,8 +102,8 @@ def _logging_made(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         original(self, *args, **kwargs)
         try:
-            call = live.current()
-            if call is not None and not call.ended and call.logging is None:
+            call: Any = otel_context.get_current().get(live.CALL_KEY)
+            if call is not None and call.logging is None and not call.ended:
                 adopt(call, self)
                 rivals.check_callbacks(sys.modules["litellm"])
         except Exception as error:  # noqa: BLE001

@@ -29,7 +29,7 @@ RERANK: Final = Operation("rerank")
 MODERATION: Final = Operation("litellm.moderation")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # a key of caches: hashed by its identity
 class Target:
     """One function: `call_type` is LiteLLM's own name for it.
 

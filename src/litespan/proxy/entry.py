@@ -6,9 +6,9 @@ import sys
 from threading import Lock
 from typing import Any, Final
 
-from litespan.patch.drivers import Live
 from litespan.proxy import hooks, provider, server
 from litespan.quiet import log_once, logger, quiet
+from litespan.signals import Live
 
 _lock: Final = Lock()
 _made: Final[dict[int, Any]] = {}  # by process: a forked worker sets itself up

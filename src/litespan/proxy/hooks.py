@@ -9,9 +9,9 @@ import wrapt
 from opentelemetry import trace
 
 import litespan.proxy.request as requests
-from litespan.patch.drivers import Live
 from litespan.proxy import server
 from litespan.quiet import quiet, swallowed
+from litespan.signals import Live
 
 SERVER: Final = "litellm.proxy.proxy_server"
 DRAIN_SECONDS: Final = 10.0

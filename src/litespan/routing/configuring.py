@@ -10,7 +10,6 @@ from opentelemetry.context import Context
 
 from litespan.call.live import Call
 from litespan.callbacks.registering import replace_watcher
-from litespan.patch.drivers import Live
 from litespan.quiet import log_once
 from litespan.routing.processor import Routing
 from litespan.routing.routes import (
@@ -24,6 +23,7 @@ from litespan.routing.routes import (
 )
 from litespan.routing.started import Started
 from litespan.settings import Settings
+from litespan.signals import Live
 
 _lock: Final = Lock()
 

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
 from litespan.call.stages import Stage
+from litespan.call.written import written
 from litespan.callbacks import draining
 from litespan.callbacks.callback import LAST
 from litespan.callbacks.copying import copied
@@ -98,7 +99,7 @@ class Snapshot:
             attributes[s.CALL_ID] = self.call_id
         if self._arguments is not None:
             content = input_content(Request(call.request.target, self._arguments))
-            attributes.update(call.signals.content(content, attributes))
+            attributes.update(written(call.signals, content, attributes))
         return ReadableSpan(
             name=span.name,
             context=span.get_span_context(),
