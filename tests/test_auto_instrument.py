@@ -14,8 +14,8 @@ from tests.support.program import python_without, run
 QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
 CONSOLE = {**QUIET, "OTEL_TRACES_EXPORTER": "console"}
 SILENT = {**QUIET, "OTEL_TRACES_EXPORTER": "none"}
-# 30 ms of CPU may be added to a start: litespan's own modules and the patching hook.
-START_LIMIT = 0.06  # s; the goal is 0.03, which 3.13 missed by 5 ms when last measured
+START_LIMIT = 0.03  # s of CPU that may be added to a start
+FEW, MANY = 5, 20  # starts to take the least of: whatever else runs here only adds
 
 ONE_CALL = """
     import litellm
@@ -109,10 +109,13 @@ def test_start_costs_little() -> None:
     program = "import time; print(time.process_time())"
     off = {**SILENT, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "litespan"}
     took: dict[str, list[float]] = {"on": [], "off": []}
-    for _ in range(7):  # the least of several, in turns: whatever else runs here only adds
-        for name, env in (("on", SILENT), ("off", off)):
+    for number in range(1, MANY + 1):
+        for name, env in (("off", off), ("on", SILENT)):
             took[name].append(float(run(program, instrument=True, env=env).stdout))
-    assert min(took["on"]) - min(took["off"]) < START_LIMIT
+        added = min(took["on"]) - min(took["off"])
+        if number >= FEW and added < START_LIMIT:
+            break
+    assert added < START_LIMIT
 
 
 def test_missing_litellm_is_one_line(tmp_path: Path) -> None:

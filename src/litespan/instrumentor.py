@@ -9,7 +9,6 @@ import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from litespan.patch import rivals
-from litespan.patch.patching import Patches
 from litespan.quiet import log_once, logger, quiet, swallowed
 from litespan.settings import Settings
 from litespan.signals import Live, Signals
@@ -17,6 +16,7 @@ from litespan.signals import Live, Signals
 if TYPE_CHECKING:
     from litespan.callbacks.registering import NamedCallbacks
     from litespan.offload.process import ProcessOffload
+    from litespan.patch.patching import Patches
 
 OLDEST: Final = (1, 74)
 PROXY: Final = "litellm.proxy.proxy_server"
@@ -38,7 +38,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     wrapped functions that somebody has kept pass through.
     """
 
-    _patches: Patches | None = None
+    _patches: "Patches | None" = None
     _callbacks: "NamedCallbacks | None" = None
     _offload: "ProcessOffload | None" = None
     _routed = False
@@ -142,6 +142,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         if not _supported():
             Live.signals = None
             return
+        # Not before: a program that never imports LiteLLM needs none of it.
+        from litespan.patch.patching import Patches
+
         patches = Patches()
         try:
             patches.apply(everywhere=everywhere)
