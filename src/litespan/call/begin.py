@@ -132,8 +132,10 @@ def begin(
             return UNTRACED
         if outer is not None and _is_inner(outer, kwargs):
             return UNTRACED
-        named = zip(parameters, args)  # noqa: B905 - fewer may be given
-        request = Request(target, {**dict(named), **kwargs} if args else kwargs.copy())
+        arguments = kwargs.copy()
+        if args:
+            arguments = {**dict(zip(parameters, args)), **kwargs}  # noqa: B905 - some are given
+        request = Request(target, arguments)
         router = outer if isinstance(outer, RouterCall) else None
         if router is None and target.call_type in _WITH_RETRIES:
             several = _several(signals, request, ctx)

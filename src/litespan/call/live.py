@@ -154,7 +154,7 @@ class Call:
             self.end("success", telling.answered(self, answer, post), answer=answer)
         except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
             swallowed("reading a result", error)
-            self.end("success", {}, answer=Answer(raw=value))
+            self.end("success", {}, answer=Answer(value, {}, (), None, {}))
         return value
 
     # --- who looks on ---------------------------------------------------------------

@@ -56,7 +56,7 @@ def answered(call: "Call", answer: Answer, post: Attributes) -> Attributes:
     if usage is not None:
         embeddings = request.target.operation.name == "embeddings"
         attributes.update(usage_attributes(usage, embeddings=embeddings))
-    model = answer.model or called.model
+    model = attributes.get(s.RESPONSE_MODEL) or called.model
     attributes.update(cost_of_response(answer.hidden, usage, call.logging, model, called.provider))
     return attributes
 
@@ -79,7 +79,7 @@ def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool
     if answer.cache_hit:
         cost = cost_of_response(answer.hidden, answer.usage, call.logging, "", "")
     else:
-        model = answer.model or request.model
+        model = attributes.get(s.RESPONSE_MODEL) or request.model
         cost = cost_of_usage(answer.usage, call.logging, model, request.provider)
     attributes.update(cost)
     return answer, read.finished, attributes

@@ -147,7 +147,7 @@ def _responses(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any
             done = getattr(kind, "value", kind) in _DONE
             answer = read_answer(request, response, hidden_params(response) or hidden)
             return Streamed(answer, done)
-    return Streamed(Answer(raw=None, hidden=hidden), finished=False)
+    return Streamed(Answer(None, {}, (), None, hidden), finished=False)
 
 
 def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:

@@ -70,7 +70,7 @@ def _cost(total: float, source: str, logging: Any) -> Attributes:
     if not breakdown or not isinstance(breakdown, dict):
         return attributes
     stated = as_float(breakdown.get("total_cost"))
-    if stated is None or not math.isclose(stated, total, rel_tol=1e-9, abs_tol=1e-12):
+    if stated != total and not _close(stated, total):
         return attributes
     for name, attribute in _PARTS:
         if name in breakdown:
@@ -78,6 +78,10 @@ def _cost(total: float, source: str, logging: Any) -> Attributes:
             if value or (value is not None and name in _ALWAYS):
                 attributes[attribute] = value
     return attributes
+
+
+def _close(stated: float | None, total: float) -> bool:
+    return stated is not None and math.isclose(stated, total, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def _unknown() -> Attributes:

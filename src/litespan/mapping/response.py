@@ -1,7 +1,7 @@
 """LiteLLM's results → what the span says of the answer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from litespan import semconv as s
@@ -51,15 +51,10 @@ class Answer:
     """
 
     raw: Any
-    stated: Mapping[str, Any] = field(default_factory=dict)
-    finish_reasons: tuple[str, ...] = ()
-    usage: Usage | None = None
-    hidden: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def model(self) -> str:
-        """The model that answered, as the provider states it; "" if it does not."""
-        return as_text(self.stated.get("model")) or ""
+    stated: Mapping[str, Any]
+    finish_reasons: tuple[str, ...]
+    usage: Usage | None
+    hidden: Mapping[str, Any]
 
     @property
     def cache_hit(self) -> bool:

@@ -96,8 +96,9 @@ def check_callbacks(litellm: Any) -> None:
 
     For every call; a list, which may be long, is looked through when it has changed.
     """
+    listed = vars(litellm)
     for name in _LISTS:
-        callbacks = getattr(litellm, name, None)
+        callbacks = listed.get(name)
         if not callbacks:
             continue
         seen, length = _looked_through.get(name, (None, 0))
