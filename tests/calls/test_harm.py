@@ -5,6 +5,7 @@ import copy
 import importlib
 import inspect
 import logging
+import pickle
 from typing import Any
 
 import litellm
@@ -128,6 +129,12 @@ def test_functions_look_as_before(traced: Traced) -> None:
     assert "messages" in inspect.signature(litellm.completion).parameters
     assert inspect.iscoroutinefunction(litellm.acompletion)
     assert not inspect.iscoroutinefunction(litellm.completion)
+
+
+def test_functions_are_copied_and_pickled_as_before(traced: Traced) -> None:
+    """Process pools pickle functions by name, and settings that hold one are copied."""
+    assert pickle.loads(pickle.dumps(litellm.completion)) is litellm.completion
+    assert copy.deepcopy({"call": litellm.acompletion}) == {"call": litellm.acompletion}
 
 
 async def test_no_noise_about_contexts(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,12 +3,10 @@
 All they do is in the call that they open; they differ in one `await`.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final
-
-import wrapt
 
 from litespan.call.begin import AnyCall, begin
 from litespan.patch.targets import Target
@@ -23,26 +21,25 @@ _POSITIONAL: Final = (
 def wrap(target: Target, function: Any, twin: Any = None) -> Any:
     """`function`, whose calls become spans; `twin` names its parameters if it does not."""
     parameters = positional_parameters(function) or positional_parameters(twin)
-    return drive(function, partial(begin, target, parameters))
+    return drive(function, functools.partial(begin, target, parameters))
 
 
 def drive(function: Any, open_call: Opener) -> Any:
-    """`function`, run inside the call that `open_call(args, kwargs)` opens."""
+    """`function`, run inside the call that `open_call(args, kwargs)` opens.
 
-    def sync_driver(
-        wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        with open_call(args, kwargs) as call:
-            return call.result(wrapped(*args, **kwargs))
+    A plain function, not a proxy: it can be copied and pickled as LiteLLM's own can.
+    """
 
-    async def async_driver(
-        wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def sync_driver(*args: Any, **kwargs: Any) -> Any:
         with open_call(args, kwargs) as call:
-            return call.result(await wrapped(*args, **kwargs))
+            return call.result(function(*args, **kwargs))
+
+    async def async_driver(*args: Any, **kwargs: Any) -> Any:
+        with open_call(args, kwargs) as call:
+            return call.result(await function(*args, **kwargs))
 
     asynchronous = inspect.iscoroutinefunction(inspect.unwrap(function))
-    return wrapt.FunctionWrapper(function, async_driver if asynchronous else sync_driver)
+    return functools.wraps(function)(async_driver if asynchronous else sync_driver)
 
 
 def positional_parameters(function: Any) -> Sequence[str]:
