@@ -79,6 +79,7 @@ class Callback:
         exiting.arm()
         if call.view is None:
             call.view = CallView(call)
+            call.subscribe(_forget)
         asynchronous = call.request.target.asynchronous
         lane = self.delivery.begin(call.view, ctx, asynchronous=asynchronous)
         if lane is None:
@@ -95,6 +96,12 @@ class Callback:
 
     def __repr__(self) -> str:
         return f"<callback {self.handler.name}>"
+
+
+def _forget(stage: Stage) -> None:
+    """Part a call that has ended from its view: they would hold each other."""
+    if stage.name in LAST:
+        stage.call.view = None
 
 
 def _moment(stage: Stage) -> Moment:

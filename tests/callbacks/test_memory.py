@@ -1,0 +1,46 @@
+"""What handlers hold of a call that has ended."""
+
+import gc
+import time
+import weakref
+from typing import Any
+
+import litellm
+
+import litespan
+from benchmarks import _call
+from tests.callbacks.conftest import Keeper
+from tests.test_overhead import Messages, Ready, ready
+
+__all__ = ["ready"]
+
+
+class Forgetful(Keeper):
+    """It is told everything, and keeps nothing."""
+
+    def _keep(self, method: str, kwargs: dict[str, Any], *rest: Any) -> None:
+        self.last = method
+
+    def log_pre_api_call(self, model: str, messages: Any, kwargs: dict[str, Any]) -> None:
+        self.last = "pre"
+
+
+def test_a_told_call_leaves_nothing_to_the_collector(ready: Ready) -> None:
+    """Messages go with their last reference, a moment after the handlers were told."""
+    messages = Messages(_call.ARGUMENTS["messages"])
+    held = weakref.ref(messages)
+    added = [litespan.add_callback(Forgetful()) for _ in range(2)]
+    gc.collect()
+    gc.disable()
+    try:
+        litellm.completion(**{**_call.ARGUMENTS, "messages": messages})
+        del messages
+        assert litespan.flush(30)
+        until = time.monotonic() + 30
+        while held() is not None and time.monotonic() < until:
+            time.sleep(0.01)
+        assert held() is None
+    finally:
+        gc.enable()
+        for each in added:
+            each.remove()
