@@ -448,3 +448,20 @@ def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     assert "sqlite is in OTEL_TRACES_EXPORTER, too" in said[0]
     assert "input: console can not record calls that have only started" in said[1]
     assert "no exporter is called 'helicon'; there are" in said[2]
+
+
+def test_in_the_proxy(tmp_path: Path, at: dict[str, str]) -> None:
+    """The same where the proxy's one line has set the exporters up, without the SDK's command."""
+    app = write(
+        tmp_path,
+        app="""
+    import litellm
+    from litespan.proxy import handler
+    """
+        + SQLITE_APP,
+    )
+    env = {**at, "OTEL_TRACES_EXPORTER": "jsonl", "LITESPAN_SUCCESS": "jsonl"}
+    ran = run_file(app, env=env)
+    assert ran.code == 0, ran.stderr
+    lines = map(json.loads, Path(at["LITESPAN_JSONL"]).read_text("utf-8").splitlines())
+    assert [line["outcome"] for line in lines] == ["success", "failure"]

@@ -17,6 +17,9 @@ _ALWAYS_KNOWN: Final = frozenset({"otlp", "none", ""})
 _CONFIG_FILE: Final = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_{}_ENDPOINT")
 
+traces_exporters: Final[list[str]] = []
+"""The names of the exporters that are given every span, where the provider comes from here."""
+
 
 def missing() -> bool:
     """Whether nobody has set a tracer provider up in this process."""
@@ -37,6 +40,7 @@ def set_up() -> str:
             return "those of OTEL_CONFIG_FILE"
         configurator: Any = _OTelSDKConfigurator()
         configurator.configure()
+        traces_exporters[:] = map(str.strip, os.environ[_variable("traces")].split(","))
         return os.environ.get(_variable("traces"), "").strip() or "none"
     return "none, as the OTEL_* variables can not be used"
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from litespan.export.span import GenAISpan
+from litespan.proxy.provider import traces_exporters
 from litespan.quiet import log_once
 
 StageList = Literal["input", "success", "failure"]
@@ -153,9 +154,11 @@ def _protocol() -> str:
 
 
 def _made_by_sdk(name: str) -> bool:
-    """Whether `opentelemetry-instrument` has given the exporter every span already."""
-    names = os.environ.get("OTEL_TRACES_EXPORTER", "").split(",")
-    return _AUTO in sys.modules and name in map(str.strip, names)
+    """Whether `opentelemetry-instrument`, or the proxy, gives the exporter every span already."""
+    if _AUTO in sys.modules:
+        names = os.environ.get("OTEL_TRACES_EXPORTER", "").split(",")
+        return name in map(str.strip, names)
+    return name in traces_exporters
 
 
 def as_list(entries: Iterable[Entry] | Entry | None) -> tuple[Entry, ...] | None:
