@@ -1,0 +1,17 @@
+"""Many calls at once and a handler that takes a second for each: none is lost.
+
+The short form of `python -m benchmarks callbacks`, in the same program.
+"""
+
+import pytest
+
+from benchmarks.callbacks import delivered
+from litespan.testing import LoopbackProvider
+
+
+@pytest.mark.parametrize(("way", "count"), [("end", 500), ("streams", 100), ("forked", 100)])
+def test_all_are_delivered(loopback: LoopbackProvider, way: str, count: int) -> None:
+    """Fifty at a time, of a program that ends after the last: each once, within the minute."""
+    found = delivered(loopback.url, way, "litespan", count)
+    assert found.calls == count
+    assert found.seconds < 60
