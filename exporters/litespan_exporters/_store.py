@@ -5,6 +5,7 @@ of this that says where it is. Retries, the buffer for bad times, forks and the 
 process are the same for all.
 """
 
+import atexit
 import json
 import os
 import time
@@ -67,7 +68,10 @@ class StoreExporter(SpanExporter, ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     """Modules that the store cannot do without: those of the extra with the store's name."""
     fork_safe: ClassVar[bool] = True
-    """Can the store be open while the process forks, if the child does not use it?"""
+    """Can the store be open while the process forks, if the child does not use it?
+
+    If not, it is not left open at the end of the process either, whoever forgets `shutdown`.
+    """
 
     def __init__(self, *, content: bool = True, **limits: Any) -> None:
         """Off until `turn_on` is called.
@@ -117,7 +121,7 @@ class StoreExporter(SpanExporter, ABC):
             return
         self.place = place
         self._writer = Writer(self.connect, self.bounds, self)
-        _look_after_forks(self)
+        _look_after(self)
 
     # --- SpanExporter --------------------------------------------------------------------
 
@@ -180,6 +184,12 @@ class StoreExporter(SpanExporter, ABC):
         writer = self._writer
         if not self.fork_safe and writer is not None and writer.pause(_FORK_WAIT):
             self._paused = writer
+
+    def _before_exit(self) -> None:
+        """Close what would break in an interpreter that ends; what still comes opens it again."""
+        writer = self._writer
+        if writer is not None and writer.pause(_FORK_WAIT):
+            writer.resume()
 
     def _after_in_parent(self) -> None:
         writer, self._paused = self._paused, None
@@ -247,8 +257,11 @@ class StoreExporter(SpanExporter, ABC):
         )
 
 
-def _look_after_forks(exporter: StoreExporter) -> None:
-    """A child has no thread of the parent's, and its locks stay as they were."""
+def _look_after(exporter: StoreExporter) -> None:
+    """Be told of forks and of the end.
+
+    A child has no thread of the parent's, and its locks stay as they were.
+    """
     here = weakref.ref(exporter)
 
     def at(moment: Callable[[StoreExporter], None]) -> Callable[[], None]:
@@ -258,6 +271,8 @@ def _look_after_forks(exporter: StoreExporter) -> None:
 
         return tell
 
+    if not exporter.fork_safe:
+        atexit.register(at(lambda e: e._before_exit()))  # noqa: SLF001 - this module's own
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(
             before=at(lambda e: e._before_fork()),  # noqa: SLF001 - this module's own

@@ -143,6 +143,7 @@ class Writer:
             self._closing = True
             self._not_before = 0.0
             seconds = self._limits.hung_patience if self.away else self._limits.exit_patience
+        until = _later(seconds)
         self.flush(seconds)
         with self._change:
             self._closed = True
@@ -151,7 +152,7 @@ class Writer:
         if self._thread is None:
             self._close_store()
         else:  # it closes the store, unless it hangs
-            self._thread.join(self._limits.hung_patience)
+            self._thread.join(max(until - time.monotonic(), 0.0) + self._limits.hung_patience)
 
     def pause(self, seconds: float) -> bool:
         """Close the store and let nobody use it until `resume`; False if a write takes longer."""

@@ -137,6 +137,21 @@ def test_processes_take_turns(path: Path) -> None:
     assert in_duckdb(path).read() == expected(calls(wanted))
 
 
+def test_nobody_shuts_down(path: Path) -> None:
+    """A script that forgets to ends in peace: DuckDB left open complains, or aborts it."""
+    body = """
+        from litespan_exporters.duckdb_file import DuckDBExporter
+        from tests.stores.places import calls
+        exporter = DuckDBExporter(sys.argv[1], patience=60.0)
+        exporter.export(calls([1]))
+    """
+    source = "import sys\n" + textwrap.dedent(body)
+    command = [sys.executable, "-c", source, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert in_duckdb(path).read() == expected(calls([1]))
+
+
 def test_a_file_for_each_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`{pid}` in the name stands for the process's number, also in a child after a fork."""
     monkeypatch.setenv("LITESPAN_DUCKDB", str(tmp_path / "calls-{pid}.duckdb"))
