@@ -305,7 +305,7 @@ class TestFaults:
         took = time.monotonic() - began
         other.execute("rollback")
         other.close()
-        assert 1.5 < took < 4
+        assert 1.5 < took < 20
         assert "end that transaction" in complaint(caplog)
         assert exporter.export([CASES["chat"]]) is OK
         assert query(path, "select count(*) from calls") == [(2,)]

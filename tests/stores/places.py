@@ -34,6 +34,8 @@ from tests.support.postgres import PostgresServer
 
 csv.field_size_limit(sys.maxsize)
 
+PATIENT: dict[str, Any] = {"patience": 60.0, "exit_patience": 60.0}
+"""A machine that is busy is no store that is away."""
 Found = dict[str, Any]
 """A row as plain values: UUID, aware datetime, Decimal, list, parsed JSON, …"""
 
@@ -119,7 +121,9 @@ def in_jsonl(path: Path) -> Place:
             )
         return finished_first(found)
 
-    return Place("jsonl", lambda **options: JsonlExporter(path, **options), read, str(path))
+    return Place(
+        "jsonl", lambda **options: JsonlExporter(path, **PATIENT | options), read, str(path)
+    )
 
 
 def in_csv(path: Path) -> Place:
@@ -136,7 +140,7 @@ def in_csv(path: Path) -> Place:
             ]
         return finished_first(found)
 
-    return Place("csv", lambda **options: CsvExporter(path, **options), read, str(path))
+    return Place("csv", lambda **options: CsvExporter(path, **PATIENT | options), read, str(path))
 
 
 def unguarded(text: str) -> str:
@@ -171,7 +175,9 @@ def in_duckdb(path: Path) -> Place:
             [{name: plain(name, value) for name, value in row.items()} for row in found]
         )
 
-    return Place("duckdb", lambda **options: DuckDBExporter(path, **options), read, str(path))
+    return Place(
+        "duckdb", lambda **options: DuckDBExporter(path, **PATIENT | options), read, str(path)
+    )
 
 
 def in_parquet(folder: Path) -> Place:
@@ -187,7 +193,7 @@ def in_parquet(folder: Path) -> Place:
         return finished_first(found)
 
     def make(**options: Any) -> SpanExporter:
-        return ParquetExporter(folder, **{"interval": 0, **options})
+        return ParquetExporter(folder, **{"interval": 0, **PATIENT, **options})
 
     return Place("parquet", make, read, str(folder))
 
@@ -204,7 +210,7 @@ def in_mongodb(uri: str, collection: str, documents: Callable[[], Iterable[Found
         return in_order(found)
 
     def make(**options: Any) -> SpanExporter:
-        return MongoExporter(uri, collection=collection, **options)
+        return MongoExporter(uri, collection=collection, **PATIENT | options)
 
     return Place("mongodb", make, read, uri, {"LITESPAN_MONGODB_COLLECTION": collection})
 
@@ -257,6 +263,6 @@ def in_postgres(server: PostgresServer, table: str) -> Place:
         return in_order([dict(zip(NAMES, row, strict=True)) for row in listed])
 
     def make(**options: Any) -> SpanExporter:
-        return PostgresExporter(server.dsn(), table=table, **options)
+        return PostgresExporter(server.dsn(), table=table, **PATIENT | options)
 
     return Place("postgres", make, read, server.dsn(), {"LITESPAN_POSTGRES_TABLE": table})

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -96,17 +97,17 @@ def test_server_that_comes_back(
     server: MongoServer, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What is exported while the server is away is written when it is back, each call once."""
-    exporter = make(**QUICK)
+    exporter = make(**QUICK, patience=60.0)
     assert exporter.export(calls(range(10))) is OK
     server.stop()
     try:
         assert exporter.export(calls(range(5, 20))) is FAILED
         begun = time.monotonic()
         assert exporter.export(calls(range(20, 30))) is FAILED
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < 30  # not waited for again
     finally:
         server.start()
-    assert exporter.force_flush(10_000)
+    assert exporter.force_flush(60_000)
     assert exporter.export(calls(range(30, 35))) is OK
     assert stored(server) == expected(calls(range(35)))
     assert all("look at the server, and at LITESPAN_MONGODB" in line for line in said(caplog))
@@ -125,20 +126,16 @@ def test_cut_connection(server: MongoServer, make: Make) -> None:
 def test_server_that_does_not_answer(server: MongoServer, make: Make) -> None:
     """Bounded waits; later all is there."""
     exporter = make(patience=0.3)
-    assert exporter.export(calls([1])) is OK
-    slow: list[float] = []
-
-    def sleep(command: Command) -> None:
-        if not slow:
-            slow.append(time.monotonic())
-            time.sleep(1.0)
-
-    server.fault = sleep
+    exporter.export(calls([1]))
+    assert exporter.force_flush(60_000)
+    answers = threading.Event()
+    server.fault = lambda _: bool(answers.wait(60)) and None
     begun = time.monotonic()
     assert exporter.export(calls([2])) is FAILED
     assert exporter.export(calls([3])) is FAILED
-    assert time.monotonic() - begun < 0.8
-    assert exporter.force_flush(10_000)
+    assert time.monotonic() - begun < 15
+    answers.set()
+    assert exporter.force_flush(60_000)
     assert stored(server) == expected(calls([1, 2, 3]))
 
 
@@ -266,7 +263,7 @@ def test_exit_with_a_server_that_is_away(server: MongoServer) -> None:
         exporter.export(calls([1]))
         begun = time.monotonic()
         exporter.shutdown()
-        print(time.monotonic() - begun < 3)
+        print(time.monotonic() - begun < 15)
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(body)],
@@ -306,6 +303,21 @@ def test_nothing_set(caplog: pytest.LogCaptureFixture) -> None:
             "database's URI"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("mongodb://[::1]/d", "[::1]:27017/d"),
+        ("mongodb://u:p@[::1]:27018/d", "[::1]:27018/d"),
+        ("mongodb://a,b:2/d?replicaSet=x", "a:27017/d"),
+        ("mongodb+srv://u:p@cluster.example", "cluster.example:27017/litespan"),
+    ],
+)
+def test_addresses(uri: str, place: str) -> None:
+    """Told without user and password, wherever the server is."""
+    exporter = MongoExporter(uri)
+    assert (exporter.problem, exporter.place) == ("", f"mongodb://{place}#llm_calls")
 
 
 @pytest.mark.parametrize(

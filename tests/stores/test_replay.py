@@ -4,7 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -172,12 +172,20 @@ def test_killed(tmp_path: Path) -> None:
     path = stored("sqlite", tmp_path, calls(range(1000, 4000)))
     with vendor("datadog", Quick()) as (datadog, spans):
         env = variables(datadog=datadog)
+        enough, killed = threading.Event(), threading.Event()
+
+        def hold(_: Received) -> None:
+            if len(spans.taken) >= 1000:
+                enough.set()
+                killed.wait(60)
+
+        datadog.fault = hold
         process = subprocess.Popen(command(path, "--to", "datadog"), env=environment(env))
-        deadline = time.monotonic() + 60
-        while len(spans.taken) < 1000 and time.monotonic() < deadline:
-            time.sleep(0.005)
+        assert enough.wait(120)
         process.send_signal(signal.SIGKILL)
         process.wait()
+        killed.set()
+        datadog.fault = None
         before = len(spans.taken)
         done = replay(env, path, "--to", "datadog")
         assert done.returncode == 0, done.stderr
