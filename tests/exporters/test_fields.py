@@ -30,7 +30,7 @@ from tests.support.vendors import SECRET, Anyone
 PAGE = Path(__file__).parents[2] / "docs" / "exporters" / "fields.md"
 OURS: dict[str, Any] = {
     found.name: found.load()
-    for found in sorted(entry_points(group="opentelemetry_traces_exporter"))
+    for found in sorted(entry_points(group="opentelemetry_traces_exporter"), key=lambda e: e.name)
     if found.value.startswith("litespan_exporters.")
 }
 ALERTS: dict[str, type[AlertExporter]] = {
