@@ -201,6 +201,20 @@ def test_a_destination_that_is_away() -> None:
     assert desk.see(after=5) == [[("firing", "failure", 2, 0), ("firing", "auth", 1, 0)]]
 
 
+def test_an_alert_that_can_not_be_told() -> None:
+    """A message that can not be made is given up; those that come after it are sent."""
+    desk = Desk()
+    tell = desk.engine._send
+
+    def fail(notices: Sequence[Notice], lost: int) -> Fate:
+        desk.engine._send = tell
+        raise ValueError
+
+    desk.engine._send = fail
+    assert desk.see(view(**RATE_LIMIT)) == []
+    assert desk.see(view(**NO_KEY), after=10) == [[("firing", "auth", 1, 0)]]
+
+
 def test_what_came_and_went_meanwhile_is_not_told() -> None:
     """An alert that is over before the destination is back."""
     desk = Desk(fates=["later"])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,20 @@ def test_workers_do_not_multiply_alerts(place: str) -> None:
     assert record is not None
     assert sum(record["days"].values()) == pytest.approx(0.6)
     state.close()
+
+
+def test_names_that_no_database_takes(place: str, caplog: pytest.LogCaptureFixture) -> None:
+    """NUL and half characters in a model's or user's name: the state is shared all the same."""
+    odd: dict[str, Any] = {"model": "x\0\ud83d", "user__id": "\0\ud83d"}
+    with running(lambda _: Reply(200, b"ok")) as slack:
+        for _ in range(2):
+            thresholds = Thresholds(burst=None, state=place)
+            exporter = SlackExporter(f"{slack.url}/services/T/B/x", thresholds=thresholds)
+            exporter.export([span(**RATE_LIMIT, **odd, gen_ai__usage__cost=0.01)])
+            assert exporter.force_flush(60_000)
+            exporter.shutdown()
+        assert len(slack.received) == 1
+    assert "LITESPAN_ALERTS_STATE" not in caplog.text
 
 
 def test_a_state_that_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

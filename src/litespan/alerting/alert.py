@@ -5,6 +5,7 @@ from typing import Final, Literal
 from uuid import uuid5
 
 from litespan.export.span import NAMESPACE
+from litespan_exporters.rows import clean
 
 Severity = Literal["info", "warning", "error", "critical"]
 Turn = Literal["firing", "repeat", "resolved", "test"]
@@ -43,8 +44,8 @@ class Finding:
 
     @property
     def key(self) -> str:
-        """Rule and labels as one word."""
-        return "/".join([self.rule, *(f"{name}={value}" for name, value in self.labels)])
+        """Rule and labels as one word, in characters that UTF-8 and databases take."""
+        return clean("/".join([self.rule, *(f"{name}={value}" for name, value in self.labels)]))
 
 
 @dataclass(frozen=True, slots=True)

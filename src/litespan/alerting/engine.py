@@ -320,7 +320,9 @@ class Engine:
             return True
         self._bucket.take()
         told = waiting[: self._most]
-        fate = self._send([notice for _, (_, notice) in told], self._lost)
+        fate: Fate = "refused"  # what can not be told must not hold up the rest
+        with quiet(f"alerts.{self.name}.message"):
+            fate = self._send([notice for _, (_, notice) in told], self._lost)
         self._missed = self._missed or fate != "sent"
         if fate == "later":
             return False

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from litespan.counters import count
 from litespan.quiet import log_once
 from litespan_exporters._sqlite_file import SQLiteFile
+from litespan_exporters.rows import clean
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -209,6 +210,7 @@ class Careful:
 
     def change(self, key: str, step: "Step[T]") -> T:
         """As of `State`; never raises for the place's sake."""
+        key = clean(key)  # names in it are the caller's: no database takes NUL
         return self._try(lambda state: state.change(key, step))
 
     def due(self, prefix: str, now: float) -> list[str]:
