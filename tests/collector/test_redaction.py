@@ -248,3 +248,16 @@ def test_any_mixture_stays_json(running: Collector) -> None:
         (message,) = json_of(span, "gen_ai.input.messages")
         assert [part["type"] for part in message["parts"]] == ["text", "tool_call"]
         assert message["parts"][1]["arguments"].keys() == {"api_key", "card"}
+
+
+def test_what_cannot_be_read_is_dropped(running: Collector) -> None:
+    """A NaN among the values makes the text of all unreadable: nothing leaves unmasked."""
+    known = {"user.id": "ann@example.com", "gen_ai.usage.input_tokens": 12}
+    text = {"note": SK, "temperature": float("nan")}
+    event = Event("exception", {"exception.type": "ValueError", **text})
+    (got,) = through(running, call({**known, **text}, error=f"bad {SK}", events=[event]))
+    failed = {"litespan.redact.failed": True}
+    kept = {name: (got.attributes or {}).get(name) for name in (*known, *failed)}
+    assert kept == known | failed
+    assert (got.status.description, "note" in (got.attributes or {})) == ("****", False)
+    assert dict(got.events[0].attributes or {}) == {"exception.type": "ValueError", **failed}
