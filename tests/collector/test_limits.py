@@ -123,7 +123,7 @@ def queue_disk(folder: Path, size: int) -> Iterator[Path]:
 
 
 def test_a_queue_on_a_full_disk(tmp_path: Path) -> None:
-    """A vendor down, 24 MB for a disk of 4: the loss is counted, all else goes on, also later."""
+    """A vendor down, 33 MB for a disk of 4: the loss is counted, all else goes on, also later."""
     open_again = threading.Event()
     with (
         queue_disk(tmp_path / "disk", 4_000_000) as small,
