@@ -6,6 +6,7 @@ hold whole payloads. `CASES` are GenAI spans, `OTHERS` are spans that are none.
 
 import base64
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from litespan.export.otlp import copy_of
 
 TRACE_ID = 0x5B8EFFF798038103D269B633813FC60C
 PARENT_ID = 0x0AF7651916CD43DD
@@ -151,6 +154,14 @@ def span(
         end_time=None if end_ms is None else START_NS + end_ms * MS,
         instrumentation_scope=InstrumentationScope(scope, "0.1.0"),
     )
+
+
+def now(span: ReadableSpan) -> ReadableSpan:
+    """The span, as if it had just ended: some services want none of yesterday."""
+    begun = time.time_ns() - 2_000_000_000
+    copy = copy_of(span, span.attributes or {})
+    copy._start_time, copy._end_time = begun, begun + 1_250_000_000
+    return copy
 
 
 ERROR_401 = "AuthenticationError: Incorrect API key provided"

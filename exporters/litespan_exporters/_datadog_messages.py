@@ -3,21 +3,36 @@
 https://docs.datadoghq.com/llm_observability/instrumentation/api/#message (seen 2026-11-20)
 """
 
-from litespan.export import Message, Part, openai
+from litespan.export import GenAISpan, Message, Part, openai
 from litespan.export.values import JSON
 
 
-def io(
-    kind: str, messages: tuple[Message, ...] | None, instructions: tuple[Part, ...] | None
-) -> JSON:
-    """`meta.input` or `meta.output` of a span of this kind; None without content."""
-    if not messages and not instructions:
-        return None
+def given(kind: str, span: GenAISpan) -> JSON:
+    """`meta.input` of a span of this kind; None without content."""
+    instructions, messages = span.system_instructions, span.input_messages
     every = (*((Message("system", instructions),) if instructions else ()), *(messages or ()))
-    if kind == "embedding":
+    if kind == "embedding" and every:
         return {"documents": [{"text": message.text} for message in every]}
-    names = {call.id: call.name for message in every for call in message.tool_calls}
-    return {"messages": [shaped for message in every for shaped in _messages(message, names)]}
+    return _io(kind, every, openai.asked(span), "user")
+
+
+def answered(kind: str, span: GenAISpan) -> JSON:
+    """`meta.output` of a span of this kind; None without content."""
+    every = span.output_messages or ()
+    if kind == "retrieval" and every:
+        return {"documents": [{"text": message.text} for message in every]}
+    return _io(kind, every, openai.answered(span), "assistant")
+
+
+def _io(kind: str, messages: tuple[Message, ...], said: JSON, role: str) -> JSON:
+    """Messages are for calls of models only: the rest has one text."""
+    if not messages:
+        return None
+    if kind == "llm":
+        names = {call.id: call.name for message in messages for call in message.tool_calls}
+        return {"messages": [each for message in messages for each in _messages(message, names)]}
+    texts = [message.text for message in messages if message.role == role and message.text]
+    return {"value": texts[-1] if texts else openai.text_of(said)}
 
 
 def _messages(message: Message, names: dict[str | None, str | None]) -> list[JSON]:

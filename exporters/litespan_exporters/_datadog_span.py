@@ -11,7 +11,8 @@ from typing import Final
 from litespan import __version__
 from litespan.export import GenAISpan, openai
 from litespan.export.values import JSON
-from litespan_exporters._datadog_messages import io
+from litespan_exporters._datadog_messages import answered, given
+from litespan_exporters._preset import flat
 
 KINDS: Final = {
     "embeddings": "embedding",
@@ -63,7 +64,7 @@ def to_span(span: GenAISpan, program: Program, parent: str | None = None) -> dic
         "duration": max((span.end_ns or span.start_ns) - span.start_ns, 0),
         "status": "ok" if span.error is None else "error",
         "meta": _meta(span),
-        "metrics": {**metrics(span)},
+        "metrics": {**metrics(span)} if span.is_call else None,  # else they would count twice
         "tags": [*tags(span, program)],
         "session_id": span.identity.session,
         "service": service,
@@ -155,8 +156,8 @@ def _meta(span: GenAISpan) -> dict[str, JSON]:
         "model_name": span.model,
         "model_provider": (span.provider or "unknown").lower(),
         "metadata": _metadata(span),
-        "input": io(kind, span.input_messages, span.system_instructions),
-        "output": io(kind, span.output_messages, None),
+        "input": given(kind, span),
+        "output": answered(kind, span),
         "error": _error(span),
         "tool_definitions": _tools(span),
     }
@@ -192,7 +193,8 @@ def _metadata(span: GenAISpan) -> dict[str, JSON]:
         for key, value in span.identity.metadata.items()
         if key not in ("model_name", "model_provider")  # reserved
     }
-    return {**theirs, **{name: value for name, value in own.items() if value is not None}}
+    told = {**theirs, **own}  # texts, numbers and booleans, by the API's page
+    return {name: flat(value) for name, value in told.items() if value is not None}
 
 
 def _tools(span: GenAISpan) -> JSON:

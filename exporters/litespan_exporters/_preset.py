@@ -6,6 +6,8 @@ from typing import Any
 from litespan import semconv as s
 from litespan.export import GenAISpan
 from litespan.export.batching import dumps
+from litespan.export.content import is_content
+from litespan.export.conventions import CONTENT
 from litespan.export.values import JSON, plain
 
 
@@ -22,7 +24,16 @@ def translated(span: GenAISpan) -> dict[str, Any]:
     ):
         if messages is not None:
             told[name] = text([message.to_json() for message in messages])
+    if span.system_instructions is not None:
+        told[s.SYSTEM_INSTRUCTIONS] = text([part.to_json() for part in span.system_instructions])
+    if span.tool_definitions is not None:
+        told[s.TOOL_DEFINITIONS] = text([tool.to_json() for tool in span.tool_definitions])
     return told
+
+
+def silence(span: GenAISpan) -> dict[str, None]:
+    """What removes the content from a copy of the span, under whatever names it is there."""
+    return dict.fromkeys((*CONTENT, *filter(is_content, span.attributes)))
 
 
 def text(value: JSON) -> str:

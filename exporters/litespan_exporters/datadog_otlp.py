@@ -21,6 +21,7 @@ from litespan.export.otlp import OtlpExporter, copy_of
 from litespan.export.policy import Policy
 from litespan.export.values import JSON
 from litespan_exporters._datadog_span import ml_app as app_of
+from litespan_exporters._preset import translated
 from litespan_exporters.datadog import program, site_of
 
 PATH: Final = "/v1/traces"
@@ -49,6 +50,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         if value is not None
     }
     return {
+        **translated(span),
         s.PROVIDER: (span.provider or "unknown").lower(),
         s.RESPONSE_MODEL: span.model,
         s.CONVERSATION_ID: span.identity.session,

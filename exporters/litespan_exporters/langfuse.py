@@ -17,7 +17,8 @@ from litespan import __version__
 from litespan import semconv as s
 from litespan.export import GenAISpan, Usage, is_genai, is_router, openai
 from litespan.export.batching import Item, to_text
-from litespan.export.conventions import FLAT, PARAMETERS
+from litespan.export.content import is_content
+from litespan.export.conventions import PARAMETERS
 from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter, copy_of, is_valid, item_of
 from litespan.export.policy import TRANSIENT, Policy
@@ -57,7 +58,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "langfuse.observation.cost_details": _json(cost_details(span)),
         "langfuse.observation.completion_start_time": completion_start_time(span),
         "langfuse.observation.input": _json(_input(span)),
-        "langfuse.observation.output": _json(_output(span)),
+        "langfuse.observation.output": _json(openai.answered(span)),
         "langfuse.observation.metadata.litellm_call_id": call.id,
         "langfuse.observation.metadata.provider": span.provider,
         "langfuse.trace.name": who.metadata.get("trace_name"),
@@ -88,11 +89,7 @@ REPLACED: Final = frozenset(
 )
 """What `attributes` says in Langfuse's own words travels once; metadata do, too."""
 
-_FOREIGN: Final = (
-    *("input.value", "output.value", "gen_ai.tool.name"),  # hide messages, rename the span
-    *(prefix for prefixes in FLAT.values() for prefix in prefixes),
-)
-"""How other instrumentations begin the names of content, and what misleads Langfuse."""
+_TOOL_NAME: Final = "gen_ai.tool.name"  # on a call of a model it would rename the span
 
 
 def usage_details(usage: Usage) -> dict[str, JSON]:
@@ -131,13 +128,8 @@ def environment(name: str) -> str | None:
 
 
 def _input(span: GenAISpan) -> JSON:
-    messages, tools = openai.sent(span), openai.tools(span)
-    return {"messages": messages, "tools": tools} if tools else messages
-
-
-def _output(span: GenAISpan) -> JSON:
-    messages = openai.received(span)
-    return messages[0] if messages and len(messages) == 1 else messages
+    asked, tools = openai.asked(span), openai.tools(span)
+    return {"messages": asked, "tools": tools} if tools else asked
 
 
 def _level(span: GenAISpan) -> dict[str, Any]:
@@ -254,11 +246,13 @@ class LangfuseExporter(OtlpExporter):
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
         """What Langfuse shows among an observation's metadata."""
-        foreign = _FOREIGN if view.scope != s.SCOPE and view.is_call else ()
-        told = (s.METADATA_PREFIX, *foreign)
-        prompt = (s.PROMPT_NAME, s.PROMPT_VERSION)  # begin like OpenLLMetry's content
-        kept = super().kept(view).items()
-        return {k: v for k, v in kept if k in prompt or not k.startswith(told)}
+        foreign = view.scope != s.SCOPE and view.is_call
+        return {
+            name: value
+            for name, value in super().kept(view).items()
+            if not name.startswith(s.METADATA_PREFIX)
+            and not (foreign and (name == _TOOL_NAME or is_content(name)))
+        }
 
     def _program(self, span: GenAISpan) -> dict[str, Any]:
         return {

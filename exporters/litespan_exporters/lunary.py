@@ -54,8 +54,8 @@ def to_start(span: GenAISpan, parent: str | None = None) -> dict[str, JSON]:
     return {
         **_common(span, "start", span.start_ns),
         "parentRunId": parent,
-        "name": span.model,
-        "input": openai.sent(span),
+        "name": span.model or span.name,
+        "input": openai.asked(span),
         "userId": who.user,
         "tags": [*who.tags] or None,
         "params": {**_parameters(span)} or None,
@@ -69,7 +69,7 @@ def to_end(span: GenAISpan) -> dict[str, JSON]:
     ended = max(span.end_ns or 0, span.start_ns)
     told: dict[str, JSON] = {
         **_common(span, "end" if error is None else "error", ended),
-        "output": _output(span),
+        "output": openai.answered(span),
         "metadata": metadata(span),
     }
     if error is not None:
@@ -122,11 +122,6 @@ def _common(span: GenAISpan, event: str, ns: int) -> dict[str, JSON]:
 def _parameters(span: GenAISpan) -> dict[str, JSON]:
     tools = openai.tools(span)
     return {**openai.parameters(span), **({"tools": tools} if tools else {})}
-
-
-def _output(span: GenAISpan) -> JSON:
-    messages = openai.received(span)
-    return messages[0] if messages and len(messages) == 1 else messages
 
 
 class LunaryExporter(HttpExporter):

@@ -30,8 +30,8 @@ ROUTE: Final = "LITESPAN_POSTHOG_ROUTE"
 OTLP: Final = "/i/v0/ai/otel"  # exactly: no `/v1/traces`
 BATCH: Final = "/batch/"
 
-OPERATIONS: Final = {"text_completion": "chat", "generate_content": "chat"}
-"""Operations that PostHog would not take for generations → one that it does."""
+KNOWN: Final = ("chat", "embeddings")
+"""The operations that PostHog takes for calls of models; all others are spans to it."""
 
 FOREIGN: Final = ("traceloop.", "llm.", "ai.", "eve.", "pydantic_ai.", "openinference.")
 """Attributes that would have the span read by the rules of another instrumentation."""
@@ -45,10 +45,15 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
     return {
         **translated(span),
         **{name: None for name in span.attributes if name.startswith(FOREIGN)},
-        s.OPERATION: OPERATIONS.get(span.operation, span.operation),
+        s.OPERATION: classified(span),
         "posthog.distinct_id": span.identity.user,
         **common(span),
     }
+
+
+def classified(span: GenAISpan) -> str:
+    """The operation, and of a call one that makes it a generation, with its cost."""
+    return span.operation if span.operation in KNOWN or not span.is_call else "chat"
 
 
 class PosthogExporter(OtlpExporter):

@@ -23,7 +23,7 @@ from litespan.export.policy import TRANSIENT, Policy, Refusal
 from litespan.export.values import JSON
 from litespan.export.wire import Answer, Secret
 from litespan.quiet import log_once, quiet
-from litespan_exporters._preset import flat, text, translated
+from litespan_exporters._preset import flat, silence, text, translated
 from litespan_exporters._sentry_event import (
     PERSON,
     RENAMED,
@@ -37,7 +37,6 @@ from litespan_exporters._sentry_event import (
 from litespan_exporters._sentry_service import ENVELOPE, TRACES, Limits, read_dsn
 
 _ENVELOPE: Final = (("Content-Type", "application/x-sentry-envelope"),)
-_CONTENT: Final = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS)
 _TRACES_REMEMBERED: Final = 1000  # with calls under way; beyond that the oldest is forgotten
 _CALLS_REMEMBERED: Final = 50  # of one trace
 
@@ -119,7 +118,7 @@ class SentryExporter(OtlpExporter):
         self.error_rate = _rate("SENTRY_API_SAMPLE_RATE")
         self.trace_rate = _rate("SENTRY_API_TRACE_RATE")
         pii = os.environ.get("SENTRY_SEND_DEFAULT_PII", "").strip().lower()
-        self.person = pii not in ("false", "0")
+        self.person = self.content = pii not in ("false", "0")
         self.paused = Limits()
         self.begun: OrderedDict[str, tuple[JSON, ...]] = OrderedDict()  # by trace
         if (keys := self.credentials(dsn)) is None:
@@ -140,7 +139,7 @@ class SentryExporter(OtlpExporter):
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """`attributes(span)`, and what the variables say of the program."""
-        private = {} if self.person else dict.fromkeys((*PERSON, *_CONTENT))
+        private = {} if self.person else {**dict.fromkeys(PERSON), **silence(span)}
         return {**attributes(span), **self._program(span), **private}
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:

@@ -16,7 +16,7 @@ from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter
 from litespan.export.policy import Policy
 from litespan.export.wire import Secret
-from litespan_exporters._preset import translated
+from litespan_exporters._preset import silence, translated
 
 PATH: Final = "/v1/traces"
 TYPES: Final = {
@@ -29,7 +29,6 @@ TYPES: Final = {
 """Operation → `llm.request.type`; another call of a model is `unknown`."""
 
 ASSOCIATION: Final = "traceloop.association.properties."
-_CONTENT: Final = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS)
 
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
@@ -112,7 +111,7 @@ class TraceloopExporter(OtlpExporter):
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """`attributes(span)`, without content if that is not wanted."""
-        return {**attributes(span), **({} if self.content else dict.fromkeys(_CONTENT))}
+        return {**attributes(span), **({} if self.content else silence(span))}
 
 
 def _flag(variable: str) -> bool:

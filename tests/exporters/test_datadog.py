@@ -4,7 +4,6 @@ import json
 import os
 import socketserver
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -18,11 +17,10 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
 from litespan.export import GenAISpan
-from litespan.export.otlp import copy_of
 from litespan_exporters._datadog_span import Program, ml_app, to_event, to_span
 from litespan_exporters.datadog import DatadogExporter, site_of
 from litespan_exporters.datadog_otlp import DatadogOtlpExporter
-from tests.cases import CASES, TRACE_ID, span
+from tests.cases import CASES, TRACE_ID, content, foreign, now, span, text
 from tests.support.server import Reply, Vendor, running
 from tests.support.tools import environment, free_port, serving
 from tests.support.vendors import SECRET, Datadog, DatadogAgent, DatadogOtlp
@@ -49,14 +47,6 @@ def case(name: str) -> GenAISpan:
     found = GenAISpan.read(CASES[name])
     assert found is not None
     return found
-
-
-def now(span: ReadableSpan) -> ReadableSpan:
-    """The span, as if it had just ended."""
-    begun = time.time_ns() - 2_000_000_000
-    copy = copy_of(span, span.attributes or {})
-    copy._start_time, copy._end_time = begun, begun + 1_250_000_000
-    return copy
 
 
 @pytest.mark.parametrize(
@@ -203,9 +193,9 @@ def test_agents_that_do_not_help(
         monkeypatch.setenv("DD_AGENT_HOST", "127.0.0.1")
         monkeypatch.setenv("DD_TRACE_AGENT_PORT", agent.url.rpartition(":")[2])
         exporter = DatadogExporter(key, base_url=vendor.url)
-        result = exporter.export([CASES["chat"]])
+        result = exporter.export([now(CASES["chat"])])
         agent.fault = None
-        again = exporter.export([CASES["chat"]])
+        again = exporter.export([now(CASES["chat"])])
     taken = {"api": (1, 1), "off": (0, 0), "later": (0, 1)}[where]
     assert (result, again) == tuple(
         SpanExportResult.SUCCESS if n else SpanExportResult.FAILURE for n in taken
@@ -281,6 +271,47 @@ def test_otlp_never_says_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sent["chat gpt-4o-mini"]["status"]["code"] == 2
     assert sent["chat"]["resource"]["service.name"] == "svc"
     assert vendor.received[0].headers["dd-ml-app"] == "svc"
+
+
+def test_tools_agents_and_retrievals(vendor: Vendor) -> None:
+    """Messages are for calls of models: a tool has its arguments and answer, as texts."""
+    said = {
+        "execute_tool": {
+            "gen_ai.tool.name": "get_weather",
+            "gen_ai.tool.call.arguments": '{"city":"Paris"}',
+            "gen_ai.tool.call.result": "14 °C",
+        },
+        "invoke_agent": {
+            **content([text("user", "Weather?")], [text("assistant", "Rain.")]),
+            "gen_ai.usage.input_tokens": 5,
+        },
+        "retrieval": {"input.value": "Paris?", "retrieval.documents.0.document.content": "A city."},
+    }
+    spans = [
+        now(span(80 + n, name, {"gen_ai.operation.name": name, **more}, scope="somebody.else"))
+        for n, (name, more) in enumerate(said.items())
+    ]
+    assert DatadogExporter(SECRET, base_url=vendor.url).export(spans) is SpanExportResult.SUCCESS
+    assert vendor.wrong == []
+    sent = {record["name"]: record for record in vendor.accept.records.values()}  # type: ignore[attr-defined]
+    told = {name: (r["meta"]["input"], r["meta"]["output"]) for name, r in sent.items()}
+    assert told == {
+        "execute_tool": ({"value": '{"city":"Paris"}'}, {"value": "14 °C"}),
+        "invoke_agent": ({"value": "Weather?"}, {"value": "Rain."}),
+        "retrieval": ({"value": "Paris?"}, {"documents": [{"text": "A city."}]}),
+    }
+    assert [name for name, record in sent.items() if "metrics" in record] == []  # count once
+
+
+def test_otlp_translates_what_others_wrote() -> None:
+    """Datadog's converter needs current names: without an operation a call is a workflow."""
+    spans = foreign("openllmetry-openai-2025")
+    with running(DatadogOtlp()) as vendor:
+        DatadogOtlpExporter(SECRET, base_url=vendor.url).export(spans)
+    assert vendor.wrong == []
+    sent = [r["attributes"] for r in vendor.accept.records.values()]  # type: ignore[attr-defined]
+    assert {told["gen_ai.operation.name"] for told in sent} == {"chat", "embeddings"}
+    assert all("gen_ai.input.messages" in told for told in sent)
 
 
 # --- Datadog's own parts ----------------------------------------------------------

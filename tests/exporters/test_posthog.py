@@ -69,6 +69,8 @@ def test_at_most_4_mb_a_request(vendor: Vendor) -> None:
         ("chat", "chat"),
         ("text_completion", "chat"),
         ("generate_content", "chat"),
+        ("rerank", "chat"),
+        ("image_generation", "chat"),
         ("embeddings", "embeddings"),
         ("execute_tool", "execute_tool"),
     ],

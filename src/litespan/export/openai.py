@@ -15,7 +15,12 @@ _PARAMETERS: Final = {
     "stop_sequences": "stop",
     "reasoning_level": "reasoning_effort",
 }
-_FINISH: Final = {"tool_call": "tool_calls"}
+_FINISH: Final = {
+    "tool_call": "tool_calls",
+    "tool-calls": "tool_calls",  # Vercel's words
+    "content-filter": "content_filter",
+}
+TOOL: Final = "execute_tool"
 
 
 def parameters(span: GenAISpan) -> dict[str, JSON]:
@@ -46,6 +51,21 @@ def received(span: GenAISpan) -> list[JSON] | None:
     """The output messages, one a choice; None if the span carries no content."""
     messages = span.output_messages
     return None if messages is None else [shaped for each in messages for shaped in message(each)]
+
+
+def asked(span: GenAISpan) -> JSON:
+    """The input: of a tool its arguments, else the messages."""
+    calls = [part for message in span.input_messages or () for part in message.tool_calls]
+    return calls[0].arguments if calls and span.operation == TOOL else sent(span)
+
+
+def answered(span: GenAISpan) -> JSON:
+    """The output: of a tool its answer, else the message, or a list of them."""
+    answers = [part for message in span.output_messages or () for part in message.tool_responses]
+    if answers and span.operation == TOOL:
+        return answers[0].response
+    messages = received(span)
+    return messages[0] if messages and len(messages) == 1 else messages
 
 
 def tools(span: GenAISpan) -> list[JSON] | None:

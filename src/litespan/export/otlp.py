@@ -47,6 +47,9 @@ class OtlpExporter(HttpExporter):
     replaced: ClassVar[frozenset[str]] = frozenset()
     """Attributes that are left out of the copy, because added ones say the same."""
 
+    content = True
+    """Do events that hold content travel, too?"""
+
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """What is added to the copy of a GenAI span; None as value removes an attribute."""
         raise NotImplementedError
@@ -67,7 +70,8 @@ class OtlpExporter(HttpExporter):
 
     def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
         """The span that this destination gets."""
-        return copy_of(span, {**self.kept(view), **self.attributes(view)})
+        copied = {**self.kept(view), **self.attributes(view)}
+        return copy_of(span, copied, content=self.content)
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
         """The span's own attributes, without those that are replaced."""
@@ -135,6 +139,7 @@ def copy_of(
     name: str | None = None,
     status: Status | None = None,
     resource: Resource | None = None,
+    content: bool = True,
 ) -> ReadableSpan:
     """A finished copy of `span` with other attributes, and other parts where given."""
     return ReadableSpan(
@@ -143,7 +148,7 @@ def copy_of(
         parent=span.parent,
         resource=span.resource if resource is None else resource,
         attributes=_cleaned(attributes),
-        events=_events(span),
+        events=_events(span, content=content),
         links=span.links,
         kind=span.kind,
         status=span.status if status is None else status,
@@ -167,11 +172,14 @@ def clean(span: ReadableSpan) -> ReadableSpan:
     )
 
 
-def _events(span: ReadableSpan) -> Sequence[Event]:
+def _events(span: ReadableSpan, *, content: bool) -> Sequence[Event]:
     """The events; free text, which those of stages have none of, without half characters."""
     events = span.events
     if all(event.name.startswith(s.STAGE_PREFIX) for event in events):
         return events
+    if not content:
+        kept = (s.STAGE_PREFIX, s.EVENT_EXCEPTION)
+        events = [event for event in events if event.name.startswith(kept)]
     return [
         Event(_plain(event.name), _cleaned(event.attributes), event.timestamp) for event in events
     ]

@@ -92,7 +92,10 @@ class Datadog(Anyone):
             "model_provider": {"type": "string", "pattern": "^[^A-Z]+$"},
             "input": IO,
             "output": IO,
-            "metadata": {"type": "object"},
+            "metadata": {
+                "type": "object",
+                "additionalProperties": {"type": ["string", "number", "boolean"]},
+            },
             "error": {
                 "type": "object",
                 "additionalProperties": False,
@@ -168,6 +171,13 @@ class Datadog(Anyone):
         jsonschema.validate(span, self.SPAN)
         assert len(json.dumps(span, ensure_ascii=False).encode()) <= 5_000_000
         assert (span["status"] == "error") == ("error" in span["meta"])
+        meta, kind = span["meta"], span["meta"]["kind"]
+        for side in ("input", "output"):
+            told = meta.get(side, {})
+            assert "messages" not in told or kind == "llm"
+            documents = ("embedding", "input"), ("retrieval", "output")
+            assert "documents" not in told or (kind, side) in documents
+        assert "metrics" not in span or kind in ("llm", "embedding")
 
 
 class DatadogAgent(Datadog):
