@@ -18,7 +18,7 @@ from litespan import semconv as s
 from litespan.export import GenAISpan
 from litespan.export.batching import Batch, Item, dumps
 from litespan.export.http import HttpExporter, Variables
-from litespan.export.otlp import OtlpExporter, is_valid
+from litespan.export.otlp import OtlpExporter
 from litespan.export.policy import TRANSIENT, Policy, Refusal
 from litespan.export.values import JSON
 from litespan.export.wire import Answer, Secret
@@ -147,7 +147,7 @@ class SentryExporter(OtlpExporter):
         for span in spans:
             with quiet("export.sentry.mapping"):
                 view = GenAISpan.read(span)
-                if view is None or not is_valid(span):
+                if view is None or not self.takes(span):
                     continue
                 if _sampled(view.trace_id, self.trace_rate):
                     yield Item(str(view.key), self.copy(span, view), path=TRACES)

@@ -13,8 +13,9 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
+from litespan import stats
 from litespan.export import GenAISpan
-from litespan_exporters import langfuse
+from litespan_exporters import _langfuse_span as langfuse
 from litespan_exporters._ancestors import Ancestors
 from litespan_exporters.langfuse import LangfuseExporter
 from tests.cases import CASES, RESOURCE, span
@@ -160,7 +161,9 @@ def test_a_bad_span_does_not_cost_the_batch(vendor: Vendor) -> None:
     early = span(8, "before the epoch", GENAI, end_ms=-(10**13))
     half = span(9, "half \ud83d", {**GENAI, "map": {"a": 1}, "big": 2**80, "user.id": "\udc00"})
     exporter = LangfuseExporter(SECRET, SECRET, vendor.url)
+    before = stats().get("export.langfuse.dropped.invalid", 0)
     assert exporter.export([zero, early, half, CASES["chat"]]) is SpanExportResult.SUCCESS
+    assert stats()["export.langfuse.dropped.invalid"] - before == 2
     assert set(records(vendor)) == {"half ?", "chat gpt-4o-mini"}
     assert records(vendor)["half ?"]["attributes"]["big"] == str(2**80)
 

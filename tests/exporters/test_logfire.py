@@ -1,18 +1,23 @@
 """What is odd about Logfire: tokens and regions, levels, names, the program's identity."""
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.export import GenAISpan
 from litespan_exporters.logfire import LogfireExporter, attributes, region_of, short
 from tests.cases import CASES, CHAT, foreign, span
-from tests.support.server import Vendor, running
+from tests.support.server import Reply, Vendor, running
+from tests.support.tools import environment
 from tests.support.vendors import SECRET, Logfire
+from tests.support.vendors.otlp import attributes_of
 
 
 @pytest.fixture(autouse=True)
@@ -135,3 +140,43 @@ def test_spans_by_others_have_logfires_names(name: str, vendor: Vendor) -> None:
         record["attributes"].get("gen_ai.usage.input_tokens")
         for record in vendor.accept.records.values()  # type: ignore[attr-defined]
     )
+
+
+REFERENCE = """
+import os
+import logfire
+logfire.configure(
+    send_to_logfire=True, token=os.environ["KEY"], service_name="s", environment="staging",
+    console=False, inspect_arguments=False,
+    advanced=logfire.AdvancedOptions(base_url=os.environ["URL"]))
+said = {"model": "m", "messages": [{"role": "user"}]}
+with logfire.span("chat {model}", _tags=["a"], _level="warn", **said):
+    pass
+logfire.shutdown()
+"""
+
+
+def test_against_logfires_own_sdk(request: pytest.FixtureRequest) -> None:
+    """Path, headers, encoding and the attributes of its own are those of Logfire's SDK."""
+    python = environment(request.config.cache.mkdir("logfire"), "logfire==5.2.0")
+    with running(lambda _: Reply(200, b"{}")) as theirs:
+        known = {**os.environ, "KEY": SECRET, "URL": theirs.url}
+        subprocess.run([python, "-c", REFERENCE], check=True, env=known, timeout=120)
+    their = [r for r in theirs.received if r.path == "/v1/traces"][-1]
+    with running(Logfire()) as ours:
+        LogfireExporter(SECRET, ours.url, environment="staging").export([CASES["chat"]])
+    (our,) = ours.received
+    for name in ("authorization", "content-type", "content-encoding"):
+        assert our.headers[name] == their.headers[name]
+    sdk, mine = (_attributes(r.body) for r in (their, our))
+    named = {name for name in sdk if name.startswith("logfire.")}
+    assert named - set(mine) == set()
+    assert {name: type(sdk[name]) for name in named} == {name: type(mine[name]) for name in named}
+    assert json.loads(sdk["logfire.json_schema"])["properties"]["messages"] == {"type": "array"}
+    assert set(json.loads(mine["logfire.json_schema"])) == {"type", "properties"}
+
+
+def _attributes(body: bytes) -> dict[str, Any]:
+    batch = ExportTraceServiceRequest.FromString(body)
+    spans = [s for r in batch.resource_spans for scope in r.scope_spans for s in scope.spans]
+    return attributes_of(spans[-1].attributes)

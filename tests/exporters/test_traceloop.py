@@ -1,9 +1,13 @@
 """What is odd about Traceloop: OpenLLMetry's attributes, headers, content, gRPC addresses."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
@@ -11,7 +15,9 @@ from litespan.export import GenAISpan
 from litespan_exporters.traceloop import TraceloopExporter, attributes
 from tests.cases import CASES, CHAT, foreign, span
 from tests.support.server import Reply, Vendor, running
+from tests.support.tools import environment
 from tests.support.vendors import SECRET, Traceloop
+from tests.support.vendors.otlp import attributes_of
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +124,48 @@ def test_off(
     assert TraceloopExporter().export([CASES["chat"]]) is SpanExportResult.FAILURE
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith(line)
+
+
+REFERENCE = """
+import os
+from opentelemetry import trace
+from traceloop.sdk import Traceloop
+from traceloop.sdk.decorators import workflow
+Traceloop.init(
+    app_name="shop", api_endpoint=os.environ["URL"], api_key=os.environ["KEY"],
+    disable_batch=True, telemetry_enabled=False, instruments=set())
+@workflow(name="shop")
+def shop():
+    Traceloop.set_association_properties({"user_id": "u", "session_id": "s", "feature": "x"})
+    with trace.get_tracer("x").start_as_current_span("chat"):
+        pass
+shop()
+"""
+
+
+def test_against_traceloops_own_sdk(request: pytest.FixtureRequest) -> None:
+    """Path, headers and what calls are associated with are those of Traceloop's SDK."""
+    python = environment(request.config.cache.mkdir("traceloop"), "traceloop-sdk==0.62.4", "httpx")
+    with running(lambda _: Reply(200)) as theirs:
+        known = {
+            **os.environ,
+            "KEY": SECRET,
+            "URL": theirs.url,
+            "TRACELOOP_METRICS_ENABLED": "false",
+        }
+        subprocess.run([python, "-c", REFERENCE], check=True, env=known, timeout=120)
+    sent = [r for r in theirs.received if r.path == "/v1/traces"]
+    with running(Traceloop()) as ours:
+        TraceloopExporter(SECRET, ours.url).export([CASES["chat"]])
+    (our,) = ours.received
+    for name in ("authorization", "content-type"):
+        assert our.headers[name] == sent[0].headers[name]
+    associated = {n for r in sent for n in _attributes(r.body) if "association" in n}
+    assert associated
+    assert associated <= set(_attributes(our.body))
+
+
+def _attributes(body: bytes) -> dict[str, Any]:
+    batch = ExportTraceServiceRequest.FromString(body)
+    spans = [s for r in batch.resource_spans for scope in r.scope_spans for s in scope.spans]
+    return {name: value for span in spans for name, value in attributes_of(span.attributes).items()}

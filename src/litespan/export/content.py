@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import Event
 
 from litespan import semconv as s
 from litespan.export import conventions as c
-from litespan.export import frameworks
+from litespan.export import places
 from litespan.export.values import JSON, Attributes, parse, plain
 
 _DEPTH: Final = 12  # segments of a flattened name; real ones have eight
@@ -18,7 +18,7 @@ def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
     """The raw value of the content attribute `name`, or None.
 
     Looked for in the attribute itself, in the convention's details event, in numbered or
-    JSON attributes, in events of the old conventions, then where frameworks put it. Messages
+    JSON attributes, in events of the old conventions, then where places put it. Messages
     come in parts or in the shape of some API; all are understood further on.
     """
     if name in attributes:
@@ -38,7 +38,7 @@ def is_content(name: str) -> bool:
     """Does an attribute of that name hold what was said, by any convention?"""
     return (
         name in c.CONTENT
-        or frameworks.is_content(name)
+        or places.is_content(name)
         or (name.startswith(_PREFIXES) and name not in (s.PROMPT_NAME, s.PROMPT_VERSION))
     )
 
@@ -48,24 +48,16 @@ _PREFIXES: Final = tuple(
 )
 
 
-def without(attributes: Attributes) -> dict[str, object]:
-    """The attributes that hold no content."""
-    return {name: value for name, value in attributes.items() if not is_content(name)}
-
-
 def _by_framework(name: str, attributes: Attributes) -> object:
     if attributes.get(s.OPERATION) == "execute_tool":
-        return frameworks.tool(name, attributes)
-    for place, read in frameworks.SOURCES.get(name, ()):
+        return places.tool(name, attributes)
+    for place, read in places.SOURCES.get(name, ()):
         if place in attributes and (found := read(_parsed(attributes[place]))):
             return found
-    if name == s.OUTPUT_MESSAGES and (answered := frameworks.answer(attributes)):
+    if name == s.OUTPUT_MESSAGES and (answered := places.answer(attributes)):
         return answered
-    places = {
-        s.INPUT_MESSAGES: frameworks.ANY_INPUT,
-        s.OUTPUT_MESSAGES: frameworks.ANY_OUTPUT,
-    }.get(name, ())
-    for place in places:
+    rest = {s.INPUT_MESSAGES: places.ANY_INPUT, s.OUTPUT_MESSAGES: places.ANY_OUTPUT}
+    for place in rest.get(name, ()):
         if place in attributes:
             return _text_or_json(attributes[place], name)
     return None

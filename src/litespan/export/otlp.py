@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status, format_span_id, format_trace_id
 
 from litespan import semconv as s
+from litespan.counters import count
 from litespan.export.batching import (
     SHORTEST_CUT,
     Batch,
@@ -34,7 +35,7 @@ from litespan.export.policy import Refusal
 from litespan.export.span import GenAISpan, key_of
 from litespan.export.values import parse, plain, whole
 from litespan.export.wire import Answer, Secret
-from litespan.quiet import quiet
+from litespan.quiet import log_once, quiet
 
 CONTENT_TYPE: Final = "application/x-protobuf"
 _UNENCODABLE: Final = (ValueError, TypeError)  # what protobuf says to values it has no room for
@@ -65,8 +66,21 @@ class OtlpExporter(HttpExporter):
         for span in spans:
             with quiet(f"export.{self.name}.mapping"):
                 view = GenAISpan.read(span)
-                if view is not None and is_valid(span):
+                if view is not None and self.takes(span):
                     yield Item(str(view.key), self.copy(span, view))
+
+    def takes(self, span: ReadableSpan) -> bool:
+        """Has the span ids and times that a service takes? One that has not is counted."""
+        if is_valid(span):
+            return True
+        count(f"export.{self.name}.dropped")
+        count(f"export.{self.name}.dropped.invalid")
+        log_once(
+            f"export.{self.name}.dropped.invalid",
+            "%s: 1 span(s) dropped: invalid: no ids, or times that OTLP cannot hold (logged once)",
+            self.name,
+        )
+        return False
 
     def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
         """The span that this destination gets."""
