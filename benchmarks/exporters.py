@@ -69,17 +69,33 @@ def tell(title: str, readings: dict[str, _paired.Reading]) -> None:
 def exporters(batch: Sequence[Any]) -> dict[str, _paired.Block]:
     """By name: from spans to bodies, as `export` does it."""
     from litespan.export.http import HttpExporter
+    from litespan_exporters.athina import AthinaExporter
     from litespan_exporters.datadog import DatadogExporter
     from litespan_exporters.datadog_otlp import DatadogOtlpExporter
     from litespan_exporters.helicone import HeliconeExporter
     from litespan_exporters.langfuse import LangfuseExporter
+    from litespan_exporters.logfire import LogfireExporter
+    from litespan_exporters.loki import LokiExporter
+    from litespan_exporters.lunary import LunaryExporter
+    from litespan_exporters.posthog import PosthogExporter
+    from litespan_exporters.sentry import SentryExporter
+    from litespan_exporters.supabase import SupabaseExporter
+    from litespan_exporters.traceloop import TraceloopExporter
 
-    key = "sk-benchmark"
+    key, url = "sk-benchmark", "http://127.0.0.1:9"
     built: list[HttpExporter] = [
         HeliconeExporter(key),
         LangfuseExporter(key, key),
         DatadogExporter(key),
         DatadogOtlpExporter(key),
+        SentryExporter("http://key@127.0.0.1:9/1"),
+        PosthogExporter(key),
+        LogfireExporter(key),
+        TraceloopExporter(key),
+        LunaryExporter(key),
+        AthinaExporter(key),
+        LokiExporter(url),
+        SupabaseExporter(url, key),
     ]
 
     def encode(exporter: HttpExporter) -> Callable[[], Any]:
@@ -98,9 +114,6 @@ def spans(*, content: bool) -> list[Any]:
     resource = Resource.create({"service.name": "shop", "deployment.environment.name": "prod"})
     scope = InstrumentationScope("litespan", "0.1.0")
     begun = time.time_ns() - 10**9
-    events = [
-        Event("litespan.test", {}, begun)  # replaced below: the three stages of every call
-    ]
     events = [
         Event("litellm.pre_api_call", {"litellm.attempt": 1}, begun + 2_000_000),
         Event("litellm.post_api_call", {"http.response.status_code": 200}, begun + 700_000_000),

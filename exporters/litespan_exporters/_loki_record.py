@@ -167,12 +167,16 @@ def _bounded(metadata: Mapping[str, Any]) -> dict[str, Any]:
     size = 0
     for name, value in metadata.items():
         short = value[:_LONGEST_VALUE] if isinstance(value, str) else value
-        size += len(name.encode("utf-8", "replace")) + len(str(short).encode("utf-8", "replace"))
+        size += _bytes(name) + (_bytes(short) if isinstance(short, str) else 24)
         if len(found) >= MOST_METADATA or size > MOST_OF_METADATA:
             break
         if short is not None and short != "":
             found[name] = short
     return found
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def line_of(record: Record) -> str:

@@ -1,7 +1,7 @@
 """What the OTLP presets share: spans by others under the current names, values as text."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.export import GenAISpan
@@ -9,6 +9,8 @@ from litespan.export.batching import dumps
 from litespan.export.content import is_content
 from litespan.export.conventions import CONTENT
 from litespan.export.values import JSON, plain
+
+_SCALARS: Final = frozenset({str, int, float, bool})
 
 
 def translated(span: GenAISpan) -> dict[str, Any]:
@@ -43,6 +45,8 @@ def text(value: JSON) -> str:
 
 def flat(value: object) -> Any:
     """A scalar as it is, anything else as JSON: for services that index scalars only."""
+    if type(value) in _SCALARS:  # most are, and asking for a Mapping is slow
+        return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return text(plain(value)) if isinstance(value, list | tuple | Mapping) else value

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ class Batch:
     """Items that travel in one request, and its body before compression."""
 
     items: tuple[Item, ...]
-    body: bytes
+    body: bytes = field(repr=False)  # PostHog's holds the project's key
 
     @property
     def path(self) -> str:

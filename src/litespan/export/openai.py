@@ -55,15 +55,19 @@ def received(span: GenAISpan) -> list[JSON] | None:
 
 def asked(span: GenAISpan) -> JSON:
     """The input: of a tool its arguments, else the messages."""
-    calls = [part for message in span.input_messages or () for part in message.tool_calls]
-    return calls[0].arguments if calls and span.operation == TOOL else sent(span)
+    if span.operation == TOOL:
+        for each in span.input_messages or ():
+            for call in each.tool_calls:
+                return call.arguments
+    return sent(span)
 
 
 def answered(span: GenAISpan) -> JSON:
     """The output: of a tool its answer, else the message, or a list of them."""
-    answers = [part for message in span.output_messages or () for part in message.tool_responses]
-    if answers and span.operation == TOOL:
-        return answers[0].response
+    if span.operation == TOOL:
+        for each in span.output_messages or ():
+            for answer in each.tool_responses:
+                return answer.response
     messages = received(span)
     return messages[0] if messages and len(messages) == 1 else messages
 

@@ -223,6 +223,8 @@ def _plain(value: Any) -> Any:
         return value if value.isascii() or _is_whole(value) else _whole(value)
     if type(value) is int:
         return whole(value)
+    if type(value) is float or type(value) is bool:
+        return value
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
