@@ -1,18 +1,37 @@
 """Counters of what litespan did: sent, dropped, swallowed, and why.
 
-`litespan.stats()` returns them; nothing else in the process reads them.
+`litespan.stats()` returns them, and the process's meter observes them: one counter,
+`litespan.counter`, by `litespan.counter.name`.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from threading import Lock
+from typing import Any, Final
+from weakref import WeakSet
+
+from opentelemetry.metrics import CallbackOptions, Observation, get_meter, get_meter_provider
+
+from litespan import semconv as s
+
+MOST: Final = 512
+"""Names at most; what comes after is counted as `other`."""
+OTHER: Final = "other"
 
 _lock = Lock()
 _counts: Counter[str] = Counter()
+_observers: Final[WeakSet[Any]] = WeakSet()
+
+
+class _Global:
+    """Stands for the global meter provider, which may be set later."""
 
 
 def count(name: str, by: int = 1) -> None:
     """Add `by` to the counter `name`, a dotted path such as `export.helicone.sent`."""
     with _lock:
+        if len(_counts) >= MOST and name not in _counts:
+            name = OTHER
         _counts[name] += by
 
 
@@ -20,3 +39,23 @@ def stats() -> dict[str, int]:
     """A copy of all counters since the process started, by dotted name."""
     with _lock:
         return dict(_counts)
+
+
+def observe(meter_provider: Any = None) -> None:
+    """Let a meter provider (default: the global one) read the counters; once each."""
+    ours = meter_provider is None or meter_provider is get_meter_provider()
+    observer = _Global if ours else meter_provider
+    with _lock:
+        if observer in _observers:
+            return
+        _observers.add(observer)
+    get_meter(s.SCOPE, meter_provider=meter_provider).create_observable_counter(
+        s.METRIC_COUNTER,
+        [_observations],
+        "{event}",
+        "What litespan did: sent, dropped, swallowed, and why.",
+    )
+
+
+def _observations(_options: CallbackOptions) -> Iterable[Observation]:
+    return [Observation(value, {s.COUNTER_NAME: name}) for name, value in stats().items()]

@@ -148,6 +148,8 @@ METRIC_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"  # s
 METRIC_PER_CHUNK: Final = "gen_ai.client.operation.time_per_output_chunk"  # s
 METRIC_COST: Final = "gen_ai.client.operation.cost"  # USD
 TOKEN_TYPE: Final = "gen_ai.token.type"
+METRIC_COUNTER: Final = "litespan.counter"  # {event}: what `litespan.stats()` tells
+COUNTER_NAME: Final = "litespan.counter.name"
 
 # --- resource ---------------------------------------------------------------
 SERVICE_NAME: Final = "service.name"

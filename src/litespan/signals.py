@@ -10,6 +10,7 @@ from opentelemetry.metrics import get_meter
 from opentelemetry.trace import Tracer, get_tracer
 
 from litespan import semconv as s
+from litespan.counters import observe
 from litespan.metrics import Metrics
 from litespan.quiet import log_once
 from litespan.settings import Settings
@@ -58,6 +59,7 @@ class Signals:
         self.metrics = Metrics(
             get_meter(s.SCOPE, __version__, meter_provider, schema_url=s.SCHEMA_URL)
         )
+        observe(meter_provider)
         self.logger: Logger = get_logger(
             s.SCOPE, __version__, logger_provider, schema_url=s.SCHEMA_URL
         )

@@ -149,3 +149,17 @@ def test_teams_can_not_write_to_the_proxys_disk(gateway: Proxy, langfuse: Vendor
     ask(gateway, "disk", langfuse)
     until(lambda: gateway.said("names exporter 'sqlite'"), "line")
     assert not (gateway.log.parent / "team.db").exists()
+
+
+def test_counters_are_in_the_proxys_metrics(gateway: Proxy, langfuse: Vendor) -> None:
+    """What `litespan.stats()` would tell inside goes out through the proxy's meter."""
+    ask(gateway, "blue", langfuse)
+    wanted = {"proxy.teams.opened", "export.langfuse.sent"}
+
+    def told() -> set[str]:
+        points = [
+            point for point in gateway.receiver.metrics if point["name"] == "litespan.counter"
+        ]
+        return {point["attributes"]["litespan.counter.name"] for point in points}
+
+    until(lambda: wanted <= told(), f"{wanted} among the metrics")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from opentelemetry import metrics
 
 from litespan import semconv as s
+from litespan.counters import observe
 from litespan.export.policy import Tally
 
 EXPORTED: Final = "otel.sdk.exporter.span.exported"  # {span}; error.type on those lost
@@ -25,6 +26,7 @@ class ExporterMetrics:
     """Counts the spans of one exporter, through the global meter provider."""
 
     def __init__(self, component: type, url: str) -> None:
+        observe()
         meter = metrics.get_meter(s.SCOPE)
         kind = f"{component.__module__}.{component.__qualname__}"
         parts = urlsplit(url)

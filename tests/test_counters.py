@@ -1,0 +1,73 @@
+"""What litespan counts is in `litespan.stats()` and in the meter that the process has."""
+
+from collections import Counter
+
+import pytest
+
+import litespan
+from litespan import counters
+from litespan.counters import count
+from litespan.settings import Settings
+from litespan.signals import Signals
+from litespan.testing import Telemetry
+from tests.support.program import run
+
+
+def told(telemetry: Telemetry) -> list[tuple[str, int]]:
+    """The counters, as a collector gets them."""
+    return [
+        (point["attributes"]["litespan.counter.name"], point["value"])
+        for point in telemetry.metrics
+        if point["name"] == "litespan.counter"
+    ]
+
+
+def test_a_meter_provider_reads_them_once() -> None:
+    """However often litespan is set up with it."""
+    telemetry = Telemetry()
+    for _ in range(2):
+        Signals(Settings(), telemetry.tracer_provider, telemetry.meter_provider)
+    count("this test.told", 3)
+    count("this test.told", 2)
+    found = told(telemetry)
+    assert dict(found)["this test.told"] == litespan.stats()["this test.told"]
+    assert [name for name, _ in found].count("this test.told") == 1
+
+
+def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One name too many is counted, but not by name."""
+    monkeypatch.setattr(counters, "_counts", Counter())
+    for number in range(counters.MOST + 10):
+        count(f"this test.{number}")
+    count("this test.1")
+    assert litespan.stats()["other"] == 10
+    assert litespan.stats()["this test.1"] == 2
+    assert len(litespan.stats()) == counters.MOST + 1
+
+
+PROGRAM = """
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from litespan import LiteLLMInstrumentor
+    from litespan.counters import count
+
+    LiteLLMInstrumentor().instrument()
+    reader = InMemoryMetricReader()
+    metrics.set_meter_provider(MeterProvider([reader]))
+    LiteLLMInstrumentor().uninstrument()
+    LiteLLMInstrumentor().instrument()
+    count("told")
+    for resource in reader.get_metrics_data().resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                for point in metric.data.data_points:
+                    print(metric.name, point.attributes, point.value)
+"""
+
+
+def test_the_processs_own_meter_reads_them() -> None:
+    """Also one that is set after litespan, and once, though litespan is set up twice."""
+    ran = run(PROGRAM)
+    wanted = "litespan.counter {'litespan.counter.name': 'told'} 1"
+    assert ran.stdout.splitlines() == [wanted], ran.stderr
