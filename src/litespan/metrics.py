@@ -50,8 +50,10 @@ class Metrics:
 
     @property
     def heard(self) -> bool:
-        """Whether there may be a listener: no, as long as nobody has set a meter provider."""
-        return getattr(self._duration, "_real_instrument", self) is not None
+        """Whether there may be a listener: no, without a meter provider or a reader of its."""
+        duration: Any = getattr(self._duration, "_real_instrument", self._duration)
+        consumer = getattr(duration, "_measurement_consumer", None)
+        return duration is not None and bool(getattr(consumer, "_reader_storages", True))
 
     def record(
         self,

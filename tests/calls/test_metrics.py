@@ -4,7 +4,10 @@ from typing import Any
 
 import litellm
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from litespan.metrics import Metrics
 from tests.calls.conftest import Traced
 
 LABELS = {
@@ -85,3 +88,10 @@ def test_no_unbounded_label(traced: Traced) -> None:
         )
     assert len(points(traced, "gen_ai.client.operation.duration")) == 1
     assert len(points(traced, "gen_ai.client.token.usage")) == 2
+
+
+def test_without_a_reader_nothing_is_recorded() -> None:
+    """As under OTEL_METRICS_EXPORTER=none, where the SDK sets a meter provider all the same."""
+    for readers in ([], [InMemoryMetricReader()]):
+        metrics = Metrics(MeterProvider(readers).get_meter("this test"))
+        assert metrics.heard is bool(readers)
