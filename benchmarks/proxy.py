@@ -28,7 +28,7 @@ import httpx
 
 from benchmarks import _paired
 
-ROUNDS, QUICK = 80, 12  # of each kind
+ROUNDS, QUICK = 40, 8  # of each kind
 REQUESTS = 24  # a block
 WARM_UP = 4  # blocks
 AT_ONCE = 8

@@ -41,7 +41,18 @@ def config(provider: LoopbackProvider, **settings: Any) -> dict[str, Any]:
         "model_list": models(provider),
         "litellm_settings": {"callbacks": "litespan.proxy.handler", **settings},
         "router_settings": {"num_retries": 0, "fallbacks": [{"broken": ["chat"]}]},
-        "general_settings": {"custom_auth": "auth.authenticate"},
+        "general_settings": {
+            "custom_auth": "auth.authenticate",
+            "pass_through_endpoints": [
+                {
+                    "path": "/own/chat",
+                    "target": f"{provider.url}/chat/completions",
+                    "headers": {"authorization": "Bearer sk-provider-secret-0123456789"},
+                    "cost_per_request": 0.25,
+                },
+                {"path": "/own/tool", "target": f"{provider.url}/tool"},
+            ],
+        },
         "guardrails": [
             {
                 "guardrail_name": "no-moon",
@@ -50,9 +61,31 @@ def config(provider: LoopbackProvider, **settings: Any) -> dict[str, Any]:
                     "mode": "pre_call",
                     "default_on": True,
                 },
-            }
+            },
+            {
+                "guardrail_name": "no-hello",
+                "litellm_params": {"guardrail": "guard.NoHello", "mode": "post_call"},
+            },
         ],
     }
+
+
+def provider_routes(provider: LoopbackProvider, **manners: Any) -> dict[str, str]:
+    """Where `/anthropic/…`, `/gemini/…`, `/openai/…` lead, and with which key.
+
+    LiteLLM knows some providers by their hosts: those are reached through an HTTP proxy, which
+    is the loopback provider itself.
+    """
+    path = provider.url_for(**manners).removeprefix(provider.root).removesuffix("/v1")
+    hosts = {
+        "ANTHROPIC": "http://api.anthropic.com",
+        "GEMINI": "http://generativelanguage.googleapis.com",
+        "OPENAI": "http://api.openai.com",
+        "MISTRAL": provider.root,
+    }
+    bases = {f"{name}_API_BASE": host + path for name, host in hosts.items()}
+    keys = {f"{name}_API_KEY": "sk-provider-secret-0123456789" for name in hosts}
+    return {**bases, **keys, "HTTP_PROXY": provider.root, "NO_PROXY": "127.0.0.1,localhost"}
 
 
 FILES = {name: (HERE / name).read_text() for name in ("auth.py", "guard.py")}
@@ -67,6 +100,7 @@ def gateway(
     env = {
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "x-feature,authorization",
         "LITESPAN_PROXY_BODY": "temperature,safety_identifier,messages",
+        **provider_routes(loopback),
     }
     with proxy(folder, config(loopback), loopback, collector, files=FILES, env=env) as running:
         yield running

@@ -1,4 +1,4 @@
-"""A guardrail of the operator's own, as LiteLLM documents it; copied beside the config."""
+"""Guardrails of the operator's own, as LiteLLM documents them; copied beside the config."""
 
 from typing import Any
 
@@ -16,3 +16,15 @@ class NoMoon(CustomGuardrail):
         if "moon" in str(data.get("messages")):
             raise GuardrailRaisedException("no-moon", "the moon is not to be talked about")
         return data
+
+
+class NoHello(CustomGuardrail):
+    """Lets no greeting out."""
+
+    async def async_post_call_success_hook(
+        self, data: Any, user_api_key_dict: Any, response: Any
+    ) -> Any:
+        """Look at the answer."""
+        if "Hello" in str(response):
+            raise GuardrailRaisedException("no-hello", "nobody is to be greeted")
+        return response

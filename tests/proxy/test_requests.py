@@ -158,6 +158,16 @@ def test_guardrail_is_named_and_its_text_keeps_the_content_out(gateway: Proxy) -
     assert moon not in str(span)
 
 
+def test_guardrail_that_refuses_the_answer(gateway: Proxy) -> None:
+    """The provider's call was a success; the request is refused by the guardrail."""
+    body = {**CHAT, "guardrails": ["no-hello"]}
+    server, _, last = gateway.trace(post(gateway, "/v1/chat/completions", body), 3)
+    assert response().status_code >= 400
+    assert server["attributes"]["litellm.request.failure"] == "guardrail"
+    assert server["attributes"]["litellm.guardrail.name"] == "no-hello"
+    assert (last["attributes"]["litellm.outcome"], last["status"]) == ("success", "UNSET")
+
+
 def test_unknown_path(gateway: Proxy) -> None:
     """A path that nobody serves is a failed request, named by its method alone."""
     (span,) = gateway.trace(post(gateway, "/nothing/here", {}), 1)

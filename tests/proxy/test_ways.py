@@ -88,7 +88,8 @@ def mistaken(
     }
     files = {**FILES, "my_handlers.py": "there = object()\n"}
     settings = config(loopback)
-    settings["litellm_settings"]["callbacks"] = ["litespan.proxy.proxy_handler_instance"]
+    names = ("litespan.proxy.proxy_handler_instance", "litespan.proxy.handlr")
+    settings["litellm_settings"]["callbacks"] = list(names)
     folder = tmp_path_factory.mktemp("mistaken")
     with proxy(folder, settings, loopback, collector, files=files, env=env) as running:
         yield running
@@ -104,6 +105,7 @@ def mistaken(
         "LITESPAN_STREAM_EVENTS='some' is not one of first, all, off",
         "OTEL_PYTHON_EXCLUDED_URLS='^/health,(' is not a regular expression",
         "litespan.proxy.proxy_handler_instance is taken for litespan.proxy.handler",
+        "litespan.proxy.handlr is taken for litespan.proxy.handler",
     ],
 )
 def test_each_mistake_is_one_clear_line_and_the_proxy_serves(mistaken: Proxy, words: str) -> None:

@@ -89,6 +89,31 @@ def test_the_clients_own_words_win(gateway: Proxy) -> None:
     assert "litellm.metadata.api_key" not in last
 
 
+@pytest.mark.parametrize(
+    ("route", "body", "feature"),
+    [
+        # LiteLLM mixes it with its own there: who it is can be told from that, and no more.
+        ("/v1/chat/completions", {"messages": HI}, None),
+        ("/v1/responses", {"input": "Hi"}, "search"),
+        ("/v1/messages", {"messages": HI, "max_tokens": 9}, "search"),
+    ],
+)
+def test_litellm_metadata_is_heard(
+    gateway: Proxy, route: str, body: dict[str, Any], feature: str | None
+) -> None:
+    """The client's words under LiteLLM's other name, for APIs with a `metadata` of their own."""
+    said = {"user_id": "grace", "session_id": "s-2", "feature": "search", "tags": ["nightly"]}
+    sent = {"model": "chat", **body, "litellm_metadata": said}
+
+    def call(traceparent: str) -> None:
+        assert gateway.client(KEY, traceparent=traceparent).post(route, json=sent).is_success
+
+    last = gateway.trace(call, 3)[-1]["attributes"]
+    assert (last["user.id"], last["session.id"]) == ("grace", "s-2")
+    assert last.get("litellm.metadata.feature") == feature
+    assert set(last["litellm.tags"]) == {"nightly", "from-key"}
+
+
 def test_headers_and_fields_only_by_allowlist(gateway: Proxy) -> None:
     """Named headers and fields are told, others are not, and credentials not even if named."""
     body = {"model": "chat", "messages": HI, "temperature": 0.5, "safety_identifier": "abc", "n": 1}

@@ -65,6 +65,7 @@ class Call:
         record_content: whether messages may be recorded.
         view: what handlers see of the call, made for the first of them.
         whole: the answer that LiteLLM has made of a stream's chunks, once it has.
+        end_ns: when it ended, ns since the epoch, where that becomes known later; else None.
     """
 
     keeps_chunks = True
@@ -74,6 +75,7 @@ class Call:
     first_chunk: float | None = None
     view: Any = None
     whole: Any = None
+    end_ns: int | None = None
     chunks_left_out = 0
     chunk_listeners: tuple[Listener, ...] = ()
     _listeners: tuple[Listener, ...] = ()
@@ -185,7 +187,7 @@ class Call:
         """Note that a stage was reached now."""
         if not self._announced:
             self.announce(self.started_ns)
-        self._note(name, attributes, payload, time.time_ns())
+        self._note(name, attributes, payload, self.end_ns or time.time_ns())
 
     def _note(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
         if self.silent:
@@ -270,7 +272,7 @@ class Call:
         else:
             self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
         try:
-            self.span.end()
+            self.span.end(self.end_ns)
         except Exception as error:  # noqa: BLE001 - a span processor of the application's
             swallowed("ending a span", error)
         self._let_go()

@@ -12,7 +12,7 @@ from litespan import semconv as s
 from litespan.identity import Identity, Scalar
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.scrub import scrub
-from litespan.mapping.values import as_texts
+from litespan.mapping.values import as_texts, get
 
 _NONE: Final[Mapping[str, Any]] = {}
 MAX_METADATA: Final = 32
@@ -69,15 +69,14 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
     from_proxy = "user_api_key" in metadata or "user_api_key_hash" in metadata
     own: Mapping[str, Any] = metadata
     if from_proxy:
-        client = metadata.get("requester_metadata")
-        own = client if isinstance(client, Mapping) else {}
+        own = _of_client(request)
     attributes = free_metadata({**identity.metadata, **own} if identity.metadata else own)
     user = (
         arguments.get("user")
         or own.get("user_id")
         or own.get("trace_user_id")
         or identity.user
-        or (metadata.get("user_api_key_user_id") if from_proxy else None)
+        or (_user_by_proxy(metadata) if from_proxy else None)
     )
     session = (
         own.get("session_id")
@@ -100,6 +99,20 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
             if value:
                 attributes[attribute] = _short(value)
     return attributes
+
+
+def _user_by_proxy(metadata: Mapping[str, Any]) -> Any:
+    """Whom LiteLLM has put beside its own: the client's `litellm_metadata`, or the key's user."""
+    return metadata.get("user_id") or metadata.get("user_api_key_user_id")
+
+
+def _of_client(request: Request) -> Mapping[str, Any]:
+    """What a client of the proxy has written itself, under either name."""
+    asked = get(request.arguments.get("proxy_server_request"), "body")
+    first, last = get(asked, "litellm_metadata"), request.metadata.get("requester_metadata")
+    if isinstance(first, Mapping):
+        return {**first, **last} if isinstance(last, Mapping) else first
+    return last if isinstance(last, Mapping) else {}
 
 
 def deployment_attributes(request: Request) -> Attributes:

@@ -14,8 +14,15 @@ __all__ = ["handler"]
 
 def __getattr__(name: str) -> Any:
     """`handler`, set up when it is first asked for; a name that is nearly right does, too."""
-    if name == "handler" or ("handler" in name and not name.startswith("_")):
+    if name == "handler" or _nearly(name):
         from litespan.proxy import entry
 
         return entry.handler(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has 'handler'")
+
+
+def _nearly(name: str) -> bool:
+    from difflib import get_close_matches
+
+    known = "handler" in name.lower() or get_close_matches(name.lower(), ["handler"], 1, 0.75)
+    return not name.startswith("_") and bool(known)

@@ -9,7 +9,7 @@ import wrapt
 from opentelemetry import trace
 
 import litespan.proxy.request as requests
-from litespan.proxy import server
+from litespan.proxy import passing, server
 from litespan.quiet import quiet, swallowed
 from litespan.signals import Live
 
@@ -36,8 +36,9 @@ def install(module: Any) -> None:
         (logging, "pre_call_hook", _before_call),
         (logging, "post_call_failure_hook", _failed),
         (module, "proxy_shutdown_event", _shut_down),
+        *passing.hooks(sys.modules),
     ):
-        original = getattr(place, name, None)
+        original = getattr(place, "__dict__", {}).get(name)  # unbound, as it is
         if original is not None and not isinstance(original, wrapt.FunctionWrapper):
             with quiet(f"following the proxy's {name}"):
                 setattr(place, name, wrapt.FunctionWrapper(original, wrapper))
@@ -89,6 +90,11 @@ def _failed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
                 request.failed(error, _argument(args, kwargs, "error_type", 3), data)
         except Exception as problem:  # noqa: BLE001
             swallowed("reading why a request failed", problem)
+    with quiet("ending a pass-through call"):
+        passing.fail(
+            _argument(args, kwargs, "request_data", 0),
+            _argument(args, kwargs, "original_exception", 1),
+        )
     return wrapped(*args, **kwargs)
 
 
@@ -100,5 +106,7 @@ async def _shut_down(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -
         if Live.signals is not None:
             from litespan.callbacks.flushing import flush
 
+            with quiet("ending pass-through calls"):
+                passing.settle()
             with quiet("flushing at the proxy's shutdown"):
                 await asyncio.to_thread(flush, DRAIN_SECONDS)

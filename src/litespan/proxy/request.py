@@ -96,13 +96,15 @@ class ProxyRequest(Client):
         self._adopt()
         if not self.span.is_recording():
             return
-        for name, attribute in _WHO.items():
-            value = getattr(key, name, None)
-            if value:
-                self.span.set_attribute(attribute, scrub(str(value)[:MAX_LENGTH]))
+        attributes = {
+            attribute: scrub(str(value)[:MAX_LENGTH])
+            for name, attribute in _WHO.items()
+            if (value := getattr(key, name, None))
+        }
         hashed = as_text(getattr(key, "api_key", None))
         if hashed and not hashed.startswith("sk-"):
-            self.span.set_attribute(s.API_KEY_HASH, hashed[:MAX_LENGTH])
+            attributes[s.API_KEY_HASH] = hashed[:MAX_LENGTH]
+        self.span.set_attributes(attributes)
 
     def failed(self, error: BaseException, kind: Any, data: Any) -> None:
         """LiteLLM reports that the request fails. `kind` is its type of error, if it has one."""
@@ -119,10 +121,10 @@ class ProxyRequest(Client):
             self.span.set_attribute(s.GUARDRAIL_NAME, name[:MAX_LENGTH])
 
     def _kind(self, error: BaseException, given: Any) -> str:
-        if self.called:
-            return "provider"
         if guardrail_of(error) or type(error).__name__ in _GUARDRAIL_ERRORS:
             return "guardrail"
+        if self.called:
+            return "provider"
         if type(error).__name__ == "BudgetExceededError":
             return "budget"
         stated = (getattr(error, "type", None), given)
@@ -160,21 +162,21 @@ class ProxyRequest(Client):
         if not span.is_recording():
             return
         status = self.status
+        attributes: dict[str, Any] = {}
         if self.ours:
             route = getattr(self._scope.get("route"), "path", None)
             if route:
-                span.set_attribute(s.HTTP_ROUTE, route)
+                attributes[s.HTTP_ROUTE] = route
                 span.update_name(f"{self._scope['method']} {route}")
             if status is not None:
-                span.set_attribute(s.HTTP_STATUS, status)
-        if self.gone:
-            span.set_attribute(s.OUTCOME, "cancelled")
-        elif error is not None or (status is not None and status >= _BAD):
-            self._tell_failure(status, error)
-        elif self._failure is not None:  # in the middle of a stream
-            self._tell_failure(_INTERNAL, error)
-        else:
-            span.set_attribute(s.OUTCOME, "success")
+                attributes[s.HTTP_STATUS] = status
+        refused = error is not None or (status is not None and status >= _BAD)
+        failed = not self.gone and (refused or self._failure is not None)
+        if not failed:
+            attributes[s.OUTCOME] = "cancelled" if self.gone else "success"
+        span.set_attributes(attributes)
+        if failed:  # without a status of its own: in the middle of a stream
+            self._tell_failure(status if refused else _INTERNAL, error)
 
     def _tell_failure(self, status: int | None, error: BaseException | None) -> None:
         kind, name, text = self._failure or (kind_of_status(status), str(status or ""), "")

@@ -14,6 +14,7 @@ from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock
 from typing import Any, Final, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from litespan.testing.provider import anthropic, gemini, media, openai_chat, openai_responses
 from litespan.testing.provider.behaviour import Behaviour, split_path
@@ -141,7 +142,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one request as its address behaves."""
         raw = self._read()
-        address, _, _ = self.path.partition("?")
+        address = urlsplit(
+            self.path
+        ).path  # of a whole URL, where a client takes this for its proxy
         try:
             path, how = split_path(address)
         except ValueError as error:

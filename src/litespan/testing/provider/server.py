@@ -14,7 +14,8 @@ class LoopbackProvider:
     It speaks OpenAI (chat, completions, responses, embeddings, images, audio, moderations),
     Anthropic (messages), Gemini (generateContent) and Cohere (rerank), plain and streamed,
     with fixed ids, times and usage. `url_for(status=429, times=2)` is the base URL of the same
-    server with other manners: see `Behaviour`. Pass either as LiteLLM's `api_base`.
+    server with other manners: see `Behaviour`. Pass either as LiteLLM's `api_base`. A client
+    whose HTTP proxy is `provider.root` may call it by any name: `http://api.anthropic.com/…`.
     """
 
     def __init__(self, port: int = 0) -> None:

@@ -1,0 +1,168 @@
+"""Pass-through routes: one call's span below the server span, whatever LiteLLM can read of it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from litespan.testing import LoopbackProvider, OtlpReceiver
+from litespan.testing.decode import Record
+from tests.proxy.conftest import FILES, config, provider_routes
+from tests.proxy.running import KEY, Proxy, proxy
+
+HI = [{"role": "user", "content": "Say hello to everybody in this room, please."}]
+CLAUDE = {"model": "claude-haiku-4-5", "messages": HI, "max_tokens": 50}
+GPT = {"model": "gpt-4o-mini", "messages": HI}
+MISTRAL = {"model": "mistral-small-latest", "messages": HI}
+USAGE = {"stream_options": {"include_usage": True}}
+GEMINI = {"contents": [{"role": "user", "parts": [{"text": HI[0]["content"]}]}]}
+FLASH = "/gemini/v1beta/models/gemini-2.5-flash"
+
+
+def spans_of(gateway: Proxy, path: str, body: dict[str, Any], count: int = 2) -> list[Record]:
+    """The spans of one request; its answer is kept in `spans_of.answer`."""
+
+    def call(traceparent: str) -> None:
+        google = {"x-goog-api-key": KEY}  # where Google's clients have their key
+        client = gateway.client(KEY, traceparent=traceparent, **google)
+        spans_of.answer = client.post(path, json=body)  # type: ignore[attr-defined]
+
+    return gateway.trace(call, count)
+
+
+def answer() -> httpx.Response:
+    """What the last request was answered."""
+    found: httpx.Response = spans_of.answer  # type: ignore[attr-defined]
+    return found
+
+
+ROUTES: list[Any] = [
+    ("/anthropic/v1/messages", CLAUDE, "chat claude-haiku-4-5", "anthropic"),
+    (f"{FLASH}:generateContent", GEMINI, "chat gemini-2.5-flash", "gcp.gemini"),
+    ("/openai/v1/chat/completions", GPT, "chat gpt-4o-mini", "openai"),
+    ("/mistral/v1/chat/completions", MISTRAL, "chat mistral-small-latest", "mistral_ai"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "name", "provider"), ROUTES)
+def test_a_providers_route_is_one_call(
+    gateway: Proxy, path: str, body: dict[str, Any], name: str, provider: str
+) -> None:
+    """Below the server span: model, provider, tokens, who, and the id of the response's header."""
+    server, call = spans_of(gateway, path, body)
+    assert answer().status_code == 200
+    said = call["attributes"]
+    assert (call["name"], call["kind"], call["parent"]) == (name, "CLIENT", server["span_id"])
+    assert said["gen_ai.provider.name"] == provider
+    assert said["litellm.call_type"] == "pass_through_endpoint"
+    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
+    assert said["litellm.call_id"] == answer().headers["x-litellm-call-id"]
+    assert (said["litellm.team.id"], said["litellm.api_key.hash"], said["user.id"]) == (
+        "team-blue",
+        "hash-of-blue-key",
+        "ada",
+    )
+    assert said["litellm.request.route"] == path
+    assert said["litellm.outcome"] == server["attributes"]["litellm.outcome"] == "success"
+    assert call["end"] <= server["end"]
+    assert [event["name"] for event in call["events"]] == [
+        "litellm.pre_api_call",
+        "litellm.post_api_call",
+        "litellm.success",
+    ]
+
+
+@pytest.mark.parametrize(("path", "body", "name", "provider"), ROUTES[:3])
+def test_cost_where_litellm_knows_it(
+    gateway: Proxy, path: str, body: dict[str, Any], name: str, provider: str
+) -> None:
+    """LiteLLM's own figure."""
+    said = spans_of(gateway, path, body)[1]["attributes"]
+    assert said["litellm.cost.source"] == "litellm"
+    assert said["gen_ai.usage.cost"] > 0
+
+
+STREAMS: list[Any] = [
+    ("/anthropic/v1/messages", {**CLAUDE, "stream": True}),
+    (f"{FLASH}:streamGenerateContent?alt=sse", GEMINI),
+    ("/openai/v1/chat/completions", {**GPT, "stream": True, **USAGE}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), STREAMS)
+def test_streams_end_with_their_last_byte(gateway: Proxy, path: str, body: dict[str, Any]) -> None:
+    """Tokens and cost of a whole stream, and the time to its first byte."""
+    said = spans_of(gateway, path, body)[1]["attributes"]
+    assert len(answer().text.splitlines()) > 8
+    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
+    assert said["gen_ai.usage.cost"] > 0
+    assert said["litellm.cost.source"] == "litellm"
+    assert said["gen_ai.request.stream"] is True
+    assert 0 < said["gen_ai.response.time_to_first_chunk"] < 30
+    assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("success", "complete")
+
+
+def test_an_operators_own_endpoint(gateway: Proxy) -> None:
+    """The price that the operator has set, and the tokens that the answer states."""
+    server, call = spans_of(gateway, "/own/chat", GPT)
+    said = call["attributes"]
+    assert (call["name"], server["attributes"]["http.route"]) == ("chat gpt-4o-mini", "/own/chat")
+    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
+    assert said["gen_ai.usage.cost"] == 0.25
+
+
+def test_a_path_that_says_nothing_is_passed_through(gateway: Proxy) -> None:
+    """An upstream that refuses fails the call and the request, with its status."""
+    server, call = spans_of(gateway, "/own/tool", {"anything": 1})
+    assert answer().status_code == 404
+    assert (call["name"], call["status"]) == ("litellm.pass_through", "ERROR")
+    assert call["attributes"]["litellm.provider.error.code"] == 404
+    assert server["attributes"]["litellm.request.failure"] == "provider"
+
+
+def test_refused_requests_are_no_calls(gateway: Proxy) -> None:
+    """A key that is not let in, on a provider's route."""
+
+    def call(traceparent: str) -> None:
+        client = gateway.client("sk-refused-0123", traceparent=traceparent)
+        assert client.post("/anthropic/v1/messages", json=CLAUDE).status_code == 401
+
+    (server,) = gateway.trace(call, 1)
+    assert server["attributes"]["litellm.request.failure"] == "auth"
+
+
+def test_no_secret_and_no_content_leaves(gateway: Proxy) -> None:
+    """Neither the provider's key, which Google's routes put into the URL, nor what was asked."""
+    for path, body, *_ in ROUTES:
+        said = str(spans_of(gateway, path, body))
+        assert "sk-provider-secret" not in said
+        assert "everybody in this room" not in said
+
+
+@pytest.fixture(scope="module")
+def slow(
+    loopback: LoopbackProvider, collector: OtlpReceiver, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Proxy]:
+    """A proxy whose providers' routes lead to a slow provider."""
+    folder = tmp_path_factory.mktemp("slow")
+    env = provider_routes(loopback, chunks=60, pause=0.05)
+    with proxy(folder, config(loopback), loopback, collector, files=FILES, env=env) as running:
+        yield running
+
+
+def test_client_that_goes_away_cancels_the_call(slow: Proxy) -> None:
+    """Request and call are cancelled; the tokens are those that had been stated by then."""
+
+    def call(traceparent: str) -> None:
+        client = slow.client(KEY, traceparent=traceparent)
+        body = {**CLAUDE, "stream": True}
+        with client.stream("POST", "/anthropic/v1/messages", json=body) as stream:
+            for _, _line in zip(range(10), stream.iter_lines(), strict=False):
+                pass
+
+    server, call_span = slow.trace(call, 2)
+    outcomes = [span["attributes"]["litellm.outcome"] for span in (server, call_span)]
+    assert outcomes == ["cancelled", "cancelled"]
+    assert call_span["attributes"]["litellm.stream.end"] == "cancelled"
+    assert call_span["attributes"]["gen_ai.usage.input_tokens"] == 20
