@@ -163,7 +163,7 @@ class Contender:
 
 def contenders() -> dict[str, Contender]:
     """By name; the first is the base of all others."""
-    from litespan.patch.drivers import Live
+    from litespan.signals import Live
 
     litespan.LiteLLMInstrumentor().instrument(tracer_provider=TracerProvider())
     signals = Live.signals

@@ -127,7 +127,8 @@ def tell(what: str, seen: Seen, arrived: int) -> None:
     """The figures of one fault, for the capacity page."""
     sys.stderr.write(
         f"\n{what}: {seen.calls} calls, median {seen.median * 1000:.1f} ms "
-        f"({seen.cpu * 1000:.1f} ms CPU), p99 {seen.worst * 1000:.1f} ms, +{seen.growth:.1f} MiB, end {seen.end:.1f} s, "
+        f"({seen.cpu * 1000:.1f} ms CPU), p99 {seen.worst * 1000:.1f} ms, "
+        f"+{seen.growth:.1f} MiB, end {seen.end:.1f} s, "
         f"delivered {arrived} ({arrived / seen.calls:.1%})\n"
     )
 

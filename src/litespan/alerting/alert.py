@@ -45,7 +45,9 @@ class Finding:
     @property
     def key(self) -> str:
         """Rule and labels as one word, in characters that UTF-8 and databases take."""
-        return clean("/".join([self.rule, *(f"{name}={value}" for name, value in self.labels)]))
+        return str(
+            clean("/".join([self.rule, *(f"{name}={value}" for name, value in self.labels)]))
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from litespan.call.live import Call
 from litespan.callbacks.registering import replace_watcher
 from litespan.offload.exporter import offloaded
 from litespan.offload.store import Store
-from litespan.patch.drivers import Live
 from litespan.quiet import log_once, quiet
 from litespan.settings import Settings
+from litespan.signals import Live
 
 
 class ProcessOffload:

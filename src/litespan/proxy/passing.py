@@ -22,13 +22,13 @@ from litespan.call.begin import LOGGING, REQUEST, begin
 from litespan.call.client import CLIENT_KEY
 from litespan.call.live import OWNER, Call
 from litespan.call.telling import answered, failed, refusal_attributes, where_it_failed
-from litespan.mapping.response import hidden_params, rate_limits, read_answer
+from litespan.mapping.response import header_attributes, hidden_params, read_answer
 from litespan.mapping.usage import read_usage, usage_attributes
 from litespan.mapping.values import as_float, as_int, as_text, get
 from litespan.patch import targets as t
-from litespan.patch.drivers import Live
 from litespan.proxy.request import guardrail_of
 from litespan.quiet import quiet, swallowed
+from litespan.signals import Live
 
 ROOT: Final = "litellm.proxy.pass_through_endpoints"
 CALL_TYPE: Final = "pass_through_endpoint"
@@ -138,7 +138,7 @@ class Passing:
         if self.call is not None:
             return
         target = t.Target(CALL_TYPE, operation(url.partition("?")[0]))
-        call = begin(Live.signals, target, (), (), arguments)
+        call = begin(target, (), (), arguments)
         if isinstance(call, Call):
             self.call = call
             _open.add(call)
@@ -148,8 +148,8 @@ class Passing:
         """The provider has answered, or begun to, and the client is given that answer."""
         if self.call is not None and not self.call.ended:
             with quiet("reading a pass-through response's head"):
-                limits = rate_limits(dict(response.headers))
-                self.call.stage(s.EVENT_POST, {s.HTTP_STATUS: response.status_code, **limits})
+                head = header_attributes(response.status_code, dict(response.headers))
+                self.call.stage(s.EVENT_POST, head)
 
     def _succeed(self, logging: Any, result: Any, told: Mapping[str, Any]) -> None:
         call = self.call
@@ -168,8 +168,8 @@ class Passing:
         }
         answer = read_answer(call.request, result, hidden)
         if answer.usage is not None and hidden["response_cost"] is not None:
-            answer = answer._replace(usage=answer.usage._replace(cost=None))  # LiteLLM's, in there
-        attributes = answered(call, answer)
+            answer.usage.cost = None  # LiteLLM's is in there
+        attributes = answered(call, answer, {})
         client: Any = call.context.get(CLIENT_KEY)
         gone = client is not None and client.gone
         _take_times(call, told.get("end_time"), logging.completion_start_time)
