@@ -132,7 +132,9 @@ def tell_end(
     if call.silent:
         return
     span = call.span
-    if call.record_content and span.is_recording():
+    if not span.is_recording():
+        return
+    if call.record_content:
         _tell_content(call, attributes, answer)
     span.set_attributes(attributes)
     if outcome == "failure" and failure is not None:
