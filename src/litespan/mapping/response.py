@@ -110,9 +110,8 @@ def answer_attributes(request: Request, answer: Answer) -> Attributes:
     stated, hidden = answer.stated, answer.hidden
     for told, table in ((stated, _STATED_BY_OPENAI if openai else _STATED), (hidden, _HIDDEN)):
         for name, attribute in table:
-            value = told.get(name)
-            if value and isinstance(value, str):
-                attributes[attribute] = value
+            if name in told and told[name] and isinstance(told[name], str):
+                attributes[attribute] = told[name]
     if answer.finish_reasons:
         attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
     base = hidden.get("api_base")
@@ -126,9 +125,8 @@ def answer_attributes(request: Request, answer: Answer) -> Attributes:
 def provider_request_id(headers: Mapping[str, Any]) -> str | None:
     """The provider's own id of the request, from its response headers."""
     for name in _REQUEST_ID:
-        value = headers.get(name)
-        if value and isinstance(value, str):
-            return value[:128]
+        if name in headers and headers[name] and isinstance(headers[name], str):
+            return str(headers[name])[:128]
     return None
 
 
@@ -139,7 +137,7 @@ def header_attributes(status: int | None, headers: Mapping[str, Any]) -> Attribu
     if request_id:
         attributes[s.PROVIDER_REQUEST_ID] = request_id
     for name, prefixed, attribute in _RATE_LIMITS:
-        value = headers.get(name) or headers.get(prefixed)
-        if value is not None:
-            attributes[attribute] = str(value)[:64]
+        given = name if name in headers else prefixed
+        if given in headers and headers[given] is not None:
+            attributes[attribute] = str(headers[given])[:64]
     return attributes
