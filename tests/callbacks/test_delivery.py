@@ -351,6 +351,22 @@ async def test_a_handler_that_raises(
     assert delivered("rubbish")["failed"] >= max(12, before)
 
 
+def test_two_handlers_of_one_class(
+    traced: Traced, add: Added, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each of them that fails is logged, once for each of its methods."""
+    add(Rubbish(boom), name="alike")
+    add(Rubbish(boom), name="alike")
+    for _ in range(2):
+        litellm.completion(**traced.chat())
+    assert litespan.flush(10)
+    lines = [record.getMessage() for record in caplog.records if record.name == "litespan"]
+    assert sorted(line.split(" of ")[0] for line in lines) == [
+        *["log_pre_api_call"] * 2,
+        *["log_success_event"] * 2,
+    ]
+
+
 @pytest.mark.parametrize(
     "what", [None, 7, "text", {"messages": []}, object(), MESSAGES], ids=lambda w: type(w).__name__
 )

@@ -133,7 +133,7 @@ class Delivery:
         counter = f"callbacks.{self.name}.dropped_{what}"
         count(counter)
         log_once(
-            counter,
+            f"{counter}:{id(self)}",  # two handlers of one class have one name
             "handler %s is %d stages behind: %s not delivered to it until it catches up; "
             "litespan.stats() counts them as %s",
             self.name,

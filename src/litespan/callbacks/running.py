@@ -96,7 +96,7 @@ def failed(handler: Handler, method: Method, error: BaseException) -> None:
     if isinstance(error, RuntimeError) and _OTHER_LOOP.search(str(error)):
         hint = "; it is tied to the application's event loop: register it with loop='caller'"
     log_once(
-        f"{counter}.{method.name}",
+        f"{counter}.{method.name}:{id(handler)}",  # two of one class have one name
         "%s of handler %s failed: %s: %s%s (logged once; litespan.stats() counts it as %s)",
         method.name,
         handler.name,
