@@ -410,3 +410,27 @@ async def test_capture_settings_are_for_signals(
     assert success.kwargs["messages"] == MESSAGES
     assert success.response_obj is response
     assert KEY not in repr(success.kwargs)
+
+
+async def test_handlers_share_nothing_that_can_be_changed(traced: Traced) -> None:
+    """What one handler does to its keywords, LiteLLM's logging object included, no other sees."""
+    seen = []
+
+    def spoil(kwargs: dict[str, Any], response: Any, start: Any, end: Any) -> None:
+        seen.append(
+            (
+                kwargs["standard_logging_object"]["metadata"].get("mine"),
+                kwargs["litellm_params"]["metadata"].get("mine"),
+            )
+        )
+        kwargs["standard_logging_object"]["metadata"]["mine"] = "spoilt"
+        kwargs["litellm_params"]["metadata"]["mine"] = "spoilt"
+
+    added = [litespan.add_callback(success=spoil) for _ in range(2)]
+    try:
+        litellm.completion(**traced.chat())
+        assert litespan.flush(10)
+    finally:
+        for each in added:
+            each.remove()
+    assert seen == [(None, None)] * 2

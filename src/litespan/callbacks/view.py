@@ -36,7 +36,7 @@ _STALE: Final = frozenset({"hidden_params", "llm_api_timing_windows"})
 _TEXTS: Final = ("input", "prompt", "query")
 # Of LiteLLM's own knowledge of a call: handed on as it is.
 _KNOWN: Final = ("model", "custom_llm_provider", "litellm_trace_id", "api_call_start_time")
-_MADE: Final = object()
+_MADE: Final = object()  # stands for what has still to be made
 
 
 class CallView:
@@ -49,6 +49,7 @@ class CallView:
         self._made_id = ""
         self._lock = Lock()
         self._response: Any = _MADE
+        self._logged: Any = _MADE
 
     @property
     def call_id(self) -> str:
@@ -123,11 +124,19 @@ class CallView:
                 added["complete_streaming_response"] = response
                 added["async_complete_streaming_response"] = response
         shown = Shown(added, parameters, response, start, end)
-        with quiet("making LiteLLM's standard_logging_object"):
-            made = _logging_object(call, moment, shown)
-            if made is not None:
-                added["standard_logging_object"] = copied(made)
+        logged = self._logging_object_of(moment, shown)
+        if logged is not None:
+            added["standard_logging_object"] = copied(logged)
         return shown
+
+    def _logging_object_of(self, moment: Moment, shown: Shown) -> Any:
+        """LiteLLM's `standard_logging_object`, or None."""
+        with self._lock:  # several handlers share it: it costs as much as all the rest
+            if self._logged is _MADE:
+                self._logged = None
+                with quiet("making LiteLLM's standard_logging_object"):
+                    self._logged = _logging_object(self._call, moment, shown)
+            return self._logged
 
     def _response_of(self, answer: Any) -> Any:
         """The real response; of a stream that was not read to its end, what there is of it."""
