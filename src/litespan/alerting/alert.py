@@ -45,9 +45,8 @@ class Finding:
     @property
     def key(self) -> str:
         """Rule and labels as one word, in characters that UTF-8 and databases take."""
-        return str(
-            clean("/".join([self.rule, *(f"{name}={value}" for name, value in self.labels)]))
-        )
+        key: str = clean("/".join([self.rule, *(f"{name}={v}" for name, v in self.labels)]))
+        return key
 
 
 @dataclass(frozen=True, slots=True)
