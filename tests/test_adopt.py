@@ -125,6 +125,35 @@ def test_failure_goes_to_slack(moved: dict[str, Any]) -> None:
     assert "Say hello" not in request.body.decode()
 
 
+@pytest.mark.parametrize("later", ["", "litespan.LiteLLMInstrumentor().instrument()"])
+def test_one_line_of_code(loopback: LoopbackProvider, tmp_path: Any, later: str) -> None:
+    """`adopt()` needs nobody to instrument LiteLLM, and goes on if somebody does."""
+    program = f"""
+        import litellm
+        import litespan
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+
+        trace.set_tracer_provider(TracerProvider())
+        litespan.adopt()
+        litellm.success_callback = ["jsonl"]
+        ask = dict(model="openai/gpt-4o-mini", messages=[{{"role": "user", "content": "Hi"}}])
+        litellm.completion(**ask)
+        {later}
+        litellm.completion(**ask)
+        print(litellm.success_callback)
+    """
+    file = tmp_path / "calls.jsonl"
+    env = {
+        "LITESPAN_JSONL": str(file),
+        "OPENAI_BASE_URL": loopback.url,
+        "OPENAI_API_KEY": "sk-loopback",
+    }
+    ran = run(program, env=env)
+    assert (ran.code, ran.stdout) == (0, "[]\n"), ran.stderr
+    assert len(file.read_text().splitlines()) == 2
+
+
 # --- the lists ----------------------------------------------------------------------------
 
 

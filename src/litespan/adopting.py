@@ -198,7 +198,18 @@ def adopt() -> None:
     Taken are names of exporters of ours that are set up, and instances of `CustomLogger`, not
     of LiteLLM's own, that override logging methods only. A list that is assigned anew replaces
     what was taken from it; what is appended is added. `LITESPAN_ADOPT=true` does the same.
+
+    This one line is all that it takes: where nothing has instrumented LiteLLM yet, it does, with
+    the global providers.
     """
+    from litespan.instrumentor import LiteLLMInstrumentor  # it uses us
+
+    look_at_lists()
+    LiteLLMInstrumentor().instrument_if_nobody_has()
+
+
+def look_at_lists() -> None:
+    """Take over what is in LiteLLM's lists, once its calls are wrapped."""
     if Live.look is None:
         Live.look = Adoption().look
 

@@ -46,9 +46,14 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
     def instrument(self, **kwargs: Any) -> None:
         """Trace LiteLLM's calls from now on."""
+        adopts = self._implicit and Live.look is not None
         if self._implicit:
             self.uninstrument()
         super().instrument(**kwargs)
+        if adopts:
+            from litespan.adopting import look_at_lists
+
+            look_at_lists()
 
     def instrument_if_nobody_has(self) -> None:
         """Trace LiteLLM's calls with the global providers, until somebody says otherwise."""
@@ -104,9 +109,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             self._offload = ProcessOffload(settings)
         if settings.adopt:
-            from litespan.adopting import adopt
+            from litespan.adopting import look_at_lists
 
-            adopt()
+            look_at_lists()
         if settings.callbacks:
             from litespan.callbacks.registering import NamedCallbacks
 
