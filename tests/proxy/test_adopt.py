@@ -11,15 +11,21 @@ from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.proxy.conftest import FILES, config
 from tests.proxy.running import MASTER, Proxy, proxy, until
 from tests.support.server import Reply, Vendor, running
-from tests.support.vendors import SECRET, Datadog, Helicone, Langfuse, Sentry
+from tests.support.vendors import SECRET, Datadog, Helicone, Langfuse, Posthog, Sentry
 
 LISTS = {
     "input_callback": ["sentry"],
     "success_callback": ["helicone", "langfuse", "datadog"],
     "failure_callback": ["sentry", "slack"],
 }
-OURS = {name for names in LISTS.values() for name in names}
-VENDORS = {"helicone": Helicone, "langfuse": Langfuse, "datadog": Datadog, "sentry": Sentry}
+OURS = {"posthog", *(name for names in LISTS.values() for name in names)}
+VENDORS = {
+    "helicone": Helicone,
+    "langfuse": Langfuse,
+    "datadog": Datadog,
+    "posthog": Posthog,
+    "sentry": Sentry,
+}
 
 
 @pytest.fixture(scope="module", params=["the line", "instrumented"])
@@ -34,8 +40,8 @@ def moved(
     settings = config(loopback, **LISTS)
     del settings["router_settings"]["fallbacks"]
     settings["general_settings"] = {}  # the master key may do everything
-    if instrument:
-        del settings["litellm_settings"]["callbacks"]
+    ours = [] if instrument else ["litespan.proxy.handler"]
+    settings["litellm_settings"]["callbacks"] = ["posthog", *ours]
     with ExitStack() as stack:
         vendors: dict[str, Vendor] = {
             name: stack.enter_context(running(kind())) for name, kind in VENDORS.items()
@@ -72,6 +78,8 @@ def where(vendors: dict[str, Vendor]) -> dict[str, str]:
         "DD_BASE_URL": vendors["datadog"].url,
         "DD_LLMOBS_AGENTLESS_ENABLED": "true",
         "DD_LLMOBS_OVERRIDE_ORIGIN": vendors["datadog"].url,
+        "POSTHOG_API_KEY": SECRET,
+        "POSTHOG_API_URL": vendors["posthog"].url,
         "SENTRY_DSN": f"http://{SECRET}@{host}/1",
         "SLACK_WEBHOOK_URL": f"{vendors['slack'].url}/services/T/B/x",
     }
@@ -89,7 +97,7 @@ def test_one_line_says_what_was_taken(moved: dict[str, Any]) -> None:
     """By list, with the variable that turns content on."""
     lines = moved["said"].said("taken over from LiteLLM's lists")
     assert len(lines) == 1
-    for name, entries in LISTS.items():
+    for name, entries in {**LISTS, "callbacks": ["posthog"]}.items():
         assert f"{name}: {', '.join(entries)}" in lines[0]
     assert "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT" in lines[0]
 
@@ -111,6 +119,13 @@ def test_the_call_that_went_well(moved: dict[str, Any], name: str) -> None:
     shown = json.dumps(list(vendor.accept.records.values()), default=str)
     assert "InternalServerError" not in shown
     assert "Say hello" not in shown
+
+
+def test_both_calls(moved: dict[str, Any]) -> None:
+    """What is in `callbacks` gets the one that went well and the one that failed."""
+    posthog = moved["posthog"]
+    assert posthog.wrong == []
+    assert len(posthog.accept.taken) == 2
 
 
 def test_the_call_that_failed(moved: dict[str, Any]) -> None:
