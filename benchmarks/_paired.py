@@ -114,8 +114,8 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
     return middle, low, high
 
 
-def table(title: str, readings: Mapping[str, Reading]) -> str:
-    """A Markdown table."""
-    lines = [f"| {title} | to bare span | quartiles | µs |", "|---|---|---|---|"]
+def table(title: str, readings: Mapping[str, Reading], to: str = "bare span") -> str:
+    """A Markdown table of ratios to `to`."""
+    lines = [f"| {title} | to {to} | quartiles | µs |", "|---|---|---|---|"]
     lines += [f"| {name} | {reading} |" for name, reading in readings.items()]
     return "\n".join(lines)
