@@ -17,19 +17,20 @@ the one whose outcome is not `started` counts.
 import csv
 import json
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from litespan_exporters._kept import NAMES, Row
 from litespan_exporters._lines import LinesExporter
 from litespan_exporters.rows import COLUMNS, Kind
 
-DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")  # noqa: RUF001
+DANGEROUS: Final = frozenset("=+-@\t\r\n'＝＋－＠")  # noqa: RUF001
 """First characters of text that a spreadsheet may take for a formula; and the guard itself."""
 
 
 def guarded(text: str) -> str:
     """`text`, made harmless to spreadsheets; `unguarded` takes that back."""
-    return f"'{text}" if text.startswith(DANGEROUS) else text
+    return f"'{text}" if text[:1] in DANGEROUS else text
 
 
 def unguarded(text: str) -> str:
@@ -41,11 +42,15 @@ def _list(items: Sequence[str]) -> str:
     return json.dumps(items, ensure_ascii=False, separators=(",", ":"))
 
 
+def _time(at: datetime) -> str:
+    return f"{at.isoformat(timespec='microseconds')[:26]}Z"  # strftime takes five times as long
+
+
 _TEXT: Final[dict[Kind, Callable[[Any], Any]]] = {
     "text": guarded,
     "money": "{:f}".format,
     "flag": lambda flag: "true" if flag else "false",
-    "time": "{:%Y-%m-%dT%H:%M:%S.%fZ}".format,
+    "time": _time,
     "list": _list,  # begins with a bracket
     "json": guarded,
 }
