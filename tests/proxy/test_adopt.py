@@ -58,10 +58,14 @@ def moved(
             instrument=instrument,
         ) as gateway:
             ask(gateway)
-            taken = vendors["langfuse"].accept.taken  # type: ignore[attr-defined]
-            until(lambda: len(taken) >= 1, "the call at Langfuse")
+            until(lambda: all(map(told, vendors.values())), "word from every vendor", 90)
             active = gateway.client(MASTER).get("/active/callbacks").raise_for_status().json()
         yield {"said": gateway, "active": active, **vendors}
+
+
+def told(vendor: Vendor) -> bool:
+    """Has it taken anything yet?"""
+    return bool(getattr(vendor.accept, "taken", vendor.received))
 
 
 def where(vendors: dict[str, Vendor]) -> dict[str, str]:
