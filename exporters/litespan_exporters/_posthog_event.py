@@ -32,7 +32,10 @@ def to_event(span: GenAISpan) -> dict[str, JSON]:
 def distinct_id(span: GenAISpan) -> str:
     """The user; else a stable id of the session or of the trace, at most 200 characters."""
     who = span.identity
-    return (who.user or str(uuid5(NAMESPACE, who.session or span.trace_id)))[:200]
+    if who.user:
+        return who.user[:200]
+    whole = (who.session or span.trace_id).encode("utf-8", "replace").decode()
+    return str(uuid5(NAMESPACE, whole))
 
 
 def costs(span: GenAISpan) -> dict[str, float | None]:

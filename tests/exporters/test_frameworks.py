@@ -1,12 +1,13 @@
 """Spans as frameworks and instrumentations in other languages write them read like our own."""
 
 import json
+import random
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import Event
 
-from litespan.export import GenAISpan, Part, ToolDefinition
+from litespan.export import GenAISpan, Part, ToolDefinition, frameworks, openai, places
 from litespan.export.content import is_content
 from tests.cases import span
 
@@ -517,6 +518,72 @@ def test_cost_and_stream(attributes: dict[str, Any], cost: float, stream: bool) 
     """Under the names that others have for them."""
     view = read({"gen_ai.system": "openai", **attributes})
     assert (view.cost.total, view.request.stream) == (cost, stream)
+
+
+WORDS = [
+    *(
+        "type",
+        "role",
+        "content",
+        "parts",
+        "text",
+        "toolCallId",
+        "input",
+        "args",
+        "output",
+        "result",
+    ),
+    *("function_call", "functionCall", "function_response", "inline_data", "file_data", "source"),
+    *("data", "media_type", "image", "url", "file", "summary", "thinking", "tool_calls", "name"),
+    *(
+        "result",
+        "kwargs",
+        "messages",
+        "choices",
+        "generations",
+        "message",
+        "prompt",
+        "config",
+        "contents",
+    ),
+    *("system_instruction", "tools", "function_declarations", "event.name", "input_audio"),
+]
+VALUES = [
+    *("text", "tool-call", "tool_use", "tool-result", "function_call", "reasoning", "image"),
+    *("file", "input_audio", "assistant", "tool", "gen_ai.choice", "data:image/png;base64,AA"),
+    *("http://x", "", None, 1, True, 2**80, 1.5, '{"a":1}', "\ud83d"),
+]
+NAMES = [
+    *(name for sources in places.SOURCES.values() for name, _ in sources),
+    *(*places.TEXTS, *places.CALLS, *places.ARGUMENTS, *places.RESULT, *places.ANY_INPUT),
+    *(*frameworks.VERCEL, *frameworks.OTHERS, frameworks.MILLISECONDS, "gen_ai.prompt"),
+]
+
+
+def rubbish(depth: int, pick: random.Random) -> Any:
+    """JSON with the words that matter, in any order."""
+    chance = pick.random()
+    if depth == 0 or chance < 0.3:
+        return pick.choice(VALUES)
+    if chance < 0.65:
+        return {pick.choice(WORDS): rubbish(depth - 1, pick) for _ in range(pick.randint(0, 5))}
+    return [rubbish(depth - 1, pick) for _ in range(pick.randint(0, 3))]
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_rubbish(seed: int) -> None:
+    """Whatever stands where frameworks put things, it is read or left out."""
+    pick = random.Random(seed)
+    attributes: dict[str, Any] = {"gen_ai.operation.name": pick.choice(["chat", "execute_tool"])}
+    for name in pick.sample(NAMES, pick.randint(1, 8)):
+        value = rubbish(5, pick)
+        attributes[name] = json.dumps(value) if pick.random() < 0.8 else value
+    view = read(attributes)
+    for messages in (view.input_messages, view.output_messages):
+        json.dumps([message.to_json() for message in messages or ()], allow_nan=False)
+    json.dumps([openai.asked(view), openai.answered(view), openai.tools(view)], allow_nan=False)
+    assert view.tool_definitions is None or isinstance(view.tool_definitions, tuple)
+    assert view.system_instructions is None or isinstance(view.system_instructions, tuple)
 
 
 def test_names_of_content() -> None:

@@ -40,6 +40,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
         f"litellm.metadata.{HALF}": HALF,
         "litellm.tags": (HALF,),
     },
+    "half characters of nobody": {"session.id": HALF, "user.id": None},
     "NUL": {
         "user.id": "a\x00b",
         "gen_ai.input.messages": json.dumps([message("\x00", "us\x00er")]),
