@@ -12,7 +12,7 @@ from opentelemetry.trace import Status, StatusCode
 from litespan.export.batching import LONGEST_KEPT, dumps, shrink
 from litespan.export.http import HttpExporter
 from tests.cases import CHAT, OPENAI, START_NS, span
-from tests.exporters.test_contract import HTTP, QUICK, each_http
+from tests.exporters.test_contract import HTTP, PATIENT, each_http
 from tests.support.server import running
 from tests.support.vendors import SECRET, VENDORS, Anyone
 
@@ -150,7 +150,7 @@ def connected(name: str, url: str, monkeypatch: pytest.MonkeyPatch, **limits: An
     """The exporter, sending to `url`."""
     for variable, value in HTTP[name].variables_for(url, SECRET).items():
         monkeypatch.setenv(variable, value)
-    exporter: HttpExporter = HTTP[name](**{**QUICK, **limits})
+    exporter: HttpExporter = HTTP[name](**{**PATIENT, **limits})
     return exporter
 
 

@@ -2,10 +2,8 @@
 
 from typing import Any, ClassVar
 
-import jsonschema
-
 from tests.support.server import Received, Reply
-from tests.support.vendors.base import SECRET, Anyone, strict
+from tests.support.vendors.base import SECRET, Anyone, strict, validate
 
 TEXT = {"type": "string", "minLength": 1}
 COUNT = {"type": "integer", "minimum": 0}
@@ -58,7 +56,7 @@ class Athina(Anyone):
             return Reply(401, b'{"error":"Unauthorized","details":{"message":"bad key"}}')
         assert request.path == "/api/v1/log/inference"
         body = strict(request.body)
-        jsonschema.validate(body, self.SCHEMA)
+        validate(body, self.SCHEMA)
         failed = body["custom_attributes"].get("status") == "error"
         if failed:
             assert "response" not in body

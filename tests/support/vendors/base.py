@@ -4,7 +4,11 @@ import json
 from collections import Counter
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from tests.support.server import Received, Reply
+
+_VALIDATORS: dict[int, Any] = {}  # by the schema's identity
 
 SECRET = "sk-test-0123456789abcdef"
 
@@ -19,6 +23,14 @@ def strict(body: bytes) -> Any:
     value = json.loads(text, parse_constant=refuse)
     json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
+
+
+def validate(value: Any, schema: dict[str, Any]) -> None:
+    """By a JSON schema, which is itself checked once: that takes longer than all the rest."""
+    if id(schema) not in _VALIDATORS:
+        Draft202012Validator.check_schema(schema)
+        _VALIDATORS[id(schema)] = Draft202012Validator(schema)
+    _VALIDATORS[id(schema)].validate(value)
 
 
 class Anyone:

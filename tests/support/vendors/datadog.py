@@ -4,10 +4,8 @@ import json
 import re
 from typing import Any, ClassVar
 
-import jsonschema
-
 from tests.support.server import Received, Reply
-from tests.support.vendors.base import SECRET, Anyone, strict
+from tests.support.vendors.base import SECRET, Anyone, strict, validate
 
 TEXTS = {"type": "array", "items": {"type": "string"}}
 MESSAGE = {
@@ -168,7 +166,7 @@ class Datadog(Anyone):
 
     def rules(self, span: dict[str, Any]) -> None:
         """Rules of one span."""
-        jsonschema.validate(span, self.SPAN)
+        validate(span, self.SPAN)
         assert len(json.dumps(span, ensure_ascii=False).encode()) <= 5_000_000
         assert (span["status"] == "error") == ("error" in span["meta"])
         meta, kind = span["meta"], span["meta"]["kind"]

@@ -5,10 +5,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import jsonschema
-
 from tests.support.server import Received, Reply
-from tests.support.vendors.base import SECRET, Anyone, strict
+from tests.support.vendors.base import SECRET, Anyone, strict, validate
 
 
 class Helicone(Anyone):
@@ -72,7 +70,7 @@ class Helicone(Anyone):
         assert "content-encoding" not in request.headers
         assert len(request.body) <= 10 * 1024 * 1024, "Payload too large"
         log = strict(request.body)
-        jsonschema.validate(log, self.SCHEMA)
+        validate(log, self.SCHEMA)
         self._timing(log["timing"])
         key = self._meta(log["providerRequest"]["meta"], request.headers)
         self._bodies(request.path, log)

@@ -3,10 +3,8 @@
 import re
 from typing import Any, ClassVar
 
-import jsonschema
-
 from tests.support.server import Received, Reply
-from tests.support.vendors.base import SECRET, strict
+from tests.support.vendors.base import SECRET, strict, validate
 from tests.support.vendors.otlp import Otlp
 
 HEX = {32: {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
@@ -109,7 +107,7 @@ class Sentry(Otlp):
             "length": len(payload),
         }
         assert len(payload) <= 1 << 20
-        jsonschema.validate(event, self.EVENT)
+        validate(event, self.EVENT)
         assert header["event_id"] == event["event_id"]
         self.take(event["event_id"], event)
         return Reply(200, b'{"id":"%b"}' % event["event_id"].encode())
