@@ -39,7 +39,7 @@ class Echo(HttpExporter):
         keys=("ECHO_API_KEY",), url=("ECHO_URL",), default_url="https://echo.test"
     )
     policy = Policy(
-        gzip=True, attempt=0.3, patience=3.0, timeout=6.0, hung_patience=0.4, backoff=0.02
+        gzip=True, attempt=20.0, patience=40.0, timeout=60.0, hung_patience=0.4, backoff=0.02
     )
 
     def __init__(self, api_key: str | None = None, url: str | None = None, **limits: Any) -> None:
@@ -98,7 +98,7 @@ def test_transient_failures_are_retried(fault: Reply) -> None:
     before = stats().get("export.echo.retried", 0)
     store = Store()
     with running(store, in_turn(fault, fault)) as vendor:
-        exporter = Echo(KEY, vendor.url)
+        exporter = Echo(KEY, vendor.url, attempt=0.3 if fault.delay else 20.0)
         assert exporter.export(spans(3)) is SpanExportResult.SUCCESS
     assert sorted(store.taken.values()) == [1, 1, 1]
     assert stats()["export.echo.retried"] - before == 2
@@ -176,7 +176,7 @@ def test_permanent_failures(status: int, mend: str, caplog: pytest.LogCaptureFix
 def test_a_hung_vendor_is_given_up() -> None:
     """An export ends after `patience`; the next one tries for `hung_patience` only."""
     with running(lambda _: Reply(delay=30)) as vendor:
-        exporter = Echo(KEY, vendor.url, patience=1.0)
+        exporter = Echo(KEY, vendor.url, attempt=0.3, patience=1.0)
         begun = time.monotonic()
         assert exporter.export(spans(1)) is SpanExportResult.FAILURE
         first = time.monotonic() - begun
@@ -190,7 +190,7 @@ def test_a_hung_vendor_is_given_up() -> None:
 def test_a_dripping_answer_does_not_hold_the_export() -> None:
     """A byte now and then keeps a connection alive, but not the export."""
     with running(lambda _: Reply(drip=0.1)) as vendor:
-        exporter = Echo(KEY, vendor.url, patience=0.5)
+        exporter = Echo(KEY, vendor.url, attempt=0.3, patience=0.5)
         begun = time.monotonic()
         assert exporter.export(spans(1)) is SpanExportResult.FAILURE
         assert time.monotonic() - begun < 1.5
