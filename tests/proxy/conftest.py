@@ -32,6 +32,7 @@ def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
         model("openai/tts-1", provider, "speak"),
         model("cohere/rerank-english-v3.0", provider, "rank"),
         model("anthropic/claude-3-5-haiku-latest", provider, "claude"),
+        model("hosted_vllm/llama", provider, "llama"),
     ]
 
 

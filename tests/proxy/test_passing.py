@@ -121,6 +121,21 @@ def test_a_path_that_says_nothing_is_passed_through(gateway: Proxy) -> None:
     assert server["attributes"]["litellm.request.failure"] == "provider"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_routers_deployment(gateway: Proxy, stream: bool) -> None:
+    """A route whose model is one of `model_list`: an attempt of the router."""
+    body = {"model": "llama", "messages": HI, **({"stream": True} if stream else {})}
+    server, router, call = spans_of(gateway, "/vllm/chat/completions", body, 3)
+    assert answer().status_code == 200
+    assert (router["name"], call["name"]) == ("litellm.router llama", "chat llama")
+    assert (router["parent"], call["parent"]) == (server["span_id"], router["span_id"])
+    said = call["attributes"]
+    assert said["litellm.outcome"] == router["attributes"]["litellm.outcome"] == "success"
+    assert said["gen_ai.provider.name"] == "hosted_vllm"
+    assert said.get("gen_ai.usage.output_tokens") == (None if stream else 10)
+    assert (said["litellm.team.id"], said["litellm.attempt"]) == ("team-blue", 1)
+
+
 def test_refused_requests_are_no_calls(gateway: Proxy) -> None:
     """A key that is not let in, on a provider's route."""
 

@@ -16,7 +16,7 @@ from opentelemetry.trace import (
 )
 
 from litespan import semconv as s
-from litespan.call.live import CALL_KEY, STREAM_ENDS, Outcome
+from litespan.call.live import CALL_KEY, OWNER, STREAM_ENDS, Outcome
 from litespan.call.stream import Stream, is_stream, wrap_stream
 from litespan.mapping.errors import Failure, read_failure
 from litespan.mapping.request import Attributes, Request
@@ -108,7 +108,10 @@ class RouterCall:
             if issubclass(type(value), Stream):  # an attempt's own: it ends when that ends
                 value.call_of_stream.then(self.end)
             elif is_stream(value):
-                return wrap_stream(value, self)
+                owner = getattr(value, OWNER, None)
+                if owner is None:
+                    return wrap_stream(value, self)
+                owner.then(self.end)  # a stream that is passed through
             else:
                 self.end("success")
         except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens

@@ -9,7 +9,7 @@ import wrapt
 from opentelemetry import trace
 
 import litespan.proxy.request as requests
-from litespan.proxy import passing, server
+from litespan.proxy import passing, passing_hooks, server
 from litespan.quiet import quiet, swallowed
 from litespan.signals import Live
 
@@ -36,7 +36,7 @@ def install(module: Any) -> None:
         (logging, "pre_call_hook", _before_call),
         (logging, "post_call_failure_hook", _failed),
         (module, "proxy_shutdown_event", _shut_down),
-        *passing.hooks(sys.modules),
+        *passing_hooks.hooks(sys.modules),
     ):
         original = getattr(place, "__dict__", {}).get(name)  # unbound, as it is
         if original is not None and not isinstance(original, wrapt.FunctionWrapper):
