@@ -268,9 +268,8 @@ def _of_scope(scope: Scope, headers: tuple[str, ...]) -> Iterable[tuple[str, Any
             yield s.SERVER_PORT, port
     if scope.get("client"):
         yield s.CLIENT_ADDRESS, scope["client"][0]
-    for raw, value in scope["headers"]:
-        name = raw.decode("latin-1").lower()
-        if name == "user-agent":
+    for name, value in scope["headers"]:  # in lower case: so ASGI
+        if name == b"user-agent":
             yield s.USER_AGENT, value.decode("latin-1")[:MAX_LENGTH]
-        if name in headers:
-            yield from header_attributes({name: value.decode("latin-1")}, headers)
+        if headers and name.decode("latin-1") in headers:
+            yield from header_attributes({name.decode("latin-1"): value.decode("latin-1")}, headers)

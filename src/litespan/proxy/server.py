@@ -110,12 +110,12 @@ class _Wires:
 
 
 class _Headers(Getter[list[tuple[bytes, bytes]]]):
-    """Headers of an ASGI scope, for propagators."""
+    """Headers of an ASGI scope, whose names are in lower case, for propagators."""
 
     def get(self, carrier: list[tuple[bytes, bytes]], key: str) -> list[str] | None:
         """The values of one header."""
         name = key.lower().encode("latin-1")
-        return [value.decode("latin-1") for one, value in carrier if one.lower() == name] or None
+        return [value.decode("latin-1") for one, value in carrier if one == name] or None
 
     def keys(self, carrier: list[tuple[bytes, bytes]]) -> list[str]:
         """The names of all."""
