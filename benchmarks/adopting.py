@@ -24,7 +24,7 @@ def _run(rounds: int) -> None:
 
     from litespan import LiteLLMInstrumentor
     from litespan.adopting import Adoption
-    from litespan.patch.drivers import Live
+    from litespan.signals import Live
 
     provider, _ = _call.traced()
     LiteLLMInstrumentor().instrument(tracer_provider=provider)
