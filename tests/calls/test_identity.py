@@ -165,3 +165,20 @@ def test_giant_numbers(traced: Traced) -> None:
     """An integer that OTLP can not carry is kept as text."""
     litellm.completion(**traced.chat(metadata={"big": 2**70}))
     assert who(traced.span) == {"litellm.metadata.big": str(2**70)}
+
+
+def test_half_characters(traced: Traced) -> None:
+    """Text that UTF-8 cannot carry costs its half characters, not its attribute."""
+    litellm.completion(
+        **traced.chat(
+            metadata={
+                "user_id": "an\ud800n",
+                "session_id": "s\ud800",
+                "tags": ["t\ud800"],
+                "k\ud800": "v\udfff",
+            },
+        )
+    )
+    said = traced.span["attributes"]
+    names = ("user.id", "session.id", "litellm.tags", "litellm.metadata.k?")
+    assert [said[name] for name in names] == ["an?n", "s?", ["t?"], "v?"]

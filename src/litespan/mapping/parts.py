@@ -10,7 +10,7 @@ import json.encoder
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from litespan.mapping.values import get
+from litespan.mapping.values import get, utf8
 
 Part = dict[str, Any]
 
@@ -159,5 +159,4 @@ _encode: Final = _encoder()
 
 def dumps(value: Any) -> str:
     """Compact JSON; what JSON cannot say is said as text, lone surrogates are replaced."""
-    written = _encode(value)
-    return written if written.isascii() else written.encode("utf-8", "replace").decode("utf-8")
+    return utf8(_encode(value))

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from litespan.mapping.values import utf8
+
 MASK: Final = "[redacted]"
 ECHO: Final = "[content]"
 MAX_TEXT: Final = 1024  # characters of an error text that are kept
@@ -62,7 +64,7 @@ def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str] 
     text = scrub(text)
     for message in content or ():
         text = _without_echo(text, message)
-    return text[:MAX_TEXT]
+    return utf8(text[:MAX_TEXT])
 
 
 def _secrets(arguments: Mapping[Any, Any], *, inside: bool = False) -> Iterator[str]:

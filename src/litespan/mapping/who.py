@@ -12,7 +12,7 @@ from litespan import semconv as s
 from litespan.identity import Identity, Scalar
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.scrub import scrub
-from litespan.mapping.values import as_texts, get
+from litespan.mapping.values import as_texts, get, utf8
 
 _NONE: Final[Mapping[str, Any]] = {}
 MAX_METADATA: Final = 32
@@ -162,7 +162,7 @@ def _attribute(name: Any) -> str | None:
     """The attribute of a caller's metadata, if it may be told. A program has few such names."""
     if not isinstance(name, str) or name in _PROMOTED or name in _INJECTED:
         return None
-    return None if _SECRET_NAME.search(name) else s.METADATA_PREFIX + name[:128]
+    return None if _SECRET_NAME.search(name) else s.METADATA_PREFIX + utf8(name[:128])
 
 
 def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None) -> Identity:
@@ -179,11 +179,11 @@ def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None
 
 
 def _short(value: Any) -> str:
-    return scrub(str(value)[:MAX_LENGTH])
+    return utf8(scrub(str(value)[:MAX_LENGTH]))
 
 
 def _value(value: Scalar) -> Scalar:
     if isinstance(value, str):
-        return scrub(value[:MAX_LENGTH])
+        return utf8(scrub(value[:MAX_LENGTH]))
     # OTLP carries 64-bit integers; a larger one is kept as text.
     return value if not isinstance(value, int) or -(2**63) <= value < 2**63 else str(value)
