@@ -252,7 +252,7 @@ def test_any_mixture_stays_json(running: Collector) -> None:
 
 def test_what_cannot_be_read_is_dropped(running: Collector) -> None:
     """A NaN among the values makes the text of all unreadable: nothing leaves unmasked."""
-    known = {"user.id": "ann@example.com", "gen_ai.usage.input_tokens": 12}
+    known: dict[str, Any] = {"user.id": "ann@example.com", "gen_ai.usage.input_tokens": 12}
     text: dict[str, Any] = {"note": SK, "temperature": float("nan")}
     event = Event("exception", {"exception.type": "ValueError", **text})
     (got,) = through(running, call({**known, **text}, error=f"bad {SK}", events=[event]))
