@@ -15,7 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import litespan
 from benchmarks import _call, _paired, stream
+from litespan.call.stages import Watchers
 
 ROOT: Final = Path(__file__).parent.parent
 ROUNDS: Final = 12
@@ -52,10 +54,13 @@ def run(*, quick: bool) -> None:
                 print(f"| {title} | {who} | {number:,} | {found.calls:,} | {seconds} |", flush=True)
         print("\n| CPU of a call | of its thread | quartiles | of the process | quartiles |")
         print("|---|---|---|---|---|")
-        took = json.loads(program(url, "cpu", "", QUICK if quick else ROUNDS))
+        took = json.loads(program(url, "cpu", "", QUICK if quick else ROUNDS * 4))
         for title, base in (("to LiteLLM alone", 0), ("to litespan without handler", 1)):
             for row in ratios(took, base):
                 print(f"| {row[0]}, {title} | {' | '.join(row[1:])} |")
+    print("\n| around a ready answer | to no handler | quartiles | µs |\n|---|---|---|---|")
+    for name, told in calls(QUICK if quick else ROUNDS * 8).items():
+        print(f"| {name} | {told} |")
     print("\n| stream with a handler for chunks | µs a chunk | quartiles | calls a chunk |")
     print("|---|---|---|---|")
     for name, reading in chunks(QUICK if quick else ROUNDS * 2).items():
@@ -117,11 +122,11 @@ def ratios(took: dict[str, dict[str, list[float]]], base: int) -> Iterator[tuple
         yield tuple(row)
 
 
-# --- chunks -----------------------------------------------------------------------------
+# --- around ready answers: what is done on the caller's thread ---------------------------
 
 
 class Sync:
-    """A handler of chunks that does nothing with them."""
+    """A handler that does nothing with what it is told."""
 
     def log_stream_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
@@ -138,29 +143,75 @@ class Async:
         pass
 
 
-def chunks(rounds: int) -> dict[str, stream.Added]:
-    """What litespan with a handler of chunks adds to each, on the caller's thread."""
+class AtTheEnd:
+    """One that most handlers are like."""
+
+    async def async_log_success_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        pass
+
+
+_made: Final[list[Any]] = []
+
+
+def told_by(handler: Any, **options: Any) -> Any:
+    """What tells a handler."""
+    _made.append(litespan.CallbackSpanProcessor(handler, **options).callback)
+    return _made[-1]
+
+
+def choose(callback: Any) -> None:
+    """Have calls told to one handler only, once all are done with the last ones."""
+    for each in _made:
+        each.delivery.drain(time.monotonic() + 600)  # none is dropped or left over
+    Watchers.all = (callback.watch,) if callback is not None else ()
+
+
+def calls(rounds: int) -> dict[str, _paired.Reading]:
+    """What a handler adds to a call, on the caller's thread."""
     import litellm
 
-    import litespan
-    from litespan.call.stages import Watchers
+    handlers = {"no handler": None, "a handler of successes": told_by(AtTheEnd())}
+
+    def block(callback: Any) -> _paired.Block:
+        several = _paired.calls(lambda: litellm.completion(**_call.ARGUMENTS))
+
+        def chosen(count: int) -> None:
+            choose(callback)
+            several(count)
+
+        return chosen
+
+    provider, _ = _call.traced()
+    response = _call.ready_response()
+    with _call.ready_litellm(lambda _stream: response) as bare:
+        litespan.LiteLLMInstrumentor().instrument(tracer_provider=provider)
+        found = _paired.measure(
+            {
+                "nothing": _paired.calls(lambda: bare.completion(**_call.ARGUMENTS)),
+                **{name: block(callback) for name, callback in handlers.items()},
+            },
+            base="no handler",
+            nothing="nothing",
+            rounds=rounds,
+        )
+        choose(None)
+        litespan.LiteLLMInstrumentor().uninstrument()
+    return found
+
+
+def chunks(rounds: int) -> dict[str, stream.Added]:
+    """What a handler of chunks adds to each, on the caller's thread."""
+    import litellm
 
     source = stream.Source()
     handlers = {
         "no handler": None,
-        "sync handler": litespan.CallbackSpanProcessor(Sync()).callback,
-        "async handler": litespan.CallbackSpanProcessor(Async()).callback,
-        'sync handler, `delivery="inline"`': litespan.CallbackSpanProcessor(
-            Sync(), delivery="inline"
-        ).callback,
+        "sync handler": told_by(Sync()),
+        "async handler": told_by(Async()),
+        'sync handler, `delivery="inline"`': told_by(Sync(), delivery="inline"),
     }
-
-    def choose(callback: Any) -> None:
-        Watchers.all = (callback.watch,) if callback is not None else ()
-        for each in handlers.values():
-            if each is not None:
-                each.delivery.drain(time.monotonic() + 600)  # none is dropped or left over
-
     provider, _ = _call.traced()
     with _call.ready_litellm(source) as bare:
         litespan.LiteLLMInstrumentor().instrument(tracer_provider=provider)
