@@ -18,7 +18,7 @@ def collector() -> Iterator[OtlpReceiver]:
 
 def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
     """What the proxy serves: good models, and models with manners."""
-    slow = {"chunks": 50, "pause": 0.05}
+    slow = {"chunks": 50, "pause": 0.2}
     info = {"owner": "platform", "rank": 2, "api_secret": "s3cret", "base_model": "gpt-4o-mini"}
     return [
         model("openai/gpt-4o-mini", provider, "chat", info=info),

@@ -81,12 +81,12 @@ class Proxy:
             spans = [span for span in self.receiver.spans if span["trace_id"] == trace_id]
             return sorted(spans, key=lambda span: (span["start"], span["end"]))
 
-        until(lambda: len(found()) >= count, f"{count} spans of one trace", 20)
+        until(lambda: len(found()) >= count, f"{count} spans of one trace")
         time.sleep(0.25)
         return found()
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 30) -> None:
+def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
     """Wait for something that happens in another process."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -161,7 +161,7 @@ def slow(
 ) -> Iterator[Proxy]:
     """A proxy whose providers' routes lead to a slow provider."""
     folder = tmp_path_factory.mktemp("slow")
-    env = provider_routes(loopback, chunks=60, pause=0.05)
+    env = provider_routes(loopback, chunks=60, pause=0.2)
     with proxy(folder, config(loopback), loopback, collector, files=FILES, env=env) as running:
         yield running
 

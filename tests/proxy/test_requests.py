@@ -237,7 +237,7 @@ def test_client_that_goes_away_cancels_the_call(gateway: Proxy) -> None:
     assert call_span["attributes"]["litellm.stream.end"] == "cancelled"
     assert 0 < call_span["attributes"]["gen_ai.usage.output_tokens"] < 50
     assert [span["status"] for span in spans] == ["UNSET"] * 3
-    assert call_span["end"] - call_span["start"] < 2e9  # and not the 2.5 s that it would take
+    assert call_span["end"] - call_span["start"] < 8e9  # and not the 10 s that it would take
 
 
 def test_openai_sdk(gateway: Proxy) -> None:

@@ -89,7 +89,7 @@ def ask(gateway: Proxy, team: str, langfuse: Vendor, **body: Any) -> dict[str, l
         client.post("/v1/chat/completions", json={**CHAT, **body})
 
     gateway.trace(call, 3)
-    until(lambda: len(langfuse.received) > before, "request to Langfuse", 10)
+    until(lambda: len(langfuse.received) > before, "request to Langfuse")
     found: dict[str, list[Received]] = {}
     for request in langfuse.received[before:]:
         found.setdefault(project(request), []).append(request)
