@@ -207,7 +207,8 @@ def ready(proxy: Proxy) -> None:
 async def _load(proxies: Mapping[str, Proxy], rounds: int) -> None:
     """Blocks of both kinds in turn, after some to warm up."""
     headers = {"authorization": f"Bearer {KEY}"}
-    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+    # uvicorn closes idle connections after 5 s, maybe just as a request comes
+    limits = httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=2)
     async with AsyncExitStack() as stack:
         clients = {
             name: await stack.enter_async_context(
