@@ -32,18 +32,22 @@ PROGRAM = """
     import json, resource, sys, time
 
     import litellm
-    from litespan import stats
 
-    until = time.monotonic() + float(sys.argv[1])
     took, cpu = [], []
-    while time.monotonic() < until:
+
+    def call():
         begun, used = time.perf_counter(), time.thread_time()
         litellm.completion("openai/gpt-4o-mini", [{"role": "user", "content": "Hi"}])
         took.append(time.perf_counter() - begun)
         cpu.append(time.thread_time() - used)
         time.sleep(0.02)
-        if len(took) == 10:
-            early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    for _ in range(10):  # LiteLLM warms up: on a busy machine that takes seconds
+        call()
+    early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    until = time.monotonic() + float(sys.argv[1])
+    while time.monotonic() < until:
+        call()
     late = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({"took": took, "cpu": cpu, "early": early, "late": late}))
 """
@@ -91,7 +95,7 @@ def application(
         told = time.monotonic()
         assert process.wait(60) == 0
         found = json.loads(line)
-        took = sorted(found["took"][10:])  # LiteLLM warms up in the first ones
+        took = sorted(found["took"][10:])
         growth = (found["late"] - found["early"]) / 1024
         return Seen(
             calls=len(found["took"]),
