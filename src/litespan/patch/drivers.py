@@ -6,7 +6,9 @@ All they do is in the call that they open; they differ in one `await`.
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import wrapt
 
 from litespan.call.begin import AnyCall, begin
 from litespan.patch.targets import Target
@@ -25,21 +27,41 @@ def wrap(target: Target, function: Any, twin: Any = None) -> Any:
 
 
 def drive(function: Any, open_call: Opener) -> Any:
-    """`function`, run inside the call that `open_call(args, kwargs)` opens.
+    """`function`, run inside the call that `open_call(args, kwargs)` opens."""
 
-    A plain function, not a proxy: it can be copied and pickled as LiteLLM's own can.
-    """
-
-    def sync_driver(*args: Any, **kwargs: Any) -> Any:
+    def sync_driver(
+        wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         with open_call(args, kwargs) as call:
-            return call.result(function(*args, **kwargs))
+            return call.result(wrapped(*args, **kwargs))
 
-    async def async_driver(*args: Any, **kwargs: Any) -> Any:
+    async def async_driver(
+        wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         with open_call(args, kwargs) as call:
-            return call.result(await function(*args, **kwargs))
+            return call.result(await wrapped(*args, **kwargs))
 
     asynchronous = inspect.iscoroutinefunction(inspect.unwrap(function))
-    return functools.wraps(function)(async_driver if asynchronous else sync_driver)
+    return Wrapper(function, async_driver if asynchronous else sync_driver)
+
+
+if TYPE_CHECKING:
+    _Wrapper = wrapt.FunctionWrapper[Any, Any]
+else:
+    _Wrapper = wrapt.FunctionWrapper
+
+
+class Wrapper(_Wrapper):
+    """Stands in for a function, and is copied and pickled as functions are: by name."""
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> Any:
+        return self
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        return self.__qualname__
 
 
 def positional_parameters(function: Any) -> Sequence[str]:
