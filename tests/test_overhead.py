@@ -68,7 +68,7 @@ def called(function: Callable[[], Any]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("ready", "attributes", "most"),
-    [("NO_CONTENT", 27, 190), ("SPAN_ONLY", 29, 300)],
+    [("NO_CONTENT", 27, 200), ("SPAN_ONLY", 29, 310)],
     indirect=["ready"],
     ids=["content-off", "content-on"],
 )

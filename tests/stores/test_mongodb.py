@@ -237,16 +237,15 @@ def test_deep_nesting(server: MongoServer, make: Make) -> None:
 
 
 def test_integers_of_any_size(server: MongoServer, make: Make) -> None:
-    """64 bits as they are, 34 digits as Decimal128, more as text."""
-    numbers = [2**63 - 1, -(2**63), 2**63, 10**33, 10**34]
+    """64 bits as they are, more as text."""
+    numbers = [2**63 - 1, -(2**63), 2**63, 10**34]
     attributes = {f"litellm.metadata.n{i}": n for i, n in enumerate(numbers)}
     assert make().export([span(1, "chat", {**CHAT, **attributes})]) is OK
     (document,) = server.collections["llm_calls"].values()
-    assert [document["metadata"][f"n{i}"] for i in range(5)] == [
+    assert [document["metadata"][f"n{i}"] for i in range(4)] == [
         2**63 - 1,
         -(2**63),
-        Decimal128(str(2**63)),
-        Decimal128(str(10**33)),
+        str(2**63),
         str(10**34),
     ]
 

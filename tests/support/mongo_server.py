@@ -69,10 +69,18 @@ class JavaServer:
         """A server that does nothing: connections stay, answers do not come."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        while not self._stands():  # one of its threads may still be answering
+            time.sleep(0.01)
         try:
             yield
         finally:
             self.process.send_signal(signal.SIGCONT)
+
+    def _stands(self) -> bool:
+        """Whether every thread has stopped."""
+        assert self.process is not None
+        states = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return all(each.read_text().rpartition(")")[2].split()[0] == "T" for each in states)
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
