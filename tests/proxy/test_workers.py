@@ -27,7 +27,10 @@ OURS: Final = 2  # spans of litespan below the server span: router and call
 
 
 def ask(running: Proxy, count: int) -> list[str]:
-    """Make requests, eight at once, each on a connection of its own; their trace ids."""
+    """Make requests, 32 at once, each on a connection of its own; their trace ids.
+
+    So many, because a worker that wakes takes all connections that wait.
+    """
 
     def one(_: int) -> str:
         trace_id = os.urandom(16).hex()
@@ -39,7 +42,7 @@ def ask(running: Proxy, count: int) -> list[str]:
         assert httpx.post(url, json=CHAT, headers=headers, timeout=60).status_code == 200
         return trace_id
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(32) as pool:
         return list(pool.map(one, range(count)))
 
 
@@ -120,7 +123,7 @@ def test_life_of_a_proxy_with_two_workers(
         seen: list[str] = []
 
         def both() -> bool:
-            seen.extend(ask(running, 16))
+            seen.extend(ask(running, 64))
             return len(exporting(running)) >= 2
 
         until(both, "spans of two workers", 120)
