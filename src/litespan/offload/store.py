@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from litespan import semconv as s
 from litespan.counters import count
+from litespan.offload.threads import start
 from litespan.quiet import log_once, quiet
 
 _WORKERS: Final = 8
@@ -91,14 +92,17 @@ class Store:
             count("offload.skipped", len(missing))
             return set(wanted) - set(missing)
         until = time.monotonic() + self.timeout
-        threads = [
-            threading.Thread(target=self._work, args=(missing, wanted), daemon=True)
-            for _ in range(min(_WORKERS, len(missing)))
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(max(until - time.monotonic(), 0.0))
+        ended = threading.Semaphore(0)
+
+        def work() -> None:
+            self._work(missing, wanted)
+            ended.release()
+
+        workers = min(_WORKERS, len(missing))
+        for _ in range(workers):
+            start(work)
+        for _ in range(workers):
+            ended.acquire(timeout=max(until - time.monotonic(), 0.0))
         with self._lock:
             done = {digest for digest in wanted if digest in self._known}
         if len(done) < len(wanted):
