@@ -7,7 +7,7 @@ Fields have the names of the columns; what is not known is left out. `_id` is th
 money is Decimal128, times are dates (whole milliseconds), lists and objects are what they are.
 In the keys of objects dots and leading dollars are written as U+FF0E and U+FF04, for queries take
 the plain ones for something else: `attributes.gen_ai\uff0erequest\uff0emodel`. Whole numbers
-beyond 64 bits are text.
+beyond 64 bits are text in attributes; in content Decimal128, or text beyond 34 digits.
 
 Finished documents replace those of the same key; started ones are inserted if there is none.
 The role `readWrite` on the database is enough; without the right to make indexes, none are made.
@@ -249,10 +249,10 @@ def _key(key: str) -> str:
     return f"\uff04{key[1:]}" if key.startswith("$") else key
 
 
-def _integer(digits: str) -> int | str:
+def _integer(digits: str) -> Any:
     if len(digits) < 19 or -(2**63) <= int(digits) < 2**63:
         return int(digits)
-    return digits
+    return _decimal(digits) if len(digits.removeprefix("-")) < 35 else digits
 
 
 _decode: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer).decode

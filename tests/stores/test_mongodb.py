@@ -237,16 +237,21 @@ def test_deep_nesting(server: MongoServer, make: Make) -> None:
 
 
 def test_integers_of_any_size(server: MongoServer, make: Make) -> None:
-    """64 bits as they are, more as text."""
-    numbers = [2**63 - 1, -(2**63), 2**63, 10**34]
-    attributes = {f"litellm.metadata.n{i}": n for i, n in enumerate(numbers)}
-    assert make().export([span(1, "chat", {**CHAT, **attributes})]) is OK
+    """64 bits as they are; more is text, but in content Decimal128 up to 34 digits."""
+    numbers = [2**63 - 1, -(2**63), 2**63, 10**33, 10**34]
+    arguments = {f"n{i}": number for i, number in enumerate(numbers)}
+    call = {"type": "tool_call", "name": "f", "arguments": arguments}
+    attributes = {f"litellm.metadata.{name}": number for name, number in arguments.items()}
+    more = content(received=[{"role": "assistant", "parts": [call]}])
+    assert make().export([span(1, "chat", {**CHAT, **attributes, **more})]) is OK
     (document,) = server.collections["llm_calls"].values()
-    assert [document["metadata"][f"n{i}"] for i in range(4)] == [
-        2**63 - 1,
-        -(2**63),
-        str(2**63),
-        str(10**34),
+    texts = [str(number) for number in numbers]
+    assert [document["metadata"][name] for name in arguments] == [*numbers[:2], *texts[2:]]
+    (part,) = document["output_messages"][0]["parts"]
+    assert list(part["arguments"].values()) == [
+        *numbers[:2],
+        *[Decimal128(digits) for digits in texts[2:4]],
+        texts[4],
     ]
 
 
