@@ -66,6 +66,10 @@ LANGFUSE = {"LANGFUSE_PUBLIC_KEY": "pk-lf-benchmark", "LANGFUSE_SECRET_KEY": "sk
 WAYS = {
     BARE: Way(),
     "litespan": Way(OURS, SPANS),
+    "its spans, by hand": Way(
+        {"callbacks": "benchmarks._by_hand.handler"},
+        {**SPANS, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    ),
     "litespan, under opentelemetry-instrument": Way({}, SPANS, instrument=True),
     "litespan, with metrics": Way(OURS, {"OTEL_LOGS_EXPORTER": "none"}),
     "litespan, and a vendor that hangs": Way(

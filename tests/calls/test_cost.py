@@ -7,6 +7,8 @@ from typing import Any
 import litellm
 import pytest
 
+from litespan.mapping.cost import cost_of_usage
+from litespan.mapping.usage import Usage
 from tests.calls.conftest import MESSAGES, Traced
 
 
@@ -135,3 +137,39 @@ def test_breakdown(traced: Traced) -> None:
         parts = attributes["litellm.cost.input"] + attributes["litellm.cost.output"]
         assert parts == pytest.approx(attributes["litellm.cost.total"])
     assert attributes["litellm.cost.total"] == attributes["gen_ai.usage.cost"]
+
+
+class Charging:
+    """A logging object of LiteLLM's that prices whatever it is given, and is asked for it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def _response_cost_calculator(self, result: Any) -> float:
+        self.asked += 1
+        return 0.5
+
+
+@pytest.mark.parametrize(
+    ("output", "hidden", "figure", "asked"),
+    [
+        (10, {"response_cost": 0.25}, 0.25, 0),
+        (9, {"response_cost": 0.25}, 0.5, 1),
+        (10, {}, 0.5, 1),
+    ],
+    ids=["the same tokens", "other tokens", "no figure"],
+)
+def test_a_stream_is_not_priced_twice(
+    output: int, hidden: dict[str, float], figure: float, asked: int
+) -> None:
+    """Where LiteLLM has priced the same tokens when it put the chunks together, that is it."""
+    usage = litellm.Usage(prompt_tokens=20, completion_tokens=10, total_tokens=30)
+    whole = litellm.ModelResponse(usage=usage)
+    whole._hidden_params = hidden
+    logging = Charging()
+    attributes = cost_of_usage(Usage(20, output), logging, "gpt-4o-mini", "openai", whole)
+    assert (attributes["gen_ai.usage.cost"], attributes["litellm.cost.source"]) == (
+        figure,
+        "litellm",
+    )
+    assert logging.asked == asked

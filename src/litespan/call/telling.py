@@ -80,7 +80,7 @@ def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool
         cost = cost_of_response(answer.hidden, answer.usage, call.logging, "", "")
     else:
         model = attributes.get(s.RESPONSE_MODEL) or request.model
-        cost = cost_of_usage(answer.usage, call.logging, model, request.provider)
+        cost = cost_of_usage(answer.usage, call.logging, model, request.provider, call.whole)
     attributes.update(cost)
     return answer, read.finished, attributes
 

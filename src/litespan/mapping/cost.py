@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.mapping.request import Attributes
-from litespan.mapping.usage import Usage
+from litespan.mapping.response import hidden_params
+from litespan.mapping.usage import Usage, read_usage
 from litespan.mapping.values import as_float, get
 from litespan.quiet import swallowed
 
@@ -21,6 +22,7 @@ _PARTS: Final = (
     ("tool_usage_cost", s.COST_TOOL_USAGE),
 )
 _ALWAYS: Final = frozenset({"input_cost", "output_cost"})
+_CHARGED: Final = ("input", "output", "cache_read", "cache_creation")
 
 
 def cost_of_response(
@@ -44,14 +46,19 @@ def cost_of_response(
     return _cost(figure, "litellm", logging)
 
 
-def cost_of_usage(usage: Usage | None, logging: Any, model: str, provider: str) -> Attributes:
-    """The cost of a stream, from its usage: LiteLLM's figure for streams is always 0.0."""
+def cost_of_usage(
+    usage: Usage | None, logging: Any, model: str, provider: str, whole: Any = None
+) -> Attributes:
+    """The cost of a stream, from its usage: LiteLLM's figure for streams is always 0.0.
+
+    Newer LiteLLMs have priced `whole`, what they have made of the chunks.
+    """
     if usage is None or not usage.known:
         return _unknown()
     if usage.cost is not None:
         return _cost(usage.cost, "provider", None)
     try:
-        figure = _price(usage, logging, model, provider)
+        figure = _priced(usage, whole) or _price(usage, logging, model, provider)
     except Exception as error:  # noqa: BLE001 - LiteLLM raises for a model it has no price for
         if type(error).__module__.startswith("litellm") or type(error) is Exception:
             return _unknown()
@@ -86,6 +93,18 @@ def _close(stated: float | None, total: float) -> bool:
 
 def _unknown() -> Attributes:
     return {s.COST_SOURCE: "unknown"}
+
+
+def _priced(usage: Usage, whole: Any) -> float | None:
+    """What LiteLLM has charged for the same tokens already: it takes its time to do so again."""
+    figure = as_float(hidden_params(whole).get("response_cost"))
+    if not figure:
+        return None
+    counted = read_usage(get(whole, "usage"))
+    same = counted is not None and all(
+        getattr(counted, name) == getattr(usage, name) for name in _CHARGED
+    )
+    return figure if same else None
 
 
 def _price(usage: Usage, logging: Any, model: str, provider: str) -> float | None:
