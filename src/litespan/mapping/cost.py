@@ -49,9 +49,9 @@ def cost_of_response(
 def cost_of_usage(
     usage: Usage | None, logging: Any, model: str, provider: str, whole: Any = None
 ) -> Attributes:
-    """The cost of a stream, from its usage: LiteLLM's figure for streams is always 0.0.
+    """The cost of a stream, from its usage: the figure in LiteLLM's stream is always 0.0.
 
-    Newer LiteLLMs have priced `whole`, what they have made of the chunks.
+    `whole` is what LiteLLM has made of the chunks, and newer ones have priced it.
     """
     if usage is None or not usage.known:
         return _unknown()
@@ -96,7 +96,7 @@ def _unknown() -> Attributes:
 
 
 def _priced(usage: Usage, whole: Any) -> float | None:
-    """What LiteLLM has charged for the same tokens already: it takes its time to do so again."""
+    """What LiteLLM has charged for the same tokens; its calculator takes long to do so again."""
     figure = as_float(hidden_params(whole).get("response_cost"))
     if not figure:
         return None
