@@ -13,6 +13,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, Final
 
@@ -22,6 +23,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from litespan.counters import count
 from litespan.export.policy import Tally
 from litespan.export.selfmetrics import ExporterMetrics
+from litespan.forking import undivided
 from litespan.quiet import log_once, quiet
 from litespan_exporters._kept import Limits, Row
 from litespan_exporters._writer import Away, Refused, Store, Writer
@@ -115,12 +117,13 @@ class StoreExporter(SpanExporter, ABC):
         Args:
             place: where the rows go, for people to read: no secrets.
         """
-        missing = [module for module in self.needs if find_spec(module) is None]
+        packages = [module.partition(".")[0] for module in self.needs]
+        missing = [package for package in packages if find_spec(package) is None]
         if missing:
             self.off(f"{missing[0]} is not installed", f"pip install 'litespan[{self.name}]'")
             return
         self.place = place
-        self._writer = Writer(self.connect, self.bounds, self)
+        self._writer = Writer(self._connect, self.bounds, self)
         _look_after(self)
 
     # --- SpanExporter --------------------------------------------------------------------
@@ -174,6 +177,12 @@ class StoreExporter(SpanExporter, ABC):
     def _rows(self, spans: Sequence[ReadableSpan]) -> list[Row]:
         return rows(spans, CLEAN, content=self.content)
 
+    def _connect(self) -> Store:
+        with undivided:
+            for module in self.needs:
+                import_module(module)
+        return self.connect()
+
     def _metrics_of(self) -> ExporterMetrics:
         if self._metrics is None:
             self._metrics = ExporterMetrics(type(self), self.place)
@@ -202,7 +211,7 @@ class StoreExporter(SpanExporter, ABC):
             return
         self._of_parents.append(self._writer)
         if self.fork_safe or self._paused is not None:
-            self._writer = Writer(self.connect, self.bounds, self)
+            self._writer = Writer(self._connect, self.bounds, self)
         else:
             self._writer = None
             self.off("the process forked during a write", "start it anew")

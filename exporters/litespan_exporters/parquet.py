@@ -50,7 +50,7 @@ class ParquetExporter(StoreExporter):
     """
 
     name = "parquet"
-    needs = ("pyarrow",)
+    needs = ("pyarrow.parquet",)
     limits = Limits(max_rows=50_000, max_bytes=64_000_000, keep_rows=100_000)
 
     def __init__(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from litespan.counters import count
+from litespan.forking import undivided
 from litespan.quiet import log_once
 from litespan_exporters._sqlite_file import SQLiteFile
 from litespan_exporters.rows import clean
@@ -182,7 +183,8 @@ class Postgres:
             self._connection = None
         if self._connection is not None and not self._connection.closed:
             return self._connection
-        import psycopg
+        with undivided:
+            import psycopg
 
         connection = psycopg.connect(
             self._url, autocommit=True, connect_timeout=5, prepare_threshold=None

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from litespan.export.batching import Batch
+from litespan.forking import undivided
 
 THREAD: Final = "litespan-export"
 """Name of the threads that do the requests."""
@@ -110,14 +111,15 @@ class Wire:
                 max_keepalive_connections=self.connections,
                 keepalive_expiry=30.0,
             )
-            self._client = httpx.Client(
-                timeout=httpx.Timeout(self.attempt, pool=None),
-                limits=limits,
-                transport=httpx.HTTPTransport(uds=self.socket, limits=limits)
-                if self.socket
-                else None,
-                follow_redirects=False,  # a redirect would carry the credentials elsewhere
-            )
+            with undivided:  # httpx imports some of what it needs now
+                self._client = httpx.Client(
+                    timeout=httpx.Timeout(self.attempt, pool=None),
+                    limits=limits,
+                    transport=httpx.HTTPTransport(uds=self.socket, limits=limits)
+                    if self.socket
+                    else None,
+                    follow_redirects=False,  # a redirect would carry the credentials elsewhere
+                )
             self._pid = os.getpid()
         return self._client
 

@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from litespan import semconv as s
 from litespan.counters import count
+from litespan.forking import undivided
 from litespan.offload.threads import start
 from litespan.quiet import log_once, quiet
 
@@ -138,9 +139,10 @@ class Store:
             self._hung -= 1
 
     def _put(self, digest: str, content: bytes) -> None:
-        from fsspec.asyn import AsyncFileSystem
-        from fsspec.core import url_to_fs
-        from fsspec.implementations.local import LocalFileSystem
+        with undivided:
+            from fsspec.asyn import AsyncFileSystem
+            from fsspec.core import url_to_fs
+            from fsspec.implementations.local import LocalFileSystem
 
         if self._files is None:  # made here: a driver may take its time, or hang
             self._files = url_to_fs(self.url, **self.options)
