@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from litespan.alerting import Notice, Thresholds
-from litespan.alerting.engine import MOST_STARTED, Engine, Fate
+from litespan.alerting.engine import MOST_STARTED, Engine
 from litespan.alerting.episodes import Flow
 from litespan.alerting.intake import MOST
+from litespan.alerting.outbox import Fate
 from litespan.alerting.state import Memory, State
 from tests.alerting.calls import DOWN, NO_KEY, NOON, RATE_LIMIT, view
 
@@ -31,7 +32,7 @@ class Desk:
         self,
         t: Thresholds = T,
         state: State | None = None,
-        fates: Sequence[Fate] = (),
+        fates: Sequence[Fate | Exception] = (),
         **options: Any,
     ) -> None:
         self.now = float(NOON)
@@ -49,9 +50,12 @@ class Desk:
         )
 
     def tell(self, notices: Sequence[Notice], lost: int) -> Fate:
+        fate = self.fates.pop(0) if self.fates else "sent"
+        if isinstance(fate, Exception):
+            raise fate
         self.messages.append(list(notices))
         self.lost.append(lost)
-        return self.fates.pop(0) if self.fates else "sent"
+        return fate
 
     def see(self, *calls: Any, after: float = 0.0) -> list[list[tuple[str, str, int, int]]]:
         """Let time pass, show calls; the messages that come of it."""
@@ -203,14 +207,7 @@ def test_a_destination_that_is_away() -> None:
 
 def test_an_alert_that_can_not_be_told() -> None:
     """A message that can not be made is given up; those that come after it are sent."""
-    desk = Desk()
-    tell = desk.engine._send
-
-    def fail(notices: Sequence[Notice], lost: int) -> Fate:
-        desk.engine._send = tell
-        raise ValueError
-
-    desk.engine._send = fail
+    desk = Desk(fates=[ValueError()])
     assert desk.see(view(**RATE_LIMIT)) == []
     assert desk.see(view(**NO_KEY), after=10) == [[("firing", "auth", 1, 0)]]
 

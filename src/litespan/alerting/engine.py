@@ -11,15 +11,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 from litespan.alerting import spend
-from litespan.alerting.alert import URGENT, Finding, Notice
+from litespan.alerting.alert import Finding, Notice
 from litespan.alerting.episodes import Flow, rested, seen
-from litespan.alerting.intake import MOST, Bucket, Intake
+from litespan.alerting.intake import Intake
+from litespan.alerting.outbox import Outbox, Send
 from litespan.alerting.recent import Models
 from litespan.alerting.rules import examine, found, model_of
 from litespan.alerting.state import Record, State
@@ -32,7 +32,6 @@ MOST_STARTED: Final = 10_000  # calls that have not ended
 TURN: Final = 1.0  # s between two looks at what time has done
 SHARED_TURN: Final = 5.0  # the same where others share the state, and a look is a query
 THREAD: Final = "litespan-alerts"
-Fate = Literal["sent", "later", "refused", "stopped"]
 
 
 class Engine:
@@ -58,7 +57,7 @@ class Engine:
         t: Thresholds,
         flow: Flow,
         state: State,
-        send: Callable[[Sequence[Notice], int], Fate],
+        send: Send,
         *,
         most: int = 8,
         only: frozenset[str] = frozenset(),
@@ -67,11 +66,10 @@ class Engine:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name, self.t, self.flow, self.state = name, t, flow, state
-        self.only, self.tells_end, self.rate = only, tells_end, rate
+        self.only, self.tells_end = only, tells_end
         self.clock = clock
-        self._send, self._most = send, most
+        self._new_outbox = partial(Outbox, name, send, most=most, digest=t.digest, rate=rate)
         self._turn = SHARED_TURN if state.shared else TURN
-        self.stopped = False  # for good: the destination does not exist, or refuses us
         self._renew()
 
     def _renew(self) -> None:
@@ -81,13 +79,9 @@ class Engine:
         self._models = Models(self.t.window, self.t.slow_window)
         self._started: OrderedDict[UUID, tuple[float, GenAISpan]] = OrderedDict()
         self._intake = Intake()
-        self._pending: OrderedDict[str, tuple[float, Notice]] = OrderedDict()
-        self._bucket = Bucket(self.rate)
+        self._outbox = self._new_outbox()
         self._thread: threading.Thread | None = None
-        self._hold = 0.0  # until then the destination wants nothing
-        self._lost = 0  # alerts that there was no room for since the last message
         self._turned = 0.0
-        self._missed = False  # was anything not taken since the last flush?
         self._flushing = False
         self._closing = False
         self._busy = False
@@ -151,7 +145,7 @@ class Engine:
             return not self._flushing and self._all_told()
 
     def _all_told(self) -> bool:
-        missed, self._missed = self._missed, False
+        missed, self._outbox.missed = self._outbox.missed, False
         return self._idle() and not missed
 
     def close(self, timeout: float) -> int:
@@ -160,7 +154,7 @@ class Engine:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            return len(self._pending) + len(self._intake.findings)
+            return len(self._outbox) + len(self._intake.findings)
 
     def join(self, timeout: float) -> None:
         """Wait for the thread to end, after `close`."""
@@ -191,7 +185,7 @@ class Engine:
             with self._changed:
                 intake = self._intake
                 if not (self._closing or self._flushing or intake.findings or intake.spent):
-                    waiting = self._pending or self._started  # for the clock
+                    waiting = self._outbox or self._started  # for the clock
                     self._changed.wait(TURN if waiting else self._turn)
                 if self._closing:
                     return
@@ -210,7 +204,7 @@ class Engine:
 
     def _idle(self) -> bool:
         intake = self._intake
-        return not (self._busy or self._pending or intake.findings or intake.spent)
+        return not (self._busy or self._outbox or intake.findings or intake.spent)
 
     def turn(self, now: float, *, flush: bool = False) -> bool:
         """Note what has come, look at what time has done, send what may go.
@@ -230,8 +224,8 @@ class Engine:
         if self._look_due(now):
             self._turned = now
             self._look(now)
-        self._lose(intake.lost)
-        return self._tell(now, flush=flush)
+        self._outbox.lose(intake.lost)
+        return self._outbox.tell(now, flush=flush)
 
     def _spending(self, intake: Intake) -> list[Finding]:
         findings: list[Finding] = []
@@ -266,20 +260,14 @@ class Engine:
 
     def _note(self, finding: Finding, now: float) -> None:
         if finding.rule == "test":
-            self._wait(finding.key, Notice(finding, "test", now, now, finding.count), now)
+            self._outbox.put(finding.key, Notice(finding, "test", now, now, finding.count), now)
             return
         step = partial(seen, finding=finding, now=now, flow=self.flow)
         notice = self.state.change(f"{self.name}/alert/{finding.key}", step)
         if notice is not None:
-            self._wait(finding.key, notice, now)
+            self._outbox.put(finding.key, notice, now)
         else:
-            count(f"alerts.{self.name}.suppressed", finding.count)
-            if (waiting := self._pending.get(finding.key)) is not None:
-                since, told = waiting  # not sent yet: it may as well be up to date
-                self._pending[finding.key] = (
-                    since,
-                    replace(told, count=told.count + finding.count, last=now),
-                )
+            self._outbox.again(finding, now)
 
     def _look(self, now: float) -> None:
         prefix = f"{self.name}/"
@@ -289,57 +277,11 @@ class Engine:
                 continue
             notice = self.state.change(key, partial(rested, now=now, flow=self.flow))
             if notice is not None and self.tells_end:
-                self._wait(notice.finding.key, notice, now)
-
-    def _wait(self, key: str, notice: Notice, now: float) -> None:
-        before = self._pending.get(key)
-        if before is not None and notice.over and before[1].turn == "firing":
-            del self._pending[key]  # it came and went while the destination was away
-            count(f"alerts.{self.name}.suppressed", notice.count)
-            return
-        if before is None and len(self._pending) >= MOST:
-            self._lose(1)
-            return
-        self._pending[key] = (before[0] if before else now, notice)
-
-    def _lose(self, alerts: int) -> None:
-        if alerts:
-            self._lost += alerts
-            count(f"alerts.{self.name}.lost", alerts)
-
-    def _tell(self, now: float, *, flush: bool) -> bool:
-        """Send a message if it is time for anything that waits: then the rest goes along."""
-        if self.stopped:
-            self._pending.clear()
-        if not self._pending:
-            return True
-        waiting = sorted(self._pending.items(), key=lambda item: not _urgent(item[1][1]))
-        oldest = min(since for since, _ in self._pending.values())
-        due = _urgent(waiting[0][1][1]) or now - oldest >= self.t.digest
-        if not flush and (not due or now < self._hold or self._bucket.wait(now) > 0):
-            return True
-        self._bucket.take()
-        told = waiting[: self._most]
-        fate: Fate = "refused"  # what can not be told must not hold up the rest
-        with quiet(f"alerts.{self.name}.message"):
-            fate = self._send([notice for _, (_, notice) in told], self._lost)
-        self._missed = self._missed or fate != "sent"
-        if fate == "later":
-            return False
-        self._lost = 0
-        self.stopped = self.stopped or fate == "stopped"
-        for key, _ in told:
-            del self._pending[key]
-        count(f"alerts.{self.name}.{'told' if fate == 'sent' else 'refused'}", len(told))
-        return fate == "sent"
+                self._outbox.put(notice.finding.key, notice, now)
 
     def hold(self, seconds: float) -> None:
         """Send nothing for so long."""
-        self._hold = self.clock() + seconds
-
-
-def _urgent(notice: Notice) -> bool:
-    return notice.finding.severity in URGENT or notice.turn == "test"
+        self._outbox.not_before = self.clock() + seconds
 
 
 def _forget(record: Record | None) -> tuple[None, None]:

@@ -15,8 +15,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.alerting.alert import Notice
-from litespan.alerting.engine import Engine, Fate
+from litespan.alerting.engine import Engine
 from litespan.alerting.episodes import Flow
+from litespan.alerting.outbox import Fate
 from litespan.alerting.rules import NAMES
 from litespan.alerting.state import State, state_at
 from litespan.alerting.text import tidy

@@ -1,4 +1,4 @@
-"""What waits for an engine's thread, bounded; and how often a message may go."""
+"""What waits for an engine's thread, bounded."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
@@ -9,26 +9,6 @@ from litespan.alerting.alert import Finding
 from litespan.export import GenAISpan
 
 MOST: Final = 1000  # keys that wait to be told, and users whose spending waits to be noted
-
-
-@dataclass(slots=True)
-class Bucket:
-    """A token bucket: `rate` messages a second, `burst` of them at once."""
-
-    rate: float
-    burst: float = 3.0
-    tokens: float = 3.0
-    at: float = 0.0
-
-    def wait(self, now: float) -> float:
-        """Seconds until a message may go."""
-        self.tokens = min(self.burst, self.tokens + max(0.0, now - self.at) * self.rate)
-        self.at = now
-        return max(0.0, (1.0 - self.tokens) / self.rate)
-
-    def take(self) -> None:
-        """A message goes."""
-        self.tokens -= 1.0
 
 
 @dataclass(slots=True)
