@@ -129,11 +129,11 @@ def test_life_of_a_proxy_with_two_workers(
         ) as running,
     ):
         arrive(running, ask(running, 16))
-        if not instrument:  # there gunicorn forks beside threads, and a worker may never serve
-            with stopped(min(exporting(running))):  # an idle worker may take all connections
-                seen = ask(running, 16)
-            arrive(running, seen)
-            assert len(exporting(running)) == 2
+        until(lambda: len(running.said("Application startup complete")) == 2, "second worker")
+        with stopped(min(exporting(running))):  # an idle worker may take all connections
+            seen = ask(running, 16)
+        arrive(running, seen)
+        assert len(exporting(running)) == 2
         killed = min(exporting(running) & children(running.process.pid))
         os.kill(killed, signal.SIGKILL)
         until(lambda: ended(killed), "end of the killed worker")

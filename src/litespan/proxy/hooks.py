@@ -1,6 +1,7 @@
 """Where litespan looks on in LiteLLM's proxy, once that is imported."""
 
 import asyncio
+import codecs
 import sys
 from typing import Any, Final
 from weakref import WeakSet
@@ -24,6 +25,9 @@ def install(module: Any) -> None:
     app = getattr(module, "app", None)
     if app is None:  # it is still being imported
         return
+    # A thread of LiteLLM's looks this codec up just as gunicorn forks its workers, and whoever
+    # forks while another thread imports leaves that module locked in the child.
+    codecs.lookup("ascii")
     with quiet("following the proxy's requests"):
         server.install(app)
     with quiet("serving teams"):
