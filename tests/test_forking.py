@@ -46,7 +46,7 @@ def test_import_in_a_thread(slow: dict[str, str]) -> None:
     assert (ran.stdout, ran.code) == ("0\n0\n", 0), ran.stderr
 
 
-def test_thread_that_waits_for_the_forking_one(slow: dict[str, str]) -> None:
+def test_thread_that_waits_for_the_forking_one() -> None:
     """The fork goes on after a while; the child, that has no such thread, can go on, too."""
     program = f"""{CHILD}
     from litespan import forking
@@ -70,11 +70,11 @@ def test_thread_that_waits_for_the_forking_one(slow: dict[str, str]) -> None:
     thread.join()
     enter()
     """
-    ran = run(program, env=slow)
+    ran = run(program)
     assert (ran.stdout, ran.code) == ("0 True\n", 0), ran.stderr
 
 
-def test_fork_inside(slow: dict[str, str]) -> None:
+def test_fork_inside() -> None:
     """Who forks under it can: both go on, and others can enter."""
     program = f"""{CHILD}
     from litespan.forking import undivided
@@ -94,7 +94,7 @@ def test_fork_inside(slow: dict[str, str]) -> None:
     others()
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     """
-    ran = run(program, env=slow)
+    ran = run(program)
     assert (ran.stdout, ran.code) == ("0\n", 0), ran.stderr
 
 

@@ -68,7 +68,7 @@ class StoreExporter(SpanExporter, ABC):
     """As in `OTEL_TRACES_EXPORTER`."""
     limits: ClassVar[Limits] = Limits()
     needs: ClassVar[tuple[str, ...]] = ()
-    """Modules that the store cannot do without: those of the extra with the store's name."""
+    """Modules that are imported before `connect`, of the extra with the store's name."""
     fork_safe: ClassVar[bool] = True
     """Can the store be open while the process forks, if the child does not use it?
 

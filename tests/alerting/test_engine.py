@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from litespan.alerting import Notice, Thresholds
 from litespan.alerting.engine import MOST_STARTED, Engine
 from litespan.alerting.episodes import Flow
@@ -272,7 +270,6 @@ def test_flush_of_a_destination_that_is_away_does_not_wait() -> None:
     assert engine.close(10) == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_after_a_fork() -> None:
     """The child has an engine of its own: what waits is the parent's to tell."""
     told: list[int] = []

@@ -16,6 +16,7 @@ import pytest
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.proxy.conftest import FILES, config
 from tests.proxy.running import KEY, Proxy, proxy, stop, until
+from tests.support.program import run
 
 CHAT: Final = {"model": "chat", "messages": [{"role": "user", "content": "Hi"}]}
 DELAY: Final = 4.0  # s between exports: long enough to end the proxy in between
@@ -142,6 +143,14 @@ def test_life_of_a_proxy_with_two_workers(
         last = ask(running, 16)
         stop(running.process)
         arrive(running, last, 1)
+
+
+def test_no_codec_is_left_to_import_at_the_fork() -> None:
+    """LiteLLM's thread beside gunicorn's forks opens files as ASCII: a worker could hang on it."""
+    program = "import litellm.proxy.proxy_server, sys; print('encodings.ascii' in sys.modules)"
+    env = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
+    ran = run(program, env=env, instrument=True)
+    assert ran.stdout.splitlines()[-1:] == ["True"], ran.stderr
 
 
 def _serves(running: Proxy) -> bool:

@@ -35,7 +35,9 @@ class Bucket:
 
 
 class Outbox:
-    """Notices on their way to one destination. Used on the engine's thread only.
+    """Notices on their way to one destination.
+
+    `now` is in s since the epoch. Not safe for threads: the engine uses it on one at a time.
 
     Args:
         name: a word for the destination.
@@ -51,7 +53,7 @@ class Outbox:
         self._waiting: OrderedDict[str, tuple[float, Notice]] = OrderedDict()  # since when
         self._bucket = Bucket(rate)
         self._lost = 0  # alerts that there was no room for since the last message
-        self.not_before = 0.0  # until then the destination wants nothing
+        self.not_before = 0.0  # s since the epoch: until then the destination wants nothing
         self.stopped = False  # for good: the destination does not exist, or refuses us
         self.missed = False  # was anything not taken since this was last reset?
 

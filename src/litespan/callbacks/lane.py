@@ -14,7 +14,6 @@ from opentelemetry.context import Context
 from litespan.call.suppress import silenced
 from litespan.callbacks.handler import Method
 from litespan.callbacks.moments import Moment, View
-from litespan.forking import undivided
 from litespan.quiet import quiet
 
 
@@ -68,7 +67,7 @@ class Lane:
 
     def prepared(self, method: Method, moment: Moment) -> Callable[[], Any] | None:
         """The method with what it is shown; None if that can not be made, which is logged."""
-        with quiet("showing a call to a handler"), undivided:  # LiteLLM imports while it shows
+        with quiet("showing a call to a handler"):
             if self.keywords is None:
                 self.keywords = self.view.keywords()
             shown = self.view.show(moment)

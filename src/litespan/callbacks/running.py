@@ -13,6 +13,7 @@ from litespan.callbacks.lane import Lane
 from litespan.callbacks.moments import Moment
 from litespan.callbacks.threads import Workers
 from litespan.counters import count
+from litespan.forking import undivided
 from litespan.quiet import log_once
 
 _LOOK: Final = 0.2  # s between two looks at whether the caller's loop is still there
@@ -23,7 +24,8 @@ _OTHER_LOOP: Final = re.compile("(?:attached to|bound to) a different (?:event )
 async def tell(handler: Handler, lane: Lane, moment: Moment, workers: Workers) -> bool:
     """Run the handler's method for a stage, on the running loop or in a thread; did it go well?"""
     method = handler.method(moment.stage, asynchronous=lane.asynchronous)
-    run = lane.prepared(method, moment) if method is not None else None
+    with undivided:  # LiteLLM imports some of what it needs to show a call
+        run = lane.prepared(method, moment) if method is not None else None
     if method is None or run is None:
         return False
     try:
