@@ -402,7 +402,7 @@ async def test_a_handler_that_blocks(traced: Traced, add: Added, keeper: Keeper)
         await litellm.acompletion(**traced.chat())
         began = time.monotonic()
         assert litespan.flush(0.5) is False
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
         assert keeper.heard.methods == ["pre", "post", "success"]
     finally:
         release.set()

@@ -144,8 +144,8 @@ def unharmed(seen: Seen, undisturbed: Seen) -> None:
     a slow answer. The rest is compared by CPU time of the
     calling thread, which other load on the machine does not change.
     """
-    assert seen.cpu < undisturbed.cpu * 1.5 + 0.001
-    assert seen.worst < 1.0
+    assert seen.cpu < undisturbed.cpu * 2 + 0.001
+    assert seen.worst < 1.8
     assert seen.growth < 60
     assert seen.end < 45
 

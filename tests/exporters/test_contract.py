@@ -290,7 +290,7 @@ def test_shutdown_is_prompt(name: str, vendor: Vendor, monkeypatch: pytest.Monke
     begun = time.monotonic()
     exporter.shutdown()
     exporter.shutdown()
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 2  # 5 s, if it waited for anything
 
 
 @each_http
