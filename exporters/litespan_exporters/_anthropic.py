@@ -9,6 +9,7 @@ from typing import Final
 from litespan.export import GenAISpan, Message, Part, ToolDefinition, openai
 from litespan.export.values import JSON
 
+_INSTRUCTIONS: Final = frozenset({"system", "developer"})  # roles that `system` holds
 _STOP: Final = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -26,9 +27,11 @@ def request(span: GenAISpan) -> dict[str, JSON]:
         body["stop_sequences"] = body.pop("stop")
     messages, instructions = span.input_messages, list(span.system_instructions or ())
     if messages is not None:
-        instructions += [p for m in messages if m.role == "system" for p in m.parts]
+        instructions += [p for m in messages if m.role in _INSTRUCTIONS for p in m.parts]
         body["messages"] = [
-            {"role": _role(m), "content": _blocks(m.parts)} for m in messages if m.role != "system"
+            {"role": _role(m), "content": _blocks(m.parts)}
+            for m in messages
+            if m.role not in _INSTRUCTIONS
         ]
     if instructions:
         body["system"] = "\n".join(part.content or "" for part in instructions)
@@ -39,13 +42,13 @@ def request(span: GenAISpan) -> dict[str, JSON]:
 
 def response(span: GenAISpan) -> dict[str, JSON]:
     """The body of the answer, with what of it the span carries."""
-    messages = span.output_messages
+    messages = span.output_messages or ()
     reason = openai.finish_reason(span, 0, messages[0] if messages else None)
     body: dict[str, JSON] = {
         "type": "message",
         "role": "assistant",
         "model": span.model,
-        "content": _blocks(messages[0].parts) if messages else [],
+        "content": _blocks(part for message in messages for part in message.parts),
         "stop_reason": _STOP.get(reason, reason) if reason else None,
         "usage": usage(span),
     }
@@ -66,7 +69,7 @@ def usage(span: GenAISpan) -> dict[str, JSON]:
 
 
 def _role(message: Message) -> str:
-    return "user" if message.role in ("tool", "user") else "assistant"
+    return "assistant" if message.role == "assistant" else "user"
 
 
 def _blocks(parts: Iterable[Part]) -> list[JSON]:
@@ -85,7 +88,7 @@ def _block(part: Part) -> JSON:
                 "type": "tool_use",
                 "id": part.id,
                 "name": part.name,
-                "input": {} if part.arguments is None else part.arguments,
+                "input": _input(part.arguments),
             }
         case "tool_call_response", _:
             said = openai.text_of(part.response)
@@ -98,6 +101,13 @@ def _block(part: Part) -> JSON:
         case _:
             shaped = part.to_json()
     return shaped
+
+
+def _input(arguments: JSON) -> dict[str, JSON]:
+    """An object, as Anthropic has it; a call that broke off is a piece of text."""
+    if isinstance(arguments, dict):
+        return arguments
+    return {} if arguments is None else {"value": arguments}
 
 
 def _tool(tool: ToolDefinition) -> JSON:

@@ -23,7 +23,7 @@ KINDS: Final = {
     "plan": "task",
     "retrieval": "retrieval",
 }
-"""Operation → span kind; a call of a model is `llm`."""
+"""Operation → span kind; other calls of a model are `llm`, the rest tasks."""
 
 _LONGEST_TAG: Final = 200  # characters
 _LONGEST_APP: Final = 193
@@ -150,7 +150,7 @@ def tags(span: GenAISpan, program: Program) -> list[str]:
 
 
 def _meta(span: GenAISpan) -> dict[str, JSON]:
-    kind = KINDS.get(span.operation, "llm")
+    kind = KINDS.get(span.operation, "llm" if span.is_call else "task")
     meta: dict[str, JSON] = {
         "kind": kind,
         "model_name": span.model,
@@ -166,7 +166,7 @@ def _meta(span: GenAISpan) -> dict[str, JSON]:
 
 def _metadata(span: GenAISpan) -> dict[str, JSON]:
     call, response, request = span.call, span.response, span.request
-    own: dict[str, JSON] = {
+    ours: dict[str, JSON] = {
         **openai.parameters(span),
         "stream": True if request.stream else None,
         "output_type": request.output_type,
@@ -193,8 +193,8 @@ def _metadata(span: GenAISpan) -> dict[str, JSON]:
         for key, value in span.identity.metadata.items()
         if key not in ("model_name", "model_provider")  # reserved
     }
-    told = {**theirs, **own}  # texts, numbers and booleans, by the API's page
-    return {name: flat(value) for name, value in told.items() if value is not None}
+    told = {**theirs, **{name: value for name, value in ours.items() if value is not None}}
+    return {name: flat(value) for name, value in told.items()}  # texts, numbers, booleans
 
 
 def _tools(span: GenAISpan) -> JSON:

@@ -24,7 +24,7 @@ TYPES: Final = {
     "plan": "chain",
     "retrieval": "retriever",
 }
-"""Operation → observation type; a call of a model is a generation."""
+"""Operation → observation type; other calls of a model are generations, the rest spans."""
 
 _AGE: Final = 1e9  # s; nobody waited longer
 _VERSION: Final = re.compile("[0-9]{1,9}")  # of a prompt: a number, by Langfuse
@@ -33,7 +33,7 @@ _VERSION: Final = re.compile("[0-9]{1,9}")  # of a prompt: a number, by Langfuse
 def attributes(span: GenAISpan) -> dict[str, Any]:
     """What Langfuse is told of a GenAI span beyond what it reads by itself. Pure."""
     who, call = span.identity, span.call
-    kind = TYPES.get(span.operation, "generation")
+    kind = TYPES.get(span.operation, "generation" if span.is_call else "span")
     added: dict[str, Any] = {
         "langfuse.observation.type": kind,
         "langfuse.observation.model.name": span.model,
@@ -52,7 +52,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         s.SESSION_ID: who.session,
         **_level(span),
     }
-    if kind in ("agent", "tool", "retriever", "chain"):  # their calls carry usage and cost
+    if not span.is_call:  # the calls below it carry usage and cost
         for name in ("model.name", "usage_details", "cost_details"):
             del added[f"langfuse.observation.{name}"]
     if kind == "generation" and _VERSION.fullmatch(span.request.prompt_version or ""):

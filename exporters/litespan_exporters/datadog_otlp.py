@@ -31,8 +31,8 @@ _RESERVED: Final = frozenset({"model_name", "model_provider"})
 def attributes(span: GenAISpan) -> dict[str, Any]:
     """What Datadog's converter reads beyond the GenAI conventions. Pure."""
     used, cost = span.usage, span.cost
-    metadata = {
-        **{key: value for key, value in span.identity.metadata.items() if key not in _RESERVED},
+    theirs = {k: v for k, v in span.identity.metadata.items() if k not in _RESERVED}
+    ours = {
         "litellm_call_id": span.call.id,
         "outcome": span.call.outcome,
         "stream": span.request.stream or None,
@@ -44,10 +44,10 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "reasoning_output_tokens": used.reasoning,
         "time_to_first_token": span.response.time_to_first_chunk,
     }
+    known = {key: value for key, value in ours.items() if value is not None}
     told: dict[str, JSON] = {
         key: [*value] if isinstance(value, tuple) else value
-        for key, value in metadata.items()
-        if value is not None
+        for key, value in {**theirs, **known}.items()
     }
     return {
         **translated(span),

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import __version__
 from litespan import semconv as s
-from litespan.export import GenAISpan, is_genai, is_router
+from litespan.export import GenAISpan, Service, is_genai, is_router, readers
 from litespan.export.batching import Item
 from litespan.export.content import is_content
 from litespan.export.http import Variables
@@ -26,6 +26,8 @@ from litespan_exporters._langfuse_span import REPLACED, attributes, environment
 OTHER_SPANS: Final = "LITESPAN_LANGFUSE_OTHER_SPANS"
 """Which spans that are not GenAI spans Langfuse gets: ancestors (default), all or none."""
 
+_ENVIRONMENT: Final = "langfuse.environment"
+_RELEASE: Final = "langfuse.release"
 _TOOL_NAME: Final = "gen_ai.tool.name"  # on a call of a model it would rename the span
 
 
@@ -115,14 +117,14 @@ class LangfuseExporter(OtlpExporter):
         others = [span for span in valid if not is_genai(span)]
         for span in others if self.others == "all" else self.ancestors.among(valid):
             with quiet(f"export.{self.name}.mapping"):
-                yield item_of(copy_of(span, {**(span.attributes or {}), **self._structure(span)}))
+                yield item_of(copy_of(span, self._structure(span)))
 
     def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
         """The enriched copy. A call at the top names the trace; else the span above does."""
-        added = {**attributes(view), **self._program(view)}
+        added = {**attributes(view), **self._program(view.service)}
         if span.parent is None or span.parent.is_remote or self.others == "none":
             added["langfuse.trace.name"] = added["langfuse.trace.name"] or span.name
-        return copy_of(span, {**self.kept(view), **added})
+        return copy_of(span, {**self.kept(view), **added, **_said(view.attributes)})
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
         """What Langfuse shows among an observation's metadata."""
@@ -134,17 +136,23 @@ class LangfuseExporter(OtlpExporter):
             and not (foreign and (name == _TOOL_NAME or is_content(name)))
         }
 
-    def _program(self, span: GenAISpan) -> dict[str, Any]:
-        return {
-            "langfuse.environment": environment(self.environment or span.service.environment or ""),
-            "langfuse.release": self.release or span.service.version,
-        }
+    def _program(self, service: Service) -> dict[str, Any]:
+        """What runs: by our settings, else by Langfuse's names for it, else by OpenTelemetry's."""
+        names = service.attributes
+        where = self.environment or names.get(_ENVIRONMENT) or service.environment
+        release = self.release or names.get(_RELEASE) or service.version
+        return {_ENVIRONMENT: environment(str(where or "")), _RELEASE: release}
 
     def _structure(self, span: ReadableSpan) -> dict[str, Any]:
         """The router parent holds model attributes, but is no generation."""
-        program: dict[str, Any] = {}
-        if self.environment:
-            program["langfuse.environment"] = environment(self.environment)
-        if is_router(span):
-            program["langfuse.observation.type"] = "span"
-        return program
+        kept = span.attributes or {}
+        kind = {"langfuse.observation.type": "span"} if is_router(span) else {}
+        return {**kept, **kind, **self._program(readers.service(span.resource)), **_said(kept)}
+
+
+def _said(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What the span says in Langfuse's words, by the user or by Langfuse's SDK, stands."""
+    said = {name: value for name, value in attributes.items() if name.startswith("langfuse.")}
+    if _ENVIRONMENT in said:
+        said[_ENVIRONMENT] = environment(str(said[_ENVIRONMENT]))
+    return said

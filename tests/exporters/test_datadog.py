@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
 from litespan.export import GenAISpan
+from litespan_exporters import datadog_otlp
 from litespan_exporters._datadog_span import Program, ml_app, to_event, to_span
 from litespan_exporters.datadog import DatadogExporter, site_of
 from litespan_exporters.datadog_otlp import DatadogOtlpExporter
@@ -301,6 +302,27 @@ def test_tools_agents_and_retrievals(vendor: Vendor) -> None:
         "retrieval": ({"value": "Paris?"}, {"documents": [{"text": "A city."}]}),
     }
     assert [name for name, record in sent.items() if "metrics" in record] == []  # count once
+
+
+def test_metadata_stands_where_we_have_nothing_to_say() -> None:
+    """A user's key that is also one of ours gives way to a value, not to its absence."""
+    theirs = {"route": "EU-1", "prompt_name": "greet", "attempt": "2nd", "stream": "events"}
+    said = {f"litellm.metadata.{key}": value for key, value in theirs.items()}
+    chat = {"gen_ai.operation.name": "chat", **said}
+    view = GenAISpan.read(span(90, "chat", {**chat, "litellm.request.route": "/v1"}))
+    assert view is not None
+    native = to_span(view, Program())["meta"]["metadata"]  # type: ignore[call-overload, index]
+    assert {key: native[key] for key in theirs} == {**theirs, "route": "/v1"}  # type: ignore[call-overload, index]
+    by_otlp = json.loads(datadog_otlp.attributes(view)["_dd.ml_obs.metadata"])
+    assert {key: by_otlp[key] for key in theirs} == theirs
+
+
+@pytest.mark.parametrize("operation", ["search_memory", "create_memory_store", "fetch_response"])
+def test_what_calls_no_model_is_a_task(operation: str) -> None:
+    """Only a call of a model is an LLM span."""
+    view = GenAISpan.read(span(91, "memory", {"gen_ai.operation.name": operation}, scope="x"))
+    assert view is not None
+    assert to_span(view, Program())["meta"]["kind"] == "task"  # type: ignore[call-overload, index]
 
 
 def test_otlp_translates_what_others_wrote() -> None:

@@ -595,3 +595,31 @@ def test_names_of_content() -> None:
     ]
     other = ["gen_ai.prompt.name", "gen_ai.usage.input_tokens", "gen_ai.request.model", "user.id"]
     assert [is_content(name) for name in (*held, *other)] == [True] * 10 + [False] * 4
+
+
+def test_numbered_messages_without_roles() -> None:
+    """OpenLLMetry's Replicate, Bedrock and Anthropic: a prompt by `user`, an answer by nobody."""
+    view = read(
+        {
+            "gen_ai.system": "Replicate",
+            "gen_ai.operation.name": "chat",
+            "gen_ai.prompt.name": "jokes",
+            "gen_ai.prompt.0.user": "Tell me a joke",
+            "gen_ai.completion.0.content": "Ha",
+        }
+    )
+    assert said(view) == [("user", "Tell me a joke")]
+    assert [(m.role, m.text) for m in view.output_messages or ()] == [("assistant", "Ha")]
+
+
+def test_thinking_as_a_message_of_its_own() -> None:
+    """OpenLLMetry's Anthropic: the answer has it as reasoning; alone it is reasoning, too."""
+    thought = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.completion.0.role": "thinking",
+        "gen_ai.completion.0.content": "I add.",
+    }
+    answer = {"gen_ai.completion.1.role": "assistant", "gen_ai.completion.1.content": "4"}
+    for attributes, text in ((thought | answer, "4"), (thought, "")):
+        (message,) = read(attributes).output_messages or ()
+        assert (message.role, message.reasoning, message.text) == ("assistant", "I add.", text)

@@ -91,6 +91,25 @@ CLAUDE = {
 }
 
 
+def test_odd_content_keeps_anthropics_shape(vendor: Vendor) -> None:
+    """A developer's words are instructions; what broke off or came in pieces is still an object."""
+    call = {"type": "tool_call", "id": "t", "name": "n", "arguments": '{"city": "Par'}
+    odd = CLAUDE | content(
+        [text("developer", "Be brief."), text("user", "Hi")],
+        [{"role": "assistant", "parts": [call]}, text("assistant", "4")],
+    )
+    HeliconeExporter(SECRET, vendor.url).export([span(501, "chat", odd)])
+    assert vendor.wrong == []
+    log: Any = to_log(view(odd))
+    asked = log["providerRequest"]["json"]
+    assert "Be brief." in asked["system"]
+    assert [message["role"] for message in asked["messages"]] == ["user"]
+    assert log["providerResponse"]["json"]["content"] == [
+        {"type": "tool_use", "id": "t", "name": "n", "input": {"value": '{"city": "Par'}},
+        {"type": "text", "text": "4"},
+    ]
+
+
 def test_anthropic_calls_have_anthropics_shape(vendor: Vendor) -> None:
     """So that Helicone's parser and prices for Anthropic fit."""
     HeliconeExporter(SECRET, vendor.url).export([span(500, "chat", CLAUDE)])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
@@ -241,6 +242,51 @@ def test_what_the_program_says_of_itself(vendor: Vendor, monkeypatch: pytest.Mon
     attributes = records(vendor)["chat gpt-4o-mini"]["attributes"]
     assert attributes["langfuse.environment"] == "staging"
     assert attributes["langfuse.release"] == "2026.11"
+
+
+def test_what_a_span_says_in_langfuses_words_stands(vendor: Vendor) -> None:
+    """The user's, or of Langfuse's own SDK, on a call and on a span that is none."""
+    said = {
+        "langfuse.trace.name": "checkout-flow",
+        "langfuse.trace.tags": ("a",),
+        "langfuse.release": "r9",
+        "langfuse.environment": "QA",
+        "langfuse.observation.completion_start_time": "2026-11-20T09:00:00.000000Z",
+        "langfuse.observation.input": "[]",
+    }
+    exporter = LangfuseExporter(SECRET, SECRET, vendor.url, release="r1", other_spans="all")
+    call, work = span(600, "call", GENAI | said), span(601, "work", said, scope="app")
+    assert exporter.export([call, work]) is SpanExportResult.SUCCESS
+    for record in records(vendor).values():
+        told = {name: record["attributes"].get(name) for name in said}
+        assert told == {**said, "langfuse.trace.tags": ["a"], "langfuse.environment": "qa"}
+
+
+def test_calls_and_what_is_above_them_are_of_one_program(vendor: Vendor) -> None:
+    """A root in another environment than its calls would be missed beside them."""
+    resource = Resource({"deployment.environment.name": "Production EU", "service.version": "7"})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(
+        SimpleSpanProcessor(LangfuseExporter(SECRET, SECRET, vendor.url, release="r2"))
+    )
+    app(provider)
+    programs = {
+        (r["attributes"]["langfuse.environment"], r["attributes"]["langfuse.release"])
+        for r in records(vendor).values()
+    }
+    assert len(records(vendor)) == 3
+    assert programs == {("production-eu", "r2")}
+
+
+@pytest.mark.parametrize("operation", ["search_memory", "create_memory_store", "fetch_response"])
+def test_what_calls_no_model_is_no_generation(operation: str) -> None:
+    """Its tokens are those of the calls below it."""
+    attributes = {**GENAI, "gen_ai.operation.name": operation, "gen_ai.usage.input_tokens": 5}
+    view = GenAISpan.read(span(602, "memory", attributes, scope="somebody.else"))
+    assert view is not None
+    told = langfuse.attributes(view)
+    assert told["langfuse.observation.type"] == "span"
+    assert "langfuse.observation.usage_details" not in told
 
 
 def test_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:

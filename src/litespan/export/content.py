@@ -1,6 +1,6 @@
 """Where other instrumentations put messages and tools, by the tables in `conventions`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from opentelemetry.sdk.trace import Event
@@ -10,6 +10,7 @@ from litespan.export import conventions as c
 from litespan.export import places
 from litespan.export.values import JSON, Attributes, parse, plain
 
+_WHO: Final = {s.OUTPUT_MESSAGES: "assistant"}  # speaks, unless a role is given
 _DEPTH: Final = 12  # segments of a flattened name; real ones have eight
 _DIGITS: Final = 10  # of a position in one
 
@@ -30,7 +31,8 @@ def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
         if prefix in attributes:
             return _text_or_json(attributes[prefix], name)
         if numbered := _numbered(attributes, prefix):
-            return [_unwrapped(item) for item in numbered]
+            items = [_unwrapped(item) for item in numbered]
+            return items if name == s.TOOL_DEFINITIONS else [*_turns(items, _WHO.get(name, "user"))]
     return _from_events(name, events) or _by_framework(name, attributes)
 
 
@@ -75,7 +77,7 @@ def _numbered(attributes: Attributes, prefix: str) -> list[JSON]:
     """`{"p.0.role": "user", "p.0.content": "hi"}` → `[{"role": "user", "content": "hi"}]`."""
     root: dict[str, JSON] = {}
     for key, value in attributes.items():
-        if key.startswith(prefix + "."):
+        if key.startswith(prefix + ".") and key[len(prefix) + 1 :][:1].isdecimal():
             *path, last = key[len(prefix) + 1 :].split(".", _DEPTH)
             node: JSON = root
             for step in path:
@@ -92,6 +94,27 @@ def _listed(node: JSON) -> JSON:
     if node and all(key.isdecimal() and len(key) < _DIGITS for key in node):
         return [_listed(node[key]) for key in sorted(node, key=int)]
     return {key: _listed(value) for key, value in node.items()}
+
+
+def _turns(items: Sequence[JSON], role: str) -> Iterator[JSON]:
+    """Messages with roles: OpenLLMetry leaves some out, and has thinking as a message before."""
+    thought: JSON = None
+    for item in items:
+        if not isinstance(item, dict):
+            yield item
+        elif item.get("role") == "thinking":
+            thought = item.get("content")
+        else:
+            yield {**_turn(item, role), **({"reasoning_content": thought} if thought else {})}
+            thought = None
+    if thought:
+        yield {"role": role, "reasoning_content": thought}
+
+
+def _turn(item: dict[str, JSON], role: str) -> dict[str, JSON]:
+    if "role" in item or "type" in item:
+        return item
+    return {"role": "user", "content": item["user"]} if "user" in item else {"role": role, **item}
 
 
 def _unwrapped(node: JSON) -> JSON:
