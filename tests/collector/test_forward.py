@@ -155,6 +155,7 @@ def test_json_is_read_as_protobuf_is() -> None:
         (b"\xff\xff", PROTOBUF),
         (b"not json", "application/json"),
         (b'{"resourceSpans": 3}', "application/json"),
+        *((body, "application/json") for body in (b"5", b"null", b"[]", b'"x"')),
         (b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xy"}]}]}]}', "application/json"),
         (b"", "text/plain"),
     ],
@@ -236,6 +237,23 @@ def test_what_the_vendor_refuses_for_good_is_said_once() -> None:
         assert "helicone" in partial.error_message
 
 
+def test_an_answer_is_about_its_own_request() -> None:
+    """A vendor's refusal says nothing of a later request that had nothing for it."""
+    empty = b""
+    with (
+        serving(lambda _: Reply(400, b"no")) as server,
+        forwarding("--to", "helicone", **helicone(server.url)) as running,
+    ):
+        assert running.post(body_of(CALLS[:2]))[1] != empty
+        assert running.post(empty)[1] == empty
+    with (
+        serving(lambda _: Reply(503)) as server,
+        forwarding("--to", "helicone", "--timeout", "0.6", **helicone(server.url)) as running,
+    ):
+        assert running.post(body_of(CALLS[:1]))[0].status == 503
+        assert running.post(empty)[0].status == 200
+
+
 def test_two_destinations(tmp_path: Path) -> None:
     """Both get every call; what one is missing, the sender repeats for both."""
     vendor = Helicone()
@@ -258,6 +276,12 @@ BAD = [
     ("not protobuf", {}, b"\xff\xff\xff", 400),
     ("wrong kind", {"kind": "text/plain"}, b"x", 400),
     ("not gzip", {"content_encoding": "gzip"}, b"plain", 400),
+    (
+        "torn gzip",
+        {"content_encoding": "gzip"},
+        gzip.compress(b"hello" * 100)[:10] + b"\xff" * 40,
+        400,
+    ),
     ("other encoding", {"content_encoding": "br"}, b"x", 400),
     ("too large", {}, b"x" * (2**20 + 1), 413),
     ("a bomb", {"content_encoding": "gzip"}, gzip.compress(b"\0" * 2**24), 400),
@@ -348,6 +372,11 @@ WRONG: list[tuple[list[str], dict[str, str], str]] = [
     (["--to", ","], {}, "name at least one exporter"),
     ([], {}, "the following arguments are required: --to"),
     (["--to", "sqlite", "--memory", "none"], {}, "'none' is not a number of MiB"),
+    *(
+        (["--to", "sqlite", "--timeout", seconds], {}, f"{seconds!r} is not a number of seconds")
+        for seconds in ("-5", "nan", "soon")
+    ),
+    (["--to", "sqlite", "--port", "99999"], {}, "cannot listen on 127.0.0.1:99999: "),
     (["--to", "sqlite", "--host", "203.0.113.1"], {}, "cannot listen on 203.0.113.1"),
 ]
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import ip_address
+from math import inf
 
 from opentelemetry.sdk.trace import ReadableSpan
 
@@ -33,9 +34,9 @@ def run(argv: Sequence[str]) -> int:
     except (NoDestination, ImportError, ValueError) as problem:
         print(f"litespan forward: {problem}", file=sys.stderr)
         return 2
-    except OSError as error:
-        where = f"{options.host}:{options.port}"
-        print(f"litespan forward: cannot listen on {where}: {error.strerror}", file=sys.stderr)
+    except (OSError, OverflowError) as error:  # OverflowError: there is no such port
+        where, why = f"{options.host}:{options.port}", getattr(error, "strerror", None) or error
+        print(f"litespan forward: cannot listen on {where}: {why}", file=sys.stderr)
         return 1
     if not _loopback(options.host):
         print("litespan forward: anyone who reaches this address can send", file=sys.stderr)
@@ -84,7 +85,7 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=10.0,
         metavar="S",
         help="for one export, after which the sender gets 503 (%(default)s)",
@@ -117,6 +118,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of MiB")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
 
 
 def _loopback(host: str) -> bool:

@@ -187,7 +187,7 @@ class HttpExporter(SpanExporter):
 
     def bring(self, made: Iterable[Item]) -> SpanExportResult:
         """Send items, which may be made only now; of those with one key the last. Never raises."""
-        delivery = self.delivery
+        delivery, self.last = self.delivery, Tally()
         if delivery is None or delivery.closed.is_set():
             return SpanExportResult.FAILURE
         with quiet(f"export.{self.name}"):

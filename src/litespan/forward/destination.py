@@ -65,7 +65,7 @@ class Destination:
             return Outcome(again=True, cause="busy")
         try:
             result = self.exporter.export(spans)
-            if isinstance(self.exporter, HttpExporter):
+            if isinstance(self.exporter, HttpExporter) and self.exporter.last.dropped:
                 return judge(self.exporter.last, self.exporter.limits.retry)
         finally:
             self._turn.release()

@@ -12,6 +12,7 @@ import io
 import json
 import threading
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -279,7 +280,7 @@ def _decompressed(body: bytes, encoding: str | None, limit: int) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
             plain = file.read(limit + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Undecodable("the body is not gzip") from error
     if len(plain) > limit:
         raise Undecodable(f"the body is larger than {limit} bytes")

@@ -48,14 +48,18 @@ def read_request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
     if content_type != JSON:
         raise Undecodable(f"the content type must be {PROTOBUF} or {JSON}")
     try:
-        request = ParseDict(
-            _with_base64_ids(json.loads(body)),
-            ExportTraceServiceRequest(),
-            ignore_unknown_fields=True,
-        )
+        told = _with_base64_ids(_object(body))
+        request = ParseDict(told, ExportTraceServiceRequest(), ignore_unknown_fields=True)
     except (ValueError, ParseError, RecursionError) as error:
         raise Undecodable("the body is not an ExportTraceServiceRequest in JSON") from error
     return request
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    parsed = json.loads(body)
+    if not isinstance(parsed, dict):  # some of what is not, ParseDict takes for no fields
+        raise ValueError("not a JSON object")
+    return parsed
 
 
 def to_spans(request: ExportTraceServiceRequest) -> list[ReadableSpan]:
