@@ -50,7 +50,7 @@ def read_request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
     try:
         told = _with_base64_ids(_object(body))
         request = ParseDict(told, ExportTraceServiceRequest(), ignore_unknown_fields=True)
-    except (ValueError, ParseError, RecursionError) as error:
+    except (ValueError, TypeError, ParseError, RecursionError) as error:
         raise Undecodable("the body is not an ExportTraceServiceRequest in JSON") from error
     return request
 
@@ -58,7 +58,7 @@ def read_request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
 def _object(body: bytes) -> dict[str, Any]:
     parsed = json.loads(body)
     if not isinstance(parsed, dict):  # some of what is not, ParseDict takes for no fields
-        raise ValueError("not a JSON object")
+        raise TypeError("not a JSON object")
     return parsed
 
 
