@@ -46,6 +46,8 @@ def costs(span: GenAISpan) -> dict[str, float | None]:
         sent = max(total - received, 0.0)
     elif total is not None and received is None and sent is not None:
         received = max(total - sent, 0.0)
+    elif total is None and sent is not None and received is not None:
+        total = sent + received
     return {
         "$ai_input_cost_usd": sent,
         "$ai_output_cost_usd": received,

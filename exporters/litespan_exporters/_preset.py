@@ -43,6 +43,12 @@ def text(value: JSON) -> str:
     return dumps(value).decode()
 
 
+def scalars(span: GenAISpan) -> dict[str, Any]:
+    """The span's facts and the call's own metadata, on one level: what is unknown is absent."""
+    given = {**span.facts, **span.identity.metadata}
+    return {name: flat(value) for name, value in given.items() if value is not None}
+
+
 def flat(value: object) -> Any:
     """A scalar as it is, anything else as JSON: for services that index scalars only."""
     if type(value) in _SCALARS:  # most are, and asking for a Mapping is slow

@@ -40,15 +40,7 @@ def clean_json(text: str) -> str:
     text = clean_text(text)
     if "\\u0000" not in text:
         return text
-    return json.dumps(_clean_all(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
-
-
-def _clean_all(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {clean(key): _clean_all(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_clean_all(item) for item in value]
-    return clean(value)
+    return json.dumps(clean(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
 
 
 _FORK_WAIT: Final = 3.0  # s for a write to end before a fork

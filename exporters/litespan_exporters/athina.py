@@ -12,7 +12,7 @@ from litespan.export.batching import Item, dumps
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy
 from litespan.export.values import JSON
-from litespan_exporters._preset import flat
+from litespan_exporters._preset import flat, scalars
 
 PATH: Final = "/api/v1/log/inference"
 
@@ -52,7 +52,7 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
         "language_model_id": span.model,
         "environment": environment or span.service.environment or "production",
         "tools": openai.tools(span),
-        "tool_calls": _tool_calls(span),
+        "tool_calls": None if failed else _tool_calls(span),
         "external_reference_id": span.call.id or str(span.key),
         "customer_id": who.team_id or who.organization_id,
         "customer_user_id": who.user or who.end_user_id,
@@ -75,9 +75,7 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
 def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
     """What Athina has no field for; the failure, too."""
     error = span.error
-    told: dict[str, Any] = {
-        **{name: flat(value) for name, value in span.facts.items()},
-        **{name: flat(value) for name, value in span.identity.metadata.items()},
+    own: dict[str, Any] = {
         "provider": span.provider,
         "trace_id": span.trace_id,
         "span_id": span.span_id,
@@ -89,7 +87,7 @@ def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
         "service": span.service.name,
         "service_version": span.service.version,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {**scalars(span), **{name: value for name, value in own.items() if value is not None}}
 
 
 def _response(span: GenAISpan) -> JSON:

@@ -22,8 +22,9 @@ from litespan.export.policy import Policy, Refusal
 from litespan.export.values import JSON, parse
 from litespan.export.wire import Answer, Secret
 from litespan.quiet import quiet
-from litespan_exporters._preset import flat
+from litespan_exporters._preset import scalars
 from litespan_exporters._times import iso
+from litespan_exporters.rows import clean
 
 PATH: Final = "/v1/runs/ingest"
 KEYS: Final = ("LUNARY_PRIVATE_KEY", "LUNARY_PUBLIC_KEY", "LUNARY_APP_ID")
@@ -87,9 +88,7 @@ def to_end(span: GenAISpan) -> dict[str, JSON]:
 
 def metadata(span: GenAISpan) -> dict[str, JSON]:
     """What the events have no field for: scalars, on one level, as Lunary keeps them."""
-    told: dict[str, Any] = {
-        **{name: flat(value) for name, value in span.facts.items()},
-        **{name: flat(value) for name, value in span.identity.metadata.items()},
+    own: dict[str, Any] = {
         "trace_id": span.trace_id,
         "span_id": span.span_id,
         "session_id": span.identity.session,
@@ -101,7 +100,7 @@ def metadata(span: GenAISpan) -> dict[str, JSON]:
         "service_version": span.service.version,
         "environment": span.service.environment,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {**scalars(span), **{name: value for name, value in own.items() if value is not None}}
 
 
 def run_id(text: str, project: str) -> str:
@@ -180,7 +179,7 @@ class LunaryExporter(HttpExporter):
                 here = runs.get((view.trace_id, view.parent_span_id or ""))
                 events = [to_start(view, self._parent(view) or here)]
                 events += [to_end(view)] if finished else []
-                yield Item(str(view.key), b",".join([dumps(_told(event)) for event in events]))
+                yield Item(str(view.key), b",".join([_data(event) for event in events]))
 
     def _parent(self, span: GenAISpan) -> str | None:
         named = span.identity.metadata.get(PARENT)
@@ -214,5 +213,8 @@ class LunaryExporter(HttpExporter):
 _KNOWN: Final = re.compile("duplicate|already exists|unique constraint", re.IGNORECASE)
 
 
-def _told(event: dict[str, JSON]) -> dict[str, JSON]:
-    return {name: value for name, value in event.items() if value is not None}
+def _data(event: dict[str, JSON]) -> bytes:
+    """The event as Lunary's PostgreSQL takes it, whose JSON has no NUL."""
+    told: dict[str, JSON] = {k: value for k, value in event.items() if value is not None}
+    data = dumps(told)
+    return dumps(clean(told)) if b"\\u0000" in data else data

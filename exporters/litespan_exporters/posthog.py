@@ -6,7 +6,6 @@ checks of the service that receives it: https://github.com/PostHog/posthog, `rus
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from litespan.export.batching import Item, dumps
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.otlp import OtlpExporter
 from litespan.export.policy import Policy
+from litespan.export.values import plain
 from litespan.export.wire import Secret
 from litespan.quiet import log_once
 from litespan_exporters._posthog_event import common, to_event
@@ -36,8 +36,9 @@ KNOWN: Final = ("chat", "embeddings")
 FOREIGN: Final = ("traceloop.", "llm.", "ai.", "eve.", "pydantic_ai.", "openinference.")
 """Attributes that would have the span read by the rules of another instrumentation."""
 
-_MOST_OF_AN_EVENT: Final = 900_000  # bytes, after the server has unpacked it
-_SMALL: Final = 150_000  # characters that cannot come near to that, whatever they are
+_MOST_OF_AN_EVENT: Final = 900_000  # bytes of the JSON that the server makes of a span
+_BESIDES: Final = 4_000  # bytes of it that are ids, times and names
+_SMALL: Final = _MOST_OF_AN_EVENT // 7  # characters; one takes at most six bytes: \u0000
 
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
@@ -153,21 +154,36 @@ class PosthogExporter(OtlpExporter):
         if _characters(item.data) < _SMALL:
             return item
         fitting: Item | None = item
-        while fitting is not None and (size := len(self.encode((fitting,)))) > _MOST_OF_AN_EVENT:
+        while fitting is not None and (size := _bytes(fitting.data)) > _MOST_OF_AN_EVENT:
             fitting = self.shrink(fitting, size - _MOST_OF_AN_EVENT)
-            count("export.posthog.truncated")
-            log_once(
-                "export.posthog.cut",
-                "posthog: content was cut to fit the size that the service takes (logged once)",
-            )
-        return item if fitting is None else replace(fitting)
+        if fitting is None or fitting is item:
+            return item
+        count("export.posthog.truncated")
+        log_once(
+            "export.posthog.cut",
+            "posthog: content was cut to fit the size that the service takes (logged once)",
+        )
+        return fitting
 
 
 def _characters(data: Any) -> int:
     if isinstance(data, bytes):
         return len(data)
-    values = (data.attributes or {}).values()
-    return sum([len(value) if isinstance(value, str) else 100 for value in values])
+    return sum([_length(value) for value in (data.attributes or {}).values()])
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, list | tuple):
+        return sum(map(_length, value))
+    return len(value) if isinstance(value, str) else 100
+
+
+def _bytes(data: Any) -> int:
+    """What the event takes as JSON, in which the JSON text of a span's attributes stays text."""
+    if isinstance(data, bytes):
+        return len(data) + _BESIDES
+    told = {**data.resource.attributes, **(data.attributes or {})}
+    return len(dumps(plain(told))) + _BESIDES
 
 
 def ingestion(url: str) -> str:

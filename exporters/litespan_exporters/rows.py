@@ -231,7 +231,7 @@ def _nothing(_call: GenAISpan) -> None:
 
 
 def clean(value: Any) -> Any:
-    """`value`, and text in lists, without what UTF-8 and databases refuse.
+    """`value`, and text in lists and objects, without what UTF-8 and databases refuse.
 
     Halves of surrogate pairs become "?" (replacement by the codec), NUL becomes U+FFFD.
     """
@@ -239,4 +239,6 @@ def clean(value: Any) -> Any:
         return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
     if isinstance(value, list):
         return [clean(item) for item in value]
+    if isinstance(value, dict):
+        return {clean(name): clean(item) for name, item in value.items()}
     return value

@@ -93,6 +93,7 @@ class SQLiteExporter(SpanExporter):
         self._content = content
         self._file = SQLiteFile(self.path, _prepare)
         self._closed = False
+        self.problem = ""  # why the last write failed
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write finished spans: one transaction, a row a call, the last writer of a key wins."""
@@ -127,18 +128,17 @@ class SQLiteExporter(SpanExporter):
         except (sqlite3.Error, OSError) as error:
             self._complain(error)
             return False
+        self.problem = ""
         return True
 
     def _complain(self, error: Exception) -> None:
         cures = [cure for words, cure in _CURES if words in str(error)]
-        log_once(
-            f"sqlite:{self.path}:{error}",
-            "cannot record calls in %s: %s%s. Set %s to use another file.",
-            self.path,
-            error,
-            f" ({cures[0]})" if cures else "",
-            VARIABLE,
+        cure = f" ({cures[0]})" if cures else ""
+        self.problem = (
+            f"cannot record calls in {self.path}: {error}{cure}. "
+            f"Set {VARIABLE} to use another file."
         )
+        log_once(f"sqlite:{self.path}:{error}", "%s", self.problem)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -168,7 +168,7 @@ class SupabaseExporter(HttpExporter):
         return Item(
             # By what is unique: a statement must not meet one row twice.
             str(made[unique]),
-            dumps(_clean(made)),
+            dumps(clean(made)),
             path=f"?on_conflict={unique}&columns={columns}",
             headers=(("Prefer", _STARTED if started else _FINISHED),),
         )
@@ -176,13 +176,3 @@ class SupabaseExporter(HttpExporter):
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Put calls that begin on record, unless they are finished there. Never raises."""
         return self.export(spans)
-
-
-def _clean(value: JSON) -> JSON:
-    """`value` without NUL and halves of characters, which PostgreSQL's JSON refuses."""
-    if isinstance(value, dict):
-        return {clean(name): _clean(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    cleaned: JSON = clean(value)
-    return cleaned

@@ -34,15 +34,11 @@ ASSOCIATION: Final = "traceloop.association.properties."
 def attributes(span: GenAISpan) -> dict[str, Any]:
     """What Traceloop's copy of the span has besides. Pure."""
     who, used = span.identity, span.usage
-    associated = {
-        **who.metadata,
-        "user_id": who.user,
-        "session_id": who.session,
-        "customer_id": who.end_user_id,
-    }
+    people = {"user_id": who.user, "session_id": who.session, "customer_id": who.end_user_id}
+    known = {name: value for name, value in people.items() if value is not None}
     return {
         **translated(span),
-        **{ASSOCIATION + name: value for name, value in associated.items()},
+        **{ASSOCIATION + name: value for name, value in {**who.metadata, **known}.items()},
         s.FOR_SYSTEM: span.provider,
         "llm.request.type": TYPES.get(span.operation, "unknown") if span.is_call else None,
         "llm.usage.total_tokens": used.total,

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import Status, StatusCode
 
 from litespan.export import GenAISpan
-from litespan_exporters.athina import AthinaExporter, to_inference
+from litespan_exporters.athina import AthinaExporter, custom_attributes, to_inference
 from tests.cases import CASES, CHAT, span, usage
 from tests.support.server import Vendor, running
 from tests.support.vendors import SECRET, Athina
@@ -58,6 +59,14 @@ def test_a_failure_is_told_in_custom_attributes() -> None:
     assert not {"response", "prompt_tokens", "completion_tokens", "total_tokens"} & set(made)
 
 
+def test_a_failure_after_tool_calls() -> None:
+    """What a stream had said until it broke is no answer, neither text nor tool calls."""
+    said = {**(CASES["tool_call"].attributes or {}), "error.type": "APIConnectionError"}
+    made = to_inference(view(span(1, "chat", said, status=Status(StatusCode.ERROR))))
+    assert not {"response", "tool_calls"} & set(made)
+    assert "tools" in made
+
+
 def test_tools_and_answers() -> None:
     """In OpenAI's shape, and the last thing that the user said."""
     made: Any = to_inference(view(CASES["tool_call"]))
@@ -80,6 +89,14 @@ def test_metadata_that_are_fields() -> None:
         view(span(1, "x", {**CHAT, **{f"litellm.metadata.{k}": v for k, v in given.items()}}))
     )
     assert {name: made[name] for name in given} == {**given, "session_id": "7"}
+
+
+def test_metadata_that_the_span_has_no_value_for() -> None:
+    """The call's own stays, under names that are litespan's, too."""
+    given = {"error_type": "mine", "error_code": 7, "provider": "mine"}
+    own = {f"litellm.metadata.{name}": value for name, value in given.items()}
+    told = custom_attributes(view(span(1, "chat", {**CHAT, **own})))
+    assert {name: told[name] for name in given} == {**given, "provider": "openai"}
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,17 @@ def test_what_is_not_set() -> None:
     assert out.startswith("helicone: ")
 
 
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    """SQLite's one line names the file and the cure."""
+    path = tmp_path / "missing" / "calls.db"
+    status, out, err = check("sqlite", LITESPAN_SQLITE=str(path))
+    assert (status, out) == (1, "")
+    assert err == (
+        f"sqlite: cannot record calls in {path}: unable to open database file (its folder must "
+        "exist and be writable). Set LITESPAN_SQLITE to use another file.\n"
+    )
+
+
 def test_a_name_that_nobody_has() -> None:
     """The line lists the names that there are."""
     status, _, err = check("langfuze")

@@ -120,6 +120,33 @@ def test_metadata_is_flat() -> None:
     assert all(isinstance(value, str | int | float) for value in told.values())
 
 
+def test_metadata_that_the_span_has_no_value_for() -> None:
+    """The call's own stays, under names that are Lunary's, too."""
+    given = {"session_id": "mine", "outcome": "mine", "environment": "mine"}
+    own = {f"litellm.metadata.{name}": value for name, value in given.items()}
+    told = metadata(view(span(1, "chat", {**CHAT, **own}, who=False)))
+    assert {name: told[name] for name in given} == {
+        "session_id": "mine",
+        "outcome": "success",
+        "environment": "production",
+    }
+
+
+def test_no_nul(vendor: Vendor) -> None:
+    """PostgreSQL's JSON has none, and would lose the run: they are replaced, everywhere."""
+    odd = {
+        "user.id": "a\0b",
+        "litellm.metadata.na\0me": "c\0",
+        **content([text("user", "d\0"), text("user", "\\u0000 as text")]),
+    }
+    LunaryExporter(SECRET, vendor.url).export([span(1, "chat", {**CHAT, **odd})])
+    ((start, end),) = events(vendor)
+    assert start["userId"] == "a\ufffdb"
+    assert [message["content"] for message in start["input"]] == ["d\ufffd", "\\u0000 as text"]
+    assert end["metadata"]["na\ufffdme"] == "c\ufffd"
+    assert "\0" not in str([start, end])
+
+
 @pytest.mark.parametrize("variable", ["LUNARY_PRIVATE_KEY", "LUNARY_PUBLIC_KEY", "LUNARY_APP_ID"])
 def test_names_of_the_key(variable: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK's three."""

@@ -63,6 +63,35 @@ def test_at_most_4_mb_a_request(vendor: Vendor) -> None:
     assert len(vendor.accept.taken) == 11  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("route", ["otlp", "batch"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        content([text("user", 'say "no" ' * 80_000)]),
+        content([text("user", "\x1b[0m" * 85_000)]),
+        content(tool__definitions=[{"name": '"' * 300_000}, {"name": "n" * 200_000}]),
+        {"litellm.metadata.terminal": "\x1b" * 200_000},
+        {"litellm.metadata.many": ("x" * 100,) * 8_000, **content([text("user", "x" * 99_999)])},
+    ],
+)
+def test_an_event_is_measured_as_posthog_has_it(
+    said: dict[str, Any], route: str, vendor: Vendor
+) -> None:
+    """Not by the protobuf: as JSON, quotes and control characters take several bytes."""
+    exporter = PosthogExporter(SECRET, vendor.url, route=route)
+    assert exporter.export([span(1, "chat", {**CHAT, **said})]) is SpanExportResult.SUCCESS
+    assert vendor.wrong == []
+
+
+@pytest.mark.parametrize("size", [128_000, 890_000])
+def test_what_fits_stays_whole(size: int, vendor: Vendor) -> None:
+    """Also nearly 900 kB."""
+    said = content([text("user", "x" * size)])
+    PosthogExporter(SECRET, vendor.url).export([span(1, "chat", {**CHAT, **said})])
+    (record,) = vendor.accept.records.values()  # type: ignore[attr-defined]
+    assert record["attributes"]["gen_ai.input.messages"] == said["gen_ai.input.messages"]
+
+
 @pytest.mark.parametrize(
     ("operation", "classified"),
     [
@@ -96,6 +125,7 @@ def test_spans_by_others_are_read_by_the_same_rules(name: str, vendor: Vendor) -
         (cost(3e-06, 6e-06), (3e-06, 6e-06, 9e-06)),
         ({"gen_ai.usage.cost": 0.5, "litellm.cost.input": 0.2}, (0.2, 0.3, 0.5)),
         ({"gen_ai.usage.cost": 0.5, "litellm.cost.output": 0.2}, (0.3, 0.2, 0.5)),
+        ({"litellm.cost.input": 0.2, "litellm.cost.output": 0.3}, (0.2, 0.3, 0.5)),
         ({"gen_ai.usage.cost": 0.5}, (None, None, 0.5)),
         ({"gen_ai.usage.cost": 0.0, **cost(0.0, 0.0)}, (0.0, 0.0, 0.0)),
         ({}, (None, None, None)),

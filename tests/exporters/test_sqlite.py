@@ -290,6 +290,7 @@ class TestFaults:
             True,
             True,
         )
+        assert exporter.problem == said
         assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
         exporter.shutdown()
 
@@ -307,7 +308,8 @@ class TestFaults:
         other.close()
         assert 1.5 < took < 20
         assert "end that transaction" in complaint(caplog)
-        assert exporter.export([CASES["chat"]]) is OK
+        assert exporter.problem == complaint(caplog)
+        assert (exporter.export([CASES["chat"]]), exporter.problem) == (OK, "")
         assert query(path, "select count(*) from calls") == [(2,)]
 
     def test_full(

@@ -61,6 +61,18 @@ def test_what_the_copy_has() -> None:
     }
 
 
+def test_what_the_call_is_associated_with() -> None:
+    """The call's own metadata stays, unless the span knows better."""
+    given = {"customer_id": "acme", "user_id": "mine", "session_id": "mine"}
+    own = {f"litellm.metadata.{name}": value for name, value in given.items()}
+    called = span(1, "chat", {**CHAT, **own, "user.id": "user-42"}, who=False)
+    told = attributes(view(called))
+    assert {name: told[f"traceloop.association.properties.{name}"] for name in given} == {
+        **given,
+        "user_id": "user-42",
+    }
+
+
 @pytest.mark.parametrize(
     ("operation", "kind"),
     [

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from litespan.cli.records import KINDS, Record, Unreadable, converted, moment
+from litespan.cli.records import KINDS, Record, Unreadable, checked, converted, moment
 from litespan_exporters import sqlite as sqlite_store
 from litespan_exporters._schema import TABLE
 from litespan_exporters.mongodb import COLLECTION, DEFAULT_DATABASE
@@ -120,10 +120,17 @@ def parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
                 raise Unreadable(f"{file} is nothing that litespan wrote")
             for batch in opened.iter_batches(_MANY, columns=there):
                 for row in batch.to_pylist():
-                    yield {name: converted(name, row.get(name)) for name in columns}
+                    yield _of_parquet(file, {name: row.get(name) for name in columns})
         except (OSError, ArrowException) as error:
             said = str(error).partition("\n")[0]
             raise Unreadable(f"cannot read {file}: {said}") from error
+
+
+def _of_parquet(file: Path, row: Record) -> Record:
+    try:
+        return checked({name: converted(name, value) for name, value in row.items()})
+    except (ValueError, AttributeError) as error:  # columns of these names, of other kinds
+        raise Unreadable(f"{file} is nothing that litespan wrote") from error
 
 
 def postgres_url(dsn: str) -> str:

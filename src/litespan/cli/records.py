@@ -4,17 +4,17 @@ A record is a dict of the columns of `litespan_exporters.rows` with plain values
 `Decimal` US dollars, times as ISO 8601 text in UTC with microseconds and `Z`, lists, parsed JSON.
 """
 
-import csv
 import gzip
 import json
+import math
 import os
 import re
-import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, TextIO, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from litespan_exporters import csv_file
@@ -52,7 +52,7 @@ def records(source: str, columns: Sequence[str] = NAMES, since: str = "") -> Ite
     Raises:
         Unreadable: nothing is there, or it is none of ours.
     """
-    from litespan.cli import databases
+    from litespan.cli import databases, lines
 
     place = placed(source)
     wanted = tuple(dict.fromkeys(("key", "outcome", "start_time", *columns)))
@@ -63,13 +63,12 @@ def records(source: str, columns: Sequence[str] = NAMES, since: str = "") -> Ite
     path = Path(place).expanduser()
     if path.is_dir():
         return once(_later(databases.parquet(path, wanted), since))
-    kind = _kind(path)
+    kind = _kind(path, source)
     if kind in ("sqlite", "duckdb"):
         return getattr(databases, kind)(path, wanted, since)  # type: ignore[no-any-return]
     if kind == "parquet":
         return once(_later(databases.parquet(path, wanted), since))
-    read = _jsonl if kind == "jsonl" else _csv
-    return once(_later(_lines(path, read), since))
+    return once(_later(lines.calls(path, kind), since))
 
 
 def placed(source: str) -> str:
@@ -133,18 +132,20 @@ def _later(found: Iterable[Record], since: str) -> Iterator[Record]:
     return (record for record in found if (record["start_time"] or "") >= since)
 
 
-def _kind(path: Path) -> str:
-    """What kind of store a file is, by its first bytes."""
+def _kind(path: Path, source: str) -> str:
+    """What kind of store a file is, by its first bytes; of an empty one by its name."""
     try:
         head = _head(path)
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         if not path.exists():
             raise Unreadable(
                 f"there is no file {path}; record calls with OTEL_TRACES_EXPORTER=sqlite, or name "
                 f"the file, here or in {VARIABLE}"
             ) from error
-        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
-    if head.startswith(b"SQLite format 3\0") or not head:
+        raise Unreadable(f"cannot read {path}: {said(error)}") from error
+    if not head:
+        return source if source in _FILES else _empty_kind(path)
+    if head.startswith(b"SQLite format 3\0"):
         return "sqlite"
     if head[8:12] == b"DUCK":
         return "duckdb"
@@ -157,68 +158,25 @@ def _kind(path: Path) -> str:
     raise Unreadable(f"{path} is nothing that litespan wrote")
 
 
-def _head(path: Path) -> bytes:
+def _empty_kind(path: Path) -> str:
+    suffix = Path(path.name.removesuffix(".gz")).suffix
+    return suffix[1:] if suffix in (".jsonl", ".csv") else "sqlite"
+
+
+def said(error: Exception) -> str:
+    """What an error of reading says, in a few words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def packed(path: Path) -> bool:
+    """Is it a file of gzip's?"""
     with path.open("rb") as file:
-        head = file.read(16)
-    if head.startswith(b"\x1f\x8b"):
-        with gzip.open(path) as unpacked:
-            return unpacked.read(16)
-    return head
+        return file.read(2) == b"\x1f\x8b"
 
 
-def _opened(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
-
-
-def _lines(path: Path, read: Callable[[TextIO], Iterator[Record | None]]) -> Iterator[Record]:
-    """The records of a file, and of those that rotation has put aside for it, oldest first."""
-    broken = 0
-    for file in (*_put_aside(path), path):
-        with _opened(file) as lines:
-            for record in read(lines):
-                if record is None:
-                    broken += 1
-                else:
-                    yield record
-    if broken:
-        print(f"litespan: {broken} line(s) of {path} cannot be read: left out", file=sys.stderr)
-
-
-def _put_aside(path: Path) -> list[Path]:
-    stem, suffix = re.escape(path.stem), re.escape(path.suffix)
-    name = re.compile(rf"{stem}-\d{{8}}T\d{{6}}\.\d{{6}}Z-\d+{suffix}(\.gz)?")
-    return sorted(file for file in path.parent.iterdir() if name.fullmatch(file.name))
-
-
-def _jsonl(lines: TextIO) -> Iterator[Record | None]:
-    for line in lines:
-        try:
-            members = json.loads(line)
-            record = {name: members.get(name) for name in NAMES}
-            for name in _MONEY:
-                record[name] = record[name] and Decimal(record[name])
-            bytes.fromhex(record["key"].replace("-", ""))
-        except (ValueError, ArithmeticError, AttributeError, TypeError):
-            yield None
-        else:
-            yield record
-
-
-def _csv(lines: TextIO) -> Iterator[Record | None]:
-    csv.field_size_limit(2**31 - 1)
-    for cells in csv.DictReader(lines):
-        try:
-            record: Record = {
-                name: _FROM_TEXT[kind](cells[name]) if cells.get(name) else None
-                for name, kind in KINDS.items()
-            }
-            bytes.fromhex(record["key"].replace("-", ""))
-        except (ValueError, ArithmeticError, AttributeError, TypeError, KeyError):
-            yield None
-        else:
-            yield record
+def _head(path: Path) -> bytes:
+    with gzip.open(path) if packed(path) else path.open("rb") as file:
+        return file.read(16)
 
 
 def moment(text: str) -> datetime:
@@ -226,15 +184,51 @@ def moment(text: str) -> datetime:
     return datetime.strptime(text, TIME).replace(tzinfo=timezone.utc)
 
 
-_MONEY: Final = [name for name, kind in KINDS.items() if kind == "money"]
-_FROM_TEXT: Final[dict[Kind, Callable[[str], Any]]] = {
-    "key": str,
-    "text": csv_file.unguarded,
-    "integer": int,
-    "real": float,
-    "money": Decimal,
-    "flag": lambda text: text == "true",
-    "time": str,
-    "list": json.loads,
-    "json": lambda text: json.loads(csv_file.unguarded(text)),
+def checked(record: Record) -> Record:
+    """`record`, if its values are such as litespan writes.
+
+    Raises:
+        ValueError: one is not, or is missing; the text is its column.
+    """
+    for name, value in record.items():
+        fits = name not in _NEEDED if value is None else _FORMS[name](value)
+        if not fits:
+            raise ValueError(name)
+    return record
+
+
+_NEEDED: Final = frozenset({"key", "trace_id", "span_id", "start_time", "outcome"})
+
+
+def _is(*types: type) -> Callable[[Any], bool]:
+    return lambda value: type(value) in types
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    found = re.compile(pattern).fullmatch
+    return lambda value: type(value) is str and found(value) is not None
+
+
+def _is_time(value: str) -> bool:
+    begun = datetime.fromisoformat(value.removesuffix("Z"))
+    return f"{begun.isoformat(timespec='microseconds')}Z" == value
+
+
+_OF_KIND: Final[dict[Kind, Callable[[Any], bool]]] = {
+    "key": _matches("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "text": _is(str),
+    "integer": _is(int),
+    "real": lambda value: type(value) in (int, float) and math.isfinite(value),
+    "money": lambda value: type(value) is Decimal and value.is_finite(),
+    "flag": _is(bool),
+    "time": lambda value: type(value) is str and _is_time(value),
+    "list": lambda value: type(value) is list and all(type(item) is str for item in value),
+    "json": _is(list),
 }
+_FORMS: Final[dict[str, Callable[[Any], bool]]] = {
+    **{name: _OF_KIND[kind] for name, kind in KINDS.items()},
+    **dict.fromkeys(("metadata", "attributes"), _is(dict)),
+    "trace_id": _matches("[0-9a-f]{32}"),
+    **dict.fromkeys(("span_id", "parent_span_id"), _matches("[0-9a-f]{16}")),
+}
+"""Column → is this (not None) a value of it?"""

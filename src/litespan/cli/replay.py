@@ -1,5 +1,6 @@
 """`litespan replay`: send what a store holds to any exporter, once, however often it is run."""
 
+import argparse
 import logging
 import sqlite3
 import sys
@@ -75,7 +76,7 @@ def _parser() -> Parser:
         "--to",
         required=True,
         metavar="NAMES",
-        type=lambda text: list(dict.fromkeys(filter(None, map(str.strip, text.split(","))))),
+        type=_names,
         help="exporters, as in OTEL_TRACES_EXPORTER: helicone,langfuse",
     )
     parser.add_argument("--since", type=since, metavar="WHEN", help="as in litespan report")
@@ -85,6 +86,13 @@ def _parser() -> Parser:
         help="where to note what was taken (default: beside the store, with .replay at its end)",
     )
     return parser
+
+
+def _names(text: str) -> list[str]:
+    names = list(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one exporter, such as helicone,langfuse")
+    return names
 
 
 def _state_beside(store: str) -> str:

@@ -26,6 +26,7 @@ class Lunary(Anyone):
             return Reply(401)
         assert request.path == "/v1/runs/ingest"
         body = strict(request.body)
+        assert "\0" not in _texts(body), "unsupported Unicode escape sequence"
         assert set(body) == {"events"}
         results = []
         for event in sorted(body["events"], key=lambda event: event["timestamp"]):
@@ -58,3 +59,10 @@ class Lunary(Anyone):
         for value in event["metadata"].values():
             assert isinstance(value, str | bool | int | float), "dropped by Lunary"
         assert all(isinstance(tag, str) for tag in event.get("tags", ()))
+
+
+def _texts(value: Any) -> str:
+    """All text in it, names too."""
+    if isinstance(value, dict):
+        return "".join(map(_texts, [*value, *value.values()]))
+    return "".join(map(_texts, value)) if isinstance(value, list) else str(value)

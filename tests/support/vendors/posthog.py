@@ -1,5 +1,6 @@
 """PostHog on loopback: the OTLP endpoint for AI spans, and the capture API."""
 
+import json
 import re
 import uuid
 from datetime import datetime
@@ -30,16 +31,22 @@ class Posthog(Otlp):
         sent = ExportTraceServiceRequest.FromString(request.body)
         spans = [s for r in sent.resource_spans for sc in r.scope_spans for s in sc.spans]
         assert len(spans) <= 100
-        assert all(span.ByteSize() <= 900_000 for span in spans)
         super().__call__(request)
         return Reply(200, b"{}")
 
     def rules(self, span: Any, attributes: dict[str, Any], resource: dict[str, Any]) -> None:
+        self.size({**resource, **attributes})
         assert any(name.startswith(self.ACCEPTED) for name in attributes)
         foreign = [name for name in attributes if name.startswith(self.ACCEPTED[1:])]
         assert foreign == [], "another classifier would read the span"
         assert attributes["gen_ai.operation.name"] not in ("text_completion", "generate_content")
         self.money(attributes)
+
+    def size(self, properties: dict[str, Any]) -> None:
+        """Of the event that it makes, in which text stays text, be it JSON or not."""
+        ids = {"$ai_trace_id": "0" * 32, "$ai_span_id": "0" * 16, "$lib": "posthog-otel"}
+        event = json.dumps({**properties, **ids}, ensure_ascii=False, separators=(",", ":"))
+        assert len(event.encode()) <= 900_000
 
     def money(self, properties: dict[str, Any]) -> None:
         """Numbers, and all three of them if two are known."""
@@ -61,5 +68,6 @@ class Posthog(Otlp):
             assert all(told[name] is not None for name in told)
             assert told["$ai_is_error"] is ("$ai_error" in told)
             self.money(told)
+            self.size(told)
             self.take(event["uuid"], event)
         return Reply(200, b'{"status":"Ok"}')
