@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import litellm
 import pytest
 
 from litespan import LiteLLMInstrumentor
+from litespan.call import garbage
 from litespan.testing import LoopbackProvider, Telemetry
 
 KEY = "sk-loopback-0123456789"
@@ -41,6 +43,7 @@ class Traced:
     def spans(self) -> list[dict[str, Any]]:
         """Every finished span, in the order of their start."""
         gc.collect()
+        assert garbage.told(time.monotonic() + 30)
         return sorted(self.telemetry.spans, key=lambda span: (span["start"], span["span_id"]))
 
     @property

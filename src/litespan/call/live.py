@@ -14,6 +14,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, set_span_in_contex
 from litespan import semconv as s
 from litespan.call import telling
 from litespan.call.client import CLIENT_KEY
+from litespan.call.garbage import outside_collection
 from litespan.call.stages import Listener, Stage, Watchers, log, show, tell
 from litespan.call.stream import is_stream, wrap_stream
 from litespan.call.suppress import suppressing
@@ -139,7 +140,7 @@ class Call:
         if kind is not GeneratorExit:
             otel_context.detach(self._token)
         if error is not None:
-            self.fail(error)
+            outside_collection(self.fail, error)
 
     def result(self, value: Any) -> Any:
         """What the caller gets: `value`, or a stream that looks and acts like it."""
@@ -267,15 +268,17 @@ class Call:
             )
         except Exception as error:  # noqa: BLE001
             swallowed("telling the end of a call", error)
-        if failure is None:
-            self.stage(s.EVENT_SUCCESS, telling.success_attributes(attributes), answer)
-        else:
-            self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
         try:
-            self.span.end(self.end_ns)
-        except Exception as error:  # noqa: BLE001 - a span processor of the application's
-            swallowed("ending a span", error)
-        self._let_go()
+            if failure is None:
+                self.stage(s.EVENT_SUCCESS, telling.success_attributes(attributes), answer)
+            else:
+                self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
+        finally:  # Ctrl-C may come while a handler is told inline
+            try:
+                self.span.end(self.end_ns)
+            except Exception as error:  # noqa: BLE001 - a span processor of the application's
+                swallowed("ending a span", error)
+            self._let_go()
         if self._after is not None:
             self._after(outcome, failure)
 

@@ -16,6 +16,7 @@ from opentelemetry.trace import (
 )
 
 from litespan import semconv as s
+from litespan.call.garbage import outside_collection
 from litespan.call.live import CALL_KEY, OWNER, STREAM_ENDS, Outcome
 from litespan.call.stream import Stream, is_stream, wrap_stream
 from litespan.mapping.errors import Failure, read_failure
@@ -100,7 +101,7 @@ class RouterCall:
         if kind is not GeneratorExit:
             otel_context.detach(self._token)
         if error is not None:
-            self.fail(error)
+            outside_collection(self.fail, error)
 
     def result(self, value: Any) -> Any:
         """`value`; if it is a stream, the span stays open until the stream has ended."""

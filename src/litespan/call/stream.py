@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 
 from litespan import exiting
+from litespan.call.garbage import outside_collection
 from litespan.call.stages import Chunks
 from litespan.quiet import swallowed
 
@@ -91,6 +92,9 @@ class Stream(_Proxy):
 
     def _end(self, how: str, error: BaseException | None = None) -> None:
         _open.pop(id(self._self_call), None)
+        outside_collection(self._told, how, error)
+
+    def _told(self, how: str, error: BaseException | None) -> None:
         try:
             self._self_call.streamed(how, self.__wrapped__, self._self_chunks, error)
         except Exception as problem:  # noqa: BLE001

@@ -95,9 +95,11 @@ class Delivery:
         if lane.generation != self._generation:  # it began in the parent, before a fork
             return
         if self._inline:
-            lane.context.copy().run(tell_inline, self.handler, lane, moment)
-            if last:
-                self.end(lane)
+            try:
+                lane.context.copy().run(tell_inline, self.handler, lane, moment)
+            finally:
+                if last:
+                    self.end(lane)
             return
         wake = False
         with self._lock:

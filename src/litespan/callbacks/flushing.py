@@ -7,6 +7,7 @@ from typing import Any
 
 from opentelemetry import _logs, metrics, trace
 
+from litespan.call import garbage
 from litespan.callbacks import draining
 from litespan.quiet import log_once, quiet
 from litespan.signals import Live
@@ -30,7 +31,8 @@ def flush(timeout: float) -> bool:
     deadline = time.monotonic() + max(0.0, timeout)
     done = False
     with quiet("flushing handlers"):
-        done = draining.flush_handlers(deadline)
+        told = garbage.told(deadline)
+        done = draining.flush_handlers(deadline) and told
     for provider in _providers():
         force_flush = getattr(provider, "force_flush", None)
         if force_flush is not None:

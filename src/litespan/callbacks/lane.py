@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -15,6 +15,8 @@ from litespan.call.suppress import silenced
 from litespan.callbacks.handler import Method
 from litespan.callbacks.moments import Moment, View
 from litespan.quiet import quiet
+
+_NEEDED: Final = frozenset({"model", "messages", "litellm_params"})  # at every stage
 
 
 class Lane:
@@ -72,6 +74,11 @@ class Lane:
                 self.keywords = self.view.keywords()
             shown = self.view.show(moment)
             keywords = self.keywords
+            if not isinstance(keywords.get("litellm_params"), dict):
+                keywords.pop("litellm_params", None)
+            if not keywords.keys() >= _NEEDED:  # the handler took some away
+                for name, value in self.view.keywords().items():
+                    keywords.setdefault(name, value)
             keywords.update(shown.added)
             keywords["litellm_params"].update(shown.parameters)
             return partial(

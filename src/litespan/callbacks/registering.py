@@ -120,9 +120,11 @@ class NamedCallbacks:
                 return
             if not self._found:
                 self._found = None
-                new = [added.watch for added in self._find()]
-                replace_watcher(self.first_call, *new)
-                self._found = True
+                try:
+                    new = [added.watch for added in self._find()]
+                    replace_watcher(self.first_call, *new)
+                finally:
+                    self._found = True
             for added in self._added:
                 added.watch(call, ctx)
         finally:
@@ -132,7 +134,7 @@ class NamedCallbacks:
         for name in self._names:
             try:
                 added, new = _made(find(name), {})
-            except BadHandler as error:
+            except Exception as error:  # noqa: BLE001 - one bad name does not cost the others
                 log_once(f"{VARIABLE}:{name}", "%s: %s: %s", VARIABLE, name, error)
             else:
                 if new:
@@ -168,6 +170,10 @@ def find(path: str) -> Any:
             "make the instance at the top level of the module, not inside a function, and before "
             "the first call; then start the program, or the proxy, anew" + _alternatives(module)
         ) from None
+    except Exception as error:  # the module has a `__getattr__` of its own
+        raise BadHandler(
+            f"module {module_name} does not give {name!r}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _of_proxy(name: str) -> Any:
@@ -178,7 +184,7 @@ def _of_proxy(name: str) -> Any:
 
     try:
         return module_of(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadHandler(
             f"module {name} can not be run: {type(error).__name__}: {error}"
         ) from error
@@ -191,7 +197,7 @@ def _module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name and name.startswith(error.name):
+        if error.name and f"{name}.".startswith(f"{error.name}."):
             folders = ", ".join(folder or "." for folder in sys.path[:3])
             raise BadHandler(
                 f"there is no module {name!r}: its folder must be on the path (PYTHONPATH), "
@@ -201,7 +207,7 @@ def _module(name: str) -> ModuleType:
             f"module {name} needs {error.name!r}, which is not installed here: add it to the "
             f"image or environment, as pip install {error.name}"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadHandler(
             f"module {name} can not be imported: {type(error).__name__}: {error}"
         ) from error

@@ -27,6 +27,7 @@ async def tell(handler: Handler, lane: Lane, moment: Moment, workers: Workers) -
     with undivided:  # LiteLLM imports some of what it needs to show a call
         run = lane.prepared(method, moment) if method is not None else None
     if method is None or run is None:
+        count(f"callbacks.{handler.name}.undelivered")
         return False
     try:
         if method.asynchronous:
@@ -34,7 +35,10 @@ async def tell(handler: Handler, lane: Lane, moment: Moment, workers: Workers) -
         else:
             context = contextvars.copy_context()
             loop = asyncio.get_running_loop()
-            result = await loop.run_in_executor(workers, context.run, run)
+            result, error = await loop.run_in_executor(workers, context.run, _attempt, run)
+            if error is not None:
+                failed(handler, method, error)
+                return False
             if inspect.isawaitable(result):
                 await result
     except GeneratorExit:
@@ -46,15 +50,25 @@ async def tell(handler: Handler, lane: Lane, moment: Moment, workers: Workers) -
     return True
 
 
+def _attempt(run: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """What `run` returned, and what it raised: no future takes every exception."""
+    try:
+        return run(), None
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the handler's
+        return None, error
+
+
 def tell_inline(handler: Handler, lane: Lane, moment: Moment) -> None:
     """Run the handler's sync method here and now."""
     method = handler.method(moment.stage, asynchronous=False)
     run = lane.prepared(method, moment) if method is not None else None
     if method is None or run is None:
+        count(f"callbacks.{handler.name}.undelivered")
         return
-    try:
-        run()
-    except Exception as error:  # noqa: BLE001 - KeyboardInterrupt and SystemExit pass
+    _, error = _attempt(run)
+    if isinstance(error, KeyboardInterrupt):  # the user's, who means the program
+        raise error
+    if error is not None:
         failed(handler, method, error)
     else:
         count(f"callbacks.{handler.name}.delivered")
@@ -67,10 +81,16 @@ async def _run_async(lane: Lane, run: Callable[[], Any]) -> None:
         await run()
         return
     begun = threading.Event()
+    ended: list[BaseException | None] = []  # kept here: a loop that ends brings no result
 
     async def there() -> None:
         begun.set()
-        await run()
+        try:
+            await run()
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below
+            ended.append(error)  # the last two would end the caller's loop
+        else:
+            ended.append(None)
 
     coroutine = there()
     try:
@@ -81,13 +101,13 @@ async def _run_async(lane: Lane, run: Callable[[], Any]) -> None:
         return
     while not future.done() and not home.is_closed():
         await asyncio.wait({future}, timeout=_LOOK)
-    if future.done():
-        future.result()
-    elif begun.is_set():
-        raise RuntimeError("the caller's event loop was closed meanwhile")
-    else:
+    if not begun.is_set():  # `asyncio.run` cancels at its end what has not begun, too
         coroutine.close()
         await run()
+    elif not ended:
+        raise RuntimeError("the caller's event loop was closed meanwhile")
+    elif ended[0] is not None:
+        raise ended[0]
 
 
 def failed(handler: Handler, method: Method, error: BaseException) -> None:
@@ -95,7 +115,7 @@ def failed(handler: Handler, method: Method, error: BaseException) -> None:
     counter = f"callbacks.{handler.name}.failed"
     count(counter)
     hint = ""
-    if isinstance(error, RuntimeError) and _OTHER_LOOP.search(str(error)):
+    if isinstance(error, RuntimeError) and _OTHER_LOOP.search(_text(error)):
         hint = "; it is tied to the application's event loop: register it with loop='caller'"
     log_once(
         f"{counter}.{method.name}:{id(handler)}",  # two of one class have one name
@@ -103,8 +123,15 @@ def failed(handler: Handler, method: Method, error: BaseException) -> None:
         method.name,
         handler.name,
         type(error).__name__,
-        error,
+        _text(error),
         hint,
         counter,
         error=error,
     )
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is the handler's, too
+        return "(what it says can not be read)"

@@ -84,6 +84,7 @@ class CallView:
             "call_type": request.target.call_type,
             "litellm_call_id": self.call_id,
             "litellm_params": litellm_params,
+            "optional_params": {},
             "start_time": local_time(call.started_ns),
         }
 
@@ -94,9 +95,10 @@ class CallView:
         start, end = local_time(call.started_ns), local_time(moment.time_ns)
         added: dict[str, Any] = {
             "log_event_type": _EVENT_TYPES[stage],
-            "optional_params": keywords(_mapping(details.get("optional_params"))),
             **{name: details[name] for name in _KNOWN if details.get(name) is not None},
         }
+        if "optional_params" in details:
+            added["optional_params"] = keywords(_mapping(details["optional_params"]))
         with quiet("reading what LiteLLM knows of a call"):
             added.update(_sent(details))
         if stage != "pre":

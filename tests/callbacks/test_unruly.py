@@ -1,0 +1,214 @@
+"""Handlers and loops that do what nobody expects: no call is harmed and no stage is lost."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import litellm
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+
+import litespan
+from tests.callbacks.conftest import Keeper
+from tests.callbacks.programs import run_file, write
+from tests.callbacks.test_delivery import Added, AsyncKeeper, add, delivered
+from tests.calls.conftest import Traced
+
+__all__ = ["add"]
+
+
+class Unreadable(RuntimeError):
+    """An error that fails when it is read."""
+
+    def __str__(self) -> str:
+        raise ValueError("unreadable")
+
+
+def raising(kind: type[BaseException]) -> Callable[..., None]:
+    """A handler's method that raises."""
+
+    def method(*_: Any) -> None:
+        raise kind
+
+    return method
+
+
+def test_each_loop_of_a_program_ends_at_once(traced: Traced, add: Added) -> None:
+    """`asyncio.run` cancels what it finds: the last stages of a call are told all the same."""
+    handler = AsyncKeeper()
+    add(handler, loop="caller", name="hasty")
+    for _ in range(20):
+        asyncio.run(litellm.acompletion(**traced.chat()))
+    assert litespan.flush(20)
+    assert handler.heard.methods.count("success") == 20
+    assert "failed" not in delivered("hasty")
+
+
+async def test_a_handler_that_leaves_on_the_callers_loop(traced: Traced, add: Added) -> None:
+    """`sys.exit` in an async method would end the application's loop: it is the handler's own."""
+
+    async def after(*_: Any) -> None:
+        raise SystemExit(3)
+
+    add(success=after, loop="caller", name="leaver")
+    await litellm.acompletion(**traced.chat())
+    await asyncio.sleep(0.2)
+    assert await asyncio.to_thread(litespan.flush, 10)
+    assert delivered("leaver") == {"failed": 1}
+
+
+@pytest.mark.parametrize("kind", [StopIteration, GeneratorExit, Unreadable])
+def test_errors_that_no_future_takes(
+    traced: Traced, add: Added, caplog: pytest.LogCaptureFixture, kind: type[BaseException]
+) -> None:
+    """Counted and logged like any other; the handler goes on with the next stage."""
+    heard: list[str] = []
+    name = f"raises-{kind.__name__}"
+    add(pre=raising(kind), success=lambda *_: heard.append("success"), name=name, concurrency=1)
+    for _ in range(2):
+        litellm.completion(**traced.chat())
+    assert litespan.flush(10)
+    assert (heard, delivered(name)) == (["success"] * 2, {"failed": 2, "delivered": 2})
+    assert f"of handler {name} failed: {kind.__name__}" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_leaving_inline(traced: Traced, add: Added, kind: type[BaseException]) -> None:
+    """A handler's `sys.exit` is its own; Ctrl-C is the user's, and the span ends all the same."""
+    add(success=raising(kind), delivery="inline", name="inline-leaver")
+    if kind is KeyboardInterrupt:
+        with pytest.raises(KeyboardInterrupt):
+            litellm.completion(**traced.chat())
+    else:
+        litellm.completion(**traced.chat())
+    assert [span["name"] for span in traced.spans] == ["chat gpt-4o-mini"]
+
+
+@pytest.mark.parametrize("take", [dict.clear, lambda kwargs: kwargs.pop("messages")])
+def test_a_handler_that_takes_things_out_of_its_keywords(
+    traced: Traced, add: Added, take: Callable[[dict[str, Any]], Any]
+) -> None:
+    """The next stages have everything again."""
+    keeper = Keeper()
+
+    class Taker(Keeper):
+        def log_pre_api_call(self, model: str, messages: Any, kwargs: dict[str, Any]) -> None:
+            super().log_pre_api_call(model, messages, kwargs)
+            take(kwargs)
+
+    taker = Taker()
+    add(taker)
+    add(keeper)
+    litellm.completion(**traced.chat(metadata={"feature": "help"}))
+    assert litespan.flush(10)
+    assert taker.heard.methods == ["pre", "post", "success"]
+    for mine, theirs in zip(taker.heard, keeper.heard, strict=True):
+        for name in ("model", "messages", "litellm_call_id"):
+            assert mine.kwargs[name] == theirs.kwargs[name]
+        metadata = [told.kwargs["litellm_params"]["metadata"] for told in (mine, theirs)]
+        assert metadata[0] == metadata[1] == {"feature": "help"}
+
+
+def test_parameters_at_every_stage(traced: Traced, add: Added) -> None:
+    """Chunks have them, too."""
+    keeper = Keeper()
+    add(keeper)
+    list(litellm.completion(**traced.chat(stream=True, temperature=0.3)))
+    assert litespan.flush(10)
+    assert {told.kwargs["optional_params"]["temperature"] for told in keeper.heard} == {0.3}
+    assert "stream" in keeper.heard.methods
+
+
+NAMED = """
+    import litellm
+
+    for _ in range(2):
+        answer = litellm.completion("openai/gpt-4o-mini", [{"role": "user", "content": "Hi"}])
+    print(answer.choices[0].message.content)
+"""
+GOOD = """
+    class Handler:
+        async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
+            print("told", flush=True)
+
+    h = Handler()
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import fancylib", "module fancylib_handler needs 'fancylib'"),
+        ("import sys; sys.exit('usage')", "can not be imported: SystemExit: usage"),
+        ("def __getattr__(name): raise RuntimeError('no')", "does not give 'h': RuntimeError: no"),
+    ],
+    ids=["library", "exit", "getattr"],
+)
+def test_one_bad_name_does_not_cost_the_others(
+    tmp_path: Path, loopback: Any, source: str, says: str
+) -> None:
+    """It is one line, the calls go on, and the handlers after it are told of all of them."""
+    app = write(tmp_path, app=NAMED, fancylib_handler=source, good=GOOD)
+    env = {"OPENAI_BASE_URL": loopback.url, "OPENAI_API_KEY": "sk-loopback"}
+    names = "fancylib_handler.h,good.h"
+    ran = run_file(app, env={**env, "LITESPAN_CALLBACKS": names}, instrument=True)
+    assert ran.code == 0, ran.stderr
+    assert ran.stdout.splitlines().count("told") == 2
+    (line,) = [line for line in ran.stderr.splitlines() if "LITESPAN_CALLBACKS" in line]
+    assert says in line
+
+
+class Locked(SpanProcessor):
+    """A processor with a lock, as most have."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.ended: list[str] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        with self.lock:
+            self.ended.append(span.name)
+
+
+@pytest.fixture
+def locked(traced: Traced) -> Locked:
+    """One that sees the calls."""
+    processor = Locked()
+    traced.telemetry.providers["tracer_provider"].add_span_processor(processor)
+    return processor
+
+
+async def stream_of(traced: Traced) -> Any:
+    """A stream that has begun."""
+    stream = litellm.completion(**traced.chat(stream=True))
+    next(stream)
+    return stream
+
+
+async def coroutine_of(traced: Traced) -> Any:
+    """A call that waits for its answer."""
+    coroutine = litellm.acompletion(**traced.chat(provider={"delay": 30}))
+    coroutine.send(None)
+    return coroutine
+
+
+@pytest.mark.parametrize("begun", [stream_of, coroutine_of])
+async def test_the_garbage_collector_waits_for_no_lock(
+    traced: Traced, locked: Locked, add: Added, begun: Callable[[Traced], Any]
+) -> None:
+    """What it finds in a cycle ends on another thread: this one may hold any lock."""
+    handle = add(Keeper())
+    cycle = [await begun(traced)]
+    cycle.append(cycle)
+    gc.disable()
+    try:
+        del cycle
+        with locked.lock, handle.callback.delivery._lock:
+            gc.collect()
+    finally:
+        gc.enable()
+    assert litespan.flush(10)
+    assert locked.ended == ["chat gpt-4o-mini"]
