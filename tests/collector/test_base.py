@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.export import GenAISpan
@@ -211,6 +212,31 @@ def test_a_trace_is_kept_whole(sampled: Collector) -> None:
     sampled.send([*fine, failed])
     wait_for(lambda: {f"t{n}" for n in range(6)} <= _call_ids(sampled), "the trace")
     wait_for(lambda: sampled.total("genai_calls_total", team="payments") == 6, "the metrics")
+
+
+def test_numbers_that_came_as_text_count(sampled: Collector) -> None:
+    """A cost in a text is expensive and in the total, as are tokens; a NaN spoils no total."""
+    texts = {"gen_ai.usage.cost": "0.9", "gen_ai.usage.input_tokens": "10"}
+    team = {"litellm.team.id": "texts", "gen_ai.request.stream": "True"}
+    told = [call({**team, **texts, "litellm.call_id": f"n{n}"}, scope="other") for n in range(20)]
+    sampled.send([*told, call({**team, "gen_ai.usage.cost": float("nan")}, scope="other")])
+    wait_for(lambda: {f"n{n}" for n in range(20)} <= _call_ids(sampled), "all of them")
+    labels = {"team": "texts", "stream": "true"}
+    wait_for(lambda: sampled.total("genai_calls_total", **labels) == 21, "the metrics")
+    assert sampled.total("genai_calls_total", team="texts") == 21
+    assert sampled.total("genai_cost_usd_total", team="texts") == pytest.approx(18)
+    assert sampled.total("genai_input_tokens_total", team="texts") == 200
+
+
+def test_series_are_forgotten_together() -> None:
+    """After a day and not before: else a series would begin anew where another shows its sum."""
+    config = yaml.safe_load(BASE.read_text())
+    idle = {
+        config["processors"]["delta_to_cumulative"]["max_stale"],
+        config["connectors"]["span_metrics"]["metrics_expiration"],
+        config["exporters"]["prometheus"]["metric_expiration"],
+    }
+    assert idle == {"${env:OTELCOL_SERIES_IDLE:-24h}"}
 
 
 def _call_ids(running: Collector) -> set[Any]:

@@ -9,6 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+
+from tests import cases
 from tests.collector.load import Sender, ids_in, requests
 from tests.collector.running import BASE, OVERLAYS, ROOT, Collector, collector, wait_for
 from tests.collector.spans import call
@@ -56,7 +60,7 @@ def _sum(running: Collector, name: str, exporter: str) -> float:
 
 
 def test_out_of_memory_refuses_and_loses_nothing(tmp_path: Path) -> None:
-    """Over its limit it answers 503 and the sender comes back; every call arrives in the end."""
+    """Over its limit it answers 503 and the sender comes back; every call comes and counts once."""
     env = {
         "OTELCOL_MEMORY_MIB": "80",
         "OTELCOL_MEMORY_SPIKE_MIB": "20",
@@ -72,6 +76,14 @@ def test_out_of_memory_refuses_and_loses_nothing(tmp_path: Path) -> None:
         assert sender.refusals > 0
         sent = {span_id for _, ids in made for span_id in ids}
         wait_for(lambda: sent <= running.span_ids(), "all calls", 60)
+        wait_for(lambda: running.total("genai_calls_total") >= 6000, "the metrics")
+        time.sleep(2.5)  # two more rounds of metrics
+        spent = dict(cases.CASES["content_off"].attributes or {})
+        assert running.total("genai_calls_total") == 6000
+        assert _sum(running, "otelcol_exporter_sent_spans", "file/traces") == 6000
+        for name, key in (("input_tokens", "input_tokens"), ("cost_usd", "cost")):
+            of_one = float(str(spent[f"gen_ai.usage.{key}"]))
+            assert running.total(f"genai_{name}_total") == pytest.approx(6000 * of_one)
 
 
 def test_a_full_queue_is_counted(tmp_path: Path) -> None:
@@ -108,6 +120,26 @@ def test_a_file_on_a_full_disk(tmp_path: Path) -> None:
     wait_for(lambda: running.total("genai_calls_total") == 100, "the metrics")
     wait_for(lambda: "no space left on device" in running.log.read_text(), "a word in the log")
     running.stop()
+
+
+def test_alerts_on_a_full_disk(tmp_path: Path) -> None:
+    """Failures are taken at once and count once, traces go on, what the file lost is counted."""
+    (tmp_path / "full.yaml").write_text(
+        "exporters: {file/alerts: {path: /dev/full, rotation: null}}"
+    )
+    with collector(tmp_path, str(tmp_path / "full")) as running:
+        sender = Sender(running.url)
+        for _ in range(5):  # the first ones fill the file's buffer
+            failed = [call({"note": "x" * 3000}, error="boom") for _ in range(20)]
+            assert sender.post(encode_spans(failed).SerializeToString())
+            time.sleep(0.5)
+        sender.close()
+        assert sender.refusals == 0
+        lost = lambda: _sum(running, "otelcol_exporter_send_failed_spans", "file/alerts")  # noqa: E731
+        wait_for(lambda: lost() > 0, "the count of the lost")
+        assert len(running.wait_spans(100)) == 100
+        wait_for(lambda: running.total("genai_calls_total") == 100, "the metrics")
+        assert "no space left on device" in running.log.read_text()
 
 
 @contextmanager

@@ -82,6 +82,59 @@ def test_the_view_reads_the_same(running: Collector, name: str) -> None:
         )
 
 
+TEXTS: dict[str, tuple[Any, Any]] = {  # as others write it → as we do
+    s.RESPONSE_FINISH_REASONS: ('["stop", "length"]', ("stop", "length")),
+    s.REQUEST_STOP_SEQUENCES: ("###", ("###",)),
+    s.REQUEST_STREAM: ("True", True),
+    s.INPUT_TOKENS: ("1200", 1200),
+    s.OUTPUT_TOKENS: ("30", 30),
+    s.CACHE_READ_TOKENS: ("1000", 1000),
+    s.COST: ("9e-05", 9e-05),
+    s.COST_INPUT: ("0.00005", 0.00005),
+}
+OTHER_TEXTS: dict[str, tuple[Any, Any]] = {
+    s.RESPONSE_FINISH_REASONS: ("stop,length", ("stop", "length")),
+    s.REQUEST_STOP_SEQUENCES: ('["###", "[end]"]', ("###", "[end]")),
+    s.REQUEST_STREAM: ("False", False),
+    s.INPUT_TOKENS: ("many", "many"),
+    s.COST: ("NaN", "NaN"),
+}
+
+
+@pytest.mark.parametrize("texts", [TEXTS, OTHER_TEXTS])
+def test_values_that_came_as_text(running: Collector, texts: dict[str, tuple[Any, Any]]) -> None:
+    """Numbers, booleans and lists in a text get their type; what is none stays, and loses none."""
+    sent = call({name: text for name, (text, _) in texts.items()} | {"note": "hi"}, scope="other")
+    (got,) = through(running, sent)
+    attributes = dict(got.attributes or {})
+    wanted = {name: value for name, (_, value) in texts.items()} | {"note": "hi"}
+    assert wanted == {name: attributes.get(name) for name in wanted}
+
+
+@pytest.mark.parametrize(
+    ("given", "total"),
+    [
+        ({s.INPUT_TOKENS: 10, s.CACHE_READ_TOKENS: 90, s.CACHE_CREATION_TOKENS: 5}, (105, None)),
+        ({s.INPUT_TOKENS: 10, s.CACHE_CREATION_TOKENS: 11}, (21, None)),
+        ({s.INPUT_TOKENS: 100, s.CACHE_READ_TOKENS: 90}, (100, None)),
+        ({s.CACHE_READ_TOKENS: 90}, (None, None)),
+        ({s.OUTPUT_TOKENS: 5, s.REASONING_TOKENS: 20}, (None, 25)),
+        ({s.OUTPUT_TOKENS: 25, s.REASONING_TOKENS: 20}, (None, 25)),
+    ],
+)
+def test_totals_include_their_parts(
+    running: Collector, given: dict[str, int], total: tuple[int | None, int | None]
+) -> None:
+    """Tokens of the cache and of reasoning are in the totals, as the typed view has them."""
+    sent = call(given, scope="other")
+    (got,) = through(running, sent)
+    view = GenAISpan.read(sent)
+    assert view is not None
+    assert (view.usage.input, view.usage.output) == total
+    attributes = got.attributes or {}
+    assert (attributes.get(s.INPUT_TOKENS), attributes.get(s.OUTPUT_TOKENS)) == total
+
+
 def test_structured_messages_become_json(running: Collector) -> None:
     """Messages as a list of maps, as attribute or in the details event, become one string."""
     text = {"type": "text", "content": "Hi ann@example.com"}

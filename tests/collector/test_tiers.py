@@ -14,8 +14,16 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from tests.collector.broker import Broker
 from tests.collector.load import Sender, requests
-from tests.collector.running import BASE, OVERLAYS, ROOT, Collector, validate, wait_for
-from tests.collector.spans import call
+from tests.collector.running import (
+    BASE,
+    OVERLAYS,
+    ROOT,
+    Collector,
+    free_ports,
+    validate,
+    wait_for,
+)
+from tests.collector.spans import by_id, call
 
 AGENT, GATEWAY, CONSUMER = (
     ROOT / f"collector/{name}.yaml" for name in ("agent", "gateway", "consumer")
@@ -219,3 +227,53 @@ def test_consumers_can_read_all_again(tmp_path: Path) -> None:
         again.start()
         wait_for(lambda: len(spans_at(again)) >= len(running.sent), "all spans once more", 60)
         assert again.stop() == 0
+
+
+def test_a_list_of_brokers(tmp_path: Path) -> None:
+    """Of two addresses the first is dead: who writes and who reads takes the second."""
+    broker = Broker(tmp_path / "kafka")
+    broker.start()
+    (dead,) = free_ports(1)
+    env = {"KAFKA_BROKERS": f"127.0.0.1:{dead},{broker.address}"}
+    sent = [call() for _ in range(20)]
+    with ExitStack() as stack:
+        stack.callback(broker.stop)
+        running = [
+            Collector(tmp_path / "out", [BASE, OVERLAYS / "kafka-out.yaml"], env),
+            Collector(tmp_path / "consumer", [CONSUMER], env),
+            Collector(
+                tmp_path / "in", [BASE, OVERLAYS / "kafka-in.yaml"], {**env, "KAFKA_GROUP": "in"}
+            ),
+        ]
+        for started in running:
+            started.start()
+            stack.callback(stop, started)
+        running[0].send(sent)
+        for started in running:
+            assert by_id(started.wait_spans(20)).keys() == by_id(sent).keys()
+
+
+def test_a_full_queue_before_kafka(tmp_path: Path) -> None:
+    """The sender is told to come back until there is room: nothing is lost, repeats are counted."""
+    broker = Broker(tmp_path / "kafka")
+    env = {"KAFKA_BROKERS": broker.address, "OTELCOL_QUEUE_BYTES": "300000"}
+    with ExitStack() as stack:
+        stack.callback(broker.stop)
+        gateway = Collector(tmp_path / "out", [BASE, GATEWAY, OVERLAYS / "kafka-out.yaml"], env)
+        consumer = Collector(tmp_path / "consumer", [CONSUMER], env)
+        gateway.start()
+        stack.callback(stop, gateway)
+        sender = Sender(gateway.url, patience=1)
+        sent: set[bytes] = set()
+        for body, ids in requests(10, 100):
+            if not sender.post(body):
+                broker.start()
+                consumer.start()
+                stack.callback(stop, consumer)
+                sender.patience = 60
+                assert sender.post(body)
+            sent.update(ids)
+        sender.close()
+        wait_for(lambda: sent <= consumer.span_ids(), "every call", 60)
+        assert sender.refusals > 0
+        wait_for(lambda: gateway.total("genai_calls_total") > len(sent), "the repeats")
