@@ -15,6 +15,7 @@ from litespan import LiteLLMInstrumentor
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.calls.conftest import Traced
 from tests.calls.schemas import SCHEMAS
+from tests.support.server import Reply, running
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 TOOLS = [
@@ -196,6 +197,30 @@ def test_images_are_hashed(capture: Any) -> None:
         },
         {"type": "uri", "modality": "image", "uri": "https://host/a.png"},
     ]
+
+
+def test_a_refusal(capture: Any) -> None:
+    """What a model says instead of an answer is text, asked as answered."""
+    refused = {"role": "assistant", "content": None, "refusal": "I can not."}
+    answer = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_795_165_987,
+        "model": "gpt-4o-mini",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": refused}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6},
+    }
+    with (
+        running(lambda _: Reply(200, json.dumps(answer).encode())) as provider,
+        capture() as traced,
+    ):
+        hi = {"role": "user", "content": "Hi"}
+        given = traced.chat(messages=[hi, refused, hi])
+        litellm.completion(**{**given, "api_base": f"{provider.url}/v1"})
+    said = content(traced.span)
+    text = [{"type": "text", "content": "I can not."}]
+    assert said["gen_ai.input.messages"][1]["parts"] == text
+    assert said["gen_ai.output.messages"][0]["parts"] == text
 
 
 def test_reasoning(capture: Any) -> None:

@@ -623,3 +623,28 @@ def test_thinking_as_a_message_of_its_own() -> None:
     for attributes, text in ((thought | answer, "4"), (thought, "")):
         (message,) = read(attributes).output_messages or ()
         assert (message.role, message.reasoning, message.text) == ("assistant", "I add.", text)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "content": None, "refusal": "I can not."},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "I can not."}]},
+        {"role": "assistant", "parts": [{"type": "refusal", "refusal": "I can not."}]},
+    ],
+    ids=["field", "content", "part"],
+)
+def test_a_refusal_is_what_was_said(message: dict[str, Any]) -> None:
+    """OpenAI's has a place of its own, and is text all the same."""
+    view = read({"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps([message])})
+    (answer,) = view.output_messages or ()
+    assert answer.text == "I can not."
+
+
+def test_the_old_function_call() -> None:
+    """OpenAI's, from before there were several."""
+    call = {"name": "get_weather", "arguments": '{"city": "Paris"}'}
+    said = [{"role": "assistant", "content": None, "function_call": call}]
+    view = read({"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps(said)})
+    (answer,) = view.output_messages or ()
+    assert [(c.name, c.arguments) for c in answer.tool_calls] == [("get_weather", CALL.arguments)]

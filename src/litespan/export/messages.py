@@ -187,7 +187,7 @@ def _part(value: dict[str, JSON]) -> Part:
 
 
 def _openai_parts(value: dict[str, JSON], role: str) -> Iterator[Part]:
-    """The parts of `{role, content, tool_calls, tool_call_id, reasoning_content}`."""
+    """The parts of `{role, content, refusal, tool_calls, tool_call_id, reasoning_content}`."""
     if reasoning := _text(value, "reasoning_content"):
         yield Part("reasoning", reasoning)
     content = value.get("content", value.get("text"))
@@ -195,7 +195,9 @@ def _openai_parts(value: dict[str, JSON], role: str) -> Iterator[Part]:
         yield Part("tool_call_response", id=_text(value, "tool_call_id"), response=content)
     elif content:
         yield from _parts(content)
-    calls = value.get("tool_calls")
+    if refusal := _text(value, "refusal"):
+        yield Part("text", refusal)
+    calls = value.get("tool_calls") or [value.get("function_call")]  # as it was called once
     for call in calls if isinstance(calls, list) else ():
         if isinstance(call, dict):
             function = call.get("function")

@@ -29,6 +29,8 @@ def standard(part: dict[str, JSON]) -> dict[str, JSON]:
     kind = part.get("type")
     if kind is None:
         return _google(part)
+    if kind == "refusal":
+        return {"type": "text", "content": part.get("refusal")}
     if kind in _CALLS:
         return {
             "type": "tool_call",

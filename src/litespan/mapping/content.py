@@ -134,6 +134,8 @@ def _message_parts(message: Mapping[str, Any], role: str) -> list[parts.Part]:
     thought = message.get("reasoning_content")
     read = [parts.reasoning(thought)] if thought and isinstance(thought, str) else []
     read += _parts(content)
+    refusal = message.get("refusal") or get(message.get("provider_specific_fields"), "refusal")
+    read += [parts.text(refusal)] if refusal and isinstance(refusal, str) else []
     for call in message.get("tool_calls") or ():
         function = get(call, "function")
         read.append(
