@@ -58,11 +58,13 @@ def called(function: Callable[[], Any]) -> list[str]:
         elif event == "c_call":
             names.append(c_function.__name__)
 
+    gc.disable()  # what it calls comes by chance
     sys.setprofile(profile)
     try:
         function()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return names[1:-1]
 
 

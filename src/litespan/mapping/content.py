@@ -133,9 +133,7 @@ def _message_parts(message: Mapping[str, Any], role: str) -> list[parts.Part]:
         return [parts.tool_response(identifier, parts.plain(content))]
     thought = message.get("reasoning_content")
     read = [parts.reasoning(thought)] if thought and isinstance(thought, str) else []
-    read += _parts(content)
-    refusal = message.get("refusal") or get(message.get("provider_specific_fields"), "refusal")
-    read += [parts.text(refusal)] if refusal and isinstance(refusal, str) else []
+    read += _refusal(message) if content is None else _parts(content)
     for call in message.get("tool_calls") or ():
         function = get(call, "function")
         read.append(
@@ -145,6 +143,11 @@ def _message_parts(message: Mapping[str, Any], role: str) -> list[parts.Part]:
     if function is not None:
         read.append(parts.tool_call(None, get(function, "name"), get(function, "arguments")))
     return read
+
+
+def _refusal(message: Mapping[str, Any]) -> list[parts.Part]:
+    said = message.get("refusal") or get(message.get("provider_specific_fields"), "refusal")
+    return [parts.text(said)] if said and isinstance(said, str) else []
 
 
 def _parts(content: Any) -> list[parts.Part]:
