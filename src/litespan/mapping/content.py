@@ -151,8 +151,6 @@ def _refusal(message: Mapping[str, Any]) -> list[parts.Part]:
 
 
 def _parts(content: Any) -> list[parts.Part]:
-    if content is None:
-        return []
     if isinstance(content, (list, tuple)):
         return [parts.read_part(part) for part in content]
     return [parts.text(content)]
