@@ -88,7 +88,7 @@ def _block(part: Part) -> JSON:
                 "type": "tool_use",
                 "id": part.id,
                 "name": part.name,
-                "input": _input(part.arguments),
+                "input": part.input,
             }
         case "tool_call_response", _:
             said = openai.text_of(part.response)
@@ -101,13 +101,6 @@ def _block(part: Part) -> JSON:
         case _:
             shaped = part.to_json()
     return shaped
-
-
-def _input(arguments: JSON) -> dict[str, JSON]:
-    """An object, as Anthropic has it; a call that broke off is a piece of text."""
-    if isinstance(arguments, dict):
-        return arguments
-    return {} if arguments is None else {"value": arguments}
 
 
 def _tool(tool: ToolDefinition) -> JSON:

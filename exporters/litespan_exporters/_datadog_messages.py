@@ -67,11 +67,8 @@ def _content(message: Message) -> str:
 
 
 def _tool_call(part: Part) -> JSON:
-    arguments: JSON = {} if part.arguments is None else {"value": part.arguments}
-    if isinstance(part.arguments, dict):
-        arguments = part.arguments
     name, tool_id = part.name or "", part.id or ""
-    return {"name": name, "arguments": arguments, "tool_id": tool_id, "type": "function"}
+    return {"name": name, "arguments": part.input, "tool_id": tool_id, "type": "function"}
 
 
 def _tool_result(part: Part, names: dict[str | None, str | None]) -> JSON:

@@ -28,6 +28,18 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+def exporter_names(text: str) -> list[str]:
+    """The exporters that an option names, with commas between, each once.
+
+    Raises:
+        argparse.ArgumentTypeError: it names none.
+    """
+    names = list(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one exporter, such as helicone,langfuse")
+    return names
+
+
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
         print("litespan", version("litespan"))

@@ -11,7 +11,7 @@ from math import inf
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from litespan.cli import Parser
+from litespan.cli import Parser, exporter_names
 from litespan.forward import Destination, Limits, Receiver
 from litespan.forward.destination import NoDestination
 from litespan.settings import Settings
@@ -69,7 +69,11 @@ def _parser() -> Parser:
         "delivered; until then the spans are the sender's.",
     )
     parser.add_argument(
-        "--to", required=True, type=_names, metavar="NAMES", help="exporters: helicone,datadog"
+        "--to",
+        required=True,
+        type=exporter_names,
+        metavar="NAMES",
+        help="exporters: helicone,datadog",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=4319, help="0 for any free one (%(default)s)")
@@ -105,13 +109,6 @@ def _parser() -> Parser:
         help="what is large (%(default)s)",
     )
     return parser
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise argparse.ArgumentTypeError("name at least one exporter")
-    return list(dict.fromkeys(names))
 
 
 def _positive(text: str) -> int:

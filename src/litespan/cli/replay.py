@@ -1,6 +1,5 @@
 """`litespan replay`: send what a store holds to any exporter, once, however often it is run."""
 
-import argparse
 import logging
 import sqlite3
 import sys
@@ -16,7 +15,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from litespan.cli import Parser
+from litespan.cli import Parser, exporter_names
 from litespan.cli.records import STORES, Record, Unreadable, records
 from litespan.cli.report import since
 from litespan.export.policy import Tally
@@ -76,7 +75,7 @@ def _parser() -> Parser:
         "--to",
         required=True,
         metavar="NAMES",
-        type=_names,
+        type=exporter_names,
         help="exporters, as in OTEL_TRACES_EXPORTER: helicone,langfuse",
     )
     parser.add_argument("--since", type=since, metavar="WHEN", help="as in litespan report")
@@ -86,13 +85,6 @@ def _parser() -> Parser:
         help="where to note what was taken (default: beside the store, with .replay at its end)",
     )
     return parser
-
-
-def _names(text: str) -> list[str]:
-    names = list(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
-    if not names:
-        raise argparse.ArgumentTypeError("name at least one exporter, such as helicone,langfuse")
-    return names
 
 
 def _state_beside(store: str) -> str:

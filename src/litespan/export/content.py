@@ -77,8 +77,9 @@ def _numbered(attributes: Attributes, prefix: str) -> list[JSON]:
     """`{"p.0.role": "user", "p.0.content": "hi"}` → `[{"role": "user", "content": "hi"}]`."""
     root: dict[str, JSON] = {}
     for key, value in attributes.items():
-        if key.startswith(prefix + ".") and key[len(prefix) + 1 :][:1].isdecimal():
-            *path, last = key[len(prefix) + 1 :].split(".", _DEPTH)
+        rest = key.removeprefix(f"{prefix}.")
+        if rest != key and rest[:1].isdecimal():
+            *path, last = rest.split(".", _DEPTH)
             node: JSON = root
             for step in path:
                 node = node.setdefault(step, {}) if isinstance(node, dict) else None

@@ -35,6 +35,13 @@ class Part:
     file_id: str | None = None
     extra: Mapping[str, JSON] = field(default_factory=dict)  # what the schema does not name
 
+    @property
+    def input(self) -> dict[str, JSON]:
+        """A tool call's arguments as an object: what is none, such as cut text, is its `value`."""
+        if isinstance(self.arguments, dict):
+            return self.arguments
+        return {} if self.arguments is None else {"value": self.arguments}
+
     def to_json(self) -> dict[str, JSON]:
         """The part in the convention's JSON form."""
         known: dict[str, JSON] = {
