@@ -8,12 +8,12 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from litespan import semconv as s
-from litespan.call import live
 from litespan.callbacks import draining
 from litespan.callbacks.callback import Callback
-from litespan.callbacks.delivery import MAX_PENDING
-from litespan.callbacks.foreign import ForeignCalls
-from litespan.quiet import quiet
+from litespan.callbacks.dispatcher import MAX_PENDING
+from litespan.callbacks.other_instrumentations import ForeignCalls
+from litespan.errors import quiet
+from litespan.instrumentation.call import Call, current
 
 
 class CallbackSpanProcessor(SpanProcessor):
@@ -79,12 +79,12 @@ class CallbackSpanProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Follow the call, if this is the span of one."""
         with quiet("following a call"):
-            call = live.current(parent_context)
+            call = current(parent_context)
             if _is_of_litespan(span):
-                if isinstance(call, live.Call) and call.span is INVALID_SPAN:
+                if isinstance(call, Call) and call.span is INVALID_SPAN:
                     self.callback.watch(call, set_span_in_context(span, parent_context))
             else:
-                inside = isinstance(call, live.Call) and not call.ended
+                inside = isinstance(call, Call) and not call.ended
                 self._foreign.started(span, parent_context, inside=inside)
 
     def on_end(self, span: ReadableSpan) -> None:

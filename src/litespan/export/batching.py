@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
-from litespan.export.values import JSON
+from litespan.genai.values import JSON
 
 SHORTEST_CUT: Final = 256
 """Characters. A string no longer than this is never cut: it is a name or an id, not content."""

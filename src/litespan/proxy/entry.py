@@ -6,9 +6,9 @@ import sys
 from threading import Lock
 from typing import Any, Final
 
-from litespan.proxy import hooks, provider, server
-from litespan.quiet import log_once, logger, quiet
-from litespan.signals import Live
+from litespan.errors import log_once, logger, quiet
+from litespan.instrumentation.signals import Live
+from litespan.proxy import hooks, server, tracer_provider
 
 _lock: Final = Lock()
 _made: Final[dict[int, Any]] = {}  # by process: a forked worker sets itself up
@@ -56,8 +56,8 @@ def set_up() -> None:
     from litespan.instrumentor import LiteLLMInstrumentor
 
     module = sys.modules.get(hooks.SERVER)
-    if provider.missing():
-        exporters = provider.set_up()
+    if tracer_provider.missing():
+        exporters = tracer_provider.set_up()
         server.mute_fastapi(getattr(module, "app", None))
     else:
         exporters = "the tracer provider that was there"
