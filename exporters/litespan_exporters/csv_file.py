@@ -16,13 +16,16 @@ the one whose outcome is not `started` counts.
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, TextIO
 
 from litespan.stores.buffer import NAMES, Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.line_exporter import LinesExporter
+from litespan.stores.line_reader import BROKEN, read_lines
+from litespan.stores.records import KINDS, Reader, Record, checked
 
 DANGEROUS: Final = frozenset("=+-@\t\r\n'＝＋－＠")  # noqa: RUF001
 """First characters of text that a spreadsheet may take for a formula; and the guard itself."""
@@ -89,3 +92,75 @@ class CsvExporter(LinesExporter):
             ]
             for row in rows
         )
+
+
+def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
+    """The records of a CSV file and of those that rotation has put aside."""
+    return read_lines(place, since, _parse)
+
+
+def _parse(lines: TextIO) -> Iterator[Record | None]:
+    csv.field_size_limit(2**31 - 1)
+    source = _Lines(lines)
+    rows = csv.DictReader(source, next(csv.reader(source), []))
+    while True:
+        source.taken.clear()
+        try:
+            yield _record(next(rows))
+        except StopIteration:
+            return
+        except BROKEN:
+            source.back()  # a row that is cut within quotes has swallowed others
+            yield None
+
+
+class _Lines:
+    """Lines, of which those after the first of a row can be had again."""
+
+    def __init__(self, lines: TextIO) -> None:
+        self.taken: list[str] = []
+        self._lines = lines
+        self._again: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self.taken.append(self._again.pop() if self._again else next(self._lines))
+        return self.taken[-1]
+
+    def back(self) -> None:
+        """Give all lines again but the first that was taken."""
+        self._again += reversed(self.taken[1:])
+
+
+def _record(cells: Mapping[str | None, Any]) -> Record:
+    if None in cells or None in cells.values():  # more cells than columns, or fewer
+        raise ValueError("cut")
+    return checked(
+        {
+            name: _FROM_TEXT[kind](cells[name]) if cells.get(name) else None
+            for name, kind in KINDS.items()
+        }
+    )
+
+
+_FROM_TEXT: Final[dict[Kind, Callable[[str], Any]]] = {
+    "key": str,
+    "text": unguarded,
+    "integer": int,
+    "real": float,
+    "money": Decimal,
+    "flag": lambda text: text == "true",
+    "time": str,
+    "list": json.loads,
+    "json": lambda text: json.loads(unguarded(text)),
+}
+
+
+READER: Final = Reader(
+    read,
+    ("LITESPAN_CSV",),
+    "litespan.csv",
+    is_one=lambda head: head.startswith(CsvExporter.header[:8]),
+)

@@ -12,7 +12,8 @@ No indexes but the primary key: DuckDB's own statistics find times, and others s
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,16 @@ from litespan.stores import arrow
 from litespan.stores.buffer import NAMES, Limits, Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.exporter import StoreExporter
+from litespan.stores.records import (
+    FETCH,
+    KINDS,
+    Reader,
+    Record,
+    Unreadable,
+    converted,
+    missing,
+    moment,
+)
 from litespan.stores.schema import TABLE
 from litespan.stores.writer import Away, Refused, Store
 
@@ -28,6 +39,7 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "LITESPAN_DUCKDB"
 DEFAULT: Final = "litespan.duckdb"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 TYPES: Final[dict[Kind, str]] = {
     "key": "UUID",
@@ -192,3 +204,40 @@ class _File:
             [TABLE],
         ).fetchall()
         return {str(name): str(kind) for name, kind in found} or None
+
+
+def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
+    """The rows of a DuckDB file."""
+    try:
+        import duckdb
+    except ImportError:
+        raise missing("duckdb", "duckdb") from None
+    path = Path(place).expanduser()
+    try:
+        with duckdb.connect(path, read_only=True) as connection:
+            described = connection.execute(f"describe {TABLE}").fetchall()
+            present = {str(name) for name, *_ in described}
+            # Times as numbers: for zones, Python needs a package that DuckDB does not bring.
+            times = {name: f"epoch_us({name})" for name, kind in KINDS.items() if kind == "time"}
+            chosen = ", ".join(times.get(n, n) if n in present else "null" for n in columns)
+            begun = moment(since).timestamp() if since else 0.0
+            found = connection.execute(
+                f"select {chosen} from {TABLE} where start_time >= to_timestamp(?) "  # noqa: S608
+                "order by start_time",
+                [begun],
+            )
+            while rows := found.fetchmany(FETCH):
+                for row in rows:
+                    yield dict(zip(columns, map(_value, columns, row), strict=True))
+    except duckdb.Error as error:
+        said = str(error).partition("\n")[0]
+        raise Unreadable(f"cannot read {path}: {said}") from error
+
+
+def _value(name: str, value: Any) -> Any:
+    if KINDS[name] == "time" and value is not None:
+        return converted(name, _EPOCH + timedelta(microseconds=value))
+    return converted(name, value)
+
+
+READER: Final = Reader(read, (VARIABLE,), DEFAULT, is_one=lambda head: head[8:12] == b"DUCK")

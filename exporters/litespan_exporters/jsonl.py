@@ -12,13 +12,17 @@ the one whose outcome is not `started` counts. `litespan report` and `litespan r
 Any number of processes may write one file (on Windows: one). https://jsonlines.org
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from json.encoder import encode_basestring
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from litespan.stores.buffer import Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.line_exporter import LinesExporter
+from litespan.stores.line_reader import BROKEN, read_lines
+from litespan.stores.records import NAMES, Reader, Record, checked
 
 _JSON: Final[dict[Kind, Callable[[Any], str]]] = {
     "key": '"{}"'.format,
@@ -31,6 +35,7 @@ _JSON: Final[dict[Kind, Callable[[Any], str]]] = {
     "list": lambda items: f"[{','.join(map(encode_basestring, items))}]",
     "json": lambda text: text,  # already is
 }
+_MONEY: Final = [column.name for column in COLUMNS if column.kind == "money"]
 _MEMBERS: Final = [(f'"{column.name}":', _JSON[column.kind]) for column in COLUMNS]
 
 
@@ -53,3 +58,28 @@ def _line(row: Row) -> bytes:
         if value is not None
     ]
     return f"{{{','.join(members)}}}\n".encode()
+
+
+def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
+    """The records of a JSONL file and of those that rotation has put aside."""
+    return read_lines(place, since, _parse)
+
+
+def _parse(lines: TextIO) -> Iterator[Record | None]:
+    for line in lines:
+        try:
+            yield _record(json.loads(line))
+        except BROKEN:
+            yield None
+
+
+def _record(members: Mapping[str, Any]) -> Record:
+    record: Record = {name: members.get(name) for name in NAMES}
+    for name in _MONEY:
+        record[name] = record[name] and Decimal(record[name])
+    return checked(record)
+
+
+READER: Final = Reader(
+    read, ("LITESPAN_JSONL",), "litespan.jsonl", is_one=lambda head: head.startswith(b"{")
+)

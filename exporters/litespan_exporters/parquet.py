@@ -18,7 +18,7 @@ of a key, the one whose outcome is not `started` counts, and of several such any
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timezone
 from pathlib import Path
@@ -28,6 +28,17 @@ from litespan.stores import arrow
 from litespan.stores.append_file import away
 from litespan.stores.buffer import NAMES, Limits, Row
 from litespan.stores.exporter import StoreExporter
+from litespan.stores.records import (
+    FETCH,
+    Reader,
+    Record,
+    Unreadable,
+    checked,
+    converted,
+    later,
+    missing,
+    once,
+)
 
 VARIABLE: Final = "LITESPAN_PARQUET"
 INTERVAL: Final = "LITESPAN_PARQUET_INTERVAL"
@@ -124,3 +135,40 @@ class Folder:
                 unfinished.unlink(missing_ok=True)
             raise
         return unfinished, folder / name
+
+
+def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
+    """The rows of a Parquet file, or of all in a folder and its folders, oldest file first."""
+    return once(later(_rows(Path(place).expanduser(), columns), since))
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise missing("pyarrow", "parquet") from None
+    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"), key=lambda f: f.name)
+    if not files:
+        raise Unreadable(f"there is no Parquet file in {path}")
+    for file in files:
+        try:
+            opened = parquet.ParquetFile(file)
+            there = [name for name in columns if name in opened.schema_arrow.names]
+            if "key" not in there:
+                raise Unreadable(f"{file} is nothing that litespan wrote")
+            for batch in opened.iter_batches(FETCH, columns=there):
+                for row in batch.to_pylist():
+                    yield _record(file, {name: row.get(name) for name in columns})
+        except (OSError, ArrowException) as error:
+            said = str(error).partition("\n")[0]
+            raise Unreadable(f"cannot read {file}: {said}") from error
+
+
+def _record(file: Path, row: Record) -> Record:
+    try:
+        return checked({name: converted(name, value) for name, value in row.items()})
+    except (ValueError, AttributeError) as error:  # columns of these names, of other kinds
+        raise Unreadable(f"{file} is nothing that litespan wrote") from error
+
+
+READER: Final = Reader(read, (VARIABLE,), DEFAULT, is_one=lambda head: head.startswith(b"PAR1"))

@@ -15,8 +15,10 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -25,6 +27,7 @@ from litespan.counters import count
 from litespan.errors import log_once, quiet
 from litespan.stores.columns import COLUMNS, PLACES, Kind, rows
 from litespan.stores.exporter import CLEAN
+from litespan.stores.records import KINDS, Reader, Record, Unreadable
 from litespan.stores.sqlite_file import BUSY_S, SQLiteFile, transaction
 
 VARIABLE: Final = "LITESPAN_SQLITE"
@@ -182,3 +185,58 @@ def _versions(connection: sqlite3.Connection) -> tuple[int, int]:
     (application,) = connection.execute("pragma application_id").fetchone()
     (version,) = connection.execute("pragma user_version").fetchone()
     return application, version
+
+
+def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
+    """The rows of a SQLite file."""
+    path = Path(place).expanduser()
+    try:
+        connection = _open(path)
+        try:
+            present = {name for _, name, *_ in connection.execute(f"pragma table_info({TABLE})")}
+            names = [f"{n}_e10" if KINDS[n] == "money" else n for n in columns]
+            # A file of an older schema lacks columns until this version writes to it.
+            chosen = ", ".join(name if name in present else "null" for name in names)
+            sql = f"select {chosen} from {TABLE} where start_time >= ? order by start_time"  # noqa: S608 - names of ours
+            for row in connection.execute(sql, (since,)):
+                yield {n: _value(n, v) for n, v in zip(columns, row, strict=True)}
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise Unreadable(f"cannot read {path}: {error}") from error
+
+
+def _value(name: str, value: Any) -> Any:
+    kind = KINDS[name]
+    if value is None or kind in ("text", "key", "time", "integer", "real"):
+        return value
+    if kind == "money":
+        return Decimal(value).scaleb(-10)
+    return bool(value) if kind == "flag" else json.loads(value)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    place = f"file:{quote(str(path))}?"
+    try:
+        # For reading only; but "mode=ro" would leave WAL's helper files behind.
+        return _ours(sqlite3.connect(place + "mode=rw", uri=True), path)
+    except sqlite3.OperationalError:  # a folder where SQLite may not put those files
+        return _ours(sqlite3.connect(place + "immutable=1", uri=True), path)
+
+
+def _ours(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    try:
+        connection.execute("pragma query_only = on")
+        (application,) = connection.execute("pragma application_id").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    if application != APPLICATION:
+        connection.close()
+        raise Unreadable(f"{path} is a database, but not one that litespan wrote")
+    return connection
+
+
+READER: Final = Reader(
+    read, (VARIABLE,), DEFAULT, is_one=lambda head: head.startswith(b"SQLite format 3\0")
+)

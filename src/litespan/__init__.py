@@ -8,22 +8,20 @@ or, without a line of code, `opentelemetry-instrument python app.py`.
 """
 
 from importlib import import_module as _import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 from litespan.counters import stats
 from litespan.identity import context
 from litespan.instrumentor import LiteLLMInstrumentor
+from litespan.version import VERSION
 
 if TYPE_CHECKING:
+    from litespan._api import add_callback, adopt, configure
     from litespan.callbacks.flush import flush
     from litespan.callbacks.processor import CallbackSpanProcessor
-    from litespan.callbacks.registration import add_callback
-    from litespan.callbacks.takeover import adopt
-    from litespan.routing.configuration import configure
     from litespan.routing.destinations import Route
 
-__version__ = _version("litespan")
+__version__ = VERSION
 __all__ = [
     "CallbackSpanProcessor",
     "LiteLLMInstrumentor",
@@ -39,9 +37,9 @@ __all__ = [
 _LATER = {
     "CallbackSpanProcessor": "litespan.callbacks.processor",
     "Route": "litespan.routing.destinations",
-    "add_callback": "litespan.callbacks.registration",
-    "adopt": "litespan.callbacks.takeover",
-    "configure": "litespan.routing.configuration",
+    "add_callback": "litespan._api",
+    "adopt": "litespan._api",
+    "configure": "litespan._api",
     "flush": "litespan.callbacks.flush",
 }
 

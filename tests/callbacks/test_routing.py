@@ -165,7 +165,7 @@ def test_a_provider_that_comes_later(loopback: LoopbackProvider, telemetry: Tele
     [
         pytest.param(
             {"success": ["helicon"]},
-            "no exporter is called 'helicon'; there are ",
+            "no exporter is called 'helicon' (did you mean helicone?); installed are ",
             id="unknown",
         ),
         pytest.param(
@@ -447,7 +447,7 @@ def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     assert len(said) == 3, said
     assert "sqlite is in OTEL_TRACES_EXPORTER, too" in said[0]
     assert "input: console can not record calls that have only started" in said[1]
-    assert "no exporter is called 'helicon'; there are" in said[2]
+    assert "no exporter is called 'helicon' (did you mean helicone?); installed are" in said[2]
 
 
 def test_in_the_proxy(tmp_path: Path, at: dict[str, str]) -> None:

@@ -367,7 +367,7 @@ def test_loopback_is_the_default() -> None:
 
 
 WRONG: list[tuple[list[str], dict[str, str], str]] = [
-    (["--to", "nowhere"], {}, "there is no exporter 'nowhere': choose from"),
+    (["--to", "nowhere"], {}, "no exporter is called 'nowhere'; installed are"),
     (["--to", "helicone"], {}, "HELICONE_API_KEY is not set"),
     (["--to", ","], {}, "name at least one exporter"),
     ([], {}, "the following arguments are required: --to"),

@@ -99,7 +99,9 @@ def test_a_name_that_nobody_has() -> None:
     """The line lists the names that there are."""
     status, _, err = check("langfuze")
     assert status == 2
-    assert err.startswith("litespan check: no exporter is called langfuze; there are ")
+    assert err.startswith(
+        "litespan check: no exporter is called 'langfuze' (did you mean langfuse?); installed are "
+    )
     assert "langfuse" in err
 
 

@@ -13,7 +13,8 @@ from pyarrow import parquet
 
 from litespan.cli import main
 from litespan.stores.columns import COLUMNS
-from litespan.stores.reading import Unreadable, records
+from litespan.stores.reading import records
+from litespan.stores.records import Unreadable
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter
 from tests.cases import CASES

@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from litespan.cli import main
 from litespan.export import GenAISpan
 from litespan.stores.columns import rows
-from litespan.stores.reading import NAMES, Unreadable, records
+from litespan.stores.reading import records
+from litespan.stores.records import NAMES, Unreadable
 from litespan.stores.spans import span_of
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter

@@ -243,7 +243,7 @@ def test_two_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["calls.jsonl", "--to", "nobody"], "no exporter is called nobody; there are "),
+        (["calls.jsonl", "--to", "nobody"], "no exporter is called 'nobody'; installed are "),
         (["calls.jsonl", "--to", "helicone"], "HELICONE_API_KEY is not set: helicone export is"),
         (["calls.jsonl", "--to", " ,"], "argument --to: name at least one exporter, such as "),
         (["missing.jsonl", "--to", "csv"], "there is no file missing.jsonl"),

@@ -8,11 +8,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from litespan import __version__
 from litespan.export import GenAISpan
 from litespan.export.presets import flat
 from litespan.genai import openai
 from litespan.genai.values import JSON
+from litespan.version import VERSION
 from litespan_exporters.datadog.messages import answered, given
 
 KINDS: Final = {
@@ -88,7 +88,7 @@ def to_event(shaped: dict[str, JSON]) -> dict[str, JSON]:
     event |= {"meta": own, "tags": [*more, *tagged], "_dd": ids}
     return {
         "_dd.stage": "raw",
-        "_dd.tracer_version": __version__,
+        "_dd.tracer_version": VERSION,
         "event_type": "span",
         "spans": [event],
     }

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from litespan import __version__
 from litespan import semconv as s
 from litespan.errors import quiet
 from litespan.export import GenAISpan, Service, is_genai, is_router
@@ -22,6 +21,7 @@ from litespan.export.policy import TRANSIENT, Policy
 from litespan.genai import readers
 from litespan.genai.ancestors import Ancestors
 from litespan.genai.content import is_content
+from litespan.version import VERSION
 from litespan_exporters.langfuse.span import REPLACED, attributes, environment
 
 OTHER_SPANS: Final = "LITESPAN_LANGFUSE_OTHER_SPANS"
@@ -104,7 +104,7 @@ class LangfuseExporter(OtlpExporter):
                     "Authorization": Secret("Basic " + base64.b64encode(pair.encode()).decode()),
                     "x-langfuse-public-key": public,
                     "x-langfuse-sdk-name": "litespan",
-                    "x-langfuse-sdk-version": __version__,
+                    "x-langfuse-sdk-version": VERSION,
                     "x-langfuse-ingestion-version": "4",  # without it, ten minutes of delay
                 },
             )

@@ -21,7 +21,6 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan import __version__
 from litespan import semconv as s
 from litespan.errors import quiet
 from litespan.export import GenAISpan
@@ -31,6 +30,7 @@ from litespan.export.http import HttpExporter, Variables
 from litespan.export.otlp import CONTENT_TYPE
 from litespan.export.policy import Policy, Refusal
 from litespan.genai.values import JSON
+from litespan.version import VERSION
 from litespan_exporters.loki.record import (
     Record,
     resource_of,
@@ -175,7 +175,7 @@ class LokiExporter(HttpExporter):
 
 
 def _request(pairs: Sequence[tuple[Any, Any]]) -> ExportLogsServiceRequest:
-    scope = InstrumentationScope(name=s.SCOPE, version=__version__)
+    scope = InstrumentationScope(name=s.SCOPE, version=VERSION)
     return ExportLogsServiceRequest(
         resource_logs=[
             ResourceLogs(

@@ -7,12 +7,12 @@ leaves something open, what the posthog SDK 7.91.1 sends.
 from typing import Any, Final
 from uuid import uuid5
 
-from litespan import __version__
 from litespan.export import GenAISpan
 from litespan.genai import openai
 from litespan.genai.span import NAMESPACE
 from litespan.genai.times import iso
 from litespan.genai.values import JSON
+from litespan.version import VERSION
 
 EVENTS: Final = {"embeddings": "$ai_embedding"}
 """Operation → event; another call of a model is a generation, the rest is a span."""
@@ -99,7 +99,7 @@ def _properties(span: GenAISpan) -> dict[str, JSON]:
         "$process_person_profile": None if span.identity.user else False,
         "$geoip_disable": True,
         "$lib": "litespan",
-        "$lib_version": __version__,
+        "$lib_version": VERSION,
         "service": span.service.name,
         "service_version": span.service.version,
         "environment": span.service.environment,

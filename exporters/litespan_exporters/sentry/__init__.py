@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Final
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan import __version__
 from litespan import semconv as s
 from litespan.errors import log_once, quiet
 from litespan.export import GenAISpan
@@ -24,6 +23,7 @@ from litespan.export.otlp import OtlpExporter
 from litespan.export.policy import TRANSIENT, Policy, Refusal
 from litespan.export.presets import flat, silence, text, translated
 from litespan.genai.values import JSON
+from litespan.version import VERSION
 from litespan_exporters.sentry.event import (
     PERSON,
     RENAMED,
@@ -128,7 +128,7 @@ class SentryExporter(OtlpExporter):
             self.off("SENTRY_DSN is not https://KEY@HOST/PROJECT", "copy it anew from Sentry")
         elif base := self.base_url(read.url):
             auth = f"sentry_key={read.key.reveal()}, sentry_version=7"
-            client = f"sentry_client=litespan/{__version__}"
+            client = f"sentry_client=litespan/{VERSION}"
             self.connect(base, {"X-Sentry-Auth": Secret(f"Sentry {auth}, {client}")})
 
     @classmethod

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from litespan import __version__
 from litespan import semconv as s
 from litespan.export import GenAISpan, Stage
 from litespan.export.batching import dumps
 from litespan.export.presets import flat, text
 from litespan.genai import openai
 from litespan.genai.values import JSON
+from litespan.version import VERSION
 
 LONGEST: Final = 8192  # characters of a message; Sentry cuts what is longer
 LONGEST_TAG: Final = 200
@@ -83,7 +83,7 @@ def to_event(
         "transaction": _short(span.name or span.operation or "call"),
         "environment": environment,
         "release": release,
-        "sdk": {"name": "litespan", "version": __version__},
+        "sdk": {"name": "litespan", "version": VERSION},
         "exception": {
             "values": [
                 {
@@ -248,7 +248,7 @@ def envelope(event_id: str, payload: bytes) -> bytes:
 
     Without `sent_at`: by it Sentry would correct the clock, and a retry is sent unchanged.
     """
-    header = dumps({"event_id": event_id, "sdk": {"name": "litespan", "version": __version__}})
+    header = dumps({"event_id": event_id, "sdk": {"name": "litespan", "version": VERSION}})
     item = dumps({"type": "event", "content_type": "application/json", "length": len(payload)})
     return b"\n".join((header, item, payload, b""))
 

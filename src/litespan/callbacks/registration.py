@@ -2,9 +2,9 @@
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock, RLock
+from threading import RLock
 from types import ModuleType
 from typing import Any, Final
 
@@ -14,13 +14,11 @@ from litespan.callbacks.callback import Callback
 from litespan.callbacks.handler import BadHandler
 from litespan.errors import log_once
 from litespan.instrumentation.call import Call
-from litespan.instrumentation.stages import Watchers
+from litespan.instrumentation.stages import replace_watcher
 
-Watcher = Callable[[Call, Context], None]
 VARIABLE: Final = "LITESPAN_CALLBACKS"
 _PATIENCE: Final = 10.0  # s that a call waits for handlers to be imported on another thread
 _ADDED: Final[list["AddedCallback"]] = []
-_lock: Final = Lock()
 
 
 class AddedCallback:
@@ -44,33 +42,15 @@ class AddedCallback:
         return f"<added {self.callback.handler!r}>"
 
 
-def add_callback(handler: Any = None, **options: Any) -> AddedCallback:
-    """Tell a handler the stages of every LiteLLM call, sampled or not.
-
-    This one line is all that it takes: where nothing has instrumented LiteLLM yet, it does, with
-    the global providers.
-
-    Args:
-        handler: as of `CallbackSpanProcessor`.
-        options: the other arguments of `CallbackSpanProcessor`.
-
-    Returns:
-        A handle with `remove()`. A handler that is there already is not added again: its handle
-        is returned, and one line is logged.
-
-    Raises:
-        BadHandler: a TypeError that says what is wrong and how to mend it.
-    """
-    from litespan.instrumentor import LiteLLMInstrumentor  # it uses us
-
+def add(handler: Any, options: Mapping[str, Any]) -> AddedCallback:
+    """A handler for every call; the handle it has if it was added before. Raises BadHandler."""
     added, new = _made(handler, options)
     if new:
         replace_watcher(None, added.watch)
-    LiteLLMInstrumentor().instrument_if_nobody_has()
     return added
 
 
-def _made(handler: Any, options: dict[str, Any]) -> tuple[AddedCallback, bool]:
+def _made(handler: Any, options: Mapping[str, Any]) -> tuple[AddedCallback, bool]:
     """(the handle, whether it is a new one)."""
     callback = Callback(handler, **options)
     for added in _ADDED:
@@ -85,12 +65,6 @@ def _made(handler: Any, options: dict[str, Any]) -> tuple[AddedCallback, bool]:
     added = AddedCallback(callback)
     _ADDED.append(added)
     return added, True
-
-
-def replace_watcher(gone: Watcher | None, *new: Watcher) -> None:
-    """Take one watcher away and add others, so that each call sees either it or them."""
-    with _lock:
-        Watchers.all = (*(watch for watch in Watchers.all if watch != gone), *new)
 
 
 class NamedCallbacks:

@@ -10,17 +10,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any, Final
 
 from litespan.callbacks.handler import BadHandler
-from litespan.callbacks.registration import AddedCallback, add_callback
+from litespan.callbacks.registration import AddedCallback, add
 from litespan.errors import log_once, logger, quiet
+from litespan.export import registry
 from litespan.instrumentation.signals import Live
 from litespan.routing.configuration import Routes
-from litespan.routing.destinations import GROUP, BadRoute, StageList, made
+from litespan.routing.destinations import BadRoute, StageList, made
 
 STAGES: Final[Mapping[str, tuple[StageList, ...]]] = {
     "input_callback": ("input",),
@@ -146,7 +146,7 @@ class Adoption:
 
     def _can_be_told(self, handler: Any) -> bool:
         try:
-            add_callback(_stages(handler, frozenset(STAGES))).remove()
+            add(_stages(handler, frozenset(STAGES)), {}).remove()
         except BadHandler as error:
             log_once(f"adopt:{type(handler)!r}", "a callback is left to LiteLLM: %s", error)
             return False
@@ -174,7 +174,7 @@ class Adoption:
         for key, (handler, where) in handlers.items():
             if key not in self._told:
                 name = f"{type(handler).__module__}.{type(handler).__qualname__}"
-                told = add_callback(_stages(handler, where), name=name)
+                told = add(_stages(handler, where), {"name": name})
                 self._told[key] = (handler, where, told)
 
     def _say(self) -> None:
@@ -189,23 +189,6 @@ class Adoption:
             taken or "nothing any more",
             _CONTENT,
         )
-
-
-def adopt() -> None:
-    """Take over what litespan serves in LiteLLM's callback lists, from the next call on.
-
-    Those are `litellm.input_callback`, `success_callback`, `failure_callback` and `callbacks`.
-    Taken are names of exporters of ours that are set up, and instances of `CustomLogger`, not
-    of LiteLLM's own, that override logging methods only. A list that is assigned anew replaces
-    what was taken from it; what is appended is added. `LITESPAN_ADOPT=true` does the same.
-
-    This one line is all that it takes: where nothing has instrumented LiteLLM yet, it does, with
-    the global providers.
-    """
-    from litespan.instrumentor import LiteLLMInstrumentor  # it uses us
-
-    look_at_lists()
-    LiteLLMInstrumentor().instrument_if_nobody_has()
 
 
 def look_at_lists() -> None:
@@ -226,8 +209,8 @@ def give_back() -> None:
 def exporter_name(entry: str) -> str | None:
     """Our exporter for a name in LiteLLM's lists; None if there is none."""
     name = _ALIASES.get(entry, entry)
-    found = entry_points(group=GROUP, name=name)
-    return name if any(each.value.startswith("litespan_exporters.") for each in found) else None
+    found = registry.find(name)
+    return name if found and found.value.startswith("litespan_exporters.") else None
 
 
 def only_logs(handler: Any) -> bool:

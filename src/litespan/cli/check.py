@@ -5,7 +5,6 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 from opentelemetry.sdk.resources import Resource
@@ -15,31 +14,27 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, format_trace_id
 
-from litespan import __version__
 from litespan import semconv as s
 from litespan.cli import Parser
+from litespan.export import registry
 from litespan.export.client import origin
 from litespan.export.http import HttpExporter
+from litespan.version import VERSION
 
-GROUP: Final = "opentelemetry_traces_exporter"
 MARK: Final = "litespan-check"
 """Model and tag of the test call: how to find it, and how to leave it out of statistics."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Check the named exporters; 0 if all took the call, 1 if one did not, 2 for bad input."""
-    exporters = {found.name: found for found in entry_points(group=GROUP)}
     options = _parser().parse_args(argv)
     for name in options.exporter:
-        if name not in exporters:
-            known = ", ".join(sorted(exporters))
-            print(
-                f"litespan check: no exporter is called {name}; there are {known}", file=sys.stderr
-            )
+        if registry.find(name) is None:
+            print(f"litespan check: {registry.unknown(name)}", file=sys.stderr)
             return 2
     logging.getLogger("litespan").addHandler(logging.NullHandler())  # what it says is said below
     logging.getLogger("litespan").propagate = False
-    return max([_check(exporters[name]) for name in options.exporter])
+    return max([_check(name) for name in options.exporter])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(found: EntryPoint) -> int:
-    exporter: SpanExporter = found.load()()
+def _check(name: str) -> int:
+    exporter: SpanExporter = registry.load(name)()
     span = marked_call()
     try:
         taken = exporter.export([span]) is SpanExportResult.SUCCESS and exporter.force_flush()
@@ -70,7 +65,7 @@ def _check(found: EntryPoint) -> int:
         line = told(exporter, line)
     elif not taken:
         line = getattr(exporter, "problem", "") or line
-    print(f"{found.name}: {line}", file=sys.stdout if taken else sys.stderr)
+    print(f"{name}: {line}", file=sys.stdout if taken else sys.stderr)
     return 0 if taken else 1
 
 
@@ -108,5 +103,5 @@ def marked_call() -> ReadableSpan:
         kind=SpanKind.CLIENT,
         start_time=now - 1_000_000,
         end_time=now,
-        instrumentation_scope=InstrumentationScope(s.SCOPE, __version__),
+        instrumentation_scope=InstrumentationScope(s.SCOPE, VERSION),
     )

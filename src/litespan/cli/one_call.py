@@ -5,7 +5,8 @@ import sys
 from typing import Any
 
 from litespan.offload import Unrestorable, restored
-from litespan.stores.reading import Record, named, records
+from litespan.stores.reading import named, records
+from litespan.stores.records import Record
 from litespan.stores.spans import CONTENT
 
 

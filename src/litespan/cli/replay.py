@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -17,12 +16,13 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.cli import Parser, exporter_names
 from litespan.cli.report import since
+from litespan.export import registry
 from litespan.export.policy import Tally
 from litespan.offload import Unrestorable, with_content
-from litespan.stores.reading import STORES, Record, Unreadable, records
+from litespan.stores.reading import readers, records
+from litespan.stores.records import Record, Unreadable
 from litespan.stores.spans import span_of
 
-GROUP: Final = "opentelemetry_traces_exporter"
 BATCH: Final = 500  # calls in one export
 _ENOUGH: Final = 3  # exports of single calls that fail, one after another, before it stops
 _PROGRESS: Final = 10_000  # calls between two lines of progress
@@ -69,7 +69,7 @@ def _parser() -> Parser:
         "store",
         metavar="STORE",
         help="a JSONL or SQLite file, or any other store: a CSV, DuckDB or Parquet file, a folder "
-        f"of Parquet files, a database's URL, or one of {', '.join(STORES)}",
+        f"of Parquet files, a database's URL, or one of {', '.join(readers())}",
     )
     parser.add_argument(
         "--to",
@@ -94,12 +94,11 @@ def _state_beside(store: str) -> str:
 
 def _exporters(names: Sequence[str]) -> Iterator[tuple[str, SpanExporter]]:
     """The named exporters, made as the SDK makes them: without arguments."""
-    known = {found.name: found for found in entry_points(group=GROUP)}
     for name in names:
-        if name not in known:
-            raise Unusable(f"no exporter is called {name}; there are {', '.join(sorted(known))}")
         try:
-            exporter: SpanExporter = known[name].load()()
+            exporter: SpanExporter = registry.load(name)()
+        except registry.UnknownExporter as error:
+            raise Unusable(str(error)) from None
         except Exception as error:
             raise Unusable(f"{name} cannot be made: {type(error).__name__}: {error}") from error
         if problem := getattr(exporter, "problem", ""):

@@ -15,8 +15,8 @@ from typing import Any, Final
 from litespan.cli import Parser
 from litespan.cli.one_call import print_call
 from litespan.cli.summary import BY, Summary, Totals, grouping, summarize
-from litespan.stores.reading import STORES, Unreadable, named
-from litespan_exporters.sqlite import DEFAULT, VARIABLE
+from litespan.stores.reading import DEFAULT, named, readers
+from litespan.stores.records import Unreadable
 
 NONE: Final = "(none)"
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -43,6 +43,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _parser() -> Parser:
+    default = readers()[DEFAULT]
     parser = Parser(
         prog="litespan report",
         description="Sum up the calls that one of litespan's stores holds.",
@@ -51,9 +52,10 @@ def _parser() -> Parser:
         "store",
         metavar="STORE",
         nargs="?",
-        default="sqlite",
+        default=DEFAULT,
         help=f"a file, a folder of Parquet files, the URL of a database, or one of "
-        f"{', '.join(STORES)}: what its variable names. Default: {VARIABLE}, else ./{DEFAULT}",
+        f"{', '.join(readers())}: what its variable names. "
+        f"Default: {default.variables[0]}, else ./{default.default}",
     )
     parser.add_argument(
         "--by",

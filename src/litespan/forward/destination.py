@@ -3,16 +3,15 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from litespan.export import registry
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Tally
 
-GROUP: Final = "opentelemetry_traces_exporter"
 _FINAL: Final = frozenset({"rejected", "too_large", "error"})
 """Causes, beside HTTP statuses, that another try would only repeat."""
 
@@ -48,11 +47,10 @@ class Destination:
             name: of an installed exporter.
             timeout: seconds that one export may take; the sender is waiting.
         """
-        found = entry_points(group=GROUP, name=name)
-        if not found:
-            known = ", ".join(sorted({entry.name for entry in entry_points(group=GROUP)}))
-            raise NoDestination(f"there is no exporter {name!r}: choose from {known}")
-        kind = next(iter(found)).load()
+        try:
+            kind = registry.load(name)
+        except registry.UnknownExporter as error:
+            raise NoDestination(str(error)) from None
         limits = {"timeout": timeout, "patience": timeout / 2}
         exporter = kind(**limits) if issubclass(kind, HttpExporter) else kind()
         if problem := getattr(exporter, "problem", ""):

@@ -14,6 +14,7 @@ from litespan.counters import observe
 from litespan.errors import log_once
 from litespan.instrumentation.metrics import Metrics
 from litespan.settings import Settings
+from litespan.version import VERSION
 
 Redactor = Callable[[str, Any, Mapping[str, Any]], Any]
 
@@ -49,20 +50,12 @@ class Signals:
         logger_provider: Any = None,
         redactor: Redactor | None = None,
     ) -> None:
-        from litespan import __version__
-
         self.settings = settings
         self.providers = (tracer_provider, meter_provider, logger_provider)
-        self.tracer: Tracer = get_tracer(
-            s.SCOPE, __version__, tracer_provider, schema_url=s.SCHEMA_URL
-        )
-        self.metrics = Metrics(
-            get_meter(s.SCOPE, __version__, meter_provider, schema_url=s.SCHEMA_URL)
-        )
+        self.tracer: Tracer = get_tracer(s.SCOPE, VERSION, tracer_provider, schema_url=s.SCHEMA_URL)
+        self.metrics = Metrics(get_meter(s.SCOPE, VERSION, meter_provider, schema_url=s.SCHEMA_URL))
         observe(meter_provider)
-        self.logger: Logger = get_logger(
-            s.SCOPE, __version__, logger_provider, schema_url=s.SCHEMA_URL
-        )
+        self.logger: Logger = get_logger(s.SCOPE, VERSION, logger_provider, schema_url=s.SCHEMA_URL)
         self.stages_on_span = settings.stage_signal != "log"
         self.stages_on_log = settings.stage_signal != "span"
         self.redactor = redactor or load_redactor(settings.redact)

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import SeverityNumber
@@ -51,7 +52,17 @@ Listener = Callable[[Stage], None]
 class Watchers:
     """Who is shown every call as it starts, sampled or not, with the context that it runs in."""
 
-    all: tuple[Callable[["Call", Context], None], ...] = ()
+    all: tuple["Watcher", ...] = ()
+
+
+Watcher = Callable[["Call", Context], None]
+_lock: Final = Lock()
+
+
+def replace_watcher(gone: Watcher | None, *new: Watcher) -> None:
+    """Replace one watcher by others, so that each call sees either it or them."""
+    with _lock:
+        Watchers.all = (*(watch for watch in Watchers.all if watch != gone), *new)
 
 
 def show(call: "Call") -> None:

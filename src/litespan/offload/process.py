@@ -8,10 +8,10 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from litespan.callbacks.registration import replace_watcher
 from litespan.errors import log_once, quiet
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.signals import Live
+from litespan.instrumentation.stages import replace_watcher
 from litespan.offload.content_store import Store
 from litespan.offload.exporter import offloaded
 from litespan.settings import Settings

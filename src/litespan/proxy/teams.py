@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from importlib.metadata import entry_points
 from typing import Any, Final
 
 from opentelemetry.context import Context
@@ -19,6 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from litespan import semconv as s
 from litespan.counters import count
 from litespan.errors import log_once, quiet
+from litespan.export import registry
 from litespan.export.http import HttpExporter
 from litespan.export.otlp import copy_of
 from litespan.instrumentation.call import Call, current
@@ -28,7 +28,6 @@ MOST: Final = 64
 """Exporters at once; the one that was used least recently makes room for another."""
 IDLE: Final = 600.0
 """Seconds without a call after which a team's exporter is closed."""
-_GROUP: Final = "opentelemetry_traces_exporter"
 _SUCCESS: Final = frozenset({"success", "abandoned"})
 Key = tuple[str, Options]
 
@@ -106,7 +105,7 @@ class TeamExporters(SpanProcessor):
 
     def _make(self, key: Key) -> BatchSpanProcessor | None:
         name, options = key
-        found = next(iter(entry_points(group=_GROUP, name=name)), None)
+        found = registry.find(name)
         try:
             kind: Any = found.load() if found is not None else None
             if kind is None or not issubclass(kind, HttpExporter):

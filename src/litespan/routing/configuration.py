@@ -8,10 +8,10 @@ from weakref import WeakSet
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from litespan.callbacks.registration import replace_watcher
 from litespan.errors import log_once
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.signals import Live
+from litespan.instrumentation.stages import replace_watcher
 from litespan.routing.destinations import (
     LISTS,
     BadRoute,
@@ -28,31 +28,12 @@ from litespan.settings import Settings
 _lock: Final = Lock()
 
 
-def configure(
-    *,
-    input: Iterable[Entry] | Entry | None = None,  # noqa: A002 - LiteLLM's word for it
-    success: Iterable[Entry] | Entry | None = None,
-    failure: Iterable[Entry] | Entry | None = None,
+def give(
+    input: Iterable[Entry] | Entry | None,  # noqa: A002 - LiteLLM's word for it
+    success: Iterable[Entry] | Entry | None,
+    failure: Iterable[Entry] | Entry | None,
 ) -> None:
-    """Give exporters the calls of one stage: LiteLLM's three callback lists, for exporters.
-
-    Each list holds names of exporters (any in `opentelemetry_traces_exporter`), `SpanExporter`s,
-    or `Route`s that limit content or calls. A list that is given replaces the one before, also
-    `LITESPAN_INPUT`, `LITESPAN_SUCCESS` or `LITESPAN_FAILURE`; one that is not is left alone. An
-    exporter in several lists is given each call once.
-
-    Args:
-        input: told of calls before their request is sent; they must have `export_started`.
-        success: given the calls that succeeded, whole or in part.
-        failure: given the calls that failed or were cancelled.
-
-    Raises:
-        BadRoute: a ValueError that says what is wrong and how to mend it. The other entries of
-            the lists are in force.
-    """
-    from litespan.instrumentor import LiteLLMInstrumentor  # it uses us
-
-    LiteLLMInstrumentor().instrument_if_nobody_has()
+    """Put the lists of `litespan.configure` in force. Raises BadRoute."""
     given = dict(zip(LISTS, map(as_list, (input, success, failure)), strict=True))
     problems = Routes.give({stage: list_ for stage, list_ in given.items() if list_ is not None})
     if problems:

@@ -4,18 +4,17 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, Final, Literal
 
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from litespan.errors import log_once
+from litespan.export import registry
 from litespan.genai.span import GenAISpan
 from litespan.proxy.tracer_provider import traces_exporters
 
 StageList = Literal["input", "success", "failure"]
 LISTS: Final[tuple[StageList, ...]] = ("input", "success", "failure")
-GROUP: Final = "opentelemetry_traces_exporter"
 _AUTO: Final = "opentelemetry.instrumentation.auto_instrumentation"
 _OTLP: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 
@@ -133,12 +132,10 @@ def name_of(exporter: Any) -> str:
 def made(name: str) -> SpanExporter:
     """A new exporter of that name, as the SDK would make it. Raises BadRoute."""
     entry = name if name != "otlp" else _OTLP.get(_protocol(), "otlp_proto_grpc")
-    found = list(entry_points(group=GROUP, name=entry))
-    if not found:
-        known = sorted({each.name for each in entry_points(group=GROUP)})
-        raise BadRoute(f"no exporter is called {name!r}; there are {', '.join(known)}")
     try:
-        exporter: SpanExporter = found[0].load()()
+        exporter: SpanExporter = registry.load(entry)()
+    except registry.UnknownExporter as error:
+        raise BadRoute(str(error)) from None
     except Exception as error:
         raise BadRoute(
             f"exporter {name} can not be made: {type(error).__name__}: {error}"

@@ -295,7 +295,3 @@ def for_libpq(dsn: str) -> str:
     # Not by urlunsplit, which leaves the slashes of a URL without a host (of a socket) out.
     url = f"{parts.scheme.partition('+')[0]}://{parts.netloc}{parts.path}"
     return f"{url}?{urlencode(query)}" if query else url
-
-
-if __name__ == "__main__":
-    print(";\n".join([*ddl(os.environ.get(TABLE_VARIABLE) or DEFAULT_TABLE), ""]), end="")  # noqa: T201

@@ -1,0 +1,7 @@
+"""`python -m litespan_exporters.postgres`: print the statements that make the table."""
+
+import os
+
+from litespan_exporters.postgres import DEFAULT_TABLE, TABLE_VARIABLE, ddl
+
+print(";\n".join([*ddl(os.environ.get(TABLE_VARIABLE) or DEFAULT_TABLE), ""]), end="")

@@ -1,0 +1,73 @@
+"""Reading the PostgreSQL table that the exporter writes to."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from litespan.stores.records import FETCH, Reader, Record, Unreadable, converted, missing
+from litespan_exporters.postgres import (
+    DEFAULT_TABLE,
+    LIBPQ,
+    TABLE_VARIABLE,
+    URL,
+    VARIABLE,
+    for_libpq,
+)
+
+
+def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
+    """The rows of the PostgreSQL table that the exporter writes to."""
+    try:
+        import psycopg
+    except ImportError:
+        raise missing("psycopg", "postgres") from None
+    table = os.environ.get(TABLE_VARIABLE, "").strip() or DEFAULT_TABLE
+    try:
+        with psycopg.connect(for_libpq(place), connect_timeout=10) as connection:
+            described = connection.execute(
+                "select attname from pg_attribute where attrelid = to_regclass(%s)", (table,)
+            ).fetchall()
+            if not described:
+                raise Unreadable(f"there is no table {table}; name it in {TABLE_VARIABLE}")
+            present = {str(name) for (name,) in described}
+            chosen = ", ".join(name if name in present else "null" for name in columns)
+            with connection.cursor("litespan_records") as cursor:
+                cursor.itersize = FETCH
+                cursor.execute(
+                    f"select {chosen} from {table} "  # noqa: S608
+                    "where start_time >= %s::timestamptz order by start_time",
+                    (since or "-infinity",),
+                )
+                for row in cursor:
+                    yield dict(zip(columns, map(converted, columns, row), strict=True))
+    except psycopg.Error as error:
+        said = error.diag.message_primary or type(error).__name__
+        raise Unreadable(f"cannot read the PostgreSQL table {table}: {said}") from None
+
+
+def postgres_url(dsn: str) -> str:
+    """What the exporter takes for an address, as a URL; empty if there is none."""
+    if not dsn:
+        return "postgresql://" if any(map(os.environ.get, LIBPQ)) else ""
+    if "://" in dsn:
+        return dsn
+    try:
+        from psycopg import Error
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise missing("psycopg", "postgres") from None
+    try:
+        parts = conninfo_to_dict(dsn)
+    except Error:  # whose text has parts of it, passwords too
+        raise Unreadable("LITESPAN_POSTGRES is no PostgreSQL address") from None
+    name = quote(str(parts.pop("dbname", "")), safe="")
+    return f"postgresql:///{name}?{urlencode(parts)}"
+
+
+READER: Final = Reader(
+    read,
+    (VARIABLE, URL),
+    schemes=("postgres://", "postgresql:", "postgresql+"),
+    place=postgres_url,
+)

@@ -1,0 +1,46 @@
+"""Span exporters by name, as in `OTEL_TRACES_EXPORTER`.
+
+An exporter is an entry point in `opentelemetry_traces_exporter`, the group that the OpenTelemetry
+SDK reads: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+"""
+
+import difflib
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+GROUP: Final = "opentelemetry_traces_exporter"
+
+
+class UnknownExporter(ValueError):
+    """No exporter of that name is installed. The message says which are."""
+
+
+def names() -> list[str]:
+    """The names of all installed exporters, sorted."""
+    return sorted({found.name for found in entry_points(group=GROUP)})
+
+
+def find(name: str) -> EntryPoint | None:
+    """The entry point of one exporter, not loaded; None if there is none of that name."""
+    return next(iter(entry_points(group=GROUP, name=name)), None)
+
+
+def load(name: str) -> Any:
+    """The class of the exporter of that name.
+
+    Raises:
+        UnknownExporter: none is installed under that name.
+        Exception: whatever its module raises when it is imported.
+    """
+    found = find(name)
+    if found is None:
+        raise UnknownExporter(unknown(name))
+    return found.load()
+
+
+def unknown(name: str) -> str:
+    """What to say of a name that no exporter has."""
+    known = names()
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    guess = f" (did you mean {near[0]}?)" if near else ""
+    return f"no exporter is called {name!r}{guess}; installed are {', '.join(known)}"
