@@ -23,8 +23,8 @@ def _run(rounds: int) -> None:
     import litellm
 
     from litespan import LiteLLMInstrumentor
-    from litespan.callbacks.takeover import Adoption
     from litespan.instrumentation.signals import Live
+    from litespan.routing.takeover import Adoption
 
     provider, _ = _call.traced()
     LiteLLMInstrumentor().instrument(tracer_provider=provider)

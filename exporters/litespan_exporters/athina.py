@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from litespan.export import GenAISpan
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy
 from litespan.export.presets import flat, scalars
 from litespan.genai import openai
+from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON
 
 PATH: Final = "/api/v1/log/inference"

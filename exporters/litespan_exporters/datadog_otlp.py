@@ -15,11 +15,11 @@ from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
 from litespan.export import GenAISpan
-from litespan.export.batching import to_text
 from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter, copy_of
 from litespan.export.policy import Policy
 from litespan.export.presets import translated
+from litespan.genai.json_text import to_text
 from litespan.genai.values import JSON
 from litespan_exporters.datadog import program, site_of
 from litespan_exporters.datadog.span import ml_app as app_of

@@ -17,12 +17,13 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.errors import quiet
 from litespan.export import GenAISpan
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item
 from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy, Refusal
 from litespan.export.presets import scalars
 from litespan.genai import openai
+from litespan.genai.json_text import dumps
 from litespan.genai.times import iso
 from litespan.genai.values import JSON, parse
 from litespan.stores.columns import clean

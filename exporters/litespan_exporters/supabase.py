@@ -14,11 +14,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.export import GenAISpan
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item
 from litespan.export.client import Secret
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy
 from litespan.genai import openai
+from litespan.genai.json_text import dumps
 from litespan.genai.times import iso
 from litespan.genai.values import JSON, parse, plain
 from litespan.stores.columns import COLUMNS, Kind, clean

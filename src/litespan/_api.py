@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from litespan.callbacks.registration import AddedCallback, add
-from litespan.callbacks.takeover import look_at_lists
 from litespan.instrumentor import LiteLLMInstrumentor
 from litespan.routing.configuration import give
 from litespan.routing.destinations import Entry
+from litespan.routing.takeover import look_at_lists
 
 
 def add_callback(handler: Any = None, **options: Any) -> AddedCallback:

@@ -51,7 +51,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             self.uninstrument()
         super().instrument(**kwargs)
         if adopts:
-            from litespan.callbacks.takeover import look_at_lists
+            from litespan.routing.takeover import look_at_lists
 
             look_at_lists()
 
@@ -109,7 +109,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             self._offload = ProcessOffload(settings)
         if settings.adopt:
-            from litespan.callbacks.takeover import look_at_lists
+            from litespan.routing.takeover import look_at_lists
 
             look_at_lists()
         if settings.callbacks:
@@ -121,7 +121,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         Live.signals = None
         self._implicit = False
         if Live.look is not None:
-            from litespan.callbacks.takeover import give_back
+            from litespan.routing.takeover import give_back
 
             give_back()
         if self._routed:

@@ -16,10 +16,11 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from litespan.counters import count
 from litespan.errors import log_once, quiet
 from litespan.export import GenAISpan
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item
 from litespan.export.client import Wire, origin, url_problem
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import TRANSIENT, Policy
+from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON, parse
 from litespan_exporters.datadog.span import Program, to_event, to_span
 

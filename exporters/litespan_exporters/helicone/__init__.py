@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from litespan.export import GenAISpan
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item
 from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy, Refusal
 from litespan.genai import anthropic, openai
+from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON, parse
 from litespan_exporters.helicone.meta import header_value, meta
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.export import GenAISpan, Usage
-from litespan.export.batching import to_text
 from litespan.genai import openai
 from litespan.genai.conventions import PARAMETERS
+from litespan.genai.json_text import to_text
 from litespan.genai.times import iso
 from litespan.genai.values import JSON
 

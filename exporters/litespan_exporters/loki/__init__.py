@@ -24,11 +24,12 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from litespan import semconv as s
 from litespan.errors import quiet
 from litespan.export import GenAISpan
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item
 from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.otlp import CONTENT_TYPE
 from litespan.export.policy import Policy, Refusal
+from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON
 from litespan.version import VERSION
 from litespan_exporters.loki.record import (

@@ -14,9 +14,10 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from litespan import semconv as s
 from litespan.export import GenAISpan, Stage
-from litespan.export.batching import dumps, shrink
+from litespan.export.batching import shrink
 from litespan.export.presets import flat
 from litespan.genai import openai
+from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON
 from litespan.stores.columns import PLACES
 

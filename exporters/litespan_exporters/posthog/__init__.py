@@ -15,12 +15,13 @@ from litespan import semconv as s
 from litespan.counters import count
 from litespan.errors import log_once
 from litespan.export import GenAISpan
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item
 from litespan.export.client import Secret
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.otlp import OtlpExporter
 from litespan.export.policy import Policy
 from litespan.export.presets import translated
+from litespan.genai.json_text import dumps
 from litespan.genai.values import plain
 from litespan_exporters.posthog.event import common, to_event
 

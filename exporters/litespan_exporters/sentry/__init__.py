@@ -16,12 +16,13 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from litespan import semconv as s
 from litespan.errors import log_once, quiet
 from litespan.export import GenAISpan
-from litespan.export.batching import Batch, Item, dumps
+from litespan.export.batching import Batch, Item
 from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.otlp import OtlpExporter
 from litespan.export.policy import TRANSIENT, Policy, Refusal
 from litespan.export.presets import flat, silence, text, translated
+from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON
 from litespan.version import VERSION
 from litespan_exporters.sentry.event import (

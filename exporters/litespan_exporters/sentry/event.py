@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.export import GenAISpan, Stage
-from litespan.export.batching import dumps
 from litespan.export.presets import flat, text
 from litespan.genai import openai
+from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON
 from litespan.version import VERSION
 

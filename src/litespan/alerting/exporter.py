@@ -24,10 +24,11 @@ from litespan.alerting.text import tidy
 from litespan.alerting.thresholds import Thresholds
 from litespan.errors import log_once, quiet
 from litespan.export import GenAISpan
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item
 from litespan.export.client import Secret, origin, url_problem
 from litespan.export.http import ALLOW_HTTP, HttpExporter
 from litespan.export.policy import Policy
+from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON
 
 TITLE: Final = 140  # characters of a title

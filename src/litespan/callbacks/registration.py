@@ -154,7 +154,7 @@ def _of_proxy(name: str) -> Any:
     """A module beside the config of LiteLLM's proxy, if this is one of its processes."""
     if "litellm.proxy.proxy_server" not in sys.modules:
         return None
-    from litespan.proxy.config_modules import module_of
+    from litespan.callbacks.proxy_modules import module_of
 
     try:
         return module_of(name)

@@ -17,12 +17,13 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from litespan import semconv as s
 from litespan.counters import count
 from litespan.errors import log_once, quiet
-from litespan.export.batching import Batch, Item, dumps, pack, shrink
+from litespan.export.batching import Batch, Item, pack, shrink
 from litespan.export.client import Answer, Secret, Wire, origin, url_problem
 from litespan.export.duplicates import check_service
 from litespan.export.exporter_metrics import ExporterMetrics
 from litespan.export.policy import Policy, Refusal, Tally
 from litespan.export.sender import Delivery, Outlet
+from litespan.genai.json_text import dumps
 from litespan.genai.span import GenAISpan
 from litespan.genai.values import parse
 

@@ -26,14 +26,13 @@ from litespan.export.batching import (
     Item,
     cut,
     cuts,
-    dumps,
     pack,
     shrink,
-    to_text,
 )
 from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
+from litespan.genai.json_text import dumps, to_text
 from litespan.genai.span import GenAISpan, key_of
 from litespan.genai.values import parse, plain, whole
 

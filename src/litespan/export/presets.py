@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.export import GenAISpan
-from litespan.export.batching import dumps
 from litespan.genai.content import is_content
 from litespan.genai.conventions import CONTENT
+from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON, plain
 
 _SCALARS: Final = frozenset({str, int, float, bool})

@@ -7,7 +7,7 @@ from typing import Final
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext
 
-from litespan.export import is_genai
+from litespan.genai.span import is_genai
 
 _Key = tuple[int, int]  # trace id, span id
 

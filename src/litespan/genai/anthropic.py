@@ -6,8 +6,9 @@ https://docs.anthropic.com/en/api/messages
 from collections.abc import Iterable
 from typing import Final
 
-from litespan.export import GenAISpan, Message, Part, ToolDefinition
 from litespan.genai import openai
+from litespan.genai.messages import Message, Part, ToolDefinition
+from litespan.genai.span import GenAISpan
 from litespan.genai.values import JSON
 
 _INSTRUCTIONS: Final = frozenset({"system", "developer"})  # roles that `system` holds

@@ -6,8 +6,9 @@ https://platform.openai.com/docs/api-reference/chat/create
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from litespan.export import GenAISpan, Message, Part
-from litespan.export.batching import to_text
+from litespan.genai.json_text import to_text
+from litespan.genai.messages import Message, Part
+from litespan.genai.span import GenAISpan
 from litespan.genai.values import JSON
 
 _PARAMETERS: Final = {

@@ -21,9 +21,9 @@ from litespan.instrumentation.call import CALL_KEY, OWNER, Call, current, failed
 from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.start import UNTRACED, AnyCall, Inside, adopt
-from litespan.instrumentation.targets import ROUTER, TARGETS
 from litespan.instrumentation.wrappers import drive, wrap
 from litespan.mapping.request import Request
+from litespan.mapping.targets import ROUTER, TARGETS
 from litespan.mapping.values import is_true
 
 if TYPE_CHECKING:

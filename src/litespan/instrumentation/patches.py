@@ -9,8 +9,8 @@ import wrapt
 
 from litespan.errors import quiet, swallowed
 from litespan.instrumentation.hooks import ROUTER_CORE, hooks, router_core_hooks
-from litespan.instrumentation.targets import TARGETS, Target
 from litespan.instrumentation.wrappers import wrap
+from litespan.mapping.targets import TARGETS, Target
 
 
 class Patches:

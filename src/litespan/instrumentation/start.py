@@ -20,7 +20,6 @@ from litespan.instrumentation.call import CALL_KEY, OWNER, Call
 from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.signals import Live, Signals
 from litespan.instrumentation.suppression import suppressed
-from litespan.instrumentation.targets import Target
 from litespan.mapping.identity import (
     deployment_attributes,
     identity_attributes,
@@ -30,6 +29,7 @@ from litespan.mapping.identity import (
 )
 from litespan.mapping.proxy_request import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
+from litespan.mapping.targets import Target
 from litespan.mapping.team_settings import team_wishes
 from litespan.mapping.values import as_int, is_true
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 
 from litespan.instrumentation.start import AnyCall, begin
-from litespan.instrumentation.targets import Target
+from litespan.mapping.targets import Target
 
 Opener = Callable[[tuple[Any, ...], dict[str, Any]], AnyCall]
 _POSITIONAL: Final = (

@@ -11,8 +11,8 @@ from opentelemetry.context import Context
 from litespan import semconv as s
 from litespan.identity import Identity, Scalar
 from litespan.mapping.request import Attributes, Request
-from litespan.mapping.values import as_texts, get, utf8
-from litespan.redaction.text import scrub
+from litespan.mapping.values import as_texts, get
+from litespan.redaction.text import scrub, utf8
 
 _NONE: Final[Mapping[str, Any]] = {}
 MAX_METADATA: Final = 32

@@ -7,8 +7,9 @@ from threading import Lock
 from typing import Any, Final
 
 from litespan.errors import log_once, logger, quiet
+from litespan.export import provider
 from litespan.instrumentation.signals import Live
-from litespan.proxy import hooks, server, tracer_provider
+from litespan.proxy import hooks, server
 
 _lock: Final = Lock()
 _made: Final[dict[int, Any]] = {}  # by process: a forked worker sets itself up
@@ -56,8 +57,8 @@ def set_up() -> None:
     from litespan.instrumentor import LiteLLMInstrumentor
 
     module = sys.modules.get(hooks.SERVER)
-    if tracer_provider.missing():
-        exporters = tracer_provider.set_up()
+    if provider.missing():
+        exporters = provider.set_up()
         server.mute_fastapi(getattr(module, "app", None))
     else:
         exporters = "the tracer provider that was there"

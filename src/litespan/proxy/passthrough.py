@@ -18,12 +18,12 @@ from opentelemetry import context as otel_context
 
 from litespan import semconv as s
 from litespan.errors import quiet
-from litespan.instrumentation import targets as t
 from litespan.instrumentation.call import OWNER, Call, Outcome
 from litespan.instrumentation.call_end import answered, failed, refusal_attributes, where_it_failed
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.start import LOGGING, REQUEST, begin
 from litespan.instrumentation.stream import is_stream
+from litespan.mapping import targets as t
 from litespan.mapping.response import header_attributes, hidden_params, read_answer
 from litespan.mapping.usage import read_usage, usage_attributes
 from litespan.mapping.values import as_float, as_int, as_text, get

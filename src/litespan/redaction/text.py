@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from litespan.mapping.values import utf8
-
 MASK: Final = "[redacted]"
 ECHO: Final = "[content]"
 MAX_TEXT: Final = 1024  # characters of an error text that are kept
@@ -65,6 +63,11 @@ def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str] 
     for message in content or ():
         text = _without_echo(text, message)
     return utf8(text[:MAX_TEXT])
+
+
+def utf8(text: str) -> str:
+    """`text`, with `?` for halves of surrogate pairs: OTLP cannot carry them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _secrets(arguments: Mapping[Any, Any], *, inside: bool = False) -> Iterator[str]:

@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from litespan.errors import log_once
 from litespan.export import registry
+from litespan.export.provider import traces_exporters
 from litespan.genai.span import GenAISpan
-from litespan.proxy.tracer_provider import traces_exporters
 
 StageList = Literal["input", "success", "failure"]
 LISTS: Final[tuple[StageList, ...]] = ("input", "success", "failure")

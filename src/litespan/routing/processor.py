@@ -12,8 +12,8 @@ from litespan import semconv as s
 from litespan.errors import quiet
 from litespan.genai.conventions import STRUCTURE
 from litespan.genai.span import GenAISpan, is_genai
+from litespan.genai.without_content import has_content, sampled, stripped
 from litespan.offload.process import prepared
-from litespan.redaction.spans import has_content, sampled, stripped
 from litespan.routing.destinations import Destination, StageList
 
 _FAILED: Final = frozenset({"failure", "cancelled"})

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.errors import quiet
-from litespan.export import GenAISpan
+from litespan.genai.span import GenAISpan
 from litespan.genai.values import plain
 
 Kind = Literal["key", "text", "integer", "real", "money", "flag", "time", "list", "json"]
