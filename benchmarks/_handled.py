@@ -164,7 +164,7 @@ class Contender:
 
 def contenders() -> dict[str, Contender]:
     """By name; the first is the base of all others."""
-    from litespan.signals import Live
+    from litespan.instrumentation.signals import Live
 
     litespan.LiteLLMInstrumentor().instrument(tracer_provider=TracerProvider())
     signals = Live.signals

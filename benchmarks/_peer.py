@@ -174,7 +174,7 @@ def switches() -> dict[str, Callable[[TracerProvider], tuple[str, Switch]]]:
 
     def ours(provider: TracerProvider) -> tuple[str, Switch]:
         title = litespan(provider, content=False)
-        from litespan.signals import Live
+        from litespan.instrumentation.signals import Live
 
         signals = Live.signals
         return title, lambda on: setattr(Live, "signals", signals if on else None)

@@ -23,8 +23,8 @@ def _run(rounds: int) -> None:
     import litellm
 
     from litespan import LiteLLMInstrumentor
-    from litespan.adopting import Adoption
-    from litespan.signals import Live
+    from litespan.instrumentation.signals import Live
+    from litespan.routing.takeover import Adoption
 
     provider, _ = _call.traced()
     LiteLLMInstrumentor().instrument(tracer_provider=provider)

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import litespan
 from benchmarks import _call, _paired, stream
-from litespan.call.stages import Watchers
+from litespan.instrumentation.stages import Watchers
 
 ROOT: Final = Path(__file__).parent.parent
 ROUNDS: Final = 12

@@ -79,8 +79,8 @@ def tell(name: str, ours: _paired.Reading, theirs: _paired.Reading, a_row: float
 
 def made() -> tuple[list[Any], Rows]:
     """Finished calls with content, and their rows."""
-    from litespan_exporters._store import CLEAN
-    from litespan_exporters.rows import rows
+    from litespan.stores.columns import rows
+    from litespan.stores.exporter import CLEAN
     from tests.cases import CASES, span
 
     case = CASES["tool_call"]
@@ -90,8 +90,8 @@ def made() -> tuple[list[Any], Rows]:
 
 
 def mapper(spans: Sequence[Any]) -> _paired.Block:
-    from litespan_exporters._store import CLEAN
-    from litespan_exporters.rows import rows
+    from litespan.stores.columns import rows
+    from litespan.stores.exporter import CLEAN
 
     return lambda _: rows(spans, CLEAN)
 
@@ -129,7 +129,7 @@ def writer(exporter: Any) -> Insert:
 
 
 def json_line(row: list[Any]) -> str:
-    from litespan_exporters._kept import NAMES
+    from litespan.stores.buffer import NAMES
 
     return json.dumps(dict(zip(NAMES, row, strict=True)), default=str, ensure_ascii=False) + "\n"
 
@@ -177,8 +177,8 @@ def csv_file(folder: Path) -> Iterator[tuple[Insert, Insert]]:
 
 @contextmanager
 def sqlite(folder: Path) -> Iterator[tuple[Insert, Insert]]:
+    from litespan.stores.columns import COLUMNS
     from litespan_exporters import sqlite as store
-    from litespan_exporters.rows import COLUMNS
 
     exporter = store.SQLiteExporter(folder / "ours.db")
     kinds = [column.kind for column in COLUMNS]
@@ -217,7 +217,7 @@ def sqlite(folder: Path) -> Iterator[tuple[Insert, Insert]]:
 def duckdb(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     import duckdb as driver
 
-    from litespan_exporters import _arrow
+    from litespan.stores import arrow
     from litespan_exporters.duckdb_file import DuckDBExporter, ddl
 
     # Open all the time, as under steady load, and as the driver's.
@@ -226,7 +226,7 @@ def duckdb(folder: Path) -> Iterator[tuple[Insert, Insert]]:
         connection.execute(ddl())
 
         def insert(rows: Rows) -> None:
-            batch = _arrow.table(rows)
+            batch = arrow.table(rows)
             connection.register("batch", batch)
             connection.execute("insert into llm_calls select * from batch")
             connection.unregister("batch")
@@ -239,7 +239,7 @@ def duckdb(folder: Path) -> Iterator[tuple[Insert, Insert]]:
 def parquet(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     from pyarrow import parquet as driver
 
-    from litespan_exporters import _arrow
+    from litespan.stores import arrow
     from litespan_exporters.parquet import ParquetExporter
 
     exporter = ParquetExporter(folder / "ours", interval=0, patience=60.0)
@@ -247,7 +247,7 @@ def parquet(folder: Path) -> Iterator[tuple[Insert, Insert]]:
 
     def insert(rows: Rows) -> None:
         path = folder / "theirs" / f"{uuid4()}.parquet"
-        driver.write_table(_arrow.table(rows), path, compression="zstd")
+        driver.write_table(arrow.table(rows), path, compression="zstd")
 
     yield writer(exporter), insert
     exporter.shutdown()
@@ -257,7 +257,7 @@ def parquet(folder: Path) -> Iterator[tuple[Insert, Insert]]:
 def postgres(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     import psycopg
 
-    from litespan_exporters._kept import NAMES
+    from litespan.stores.buffer import NAMES
     from litespan_exporters.postgres import PostgresExporter, ddl
     from tests.support.postgres import running
 
@@ -284,7 +284,7 @@ def postgres_upsert(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     import psycopg
     from psycopg.types.json import set_json_dumps
 
-    from litespan_exporters._kept import NAMES
+    from litespan.stores.buffer import NAMES
     from litespan_exporters.postgres import PostgresExporter, ddl
     from tests.support.postgres import running
 
@@ -316,8 +316,8 @@ def mongodb(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     import pymongo
     from bson.decimal128 import Decimal128
 
+    from litespan.stores.columns import COLUMNS
     from litespan_exporters.mongodb import MongoExporter
-    from litespan_exporters.rows import COLUMNS
 
     convert: dict[str, Callable[[Any], Any]]
     convert = {"key": str, "money": Decimal128, "json": json.loads}

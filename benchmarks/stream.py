@@ -46,8 +46,8 @@ def run(*, quick: bool) -> None:
     import litellm
 
     from litespan import LiteLLMInstrumentor
+    from litespan.instrumentation.signals import Live, Signals
     from litespan.settings import Settings
-    from litespan.signals import Live, Signals
 
     source = Source()
     provider, _ = _call.traced()

@@ -26,8 +26,8 @@ def _run(functions: _call.Functions, rounds: int) -> None:
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
     from litespan import LiteLLMInstrumentor
+    from litespan.instrumentation.signals import Live, Signals
     from litespan.settings import Settings
-    from litespan.signals import Live, Signals
 
     provider, last = _call.traced()
     tracer = provider.get_tracer("benchmarks")

@@ -11,10 +11,10 @@ import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
 import litespan
-from litespan.adopting import Adoption, exporter_name, give_back, only_logs
-from litespan.quiet import _seen
-from litespan.routing.configuring import Routes
-from litespan.signals import Live
+from litespan.errors import _seen
+from litespan.instrumentation.signals import Live
+from litespan.routing.configuration import Routes
+from litespan.routing.takeover import Adoption, exporter_name, give_back, only_logs
 from litespan.testing import LoopbackProvider
 from tests.calls.conftest import Traced, quiet_litellm, traced
 from tests.support.program import run

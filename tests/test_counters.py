@@ -7,8 +7,8 @@ import pytest
 import litespan
 from litespan import counters
 from litespan.counters import count
+from litespan.instrumentation.signals import Signals
 from litespan.settings import Settings
-from litespan.signals import Signals
 from litespan.testing import Telemetry
 from tests.support.program import run
 

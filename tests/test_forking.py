@@ -31,7 +31,7 @@ def slow(tmp_path: Path) -> dict[str, str]:
 def test_import_in_a_thread(slow: dict[str, str]) -> None:
     """The fork waits for it; in the child the module is whole, and there may be more forks."""
     program = f"""{CHILD}
-    from litespan.forking import undivided
+    from litespan.background.fork import undivided
 
     def load():
         with undivided:
@@ -49,17 +49,17 @@ def test_import_in_a_thread(slow: dict[str, str]) -> None:
 def test_thread_that_waits_for_the_forking_one() -> None:
     """The fork goes on after a while; the child, that has no such thread, can go on, too."""
     program = f"""{CHILD}
-    from litespan import forking
+    from litespan.background import fork
 
-    forking.PATIENCE = 0.5
+    fork.PATIENCE = 0.5
     done = threading.Event()
 
     def wait():
-        with forking.undivided:
+        with fork.undivided:
             done.wait()
 
     def enter():
-        with forking.undivided:
+        with fork.undivided:
             pass
 
     thread = threading.Thread(target=wait)
@@ -77,7 +77,7 @@ def test_thread_that_waits_for_the_forking_one() -> None:
 def test_fork_inside() -> None:
     """Who forks under it can: both go on, and others can enter."""
     program = f"""{CHILD}
-    from litespan.forking import undivided
+    from litespan.background.fork import undivided
 
     def others():
         thread = threading.Thread(target=undivided.__enter__)

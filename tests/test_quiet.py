@@ -3,15 +3,15 @@
 import pytest
 
 import litespan
-from litespan import quiet
+from litespan import errors
 
 
 def test_swallowed(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log says where and what kind, never what an exception's text may give away."""
-    monkeypatch.setattr(quiet, "_seen", set())
+    monkeypatch.setattr(errors, "_seen", set())
     before = litespan.stats().get("errors.this test", 0)
     for _ in range(3):
-        with quiet.quiet("this test"):
+        with errors.quiet("this test"):
             raise ValueError("the secret prompt")
     (record,) = caplog.records
     assert record.getMessage().startswith("this test failed: ValueError (logged once")
@@ -22,5 +22,5 @@ def test_swallowed(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyP
 
 def test_what_is_no_exception_goes_on() -> None:
     """Exits and interrupts are not swallowed."""
-    with pytest.raises(KeyboardInterrupt), quiet.quiet("this test"):
+    with pytest.raises(KeyboardInterrupt), errors.quiet("this test"):
         raise KeyboardInterrupt

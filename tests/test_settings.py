@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from litespan import quiet
+from litespan import errors
 from litespan.settings import Settings
 from tests.support import program
 
@@ -34,7 +34,7 @@ def test_gevent() -> None:
 @pytest.fixture(autouse=True)
 def nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every line is logged once a process."""
-    monkeypatch.setattr(quiet, "_seen", set())
+    monkeypatch.setattr(errors, "_seen", set())
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from litespan.alerting.exporter import details, titled
 from litespan.alerting.text import iso, tidy, unmentioned
 from litespan.export.http import Variables
 from litespan.export.policy import Policy
-from litespan.export.values import JSON
+from litespan.genai.values import JSON
 
 PATH: Final = "/api/v2/alerts"
 _ANNOTATIONS: Final = {"Error", "Prompt", "Call", "Trace", "Count", "User"}

@@ -7,12 +7,14 @@ athina-logger 1.3.0. Athina knows no failures: they are told in `custom_attribut
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
-from litespan.export import GenAISpan, openai
-from litespan.export.batching import Item, dumps
+from litespan.export import GenAISpan
+from litespan.export.batching import Item
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy
-from litespan.export.values import JSON
-from litespan_exporters._preset import flat, scalars
+from litespan.export.presets import flat, scalars
+from litespan.genai import openai
+from litespan.genai.json_text import dumps
+from litespan.genai.values import JSON
 
 PATH: Final = "/api/v1/log/inference"
 

@@ -2,7 +2,7 @@
 
     OTEL_TRACES_EXPORTER=csv LITESPAN_CSV=calls.csv opentelemetry-instrument python app.py
 
-Columns are those of `litespan_exporters.rows`, the first line has their names; a file with other
+Columns are those of `litespan.stores.columns`, the first line has their names; a file with other
 columns is put aside, and a new one begun. UTF-8, fields quoted where needed (RFC 4180), lists and
 objects as JSON, money in decimals, times ISO 8601 in UTC.
 
@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from litespan_exporters._kept import NAMES, Row
-from litespan_exporters._lines import LinesExporter
-from litespan_exporters.rows import COLUMNS, Kind
+from litespan.stores.buffer import NAMES, Row
+from litespan.stores.columns import COLUMNS, Kind
+from litespan.stores.line_exporter import LinesExporter
 
 DANGEROUS: Final = frozenset("=+-@\t\r\n'＝＋－＠")  # noqa: RUF001
 """First characters of text that a spreadsheet may take for a formula; and the guard itself."""

@@ -15,14 +15,14 @@ from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
 from litespan.export import GenAISpan
-from litespan.export.batching import to_text
 from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter, copy_of
 from litespan.export.policy import Policy
-from litespan.export.values import JSON
-from litespan_exporters._datadog_span import ml_app as app_of
-from litespan_exporters._preset import translated
+from litespan.export.presets import translated
+from litespan.genai.json_text import to_text
+from litespan.genai.values import JSON
 from litespan_exporters.datadog import program, site_of
+from litespan_exporters.datadog.span import ml_app as app_of
 
 PATH: Final = "/v1/traces"
 _RESERVED: Final = frozenset({"model_name", "model_provider"})

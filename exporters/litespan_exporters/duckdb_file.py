@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from litespan_exporters import _arrow
-from litespan_exporters._kept import NAMES, Limits, Row
-from litespan_exporters._schema import TABLE
-from litespan_exporters._store import StoreExporter
-from litespan_exporters._writer import Away, Refused, Store
-from litespan_exporters.rows import COLUMNS, Kind
+from litespan.stores import arrow
+from litespan.stores.buffer import NAMES, Limits, Row
+from litespan.stores.columns import COLUMNS, Kind
+from litespan.stores.exporter import StoreExporter
+from litespan.stores.schema import TABLE
+from litespan.stores.writer import Away, Refused, Store
 
 if TYPE_CHECKING:
     import duckdb
@@ -133,7 +133,7 @@ class _File:
         """Upsert all rows in one transaction."""
         import duckdb
 
-        batch = _arrow.table(rows)
+        batch = arrow.table(rows)
         try:
             self._connection.register("batch", batch)
             try:

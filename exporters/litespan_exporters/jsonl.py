@@ -3,7 +3,7 @@
     OTEL_TRACES_EXPORTER=jsonl LITESPAN_JSONL=calls.jsonl opentelemetry-instrument python app.py
     jq -r 'select(.outcome == "failure") | [.start_time, .model, .error_type] | @tsv' calls.jsonl
 
-Names are those of `litespan_exporters.rows`; what is not known is left out. Money is a string
+Names are those of `litespan.stores.columns`; what is not known is left out. Money is a string
 with ten decimal places (a JSON number would be read as a binary fraction), times are ISO 8601
 in UTC, lists and objects are JSON.
 
@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from litespan_exporters._kept import Row
-from litespan_exporters._lines import LinesExporter
-from litespan_exporters.rows import COLUMNS, Kind
+from litespan.stores.buffer import Row
+from litespan.stores.columns import COLUMNS, Kind
+from litespan.stores.line_exporter import LinesExporter
 
 _JSON: Final[dict[Kind, Callable[[Any], str]]] = {
     "key": '"{}"'.format,

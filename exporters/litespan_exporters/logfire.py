@@ -14,14 +14,14 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
+from litespan.errors import log_once
 from litespan.export import GenAISpan
 from litespan.export.batching import Item
 from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter, copy_of
 from litespan.export.policy import Policy
-from litespan.export.values import JSON
-from litespan.quiet import log_once
-from litespan_exporters._preset import text, translated
+from litespan.export.presets import text, translated
+from litespan.genai.values import JSON
 
 REGIONS: Final = {
     "us": "https://logfire-us.pydantic.dev",

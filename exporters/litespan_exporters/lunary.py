@@ -15,16 +15,18 @@ from uuid import UUID
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan.export import GenAISpan, openai
-from litespan.export.batching import Item, dumps
+from litespan.errors import quiet
+from litespan.export import GenAISpan
+from litespan.export.batching import Item
+from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy, Refusal
-from litespan.export.values import JSON, parse
-from litespan.export.wire import Answer, Secret
-from litespan.quiet import quiet
-from litespan_exporters._preset import scalars
-from litespan_exporters._times import iso
-from litespan_exporters.rows import clean
+from litespan.export.presets import scalars
+from litespan.genai import openai
+from litespan.genai.json_text import dumps
+from litespan.genai.times import iso
+from litespan.genai.values import JSON, parse
+from litespan.stores.columns import clean
 
 PATH: Final = "/v1/runs/ingest"
 KEYS: Final = ("LUNARY_PRIVATE_KEY", "LUNARY_PUBLIC_KEY", "LUNARY_APP_ID")

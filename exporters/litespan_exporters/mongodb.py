@@ -20,12 +20,12 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from litespan.quiet import log_once
-from litespan_exporters._kept import KEY, NAMES, OUTCOME, STARTED, Row
-from litespan_exporters._schema import INDEXES, TABLE
-from litespan_exporters._store import StoreExporter
-from litespan_exporters._writer import Away, Refused, Store
-from litespan_exporters.rows import COLUMNS, Kind
+from litespan.errors import log_once
+from litespan.stores.buffer import KEY, NAMES, OUTCOME, STARTED, Row
+from litespan.stores.columns import COLUMNS, Kind
+from litespan.stores.exporter import StoreExporter
+from litespan.stores.schema import INDEXES, TABLE
+from litespan.stores.writer import Away, Refused, Store
 
 if TYPE_CHECKING:
     from pymongo import MongoClient

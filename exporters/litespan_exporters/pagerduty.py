@@ -13,7 +13,7 @@ from litespan.alerting.exporter import details, titled
 from litespan.alerting.text import iso, tidy, unmentioned
 from litespan.export.http import Variables
 from litespan.export.policy import Policy
-from litespan.export.values import JSON
+from litespan.genai.values import JSON
 
 _LONGEST_KEY: Final = 255
 PATH: Final = "/v2/enqueue"

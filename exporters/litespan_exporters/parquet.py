@@ -24,10 +24,10 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from litespan_exporters import _arrow
-from litespan_exporters._append import away
-from litespan_exporters._kept import NAMES, Limits, Row
-from litespan_exporters._store import StoreExporter
+from litespan.stores import arrow
+from litespan.stores.append_file import away
+from litespan.stores.buffer import NAMES, Limits, Row
+from litespan.stores.exporter import StoreExporter
 
 VARIABLE: Final = "LITESPAN_PARQUET"
 INTERVAL: Final = "LITESPAN_PARQUET_INTERVAL"
@@ -118,7 +118,7 @@ class Folder:
         name = f"calls-{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}-{next(_number)}.parquet"
         unfinished = folder / f".{name}.part"
         try:
-            parquet.write_table(_arrow.table(rows), unfinished, compression="zstd")
+            parquet.write_table(arrow.table(rows), unfinished, compression="zstd")
         except BaseException:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)

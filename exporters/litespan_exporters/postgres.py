@@ -18,11 +18,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from litespan_exporters._kept import NAMES, Row
-from litespan_exporters._schema import INDEXES, LONGEST_INDEXED, TABLE
-from litespan_exporters._store import StoreExporter
-from litespan_exporters._writer import Away, Refused, Store
-from litespan_exporters.rows import COLUMNS, Kind
+from litespan.stores.buffer import NAMES, Row
+from litespan.stores.columns import COLUMNS, Kind
+from litespan.stores.exporter import StoreExporter
+from litespan.stores.schema import INDEXES, LONGEST_INDEXED, TABLE
+from litespan.stores.writer import Away, Refused, Store
 
 if TYPE_CHECKING:
     from psycopg import Connection, Error

@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Final
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import details, more, titled
 from litespan.alerting.text import tidy, unmentioned
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item
+from litespan.export.client import Answer, Secret
 from litespan.export.http import Variables
 from litespan.export.policy import Refusal
-from litespan.export.values import JSON, parse
-from litespan.export.wire import Answer, Secret
+from litespan.genai.json_text import dumps
+from litespan.genai.values import JSON, parse
 
 TOKEN: Final = "SLACK_API_TOKEN"
 CHANNEL: Final = "SLACK_API_CHANNEL"

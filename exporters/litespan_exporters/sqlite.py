@@ -3,7 +3,7 @@
     OTEL_TRACES_EXPORTER=sqlite LITESPAN_SQLITE=calls.db opentelemetry-instrument python app.py
     sqlite3 calls.db 'select model, count(*), sum(cost_usd) from calls group by model'
 
-Table `llm_calls` has the columns of `litespan_exporters.rows`, money as integers of 1e-10 USD
+Table `llm_calls` has the columns of `litespan.stores.columns`, money as integers of 1e-10 USD
 in columns that end in `_e10`, so that `sum()` is exact (up to 900 million USD). The view
 `calls` shows the same rows with money in USD (a binary fraction, good to read and to plot).
 Times are ISO 8601 text in UTC, flags 0 and 1, lists and objects JSON.
@@ -22,10 +22,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.counters import count
-from litespan.quiet import log_once, quiet
-from litespan_exporters._sqlite_file import BUSY_S, SQLiteFile, transaction
-from litespan_exporters._store import CLEAN
-from litespan_exporters.rows import COLUMNS, PLACES, Kind, rows
+from litespan.errors import log_once, quiet
+from litespan.stores.columns import COLUMNS, PLACES, Kind, rows
+from litespan.stores.exporter import CLEAN
+from litespan.stores.sqlite_file import BUSY_S, SQLiteFile, transaction
 
 VARIABLE: Final = "LITESPAN_SQLITE"
 DEFAULT: Final = "litespan.db"

@@ -13,15 +13,17 @@ from urllib.parse import quote
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan.export import GenAISpan, openai
-from litespan.export.batching import Item, dumps
+from litespan.export import GenAISpan
+from litespan.export.batching import Item
+from litespan.export.client import Secret
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy
-from litespan.export.values import JSON, parse, plain
-from litespan.export.wire import Secret
-from litespan_exporters._schema import INDEXES, LONGEST_INDEXED
-from litespan_exporters._times import iso
-from litespan_exporters.rows import COLUMNS, Kind, clean
+from litespan.genai import openai
+from litespan.genai.json_text import dumps
+from litespan.genai.times import iso
+from litespan.genai.values import JSON, parse, plain
+from litespan.stores.columns import COLUMNS, Kind, clean
+from litespan.stores.schema import INDEXES, LONGEST_INDEXED
 
 TABLE: Final = "SUPABASE_TABLE"
 """`table` or `schema.table`; `request_logs` has LiteLLM's columns, any other litespan's."""

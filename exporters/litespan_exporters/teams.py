@@ -12,7 +12,7 @@ from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import details, more, titled
 from litespan.alerting.text import iso, unmentioned
 from litespan.export.http import Variables
-from litespan.export.values import JSON
+from litespan.genai.values import JSON
 
 _COLOURS = {"info": "Accent", "warning": "Warning", "error": "Attention", "critical": "Attention"}
 

@@ -11,12 +11,13 @@ from typing import Any, ClassVar, Final
 from opentelemetry.util.re import parse_env_headers
 
 from litespan import semconv as s
-from litespan.export import GenAISpan, openai
+from litespan.export import GenAISpan
+from litespan.export.client import Secret
 from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter
 from litespan.export.policy import Policy
-from litespan.export.wire import Secret
-from litespan_exporters._preset import silence, translated
+from litespan.export.presets import silence, translated
+from litespan.genai import openai
 
 PATH: Final = "/v1/traces"
 TYPES: Final = {

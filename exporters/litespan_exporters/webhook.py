@@ -16,10 +16,10 @@ from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import titled
 from litespan.alerting.text import iso, tidy, unmentioned
 from litespan.export.batching import Item
+from litespan.export.client import Secret
 from litespan.export.http import Variables
 from litespan.export.policy import Policy
-from litespan.export.values import JSON
-from litespan.export.wire import Secret
+from litespan.genai.values import JSON
 
 SECRET_VARIABLE: Final = "LITESPAN_WEBHOOK_SECRET"
 SIGNATURE: Final = "X-Signature-256"

@@ -16,12 +16,12 @@ from litespan.identity import context
 from litespan.instrumentor import LiteLLMInstrumentor
 
 if TYPE_CHECKING:
-    from litespan.adopting import adopt
-    from litespan.callbacks.flushing import flush
+    from litespan.callbacks.flush import flush
     from litespan.callbacks.processor import CallbackSpanProcessor
-    from litespan.callbacks.registering import add_callback
-    from litespan.routing.configuring import configure
-    from litespan.routing.routes import Route
+    from litespan.callbacks.registration import add_callback
+    from litespan.routing.configuration import configure
+    from litespan.routing.destinations import Route
+    from litespan.routing.takeover import adopt
 
 __version__ = _version("litespan")
 __all__ = [
@@ -38,11 +38,11 @@ __all__ = [
 # What a start under `opentelemetry-instrument` does not need is imported when it is used.
 _LATER = {
     "CallbackSpanProcessor": "litespan.callbacks.processor",
-    "Route": "litespan.routing.routes",
-    "add_callback": "litespan.callbacks.registering",
-    "adopt": "litespan.adopting",
-    "configure": "litespan.routing.configuring",
-    "flush": "litespan.callbacks.flushing",
+    "Route": "litespan.routing.destinations",
+    "add_callback": "litespan.callbacks.registration",
+    "adopt": "litespan.routing.takeover",
+    "configure": "litespan.routing.configuration",
+    "flush": "litespan.callbacks.flush",
 }
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from litespan.patch import rivals
-from litespan.quiet import log_once, logger, quiet, swallowed
+from litespan.errors import log_once, logger, quiet, swallowed
+from litespan.instrumentation import conflicts
+from litespan.instrumentation.signals import Live, Signals
 from litespan.settings import Settings
-from litespan.signals import Live, Signals
 
 if TYPE_CHECKING:
-    from litespan.callbacks.registering import NamedCallbacks
+    from litespan.callbacks.registration import NamedCallbacks
+    from litespan.instrumentation.patches import Patches
     from litespan.offload.process import ProcessOffload
-    from litespan.patch.patching import Patches
 
 OLDEST: Final = (1, 74)
 PROXY: Final = "litellm.proxy.proxy_server"
@@ -51,7 +51,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             self.uninstrument()
         super().instrument(**kwargs)
         if adopts:
-            from litespan.adopting import look_at_lists
+            from litespan.routing.takeover import look_at_lists
 
             look_at_lists()
 
@@ -84,7 +84,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
                 kwargs.get("logger_provider"),
                 kwargs.get("redact"),
             )
-            rivals.check_provider(kwargs.get("tracer_provider"))
+            conflicts.check_provider(kwargs.get("tracer_provider"))
         except Exception as error:  # noqa: BLE001 - the application starts without us
             swallowed("instrumenting", error)
             Live.signals = None
@@ -100,20 +100,20 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     def _set_up(self, settings: Settings) -> None:
         """What the environment names: handlers, and exporters by stage. Costs nothing if not."""
         if settings.input or settings.success or settings.failure:
-            from litespan.routing import configuring
+            from litespan.routing import configuration
 
-            configuring.configure_from(settings)
+            configuration.configure_from(settings)
             self._routed = True
         if settings.offload:
             from litespan.offload.process import ProcessOffload
 
             self._offload = ProcessOffload(settings)
         if settings.adopt:
-            from litespan.adopting import look_at_lists
+            from litespan.routing.takeover import look_at_lists
 
             look_at_lists()
         if settings.callbacks:
-            from litespan.callbacks.registering import NamedCallbacks
+            from litespan.callbacks.registration import NamedCallbacks
 
             self._callbacks = NamedCallbacks(settings.callbacks)
 
@@ -121,13 +121,13 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         Live.signals = None
         self._implicit = False
         if Live.look is not None:
-            from litespan.adopting import give_back
+            from litespan.routing.takeover import give_back
 
             give_back()
         if self._routed:
-            from litespan.routing import configuring
+            from litespan.routing import configuration
 
-            configuring.forget_environment()
+            configuration.forget_environment()
             self._routed = False
         if self._offload is not None:
             self._offload.remove()
@@ -148,7 +148,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             Live.signals = None
             return
         # Not before: a program that never imports LiteLLM needs none of it.
-        from litespan.patch.patching import Patches
+        from litespan.instrumentation.patches import Patches
 
         patches = Patches()
         try:
@@ -159,7 +159,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             Live.signals = None
             return
         self._patches = patches
-        rivals.check_instrumentations()
+        conflicts.check_instrumentations()
 
 
 def _gevent() -> bool:

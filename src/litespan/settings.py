@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final
 
-from litespan.quiet import log_once
+from litespan.errors import log_once
 
 STREAM_EVENTS: Final = ("first", "all", "off")
 STAGE_SIGNALS: Final = ("span", "log", "both")

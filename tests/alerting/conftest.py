@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from litespan.errors import _seen
 from litespan.export.http import HttpExporter
-from litespan.quiet import _seen
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from litespan import LiteLLMInstrumentor, quiet
+from litespan import LiteLLMInstrumentor, errors
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.calls.conftest import Traced
 
@@ -41,6 +41,6 @@ class Beside(Traced):
 @pytest.fixture
 def beside(loopback: LoopbackProvider, telemetry: Telemetry) -> Iterator[Beside]:
     """A call's surroundings; nothing is instrumented yet, and nothing warned about yet."""
-    quiet._seen.clear()
+    errors._seen.clear()
     with ExitStack() as stack:
         yield Beside(loopback, telemetry, stack)

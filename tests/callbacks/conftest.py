@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import litespan
-from litespan import quiet
+from litespan import errors
 from tests.calls.conftest import quiet_litellm, traced
 
 __all__ = ["Heard", "Keeper", "Told", "fresh_logs", "keeper", "quiet_litellm", "traced"]
@@ -94,4 +94,4 @@ def keeper(traced: Any) -> Iterator[Keeper]:
 @pytest.fixture(autouse=True)
 def fresh_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is logged once, is logged once a test."""
-    monkeypatch.setattr(quiet, "_seen", set())
+    monkeypatch.setattr(errors, "_seen", set())

@@ -171,9 +171,9 @@ async def test_in_an_event_loop(tracer: trace.Tracer, heard: Keeper) -> None:
 
 def test_spans_that_never_end(monkeypatch: pytest.MonkeyPatch, tracer: trace.Tracer) -> None:
     """Of spans that leak, only so many are remembered."""
-    from litespan.callbacks import foreign
+    from litespan.callbacks import other_instrumentations
 
-    monkeypatch.setattr(foreign, "MOST", 3)
+    monkeypatch.setattr(other_instrumentations, "MOST", 3)
     counts = litespan.stats()
     name = "callbacks.tests.callbacks.conftest.Keeper.given_up"
     leaked = [tracer.start_span("chat", attributes=START) for _ in range(10)]

@@ -11,7 +11,7 @@ import pytest
 
 import litespan
 from litespan.callbacks.handler import BadHandler
-from litespan.callbacks.registering import find
+from litespan.callbacks.registration import find
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.callbacks.conftest import Keeper
 from tests.callbacks.programs import run_file, write

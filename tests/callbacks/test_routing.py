@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 import litespan
 from litespan import Route
 from litespan.export import GenAISpan
-from litespan.routing.configuring import Routes
-from litespan.routing.routes import BadRoute
+from litespan.routing.configuration import Routes
+from litespan.routing.destinations import BadRoute
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.callbacks.programs import command, run_file, write
 from tests.calls.conftest import MESSAGES, Traced

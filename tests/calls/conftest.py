@@ -11,7 +11,7 @@ import litellm
 import pytest
 
 from litespan import LiteLLMInstrumentor
-from litespan.call import garbage
+from litespan.background import garbage_collection
 from litespan.testing import LoopbackProvider, Telemetry
 
 KEY = "sk-loopback-0123456789"
@@ -43,7 +43,7 @@ class Traced:
     def spans(self) -> list[dict[str, Any]]:
         """Every finished span, in the order of their start."""
         gc.collect()
-        assert garbage.told(time.monotonic() + 30)
+        assert garbage_collection.told(time.monotonic() + 30)
         return sorted(self.telemetry.spans, key=lambda span: (span["start"], span["span_id"]))
 
     @property

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 import litespan
 from litespan import LiteLLMInstrumentor
-from litespan.signals import Live
+from litespan.instrumentation.signals import Live
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.calls.conftest import MESSAGES, Traced
 

@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from litespan.metrics import Metrics
+from litespan.instrumentation.metrics import Metrics
 from tests.calls.conftest import Traced
 
 LABELS = {

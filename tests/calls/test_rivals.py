@@ -3,7 +3,7 @@
 import litellm
 import pytest
 
-from litespan import quiet
+from litespan import errors
 from tests.calls.conftest import Traced
 
 
@@ -13,7 +13,7 @@ def test_litellms_own(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """LiteLLM puts its integration in place of the name; calls go on."""
-    monkeypatch.setattr(quiet, "_seen", set())
+    monkeypatch.setattr(errors, "_seen", set())
     monkeypatch.setenv("OTEL_EXPORTER", "in_memory")
     litellm.completion(**traced.chat())
     monkeypatch.setattr(litellm, "success_callback", ["otel"])

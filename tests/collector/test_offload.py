@@ -16,9 +16,9 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from litespan import stats
-from litespan.cli.records import records
-from litespan.export.recorded import span_of
 from litespan.offload import Offloading, Store, Unrestorable, read, restored
+from litespan.stores.reading import records
+from litespan.stores.spans import span_of
 from litespan_exporters.sqlite import SQLiteExporter
 from tests import cases
 from tests.collector.running import collector, wait_for

@@ -18,8 +18,8 @@ from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
 from litespan.export import GenAISpan
 from litespan_exporters import datadog_otlp
-from litespan_exporters._datadog_span import Program, ml_app, to_event, to_span
 from litespan_exporters.datadog import DatadogExporter, site_of
+from litespan_exporters.datadog.span import Program, ml_app, to_event, to_span
 from litespan_exporters.datadog_otlp import DatadogOtlpExporter
 from tests.cases import CASES, TRACE_ID, content, foreign, now, span, text
 from tests.support.server import Reply, Vendor, running

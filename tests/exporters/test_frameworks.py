@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace import Event
 
-from litespan.export import GenAISpan, Part, ToolDefinition, frameworks, openai, places
-from litespan.export.content import is_content
+from litespan.export import GenAISpan, Part, ToolDefinition
+from litespan.genai import framework_content, frameworks, openai
+from litespan.genai.content import is_content
 from tests.cases import span
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -554,8 +555,14 @@ VALUES = [
     *("http://x", "", None, 1, True, 2**80, 1.5, '{"a":1}', "\ud83d"),
 ]
 NAMES = [
-    *(name for sources in places.SOURCES.values() for name, _ in sources),
-    *(*places.TEXTS, *places.CALLS, *places.ARGUMENTS, *places.RESULT, *places.ANY_INPUT),
+    *(name for sources in framework_content.SOURCES.values() for name, _ in sources),
+    *(
+        *framework_content.TEXTS,
+        *framework_content.CALLS,
+        *framework_content.ARGUMENTS,
+        *framework_content.RESULT,
+        *framework_content.ANY_INPUT,
+    ),
     *(*frameworks.VERCEL, *frameworks.OTHERS, frameworks.MILLISECONDS, "gen_ai.prompt"),
 ]
 

@@ -9,8 +9,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import Status, StatusCode
 
 from litespan.export import GenAISpan
-from litespan_exporters._helicone_meta import header_value, meta
 from litespan_exporters.helicone import HeliconeExporter, path, status, to_log
+from litespan_exporters.helicone.meta import header_value, meta
 from tests.cases import CASES, PIXEL, WEATHER_TOOL, content, cost, span, text, usage
 from tests.support.server import Reply, Vendor, in_turn, running
 from tests.support.vendors import SECRET, Helicone

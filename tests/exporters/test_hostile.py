@@ -9,8 +9,9 @@ from opentelemetry.sdk.trace import Event
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import Status, StatusCode
 
-from litespan.export.batching import LONGEST_KEPT, dumps, shrink
+from litespan.export.batching import LONGEST_KEPT, shrink
 from litespan.export.http import HttpExporter
+from litespan.genai.json_text import dumps
 from tests.cases import CHAT, OPENAI, START_NS, span
 from tests.exporters.test_contract import HTTP, PATIENT, each_http
 from tests.support.server import running

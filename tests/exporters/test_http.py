@@ -20,11 +20,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.counters import stats
-from litespan.export.batching import Item, dumps, pack, shrink
+from litespan.export.batching import Item, pack, shrink
+from litespan.export.client import Answer, Secret, retry_after, url_problem
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import Policy, Refusal
-from litespan.export.span import GenAISpan
-from litespan.export.wire import Answer, Secret, retry_after, url_problem
+from litespan.genai.json_text import dumps
+from litespan.genai.span import GenAISpan
 from tests.cases import span, text
 from tests.support.server import Received, Reply, in_turn, running
 

@@ -16,9 +16,9 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 
 from litespan import stats
 from litespan.export import GenAISpan
-from litespan_exporters import _langfuse_span as langfuse
-from litespan_exporters._ancestors import Ancestors
+from litespan.genai.ancestors import Ancestors
 from litespan_exporters.langfuse import LangfuseExporter
+from litespan_exporters.langfuse import span as langfuse
 from tests.cases import CASES, RESOURCE, span
 from tests.support.server import Reply, Vendor, in_turn, running
 from tests.support.tools import environment

@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.export import GenAISpan
-from litespan_exporters._loki_record import Record, line_of, summary, to_entry, to_record
 from litespan_exporters.loki import LokiExporter
+from litespan_exporters.loki.record import Record, line_of, summary, to_entry, to_record
 from tests.cases import CASES, CHAT, OTHERS, STARTED, content, span, text
 from tests.support.server import Reply, Vendor, running
 from tests.support.vendors import SECRET, Loki

@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.export import GenAISpan
-from litespan_exporters._posthog_event import costs, distinct_id, to_event
 from litespan_exporters.posthog import PosthogExporter, attributes, ingestion
+from litespan_exporters.posthog.event import costs, distinct_id, to_event
 from tests.cases import CASES, CHAT, content, cost, foreign, span, text
 from tests.support.server import Vendor, running
 from tests.support.vendors import SECRET, Posthog

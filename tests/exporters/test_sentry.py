@@ -11,9 +11,9 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import Status, StatusCode
 
 from litespan.export import GenAISpan
-from litespan_exporters._sentry_event import environment_name, release_name, to_event
-from litespan_exporters._sentry_service import Limits, read_dsn, read_limits
 from litespan_exporters.sentry import SentryExporter, attributes
+from litespan_exporters.sentry.event import environment_name, release_name, to_event
+from litespan_exporters.sentry.service import Limits, read_dsn, read_limits
 from tests.cases import CASES, CHAT, STARTED, content, foreign, span, stages, text
 from tests.support.server import Reply, Vendor, in_turn, running
 from tests.support.tools import environment

@@ -31,7 +31,7 @@ from litespan.export import (
     is_router,
     key_of,
 )
-from litespan.export import conventions as c
+from litespan.genai import conventions as c
 from tests.cases import CASES, MS, OTHERS, START_NS, STARTED, span
 
 

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan import quiet
+from litespan import errors
 from litespan.counters import stats
+from litespan.stores.columns import COLUMNS, rows
 from litespan_exporters import sqlite as store
-from litespan_exporters.rows import COLUMNS, rows
 from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CASES, OTHERS, STARTED, cost, foreign, span
 
@@ -46,7 +46,7 @@ def exporter(path: Path) -> Iterator[SQLiteExporter]:
 @pytest.fixture(autouse=True)
 def forget_complaints() -> None:
     """Each test hears every complaint again."""
-    quiet._seen.clear()
+    errors._seen.clear()
 
 
 def query(path: Path, sql: str) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from litespan import quiet
+from litespan import errors
 from tests.stores import places
 from tests.stores.places import Place
 from tests.support import mongo, mongo_server
@@ -93,4 +93,4 @@ def exporter(place: Place) -> Iterator[Any]:
 @pytest.fixture(autouse=True)
 def forget_complaints() -> None:
     """Each test hears every complaint again."""
-    quiet._seen.clear()
+    errors._seen.clear()

@@ -20,14 +20,14 @@ from bson.decimal128 import Decimal128
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from litespan_exporters._store import CLEAN
+from litespan.stores.columns import COLUMNS, PLACES, rows
+from litespan.stores.exporter import CLEAN
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.duckdb_file import DuckDBExporter
 from litespan_exporters.jsonl import JsonlExporter
 from litespan_exporters.mongodb import MongoExporter
 from litespan_exporters.parquet import ParquetExporter
 from litespan_exporters.postgres import PostgresExporter
-from litespan_exporters.rows import COLUMNS, PLACES, rows
 from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CHAT, cost, span
 from tests.support.postgres import PostgresServer

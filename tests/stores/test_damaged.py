@@ -12,10 +12,10 @@ import pytest
 from pyarrow import parquet
 
 from litespan.cli import main
-from litespan.cli.records import Unreadable, records
+from litespan.stores.columns import COLUMNS
+from litespan.stores.reading import Unreadable, records
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter
-from litespan_exporters.rows import COLUMNS
 from tests.cases import CASES
 from tests.stores.places import calls
 

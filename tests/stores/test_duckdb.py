@@ -14,8 +14,8 @@ import duckdb
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from litespan.stores.columns import COLUMNS
 from litespan_exporters.duckdb_file import TYPES, DuckDBExporter
-from litespan_exporters.rows import COLUMNS
 from tests.cases import CASES
 from tests.stores.disks import small_disk
 from tests.stores.places import calls, expected, in_duckdb

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from litespan.cli.records import records
+from litespan.stores.reading import records
 from litespan.testing import LoopbackProvider
 from tests.support.mongo_server import collection
 from tests.support.postgres import PostgresServer

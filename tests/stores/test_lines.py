@@ -17,8 +17,8 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.counters import stats
-from litespan_exporters._append import Rotation
-from litespan_exporters._lines import LinesExporter
+from litespan.stores.append_file import Rotation
+from litespan.stores.line_exporter import LinesExporter
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter
 from tests.cases import CASES, CHAT, span

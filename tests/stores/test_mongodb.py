@@ -15,7 +15,7 @@ from bson.decimal128 import Decimal128
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.counters import stats
-from litespan_exporters._schema import INDEXES
+from litespan.stores.schema import INDEXES
 from litespan_exporters.mongodb import MongoExporter
 from tests.cases import CASES, CHAT, STARTED, content, span, text
 from tests.stores.places import calls, expected, in_mongodb

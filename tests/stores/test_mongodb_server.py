@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan_exporters._schema import INDEXES
+from litespan.stores.schema import INDEXES
 from litespan_exporters.mongodb import MongoExporter
 from tests.cases import CASES, CHAT, STARTED, content, cost, span
 from tests.stores.places import Place, calls, expected, in_mongodb

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
+from litespan.stores.buffer import Limits
+from litespan.stores.columns import COLUMNS
+from litespan.stores.schema import INDEXES
 from litespan_exporters import duckdb_file, postgres
-from litespan_exporters._kept import Limits
-from litespan_exporters._schema import INDEXES
-from litespan_exporters.rows import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/stores.md").read_text()

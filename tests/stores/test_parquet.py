@@ -15,8 +15,8 @@ import pyarrow.parquet
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from litespan.stores.columns import COLUMNS
 from litespan_exporters.parquet import ParquetExporter
-from litespan_exporters.rows import COLUMNS
 from tests.cases import CASES, STARTED
 from tests.stores.disks import small_disk
 from tests.stores.places import calls, expected, in_parquet

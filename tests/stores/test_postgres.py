@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.cli import main
 from litespan.counters import stats
+from litespan.stores.columns import COLUMNS
 from litespan_exporters.postgres import TYPES, PostgresExporter, ddl, for_libpq
-from litespan_exporters.rows import COLUMNS
 from tests.cases import CASES, CHAT, span
 from tests.stores.disks import small_disk
 from tests.stores.places import calls, expected, in_postgres

@@ -13,13 +13,13 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.cli import main
-from litespan.cli.records import NAMES, Unreadable, records
 from litespan.export import GenAISpan
-from litespan.export.recorded import span_of
+from litespan.stores.columns import rows
+from litespan.stores.reading import NAMES, Unreadable, records
+from litespan.stores.spans import span_of
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter
 from litespan_exporters.postgres import PostgresExporter
-from litespan_exporters.rows import rows
 from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CASES, STARTED, foreign, span
 from tests.stores.places import Place, by_key, calls, expected

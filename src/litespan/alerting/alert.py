@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import uuid5
 
-from litespan.export.span import NAMESPACE
-from litespan_exporters.rows import clean
+from litespan.genai.span import NAMESPACE
+from litespan.stores.columns import clean
 
 Severity = Literal["info", "warning", "error", "critical"]
 Turn = Literal["firing", "repeat", "resolved", "test"]

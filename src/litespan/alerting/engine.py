@@ -25,8 +25,8 @@ from litespan.alerting.rules import examine, found, model_of
 from litespan.alerting.state import Record, State
 from litespan.alerting.thresholds import Thresholds
 from litespan.counters import count
+from litespan.errors import quiet
 from litespan.export import GenAISpan
-from litespan.quiet import quiet
 
 MOST_STARTED: Final = 10_000  # calls that have not ended
 TURN: Final = 1.0  # s between two looks at what time has done

@@ -22,13 +22,14 @@ from litespan.alerting.rules import NAMES
 from litespan.alerting.state import State, state_at
 from litespan.alerting.text import tidy
 from litespan.alerting.thresholds import Thresholds
+from litespan.errors import log_once, quiet
 from litespan.export import GenAISpan
-from litespan.export.batching import Item, dumps
+from litespan.export.batching import Item
+from litespan.export.client import Secret, origin, url_problem
 from litespan.export.http import ALLOW_HTTP, HttpExporter
 from litespan.export.policy import Policy
-from litespan.export.values import JSON
-from litespan.export.wire import Secret, origin, url_problem
-from litespan.quiet import log_once, quiet
+from litespan.genai.json_text import dumps
+from litespan.genai.values import JSON
 
 TITLE: Final = 140  # characters of a title
 LONG: Final = 400  # characters of any other text

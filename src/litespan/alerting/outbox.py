@@ -8,7 +8,7 @@ from typing import Final, Literal
 from litespan.alerting.alert import URGENT, Finding, Notice
 from litespan.alerting.intake import MOST
 from litespan.counters import count
-from litespan.quiet import quiet
+from litespan.errors import quiet
 
 Fate = Literal["sent", "later", "refused", "stopped"]
 Send = Callable[[Sequence[Notice], int], Fate]

@@ -12,7 +12,7 @@ from litespan.alerting.alert import Example, Finding, Severity
 from litespan.alerting.recent import Recent
 from litespan.alerting.thresholds import Thresholds
 from litespan.export import GenAISpan
-from litespan.mapping.scrub import scrub_error
+from litespan.redaction.text import scrub_error
 
 TEST_MODEL: Final = "litespan-check"
 """The model of the call that `litespan check` sends: always one alert, that it is a test."""

@@ -15,11 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from litespan.background.fork import undivided
 from litespan.counters import count
-from litespan.forking import undivided
-from litespan.quiet import log_once
-from litespan_exporters._sqlite_file import SQLiteFile
-from litespan_exporters.rows import clean
+from litespan.errors import log_once
+from litespan.stores.columns import clean
+from litespan.stores.sqlite_file import SQLiteFile
 
 if TYPE_CHECKING:
     from psycopg import Connection

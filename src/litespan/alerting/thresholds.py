@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from litespan.quiet import log_once
+from litespan.errors import log_once
 
 PREFIX: Final = "LITESPAN_ALERTS_"
 OFF: Final = ("off", "none", "false")

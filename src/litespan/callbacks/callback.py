@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
 
-from litespan import exiting
 from litespan import semconv as s
-from litespan.call.stages import Stage
+from litespan.background import process_exit
 from litespan.callbacks import draining
-from litespan.callbacks.delivery import MAX_PENDING, Delivery
+from litespan.callbacks.dispatcher import MAX_PENDING, Delivery
 from litespan.callbacks.handler import STAGES, BadHandler, Handler
-from litespan.callbacks.moments import Moment
-from litespan.callbacks.view import CallView
-from litespan.quiet import quiet
+from litespan.callbacks.kwargs import CallView
+from litespan.callbacks.stage_event import Moment
+from litespan.errors import quiet
+from litespan.instrumentation.stages import Stage
 
 if TYPE_CHECKING:
-    from litespan.call.live import Call
+    from litespan.instrumentation.call import Call
 
 LAST: Final = frozenset({s.EVENT_SUCCESS, s.EVENT_FAILURE})
 
@@ -76,7 +76,7 @@ class Callback:
 
     def watch(self, call: "Call", ctx: Context) -> None:
         """Follow a call that starts in `ctx`, from its first stage to its last."""
-        exiting.arm()
+        process_exit.arm()
         if call.view is None:
             call.view = CallView(call)
             call.subscribe(_forget)

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
-from litespan.mapping.scrub import scrub
+from litespan.redaction.text import scrub
 
 _DEEPEST: Final = 32  # nested containers; what is further down is shared
 _CREDENTIAL: Final = re.compile(

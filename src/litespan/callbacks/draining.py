@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-from litespan import exiting
-from litespan.callbacks.delivery import Delivery
-from litespan.callbacks.lane import Lane
+from litespan.background import process_exit
+from litespan.callbacks.call_queue import Lane
+from litespan.callbacks.dispatcher import Delivery
 from litespan.counters import count
-from litespan.quiet import logger
+from litespan.errors import logger
 
 PATIENCE: Final = 5.0
 """Seconds that the end of the process waits for a handler none of whose methods returns."""
@@ -121,5 +121,5 @@ def _forked() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
-exiting.when_main_thread_ended.append(_main_thread_ended)
-exiting.when_all_ended.append(_all_ended)
+process_exit.when_main_thread_ended.append(_main_thread_ended)
+process_exit.when_all_ended.append(_all_ended)

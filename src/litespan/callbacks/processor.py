@@ -8,12 +8,12 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from litespan import semconv as s
-from litespan.call import live
 from litespan.callbacks import draining
 from litespan.callbacks.callback import Callback
-from litespan.callbacks.delivery import MAX_PENDING
-from litespan.callbacks.foreign import ForeignCalls
-from litespan.quiet import quiet
+from litespan.callbacks.dispatcher import MAX_PENDING
+from litespan.callbacks.other_instrumentations import ForeignCalls
+from litespan.errors import quiet
+from litespan.instrumentation import call as live
 
 
 class CallbackSpanProcessor(SpanProcessor):

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from litespan.export import openai
-from litespan.export.span import GenAISpan
+from litespan.genai import openai
+from litespan.genai.span import GenAISpan
 
 
 class Fields(dict[str, Any]):

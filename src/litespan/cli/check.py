@@ -18,8 +18,8 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, format_trace_
 from litespan import __version__
 from litespan import semconv as s
 from litespan.cli import Parser
+from litespan.export.client import origin
 from litespan.export.http import HttpExporter
-from litespan.export.wire import origin
 
 GROUP: Final = "opentelemetry_traces_exporter"
 MARK: Final = "litespan-check"

@@ -16,11 +16,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.cli import Parser, exporter_names
-from litespan.cli.records import STORES, Record, Unreadable, records
 from litespan.cli.report import since
 from litespan.export.policy import Tally
-from litespan.export.recorded import span_of
 from litespan.offload import Unrestorable, with_content
+from litespan.stores.reading import STORES, Record, Unreadable, records
+from litespan.stores.spans import span_of
 
 GROUP: Final = "opentelemetry_traces_exporter"
 BATCH: Final = 500  # calls in one export

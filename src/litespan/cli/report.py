@@ -13,9 +13,9 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from litespan.cli import Parser
-from litespan.cli.records import STORES, Unreadable, named
-from litespan.cli.shown import print_call
+from litespan.cli.one_call import print_call
 from litespan.cli.summary import BY, Summary, Totals, grouping, summarize
+from litespan.stores.reading import STORES, Unreadable, named
 from litespan_exporters.sqlite import DEFAULT, VARIABLE
 
 NONE: Final = "(none)"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from litespan.cli.records import records
+from litespan.stores.reading import records
 
 _METADATA: Final = "metadata."
 _COLUMNS: Final = (

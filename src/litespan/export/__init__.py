@@ -1,6 +1,6 @@
 """From a finished OpenTelemetry span to what a vendor or a store wants to know of it."""
 
-from litespan.export.groups import (
+from litespan.genai.groups import (
     Call,
     Cost,
     Error,
@@ -11,8 +11,8 @@ from litespan.export.groups import (
     Stage,
     Usage,
 )
-from litespan.export.messages import Message, Part, ToolDefinition
-from litespan.export.span import GenAISpan, is_genai, is_router, key_of
+from litespan.genai.messages import Message, Part, ToolDefinition
+from litespan.genai.span import GenAISpan, is_genai, is_router, key_of
 
 __all__ = [
     "Call",

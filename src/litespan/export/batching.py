@@ -1,6 +1,5 @@
 """What is sent together: items, bodies within a vendor's limits, content cut to fit. Pure."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,7 +7,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
-from litespan.export.values import JSON
+from litespan.genai.json_text import dumps
+from litespan.genai.values import JSON
 
 SHORTEST_CUT: Final = 256
 """Characters. A string no longer than this is never cut: it is a name or an id, not content."""
@@ -81,32 +81,6 @@ def halves(items: tuple[Item, ...]) -> tuple[tuple[Item, ...], tuple[Item, ...]]
     """The items, cut in the middle."""
     middle = len(items) // 2
     return items[:middle], items[middle:]
-
-
-def dumps(value: JSON) -> bytes:
-    """Compact JSON in UTF-8. NaN and infinities become null, lone surrogates `?`."""
-    return to_text(value).encode("utf-8", "replace")
-
-
-def to_text(value: JSON) -> str:
-    """Compact JSON as text. NaN and infinities become null, lone surrogates stay."""
-    try:
-        return _ENCODER.encode(value)
-    except ValueError:
-        return _ENCODER.encode(_finite(value))
-
-
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _finite(value: JSON) -> JSON:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
 
 
 def shrink(value: JSON, max_bytes: int) -> JSON:

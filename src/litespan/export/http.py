@@ -2,7 +2,7 @@
 
 A vendor is one pure function `GenAISpan` → JSON and one small subclass that says where to
 send it and with which credentials. What the vendor's service is told, how it is retried and
-when it is given up is the same for all: `litespan.export.delivery`.
+when it is given up is the same for all: `litespan.export.sender`.
 """
 
 import os
@@ -16,15 +16,16 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan import semconv as s
 from litespan.counters import count
-from litespan.export.batching import Batch, Item, dumps, pack, shrink
-from litespan.export.delivery import Delivery, Outlet
+from litespan.errors import log_once, quiet
+from litespan.export.batching import Batch, Item, pack, shrink
+from litespan.export.client import Answer, Secret, Wire, origin, url_problem
+from litespan.export.duplicates import check_service
+from litespan.export.exporter_metrics import ExporterMetrics
 from litespan.export.policy import Policy, Refusal, Tally
-from litespan.export.rivals import check_service
-from litespan.export.selfmetrics import ExporterMetrics
-from litespan.export.span import GenAISpan
-from litespan.export.values import parse
-from litespan.export.wire import Answer, Secret, Wire, origin, url_problem
-from litespan.quiet import log_once, quiet
+from litespan.export.sender import Delivery, Outlet
+from litespan.genai.json_text import dumps
+from litespan.genai.span import GenAISpan
+from litespan.genai.values import parse
 
 ALLOW_HTTP = "LITESPAN_ALLOW_HTTP"
 """`true`: send to plain http URLs other than loopback, too."""

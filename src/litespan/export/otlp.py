@@ -2,7 +2,7 @@
 
 Every destination gets its own copy of the span, with the attributes that this service
 reads added; the span itself, which other processors share, is never touched. The copies
-travel by the same delivery as everything else (`litespan.export.delivery`).
+travel by the same delivery as everything else (`litespan.export.sender`).
 https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
@@ -19,23 +19,22 @@ from opentelemetry.trace import Status, format_span_id, format_trace_id
 
 from litespan import semconv as s
 from litespan.counters import count
+from litespan.errors import log_once, quiet
 from litespan.export.batching import (
     SHORTEST_CUT,
     Batch,
     Item,
     cut,
     cuts,
-    dumps,
     pack,
     shrink,
-    to_text,
 )
+from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
-from litespan.export.span import GenAISpan, key_of
-from litespan.export.values import parse, plain, whole
-from litespan.export.wire import Answer, Secret
-from litespan.quiet import log_once, quiet
+from litespan.genai.json_text import dumps, to_text
+from litespan.genai.span import GenAISpan, key_of
+from litespan.genai.values import parse, plain, whole
 
 CONTENT_TYPE: Final = "application/x-protobuf"
 _UNENCODABLE: Final = (ValueError, TypeError)  # what protobuf says to values it has no room for

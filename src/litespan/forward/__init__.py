@@ -4,8 +4,8 @@ For vendors whose format no collector speaks: a collector, or any program in any
 sends OTLP here, and the exporters send what the vendors take.
 """
 
+from litespan.forward.decode import Undecodable, read_request, to_spans
 from litespan.forward.destination import Destination
 from litespan.forward.receiver import Limits, Receiver
-from litespan.forward.wire import Undecodable, read_request, to_spans
 
 __all__ = ["Destination", "Limits", "Receiver", "Undecodable", "read_request", "to_spans"]

@@ -22,9 +22,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.counters import count, stats
+from litespan.errors import quiet
+from litespan.forward.decode import JSON, Undecodable, read_request, to_spans
 from litespan.forward.destination import Destination
-from litespan.forward.wire import JSON, Undecodable, read_request, to_spans
-from litespan.quiet import quiet
 
 PATH: Final = "/v1/traces"
 HEALTH: Final = "/healthz"

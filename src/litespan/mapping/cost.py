@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from litespan import semconv as s
+from litespan.errors import swallowed
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import hidden_params
 from litespan.mapping.usage import Usage, read_usage
 from litespan.mapping.values import as_float, get
-from litespan.quiet import swallowed
 
 # LiteLLM's cost breakdown → the name of the part.
 _PARTS: Final = (

@@ -10,7 +10,8 @@ import json.encoder
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from litespan.mapping.values import get, utf8
+from litespan.mapping.values import get
+from litespan.redaction.text import utf8
 
 Part = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litespan import semconv as s
-from litespan.quiet import swallowed
+from litespan.errors import swallowed
 
 # https://github.com/open-telemetry/semantic-conventions-genai: the well-known values.
 PROVIDERS: Final = MappingProxyType(

@@ -72,11 +72,6 @@ def as_texts(value: Any) -> tuple[str, ...] | None:
     return None
 
 
-def utf8(text: str) -> str:
-    """`text`, with `?` for halves of surrogate pairs: OTLP cannot carry them."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
 def is_true(value: Any) -> bool:
     """True for True and for the word, as it comes from headers and YAML."""
     return value is True or (isinstance(value, str) and value.lower() == "true")

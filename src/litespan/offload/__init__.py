@@ -14,9 +14,9 @@ nothing for a while: the spans leave with their content in them, as if there wer
 Any store that fsspec knows will do: https://filesystem-spec.readthedocs.io
 """
 
+from litespan.offload.content_store import Reference, Store
 from litespan.offload.exporter import CONTENT, Offloading, offloaded
-from litespan.offload.restoring import Unrestorable, read, restored, with_content
-from litespan.offload.store import Reference, Store
+from litespan.offload.restore import Unrestorable, read, restored, with_content
 
 __all__ = [
     "CONTENT",

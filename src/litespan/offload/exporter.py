@@ -7,9 +7,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan import semconv as s
+from litespan.errors import quiet
 from litespan.export.otlp import copy_of
-from litespan.offload.store import Store
-from litespan.quiet import quiet
+from litespan.offload.content_store import Store
 from litespan.settings import Settings
 
 CONTENT: Final = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS)

@@ -8,13 +8,13 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from litespan.call.live import Call
-from litespan.callbacks.registering import replace_watcher
+from litespan.callbacks.registration import replace_watcher
+from litespan.errors import log_once, quiet
+from litespan.instrumentation.call import Call
+from litespan.instrumentation.signals import Live
+from litespan.offload.content_store import Store
 from litespan.offload.exporter import offloaded
-from litespan.offload.store import Store
-from litespan.quiet import log_once, quiet
 from litespan.settings import Settings
-from litespan.signals import Live
 
 
 class ProcessOffload:

@@ -6,9 +6,10 @@ import sys
 from threading import Lock
 from typing import Any, Final
 
-from litespan.proxy import hooks, provider, server
-from litespan.quiet import log_once, logger, quiet
-from litespan.signals import Live
+from litespan.errors import log_once, logger, quiet
+from litespan.export import provider
+from litespan.instrumentation.signals import Live
+from litespan.proxy import hooks, server
 
 _lock: Final = Lock()
 _made: Final[dict[int, Any]] = {}  # by process: a forked worker sets itself up

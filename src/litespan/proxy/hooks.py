@@ -10,9 +10,9 @@ import wrapt
 from opentelemetry import trace
 
 import litespan.proxy.request as requests
-from litespan.proxy import passing, passing_hooks, server
-from litespan.quiet import quiet, swallowed
-from litespan.signals import Live
+from litespan.errors import quiet, swallowed
+from litespan.instrumentation.signals import Live
+from litespan.proxy import passthrough, passthrough_hooks, server
 
 SERVER: Final = "litellm.proxy.proxy_server"
 DRAIN_SECONDS: Final = 10.0
@@ -40,7 +40,7 @@ def install(module: Any) -> None:
         (logging, "pre_call_hook", _before_call),
         (logging, "post_call_failure_hook", _failed),
         (module, "proxy_shutdown_event", _shut_down),
-        *passing_hooks.hooks(sys.modules),
+        *passthrough_hooks.hooks(sys.modules),
     ):
         original = getattr(place, "__dict__", {}).get(name)  # unbound, as it is
         if original is not None and not isinstance(original, wrapt.FunctionWrapper):
@@ -95,7 +95,7 @@ def _failed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         except Exception as problem:  # noqa: BLE001
             swallowed("reading why a request failed", problem)
     with quiet("ending a pass-through call"):
-        passing.fail(
+        passthrough.fail(
             _argument(args, kwargs, "request_data", 0),
             _argument(args, kwargs, "original_exception", 1),
         )
@@ -108,9 +108,9 @@ async def _shut_down(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -
         return await wrapped(*args, **kwargs)
     finally:
         if Live.signals is not None:
-            from litespan.callbacks.flushing import flush
+            from litespan.callbacks.flush import flush
 
             with quiet("ending pass-through calls"):
-                passing.settle()
+                passthrough.settle()
             with quiet("flushing at the proxy's shutdown"):
                 await asyncio.to_thread(flush, DRAIN_SECONDS)

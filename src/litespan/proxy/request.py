@@ -17,11 +17,11 @@ from opentelemetry.trace import (
 )
 
 from litespan import semconv as s
-from litespan.call.client import CLIENT_KEY, Client
-from litespan.mapping.gateway import header_attributes
-from litespan.mapping.scrub import scrub, scrub_error
+from litespan.errors import swallowed
+from litespan.instrumentation.remote_client import CLIENT_KEY, Client
+from litespan.mapping.proxy_request import header_attributes
 from litespan.mapping.values import as_int, as_text
-from litespan.quiet import swallowed
+from litespan.redaction.text import scrub, scrub_error
 from litespan.settings import Settings
 
 Scope = Mapping[str, Any]

@@ -13,9 +13,9 @@ from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 from opentelemetry.propagators.textmap import Getter
 
+from litespan.errors import swallowed
+from litespan.instrumentation.signals import Live
 from litespan.proxy.request import ProxyRequest, is_server
-from litespan.quiet import swallowed
-from litespan.signals import Live
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

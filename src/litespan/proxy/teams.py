@@ -17,12 +17,12 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from litespan import semconv as s
-from litespan.call import live
 from litespan.counters import count
+from litespan.errors import log_once, quiet
 from litespan.export.http import HttpExporter
 from litespan.export.otlp import copy_of
-from litespan.mapping.team import Options, TeamWishes, team_wishes
-from litespan.quiet import log_once, quiet
+from litespan.instrumentation import call as live
+from litespan.mapping.team_settings import Options, TeamWishes, team_wishes
 
 MOST: Final = 64
 """Exporters at once; the one that was used least recently makes room for another."""

@@ -9,12 +9,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import StatusCode
 
 from litespan import semconv as s
-from litespan.export.conventions import STRUCTURE
-from litespan.export.span import GenAISpan, is_genai
+from litespan.errors import quiet
+from litespan.genai.conventions import STRUCTURE
+from litespan.genai.span import GenAISpan, is_genai
+from litespan.genai.without_content import has_content, sampled, stripped
 from litespan.offload.process import prepared
-from litespan.quiet import quiet
-from litespan.routing.routes import Destination, StageList
-from litespan.routing.stripped import has_content, sampled, stripped
+from litespan.routing.destinations import Destination, StageList
 
 _FAILED: Final = frozenset({"failure", "cancelled"})
 
@@ -43,7 +43,7 @@ class Routing(SpanProcessor):
                     batch.shutdown()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Nothing: `litespan.routing.started` tells of calls that start."""
+        """Nothing: `litespan.routing.started_calls` tells of calls that start."""
 
     def on_end(self, span: ReadableSpan) -> None:
         """Enqueue the span where it belongs."""

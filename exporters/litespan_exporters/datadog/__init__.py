@@ -1,0 +1,213 @@
+"""Datadog LLM Observability: its HTTP API, or the Datadog agent where there is one.
+
+https://docs.datadoghq.com/llm_observability/instrumentation/api/ (seen 2026-11-20)
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.counters import count
+from litespan.errors import log_once, quiet
+from litespan.export import GenAISpan
+from litespan.export.batching import Item
+from litespan.export.client import Wire, origin, url_problem
+from litespan.export.http import HttpExporter, Variables
+from litespan.export.policy import TRANSIENT, Policy
+from litespan.genai.json_text import dumps
+from litespan.genai.values import JSON, parse
+from litespan_exporters.datadog.span import Program, to_event, to_span
+
+API: Final = "/api/intake/llm-obs/v1/trace/spans"
+AGENT: Final = "/evp_proxy/v2/api/v2/llmobs"
+CUT: Final = "dropped_io"
+"""Datadog's word, in `collection_errors`, for content that was too large."""
+
+DAY_NS: Final = 24 * 3600 * 1_000_000_000
+
+
+def program(**arguments: str | None) -> Program:
+    """What Datadog's variables say of the program; arguments win."""
+    variables = {
+        "ml_app": "DD_LLMOBS_ML_APP",
+        "service": "DD_SERVICE",
+        "env": "DD_ENV",
+        "version": "DD_VERSION",
+    }
+    read = {name: os.environ.get(variable, "").strip() for name, variable in variables.items()}
+    return Program(**{name: arguments.get(name) or read[name] or None for name in variables})
+
+
+def site_of(argument: str | None) -> str:
+    """The Datadog site: argument, DD_SITE, or US1; also when given as the address of the UI."""
+    site = (argument or os.environ.get("DD_SITE", "")).strip().lower() or "datadoghq.com"
+    return site.removeprefix("https://").strip("/").removeprefix("app.")
+
+
+def agent_of(argument: str | None) -> str | None:
+    """The agent's URL by argument or variables; None if nothing names one."""
+    if url := argument or os.environ.get("DD_TRACE_AGENT_URL", "").strip():
+        return url.rstrip("/")
+    for host_name, port_name in (
+        ("DD_AGENT_HOST", "DD_TRACE_AGENT_PORT"),
+        ("LITELLM_DD_AGENT_HOST", "LITELLM_DD_LLM_OBS_PORT"),
+    ):
+        if host := os.environ.get(host_name, "").strip():
+            host = f"[{host}]" if ":" in host else host
+            return f"http://{host}:{os.environ.get(port_name, '').strip() or 8126}"
+    return None
+
+
+class DatadogExporter(HttpExporter):
+    """GenAI spans, to Datadog LLM Observability.
+
+    Reads DD_API_KEY, DD_SITE, DD_LLMOBS_ML_APP, DD_SERVICE, DD_ENV, DD_VERSION,
+    DD_LLMOBS_OVERRIDE_ORIGIN; DD_TRACE_AGENT_URL, DD_AGENT_HOST, DD_TRACE_AGENT_PORT and
+    DD_LLMOBS_AGENTLESS_ENABLED.
+    """
+
+    name: ClassVar[str] = "datadog"
+    variables = Variables(keys=("DD_API_KEY",), url=("DD_LLMOBS_OVERRIDE_ORIGIN",))
+    policy = Policy(
+        max_items=1000,
+        max_bytes=5_000_000,
+        retry=TRANSIENT | {520, 521, 522, 523, 524},
+        split=frozenset({400, 413, 422}),
+    )
+    hints: ClassVar[Mapping[str, str]] = {
+        "403": "forbidden: check DD_API_KEY, and that DD_SITE is the key's site",
+        "404": "no such path: check DD_SITE, or that the agent is 7.53 or newer",
+    }
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        site: str | None = None,
+        base_url: str | None = None,
+        agent_url: str | None = None,
+        *,
+        ml_app: str | None = None,
+        service: str | None = None,
+        env: str | None = None,
+        version: str | None = None,
+        **limits: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            api_key: else DD_API_KEY.
+            site: else DD_SITE, else datadoghq.com.
+            base_url: where the API is, else DD_LLMOBS_OVERRIDE_ORIGIN, else by the site.
+            agent_url: `http://host:8126` or `unix:///path`, else DD_TRACE_AGENT_URL, else
+                DD_AGENT_HOST; without any of them the API is used.
+            ml_app: the application, else DD_LLMOBS_ML_APP, DD_SERVICE, `service.name`.
+            service: else DD_SERVICE, else `service.name`.
+            env: else DD_ENV, else the resource's deployment environment.
+            version: else DD_VERSION, else `service.version`.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        self.program = program(ml_app=ml_app, service=service, env=env, version=version)
+        self.site = site_of(site)
+        self.through_agent = False
+        self._api = (api_key, base_url)
+        self._agent: str | None = agent_of(agent_url)  # until it has been asked
+        agentless = os.environ.get("DD_LLMOBS_AGENTLESS_ENABLED", "").strip().lower()
+        if agentless in ("true", "1") or self._agent is None:
+            self._agent = None
+            self._use_api()
+
+    def _use_api(self) -> None:
+        key, url = self._api
+        if self.site.endswith("ddog-gov.com"):
+            self.off(f"{self.site} has no LLM Observability", "use another site or take it off")
+            return
+        keys, base = self.credentials(key), self.base_url(url)
+        if keys and base:
+            self.connect(base + API, {"DD-API-KEY": keys[0]})
+
+    def base_url(self, argument: str | None) -> str | None:
+        """The API's origin; by the site unless it is overridden."""
+        override = argument or os.environ.get("DD_LLMOBS_OVERRIDE_ORIGIN", "").strip()
+        return super().base_url(override or f"https://api.{self.site}")
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Ask the agent first, once, what it can do; then as every exporter."""
+        if self._agent is not None and self.delivery is None:
+            with quiet("export.datadog.agent"):
+                self._ask_agent(self._agent)
+            if self.delivery is None:
+                count("export.datadog.dropped", len(spans))
+        return super().export(spans)
+
+    def _ask_agent(self, url: str) -> None:
+        """Use the agent if it takes LLM Observability, else the API if there is a key."""
+        socket = url.removeprefix("unix://") if url.startswith("unix://") else None
+        url = "http://localhost" if socket else url
+        if problem := url_problem(url, allow_http=True):  # the agent gets no credentials
+            self._agent = None
+            self.off(f"the agent's URL {problem}", "mend DD_TRACE_AGENT_URL or DD_AGENT_HOST")
+            return
+        wire = Wire(url, {}, attempt=2.0, socket=socket)
+        with suppress_instrumentation():
+            answer = wire.get(f"{url}/info")
+            wire.close()
+        if answer.status == 200 and b"/evp_proxy/" in answer.body:
+            self._agent, self.through_agent = None, True
+            self.connect(url + AGENT, {"X-Datadog-EVP-Subdomain": "llmobs-intake"}, socket)
+            return
+        problem = f"the Datadog agent at {origin(url)} takes no LLM Observability"
+        if not answer.status:
+            problem = f"the Datadog agent at {origin(url)} does not answer ({answer.error})"
+        if self._api[0] or os.environ.get("DD_API_KEY", "").strip():
+            log_once("datadog.agent", "%s: datadog export goes to %s", problem, self.site)
+            self._agent = None
+            self._use_api()
+        elif answer.status:
+            self._agent = None
+            self.off(problem, "update the agent, or set DD_API_KEY")
+        else:  # it may still be starting
+            log_once("datadog.agent", "%s: spans are dropped until it does", problem)
+
+    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
+        """The GenAI spans; below one another where the parent is in the same export."""
+        views: list[GenAISpan] = []
+        for span in spans:
+            with quiet("export.datadog.mapping"):
+                views += [view] if (view := GenAISpan.read(span)) is not None else []
+        here = {(view.trace_id, view.span_id) for view in views}
+        for view in views:
+            with quiet("export.datadog.mapping"):
+                sent_too = (view.trace_id, view.parent_span_id) in here
+                shaped = to_span(view, self.program, view.parent_span_id if sent_too else None)
+                body = to_event(shaped) if self.through_agent else shaped
+                yield Item(str(view.key), dumps({**body}), group=str(shaped["ml_app"]))
+        if any(view.start_ns < time.time_ns() - DAY_NS for view in views):
+            log_once("datadog.old", "datadog: spans older than 24 hours; Datadog may refuse them")
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """The body of one request to the API, or to the agent."""
+        spans = super().encode(items)
+        if self.through_agent:
+            return spans
+        app = dumps(items[0].group)
+        return b'{"data":{"type":"span","attributes":{"ml_app":%b,"spans":%b}}}' % (app, spans)
+
+    def shrink(self, item: Item, excess: int) -> Item | None:
+        """Less content, and Datadog's word for it."""
+        error: JSON = [CUT]
+        smaller = super().shrink(item, excess + len(CUT) + 30)
+        body = parse(smaller.data.decode()) if smaller else None
+        if smaller is None or not isinstance(body, dict):
+            return None
+        inner = body.get("spans")
+        span = inner[0] if isinstance(inner, list) else body
+        if isinstance(span, dict):
+            span["collection_errors"] = error
+        return replace(smaller, data=dumps(body))

@@ -1,0 +1,224 @@
+"""Helicone: one custom log per call.
+
+https://docs.helicone.ai/getting-started/integration-method/custom (seen 2026-11-20), and the
+checks of the worker that receives it: https://github.com/Helicone/helicone, `AsyncLog.ts`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from litespan.export import GenAISpan
+from litespan.export.batching import Item
+from litespan.export.client import Answer, Secret
+from litespan.export.http import HttpExporter, Variables
+from litespan.export.policy import Policy, Refusal
+from litespan.genai import anthropic as _anthropic
+from litespan.genai import openai
+from litespan.genai.json_text import dumps
+from litespan.genai.values import JSON, parse
+from litespan_exporters.helicone.meta import header_value, meta
+
+CANCELLED: Final = -3
+"""Helicone's status of a stream that nobody read to its end."""
+
+_MOST_HEADERS: Final = 8000  # bytes; what is beyond travels in the body only
+
+
+def path(span: GenAISpan) -> str:
+    """The endpoint whose parser and prices fit: that of the provider, or the custom one."""
+    if span.operation in ("chat", "text_completion", "embeddings") and span.provider == "openai":
+        return "/oai/v1/log"
+    if span.operation == "chat" and span.provider == "anthropic":
+        return "/anthropic/v1/log"
+    return "/custom/v1/log"
+
+
+def to_log(span: GenAISpan, named: Mapping[str, str] | None = None) -> dict[str, JSON]:
+    """The body of one log. Pure.
+
+    Args:
+        span: the call.
+        named: its `meta(span)`, if that is known already.
+    """
+    named = meta(span) if named is None else named
+    timing: dict[str, JSON] = {
+        "startTime": _time(span.start_ns),
+        "endTime": _time(max(span.end_ns or 0, span.start_ns)),
+    }
+    if (first := span.response.time_to_first_chunk) is not None and first >= 0:
+        timing["timeToFirstToken"] = round(first * 1000)
+    anthropic = path(span).startswith("/anthropic")
+    request = _anthropic.request(span) if anthropic else _request(span)
+    answer: dict[str, JSON] = {
+        "json": _error(span) or (_anthropic.response(span) if anthropic else _response(span)),
+        "status": status(span),
+        "headers": _headers(span),
+    }
+    if span.cost.total is not None:
+        answer["cost"] = span.cost.total
+    return {
+        "providerRequest": {"url": _url(span), "json": request, "meta": {**named}},
+        "providerResponse": answer,
+        "timing": timing,
+    }
+
+
+def status(span: GenAISpan) -> int:
+    """200, the HTTP status of the failure (500 if it had none), or -3 for a cut stream."""
+    if span.call.outcome in ("cancelled", "abandoned"):
+        return CANCELLED
+    if span.error is None:
+        return 200
+    code = span.error.code or 500
+    return code if 400 <= code < 600 else 500
+
+
+def _request(span: GenAISpan) -> dict[str, JSON]:
+    # No `stream`: it would have the answer read as server-sent events, which it is not.
+    body: dict[str, JSON] = {"model": span.request.model, **openai.parameters(span)}
+    messages, tools = openai.sent(span), openai.tools(span)
+    if messages is not None:
+        if span.operation == "embeddings":
+            body["input"] = [message.text for message in span.input_messages or ()]
+        elif span.operation == "text_completion":
+            body["prompt"] = "\n".join(message.text for message in span.input_messages or ())
+        else:
+            body["messages"] = messages
+    return {**body, "tools": tools} if tools else body
+
+
+def _response(span: GenAISpan) -> dict[str, JSON]:
+    body: dict[str, JSON] = {"id": span.response.id} if span.response.id else {}
+    usage = {"usage": _usage(span)} if span.usage.total is not None else {}
+    if span.operation == "embeddings":
+        return {**body, "object": "list", "model": span.model, "data": [], **usage}
+    chat = span.operation != "text_completion"
+    return {
+        **body,
+        "object": "chat.completion" if chat else "text_completion",
+        "created": span.start_ns // 1_000_000_000,
+        "model": span.model,
+        "choices": _choices(span, chat),
+        **usage,
+    }
+
+
+def _choices(span: GenAISpan, chat: bool) -> list[JSON]:
+    messages = span.output_messages or ()
+    shaped = openai.received(span) or []
+    amount = max(len(shaped), len(span.response.finish_reasons))
+    choices: list[JSON] = []
+    for index in range(amount):
+        source = messages[index] if index < len(messages) else None
+        silent: JSON = {"role": "assistant", "content": None}
+        said: JSON = source.text if source else ""
+        if chat:
+            said = shaped[index] if index < len(shaped) else silent
+        reason = openai.finish_reason(span, index, source)
+        choice: dict[str, JSON] = {"index": index, "finish_reason": reason}
+        choices.append({**choice, "message" if chat else "text": said})
+    return choices
+
+
+def _usage(span: GenAISpan) -> dict[str, JSON]:
+    used = span.usage
+    counts: dict[str, JSON] = {
+        "prompt_tokens": used.input,
+        "completion_tokens": used.output,
+        "total_tokens": used.total,
+    }
+    if used.cache_read is not None:
+        counts["prompt_tokens_details"] = {"cached_tokens": used.cache_read}
+    if used.reasoning is not None:
+        counts["completion_tokens_details"] = {"reasoning_tokens": used.reasoning}
+    return {name: tokens for name, tokens in counts.items() if tokens is not None}
+
+
+def _error(span: GenAISpan) -> dict[str, JSON] | None:
+    if span.error is None:
+        return None
+    error: dict[str, JSON] = {
+        "message": span.error.message or span.error.type,
+        "type": span.error.type,
+        "code": span.error.code,
+    }
+    return {"error": error}
+
+
+def _headers(span: GenAISpan) -> dict[str, JSON]:
+    headers: dict[str, JSON] = {"content-type": "application/json"}
+    if span.call.provider_request_id:
+        headers["x-request-id"] = header_value(span.call.provider_request_id)
+    return headers
+
+
+_URLS: Final = {
+    "/oai/v1/log": "https://api.openai.com/v1/",
+    "/anthropic/v1/log": "https://api.anthropic.com/v1/messages",
+}
+_OPENAI_PATHS: Final = {"embeddings": "embeddings", "text_completion": "completions"}
+
+
+def _url(span: GenAISpan) -> str:
+    url = _URLS.get(path(span), "")
+    if path(span) == "/oai/v1/log":
+        return url + _OPENAI_PATHS.get(span.operation, "chat/completions")
+    if url:
+        return url
+    host = span.request.server_address
+    return f"https://{host}" if host else "custom-model-nopath"
+
+
+def _time(ns: int) -> JSON:
+    seconds, rest = divmod(max(ns, 0), 1_000_000_000)
+    return {"seconds": seconds, "milliseconds": rest // 1_000_000}
+
+
+class HeliconeExporter(HttpExporter):
+    """Calls of models, to Helicone's custom log. Reads HELICONE_API_KEY, HELICONE_API_BASE."""
+
+    name: ClassVar[str] = "helicone"
+    variables = Variables(
+        keys=("HELICONE_API_KEY",),
+        url=("HELICONE_API_BASE",),
+        default_url="https://api.worker.helicone.ai",
+    )
+    policy = Policy(max_items=1, max_bytes=10 * 1024 * 1024, concurrency=8)
+    hints: ClassVar[Mapping[str, str]] = {"400": "Helicone did not understand the log"}
+
+    def __init__(
+        self, api_key: str | None = None, base_url: str | None = None, **limits: Any
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            api_key: else HELICONE_API_KEY.
+            base_url: else HELICONE_API_BASE, else https://api.worker.helicone.ai.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        keys, base = self.credentials(api_key), self.base_url(base_url)
+        if keys and base:
+            self.connect(base, {"Authorization": Secret(f"Bearer {keys[0].reveal()}")})
+
+    def item(self, span: GenAISpan) -> Item | None:
+        """One log; agents and tools are no calls, and have none."""
+        if not span.is_call:
+            return None
+        # The worker reads them from the body, other servers of Helicone from the headers.
+        named = meta(span)
+        fits = sum(map(len, named)) + sum(map(len, named.values())) <= _MOST_HEADERS
+        headers = tuple(named.items()) if fits else ()
+        return Item(str(span.key), dumps(to_log(span, named)), path(span), headers)
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """One log a request."""
+        (item,) = items
+        body: bytes = item.data
+        return body
+
+    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
+        """A 200 can carry `{"error": …}`."""
+        said = parse(answer.body.decode("utf-8", "replace"))
+        if isinstance(said, dict) and said.get("error"):
+            yield Refusal(str(said["error"]), count=len(items))

@@ -1,0 +1,159 @@
+"""Langfuse: OpenTelemetry spans, enriched so that nothing is lost on the way in.
+
+https://langfuse.com/integrations/native/opentelemetry (seen 2026-11-20)
+"""
+
+import base64
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from opentelemetry.sdk.trace import ReadableSpan
+
+from litespan import __version__
+from litespan import semconv as s
+from litespan.errors import quiet
+from litespan.export import GenAISpan, Service, is_genai, is_router
+from litespan.export.batching import Item
+from litespan.export.client import Secret
+from litespan.export.http import Variables
+from litespan.export.otlp import OtlpExporter, copy_of, is_valid, item_of
+from litespan.export.policy import TRANSIENT, Policy
+from litespan.genai import readers
+from litespan.genai.ancestors import Ancestors
+from litespan.genai.content import is_content
+from litespan_exporters.langfuse.span import REPLACED, attributes, environment
+
+OTHER_SPANS: Final = "LITESPAN_LANGFUSE_OTHER_SPANS"
+"""Which spans that are not GenAI spans Langfuse gets: ancestors (default), all or none."""
+
+_ENVIRONMENT: Final = "langfuse.environment"
+_RELEASE: Final = "langfuse.release"
+_TOOL_NAME: Final = "gen_ai.tool.name"  # on a call of a model it would rename the span
+
+
+class LangfuseExporter(OtlpExporter):
+    """GenAI spans and the spans above them, to Langfuse's OpenTelemetry endpoint.
+
+    Reads LANGFUSE_PUBLIC_KEY, LANGFUSE_SECRET_KEY, LANGFUSE_OTEL_HOST, LANGFUSE_BASE_URL,
+    LANGFUSE_HOST, LANGFUSE_TRACING_ENVIRONMENT, LANGFUSE_RELEASE, LANGFUSE_TRACING_ENABLED
+    and LITESPAN_LANGFUSE_OTHER_SPANS.
+    """
+
+    name: ClassVar[str] = "langfuse"
+    variables = Variables(
+        keys=("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY"),
+        url=("LANGFUSE_OTEL_HOST", "LANGFUSE_BASE_URL", "LANGFUSE_HOST"),
+        default_url="https://cloud.langfuse.com",
+    )
+    policy = Policy(
+        max_bytes=15_000_000,  # the server complains above 16 MB
+        gzip=True,
+        retry=TRANSIENT | {501, 505, 507, 508, 511, 520, 521, 522, 523, 524},
+        split=frozenset({400, 413}),  # one bad span is a 400 for all
+    )
+    hints: ClassVar[Mapping[str, str]] = {
+        "403": "forbidden: the keys lack the right, or the plan's usage limit is reached",
+        "404": "no such path: check LANGFUSE_BASE_URL; a self-hosted server needs 3.22 or newer",
+    }
+    replaced = REPLACED
+
+    def __init__(
+        self,
+        public_key: str | None = None,
+        secret_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        environment: str | None = None,
+        release: str | None = None,
+        other_spans: str | None = None,
+        **limits: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            public_key: `pk-lf-…`, else LANGFUSE_PUBLIC_KEY.
+            secret_key: `sk-lf-…`, else LANGFUSE_SECRET_KEY.
+            base_url: the server, else LANGFUSE_OTEL_HOST, LANGFUSE_BASE_URL, LANGFUSE_HOST,
+                else the EU cloud.
+            environment: else LANGFUSE_TRACING_ENVIRONMENT, else the resource's.
+            release: else LANGFUSE_RELEASE, else `service.version`.
+            other_spans: `ancestors` of GenAI spans, `all` or `none`, else
+                LITESPAN_LANGFUSE_OTHER_SPANS.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        self.environment = environment or os.environ.get("LANGFUSE_TRACING_ENVIRONMENT")
+        self.release = release or os.environ.get("LANGFUSE_RELEASE")
+        self.others = (other_spans or os.environ.get(OTHER_SPANS) or "ancestors").strip().lower()
+        self.ancestors = Ancestors()
+        if os.environ.get("LANGFUSE_TRACING_ENABLED", "").strip().lower() in ("false", "0"):
+            self.off("LANGFUSE_TRACING_ENABLED is false", "unset it to send")
+            return
+        if self.others not in ("ancestors", "all", "none"):
+            self.off(f"{OTHER_SPANS} is not ancestors, all or none", "mend it")
+            return
+        keys, base = self.credentials(public_key, secret_key), self.base_url(base_url)
+        if keys and base:
+            public, secret = keys
+            pair = f"{public.reveal()}:{secret.reveal()}"
+            base = base.removesuffix("/v1/traces").removesuffix("/api/public/otel")
+            self.connect(
+                f"{base}/api/public/otel/v1/traces",
+                {
+                    "Authorization": Secret("Basic " + base64.b64encode(pair.encode()).decode()),
+                    "x-langfuse-public-key": public,
+                    "x-langfuse-sdk-name": "litespan",
+                    "x-langfuse-sdk-version": __version__,
+                    "x-langfuse-ingestion-version": "4",  # without it, ten minutes of delay
+                },
+            )
+
+    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
+        """GenAI spans as enriched copies, other spans by choice."""
+        yield from super().items(spans)
+        if self.others == "none":
+            return
+        valid = [span for span in spans if is_valid(span)]
+        others = [span for span in valid if not is_genai(span)]
+        for span in others if self.others == "all" else self.ancestors.among(valid):
+            with quiet(f"export.{self.name}.mapping"):
+                yield item_of(copy_of(span, self._structure(span)))
+
+    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
+        """The enriched copy. A call at the top names the trace; else the span above does."""
+        added = {**attributes(view), **self._program(view.service)}
+        if span.parent is None or span.parent.is_remote or self.others == "none":
+            added["langfuse.trace.name"] = added["langfuse.trace.name"] or span.name
+        return copy_of(span, {**self.kept(view), **added, **_said(view.attributes)})
+
+    def kept(self, view: GenAISpan) -> dict[str, Any]:
+        """What Langfuse shows among an observation's metadata."""
+        foreign = view.scope != s.SCOPE and view.is_call
+        return {
+            name: value
+            for name, value in super().kept(view).items()
+            if not name.startswith(s.METADATA_PREFIX)
+            and not (foreign and (name == _TOOL_NAME or is_content(name)))
+        }
+
+    def _program(self, service: Service) -> dict[str, Any]:
+        """What runs: by our settings, else by Langfuse's names for it, else by OpenTelemetry's."""
+        names = service.attributes
+        where = self.environment or names.get(_ENVIRONMENT) or service.environment
+        release = self.release or names.get(_RELEASE) or service.version
+        return {_ENVIRONMENT: environment(str(where or "")), _RELEASE: release}
+
+    def _structure(self, span: ReadableSpan) -> dict[str, Any]:
+        """The router parent holds model attributes, but is no generation."""
+        kept = span.attributes or {}
+        kind = {"langfuse.observation.type": "span"} if is_router(span) else {}
+        return {**kept, **kind, **self._program(readers.service(span.resource)), **_said(kept)}
+
+
+def _said(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What the span says in Langfuse's words, by the user or by Langfuse's SDK, stands."""
+    said = {name: value for name, value in attributes.items() if name.startswith("langfuse.")}
+    if _ENVIRONMENT in said:
+        said[_ENVIRONMENT] = environment(str(said[_ENVIRONMENT]))
+    return said

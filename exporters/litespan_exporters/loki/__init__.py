@@ -1,0 +1,188 @@
+"""Grafana Loki: one log record a call, by OTLP, or by its push API before Loki 3.
+
+https://grafana.com/docs/loki/latest/send-data/otel/ and
+https://grafana.com/docs/loki/latest/reference/loki-http-api/ (seen 2026-11-20).
+"""
+
+import base64
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, ClassVar, Final
+
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan import __version__
+from litespan import semconv as s
+from litespan.errors import quiet
+from litespan.export import GenAISpan
+from litespan.export.batching import Item
+from litespan.export.client import Answer, Secret
+from litespan.export.http import HttpExporter, Variables
+from litespan.export.otlp import CONTENT_TYPE
+from litespan.export.policy import Policy, Refusal
+from litespan.genai.json_text import dumps
+from litespan.genai.values import JSON
+from litespan_exporters.loki.record import (
+    Record,
+    resource_of,
+    stage_records,
+    started,
+    to_entry,
+    to_labels,
+    to_otlp,
+    to_record,
+)
+
+OTLP: Final = "/otlp/v1/logs"
+PUSH: Final = "/loki/api/v1/push"
+STAGES: Final = "LITESPAN_LOKI_STAGES"
+"""`true`: also a record for each stage of a call, but chunks."""
+
+
+class LokiExporter(HttpExporter):
+    """Calls of models, to Loki.
+
+    Reads LOKI_URL, LOKI_USERNAME, LOKI_PASSWORD, LOKI_TENANT_ID and LITESPAN_LOKI_STAGES.
+    """
+
+    name: ClassVar[str] = "loki"
+    variables = Variables(keys=(), url=("LOKI_URL",))
+    policy = Policy(max_items=500, max_bytes=1_000_000, split=frozenset({400, 413}))
+    hints: ClassVar[Mapping[str, str]] = {
+        "400": "refused: older than a week, or against the limits of this Loki",
+        "401": "not authorised: check LOKI_USERNAME, LOKI_PASSWORD and LOKI_TENANT_ID",
+        "403": "forbidden: check LOKI_USERNAME, LOKI_PASSWORD and LOKI_TENANT_ID",
+        "404": f"no such path: for a Loki before 3.0, let LOKI_URL end in {PUSH}",
+    }
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        tenant: str | None = None,
+        stages: bool | None = None,
+        **limits: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            url: of Loki, else LOKI_URL; ending in `/loki/api/v1/push` it chooses that API.
+            username: of basic authentication, else LOKI_USERNAME.
+            password: its password or token, else LOKI_PASSWORD.
+            tenant: else LOKI_TENANT_ID.
+            stages: a record for each stage, too, else LITESPAN_LOKI_STAGES.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        wanted = os.environ.get(STAGES, "").strip().lower() in ("true", "1")
+        self.stages = wanted if stages is None else stages
+        self.pushes = False
+        user = username or os.environ.get("LOKI_USERNAME", "").strip()
+        secret = password or os.environ.get("LOKI_PASSWORD", "").strip()
+        tenant = tenant or os.environ.get("LOKI_TENANT_ID", "").strip()
+        if base := self.base_url(url):
+            self.pushes = base.endswith(PUSH)
+            for path in (PUSH, "/v1/logs", "/otlp"):
+                base = base.removesuffix(path)
+            headers: dict[str, str | Secret] = {}
+            if user or secret:
+                pair = base64.b64encode(f"{user}:{secret}".encode()).decode()
+                headers["Authorization"] = Secret(f"Basic {pair}")
+                self._secrets = [Secret(secret)]
+            if tenant:
+                headers["X-Scope-OrgID"] = tenant
+            if not self.pushes:
+                headers["Content-Type"] = CONTENT_TYPE
+            self.connect(base + (PUSH if self.pushes else OTLP), headers)
+
+    @classmethod
+    def variables_for(cls, url: str, secret: str) -> dict[str, str]:
+        """A Loki behind basic authentication."""
+        return {"LOKI_URL": url, "LOKI_USERNAME": "litespan", "LOKI_PASSWORD": secret}
+
+    def base_url(self, argument: str | None) -> str | None:
+        """Where Loki is; there is no default."""
+        if not (argument or os.environ.get("LOKI_URL", "").strip()):
+            self.off("LOKI_URL is not set", "set it or take loki off the exporters")
+            return None
+        return super().base_url(argument)
+
+    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
+        """A record of each call, and of its stages if they are wanted."""
+        return self._items(spans, self._records)
+
+    def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """A record of the first stage of each call that begins. Never raises."""
+        return self.bring(self._items(spans, lambda view: [started(view)]))
+
+    def _records(self, span: GenAISpan) -> list[Record]:
+        return [*(stage_records(span) if self.stages else ()), to_record(span)]
+
+    def _items(
+        self, spans: Sequence[ReadableSpan], records: Callable[[GenAISpan], list[Record]]
+    ) -> Iterator[Item]:
+        for span in spans:
+            with quiet("export.loki.mapping"):
+                view = GenAISpan.read(span)
+                if view is not None and view.is_call:
+                    for made in records(view):
+                        yield self._item(f"{view.key}:{made.event}:{made.time_ns}", made)
+
+    def _item(self, key: str, record: Record) -> Item:
+        if self.pushes:
+            return Item(key, (to_labels(record), to_entry(record)))
+        return Item(key, (resource_of(record), to_otlp(record)))
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """One OTLP request, or one push with a stream for each set of labels."""
+        pairs = [item.data for item in items]
+        if not self.pushes:
+            body: bytes = _request(pairs).SerializeToString()
+            return body
+        streams: dict[str, JSON] = {}
+        for labels, entry in pairs:
+            values: Any = streams.setdefault(
+                dumps(labels).decode(), {"stream": labels, "values": []}
+            )
+            values["values"].append(entry)
+        return dumps({"streams": list(streams.values())})
+
+    def shrink(self, item: Item, excess: int) -> Item | None:
+        """Nothing: a line is cut when it is made, and is small beside a request."""
+        return None
+
+    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
+        """OTLP's partial success."""
+        if self.pushes:
+            return
+        try:
+            partial = ExportLogsServiceResponse.FromString(answer.body).partial_success
+        except DecodeError:
+            return
+        if partial.rejected_log_records > 0:
+            yield Refusal(partial.error_message, count=partial.rejected_log_records)
+
+
+def _request(pairs: Sequence[tuple[Any, Any]]) -> ExportLogsServiceRequest:
+    scope = InstrumentationScope(name=s.SCOPE, version=__version__)
+    return ExportLogsServiceRequest(
+        resource_logs=[
+            ResourceLogs(
+                resource=Resource(attributes=attributes),
+                scope_logs=[ScopeLogs(scope=scope, log_records=[record for _, record in group])],
+            )
+            for attributes, group in groupby(pairs, key=lambda pair: pair[0])
+        ]
+    )

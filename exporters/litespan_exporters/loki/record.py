@@ -1,0 +1,270 @@
+"""`GenAISpan` → records of Loki, as OTLP logs or as lines of its push API. Pure.
+
+Limits: https://grafana.com/docs/loki/latest/configure/#limits_config, and which attributes
+become labels: https://grafana.com/docs/loki/latest/send-data/otel/ (seen 2026-11-20).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+from litespan import semconv as s
+from litespan.export import GenAISpan, Stage
+from litespan.export.batching import shrink
+from litespan.export.presets import flat
+from litespan.genai import openai
+from litespan.genai.json_text import dumps
+from litespan.genai.values import JSON
+from litespan.stores.columns import PLACES
+
+LONGEST_LINE: Final = 240_000  # bytes; Loki throws away what is longer than 256 KB
+MOST_METADATA: Final = 120  # entries of structured metadata; Loki takes 128
+MOST_OF_METADATA: Final = 60_000  # bytes; Loki takes 64 KB
+_LONGEST_VALUE: Final = 2_000  # characters
+_LONGEST_LABEL: Final = 2_048  # bytes
+_LAST: Final = 2**63 - 1  # ns; Loki's own limit
+
+_SEVERITY: Final = {"info": (9, "INFO"), "warn": (13, "WARN"), "error": (17, "ERROR")}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry of the log."""
+
+    time_ns: int
+    event: str
+    level: str  # info, warn, error
+    labels: Mapping[str, str]  # of few values: what Loki indexes
+    line: dict[str, JSON]
+    metadata: Mapping[str, Any]  # scalars, by OpenTelemetry's names
+    trace_id: str
+    span_id: str
+
+
+def to_record(span: GenAISpan) -> Record:
+    """A finished call."""
+    used, error = span.usage, span.error
+    line: dict[str, JSON] = {
+        "message": summary(span),
+        "event": "llm_call",
+        "status": span.call.outcome,
+        "operation": span.operation,
+        "model": span.model,
+        "call_id": span.call.id,
+        "duration_s": span.duration,
+        "first_chunk_s": span.response.time_to_first_chunk,
+        "input_tokens": used.input,
+        "output_tokens": used.output,
+        "cost_usd": money(span),
+        "error_type": error.type if error else None,
+        "error": error.message if error else None,
+        "http_status": error.code if error else None,
+        "tags": [*span.identity.tags] or None,
+        "messages": openai.sent(span),
+        "response": openai.received(span),
+        "tools": openai.tools(span),
+    }
+    ended = span.start_ns if span.end_ns is None else span.end_ns
+    return _record(span, max(ended, span.start_ns), s.EVENT_DETAILS, level(span), line)
+
+
+def started(span: GenAISpan) -> Record:
+    """A call that begins: the record of its first stage."""
+    line: dict[str, JSON] = {
+        "message": f"{span.name} started",
+        "event": "llm_call_started",
+        "status": span.call.outcome,
+        "operation": span.operation,
+        "model": span.model,
+        "call_id": span.call.id,
+        "messages": openai.sent(span),
+        "tools": openai.tools(span),
+    }
+    return _record(span, span.start_ns, s.EVENT_PRE, "info", line)
+
+
+def stage_records(span: GenAISpan) -> Iterator[Record]:
+    """One for each stage of a finished call; chunks are too many."""
+    for stage in span.stages:
+        name = s.STAGE_PREFIX + stage.name
+        if name != s.EVENT_CHUNK:
+            failed = name == s.EVENT_FAILURE
+            told = {key: flat(value) for key, value in stage.attributes.items()}
+            line: dict[str, JSON] = {
+                "message": f"{span.name} {stage.name}",
+                "event": stage.name,
+                "call_id": span.call.id,
+                "offset_ms": _offset(span, stage),
+                **told,
+            }
+            yield _record(span, stage.time_ns, name, "error" if failed else "info", line)
+
+
+def summary(span: GenAISpan) -> str:
+    """A call in a few words: `chat gpt-4o-mini success 1.25s 30 tok $0.000009`."""
+    words = [span.name or span.operation, span.call.outcome]
+    if span.duration is not None:
+        words.append(f"{span.duration:.3g}s")
+    if span.usage.total is not None:
+        words.append(f"{span.usage.total} tok")
+    if (cost := money(span)) is not None:
+        words.append(f"${cost.rstrip('0').rstrip('.')}")
+    if span.error is not None:
+        words.append(span.error.type)
+    return " ".join(words)
+
+
+def money(span: GenAISpan) -> str | None:
+    """The cost in USD, all ten places."""
+    exact = span.exact_cost
+    return None if exact is None or abs(exact) >= 10**8 else f"{exact.quantize(PLACES):f}"
+
+
+def level(span: GenAISpan) -> str:
+    """How bad it is."""
+    if span.error is not None:
+        return "error"
+    return "warn" if span.call.outcome in ("cancelled", "abandoned") else "info"
+
+
+def _offset(span: GenAISpan, stage: Stage) -> float:
+    return round((stage.time_ns - span.start_ns) / 1e6, 3)
+
+
+def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[str, JSON]) -> Record:
+    program = span.service
+    labels = {
+        s.SERVICE_NAME: program.name or "unknown_service",
+        s.ENVIRONMENT: program.environment,
+        "level": level,
+        s.OPERATION: span.operation,
+        s.PROVIDER: span.provider,
+    }
+    metadata = {
+        "event.name": event,
+        "call_id": span.call.id,
+        **{name: flat(value) for name, value in span.facts.items()},
+        s.SERVICE_VERSION: program.version,
+        s.COST: money(span),
+    }
+    return Record(
+        time_ns=min(max(time_ns, 0), _LAST),
+        event=event,
+        level=level,
+        labels={name: value for name, value in labels.items() if value},
+        line={name: value for name, value in line.items() if value is not None},
+        metadata=_bounded(metadata),
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+    )
+
+
+def _bounded(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What of it Loki takes, the first first; the trace's ids come on top."""
+    found: dict[str, Any] = {}
+    size = 0
+    for name, value in metadata.items():
+        short = value[:_LONGEST_VALUE] if isinstance(value, str) else value
+        size += _bytes(name) + (_bytes(short) if isinstance(short, str) else 24)
+        if len(found) >= MOST_METADATA or size > MOST_OF_METADATA:
+            break
+        if short is not None and short != "":
+            found[name] = short
+    return found
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def line_of(record: Record) -> str:
+    """The line, as JSON; its content is cut where Loki would throw the line away."""
+    line = dumps(record.line)
+    if len(line) > LONGEST_LINE:
+        smaller = shrink({**record.line}, LONGEST_LINE)
+        line = dumps(smaller or {"message": record.line["message"], "event": record.event})
+    return line.decode()
+
+
+# --- OTLP -------------------------------------------------------------------------
+
+
+def to_otlp(record: Record) -> LogRecord:
+    """The record; what Loki indexes of it is in the resource (`resource_of`)."""
+    number, text = _SEVERITY[record.level]
+    return LogRecord(
+        time_unix_nano=record.time_ns,
+        observed_time_unix_nano=record.time_ns,
+        severity_number=number,  # type: ignore[arg-type]
+        severity_text=text,
+        body=AnyValue(string_value=line_of(record)),
+        attributes=[pair(name, value) for name, value in record.metadata.items()],
+        trace_id=bytes.fromhex(record.trace_id),
+        span_id=bytes.fromhex(record.span_id),
+        flags=1,
+        **_named(record.event),
+    )
+
+
+def _named(event: str) -> dict[str, Any]:
+    """Before OpenTelemetry 1.34 a record has no field for its name; Loki reads the attribute."""
+    known = "event_name" in LogRecord.DESCRIPTOR.fields_by_name
+    return {"event_name": event} if known else {}
+
+
+def resource_of(record: Record) -> list[KeyValue]:
+    """The program. Nothing that differs from process to process: it would be a label."""
+    names = (s.SERVICE_NAME, s.ENVIRONMENT)
+    return [pair(name, record.labels[name]) for name in names if name in record.labels]
+
+
+def pair(name: str, value: Any) -> KeyValue:
+    """An attribute in protobuf."""
+    if isinstance(value, bool):
+        held = AnyValue(bool_value=value)
+    elif isinstance(value, int) and -(2**63) <= value < 2**63:
+        held = AnyValue(int_value=value)
+    elif isinstance(value, float):
+        held = AnyValue(double_value=value)
+    else:
+        held = AnyValue(string_value=_whole(str(value)))
+    return KeyValue(key=_whole(name), value=held)
+
+
+# --- push API ---------------------------------------------------------------------
+
+
+def to_labels(record: Record) -> dict[str, str]:
+    """The labels of the record's stream, by Loki's rules for their names and sizes."""
+    return {
+        _name(name): _whole(value).encode()[:_LONGEST_LABEL].decode("utf-8", "ignore")
+        for name, value in record.labels.items()
+    }
+
+
+def to_entry(record: Record) -> list[JSON]:
+    """Time in nanoseconds, line and structured metadata: strings, all of them."""
+    ids = {"trace_id": record.trace_id, "span_id": record.span_id}
+    metadata: dict[str, JSON] = {
+        _name(name): _text(value) for name, value in {**record.metadata, **ids}.items()
+    }
+    return [str(record.time_ns), line_of(record), metadata]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _whole(str(value))
+
+
+def _name(name: str) -> str:
+    shaped = re.sub(r"[^a-zA-Z0-9_]", "_", name)
+    return f"_{shaped}" if shaped[:1].isdigit() else shaped
+
+
+def _whole(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -1,0 +1,107 @@
+"""`GenAISpan` → an AI event of PostHog's capture API. Pure.
+
+https://posthog.com/docs/ai-engineering/traces-generations/manual (seen 2026-11-20); where it
+leaves something open, what the posthog SDK 7.91.1 sends.
+"""
+
+from typing import Any, Final
+from uuid import uuid5
+
+from litespan import __version__
+from litespan.export import GenAISpan
+from litespan.genai import openai
+from litespan.genai.span import NAMESPACE
+from litespan.genai.times import iso
+from litespan.genai.values import JSON
+
+EVENTS: Final = {"embeddings": "$ai_embedding"}
+"""Operation → event; another call of a model is a generation, the rest is a span."""
+
+
+def to_event(span: GenAISpan) -> dict[str, JSON]:
+    """One event of a batch."""
+    kind = EVENTS.get(span.operation, "$ai_generation") if span.is_call else "$ai_span"
+    return {
+        "event": kind,
+        "distinct_id": distinct_id(span),
+        "timestamp": iso(span.start_ns),
+        "uuid": str(span.key),
+        "properties": _properties(span),
+    }
+
+
+def distinct_id(span: GenAISpan) -> str:
+    """The user; else a stable id of the session or of the trace, at most 200 characters."""
+    who = span.identity
+    if who.user:
+        return who.user[:200]
+    whole = (who.session or span.trace_id).encode("utf-8", "replace").decode()
+    return str(uuid5(NAMESPACE, whole))
+
+
+def costs(span: GenAISpan) -> dict[str, float | None]:
+    """All three in USD, as far as they are known: with less PostHog uses prices of its own."""
+    cost = span.cost
+    sent, received, total = cost.input, cost.output, cost.total
+    if total is not None and sent is None and received is not None:
+        sent = max(total - received, 0.0)
+    elif total is not None and received is None and sent is not None:
+        received = max(total - sent, 0.0)
+    elif total is None and sent is not None and received is not None:
+        total = sent + received
+    return {
+        "$ai_input_cost_usd": sent,
+        "$ai_output_cost_usd": received,
+        "$ai_total_cost_usd": total,
+    }
+
+
+def common(span: GenAISpan) -> dict[str, Any]:
+    """Properties that PostHog does not find in the GenAI conventions by itself."""
+    parameters = openai.parameters(span)
+    error = span.error
+    return {
+        "$ai_session_id": span.identity.session,
+        "$ai_stream": span.request.stream,
+        "$ai_temperature": parameters.get("temperature"),
+        "$ai_max_tokens": parameters.get("max_tokens"),
+        "$ai_time_to_first_token": span.response.time_to_first_chunk,
+        "$ai_reasoning_tokens": span.usage.reasoning,
+        "$ai_stop_reason": openai.finish_reason(span, 0),
+        "$ai_http_status": error.code if error else 200,
+        **costs(span),
+    }
+
+
+def _properties(span: GenAISpan) -> dict[str, JSON]:
+    used, error, host = span.usage, span.error, span.request.server_address
+    told: dict[str, Any] = {
+        **span.facts,
+        **common(span),
+        "$ai_trace_id": span.trace_id,
+        "$ai_span_id": span.span_id,
+        "$ai_parent_id": span.parent_span_id,
+        "$ai_span_name": span.name,
+        "$ai_model": span.model,
+        "$ai_provider": span.provider,
+        "$ai_base_url": f"https://{host}" if host else None,
+        "$ai_model_parameters": openai.parameters(span) or None,
+        "$ai_input": openai.sent(span),
+        "$ai_output_choices": openai.received(span),
+        "$ai_tools": openai.tools(span),
+        "$ai_input_tokens": used.input,
+        "$ai_output_tokens": used.output,
+        "$ai_cache_read_input_tokens": used.cache_read,
+        "$ai_cache_creation_input_tokens": used.cache_creation,
+        "$ai_latency": span.duration,
+        "$ai_is_error": error is not None,
+        "$ai_error": (error.message or error.type) if error else None,
+        "$process_person_profile": None if span.identity.user else False,
+        "$geoip_disable": True,
+        "$lib": "litespan",
+        "$lib_version": __version__,
+        "service": span.service.name,
+        "service_version": span.service.version,
+        "environment": span.service.environment,
+    }
+    return {name: value for name, value in told.items() if value is not None}

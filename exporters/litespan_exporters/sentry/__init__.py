@@ -1,0 +1,229 @@
+"""Sentry: spans by OTLP, and an error event for each failed call.
+
+https://docs.sentry.io/concepts/otlp/ (seen 2026-11-20). OTLP alone makes no issues, so a
+failed call is told a second time, as an event that is linked to its span. Sentry drops the
+events of spans, so the stages of a call travel as attributes.
+"""
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan import __version__
+from litespan import semconv as s
+from litespan.errors import log_once, quiet
+from litespan.export import GenAISpan
+from litespan.export.batching import Batch, Item
+from litespan.export.client import Answer, Secret
+from litespan.export.http import HttpExporter, Variables
+from litespan.export.otlp import OtlpExporter
+from litespan.export.policy import TRANSIENT, Policy, Refusal
+from litespan.export.presets import flat, silence, text, translated
+from litespan.genai.json_text import dumps
+from litespan.genai.values import JSON
+from litespan_exporters.sentry.event import (
+    PERSON,
+    RENAMED,
+    envelope,
+    environment_name,
+    input_crumb,
+    op,
+    release_name,
+    to_event,
+)
+from litespan_exporters.sentry.service import ENVELOPE, TRACES, Limits, read_dsn
+
+_ENVELOPE: Final = (("Content-Type", "application/x-sentry-envelope"),)
+_TRACES_REMEMBERED: Final = 1000  # with calls under way; beyond that the oldest is forgotten
+_CALLS_REMEMBERED: Final = 50  # of one trace
+
+
+def attributes(span: GenAISpan) -> dict[str, Any]:
+    """What Sentry's copy of the span has that differs from the span. Pure."""
+    cost, own = span.cost, {**span.attributes, **translated(span)}
+    return {
+        **{name: flat(value) for name, value in own.items()},
+        **dict.fromkeys(RENAMED),
+        **{new: flat(own.get(old)) for old, new in RENAMED.items()},
+        "http.request.method": None,  # it would make the call one of HTTP
+        "sentry.op": op(span),
+        "sentry.origin": "auto.ai.litellm",
+        s.CONVERSATION_ID: span.identity.session,
+        s.TOTAL_TOKENS: span.usage.total,
+        s.FOR_STREAMING: span.request.stream,
+        s.FOR_COST_TOTAL: cost.total,
+        s.FOR_COST_INPUT: cost.input,
+        s.FOR_COST_OUTPUT: cost.output,
+        **stages(span),
+    }
+
+
+def stages(span: GenAISpan) -> dict[str, Any]:
+    """When each stage was first reached, in ms after the start, and all that they say."""
+    first: dict[str, float] = {}
+    told: list[JSON] = []
+    for stage in span.stages:
+        offset = round((stage.time_ns - span.start_ns) / 1e6, 3)
+        if stage.name not in first:  # of many chunks the first
+            first[stage.name] = offset
+            said = {RENAMED.get(name, name): flat(v) for name, v in stage.attributes.items()}
+            told.append({"stage": stage.name, "offset_ms": offset, **said})
+    offsets = {s.FOR_STAGE_OFFSET.format(name): offset for name, offset in first.items()}
+    return {**offsets, s.FOR_STAGES: text(told) if told else None}
+
+
+class SentryExporter(OtlpExporter):
+    """GenAI spans to Sentry's OTLP endpoint, failed calls also as error events.
+
+    Reads SENTRY_DSN, SENTRY_ENVIRONMENT, SENTRY_RELEASE, and LiteLLM's
+    SENTRY_API_SAMPLE_RATE, SENTRY_API_TRACE_RATE and SENTRY_SEND_DEFAULT_PII.
+    """
+
+    name: ClassVar[str] = "sentry"
+    variables = Variables(keys=("SENTRY_DSN",))
+    policy = Policy(
+        max_items=100,
+        max_bytes=1_000_000,  # one event, or one span, may have 1 MiB
+        retry=TRANSIENT - {429},  # then Sentry wants it dropped
+        split=frozenset({400, 413}),
+    )
+    hints: ClassVar[Mapping[str, str]] = {
+        "403": "forbidden: check SENTRY_DSN",
+        "404": "no such path: check SENTRY_DSN; a self-hosted server must take OTLP",
+        "rate_limit": "Sentry asked for a pause (X-Sentry-Rate-Limits)",
+    }
+
+    def __init__(
+        self,
+        dsn: str | None = None,
+        *,
+        environment: str | None = None,
+        release: str | None = None,
+        **limits: Any,
+    ) -> None:
+        """Arguments win over the environment.
+
+        Args:
+            dsn: `https://{key}@{host}/{project}`, else SENTRY_DSN.
+            environment: else SENTRY_ENVIRONMENT, else the resource's.
+            release: else SENTRY_RELEASE, else `service.version`.
+            limits: fields of `Policy`.
+        """
+        super().__init__(**limits)
+        self.environment = environment or os.environ.get("SENTRY_ENVIRONMENT")
+        self.release = release or os.environ.get("SENTRY_RELEASE")
+        self.error_rate = _rate("SENTRY_API_SAMPLE_RATE")
+        self.trace_rate = _rate("SENTRY_API_TRACE_RATE")
+        pii = os.environ.get("SENTRY_SEND_DEFAULT_PII", "").strip().lower()
+        self.person = self.content = pii not in ("false", "0")
+        self.paused = Limits()
+        self.begun: OrderedDict[str, tuple[JSON, ...]] = OrderedDict()  # by trace
+        if (keys := self.credentials(dsn)) is None:
+            return
+        read = read_dsn(keys[0].reveal())
+        if read is None:
+            self.off("SENTRY_DSN is not https://KEY@HOST/PROJECT", "copy it anew from Sentry")
+        elif base := self.base_url(read.url):
+            auth = f"sentry_key={read.key.reveal()}, sentry_version=7"
+            client = f"sentry_client=litespan/{__version__}"
+            self.connect(base, {"X-Sentry-Auth": Secret(f"Sentry {auth}, {client}")})
+
+    @classmethod
+    def variables_for(cls, url: str, secret: str) -> dict[str, str]:
+        """The DSN of project 1 at `url`."""
+        scheme, _, host = url.partition("://")
+        return {"SENTRY_DSN": f"{scheme}://{secret}@{host}/1"}
+
+    def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
+        """`attributes(span)`, and what the variables say of the program."""
+        private = {} if self.person else {**dict.fromkeys(PERSON), **silence(span)}
+        return {**attributes(span), **self._program(span), **private}
+
+    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
+        """A copy of each GenAI span, and an event of each failed call."""
+        for span in spans:
+            with quiet("export.sentry.mapping"):
+                view = GenAISpan.read(span)
+                if view is None or not self.takes(span):
+                    continue
+                if _sampled(view.trace_id, self.trace_rate):
+                    yield Item(str(view.key), self.copy(span, view), path=TRACES)
+                if view.error and view.is_call and _sampled(view.trace_id, self.error_rate):
+                    yield self._event(view)
+
+    def _event(self, span: GenAISpan) -> Item:
+        program = self._program(span)
+        told = to_event(
+            span,
+            program["sentry.environment"],
+            program["sentry.release"],
+            self.begun.get(span.trace_id, ()),
+            person=self.person,
+        )
+        # A group of its own: an envelope holds one event.
+        group = span.key.hex
+        return Item(f"event:{span.key}", dumps(told), path=ENVELOPE, headers=_ENVELOPE, group=group)
+
+    def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Remember the calls that begin: breadcrumbs, should one of their trace fail."""
+        for span in spans:
+            with quiet("export.sentry.started"):
+                view = GenAISpan.read(span)
+                if view is not None and view.is_call:
+                    crumbs = (*self.begun.pop(view.trace_id, ()), input_crumb(view, self.person))
+                    self.begun[view.trace_id] = crumbs[-_CALLS_REMEMBERED:]
+                    if len(self.begun) > _TRACES_REMEMBERED:
+                        self.begun.popitem(last=False)
+        return SpanExportResult.SUCCESS
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """An OTLP request, or one event in its envelope."""
+        if items[0].path == TRACES:
+            return super().encode(items)
+        return envelope(items[0].group, items[0].data)
+
+    def shrink(self, item: Item, excess: int) -> Item | None:
+        """Cut a span as every preset does, an event as every JSON."""
+        cut = (
+            super().shrink if item.path == TRACES else lambda i, e: HttpExporter.shrink(self, i, e)
+        )
+        return cut(item, excess)
+
+    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
+        """OTLP's partial success."""
+        return super().refusals(answer, items) if items[0].path == TRACES else ()
+
+    def heard(self, answer: Answer) -> None:
+        """Obey `X-Sentry-Rate-Limits`."""
+        self.paused.hear(answer)
+
+    def forbidden(self, batch: Batch) -> str:
+        """Dropped, not kept: so Sentry asks of its own SDKs."""
+        return "rate_limit" if self.paused.forbid(batch.path) else ""
+
+    def _program(self, span: GenAISpan) -> dict[str, str | None]:
+        return {
+            "sentry.environment": environment_name(self.environment or span.service.environment),
+            "sentry.release": release_name(self.release or span.service.version),
+        }
+
+
+def _rate(variable: str) -> float:
+    text = os.environ.get(variable, "").strip() or "1"
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:
+        log_once(f"{variable}:{text}", "%s is not a number from 0 to 1: using 1", variable)
+        return 1.0
+    return rate
+
+
+def _sampled(trace_id: str, rate: float) -> bool:
+    """By the trace's id, so that a trace is whole."""
+    return int(trace_id[-14:], 16) < rate * 2**56

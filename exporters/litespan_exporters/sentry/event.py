@@ -1,0 +1,265 @@
+"""`GenAISpan` of a failed call → an error event of Sentry. Pure.
+
+Payload: https://develop.sentry.dev/sdk/foundations/transport/event-payloads/ (seen
+2026-11-20). What its default scrubbing takes for a secret (names with "token", "auth" or
+"api_key"; texts with such a word in contexts and breadcrumbs) is renamed or left out: checked
+with Sentry's own code, see `tests/exporters/test_sentry.py`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from litespan import __version__
+from litespan import semconv as s
+from litespan.export import GenAISpan, Stage
+from litespan.export.presets import flat, text
+from litespan.genai import openai
+from litespan.genai.json_text import dumps
+from litespan.genai.values import JSON
+
+LONGEST: Final = 8192  # characters of a message; Sentry cuts what is longer
+LONGEST_TAG: Final = 200
+MOST_CRUMBS: Final = 100
+
+RENAMED: Final = {
+    s.API_KEY_HASH: s.FOR_KEY_HASH,
+    s.API_KEY_ALIAS: s.FOR_KEY_ALIAS,
+    s.RATE_LIMIT_TOKENS: s.FOR_RATE_LIMIT_USAGE,
+    s.RATE_LIMIT_MAX_TOKENS: s.FOR_RATE_LIMIT_MAX_USAGE,
+    s.RATE_LIMIT_RESET_TOKENS: s.FOR_RATE_LIMIT_RESET_USAGE,
+}
+"""Attributes under names that Sentry does not take for secrets."""
+
+PERSON: Final = (s.USER_ID, s.END_USER_ID, s.FOR_USER)
+"""Attributes that say who somebody is."""
+
+_STATUS: Final = {
+    400: "invalid_argument",
+    401: "unauthenticated",
+    403: "permission_denied",
+    404: "not_found",
+    408: "deadline_exceeded",
+    409: "already_exists",
+    413: "failed_precondition",
+    422: "invalid_argument",
+    429: "resource_exhausted",
+    499: "cancelled",
+    500: "internal_error",
+    501: "unimplemented",
+    503: "unavailable",
+    504: "deadline_exceeded",
+}
+
+
+def to_event(
+    span: GenAISpan,
+    environment: str | None,
+    release: str | None,
+    before: Iterable[JSON] = (),
+    *,
+    person: bool = True,
+) -> dict[str, JSON]:
+    """The event of a failed call.
+
+    Args:
+        span: a span with an `error`.
+        environment: as `environment_name` makes it.
+        release: as `release_name` makes it.
+        before: breadcrumbs from before the call's own, oldest first.
+        person: whether the user's id is told.
+    """
+    error = span.error
+    kind = error.type if error else "_OTHER"
+    message = (error and error.message) or kind
+    user, ended = span.identity.user, span.end_ns or span.start_ns
+    crumbs: list[JSON] = [*before, *[crumb(span, stage) for stage in span.stages]]
+    event: dict[str, JSON] = {
+        "event_id": span.key.hex,
+        "timestamp": _seconds(ended),
+        "platform": "python",
+        "level": "error",
+        "logger": "litellm",
+        "transaction": _short(span.name or span.operation or "call"),
+        "environment": environment,
+        "release": release,
+        "sdk": {"name": "litespan", "version": __version__},
+        "exception": {
+            "values": [
+                {
+                    "type": kind[:LONGEST_TAG],
+                    "value": _cut(message),
+                    "mechanism": {"type": "litellm", "handled": True},
+                }
+            ]
+        },
+        "tags": {**tags(span)},
+        "user": {"id": _cut(user)} if user and person else None,
+        "fingerprint": ["litellm", kind, span.provider or "", span.request.model or ""],
+        "contexts": {"trace": trace(span, person=person), "gen_ai": _context(span)},
+        "breadcrumbs": {"values": crumbs[-MOST_CRUMBS:]} if crumbs else None,
+    }
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def tags(span: GenAISpan) -> dict[str, str]:
+    """What issues are searched by: one line of at most 200 characters each."""
+    error, call = span.error, span.call
+    told = {
+        s.PROVIDER: span.provider,
+        s.OPERATION: span.operation,
+        s.REQUEST_MODEL: span.request.model,
+        s.ERROR_TYPE: error and error.type,
+        "http.status_code": str(error.code) if error and error.code is not None else None,
+        s.CALL_ID: call.id,
+        s.MODEL_GROUP: call.model_group,
+        s.TEAM_ID: span.identity.team_id,
+    }
+    return {name: short for name, value in told.items() if value and (short := _short(value))}
+
+
+def trace(span: GenAISpan, *, person: bool = True) -> dict[str, JSON]:
+    """What links the event to its span, and the span's facts, tokens and cost among them."""
+    told: dict[str, JSON] = {
+        "type": "trace",
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+        "op": op(span),
+        "status": status(span),
+        "origin": "auto.ai.litellm",
+        "data": {
+            RENAMED.get(name, name): _cut(value) if isinstance(value, str) else value
+            for name, fact in span.facts.items()
+            if (value := flat(fact)) is not None and (person or name not in PERSON)
+        },
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def op(span: GenAISpan) -> str:
+    """The operation as Sentry names it: `gen_ai.chat`, `gen_ai.embeddings` and so on."""
+    return f"{_FAMILY}.{span.operation}" if span.operation else _FAMILY
+
+
+_FAMILY: Final = s.OPERATION.partition(".")[0]
+
+
+def status(span: GenAISpan) -> str:
+    """The HTTP status of a failure in Sentry's words."""
+    if span.error is None:
+        return "cancelled" if span.call.outcome in ("cancelled", "abandoned") else "ok"
+    code = span.error.code
+    if code is None:
+        return "unknown"
+    return _STATUS.get(code, "internal_error" if code >= 500 else "invalid_argument")
+
+
+def crumb(span: GenAISpan, stage: Stage) -> JSON:
+    """A stage as a breadcrumb. The error's text is in the exception, where it survives."""
+    failed = stage.name == "failure"
+    data: dict[str, JSON] = {
+        RENAMED.get(name, name): flat(value) for name, value in stage.attributes.items()
+    }
+    return _crumb(s.STAGE_PREFIX + stage.name, span, stage.time_ns, data, failed)
+
+
+def input_crumb(span: GenAISpan, content: bool) -> JSON:
+    """A call that begins, as a breadcrumb of the error event that may come."""
+    data: dict[str, JSON] = {
+        "provider": span.provider,
+        "model": span.request.model,
+        "call_id": span.call.id,
+        "stream": span.request.stream or None,
+    }
+    for name, value in openai.parameters(span).items():
+        data[_PARAMETERS.get(name, name)] = flat(value)
+    if content and (messages := openai.sent(span)) is not None:
+        data["messages"] = _cut(text(messages))
+    told = {name: value for name, value in data.items() if value is not None}
+    return _crumb(_INPUT, span, span.start_ns, told)
+
+
+_INPUT: Final = s.STAGE_PREFIX + "input"
+_PARAMETERS: Final = {"max_tokens": "max_output"}  # not a secret
+
+
+def _crumb(
+    category: str, span: GenAISpan, ns: int, data: Mapping[str, JSON], failed: bool = False
+) -> JSON:
+    told: dict[str, JSON] = {
+        "timestamp": _seconds(ns),
+        "type": "error" if failed else "default",
+        "category": category,
+        "level": "error" if failed else "info",
+        "message": _cut(span.name),
+    }
+    return {**told, "data": {**data}} if data else told
+
+
+def _context(span: GenAISpan) -> JSON:
+    call, who = span.call, span.identity
+    told: dict[str, Any] = {
+        "type": _FAMILY,
+        "operation": span.operation,
+        "provider": span.provider,
+        "request_model": span.request.model,
+        "response_model": span.response.model,
+        "server_address": span.request.server_address,
+        "stream": span.request.stream,
+        "duration_s": span.duration,
+        "call_id": call.id,
+        "attempt": call.attempt,
+        "model_group": call.model_group,
+        "deployment_id": call.deployment_id,
+        "fallback_from": call.fallback_from,
+        "fallback_to": call.fallback_to,
+        "provider_request_id": call.provider_request_id,
+        "stream_end": call.stream_end,
+        "chunks": call.chunks,
+        "session_id": who.session,
+        "team": who.team_alias or who.team_id,
+        "key_alias": who.api_key_alias,
+        "labels": ", ".join(who.tags) or None,
+    }
+    return {
+        name: _cut(value) if isinstance(value, str) else value
+        for name, value in told.items()
+        if value is not None
+    }
+
+
+def environment_name(name: str | None) -> str | None:
+    """`name` as Sentry takes it: no spaces, slashes or control characters, 64 at most."""
+    shaped = re.sub(r"[\s/\x00-\x1f]+", "-", (name or "").strip())[:64]
+    return None if shaped.lower() in ("", "none") else shaped
+
+
+def release_name(name: str | None) -> str | None:
+    r"""`name` as Sentry takes it: no `/`, `\`, line feeds or tabs, 200 at most."""
+    shaped = re.sub(r"[\s/\\\x00-\x1f]+", "-", (name or "").strip())[:200]
+    return None if shaped in ("", ".", "..") or shaped.lower() == "latest" else shaped
+
+
+def envelope(event_id: str, payload: bytes) -> bytes:
+    """The event framed.
+
+    https://develop.sentry.dev/sdk/foundations/envelopes/
+
+    Without `sent_at`: by it Sentry would correct the clock, and a retry is sent unchanged.
+    """
+    header = dumps({"event_id": event_id, "sdk": {"name": "litespan", "version": __version__}})
+    item = dumps({"type": "event", "content_type": "application/json", "length": len(payload)})
+    return b"\n".join((header, item, payload, b""))
+
+
+def _seconds(ns: int) -> float:
+    return round(max(ns, 0) / 1e9, 6)
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+
+
+def _short(value: str) -> str:
+    return " ".join(re.sub(r"[\x00-\x1f\x7f]+", " ", value).split())[:LONGEST_TAG].strip()

@@ -1,0 +1,84 @@
+"""Sentry's addresses and rate limits. Pure."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from litespan.export.client import Answer, Secret
+
+TRACES: Final = "/integration/otlp/v1/traces/"
+ENVELOPE: Final = "/envelope/"
+
+CATEGORIES: Final = {TRACES: ("span", "transaction"), ENVELOPE: ("error",)}
+"""Path → the data categories that Sentry may limit it by."""
+
+_MINUTE: Final = 60.0  # s to wait after a 429 that does not say how long
+
+
+@dataclass(frozen=True, slots=True)
+class Dsn:
+    """Where events of a project go, and its key."""
+
+    url: str  # up to `/api/{project}`
+    key: Secret
+
+
+def read_dsn(text: str) -> Dsn | None:
+    """`https://{key}@{host}/{path}{project}` taken apart; None if it is not that.
+
+    https://develop.sentry.dev/sdk/foundations/transport/authentication/#parsing-the-dsn
+    """
+    try:
+        parts = urlsplit(text)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return None
+    path, _, project = parts.path.rstrip("/").rpartition("/")
+    if not (parts.username and parts.hostname and project):
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return Dsn(f"{parts.scheme}://{host}{port}{path}/api/{project}", Secret(parts.username))
+
+
+@dataclass(slots=True)
+class Limits:
+    """Until when Sentry wants nothing of which category."""
+
+    until: dict[str, float] = field(default_factory=dict)  # category → monotonic s; "" = all
+
+    def hear(self, answer: Answer) -> None:
+        """Take in an answer of any status: limits can come with a success."""
+        now = time.monotonic()
+        if header := answer.headers.get("x-sentry-rate-limits"):
+            for category, seconds in read_limits(header):
+                self._extend(category, now + seconds)
+        elif answer.status == 429:
+            wait = _MINUTE if answer.retry_after is None else answer.retry_after
+            self._extend("", now + wait)
+
+    def forbid(self, path: str) -> bool:
+        """Must nothing be sent to `path` now?"""
+        now = time.monotonic()
+        return any(self.until.get(category, 0.0) > now for category in ("", *CATEGORIES[path]))
+
+    def _extend(self, category: str, until: float) -> None:
+        self.until[category] = max(until, self.until.get(category, 0.0))
+
+
+def read_limits(header: str) -> Iterator[tuple[str, float]]:
+    """(category, seconds) of an `X-Sentry-Rate-Limits` header; the category "" means all.
+
+    https://develop.sentry.dev/sdk/expected-features/rate-limiting/
+    """
+    for limit in header.split(","):
+        seconds, _, rest = limit.strip().partition(":")
+        try:
+            wait = float(seconds)
+        except ValueError:
+            continue
+        if math.isfinite(wait) and wait >= 0:
+            for category in rest.partition(":")[0].split(";"):
+                yield category.strip(), wait

@@ -1,1 +1,0 @@
-"""One live LiteLLM call: its span, its stream, its end."""

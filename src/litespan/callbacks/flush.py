@@ -1,0 +1,68 @@
+"""`litespan.flush`: deliver now, in short programs and before a platform freezes the process."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry import _logs, metrics, trace
+
+from litespan.background import garbage_collection
+from litespan.callbacks import draining
+from litespan.errors import log_once, quiet
+from litespan.instrumentation.signals import Live
+
+
+def flush(timeout: float) -> bool:
+    """Deliver everything that has been recorded so far; whether all of it was, in time.
+
+    First the handlers: every stage of a call that has begun, its end included. Then the
+    exporters, through `force_flush` of the tracer, meter and logger providers. Must not be
+    called on an event loop that calls or handlers still need: there, use
+    `await asyncio.to_thread(litespan.flush, timeout)`.
+
+    Args:
+        timeout: seconds, for all of it.
+
+    Returns:
+        False if something is left (a log line names the calls), or an exporter failed. What is
+        left is delivered later, if the process lives on.
+    """
+    deadline = time.monotonic() + max(0.0, timeout)
+    done = False
+    with quiet("flushing handlers"):
+        told = garbage_collection.told(deadline)
+        done = draining.flush_handlers(deadline) and told
+    for provider in _providers():
+        force_flush = getattr(provider, "force_flush", None)
+        if force_flush is not None:
+            done = _within(deadline, force_flush) and done
+    return done
+
+
+def _providers() -> list[Any]:
+    signals = Live.signals
+    given = signals.providers if signals is not None else (None, None, None)
+    default = (trace.get_tracer_provider, metrics.get_meter_provider, _logs.get_logger_provider)
+    return [provider or found() for provider, found in zip(given, default, strict=True)]
+
+
+def _within(deadline: float, force_flush: Callable[[int], Any]) -> bool:
+    """Run `force_flush` until the deadline: not every processor looks at its timeout."""
+    results: list[bool] = []
+
+    def run() -> None:
+        with quiet("flushing exporters"):
+            left = max(1, int((deadline - time.monotonic()) * 1000))
+            results.append(force_flush(left) is not False)
+
+    thread = threading.Thread(target=run, name="litespan-flush", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is ending
+        run()
+    else:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if not results:
+        log_once("flush timeout", "flush: an exporter did not finish in the time given")
+    return results == [True]

@@ -1,0 +1,253 @@
+"""A LiteLLM call as handlers see it: `kwargs` and `response_obj`, as LiteLLM would give them.
+
+The messages, the response and the exception are the real ones, whatever may be recorded on
+spans: the capture settings are for signals.
+"""
+
+import sys
+import traceback
+import uuid
+from collections.abc import Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+from litespan import semconv as s
+from litespan.callbacks.copying import copied, is_credential, jsonable, keywords, request_of_proxy
+from litespan.callbacks.stage_event import Moment, Shown, local_time
+from litespan.errors import quiet
+from litespan.mapping.chunks import Assembled
+from litespan.mapping.failures import Failure
+from litespan.mapping.response import Answer
+from litespan.mapping.values import get
+from litespan.redaction.text import scrub
+
+if TYPE_CHECKING:
+    from litespan.instrumentation.call import Call
+
+_EVENT_TYPES: Final = {
+    "pre": "pre_api_call",
+    "post": "post_api_call",
+    "stream": "stream_event",
+    "success": "successful_api_call",
+    "failure": "failed_api_call",
+}
+# What LiteLLM has left of an earlier call in a dict that the caller uses again.
+_STALE: Final = frozenset({"hidden_params", "llm_api_timing_windows"})
+_TEXTS: Final = ("input", "prompt", "query")
+# Of LiteLLM's own knowledge of a call: handed on as it is.
+_KNOWN: Final = ("model", "custom_llm_provider", "litellm_trace_id", "api_call_start_time")
+_MADE: Final = object()  # stands for what has still to be made
+
+
+class CallView:
+    """One live call. Its keywords are copied as it starts: the caller may change them later."""
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+        self._given: dict[str, Any] = copied(call.request.arguments)
+        self._metadata: dict[str, Any] = copied(call.request.metadata)
+        self._made_id = ""
+        self._lock = Lock()
+        self._response: Any = _MADE
+        self._logged: Any = _MADE
+
+    @property
+    def call_id(self) -> str:
+        """LiteLLM's id of the call; one of our own if LiteLLM did not get as far."""
+        if not self._made_id:
+            self._made_id = self._call.call_id or str(uuid.uuid4())
+        return self._made_id
+
+    def keywords(self) -> dict[str, Any]:
+        """What is the same at every stage."""
+        call = self._call
+        request = call.request
+        given = keywords(self._given)
+        metadata = self._metadata
+        litellm_params: dict[str, Any] = {
+            "metadata": {
+                name: value for name, value in jsonable(metadata).items() if name not in _STALE
+            },
+            "model_info": jsonable(
+                _mapping(given.get("model_info")) or _mapping(metadata.get("model_info"))
+            ),
+        }
+        asked = request_of_proxy(given.pop("proxy_server_request", None))
+        if asked is not None:
+            litellm_params["proxy_server_request"] = asked
+        return {
+            **given,
+            "model": request.model,
+            "messages": messages_of(given),
+            "user": given.get("user") or call.attributes.get(s.USER_ID),
+            "stream": request.streaming,
+            "call_type": request.target.call_type,
+            "litellm_call_id": self.call_id,
+            "litellm_params": litellm_params,
+            "optional_params": {},
+            "start_time": local_time(call.started_ns),
+        }
+
+    def show(self, moment: Moment) -> Shown:
+        """What LiteLLM and the provider have told by then."""
+        stage, details = moment.stage, moment.details
+        call = self._call
+        start, end = local_time(call.started_ns), local_time(moment.time_ns)
+        added: dict[str, Any] = {
+            "log_event_type": _EVENT_TYPES[stage],
+            **{name: details[name] for name in _KNOWN if details.get(name) is not None},
+        }
+        if "optional_params" in details:
+            added["optional_params"] = keywords(_mapping(details["optional_params"]))
+        with quiet("reading what LiteLLM knows of a call"):
+            added.update(_sent(details))
+        if stage != "pre":
+            added["end_time"] = end
+            added.update(_received(details))
+        parameters = _scalars(details.get("litellm_params"))
+        if stage in ("pre", "post", "stream"):
+            return Shown(added, parameters, moment.payload, start, end)
+        if call.first_chunk is not None:
+            first_ns = call.started_ns + int((call.first_chunk - call.started) * 1e9)
+            added["completion_start_time"] = local_time(first_ns)
+        else:
+            added["completion_start_time"] = end
+        if stage == "failure":
+            added.update(_failed(moment.payload))
+            response = None
+        else:
+            response = self._response_of(moment.payload)
+            cost = moment.attributes.get(s.COST)
+            if cost is not None:
+                added["response_cost"] = float(cost)
+            if isinstance(moment.payload, Answer):
+                added["cache_hit"] = moment.payload.cache_hit
+            if call.request.streaming:
+                added["complete_streaming_response"] = response
+                added["async_complete_streaming_response"] = response
+        shown = Shown(added, parameters, response, start, end)
+        logged = self._logging_object_of(moment, shown)
+        if logged is not None:
+            added["standard_logging_object"] = copied(logged)
+        return shown
+
+    def _logging_object_of(self, moment: Moment, shown: Shown) -> Any:
+        """LiteLLM's `standard_logging_object`, or None."""
+        with self._lock:  # several handlers share it: it costs as much as all the rest
+            if self._logged is _MADE:
+                self._logged = None
+                with quiet("making LiteLLM's standard_logging_object"):
+                    self._logged = _logging_object(self._call, moment, shown)
+            return self._logged
+
+    def _response_of(self, answer: Any) -> Any:
+        """The real response; of a stream that was not read to its end, what there is of it."""
+        raw = answer.raw if isinstance(answer, Answer) else None
+        if not isinstance(raw, Assembled):
+            return raw
+        with self._lock:  # several handlers share it
+            if self._response is _MADE:
+                self._response = None
+                with quiet("putting a stream together"):
+                    self._response = _assembled(raw, answer, messages_of(self._given))
+            return self._response
+
+
+def messages_of(given: Mapping[str, Any]) -> Any:
+    """The messages; of a call that takes other text, that text as messages, as LiteLLM does."""
+    messages = given.get("messages")
+    if messages is not None:
+        return messages
+    text = next((given[name] for name in _TEXTS if given.get(name)), None)
+    if text is None:
+        return []
+    texts = text if isinstance(text, list) else [text]
+    return [
+        each if isinstance(each, Mapping) else {"role": "user", "content": each} for each in texts
+    ]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _scalars(parameters: Any) -> dict[str, Any]:
+    """LiteLLM's own parameters of the call, as far as they are plain and no credentials."""
+    found = {
+        name: value
+        for name, value in dict(_mapping(parameters)).items()
+        if isinstance(value, (str, bool, int, float)) and not is_credential(name)
+    }
+    if "api_base" in found:
+        found["api_base"] = scrub(str(found["api_base"]))
+    return found
+
+
+def _sent(details: Mapping[str, Any]) -> dict[str, Any]:
+    """What LiteLLM has sent to the provider."""
+    given = details.get("additional_args")
+    sent = get(given, "complete_input_dict")
+    added = {}
+    if sent is not None:
+        added["complete_input_dict"] = keywords(sent) if isinstance(sent, Mapping) else sent
+    base = get(given, "api_base") or get(details.get("litellm_params"), "api_base")
+    if base:
+        added["api_base"] = scrub(str(base))
+    return {"additional_args": added} if added else {}
+
+
+def _received(details: Mapping[str, Any]) -> dict[str, Any]:
+    """What the provider has answered, as it stood on the wire."""
+    added: dict[str, Any] = {}
+    if isinstance(details.get("original_response"), str):
+        added["original_response"] = details["original_response"]
+    headers = details.get("response_headers")
+    if isinstance(headers, Mapping):
+        added["response_headers"] = jsonable(headers)
+    return added
+
+
+def _failed(failure: Failure) -> dict[str, Any]:
+    error = failure.error or ConnectionError(failure.message)
+    return {
+        "exception": error,
+        "traceback_exception": "".join(
+            traceback.format_exception(type(error), error, error.__traceback__)
+        ),
+        "response_cost": 0.0,
+    }
+
+
+def _assembled(raw: Assembled, answer: Answer, messages: Any) -> Any:
+    """The chunks as LiteLLM puts them together, with the tokens that the span states."""
+    litellm: Any = sys.modules["litellm"]
+    response = litellm.stream_chunk_builder(list(raw.chunks), messages=messages)
+    usage = answer.usage
+    if response is not None and usage is not None:
+        sent, received = usage.input or 0, usage.output or 0
+        response.usage = litellm.Usage(
+            prompt_tokens=sent, completion_tokens=received, total_tokens=sent + received
+        )
+    return response
+
+
+def _logging_object(call: "Call", moment: Moment, shown: Shown) -> Any:
+    """LiteLLM's own `StandardLoggingPayload`, if this call has got a logging object.
+
+    LiteLLM makes it in the background, maybe later, and again for every attempt.
+    """
+    name = "litellm.litellm_core_utils.litellm_logging"
+    make = getattr(sys.modules.get(name), "get_standard_logging_object_payload", None)
+    if make is None or call.logging is None or not moment.details:
+        return None
+    failed = moment.stage == "failure"
+    error = shown.added.get("exception")
+    return make(
+        kwargs={**moment.details, "response_cost": shown.added.get("response_cost")},
+        init_response_obj={} if shown.response_obj is None else shown.response_obj,
+        start_time=shown.start_time,
+        end_time=shown.end_time,
+        logging_obj=call.logging,
+        status="failure" if failed else "success",
+        **({"original_exception": error, "error_str": str(error)} if failed else {}),
+    )

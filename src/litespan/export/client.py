@@ -1,0 +1,248 @@
+"""One HTTP request to a vendor: client per process, secrets wrapped, answers as plain data."""
+
+import gzip
+import logging
+import math
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from litespan.background.fork import undivided
+from litespan.export.batching import Batch
+
+THREAD: Final = "litespan-export"
+"""Name of the threads that do the requests."""
+
+TIMEOUT: Final = "timeout"
+"""Cause of what was not answered, or not accepted, in time."""
+
+_MOST_OF_AN_ANSWER: Final = 65_536  # bytes; more is not read
+_LONGEST_WAIT: Final = 600.0  # s; a Retry-After beyond that is taken for a mistake
+_SHORTEST_SECRET: Final = 3  # characters; less would be found in any text
+_SCHEMES: Final = frozenset(
+    {"basic", "bearer", "sentry", "sentry_key", "sentry_version", "sentry_client"}
+)
+"""Words of credentials that are none."""
+
+
+class Secret:
+    """A credential that prints as `***`; `reveal()` gives it away, for a request only."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The credential itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back of one request."""
+
+    status: int  # HTTP status; 0 = no answer
+    body: bytes = b""
+    retry_after: float | None = None  # seconds from now
+    error: str = ""  # class of the transport error when there is no answer, or `timeout`
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in any case
+
+    @property
+    def cause(self) -> str:
+        """One low-cardinality word: the status, or the transport error."""
+        return str(self.status) if self.status else self.error
+
+
+class Wire:
+    """Posts batches to one URL. One client per process, made at first use."""
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str | Secret],
+        *,
+        compress: bool = False,
+        connections: int = 1,
+        attempt: float = 5.0,
+        socket: str | None = None,
+        secrets: Iterable[Secret] = (),
+    ) -> None:
+        """Connect nothing yet.
+
+        Args:
+            url: where to post; an item's `path` is appended.
+            headers: of every request.
+            compress: whether the bodies are sent with gzip.
+            connections: how many are kept open at most.
+            attempt: seconds that a request may wait for the vendor's next byte.
+            socket: path of a Unix socket to go through, whatever host the URL names.
+            secrets: what an answer may echo and nobody is told, beside those in `headers`.
+        """
+        self.url = url
+        self.headers = headers
+        self.compress = compress
+        self.connections = connections
+        self.attempt = attempt
+        self.socket = socket
+        sent = [value for value in headers.values() if isinstance(value, Secret)]
+        self._secrets = (*secrets, *sent)
+        self._client: httpx.Client | None = None
+        self._pid = 0
+
+    def client(self) -> httpx.Client:
+        """This process's client. After a fork the parent's sockets are left to the parent."""
+        if self._client is None or self._pid != os.getpid():
+            logging.getLogger("httpx").addFilter(_by_the_application)
+            limits = httpx.Limits(
+                max_connections=self.connections,
+                max_keepalive_connections=self.connections,
+                keepalive_expiry=30.0,
+            )
+            with undivided:  # httpx imports some of what it needs now
+                self._client = httpx.Client(
+                    timeout=httpx.Timeout(self.attempt, pool=None),
+                    limits=limits,
+                    transport=httpx.HTTPTransport(uds=self.socket, limits=limits)
+                    if self.socket
+                    else None,
+                    follow_redirects=False,  # a redirect would carry the credentials elsewhere
+                )
+            self._pid = os.getpid()
+        return self._client
+
+    def hurry(self, attempt: float) -> None:
+        """From now on wait no longer than `attempt` seconds for the vendor's next byte."""
+        self.attempt = min(self.attempt, attempt)
+        self.client().timeout = httpx.Timeout(self.attempt, pool=None)
+
+    def post(self, batch: Batch) -> Answer:
+        """Send one batch. Transport errors become an `Answer` without a status."""
+        headers = {
+            "Content-Type": "application/json",
+            **{k: v.reveal() if isinstance(v, Secret) else v for k, v in self.headers.items()},
+            **dict(batch.headers),
+        }
+        body = batch.body
+        if self.compress:
+            headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(body, compresslevel=3, mtime=0)
+        return self._ask("POST", self.url + batch.path, content=body, headers=headers)
+
+    def get(self, url: str) -> Answer:
+        """Ask, without credentials."""
+        return self._ask("GET", url)
+
+    def _ask(self, method: str, url: str, **request: Any) -> Answer:
+        try:
+            with self.client().stream(method, url, **request) as response:
+                return Answer(
+                    response.status_code,
+                    _start_of(response),
+                    retry_after(response.headers.get("retry-after"), time.time()),
+                    headers=response.headers,
+                )
+        except httpx.TimeoutException:
+            return Answer(0, error=TIMEOUT)
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            return Answer(0, error=type(error).__name__)
+
+    def close(self) -> None:
+        """Close the connections. A later `post` would open new ones."""
+        client, self._client = self._client, None
+        if client is not None and self._pid == os.getpid():
+            client.close()
+
+    def scrub(self, text: str) -> str:
+        """`text`, one short line, without any of the credentials that it may echo."""
+        for secret in self._secrets:
+            for word in (secret.reveal(), *re.split(r"[\s,=]+", secret.reveal())):
+                if len(word) > _SHORTEST_SECRET and word.lower() not in _SCHEMES:
+                    text = text.replace(word, "***")
+        return " ".join(text.split())[:200]
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Seconds to wait by a Retry-After header: a number of seconds or an HTTP date.
+
+    None if there is none or it makes no sense; never negative, at most ten minutes.
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+
+    Args:
+        value: the header.
+        now: seconds since the epoch.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now
+    return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else None
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of `url`: what may be shown of it."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+def url_problem(url: str, allow_http: bool = False) -> str:
+    """Why credentials may not be sent to `url`, or nothing.
+
+    Plain http is for loopback, and for who says so.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in ("http", "https") or not host:
+        return "is not an http(s) URL"
+    if parts.username or parts.password:
+        return "holds a user name or password: use the variables for credentials"
+    if parts.query or parts.fragment:
+        return "has a query or a fragment: only scheme, host and path are used"
+    if parts.scheme == "http" and not allow_http and not _loopback(host):
+        return "is not https, so that keys and content could be read on the way"
+    return ""
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _start_of(response: httpx.Response) -> bytes:
+    body = b""
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) >= _MOST_OF_AN_ANSWER:
+            break
+    return body
+
+
+def _by_the_application(record: logging.LogRecord) -> bool:
+    """Httpx logs a line per request; those of an export are no news to the application."""
+    return record.threadName != THREAD

@@ -1,0 +1,1 @@
+"""A finished GenAI span, from any instrumentation, as one typed view."""

@@ -1,0 +1,202 @@
+"""Where other instrumentations put messages and tools, by the tables in `conventions`."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from opentelemetry.sdk.trace import Event
+
+from litespan import semconv as s
+from litespan.genai import conventions as c
+from litespan.genai import framework_content
+from litespan.genai.values import JSON, Attributes, parse, plain
+
+_WHO: Final = {s.OUTPUT_MESSAGES: "assistant"}  # speaks, unless a role is given
+_DEPTH: Final = 12  # segments of a flattened name; real ones have eight
+_DIGITS: Final = 10  # of a position in one
+
+
+def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
+    """The raw value of the content attribute `name`, or None.
+
+    Looked for in the attribute itself, in the convention's details event, in numbered or
+    JSON attributes, in events of the old conventions, then where places put it. Messages
+    come in parts or in the shape of some API; all are understood further on.
+    """
+    if name in attributes:
+        return attributes[name]
+    for event in events:
+        if event.name == s.EVENT_DETAILS and event.attributes and name in event.attributes:
+            return event.attributes[name]
+    for prefix in c.FLAT.get(name, ()):
+        if prefix in attributes:
+            return _text_or_json(attributes[prefix], name)
+        if numbered := _numbered(attributes, prefix):
+            items = [_unwrapped(item) for item in numbered]
+            return items if name == s.TOOL_DEFINITIONS else [*_turns(items, _WHO.get(name, "user"))]
+    return _from_events(name, events) or _by_framework(name, attributes)
+
+
+def is_content(name: str) -> bool:
+    """Does an attribute of that name hold what was said, by any convention?"""
+    return (
+        name in c.CONTENT
+        or framework_content.is_content(name)
+        or (name.startswith(_PREFIXES) and name not in (s.PROMPT_NAME, s.PROMPT_VERSION))
+    )
+
+
+_PREFIXES: Final = tuple(
+    f"{prefix}{end}" for prefixes in c.FLAT.values() for prefix in prefixes for end in (".", "")
+)
+
+
+def _by_framework(name: str, attributes: Attributes) -> object:
+    if attributes.get(s.OPERATION) == "execute_tool":
+        return framework_content.tool(name, attributes)
+    for place, read in framework_content.SOURCES.get(name, ()):
+        if place in attributes and (found := read(_parsed(attributes[place]))):
+            return found
+    if name == s.OUTPUT_MESSAGES and (answered := framework_content.answer(attributes)):
+        return answered
+    rest = {
+        s.INPUT_MESSAGES: framework_content.ANY_INPUT,
+        s.OUTPUT_MESSAGES: framework_content.ANY_OUTPUT,
+    }
+    for place in rest.get(name, ()):
+        if place in attributes:
+            return _text_or_json(attributes[place], name)
+    return None
+
+
+def _parsed(value: object) -> JSON:
+    """JSON, also of a list of JSON texts."""
+    parsed = parse(value)
+    if isinstance(parsed, list):
+        return [parse(item) if isinstance(item, str) else item for item in parsed]
+    return parsed
+
+
+def _numbered(attributes: Attributes, prefix: str) -> list[JSON]:
+    """`{"p.0.role": "user", "p.0.content": "hi"}` → `[{"role": "user", "content": "hi"}]`."""
+    root: dict[str, JSON] = {}
+    for key, value in attributes.items():
+        rest = key.removeprefix(f"{prefix}.")
+        if rest != key and rest[:1].isdecimal():
+            *path, last = rest.split(".", _DEPTH)
+            node: JSON = root
+            for step in path:
+                node = node.setdefault(step, {}) if isinstance(node, dict) else None
+            if isinstance(node, dict):
+                node[last] = plain(value)
+    items = _listed(root)
+    return items if isinstance(items, list) else []
+
+
+def _listed(node: JSON) -> JSON:
+    if not isinstance(node, dict):
+        return node
+    if node and all(key.isdecimal() and len(key) < _DIGITS for key in node):
+        return [_listed(node[key]) for key in sorted(node, key=int)]
+    return {key: _listed(value) for key, value in node.items()}
+
+
+def _turns(items: Sequence[JSON], role: str) -> Iterator[JSON]:
+    """Messages with roles: OpenLLMetry leaves some out, and has thinking as a message before."""
+    thought: JSON = None
+    for item in items:
+        if not isinstance(item, dict):
+            yield item
+        elif item.get("role") == "thinking":
+            thought = item.get("content")
+        else:
+            yield {**_turn(item, role), **({"reasoning_content": thought} if thought else {})}
+            thought = None
+    if thought:
+        yield {"role": role, "reasoning_content": thought}
+
+
+def _turn(item: dict[str, JSON], role: str) -> dict[str, JSON]:
+    if "role" in item or "type" in item:
+        return item
+    return {"role": "user", "content": item["user"]} if "user" in item else {"role": role, **item}
+
+
+def _unwrapped(node: JSON) -> JSON:
+    """One message, part or tool without the wrappers that OpenInference puts around it."""
+    if isinstance(node, list):
+        return [_unwrapped(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if len(node) == 1 and (only := next(iter(node))) in c.WRAPPERS:
+        return _unwrapped(node[only])
+    flat = {key: _unwrapped(value) for key, value in node.items()}
+    if isinstance(schema := flat.get("json_schema"), str):
+        return parse(schema)
+    if "contents" in flat:
+        flat["content"] = flat.pop("contents")
+    content = flat.get("content")
+    if isinstance(content, str) and content.startswith('[{"'):
+        flat["content"] = parse(content) or content
+    image = flat.pop("image", None)
+    if isinstance(image, dict):
+        return {"type": "image_url", "image_url": image}
+    return flat
+
+
+def _text_or_json(value: object, name: str) -> object:
+    """Messages as they are, also inside a request or an answer, or plain text as one message."""
+    parsed = parse(value)
+    if isinstance(parsed, dict):
+        inner = _inside(parsed)
+        parsed = [parsed] if inner is None and "role" in parsed else inner
+    if isinstance(parsed, list):
+        return parsed
+    role = "user" if name == s.INPUT_MESSAGES else "assistant"
+    return [{"role": role, "content": value}] if isinstance(value, str) else None
+
+
+def _from_events(name: str, events: Sequence[Event]) -> object:
+    roles = c.MESSAGE_EVENTS.get(name, {})
+    whole, attribute = c.CONTENT_EVENTS.get(name, ("", ""))
+    messages: list[JSON] = []
+    for event in events:
+        fields = event.attributes or {}
+        if event.name == whole and attribute in fields:
+            return _text_or_json(fields[attribute], name)
+        if event.name in roles:
+            messages.append(_event_message(fields, roles[event.name]))
+    return messages or None
+
+
+def _event_message(fields: Attributes, role: str) -> JSON:
+    body = parse(fields[c.EVENT_BODY]) if c.EVENT_BODY in fields else plain(fields)
+    if not isinstance(body, dict):
+        return {"role": role, "content": body}
+    inner = body.get("message")
+    if isinstance(inner, str):
+        inner = parse(inner) or {"content": inner}
+    message = {**body, **inner} if isinstance(inner, dict) else dict(body)
+    message.setdefault("role", role)
+    for key in ("content", "tool_calls"):
+        value = message.get(key)
+        if isinstance(value, str) and value.startswith(("[{", "{")):
+            message[key] = parse(value) or value
+    if "id" in message:  # of a tool's answer
+        message.setdefault("tool_call_id", message["id"])
+    return message
+
+
+def _inside(value: dict[str, JSON]) -> JSON:
+    """The messages of a request, of an answer of OpenAI's, or of one of LangChain's."""
+    if isinstance(choices := value.get("choices"), list):
+        return [c["message"] for c in choices if isinstance(c, dict) and "message" in c]
+    for name in ("messages", "contents", "generations", "message"):
+        found = value.get(name)
+        if isinstance(found, dict):
+            return [found]
+        while isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
+            found = found[0]  # LangChain's, of several runs
+        if isinstance(found, list):
+            inner = [item.get("message", item) for item in found if isinstance(item, dict)]
+            return inner or None
+    return None

@@ -1,0 +1,33 @@
+"""JSON as vendors take it: compact, in UTF-8, without what JSON cannot hold."""
+
+import json
+import math
+from typing import Final
+
+from litespan.genai.values import JSON
+
+
+def dumps(value: JSON) -> bytes:
+    """Compact JSON in UTF-8. NaN and infinities become null, lone surrogates `?`."""
+    return to_text(value).encode("utf-8", "replace")
+
+
+def to_text(value: JSON) -> str:
+    """Compact JSON as text. NaN and infinities become null, lone surrogates stay."""
+    try:
+        return _ENCODER.encode(value)
+    except ValueError:
+        return _ENCODER.encode(_finite(value))
+
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: JSON) -> JSON:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,157 @@
+"""A call's content in the shape of OpenAI's API, which most services render best.
+
+https://platform.openai.com/docs/api-reference/chat/create
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from litespan.genai.json_text import to_text
+from litespan.genai.messages import Message, Part
+from litespan.genai.span import GenAISpan
+from litespan.genai.values import JSON
+
+_PARAMETERS: Final = {
+    "choice_count": "n",
+    "stop_sequences": "stop",
+    "reasoning_level": "reasoning_effort",
+}
+_FINISH: Final = {
+    "tool_call": "tool_calls",
+    "tool-calls": "tool_calls",  # Vercel's words
+    "content-filter": "content_filter",
+}
+TOOL: Final = "execute_tool"
+
+
+def parameters(span: GenAISpan) -> dict[str, JSON]:
+    """The request's parameters under OpenAI's names; only those that were given."""
+    found: dict[str, JSON] = {}
+    for name, value in span.request.parameters.items():
+        plain: JSON = list(value) if isinstance(value, tuple) else value
+        if name == "encoding_formats":
+            found["encoding_format"] = plain[0] if isinstance(plain, list) and plain else plain
+        else:
+            found[_PARAMETERS.get(name, name)] = plain
+    if span.request.dimensions is not None:
+        found["dimensions"] = span.request.dimensions
+    return found
+
+
+def sent(span: GenAISpan) -> list[JSON] | None:
+    """The input messages, instructions first; None if the span carries no content."""
+    instructions = span.system_instructions
+    messages = span.input_messages
+    if instructions is None and messages is None:
+        return None
+    system = (Message("system", instructions),) if instructions else ()
+    return [shaped for each in (*system, *(messages or ())) for shaped in message(each)]
+
+
+def received(span: GenAISpan) -> list[JSON] | None:
+    """The output messages, one a choice; None if the span carries no content."""
+    messages = span.output_messages
+    return None if messages is None else [shaped for each in messages for shaped in message(each)]
+
+
+def asked(span: GenAISpan) -> JSON:
+    """The input: of a tool its arguments, else the messages."""
+    if span.operation == TOOL:
+        for each in span.input_messages or ():
+            for call in each.tool_calls:
+                return call.arguments
+    return sent(span)
+
+
+def answered(span: GenAISpan) -> JSON:
+    """The output: of a tool its answer, else the message, or a list of them."""
+    if span.operation == TOOL:
+        for each in span.output_messages or ():
+            for answer in each.tool_responses:
+                return answer.response
+    messages = received(span)
+    return messages[0] if messages and len(messages) == 1 else messages
+
+
+def tools(span: GenAISpan) -> list[JSON] | None:
+    """The tools that the model was offered; None if the span carries none."""
+    if span.tool_definitions is None:
+        return None
+    return [
+        {"type": "function", "function": {k: v for k, v in tool.to_json().items() if k != "type"}}
+        for tool in span.tool_definitions
+    ]
+
+
+def finish_reason(span: GenAISpan, index: int, message: Message | None = None) -> str | None:
+    """Why choice `index` ended, in OpenAI's words: stop, length, tool_calls, content_filter."""
+    reasons = span.response.finish_reasons
+    reason = reasons[index] if index < len(reasons) else message and message.finish_reason
+    return _FINISH.get(reason, reason) if reason else None
+
+
+def message(message: Message) -> Iterator[JSON]:
+    """A message in OpenAI's shape; a tool's answers become messages of their own."""
+    for part in message.tool_responses:
+        yield {"role": "tool", "tool_call_id": part.id, "content": text_of(part.response)}
+    parts = [p for p in message.parts if p.type not in _APART]
+    calls = message.tool_calls
+    if not parts and not calls and message.tool_responses:
+        return
+    shaped: dict[str, JSON] = {"role": message.role, "content": _content(parts)}
+    if message.name is not None:
+        shaped["name"] = message.name
+    if message.reasoning:
+        shaped["reasoning_content"] = message.reasoning
+    if calls:
+        shaped["tool_calls"] = [_tool_call(part) for part in calls]
+    yield shaped
+
+
+_APART: Final = ("tool_call", "tool_call_response", "reasoning")
+
+
+def text_of(value: JSON) -> str:
+    """A tool's answer or arguments as text: strings as they are, anything else as JSON."""
+    return value if isinstance(value, str) else to_text(value)
+
+
+def data_uri(part: Part) -> str:
+    """The bytes of a blob as a data URI."""
+    return f"data:{part.mime_type or 'application/octet-stream'};base64,{part.content or ''}"
+
+
+def _tool_call(part: Part) -> JSON:
+    arguments = "{}" if part.arguments is None else text_of(part.arguments)
+    function: JSON = {"name": part.name or "", "arguments": arguments}
+    return {"id": part.id or "", "type": "function", "function": function}
+
+
+def _content(parts: Sequence[Part]) -> JSON:
+    """A string if there is one text, null if there is nothing, else a list of parts."""
+    if not parts:
+        return None
+    if len(parts) == 1 and parts[0].type == "text":
+        return parts[0].content or ""
+    return [_part(part) for part in parts]
+
+
+def _part(part: Part) -> JSON:
+    shaped: JSON
+    match part.type, part.modality:
+        case "text", _:
+            shaped = {"type": "text", "text": part.content or ""}
+        case "uri", ("image" | None):
+            shaped = {"type": "image_url", "image_url": {"url": part.uri}}
+        case "blob", "image":
+            shaped = {"type": "image_url", "image_url": {"url": data_uri(part)}}
+        case "blob", "audio":
+            kind = (part.mime_type or "audio/wav").rpartition("/")[2]
+            shaped = {"type": "input_audio", "input_audio": {"data": part.content, "format": kind}}
+        case "blob", _:
+            shaped = {"type": "file", "file": {"file_data": data_uri(part)}}
+        case "file", _:
+            shaped = {"type": "file", "file": {"file_id": part.file_id}}
+        case _:
+            shaped = part.to_json()
+    return shaped

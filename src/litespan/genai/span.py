@@ -1,0 +1,226 @@
+"""`ReadableSpan` → `GenAISpan`: one frozen, typed view of a finished GenAI span.
+
+The only code that reads attribute names. Exporters and stores take the view, so they serve
+spans by litespan, by the official GenAI instrumentations, by OpenLLMetry and by OpenInference
+alike: what those write is renamed (`conventions.py`) to the names in `litespan.semconv`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final, TypeVar, cast
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.trace import format_span_id, format_trace_id
+
+from litespan import semconv as s
+from litespan.genai import content, conventions, readers, translation
+from litespan.genai.groups import (
+    Call,
+    Cost,
+    Error,
+    Identity,
+    Request,
+    Response,
+    Service,
+    Stage,
+    Usage,
+)
+from litespan.genai.messages import (
+    Message,
+    Part,
+    ToolDefinition,
+    read_messages,
+    read_parts,
+    read_tools,
+)
+from litespan.genai.values import JSON, Attributes, integer, plain, string
+
+NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:litespan:call")
+"""Namespace of `GenAISpan.key`."""
+
+T = TypeVar("T")
+
+
+def is_router(span: ReadableSpan) -> bool:
+    """Is this litespan's `litellm.router …` parent span: structure, not a generation?"""
+    return span.name.startswith(s.ROUTER_SPAN) and _scope(span) == s.SCOPE
+
+
+def is_genai(span: ReadableSpan) -> bool:
+    """Is this a GenAI span, by any instrumentation that litespan understands?
+
+    Model calls, and the tool, agent and retrieval spans of other instrumentations.
+    `GenAISpan.is_call` tells them apart. The router parent is not a GenAI span.
+    """
+    return translation.is_genai(span.attributes or {})
+
+
+def key_of(trace_id: str, span_id: str) -> UUID:
+    """The idempotency key of a span: uuid5 of `trace_id:span_id` (32 and 16 hex digits)."""
+    return uuid5(NAMESPACE, f"{trace_id}:{span_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class GenAISpan:
+    """A finished GenAI span: what was called, by whom, what came back and what it cost.
+
+    A span that has not ended yet (the started snapshot of a call) reads the same: `end_ns`
+    is None and `call.outcome` is "started".
+    """
+
+    trace_id: str  # 32 hex digits
+    span_id: str  # 16 hex digits
+    parent_span_id: str | None  # 16 hex digits
+    name: str
+    operation: str  # chat, embeddings, text_completion, execute_tool, …
+    provider: str | None  # openai, anthropic, aws.bedrock, …
+    start_ns: int  # since the epoch
+    end_ns: int | None
+    identity: Identity
+    request: Request
+    response: Response
+    usage: Usage
+    cost: Cost
+    error: Error | None
+    call: Call
+    service: Service
+    scope: str  # instrumentation scope: `litespan` for our own spans
+    attributes: Attributes = field(repr=False)  # all of them, as the span was written
+    _named: Attributes = field(repr=False, compare=False)  # under the current names
+    _events: tuple[Event, ...] = field(repr=False, compare=False)
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, span: ReadableSpan) -> "GenAISpan | None":
+        """The view of `span`, or None if it is not a GenAI span. Never raises.
+
+        Attribute values of a wrong type count as absent.
+        """
+        context = span.context
+        attributes = _attributes(span)
+        if context is None or not translation.is_genai(attributes):
+            return None
+        scope = _scope(span)
+        events = tuple(span.events)
+        start_ns = span.start_time or 0
+        own = scope == s.SCOPE
+        named = attributes if own else translation.rename(attributes, events, start_ns)
+        return cls(
+            trace_id=format_trace_id(context.trace_id),
+            span_id=format_span_id(context.span_id),
+            parent_span_id=format_span_id(span.parent.span_id) if span.parent else None,
+            name=span.name,
+            operation=string(named, s.OPERATION) or "",
+            provider=string(named, s.PROVIDER),
+            start_ns=start_ns,
+            end_ns=span.end_time,
+            identity=readers.identity(named),
+            request=readers.request(named),
+            response=readers.response(named),
+            usage=readers.usage(named),
+            cost=readers.cost(named),
+            error=readers.error(span, named, events),
+            call=readers.call(span, named),
+            service=readers.service(span.resource),
+            scope=scope,
+            attributes=attributes,
+            _named=named,
+            _events=events,
+        )
+
+    @property
+    def key(self) -> UUID:
+        """The same for every exporter and every retry: uuid5 of trace id and span id."""
+        return self._once("key", lambda: key_of(self.trace_id, self.span_id))
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to end; None if the span has not ended."""
+        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered, else the one asked for."""
+        return self.response.model or self.request.model
+
+    @property
+    def exact_cost(self) -> Decimal | None:
+        """Total cost in USD as an exact decimal; None if unknown."""
+        return self.cost.exact
+
+    @property
+    def is_call(self) -> bool:
+        """Is it one call of a model, not a tool, agent or workflow around some?"""
+        return self.operation not in conventions.STRUCTURE
+
+    @property
+    def input_messages(self) -> tuple[Message, ...] | None:
+        """What was sent; None when the span carries no content (parsed at first use)."""
+        return self._content(s.INPUT_MESSAGES, read_messages)
+
+    @property
+    def output_messages(self) -> tuple[Message, ...] | None:
+        """What came back, one message a choice; None when the span carries no content."""
+        return self._content(s.OUTPUT_MESSAGES, read_messages)
+
+    @property
+    def system_instructions(self) -> tuple[Part, ...] | None:
+        """Instructions sent apart from the messages; None when there are none."""
+        return self._content(s.SYSTEM_INSTRUCTIONS, read_parts)
+
+    @property
+    def tool_definitions(self) -> tuple[ToolDefinition, ...] | None:
+        """The tools that the model was offered; None when the span carries none."""
+        return self._content(s.TOOL_DEFINITIONS, read_tools)
+
+    @property
+    def facts(self) -> dict[str, JSON]:
+        """The attributes without content, under the current names, JSON-able.
+
+        Of foreign spans only what litespan knows: an allowlist, for others write headers
+        and prompts into attributes.
+        """
+        own = self.scope == s.SCOPE
+        return {
+            name: plain(value)
+            for name, value in self._named.items()
+            if name not in conventions.CONTENT
+            and (own or name in conventions.KNOWN or name.startswith(s.METADATA_PREFIX))
+        }
+
+    @property
+    def content_truncated(self) -> int | None:
+        """Original length in characters of content that litespan cut; None if whole."""
+        return integer(self._named, s.CONTENT_ORIGINAL_LENGTH)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The LiteLLM stages on the span, in order of time."""
+        return self._once("stages", lambda: readers.stages(self._events))
+
+    def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
+        if self.scope == s.SCOPE:  # one place to look; spans without content are the most
+            return self._once(name, lambda: read(self._named.get(name)))
+        return self._once(name, lambda: read(content.find(name, self._named, self._events)))
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
+        if name not in self._cache:
+            self._cache[name] = make()
+        return cast(T, self._cache[name])
+
+
+def _attributes(span: ReadableSpan) -> dict[str, object]:
+    """A plain dict: the SDK's own mapping costs a Python call and a lock for every look-up."""
+    attributes = span.attributes
+    if not attributes:
+        return {}
+    copy = getattr(attributes, "copy", None)
+    copied = copy() if copy is not None else None
+    return copied if type(copied) is dict else dict(attributes)
+
+
+def _scope(span: ReadableSpan) -> str:
+    scope = span.instrumentation_scope
+    return scope.name if scope is not None else ""

@@ -1,0 +1,91 @@
+"""Spans of other instrumentations under litespan's names, by the tables in `conventions`."""
+
+from collections.abc import Iterator, Sequence
+from itertools import count, takewhile
+
+from opentelemetry.sdk.trace import Event
+
+from litespan import semconv as s
+from litespan.genai import conventions as c
+from litespan.genai import frameworks
+from litespan.genai.values import Attributes, amount, number, parse, string
+
+
+def is_genai(attributes: Attributes) -> bool:
+    """Does any convention mark these attributes as a GenAI span's?"""
+    return (
+        string(attributes, s.OPERATION) is not None
+        or string(attributes, c.OLD_PROVIDER) is not None
+        or any(string(attributes, kind) in c.OPERATIONS for kind in c.KINDS)
+    )
+
+
+def rename(attributes: Attributes, events: Sequence[Event], start_ns: int) -> Attributes:
+    """The attributes, and beside them what they and the events mean under litespan's names."""
+    named = dict(attributes)
+    for theirs, ours in c.RENAMES:
+        if theirs in attributes and ours not in named:
+            named[ours] = attributes[theirs]
+    for name, value in _invocation(attributes):
+        named.setdefault(name, value)
+    operation = string(named, s.OPERATION) or "chat"
+    named[s.OPERATION] = c.OPERATIONS.get(operation, operation)
+    if (provider := string(named, s.PROVIDER)) is not None:
+        named[s.PROVIDER] = _provider(provider.lower())
+    if (streamed := string(named, s.REQUEST_STREAM)) is not None:
+        named[s.REQUEST_STREAM] = streamed.lower() == "true"  # LiteLLM's own writes text
+    model = string(attributes, c.MODEL)
+    if model is not None and named.setdefault(s.REQUEST_MODEL, model) != model:
+        named.setdefault(s.RESPONSE_MODEL, model)
+    if reasons := _finish_reasons(attributes):
+        named.setdefault(s.RESPONSE_FINISH_REASONS, reasons)
+    first = next((event for event in events if event.name in c.FIRST_CHUNK_EVENTS), None)
+    if first is not None:
+        named.setdefault(s.TIME_TO_FIRST_CHUNK, (first.timestamp - start_ns) / 1e9)
+    if (wait := number(attributes, frameworks.MILLISECONDS)) is not None:
+        named.setdefault(s.TIME_TO_FIRST_CHUNK, wait / 1000)
+    _include(named, s.INPUT_TOKENS, s.CACHE_READ_TOKENS, s.CACHE_CREATION_TOKENS)
+    _include(named, s.OUTPUT_TOKENS, s.REASONING_TOKENS)
+    return named | _metadata(attributes)
+
+
+def _provider(name: str) -> str:
+    for suffix in frameworks.SUFFIXES:
+        name = name.removesuffix(suffix)
+    return c.PROVIDERS.get(name, name)
+
+
+def _include(named: dict[str, object], whole: str, *parts: str) -> None:
+    """Add to `whole` what it cannot have in it, since it is less than its parts.
+
+    Some who tell of Anthropic leave cached tokens out, some who tell of Gemini the reasoning.
+    """
+    tokens, inner = amount(named, whole), sum(amount(named, part) or 0 for part in parts)
+    if tokens is not None and inner > tokens:
+        named[whole] = tokens + inner
+
+
+def _invocation(attributes: Attributes) -> Iterator[tuple[str, object]]:
+    for key in c.INVOCATION_KEYS:
+        given = parse(attributes[key]) if key in attributes else None
+        for theirs, value in given.items() if isinstance(given, dict) else ():
+            if theirs in c.INVOCATION:
+                yield c.INVOCATION[theirs], value
+
+
+def _finish_reasons(attributes: Attributes) -> tuple[object, ...]:
+    names = map(c.FINISH_REASON.format, count())
+    return tuple([attributes[name] for name in takewhile(attributes.__contains__, names)])
+
+
+def _metadata(attributes: Attributes) -> dict[str, object]:
+    found: dict[str, object] = {
+        s.METADATA_PREFIX + key[len(prefix) :]: value
+        for prefix in c.METADATA_PROPERTIES
+        for key, value in attributes.items()
+        if key.startswith(prefix)
+    }
+    given = parse(attributes[c.METADATA_JSON]) if c.METADATA_JSON in attributes else None
+    if isinstance(given, dict):
+        found |= {s.METADATA_PREFIX + key: value for key, value in given.items()}
+    return found

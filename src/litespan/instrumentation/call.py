@@ -1,0 +1,309 @@
+"""One live LiteLLM call: one GenAI span, which ends exactly once."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import WeakKeyDictionary
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, set_span_in_context
+
+from litespan import semconv as s
+from litespan.background.garbage_collection import outside_collection
+from litespan.errors import swallowed
+from litespan.instrumentation import call_end
+from litespan.instrumentation.remote_client import CLIENT_KEY
+from litespan.instrumentation.signals import Signals
+from litespan.instrumentation.stages import Listener, Stage, Watchers, log, show, tell
+from litespan.instrumentation.stream import is_stream, wrap_stream
+from litespan.instrumentation.suppression import suppressing
+from litespan.mapping.failures import Failure, is_cut_off
+from litespan.mapping.request import Attributes, Request
+from litespan.mapping.response import Answer, hidden_params, read_answer
+from litespan.mapping.values import as_text
+
+if TYPE_CHECKING:
+    from litespan.instrumentation.router_call import RouterCall
+
+# Where LiteLLM's logging object keeps the live call that it belongs to.
+OWNER: Final = "_litespan_call"
+CALL_KEY: Final = otel_context.create_key("litespan-call")
+_NOWHERE: Final = Context()
+Outcome = Literal["success", "failure", "cancelled", "abandoned"]
+# How a stream ended → the outcome of its call.
+STREAM_ENDS: Final[dict[str, Outcome]] = {
+    "complete": "success",
+    "abandoned": "abandoned",
+    "closed": "abandoned",
+    "cancelled": "cancelled",
+    "dropped": "failure",
+    "error": "failure",
+}
+
+
+class Call:
+    """One provider call, from LiteLLM's function being called to its result's end.
+
+    It travels in the OpenTelemetry context under `CALL_KEY`, so that a `SpanProcessor` finds
+    it in `on_start(span, parent_context)` with `current(parent_context)`.
+
+    Attributes:
+        request: what was asked for.
+        attributes: what its span said at the start.
+        span: its span; not recording if the call is not sampled or not to be seen.
+        parent: the router call that this is an attempt of, or None.
+        attempt: 1 for the first attempt.
+        logging: LiteLLM's logging object, once LiteLLM has made it.
+        started_ns: ns since the epoch; `started` and `first_chunk` are on the monotonic
+            clock, in seconds.
+        ended: whether the span has ended.
+        chunk_listeners: who wants to be told each chunk of a stream.
+        chunks_left_out: how many chunks the span had no room for, where it was to tell all.
+        silent: whether the user asked for no trace of this call (`no-log`).
+        record_content: whether messages may be recorded.
+        view: what handlers see of the call, made for the first of them.
+        whole: the answer that LiteLLM has made of a stream's chunks, once it has.
+        end_ns: when it ended, ns since the epoch, where that becomes known later; else None.
+    """
+
+    keeps_chunks = True
+    attempt = 1
+    ended = False
+    logging: Any = None
+    first_chunk: float | None = None
+    view: Any = None
+    whole: Any = None
+    end_ns: int | None = None
+    chunks_left_out = 0
+    chunk_listeners: tuple[Listener, ...] = ()
+    _listeners: tuple[Listener, ...] = ()
+    _announced = False
+    _after: "Callable[[Outcome, Failure | None], None] | None" = None
+
+    def __init__(
+        self,
+        signals: Signals,
+        request: Request,
+        attributes: Attributes,
+        *,
+        parent: "RouterCall | None" = None,
+        silent: bool = False,
+        record_content: bool = False,
+    ) -> None:
+        self.signals = signals
+        self.request = request
+        self.attributes = attributes
+        self.parent = parent
+        self.silent = silent
+        self.record_content = record_content
+        if parent is not None:
+            self.attempt = attributes[s.ATTEMPT] = parent.next_attempt()
+
+    def start(self, ctx: Context) -> None:
+        """Start the span under `ctx` and make the context for what runs inside."""
+        client: Any = ctx.get(CLIENT_KEY)
+        if client is not None:
+            client.called = True
+        ctx = otel_context.set_value(CALL_KEY, self, ctx)
+        self.started_ns = time.time_ns()
+        self.started = time.perf_counter()
+        self.span: Span = INVALID_SPAN
+        if not self.silent:
+            self.span = self.signals.tracer.start_span(
+                self.request.called.span_name,
+                ctx,
+                SpanKind.CLIENT,
+                self.attributes,
+                start_time=self.started_ns,
+            )
+            ctx = set_span_in_context(self.span, ctx)
+        self.context = suppressing(ctx) if self.signals.settings.suppress_nested else ctx
+        if Watchers.all and not self.silent:
+            show(self)
+
+    # --- between start and end ----------------------------------------------------
+
+    def __enter__(self) -> "Call":
+        self._token = otel_context.attach(self.context)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A coroutine that is thrown away is closed in whatever context collects it.
+        if kind is not GeneratorExit:
+            otel_context.detach(self._token)
+        if error is not None:
+            outside_collection(self.fail, error)
+
+    def result(self, value: Any) -> Any:
+        """What the caller gets: `value`, or a stream that looks and acts like it."""
+        if self.ended:
+            return value
+        try:
+            hidden = hidden_params(value)
+            streaming = is_stream(value)
+            post = call_end.post_attributes(hidden)
+            self.stage(s.EVENT_POST, post, None if streaming else value)
+            if streaming:
+                return wrap_stream(value, self)
+            answer = read_answer(self.request, value, hidden)
+            self.end("success", call_end.answered(self, answer, post), answer=answer)
+        except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
+            swallowed("reading a result", error)
+            self.end("success", {}, answer=Answer(value, {}, (), None, {}))
+        return value
+
+    # --- who looks on ---------------------------------------------------------------
+
+    def subscribe(self, listener: Listener, *, chunks: bool = False) -> None:
+        """Tell `listener` every stage from now on, on the thread where it happens.
+
+        The chunks of a stream are among them with `chunks`, if it has not begun yet.
+        """
+        self._listeners = (*self._listeners, listener)
+        if chunks:
+            self.chunk_listeners = (*self.chunk_listeners, listener)
+
+    @property
+    def call_id(self) -> str | None:
+        """LiteLLM's id of this call."""
+        return as_text(getattr(self.logging, "litellm_call_id", None)) or as_text(
+            self.request.arguments.get("litellm_call_id")
+        )
+
+    def announce(self, time_ns: int) -> None:
+        """The stage before the provider is called: once, at the first of LiteLLM's signs."""
+        if not self._announced:
+            self._announced = True
+            self._note(s.EVENT_PRE, {s.ATTEMPT: self.attempt}, None, time_ns)
+
+    def stage(self, name: str, attributes: Attributes, payload: Any = None) -> None:
+        """Note that a stage was reached now."""
+        if not self._announced:
+            self.announce(self.started_ns)
+        self._note(name, attributes, payload, self.end_ns or time.time_ns())
+
+    def _note(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
+        if self.silent:
+            return
+        signals = self.signals
+        try:
+            if signals.stages_on_span:
+                self.span.add_event(name, attributes, time_ns)
+            if signals.stages_on_log:
+                log(self, name, attributes, time_ns)
+        except Exception as error:  # noqa: BLE001
+            swallowed(f"noting {name}", error)
+        if self._listeners:
+            tell(Stage(name, self, time_ns, attributes, payload), self._listeners)
+
+    # --- the ends -------------------------------------------------------------------
+
+    def streamed(
+        self, how: str, stream: Any, chunks: list[Any], error: BaseException | None = None
+    ) -> None:
+        """End with what a stream brought until it ended; `how` is one of `STREAM_ENDS`."""
+        if self.ended:
+            return
+        answer: Answer | None = None
+        attributes: Attributes = {}
+        try:
+            answer, finished, attributes = call_end.streamed(self, stream, chunks)
+            if not finished and (how == "complete" or (how == "error" and is_cut_off(error))):
+                how = "dropped"
+        except Exception as problem:  # noqa: BLE001
+            swallowed("reading a stream", problem)
+        client: Any = self.context.get(CLIENT_KEY)
+        if client is not None and client.gone and STREAM_ENDS[how] == "abandoned":
+            how = "cancelled"
+        attributes[s.STREAM_END] = how
+        if self.chunks_left_out:
+            attributes[s.STREAM_CHUNKS_LEFT_OUT] = self.chunks_left_out
+        failure = None
+        if how == "dropped":
+            failure = call_end.dropped(error)
+        elif error is not None:
+            failure = call_end.failed(self, error)
+        if error is not None and self.parent is not None:
+            _failed[error] = self
+        self.end(STREAM_ENDS[how], attributes, answer=answer, failure=failure, chunks=len(chunks))
+
+    def fail(self, error: BaseException) -> None:
+        """End with an exception, which goes on to the caller."""
+        if self.ended:
+            return
+        failure = call_end.failed(self, error)
+        if failure.code is not None:
+            self.stage(s.EVENT_POST, call_end.refusal_attributes(failure))
+        cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
+        self.end(
+            "cancelled" if cancelled else "failure",
+            call_end.where_it_failed(self),
+            failure=failure,
+        )
+
+    def end(
+        self,
+        outcome: Outcome,
+        attributes: Attributes,
+        *,
+        answer: Answer | None = None,
+        failure: Failure | None = None,
+        chunks: int = 0,
+    ) -> None:
+        """End the span, once."""
+        if self.ended:
+            return
+        self.ended = True
+        try:
+            call_end.tell_end(
+                self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
+            )
+        except Exception as error:  # noqa: BLE001
+            swallowed("telling the end of a call", error)
+        try:
+            if failure is None:
+                self.stage(s.EVENT_SUCCESS, call_end.success_attributes(attributes), answer)
+            else:
+                self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
+        finally:  # Ctrl-C may come while a handler is told inline
+            try:
+                self.span.end(self.end_ns)
+            except Exception as error:  # noqa: BLE001 - a span processor of the application's
+                swallowed("ending a span", error)
+            self._let_go()
+        if self._after is not None:
+            self._after(outcome, failure)
+
+    def _let_go(self) -> None:
+        """Let go of all that holds the call: messages and answer go without the collector."""
+        if self._listeners:
+            self._listeners = self.chunk_listeners = ()
+        self.context = _NOWHERE
+        if self.logging is not None:
+            setattr(self.logging, OWNER, self.parent)
+
+    def then(self, after: "Callable[[Outcome, Failure | None], None]") -> None:
+        """Call `after(outcome, failure)` when the span has ended."""
+        self._after = after
+
+
+# Which call an exception came out of, for as long as the exception lives.
+_failed: "WeakKeyDictionary[BaseException, Call]" = WeakKeyDictionary()
+
+
+def failed_call(error: BaseException) -> Call | None:
+    """The streaming call that `error` came out of."""
+    return _failed.get(error)
+
+
+def current(ctx: Context | None = None) -> Any:
+    """The call or router call of `ctx` (default: the current context), or None."""
+    return otel_context.get_value(CALL_KEY, ctx)

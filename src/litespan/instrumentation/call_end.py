@@ -1,0 +1,181 @@
+"""What a call's span, its metrics and its stages say at its end."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.trace import Status, StatusCode
+
+from litespan import semconv as s
+from litespan.errors import swallowed
+from litespan.instrumentation.log_events import emit_event
+from litespan.instrumentation.recorded_content import written
+from litespan.mapping.chunks import read_stream, with_estimate
+from litespan.mapping.content import input_content, output_content, request_texts
+from litespan.mapping.cost import cost_of_response, cost_of_usage
+from litespan.mapping.failures import Failure, answer_headers, read_failure
+from litespan.mapping.provider import server_attributes
+from litespan.mapping.request import Attributes
+from litespan.mapping.response import (
+    Answer,
+    answer_attributes,
+    header_attributes,
+    provider_request_id,
+    response_headers,
+)
+from litespan.mapping.usage import usage_attributes
+from litespan.mapping.values import get
+
+if TYPE_CHECKING:
+    from litespan.instrumentation.call import Call, Outcome
+
+_TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
+
+
+def post_attributes(hidden: Mapping[str, Any]) -> Attributes:
+    """What the stage after the provider's answer says: status, request id and rate limits.
+
+    Headers show that HTTP answered, and LiteLLM raises for any status but the usual one.
+    """
+    headers = response_headers(hidden)
+    return header_attributes(200, headers) if headers else {}
+
+
+def refusal_attributes(failure: Failure) -> Attributes:
+    """The same where the provider answered with an error."""
+    return header_attributes(failure.code, answer_headers(failure.error))
+
+
+def answered(call: "Call", answer: Answer, post: Attributes) -> Attributes:
+    """The attributes of a complete answer; `post` is what the stage after it has said."""
+    request, usage = call.request, answer.usage
+    called = request.called
+    attributes = answer_attributes(request, answer)
+    if s.PROVIDER_REQUEST_ID in post:
+        attributes[s.PROVIDER_REQUEST_ID] = post[s.PROVIDER_REQUEST_ID]
+    if usage is not None:
+        embeddings = request.target.operation.name == "embeddings"
+        attributes.update(usage_attributes(usage, embeddings=embeddings))
+    model = attributes.get(s.RESPONSE_MODEL) or called.model
+    attributes.update(cost_of_response(answer.hidden, usage, call.logging, model, called.provider))
+    return attributes
+
+
+def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool, Attributes]:
+    """(the answer that `chunks` make up, whether it is whole, its attributes)."""
+    request = call.request
+    read = read_stream(request, stream, chunks, call.whole)
+    read = with_estimate(request, read, chunks)
+    answer = read.answer
+    attributes = answer_attributes(request, answer)
+    request_id = provider_request_id(response_headers(answer.hidden))
+    if request_id:
+        attributes[s.PROVIDER_REQUEST_ID] = request_id
+    attributes[s.STREAM_CHUNKS] = len(chunks)
+    if call.first_chunk is not None:
+        attributes[s.TIME_TO_FIRST_CHUNK] = call.first_chunk - call.started
+    if answer.usage is not None:
+        attributes.update(usage_attributes(answer.usage))
+    if answer.cache_hit:
+        cost = cost_of_response(answer.hidden, answer.usage, call.logging, "", "")
+    else:
+        model = attributes.get(s.RESPONSE_MODEL) or request.model
+        cost = cost_of_usage(answer.usage, call.logging, model, request.provider, call.whole)
+    attributes.update(cost)
+    return answer, read.finished, attributes
+
+
+def dropped(error: BaseException | None) -> Failure:
+    """What may be told of a stream without an end; `error` is LiteLLM's, if it raised one."""
+    return Failure("stream_dropped", "the stream ended without a finish reason", error=error)
+
+
+def failed(call: "Call", error: BaseException) -> Failure:
+    """What may be told of an exception."""
+    try:
+        content: Iterable[str] | None = None
+        if not call.record_content:
+            content = request_texts(call.request)
+        return read_failure(call.request, error, content)
+    except Exception as problem:  # noqa: BLE001
+        swallowed("reading an exception", problem)
+        return Failure(type(error).__name__, "", error=error)
+
+
+def where_it_failed(call: "Call") -> Attributes:
+    """The server's address, as far as LiteLLM had got."""
+    details = getattr(call.logging, "model_call_details", None)
+    base = get(get(details, "litellm_params"), "api_base")
+    return {**server_attributes(base)} if isinstance(base, str) and base else {}
+
+
+def tell_end(
+    call: "Call",
+    outcome: "Outcome",
+    attributes: Attributes,
+    *,
+    answer: Answer | None,
+    failure: Failure | None,
+    chunks: int,
+) -> None:
+    """Write the end to the metrics, the span and the log events."""
+    call_id = call.call_id
+    if call_id:
+        attributes[s.CALL_ID] = call_id
+    attributes[s.OUTCOME] = outcome
+    if outcome == "failure" and failure is not None:
+        attributes[s.ERROR_TYPE] = failure.type
+        if failure.code is not None:
+            attributes[s.ERROR_CODE] = failure.code
+    if call.signals.metrics.heard:
+        _measure(call, attributes, chunks)
+    if call.silent:
+        return
+    span = call.span
+    if not span.is_recording():
+        return
+    if call.record_content:
+        _tell_content(call, attributes, answer)
+    span.set_attributes(attributes)
+    if outcome == "failure" and failure is not None:
+        call.announce(call.started_ns)
+        span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
+        span.add_event(
+            s.EVENT_EXCEPTION,
+            {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
+        )
+
+
+def success_attributes(attributes: Attributes) -> Attributes:
+    """What the stage of a success says, of all that the span says: tokens and cost."""
+    return {name: attributes[name] for name in _TOLD_AT_SUCCESS if name in attributes}
+
+
+def _measure(call: "Call", attributes: Attributes, chunks: int) -> None:
+    seconds = time.perf_counter() - call.started
+    first = per_chunk = None
+    if call.first_chunk is not None:
+        first = call.first_chunk - call.started
+        per_chunk = (seconds - first) / (chunks - 1) if chunks > 1 else None
+    call.signals.metrics.record(
+        call.attributes, attributes, seconds, first_chunk=first, per_chunk=per_chunk
+    )
+
+
+def _tell_content(call: "Call", attributes: Attributes, answer: Answer | None) -> None:
+    """Put messages on the span, on a log event, or on both."""
+    signals = call.signals
+    values = input_content(call.request)
+    if answer is not None and answer.raw is not None:
+        output = output_content(answer.raw)
+        if output:
+            values[s.OUTPUT_MESSAGES] = output
+    mode = signals.settings.content
+    known = attributes  # whoever looks at them is shown those of the start, too
+    if signals.redactor is not None or mode != "SPAN_ONLY":
+        known = {**call.attributes, **attributes}
+    content = written(signals, values, known)
+    if mode != "EVENT_ONLY":
+        attributes.update(content)
+    if mode != "SPAN_ONLY":
+        emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)

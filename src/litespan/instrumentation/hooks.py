@@ -1,0 +1,250 @@
+"""The few places inside LiteLLM where litespan looks on or hands the context over.
+
+Each row of `hooks()` is (place, name, what makes the replacement out of the original): a missing
+place is left out, since not every version of LiteLLM has all of them.
+"""
+
+import contextvars
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+import wrapt
+from opentelemetry import context as otel_context
+
+from litespan.errors import swallowed
+from litespan.instrumentation import call as live
+from litespan.instrumentation import conflicts
+from litespan.instrumentation.call import OWNER, Call, failed_call
+from litespan.instrumentation.router_call import RouterCall
+from litespan.instrumentation.signals import Live
+from litespan.instrumentation.start import UNTRACED, AnyCall, Inside, adopt
+from litespan.instrumentation.wrappers import drive, wrap
+from litespan.mapping.request import Request
+from litespan.mapping.targets import ROUTER, TARGETS
+from litespan.mapping.values import is_true
+
+if TYPE_CHECKING:
+    from litespan.instrumentation.patches import Patches
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+def hooks(patches: "Patches") -> Iterator[tuple[Any, str, Any]]:
+    """Every place to patch besides the public functions."""
+    logging = _module("litellm.litellm_core_utils.litellm_logging")
+    router = _module("litellm.router")
+    rows = [
+        (getattr(logging, "Logging", None), "__init__", _logging_made),
+        (getattr(logging, "Logging", None), "pre_call", _before_provider),
+        (_module("litellm"), "stream_chunk_builder", _by(_stream_built)),
+        (_module("litellm"), "completion_with_retries", _by(_before_retries)),
+        (_module("litellm"), "acompletion_with_retries", _by(_before_retries)),
+        (_module("litellm"), "responses_with_retries", _by(_before_retries)),
+        (_module("litellm"), "aresponses_with_retries", _by(_before_retries)),
+        (_module("litellm.batch_completion.main"), "ThreadPoolExecutor", _context_executor),
+        (_module("litellm.litellm_core_utils.fallback_utils"), "run_async_function", _by(_carry)),
+        (router, "run_async_function", _by(_carry)),
+    ]
+    kind = getattr(router, "Router", None)
+    rows += [
+        (kind, ROUTER.name.partition(".")[2], _by(_router_call)),
+        (kind, "async_function_with_fallbacks_common_utils", _by(_fall_back)),
+    ]
+    rows += [
+        (kind, name, _by(_captured(patches)))
+        for name in (
+            "_ageneric_api_call_with_fallbacks_helper",
+            "_generic_api_call_with_fallbacks",
+            "_pass_through_moderation_endpoint_factory",
+        )
+    ]
+    return (row for row in rows if hasattr(row[0], row[1]))
+
+
+ROUTER_CORE: Final = "litellm.router_rust.core"
+"""The module that LiteLLM's routers run in since 1.110, loaded with the first of them."""
+
+
+def router_core_hooks(module: Any) -> Iterator[tuple[Any, str, Any]]:
+    """The places to patch in it."""
+    core = getattr(module, "RustCore", None)
+    rows = [
+        (core, "_drive", _by(_core_call)),
+        (core, "_call_sync", _by(_core_call)),
+        (core, "recover_stream", _by(_recover)),
+        (core, "recover_stream_sync", _by(_recover)),
+        (core, "retry_stream", _by(_recover)),
+    ]
+    return (row for row in rows if hasattr(row[0], row[1]))
+
+
+def _module(name: str) -> Any:
+    return sys.modules.get(name)
+
+
+def _by(wrapper: Any) -> Callable[[Any], Any]:
+    """Replace a function by a wrapt proxy of it that runs `wrapper`."""
+    return lambda original: wrapt.FunctionWrapper(original, wrapper)
+
+
+# The next two run in every call and are plain functions: a proxy takes microseconds to bind.
+
+
+def _logging_made(original: Any) -> Any:
+    """LiteLLM has made the object that knows the call's id, cost and provider."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        original(self, *args, **kwargs)
+        try:
+            call: Any = otel_context.get_current().get(live.CALL_KEY)
+            if call is not None and call.logging is None and not call.ended:
+                adopt(call, self)
+                conflicts.check_callbacks(sys.modules["litellm"])
+        except Exception as error:  # noqa: BLE001
+            swallowed("meeting LiteLLM's logging object", error)
+
+    return __init__
+
+
+def _before_provider(original: Any) -> Any:
+    """LiteLLM is about to call the provider."""
+
+    @functools.wraps(original)
+    def pre_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = getattr(self, OWNER, None)
+        if isinstance(call, Call) and not call.ended:
+            call.announce(time.time_ns())
+        return original(self, *args, **kwargs)
+
+    return pre_call
+
+
+def _stream_built(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM has put a stream's chunks together, and counted its tokens."""
+    whole = wrapped(*args, **kwargs)
+    call = getattr(kwargs.get("logging_obj"), OWNER, None)
+    if isinstance(call, Call):
+        call.whole = whole
+    return whole
+
+
+def _before_retries(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """An attempt has failed, its exception is being handled, and LiteLLM tries again."""
+    try:
+        call = live.current()
+        error = sys.exc_info()[1]
+        if isinstance(call, Call) and error is not None:
+            call.fail(error)
+        function = kwargs.get("original_function")
+        target = next((row for row in TARGETS if row.call_type == _name(function)), None)
+        if target is not None:
+            kwargs = {**kwargs, "original_function": wrap(target, function)}
+    except Exception as problem:  # noqa: BLE001
+        swallowed("following a retry", problem)
+    return wrapped(*args, **kwargs)
+
+
+def _name(function: Any) -> str | None:
+    return getattr(function, "__name__", None)
+
+
+def _router_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """A call of any of `Router`'s methods, with all its attempts."""
+    return drive(wrapped, _open_router)(*args, **kwargs)
+
+
+def _open_router(_args: Args, kwargs: Any) -> AnyCall:
+    signals = Live.signals
+    outer = live.current()
+    if signals is None or (isinstance(outer, RouterCall) and not outer.ended):
+        return UNTRACED
+    try:
+        request = Request(ROUTER, dict(kwargs))
+        call = RouterCall(signals, request, silent=is_true(kwargs.get("no-log")))
+        call.start(otel_context.get_current())
+    except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
+        swallowed("starting a router's call", error)
+        return UNTRACED
+    return call
+
+
+def _core_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """The same where the router is a core that is handed a plan and the caller's keywords."""
+    return drive(wrapped, _open_router_core)(*args, **kwargs)
+
+
+def _open_router_core(args: Args, kwargs: Kwargs) -> AnyCall:
+    given = {**dict(zip(("plan", "request"), args, strict=False)), **kwargs}
+    return _open_router((), given.get("request"))
+
+
+def _fall_back(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """The router falls back, maybe from the middle of a stream that is read elsewhere."""
+    return _after(args[0] if args else kwargs.get("e"), wrapped)(*args, **kwargs)
+
+
+def _recover(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """The router's core does."""
+    return _after(kwargs.get("failure", args[-1] if args else None), wrapped)(*args, **kwargs)
+
+
+def _after(error: Any, function: Any) -> Any:
+    """`function`, run inside the router call that `error` came out of, if it is not already."""
+
+    def open_call(_args: Args, _kwargs: Kwargs) -> AnyCall:
+        call = failed_call(error) if isinstance(error, BaseException) else None
+        router = call.parent if call is not None else None
+        if router is None or router.ended or live.current() is not None:
+            return UNTRACED
+        return Inside(router)
+
+    return drive(function, open_call)
+
+
+def _captured(patches: "Patches") -> Any:
+    """A `Router` made before us holds LiteLLM's own functions: hand in the wrapped ones."""
+
+    def hand_in(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        wrappers = patches.wrappers
+        if Live.signals is not None and wrappers:
+            args = tuple(wrappers.get(id(value), value) for value in args)
+            kwargs = {
+                name: wrappers.get(id(value), value) if "function" in name else value
+                for name, value in kwargs.items()
+            }
+        return wrapped(*args, **kwargs)
+
+    return hand_in
+
+
+def _carry(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM may run this coroutine function in a thread of its own: take the context along."""
+    ctx = otel_context.get_current()
+    function, *rest = args or (kwargs.pop("async_function"),)
+
+    async def inside(*inner: Any, **named: Any) -> Any:
+        token = otel_context.attach(ctx)
+        try:
+            return await function(*inner, **named)
+        finally:
+            otel_context.detach(token)
+
+    return wrapped(inside, *rest, **kwargs)
+
+
+def _context_executor(_original: Any) -> type:
+    return ContextExecutor
+
+
+class ContextExecutor(ThreadPoolExecutor):
+    """A thread pool whose work sees the context of whoever submitted it."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """As `ThreadPoolExecutor.submit`, inside a copy of the current context."""
+        return super().submit(contextvars.copy_context().run, fn, *args, **kwargs)

@@ -1,0 +1,109 @@
+"""Putting wrappers in LiteLLM's place, and taking every one of them out again."""
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import wrapt
+
+from litespan.errors import quiet, swallowed
+from litespan.instrumentation.hooks import ROUTER_CORE, hooks, router_core_hooks
+from litespan.instrumentation.wrappers import wrap
+from litespan.mapping.targets import TARGETS, Target
+
+
+class Patches:
+    """What has been changed in LiteLLM, so that it can be changed back.
+
+    Attributes:
+        wrappers: each original function's wrapper, by the original's id.
+    """
+
+    def __init__(self) -> None:
+        self.wrappers: dict[int, Any] = {}
+        self._undo: list[Callable[[], None]] = []
+        self._applied = False
+
+    def apply(self, *, everywhere: bool) -> None:
+        """Patch LiteLLM, which is loaded.
+
+        With `everywhere`, names in modules other than LiteLLM's are rebound too: LiteLLM was
+        imported before us, so anybody may hold the original functions.
+        """
+        originals: dict[int, Any] = {}
+        for target in TARGETS:
+            for name in target.modules:
+                module = sys.modules.get(name)
+                function = getattr(module, target.name, None)
+                if not callable(function) or isinstance(function, ModuleType):
+                    continue
+                if id(function) not in originals and not _is_wrapper(function):
+                    originals[id(function)] = function
+                    self.wrappers[id(function)] = wrap(target, function, _twin(target, module))
+        self._rebind(originals, everywhere=everywhere)
+        for row in hooks(self):
+            self._patch(*row)
+        self._applied = True
+        wrapt.register_post_import_hook(self._router_core_imported, ROUTER_CORE)
+
+    def _router_core_imported(self, module: Any) -> None:
+        if self._applied:
+            for row in router_core_hooks(module):
+                self._patch(*row)
+
+    def undo(self) -> None:
+        """Put everything back as it was, last change first."""
+        self._applied = False
+        while self._undo:
+            with quiet("unpatching"):
+                self._undo.pop()()
+        self.wrappers.clear()
+
+    def _rebind(self, originals: dict[int, Any], *, everywhere: bool) -> None:
+        """Replace every module global that holds one of `originals`.
+
+        In copies: other threads may be importing, and a garbage collection may run anything.
+        """
+        for name, module in sys.modules.copy().items():
+            if not (everywhere or name == "litellm" or name.startswith("litellm.")):
+                continue
+            names = getattr(module, "__dict__", None)
+            if not isinstance(names, dict) or name.startswith("litespan"):
+                continue
+            for key, value in names.copy().items():
+                if id(value) in originals and originals[id(value)] is value:
+                    self._set(names, key, self.wrappers[id(value)], value)
+
+    def _set(self, names: dict[str, Any], key: str, wrapper: Any, original: Any) -> None:
+        names[key] = wrapper
+
+        def undo() -> None:
+            if names.get(key) is wrapper:
+                names[key] = original
+
+        self._undo.append(undo)
+
+    def _patch(self, place: Any, name: str, replace: Callable[[Any], Any]) -> None:
+        """Put what `replace` makes of `place.name` in its place."""
+        try:
+            original = getattr(place, name)
+            setattr(place, name, replace(original))
+        except Exception as error:  # noqa: BLE001 - this LiteLLM has no such name
+            swallowed(f"patching {name}", error)
+            return
+
+        def undo() -> None:
+            setattr(place, name, original)
+
+        self._undo.append(undo)
+
+
+def _twin(target: Target, module: Any) -> Any:
+    """The sync function beside an async one, whose parameters it may leave unnamed."""
+    name = target.name
+    return getattr(module, name[1:], None) if name.startswith("a") else None
+
+
+def _is_wrapper(function: Any) -> bool:
+    return issubclass(type(function), wrapt.FunctionWrapper)

@@ -1,0 +1,36 @@
+"""Messages as they are recorded: redacted, as JSON text, within the limit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from litespan import semconv as s
+from litespan.errors import swallowed
+from litespan.instrumentation.signals import Signals
+from litespan.mapping.content import encode
+
+
+def written(
+    signals: Signals, values: Mapping[str, list[Any]], attributes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Content attributes as JSON text, redacted and within the limit.
+
+    `attributes` are those that the span has besides. A redactor that fails takes the
+    content with it.
+    """
+    found: dict[str, Any] = {}
+    cut = 0
+    for key, value in values.items():
+        kept: Any = value
+        if signals.redactor is not None:
+            try:
+                kept = signals.redactor(key, value, attributes)
+            except Exception as error:  # noqa: BLE001 - the user's function
+                swallowed(f"the redactor, so {key} was not recorded:", error)
+                continue
+            if kept is None:
+                continue
+        found[key], original = encode(kept, signals.content_limit)
+        cut += original
+    if cut:
+        found[s.CONTENT_ORIGINAL_LENGTH] = cut
+    return found

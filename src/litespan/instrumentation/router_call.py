@@ -1,0 +1,153 @@
+"""The parent of a call's attempts: LiteLLM's router, retries and fallbacks."""
+
+import asyncio
+from types import TracebackType
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    set_span_in_context,
+)
+
+from litespan import semconv as s
+from litespan.background.garbage_collection import outside_collection
+from litespan.errors import swallowed
+from litespan.instrumentation.call import CALL_KEY, OWNER, STREAM_ENDS, Outcome
+from litespan.instrumentation.signals import Signals
+from litespan.instrumentation.stream import Stream, is_stream, wrap_stream
+from litespan.mapping.failures import Failure, read_failure
+from litespan.mapping.request import Attributes, Request
+
+
+class RouterCall:
+    """One call of the user's that LiteLLM may try several times.
+
+    Its span is structure: INTERNAL, without operation, tokens or cost, so that sums over
+    GenAI spans are right. Each attempt is a `Call` under it.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_token",
+        "context",
+        "ended",
+        "logging",
+        "model",
+        "request",
+        "signals",
+        "silent",
+        "span",
+    )
+    parent: "RouterCall | None" = None
+    keeps_chunks = False
+
+    def __init__(self, signals: Signals, request: Request, *, silent: bool) -> None:
+        self.signals = signals
+        self.request = request
+        self.model = str(request.arguments.get("model") or "")
+        self.silent = silent
+        self.logging: Any = None
+        self.ended = False
+        self._attempts = 0
+        self._token: Any = None
+
+    def start(self, ctx: Context) -> None:
+        """Start the span under `ctx` and make the context for the attempts."""
+        ctx = otel_context.set_value(CALL_KEY, self, ctx)
+        self.span: Span = INVALID_SPAN
+        if not self.silent:
+            self.span = self.signals.tracer.start_span(
+                f"{s.ROUTER_SPAN} {self.model}".strip(),
+                ctx,
+                SpanKind.INTERNAL,
+                {s.CALL_TYPE: self.request.target.call_type, s.MODEL_GROUP: self.model},
+            )
+            ctx = set_span_in_context(self.span, ctx)
+        self.context = ctx
+
+    @property
+    def awaits_logging(self) -> bool:
+        """Whether a LiteLLM function, not a `Router`, was called and has not set up yet."""
+        return self.logging is None and self.request.target.call_type != s.ROUTER_SPAN
+
+    def next_attempt(self) -> int:
+        """The number of the attempt that is about to start, from 1."""
+        self._attempts += 1
+        return self._attempts
+
+    def fallback_attributes(self, request: Request) -> Attributes:
+        """From what to what an attempt of another model or model group fell back."""
+        tried = str(request.metadata.get("model_group") or request.arguments.get("model") or "")
+        if not self.model or not tried or tried == self.model:
+            return {}
+        return {s.FALLBACK_FROM: self.model, s.FALLBACK_TO: tried}
+
+    def __enter__(self) -> "RouterCall":
+        self._token = otel_context.attach(self.context)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not GeneratorExit:
+            otel_context.detach(self._token)
+        if error is not None:
+            outside_collection(self.fail, error)
+
+    def result(self, value: Any) -> Any:
+        """`value`; if it is a stream, the span stays open until the stream has ended."""
+        try:
+            if issubclass(type(value), Stream):  # an attempt's own: it ends when that ends
+                value.call_of_stream.then(self.end)
+            elif is_stream(value):
+                owner = getattr(value, OWNER, None)
+                if owner is None:
+                    return wrap_stream(value, self)
+                owner.then(self.end)  # a stream that is passed through
+            else:
+                self.end("success")
+        except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
+            swallowed("reading a router's result", error)
+            self.end("success")
+        return value
+
+    def streamed(
+        self, how: str, stream: Any, chunks: list[Any], error: BaseException | None = None
+    ) -> None:
+        """End as the stream did."""
+        self.end(STREAM_ENDS[how], None if error is None else self._failure(error))
+
+    def fail(self, error: BaseException) -> None:
+        """End with an exception, which goes on to the caller."""
+        cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
+        self.end("cancelled" if cancelled else "failure", self._failure(error))
+
+    def _failure(self, error: BaseException) -> Failure:
+        try:
+            return read_failure(self.request, error, ())
+        except Exception as problem:  # noqa: BLE001
+            swallowed("reading an exception", problem)
+            return Failure(type(error).__name__, "")
+
+    def end(self, outcome: Outcome, failure: Failure | None = None) -> None:
+        """End the span, once."""
+        if self.ended:
+            return
+        self.ended = True
+        try:
+            self.span.set_attributes({s.OUTCOME: outcome, s.ATTEMPTS: self._attempts})
+            if outcome == "failure" and failure is not None:
+                self.span.set_attribute(s.ERROR_TYPE, failure.type)
+                self.span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
+            self.span.end()
+        except Exception as error:  # noqa: BLE001
+            swallowed("ending a router's span", error)

@@ -1,0 +1,190 @@
+"""A stream as the caller sees it: LiteLLM's own object, looked through, not looked into.
+
+While chunks flow they are only counted and kept by reference, and no context is attached:
+a context that is attached around a `yield` ends up in somebody else's task. What the chunks
+say is read once, at the end.
+"""
+
+import asyncio
+import time
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import wrapt
+
+from litespan.background import process_exit
+from litespan.background.garbage_collection import outside_collection
+from litespan.errors import swallowed
+from litespan.instrumentation.stages import Chunks
+
+if TYPE_CHECKING:
+    _Proxy = wrapt.ObjectProxy[Any]
+else:
+    _Proxy = wrapt.ObjectProxy
+
+_NEXT: Final = "__next__"
+_ANEXT: Final = "__anext__"
+_CLOSERS: Final = frozenset({"close", "aclose"})
+_known: Final[dict[type, bool]] = {}
+_open: Final[dict[int, Callable[[], Any]]] = {}  # the streams that have not ended, by their call
+
+
+def is_stream(value: Any) -> bool:
+    """Whether `value` hands out chunks rather than being the answer."""
+    kind = type(value)
+    found = _known.get(kind)
+    if found is None:
+        found = _known[kind] = hasattr(kind, _NEXT) or hasattr(kind, _ANEXT)
+    return found
+
+
+def wrap_stream(value: Any, call: Any) -> Any:
+    """`value` behind a proxy that ends `call` when the stream ends, however it does."""
+    process_exit.arm()
+    kind = type(value)
+    if not hasattr(kind, _ANEXT):
+        return SyncStream(value, call)
+    return BothStream(value, call) if hasattr(kind, _NEXT) else AsyncStream(value, call)
+
+
+def _let_go(_chunk: Any) -> None:
+    """What is kept of a chunk that another stream, further in, keeps already."""
+
+
+def _keep_first(stream: Callable[[], Any], chunk: Any) -> None:
+    stream()._first(chunk)  # noqa: SLF001
+
+
+def _keep_and_tell(keep: Callable[[Any], None], chunks: Chunks, chunk: Any) -> None:
+    keep(chunk)
+    chunks(chunk)
+
+
+class Stream(_Proxy):
+    """What all streams have in common. `isinstance` sees the class of the wrapped object."""
+
+    def __init__(self, wrapped: Any, call: Any) -> None:
+        super().__init__(wrapped)
+        self._self_call = call
+        self._self_chunks: list[Any] = []
+        # No bound method: the stream must die with its last reference, also when unread.
+        self._self_keep: Callable[[Any], None] = _let_go
+        if call.keeps_chunks:
+            itself = _open[id(call)] = weakref.ref(self)
+            self._self_keep = partial(_keep_first, itself)
+        self._self_next: Any = getattr(wrapped, _NEXT, None)
+        self._self_anext: Any = getattr(wrapped, _ANEXT, None)
+
+    @property
+    def call_of_stream(self) -> Any:
+        """The call that ends with this stream."""
+        return self._self_call
+
+    def _first(self, chunk: Any) -> None:
+        call, keep = self._self_call, self._self_chunks.append
+        call.first_chunk = time.perf_counter()
+        keep(chunk)
+        chunks = Chunks(call)
+        chunks(chunk)
+        self._self_keep = partial(_keep_and_tell, keep, chunks) if chunks.each else keep
+
+    def _end(self, how: str, error: BaseException | None = None) -> None:
+        _open.pop(id(self._self_call), None)
+        outside_collection(self._told, how, error)
+
+    def _told(self, how: str, error: BaseException | None) -> None:
+        try:
+            self._self_call.streamed(how, self.__wrapped__, self._self_chunks, error)
+        except Exception as problem:  # noqa: BLE001
+            swallowed("ending a stream", problem)
+
+    def _stopped(self, error: BaseException) -> None:
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            self._end("complete")
+        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self._end("cancelled", error)
+        else:
+            self._end("error", error)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.__wrapped__, name)
+        if name not in _CLOSERS:
+            return value
+
+        def closing(*args: Any, **kwargs: Any) -> Any:
+            self._end("closed")
+            return value(*args, **kwargs)
+
+        return closing
+
+    def __enter__(self) -> Any:
+        entered = self.__wrapped__.__enter__()
+        return self if entered is self.__wrapped__ else entered
+
+    def __exit__(self, *details: object) -> Any:
+        self._end("closed")
+        return self.__wrapped__.__exit__(*details)
+
+    async def __aenter__(self) -> Any:
+        entered = await self.__wrapped__.__aenter__()
+        return self if entered is self.__wrapped__ else entered
+
+    def __aexit__(self, *details: Any) -> Any:
+        self._end("closed")
+        return self.__wrapped__.__aexit__(*details)
+
+    def __del__(self) -> None:
+        try:
+            if not self._self_call.ended:
+                self._end("abandoned")
+        except Exception:  # noqa: BLE001, S110 - the interpreter may be half gone
+            pass
+
+
+class SyncStream(Stream):
+    """A stream for `for`."""
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            chunk = self._self_next()
+        except BaseException as error:
+            self._stopped(error)
+            raise
+        self._self_keep(chunk)
+        return chunk
+
+
+class AsyncStream(Stream):
+    """A stream for `async for`."""
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            chunk = await self._self_anext()
+        except BaseException as error:
+            self._stopped(error)
+            raise
+        self._self_keep(chunk)
+        return chunk
+
+
+class BothStream(SyncStream, AsyncStream):
+    """LiteLLM's chat stream, which can be read either way."""
+
+
+def abandon_open() -> None:
+    """End the streams that nobody will read on: the process ends, and somebody still has them."""
+    for itself in list(_open.values()):
+        stream = itself()
+        if stream is not None:
+            stream._end("abandoned")  # noqa: SLF001
+
+
+process_exit.when_all_ended.insert(0, abandon_open)  # handlers are told of it, too

@@ -1,0 +1,73 @@
+"""The two functions that stand in for LiteLLM's: one for sync, one for async.
+
+All they do is in the call that they open; they differ in one `await`.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import wrapt
+
+from litespan.instrumentation.start import AnyCall, begin
+from litespan.mapping.targets import Target
+
+Opener = Callable[[tuple[Any, ...], dict[str, Any]], AnyCall]
+_POSITIONAL: Final = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+)
+
+
+def wrap(target: Target, function: Any, twin: Any = None) -> Any:
+    """`function`, whose calls become spans; `twin` names its parameters if it does not."""
+    parameters = positional_parameters(function) or positional_parameters(twin)
+    return drive(function, functools.partial(begin, target, parameters))
+
+
+def drive(function: Any, open_call: Opener) -> Any:
+    """`function`, run inside the call that `open_call(args, kwargs)` opens."""
+
+    def sync_driver(
+        wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        with open_call(args, kwargs) as call:
+            return call.result(wrapped(*args, **kwargs))
+
+    async def async_driver(
+        wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        with open_call(args, kwargs) as call:
+            return call.result(await wrapped(*args, **kwargs))
+
+    asynchronous = inspect.iscoroutinefunction(inspect.unwrap(function))
+    return Wrapper(function, async_driver if asynchronous else sync_driver)
+
+
+if TYPE_CHECKING:
+    _Wrapper = wrapt.FunctionWrapper[Any, Any]
+else:
+    _Wrapper = wrapt.FunctionWrapper
+
+
+class Wrapper(_Wrapper):
+    """Stands in for a function, and is copied and pickled as functions are: by name."""
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> Any:
+        return self
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        return self.__qualname__
+
+
+def positional_parameters(function: Any) -> Sequence[str]:
+    """The names of the parameters that can be given by position."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # it is none, or does not say
+        return ()
+    return tuple(name for name, p in signature.parameters.items() if p.kind in _POSITIONAL)

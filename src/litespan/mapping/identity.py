@@ -1,0 +1,189 @@
+"""Arguments, metadata and `litespan.context(...)` → user, session, tags, metadata."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from opentelemetry import baggage
+from opentelemetry.context import Context
+
+from litespan import semconv as s
+from litespan.identity import Identity, Scalar
+from litespan.mapping.request import Attributes, Request
+from litespan.mapping.values import as_texts, get
+from litespan.redaction.text import scrub, utf8
+
+_NONE: Final[Mapping[str, Any]] = {}
+MAX_METADATA: Final = 32
+MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or tag
+MAX_TAGS: Final = 64
+
+_SECRET_NAME: Final = re.compile(
+    r"key|token|secret|passw|credential|auth|cookie|bearer|signature|private", re.IGNORECASE
+)
+# What the caller's metadata says under a name of its own, and the attribute for it.
+_PROMOTED: Final = frozenset(
+    {"user_id", "trace_user_id", "session_id", "litellm_session_id", "tags", "litespan"}
+)
+# What LiteLLM's router writes into the caller's dict, where the next call finds it again.
+_INJECTED: Final = frozenset(
+    {
+        "model_group",
+        "model_group_alias",
+        "model_group_size",
+        "deployment",
+        "deployment_model_name",
+        "api_base",
+        "caching_groups",
+        "attempted_retries",
+        "attempted_fallbacks",
+        "max_retries",
+        "request_retry_count",
+        "original_model_group",
+        "queue_time_seconds",
+        "litellm_api_version",
+        "global_max_parallel_requests",
+        "user_api_key",
+        "endpoint",
+    }
+)
+# What the proxy writes beside the client's own metadata: only these go on.
+_PROXY: Final[Mapping[str, str]] = {
+    "user_api_key_team_id": s.TEAM_ID,
+    "user_api_key_team_alias": s.TEAM_ALIAS,
+    "user_api_key_org_id": s.ORGANIZATION_ID,
+    "user_api_key_project_id": s.PROJECT_ID,
+    "user_api_key_end_user_id": s.END_USER_ID,
+    "user_api_key_hash": s.API_KEY_HASH,
+    "user_api_key_alias": s.API_KEY_ALIAS,
+    "user_api_key_request_route": s.REQUEST_ROUTE,
+    "user_agent": s.USER_AGENT,
+}
+
+
+def identity_attributes(request: Request, identity: Identity) -> Attributes:
+    """Who the call is for. Free metadata comes first: the SDK drops the oldest attributes."""
+    metadata = request.metadata
+    arguments = request.arguments
+    from_proxy = "user_api_key" in metadata or "user_api_key_hash" in metadata
+    own: Mapping[str, Any] = metadata
+    if from_proxy:
+        own = _of_client(request)
+    attributes = free_metadata({**identity.metadata, **own} if identity.metadata else own)
+    user = (
+        arguments.get("user")
+        or own.get("user_id")
+        or own.get("trace_user_id")
+        or identity.user
+        or (_user_by_proxy(metadata) if from_proxy else None)
+    )
+    session = (
+        own.get("session_id")
+        or arguments.get("litellm_session_id")
+        or own.get("litellm_session_id")
+        or identity.session
+        or (metadata.get("session_id") if from_proxy else None)
+    )
+    if user:
+        attributes[s.USER_ID] = _short(user)
+    if session:
+        attributes[s.SESSION_ID] = attributes[s.CONVERSATION_ID] = _short(session)
+    given = metadata.get("tags")
+    if given or identity.tags:
+        tags = dict.fromkeys((*identity.tags, *(as_texts(given) or ())))
+        attributes[s.TAGS] = tuple(_short(tag) for tag in list(tags)[:MAX_TAGS])
+    if from_proxy:
+        for name, attribute in _PROXY.items():
+            value = metadata.get(name)
+            if value:
+                attributes[attribute] = _short(value)
+    return attributes
+
+
+def _user_by_proxy(metadata: Mapping[str, Any]) -> Any:
+    """Whom LiteLLM has put beside its own: the client's `litellm_metadata`, or the key's user."""
+    return metadata.get("user_id") or metadata.get("user_api_key_user_id")
+
+
+def _of_client(request: Request) -> Mapping[str, Any]:
+    """What a client of the proxy has written itself, under either name."""
+    asked = get(request.arguments.get("proxy_server_request"), "body")
+    first, last = get(asked, "litellm_metadata"), request.metadata.get("requester_metadata")
+    if isinstance(first, Mapping):
+        return {**first, **last} if isinstance(last, Mapping) else first
+    return last if isinstance(last, Mapping) else {}
+
+
+def deployment_attributes(request: Request) -> Attributes:
+    """What the router chose for this attempt."""
+    metadata = request.metadata
+    group = metadata.get("model_group")
+    if not group:
+        return {}
+    attributes: Attributes = {s.MODEL_GROUP: _short(group)}
+    info = metadata.get("model_info") or request.arguments.get("model_info")
+    if isinstance(info, Mapping) and info.get("id"):
+        attributes[s.DEPLOYMENT_ID] = _short(info["id"])
+    return attributes
+
+
+def wishes(request: Request) -> Mapping[str, Any]:
+    """What a call asks of litespan itself, in `metadata={"litespan": {…}}`."""
+    metadata = request.metadata
+    given = metadata.get("litespan")
+    if given is None and "requester_metadata" in metadata:  # of the proxy's clients
+        client = metadata["requester_metadata"]
+        given = client.get("litespan") if isinstance(client, Mapping) else None
+    return given if given is not None and isinstance(given, Mapping) else _NONE
+
+
+def wish_attributes(request: Request) -> Attributes:
+    """Which exporters are not to have the call."""
+    wished = wishes(request)
+    muted = as_texts(wished["mute"]) if "mute" in wished else None
+    return {s.MUTE: muted[:MAX_TAGS]} if muted else {}
+
+
+def free_metadata(given: Mapping[Any, Any]) -> Attributes:
+    """The caller's own metadata: scalars, bounded in number and length, no secrets."""
+    attributes: Attributes = {}
+    for name, value in given.items():
+        attribute = _attribute(name)
+        if attribute is not None and isinstance(value, (str, bool, int, float)):
+            attributes[attribute] = _value(value)
+            if len(attributes) == MAX_METADATA:
+                break
+    return attributes
+
+
+@lru_cache(maxsize=1024)
+def _attribute(name: Any) -> str | None:
+    """The attribute of a caller's metadata, if it may be told. A program has few such names."""
+    if not isinstance(name, str) or name in _PROMOTED or name in _INJECTED:
+        return None
+    return None if _SECRET_NAME.search(name) else s.METADATA_PREFIX + utf8(name[:128])
+
+
+def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None) -> Identity:
+    """`identity`, filled up from the baggage entries that the user has allowed."""
+    found = {name: str(value) for name in names if (value := baggage.get_baggage(name, ctx))}
+    if not found:
+        return identity
+    return Identity(
+        user=identity.user or found.pop(s.USER_ID, None),
+        session=identity.session or found.pop(s.SESSION_ID, None),
+        tags=identity.tags,
+        metadata={**found, **identity.metadata},
+    )
+
+
+def _short(value: Any) -> str:
+    return utf8(scrub(str(value)[:MAX_LENGTH]))
+
+
+def _value(value: Scalar) -> Scalar:
+    if isinstance(value, str):
+        return utf8(scrub(value[:MAX_LENGTH]))
+    # OTLP carries 64-bit integers; a larger one is kept as text.
+    return value if not isinstance(value, int) or -(2**63) <= value < 2**63 else str(value)

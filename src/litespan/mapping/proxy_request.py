@@ -1,0 +1,76 @@
+"""What a request to LiteLLM's proxy brings beside the call: headers, fields, the model's row.
+
+Only what the operator names goes on, and of that nothing that carries a credential.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from litespan import semconv as s
+from litespan.mapping.request import Request
+from litespan.mapping.values import get
+from litespan.redaction.text import scrub
+
+MAX_LENGTH: Final = 1024  # characters of one value
+MAX_FIELDS: Final = 16  # of a model's row
+_SECRET: Final = re.compile(
+    r"key|token|secret|passw|credential|auth|cookie|bearer|signature|private", re.IGNORECASE
+)
+# What LiteLLM itself writes into a row.
+_LITELLMS: Final = frozenset({"id", "db_model", "member_auto_router", "direct_access"})
+_COUNTS: Final = re.compile(r"tokens?$|_per_|^max_tokens|token_(?:limit|count)", re.IGNORECASE)
+
+
+def header_attributes(
+    headers: Mapping[str, Any], allowed: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The allowed ones of `headers`, as the HTTP conventions name them.
+
+    Headers that carry credentials are left out even where they are allowed.
+    """
+    for name in allowed:
+        value = headers.get(name)
+        if isinstance(value, str) and not _SECRET.search(name):
+            yield s.HTTP_HEADER_PREFIX + name, (scrub(value[:MAX_LENGTH]),)
+
+
+def body_attributes(body: Any, allowed: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """The allowed fields of a request's JSON that hold text, numbers or booleans."""
+    for name in allowed:
+        value = get(body, name)
+        if isinstance(value, (bool, int, float)):
+            yield s.REQUEST_BODY_PREFIX + name, value
+        elif isinstance(value, str) and not _SECRET.search(name):
+            yield s.REQUEST_BODY_PREFIX + name, scrub(value[:MAX_LENGTH])
+
+
+def model_info_attributes(info: Any) -> Iterator[tuple[str, Any]]:
+    """The operator's own `model_info` of a deployment: text, numbers and booleans."""
+    found = 0
+    for name, value in info.items() if isinstance(info, Mapping) else ():
+        if name in _LITELLMS or not isinstance(name, str) or not _is_open(name):
+            continue
+        if isinstance(value, (str, bool, int, float)):
+            found += 1
+            if found > MAX_FIELDS:
+                return
+            text = scrub(value[:MAX_LENGTH]) if isinstance(value, str) else value
+            yield s.MODEL_INFO_PREFIX + name[:128], text
+
+
+def _is_open(name: str) -> bool:
+    return bool(_COUNTS.search(name)) or not _SECRET.search(name)
+
+
+def gateway_attributes(
+    request: Request, headers: tuple[str, ...], body: tuple[str, ...]
+) -> Iterator[tuple[str, Any]]:
+    """All of it, for a call that LiteLLM's proxy makes for a client."""
+    yield from model_info_attributes(request.metadata.get("model_info"))
+    if headers or body:
+        asked = request.arguments.get("proxy_server_request")
+        given = get(asked, "headers") or request.metadata.get("headers")
+        if isinstance(given, Mapping):
+            yield from header_attributes(given, headers)
+        yield from body_attributes(get(asked, "body"), body)

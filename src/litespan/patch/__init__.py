@@ -1,1 +1,0 @@
-"""Where litespan hooks into LiteLLM, and how it lets go again."""

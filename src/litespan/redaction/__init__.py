@@ -1,0 +1,1 @@
+"""Secrets and content are removed here, and nowhere else."""

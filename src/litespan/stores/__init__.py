@@ -1,0 +1,1 @@
+"""Databases and files: one row per call, written and read back."""

@@ -1,0 +1,196 @@
+"""A text file that any number of processes append whole lines to, and that is rotated.
+
+Whoever writes holds a lock on the file (`flock`), and looks after getting it whether the file
+still has its name; so rotation, and `logrotate` or `rm`, take no line from anybody.
+"""
+
+import errno
+import gzip
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Final
+
+from litespan.errors import quiet
+from litespan.stores.writer import Away
+
+if sys.platform != "win32":  # one process a file there
+    import fcntl
+
+
+_SIZE: Final = re.compile(r"(\d+)\s*([KMGT]?)I?B?", re.IGNORECASE)
+_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_PERIODS: Final = {"hour": "%Y-%m-%d %H", "day": "%Y-%m-%d"}
+_HINTS: Final = {
+    errno.ENOENT: "its folder must exist",
+    errno.EACCES: "make the file and its folder writable",
+    errno.EROFS: "name a file on a disk that can be written",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOSPC: "free some disk space",
+    errno.EDQUOT: "free some of the disk quota",
+    errno.EFBIG: "rotate the file at a smaller size",
+}
+
+
+def away(path: Path, error: OSError) -> Away:
+    """Why nothing can be written to `path`, and how to mend it."""
+    number = error.errno or 0
+    said = os.strerror(number) if number else type(error).__name__
+    hint = _HINTS.get(number, "look at the disk")
+    return Away(f"cannot write {path}: {said} ({hint})", errno.errorcode.get(number, "OSError"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """When a file is put aside under a name with its time, and a new one begun."""
+
+    size: int = 0  # bytes; 0 = however long
+    period: str = ""  # a `strftime` format: put aside when the time by it has changed (UTC)
+    gzip: bool = False  # compress what is put aside
+
+    @classmethod
+    def parse(cls, text: str) -> "Rotation":
+        """Read a list such as `64MB,day,gzip`.
+
+        Raises:
+            ValueError: with the word that is not understood.
+        """
+        size, period, compress = 0, "", False
+        for word in filter(None, (part.strip() for part in text.split(","))):
+            if found := _SIZE.fullmatch(word):
+                size = int(found[1]) * _UNITS[found[2].upper()]
+            elif word.lower() in _PERIODS:
+                period = _PERIODS[word.lower()]
+            elif word.lower() == "gzip":
+                compress = True
+            else:
+                raise ValueError(f"{word!r} is not a size (64MB), hour, day or gzip")
+        return cls(size, period, compress)
+
+    def due(self, size: int, written: float, more: int) -> bool:
+        """Is it time, for a file of `size` bytes last `written` then, before `more` bytes?"""
+        if not size:
+            return False
+        if self.size and size + more > self.size:
+            return True
+        then, now = (datetime.fromtimestamp(written, timezone.utc), datetime.now(timezone.utc))
+        return f"{then:{self.period}}" != f"{now:{self.period}}" if self.period else False
+
+
+class AppendFile:
+    """One such file.
+
+    Args:
+        path: The file; made when missing. Its folder must exist.
+        rotation: When to begin a new one.
+        header: The first line of each file. A file that begins with another one is put aside.
+    """
+
+    def __init__(self, path: Path, rotation: Rotation, header: bytes = b"") -> None:
+        self.path: Final = path
+        self._rotation = rotation
+        self._header = header
+        self._fd = -1
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Append all lines, each with one `write`, or none.
+
+        Raises:
+            Away: the file cannot be written; it is as it was.
+        """
+        try:
+            with self._locked():
+                size = os.fstat(self._fd).st_size
+                if self._must_rotate(size, sum(map(len, lines))):
+                    self._rotate()
+                    return self.append(lines)
+                self._append(size, lines)
+        except OSError as error:
+            self.close()
+            raise away(self.path, error) from error
+        return None
+
+    def close(self) -> None:
+        """Close the file; a later write opens it again."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with suppress(OSError):
+                os.close(fd)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        while True:
+            if self._fd < 0:
+                flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+                self._fd = os.open(self.path, flags, 0o600)
+            fd = self._fd
+            if sys.platform != "win32":
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            if self._has_its_name(fd):
+                break
+            self.close()
+        try:
+            yield
+        finally:
+            if sys.platform != "win32" and self._fd == fd:  # else closed, which unlocks it too
+                fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def _has_its_name(self, fd: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(fd), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def _append(self, size: int, lines: Sequence[bytes]) -> None:
+        try:
+            if not size and self._header:
+                self._write(self._header)
+            elif size and self._read(1, size - 1) != b"\n":
+                self._write(b"\n")  # the end of a line that somebody could not finish
+            for line in lines:
+                self._write(line)
+        except OSError:
+            os.ftruncate(self._fd, size)
+            raise
+
+    def _write(self, line: bytes) -> None:
+        while line:  # a second round only on a disk that is full, to hear so
+            line = line[os.write(self._fd, line) :]
+
+    def _read(self, length: int, at: int) -> bytes:
+        os.lseek(self._fd, at, os.SEEK_SET)  # what is written goes to the end all the same
+        return os.read(self._fd, length)
+
+    def _must_rotate(self, size: int, more: int) -> bool:
+        if size and self._header and self._read(len(self._header), 0) != self._header:
+            return True
+        return self._rotation.due(size, os.fstat(self._fd).st_mtime, more)
+
+    def _rotate(self) -> None:
+        """Put the file aside as `name-TIME-PID.suffix`. Nobody writes to it after that."""
+        now = datetime.now(timezone.utc)
+        name = f"{self.path.stem}-{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}{self.path.suffix}"
+        aside = self.path.with_name(name)
+        self.path.rename(aside)
+        self.close()
+        if self._rotation.gzip:
+            with quiet("compressing a rotated file"):
+                _compress(aside)
+
+
+def _compress(path: Path) -> None:
+    packed, unfinished = path.with_name(f"{path.name}.gz"), path.with_name(f"{path.name}.gz.part")
+    try:
+        with path.open("rb") as whole, gzip.open(unfinished, "wb", compresslevel=3) as out:
+            shutil.copyfileobj(whole, out, 1 << 20)
+        unfinished.replace(packed)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    path.unlink()

@@ -1,0 +1,71 @@
+"""A store that is a file of lines: what JSONL and CSV share."""
+
+import os
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from litespan.stores.append_file import AppendFile, Rotation
+from litespan.stores.buffer import Row
+from litespan.stores.exporter import StoreExporter
+from litespan.stores.writer import Store
+
+
+class LinesExporter(StoreExporter):
+    """Appends one line a call to a file.
+
+    Args:
+        path: The file; default the store's variable, else `litespan` with the store's suffix in
+            the working directory. Its folder must exist.
+        rotate: When to begin a new file: a list of a size (`64MB`), `hour` or `day`, and `gzip`
+            to compress the old one; default the variable with `_ROTATE` at its end, else never.
+            Files that are put aside are never deleted.
+        content: False leaves messages, instructions and tools out.
+        limits: see `StoreExporter`.
+    """
+
+    variable: ClassVar[str]
+    header: ClassVar[bytes] = b""
+    """First line of every file."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        rotate: str | None = None,
+        content: bool = True,
+        **limits: Any,
+    ) -> None:
+        super().__init__(content=content, **limits)
+        given = None if path is None else os.fspath(path)
+        chosen = self.setting(given, self.variable, default=f"litespan.{self.name}")
+        self.path: Final = Path(chosen).expanduser().absolute()
+        variable = f"{self.variable}_ROTATE"
+        try:
+            self.rotation = Rotation.parse(self.setting(rotate, variable))
+        except ValueError as error:
+            self.off(f"{variable}: {error}", "mend it or unset it")
+            return
+        self.turn_on(self.path.as_uri())
+
+    @staticmethod
+    @abstractmethod
+    def lines(rows: Sequence[Row]) -> list[bytes]:
+        """Each row as a line, with its end."""
+
+    def connect(self) -> Store:
+        """The file, not opened yet."""
+        return _Lines(self)
+
+
+class _Lines:
+    def __init__(self, exporter: LinesExporter) -> None:
+        self._lines = exporter.lines
+        self._file = AppendFile(exporter.path, exporter.rotation, exporter.header)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self._file.append(self._lines(rows))
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,85 @@
+"""A recorded call → the span that it was: what a store holds can be exported again."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from litespan import semconv as s
+
+CONTENT: Final = {
+    "input_messages": s.INPUT_MESSAGES,
+    "output_messages": s.OUTPUT_MESSAGES,
+    "system_instructions": s.SYSTEM_INSTRUCTIONS,
+    "tool_definitions": s.TOOL_DEFINITIONS,
+}
+_SERVICE: Final = {
+    "service_name": s.SERVICE_NAME,
+    "service_version": s.SERVICE_VERSION,
+    "environment": s.ENVIRONMENT,
+}
+
+
+def span_of(record: Mapping[str, Any]) -> ReadableSpan:
+    """The span of a record (see `litespan.stores.reading`), as exporters take it.
+
+    Ids, times (to the microsecond), attributes, content, stages, error and service are those of
+    the recorded span, so its key is, too.
+    """
+    attributes: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in (record["attributes"] or {}).items()
+    }
+    for column, name in CONTENT.items():
+        if record[column] is not None:
+            attributes[name] = _text(record[column])
+    failed = record["error_type"] is not None
+    service = {name: record[column] for column, name in _SERVICE.items() if record[column]}
+    trace_id, parent = int(record["trace_id"], 16), record["parent_span_id"]
+    return ReadableSpan(
+        name=record["span_name"] or "",
+        context=SpanContext(trace_id, int(record["span_id"], 16), False, TraceFlags(1)),
+        parent=SpanContext(trace_id, int(parent, 16), True, TraceFlags(1)) if parent else None,
+        resource=Resource(service),
+        attributes=attributes,
+        events=tuple(sorted(_events(record), key=lambda event: event.timestamp)),
+        kind=SpanKind.CLIENT,
+        status=Status(StatusCode.ERROR, record["error_message"]) if failed else Status(),
+        start_time=_ns(record["start_time"]),
+        end_time=_end(record),
+        instrumentation_scope=InstrumentationScope(record["scope"] or s.SCOPE),
+    )
+
+
+def _events(record: Mapping[str, Any]) -> Iterator[Event]:
+    for stage in record["stages"] or ():
+        yield Event(s.STAGE_PREFIX + stage["name"], stage["attributes"], stage["time_ns"])
+    if record["error_type"] is not None:
+        exception = {
+            s.EXCEPTION_TYPE: record["error_type"],
+            s.EXCEPTION_MESSAGE: record["error_message"] or "",
+        }
+        yield Event(s.EVENT_EXCEPTION, exception, _end(record))
+
+
+def _end(record: Mapping[str, Any]) -> int | None:
+    """By the duration, which a store has to the nanosecond, unlike its times."""
+    if record["duration_s"] is None:
+        return None
+    duration: float = record["duration_s"]
+    return _ns(record["start_time"]) + round(duration * 1e9)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _ns(text: str) -> int:
+    at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    whole = int(at.replace(microsecond=0).timestamp())
+    return whole * 10**9 + at.microsecond * 1000
