@@ -14,7 +14,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.propagators.textmap import Getter
 
 from litespan.proxy.request import ProxyRequest, is_server
-from litespan.quiet import swallowed
+from litespan.quiet import quiet, swallowed
 from litespan.signals import Live
 
 Scope = MutableMapping[str, Any]
@@ -53,7 +53,8 @@ class ServerSpans:
             error = raised
             raise
         finally:
-            request.end(error)
+            with quiet("ending a request"):
+                request.end(error)
             otel_context.detach(token)
 
     def _begin(self, scope: Scope) -> ProxyRequest | None:
@@ -106,7 +107,8 @@ class _Wires:
             raise
         if last:
             self._whole = True
-            self._request.end()
+            with quiet("ending a request"):
+                self._request.end()
 
 
 class _Headers(Getter[list[tuple[bytes, bytes]]]):
