@@ -37,10 +37,15 @@ class Part:
 
     @property
     def input(self) -> dict[str, JSON]:
-        """A tool call's arguments as an object: what is none, such as cut text, is its `value`."""
+        """A tool call's arguments as an object.
+
+        No arguments, which some providers state as empty text, are an empty object. Anything else
+        that is not an object, such as text that was cut, is its `value`.
+        """
         if isinstance(self.arguments, dict):
             return self.arguments
-        return {} if self.arguments is None else {"value": self.arguments}
+        empty = self.arguments is None or self.arguments == ""
+        return {} if empty else {"value": self.arguments}
 
     def to_json(self) -> dict[str, JSON]:
         """The part in the convention's JSON form."""

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
-from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -232,7 +231,7 @@ class Call:
         elif error is not None:
             failure = call_end.failed(self, error)
         if error is not None and self.parent is not None:
-            _failed[error] = self
+            self.parent.stream_broke(error)
         self.end(STREAM_ENDS[how], attributes, answer=answer, failure=failure, chunks=len(chunks))
 
     def fail(self, error: BaseException) -> None:
@@ -240,14 +239,15 @@ class Call:
         if self.ended:
             return
         failure = call_end.failed(self, error)
-        if failure.code is not None:
-            self.stage(s.EVENT_POST, call_end.refusal_attributes(failure))
+        where: Attributes = {}
+        try:
+            where = call_end.where_it_failed(self)
+            if failure.code is not None:
+                self.stage(s.EVENT_POST, call_end.refusal_attributes(failure))
+        except Exception as problem:  # noqa: BLE001
+            swallowed("reading a failure", problem)
         cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
-        self.end(
-            "cancelled" if cancelled else "failure",
-            call_end.where_it_failed(self),
-            failure=failure,
-        )
+        self.end("cancelled" if cancelled else "failure", where, failure=failure)
 
     def end(
         self,
@@ -273,6 +273,8 @@ class Call:
                 self.stage(s.EVENT_SUCCESS, call_end.success_attributes(attributes), answer)
             else:
                 self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
+        except Exception as error:  # noqa: BLE001
+            swallowed("noting the end of a call", error)
         finally:  # Ctrl-C may come while a handler is told inline
             try:
                 self.span.end(self.end_ns)
@@ -293,15 +295,6 @@ class Call:
     def then(self, after: "Callable[[Outcome, Failure | None], None]") -> None:
         """Call `after(outcome, failure)` when the span has ended."""
         self._after = after
-
-
-# Which call an exception came out of, for as long as the exception lives.
-_failed: "WeakKeyDictionary[BaseException, Call]" = WeakKeyDictionary()
-
-
-def failed_call(error: BaseException) -> Call | None:
-    """The streaming call that `error` came out of."""
-    return _failed.get(error)
 
 
 def current(ctx: Context | None = None) -> Any:

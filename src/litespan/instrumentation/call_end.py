@@ -1,7 +1,8 @@
 """What a call's span, its metrics and its stages say at its end."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import Status, StatusCode
@@ -9,10 +10,11 @@ from opentelemetry.trace import Status, StatusCode
 from litespan import semconv as s
 from litespan.errors import swallowed
 from litespan.instrumentation.log_events import emit_event
-from litespan.instrumentation.recorded_content import written
+from litespan.instrumentation.recorded_content import redacted_text, written
 from litespan.mapping.chunks import read_stream, with_estimate
-from litespan.mapping.content import input_content, output_content, request_texts
+from litespan.mapping.content import input_content, output_content
 from litespan.mapping.cost import cost_of_response, cost_of_usage
+from litespan.mapping.echoes import sent_texts
 from litespan.mapping.failures import Failure, answer_headers, read_failure
 from litespan.mapping.provider import server_attributes
 from litespan.mapping.request import Attributes
@@ -28,6 +30,7 @@ from litespan.mapping.values import get
 
 if TYPE_CHECKING:
     from litespan.instrumentation.call import Call, Outcome
+    from litespan.instrumentation.router_call import RouterCall
 
 _TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
@@ -90,13 +93,17 @@ def dropped(error: BaseException | None) -> Failure:
     return Failure("stream_dropped", "the stream ended without a finish reason", error=error)
 
 
-def failed(call: "Call", error: BaseException) -> Failure:
-    """What may be told of an exception."""
+def failed(call: "Call | RouterCall", error: BaseException) -> Failure:
+    """What may be told of an exception: of the request only what may be recorded as content."""
+    signals = call.signals
     try:
-        content: Iterable[str] | None = None
-        if not call.record_content:
-            content = request_texts(call.request)
-        return read_failure(call.request, error, content)
+        masked = not call.record_content or signals.redactor is not None
+        content = sent_texts(call.request.arguments) if masked else None
+        failure = read_failure(call.request, error, content)
+        if signals.redactor is not None and failure.message:
+            known = getattr(call, "attributes", {})
+            failure = replace(failure, message=redacted_text(signals, failure.message, known))
+        return failure
     except Exception as problem:  # noqa: BLE001
         swallowed("reading an exception", problem)
         return Failure(type(error).__name__, "", error=error)
@@ -151,31 +158,52 @@ def success_attributes(attributes: Attributes) -> Attributes:
     return {name: attributes[name] for name in _TOLD_AT_SUCCESS if name in attributes}
 
 
+# Metrics, content, and outcome and cost on the span do not depend on each other: a fault in one
+# costs that one only.
+
+
 def _measure(call: "Call", attributes: Attributes, chunks: int) -> None:
-    seconds = time.perf_counter() - call.started
-    first = per_chunk = None
-    if call.first_chunk is not None:
-        first = call.first_chunk - call.started
-        per_chunk = (seconds - first) / (chunks - 1) if chunks > 1 else None
-    call.signals.metrics.record(
-        call.attributes, attributes, seconds, first_chunk=first, per_chunk=per_chunk
-    )
+    try:
+        seconds = time.perf_counter() - call.started
+        first = per_chunk = None
+        if call.first_chunk is not None:
+            first = call.first_chunk - call.started
+            per_chunk = (seconds - first) / (chunks - 1) if chunks > 1 else None
+        call.signals.metrics.record(
+            call.attributes, attributes, seconds, first_chunk=first, per_chunk=per_chunk
+        )
+    except Exception as problem:  # noqa: BLE001
+        swallowed("measuring a call", problem)
 
 
 def _tell_content(call: "Call", attributes: Attributes, answer: Answer | None) -> None:
     """Put messages on the span, on a log event, or on both."""
-    signals = call.signals
-    values = input_content(call.request)
-    if answer is not None and answer.raw is not None:
-        output = output_content(answer.raw)
+    try:
+        signals = call.signals
+        mode = signals.settings.content
+        known = attributes  # whoever looks at them is shown those of the start, too
+        if signals.redactor is not None or mode != "SPAN_ONLY":
+            known = {**call.attributes, **attributes}
+        content = written(signals, _messages(call, answer), known)
+        if mode != "EVENT_ONLY":
+            attributes.update(content)
+        if mode != "SPAN_ONLY":
+            emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)
+    except Exception as problem:  # noqa: BLE001
+        swallowed("recording content", problem)
+
+
+def _messages(call: "Call", answer: Answer | None) -> dict[str, list[Any]]:
+    """What was sent and received, as far as it can be read."""
+    values: dict[str, list[Any]] = {}
+    try:
+        values.update(input_content(call.request))
+    except Exception as problem:  # noqa: BLE001 - the answer can be recorded without
+        swallowed("reading the content of a request", problem)
+    try:
+        output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
         if output:
             values[s.OUTPUT_MESSAGES] = output
-    mode = signals.settings.content
-    known = attributes  # whoever looks at them is shown those of the start, too
-    if signals.redactor is not None or mode != "SPAN_ONLY":
-        known = {**call.attributes, **attributes}
-    content = written(signals, values, known)
-    if mode != "EVENT_ONLY":
-        attributes.update(content)
-    if mode != "SPAN_ONLY":
-        emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)
+    except Exception as problem:  # noqa: BLE001 - the request can be recorded without
+        swallowed("reading the content of an answer", problem)
+    return values

@@ -17,8 +17,8 @@ from opentelemetry import context as otel_context
 
 from litespan.errors import swallowed
 from litespan.instrumentation import conflicts
-from litespan.instrumentation.call import CALL_KEY, OWNER, Call, current, failed_call
-from litespan.instrumentation.router_call import RouterCall
+from litespan.instrumentation.call import CALL_KEY, OWNER, Call, current
+from litespan.instrumentation.router_call import RouterCall, broken_stream_of
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.start import UNTRACED, AnyCall, Inside, adopt
 from litespan.instrumentation.wrappers import drive, wrap
@@ -40,7 +40,7 @@ def hooks(patches: "Patches") -> Iterator[tuple[Any, str, Any]]:
     rows = [
         (getattr(logging, "Logging", None), "__init__", _logging_made),
         (getattr(logging, "Logging", None), "pre_call", _before_provider),
-        (_module("litellm"), "stream_chunk_builder", _by(_stream_built)),
+        (_module("litellm"), "stream_chunk_builder", _stream_built),
         (_module("litellm"), "completion_with_retries", _by(_before_retries)),
         (_module("litellm"), "acompletion_with_retries", _by(_before_retries)),
         (_module("litellm"), "responses_with_retries", _by(_before_retries)),
@@ -86,8 +86,23 @@ def _module(name: str) -> Any:
     return sys.modules.get(name)
 
 
-def _by(wrapper: Any) -> Callable[[Any], Any]:
-    """Replace a function by a wrapt proxy of it that runs `wrapper`."""
+Prepared = tuple[Any, Args, Kwargs]
+
+
+def _by(prepare: Callable[[Any, Args, Kwargs], Prepared]) -> Callable[[Any], Any]:
+    """Replace a function by a proxy that calls what `prepare(function, args, kwargs)` returns.
+
+    If `prepare` fails, LiteLLM's function is called as if there were no proxy.
+    """
+
+    def wrapper(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        function = wrapped
+        try:
+            function, args, kwargs = prepare(wrapped, args, kwargs)
+        except Exception as problem:  # noqa: BLE001
+            swallowed(f"the hook in {_name(wrapped)}", problem)
+        return function(*args, **kwargs)
+
     return lambda original: wrapt.FunctionWrapper(original, wrapper)
 
 
@@ -116,46 +131,54 @@ def _before_provider(original: Any) -> Any:
 
     @functools.wraps(original)
     def pre_call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = getattr(self, OWNER, None)
-        if isinstance(call, Call) and not call.ended:
-            call.announce(time.time_ns())
+        try:
+            call = getattr(self, OWNER, None)
+            if isinstance(call, Call) and not call.ended:
+                call.announce(time.time_ns())
+        except Exception as error:  # noqa: BLE001
+            swallowed("announcing a call", error)
         return original(self, *args, **kwargs)
 
     return pre_call
 
 
-def _stream_built(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _stream_built(original: Any) -> Any:
     """LiteLLM has put a stream's chunks together, and counted its tokens."""
-    whole = wrapped(*args, **kwargs)
-    call = getattr(kwargs.get("logging_obj"), OWNER, None)
-    if isinstance(call, Call):
-        call.whole = whole
-    return whole
+
+    @functools.wraps(original)
+    def stream_chunk_builder(*args: Any, **kwargs: Any) -> Any:
+        whole = original(*args, **kwargs)
+        try:
+            call = getattr(kwargs.get("logging_obj"), OWNER, None)
+            if isinstance(call, Call):
+                call.whole = whole
+        except Exception as error:  # noqa: BLE001
+            swallowed("keeping a stream's answer", error)
+        return whole
+
+    return stream_chunk_builder
 
 
-def _before_retries(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _before_retries(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
     """An attempt has failed, its exception is being handled, and LiteLLM tries again."""
-    try:
-        call = current()
-        error = sys.exc_info()[1]
-        if isinstance(call, Call) and error is not None:
-            call.fail(error)
-        function = kwargs.get("original_function")
-        target = next((row for row in TARGETS if row.call_type == _name(function)), None)
-        if target is not None:
-            kwargs = {**kwargs, "original_function": wrap(target, function)}
-    except Exception as problem:  # noqa: BLE001
-        swallowed("following a retry", problem)
-    return wrapped(*args, **kwargs)
+    call = current()
+    error = sys.exc_info()[1]
+    if isinstance(call, Call) and error is not None:
+        call.fail(error)
+    function = kwargs.get("original_function")
+    target = next((row for row in TARGETS if row.call_type == _name(function)), None)
+    if target is not None:
+        kwargs = {**kwargs, "original_function": wrap(target, function)}
+    return wrapped, args, kwargs
 
 
 def _name(function: Any) -> str | None:
     return getattr(function, "__name__", None)
 
 
-def _router_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _router_call(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
     """A call of any of `Router`'s methods, with all its attempts."""
-    return drive(wrapped, _open_router)(*args, **kwargs)
+    return drive(wrapped, _open_router), args, kwargs
 
 
 def _open_router(_args: Args, kwargs: Any) -> AnyCall:
@@ -173,9 +196,9 @@ def _open_router(_args: Args, kwargs: Any) -> AnyCall:
     return call
 
 
-def _core_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _core_call(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
     """The same where the router is a core that is handed a plan and the caller's keywords."""
-    return drive(wrapped, _open_router_core)(*args, **kwargs)
+    return drive(wrapped, _open_router_core), args, kwargs
 
 
 def _open_router_core(args: Args, kwargs: Kwargs) -> AnyCall:
@@ -183,22 +206,21 @@ def _open_router_core(args: Args, kwargs: Kwargs) -> AnyCall:
     return _open_router((), given.get("request"))
 
 
-def _fall_back(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _fall_back(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
     """The router falls back, maybe from the middle of a stream that is read elsewhere."""
-    return _after(args[0] if args else kwargs.get("e"), wrapped)(*args, **kwargs)
+    return _after(args[0] if args else kwargs.get("e"), wrapped), args, kwargs
 
 
-def _recover(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _recover(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
     """The router's core does."""
-    return _after(kwargs.get("failure", args[-1] if args else None), wrapped)(*args, **kwargs)
+    return _after(kwargs.get("failure", args[-1] if args else None), wrapped), args, kwargs
 
 
 def _after(error: Any, function: Any) -> Any:
     """`function`, run inside the router call that `error` came out of, if it is not already."""
 
     def open_call(_args: Args, _kwargs: Kwargs) -> AnyCall:
-        call = failed_call(error) if isinstance(error, BaseException) else None
-        router = call.parent if call is not None else None
+        router = broken_stream_of(error)
         if router is None or router.ended or current() is not None:
             return UNTRACED
         return Inside(router)
@@ -209,7 +231,7 @@ def _after(error: Any, function: Any) -> Any:
 def _captured(patches: "Patches") -> Any:
     """A `Router` made before us holds LiteLLM's own functions: hand in the wrapped ones."""
 
-    def hand_in(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    def hand_in(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
         wrappers = patches.wrappers
         if Live.signals is not None and wrappers:
             args = tuple(wrappers.get(id(value), value) for value in args)
@@ -217,15 +239,15 @@ def _captured(patches: "Patches") -> Any:
                 name: wrappers.get(id(value), value) if "function" in name else value
                 for name, value in kwargs.items()
             }
-        return wrapped(*args, **kwargs)
+        return wrapped, args, kwargs
 
     return hand_in
 
 
-def _carry(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _carry(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
     """LiteLLM may run this coroutine function in a thread of its own: take the context along."""
     ctx = otel_context.get_current()
-    function, *rest = args or (kwargs.pop("async_function"),)
+    function, *rest = args or (kwargs["async_function"],)
 
     async def inside(*inner: Any, **named: Any) -> Any:
         token = otel_context.attach(ctx)
@@ -234,7 +256,8 @@ def _carry(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         finally:
             otel_context.detach(token)
 
-    return wrapped(inside, *rest, **kwargs)
+    given = {name: value for name, value in kwargs.items() if name != "async_function"}
+    return wrapped, (inside, *rest), given
 
 
 def _context_executor(_original: Any) -> type:

@@ -7,6 +7,7 @@ from litespan import semconv as s
 from litespan.errors import swallowed
 from litespan.instrumentation.signals import Signals
 from litespan.mapping.content import encode
+from litespan.mapping.echoes import ECHO
 
 
 def written(
@@ -34,3 +35,19 @@ def written(
     if cut:
         found[s.CONTENT_ORIGINAL_LENGTH] = cut
     return found
+
+
+def redacted_text(signals: Signals, text: str, attributes: Mapping[str, Any]) -> str:
+    """An error text without what the redactor takes out of messages.
+
+    The redactor is given it as an input message with one text part. One that fails, or keeps
+    nothing, takes the text with it.
+    """
+    message = [{"role": "user", "parts": [{"type": "text", "content": text}]}]
+    try:
+        kept: Any = signals.redactor and signals.redactor(s.INPUT_MESSAGES, message, attributes)
+        said = kept[0]["parts"][0]["content"] if kept else ECHO
+    except Exception as error:  # noqa: BLE001 - the user's function
+        swallowed("the redactor, so an error's text was not recorded:", error)
+        return ECHO
+    return said if isinstance(said, str) else ECHO

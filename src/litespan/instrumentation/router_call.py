@@ -3,6 +3,7 @@
 import asyncio
 from types import TracebackType
 from typing import Any
+from weakref import WeakValueDictionary
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -19,9 +20,10 @@ from litespan import semconv as s
 from litespan.background.garbage_collection import outside_collection
 from litespan.errors import swallowed
 from litespan.instrumentation.call import CALL_KEY, OWNER, STREAM_ENDS, Outcome
+from litespan.instrumentation.call_end import failed
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.stream import Stream, is_stream, wrap_stream
-from litespan.mapping.failures import Failure, read_failure
+from litespan.mapping.failures import Failure
 from litespan.mapping.request import Attributes, Request
 
 
@@ -33,7 +35,9 @@ class RouterCall:
     """
 
     __slots__ = (
+        "__weakref__",
         "_attempts",
+        "_broke_with",
         "_token",
         "context",
         "ended",
@@ -46,6 +50,7 @@ class RouterCall:
     )
     parent: "RouterCall | None" = None
     keeps_chunks = False
+    record_content = False
 
     def __init__(self, signals: Signals, request: Request, *, silent: bool) -> None:
         self.signals = signals
@@ -55,6 +60,7 @@ class RouterCall:
         self.logging: Any = None
         self.ended = False
         self._attempts = 0
+        self._broke_with: BaseException | None = None
         self._token: Any = None
 
     def start(self, ctx: Context) -> None:
@@ -79,7 +85,18 @@ class RouterCall:
     def next_attempt(self) -> int:
         """The number of the attempt that is about to start, from 1."""
         self._attempts += 1
+        self._broke_with = None
         return self._attempts
+
+    def stream_broke(self, error: BaseException) -> None:
+        """An attempt's stream broke with `error`: LiteLLM may fall back because of it."""
+        if not self.ended:
+            self._broke_with = error
+            _broken[id(error)] = self
+
+    def broke_with(self, error: Any) -> bool:
+        """Whether `error` is what the last attempt's stream broke with."""
+        return self._broke_with is error
 
     def fallback_attributes(self, request: Request) -> Attributes:
         """From what to what an attempt of another model or model group fell back."""
@@ -124,25 +141,19 @@ class RouterCall:
         self, how: str, stream: Any, chunks: list[Any], error: BaseException | None = None
     ) -> None:
         """End as the stream did."""
-        self.end(STREAM_ENDS[how], None if error is None else self._failure(error))
+        self.end(STREAM_ENDS[how], None if error is None else failed(self, error))
 
     def fail(self, error: BaseException) -> None:
         """End with an exception, which goes on to the caller."""
         cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
-        self.end("cancelled" if cancelled else "failure", self._failure(error))
-
-    def _failure(self, error: BaseException) -> Failure:
-        try:
-            return read_failure(self.request, error, ())
-        except Exception as problem:  # noqa: BLE001
-            swallowed("reading an exception", problem)
-            return Failure(type(error).__name__, "")
+        self.end("cancelled" if cancelled else "failure", failed(self, error))
 
     def end(self, outcome: Outcome, failure: Failure | None = None) -> None:
         """End the span, once."""
         if self.ended:
             return
         self.ended = True
+        self._broke_with = None  # its traceback holds the application's frames
         try:
             self.span.set_attributes({s.OUTCOME: outcome, s.ATTEMPTS: self._attempts})
             if outcome == "failure" and failure is not None:
@@ -151,3 +162,14 @@ class RouterCall:
             self.span.end()
         except Exception as error:  # noqa: BLE001
             swallowed("ending a router's span", error)
+
+
+# Routers by the id of the exception that a stream broke with. Built-in exceptions take no weak
+# references, and some exceptions cannot be hashed.
+_broken: "WeakValueDictionary[int, RouterCall]" = WeakValueDictionary()
+
+
+def broken_stream_of(error: Any) -> RouterCall | None:
+    """The router call whose attempt's stream broke with `error`, if it has not ended."""
+    router = _broken.get(id(error))
+    return router if router is not None and router.broke_with(error) else None

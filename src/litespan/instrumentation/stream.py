@@ -90,9 +90,17 @@ class Stream(_Proxy):
         chunks(chunk)
         self._self_keep = partial(_keep_and_tell, keep, chunks) if chunks.each else keep
 
+    def _lost(self, problem: Exception) -> None:
+        """A chunk could not be kept: the application reads on, and no more are kept."""
+        swallowed("keeping a chunk", problem)
+        self._self_keep = _let_go
+
     def _end(self, how: str, error: BaseException | None = None) -> None:
-        _open.pop(id(self._self_call), None)
-        outside_collection(self._told, how, error)
+        try:
+            _open.pop(id(self._self_call), None)
+            outside_collection(self._told, how, error)
+        except Exception as problem:  # noqa: BLE001
+            swallowed("ending a stream", problem)
 
     def _told(self, how: str, error: BaseException | None) -> None:
         try:
@@ -155,7 +163,10 @@ class SyncStream(Stream):
         except BaseException as error:
             self._stopped(error)
             raise
-        self._self_keep(chunk)
+        try:
+            self._self_keep(chunk)
+        except Exception as problem:  # noqa: BLE001
+            self._lost(problem)
         return chunk
 
 
@@ -171,7 +182,10 @@ class AsyncStream(Stream):
         except BaseException as error:
             self._stopped(error)
             raise
-        self._self_keep(chunk)
+        try:
+            self._self_keep(chunk)
+        except Exception as problem:  # noqa: BLE001
+            self._lost(problem)
         return chunk
 
 

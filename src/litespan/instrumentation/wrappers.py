@@ -6,10 +6,12 @@ All they do is in the call that they open; they differ in one `await`.
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
+from litespan.errors import swallowed
 from litespan.instrumentation.start import AnyCall, begin
 from litespan.mapping.targets import Target
 
@@ -32,17 +34,61 @@ def drive(function: Any, open_call: Opener) -> Any:
     def sync_driver(
         wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        with open_call(args, kwargs) as call:
+        with Guarded(open_call, args, kwargs) as call:
             return call.result(wrapped(*args, **kwargs))
 
     async def async_driver(
         wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        with open_call(args, kwargs) as call:
+        with Guarded(open_call, args, kwargs) as call:
             return call.result(await wrapped(*args, **kwargs))
 
     asynchronous = inspect.iscoroutinefunction(inspect.unwrap(function))
     return Wrapper(function, async_driver if asynchronous else sync_driver)
+
+
+class Guarded:
+    """A call whose faults stay inside: LiteLLM's result or exception passes unchanged."""
+
+    __slots__ = ("_call",)
+    _call: AnyCall | None
+
+    def __init__(self, open_call: Opener, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            self._call = open_call(args, kwargs)
+        except Exception as problem:  # noqa: BLE001
+            swallowed("opening a call", problem)
+            self._call = None
+
+    def __enter__(self) -> "Guarded":
+        if self._call is not None:
+            try:
+                self._call.__enter__()
+            except Exception as problem:  # noqa: BLE001
+                swallowed("entering a call", problem)
+                self._call = None
+        return self
+
+    def result(self, value: Any) -> Any:
+        """What the caller gets for LiteLLM's `value`."""
+        if self._call is not None:
+            try:
+                return self._call.result(value)
+            except Exception as problem:  # noqa: BLE001
+                swallowed("reading a result", problem)
+        return value
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._call is not None:
+            try:
+                self._call.__exit__(kind, error, trace)
+            except Exception as problem:  # noqa: BLE001
+                swallowed("leaving a call", problem)
 
 
 if TYPE_CHECKING:

@@ -4,11 +4,12 @@ Schemas: https://github.com/open-telemetry/semantic-conventions-genai (input and
 messages, system instructions, tool definitions). Recorded only where the user asked.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.mapping import parts
+from litespan.mapping.pruning import pruned
 from litespan.mapping.request import Request
 from litespan.mapping.values import contents, get
 
@@ -16,45 +17,46 @@ Message = dict[str, Any]
 
 # Finish reasons that the convention has a word for.
 _REASONS: Final = {"tool_calls": "tool_call", "tool_use": "tool_call"}
-# Arguments that hold the request's text where there are no messages.
-_PROMPTS: Final = ("prompt", "input", "query")
+# Arguments that hold the request's text: the first that has any.
+_PROMPTS: Final = ("messages", "prompt", "input", "query")
+_INSTRUCTIONS: Final = ("instructions", "system")
 
 
 def input_content(request: Request) -> dict[str, list[Any]]:
     """Input messages, system instructions and tool definitions, where there are any."""
     arguments = request.arguments
     content: dict[str, list[Any]] = {}
-    given = arguments.get("messages")
-    if given is None:
-        given = next((arguments[name] for name in _PROMPTS if arguments.get(name)), None)
-    messages = read_messages(given)
+    given = (_elements(arguments[name]) for name in _PROMPTS if name in arguments)
+    messages = read_messages(next(filter(None, given), ()))
     if messages and request.target.operation.name != "embeddings":
         content[s.INPUT_MESSAGES] = messages
-    instructions = arguments.get("instructions") or arguments.get("system")
+    given = (_elements(arguments[name]) for name in _INSTRUCTIONS if name in arguments)
+    instructions = next(filter(None, given), ())
     if instructions:
-        given = [instructions] if isinstance(instructions, str) else instructions
-        content[s.SYSTEM_INSTRUCTIONS] = [parts.read_part(part) for part in given]
-    tools = arguments.get("tools")
-    if tools:
-        content[s.TOOL_DEFINITIONS] = [_tool(tool) for tool in tools]
+        content[s.SYSTEM_INSTRUCTIONS] = [parts.read_part(part) for part in instructions]
+    if "tools" in arguments:
+        tools = [_tool(tool) for tool in _elements(arguments["tools"])]
+        if tools:
+            content[s.TOOL_DEFINITIONS] = tools
     return content
 
 
-def request_texts(request: Request) -> Iterator[str]:
-    """Every text that the caller sent: to find its echo in an error."""
-    for values in input_content(request).values():
-        yield from _strings(values)
+def _elements(given: Any) -> Sequence[Any]:
+    """The elements of what is a list by the API, or may be one; nothing of any other kind.
+
+    An iterator is left alone: LiteLLM reads it, and it can be read only once.
+    """
+    if given.__class__ is list or isinstance(given, (list, tuple)):
+        return given  # type: ignore[no-any-return]
+    single = isinstance(given, (str, Mapping)) or hasattr(given, "__pydantic_fields__")
+    return (given,) if given and single and not isinstance(given, type) else ()
 
 
 def read_messages(given: Any) -> list[Message]:
     """Prompts, chat messages and Responses API items, in order."""
-    if given is None:
-        return []
-    if isinstance(given, (str, bytes)):
-        given = [given]
     return [
         {"role": "user", "parts": [parts.text(item)]} if isinstance(item, str) else _item(item)
-        for item in given
+        for item in _elements(given)
         if not isinstance(item, (bytes, int, float, list))
     ]
 
@@ -111,7 +113,7 @@ def _item(item: Any) -> Message:
         answer = parts.tool_response(stated.get("call_id"), stated.get("output"))
         return {"role": "tool", "parts": [answer]}
     if kind == "reasoning":
-        summary = stated.get("summary") or ()
+        summary = _elements(stated.get("summary"))
         thoughts = [parts.reasoning(str(get(part, "text") or "")) for part in summary]
         return {"role": "assistant", "parts": thoughts}
     return _message(stated)
@@ -134,7 +136,8 @@ def _message_parts(message: Mapping[str, Any], role: str) -> list[parts.Part]:
     thought = message.get("reasoning_content")
     read = [parts.reasoning(thought)] if thought and isinstance(thought, str) else []
     read += _refusal(message) if content is None else _parts(content)
-    for call in message.get("tool_calls") or ():
+    calls = message.get("tool_calls")
+    for call in _elements(calls) if calls else ():
         function = get(call, "function")
         read.append(
             parts.tool_call(get(call, "id"), get(function, "name"), get(function, "arguments"))
@@ -177,20 +180,8 @@ def _tool(tool: Any) -> dict[str, Any]:
         definition["description"] = str(get(function, "description"))
     parameters = get(function, "parameters") or get(function, "input_schema")
     if parameters:
-        definition["parameters"] = parameters
+        definition["parameters"] = pruned(parameters)
     return definition
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name not in ("type", "role", "id", "modality", "finish_reason"):
-                yield from _strings(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _strings(inner)
 
 
 def encode(value: list[Any], limit: int) -> tuple[str, int]:

@@ -108,11 +108,18 @@ def _user_by_proxy(metadata: Mapping[str, Any]) -> Any:
 
 def _of_client(request: Request) -> Mapping[str, Any]:
     """What a client of the proxy has written itself, under either name."""
-    asked = get(request.arguments.get("proxy_server_request"), "body")
-    first, last = get(asked, "litellm_metadata"), request.metadata.get("requester_metadata")
-    if isinstance(first, Mapping):
-        return {**first, **last} if isinstance(last, Mapping) else first
-    return last if isinstance(last, Mapping) else {}
+    asked = request.arguments.get("proxy_server_request")
+    first = get(get(asked, "body"), "litellm_metadata")
+    last = request.metadata.get("requester_metadata")
+    own = {
+        **(first if isinstance(first, Mapping) else _NONE),
+        **(last if isinstance(last, Mapping) else _NONE),
+    }
+    # LiteLLM writes the trace id of the client's `traceparent` among them.
+    traceparent = get(get(asked, "headers"), "traceparent")
+    if isinstance(traceparent, str) and own.get("trace_id") in traceparent.lower().split("-")[1:2]:
+        del own["trace_id"]
+    return own
 
 
 def deployment_attributes(request: Request) -> Attributes:

@@ -10,6 +10,7 @@ import json.encoder
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from litespan.mapping.pruning import pruned
 from litespan.mapping.values import get
 from litespan.redaction.text import utf8
 
@@ -18,7 +19,8 @@ Part = dict[str, Any]
 
 def text(content: Any) -> Part:
     """A text part."""
-    return {"type": "text", "content": content if isinstance(content, str) else dumps(content)}
+    said = content if isinstance(content, str) else dumps(pruned(content))
+    return {"type": "text", "content": said}
 
 
 def reasoning(content: str) -> Part:
@@ -130,16 +132,16 @@ def plain(value: Any) -> Any:
     """A tool's result: text parts joined, anything else as JSON would have it."""
     if isinstance(value, (list, tuple)):
         return "".join(str(read_part(part).get("content", "")) for part in value)
-    return value
+    return pruned(value)
 
 
 def loads(value: Any) -> Any:
-    """The object that JSON text stands for; anything that is not JSON text, as it is."""
+    """The object that JSON text stands for; text that is not JSON, as it is."""
     if not isinstance(value, str):
-        return value
+        return pruned(value)
     try:
-        return json.loads(value)
-    except ValueError:
+        return pruned(json.loads(value))
+    except (ValueError, RecursionError):
         return value
 
 

@@ -46,10 +46,8 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     if raw is None:
         return None
     stated = contents(raw)
-    name = "prompt_tokens" if "prompt_tokens" in stated else "input_tokens"
-    inputs = as_int(stated.get(name))
-    name = "completion_tokens" if "completion_tokens" in stated else "output_tokens"
-    outputs = as_int(stated.get(name))
+    inputs = _count(stated, "prompt_tokens", "input_tokens")
+    outputs = _count(stated, "completion_tokens", "output_tokens")
     read = created = reasoning = cost = None
     if "cache_read_input_tokens" in stated:
         read = as_int(stated["cache_read_input_tokens"])
@@ -70,6 +68,12 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     if charged is not None:
         cost = as_float(charged.get("total_cost") if isinstance(charged, Mapping) else charged)
     return Usage(inputs, outputs, read, created, reasoning, "provider", cost)
+
+
+def _count(stated: Mapping[str, Any], chat: str, other: str) -> int | None:
+    """A count under either API's name. LiteLLM states an image edit's under both, once as 0."""
+    count = as_int(stated.get(chat))
+    return count if count or other not in stated else as_int(stated[other])
 
 
 def most(stated: Sequence[Usage]) -> Usage:

@@ -10,7 +10,7 @@ import wrapt
 from opentelemetry import trace
 
 import litespan.proxy.request as requests
-from litespan.errors import quiet, swallowed
+from litespan.errors import quiet
 from litespan.instrumentation.signals import Live
 from litespan.proxy import passthrough, passthrough_hooks, server
 
@@ -67,33 +67,30 @@ def _argument(args: Args, kwargs: Kwargs, name: str, position: int) -> Any:
 def _before_lists(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """LiteLLM is about to make loggers of its callback lists: at its start, and of a request."""
     if Live.look is not None:
-        Live.look()
+        with quiet("looking at LiteLLM's callback lists"):
+            Live.look()
     return wrapped(*args, **kwargs)
 
 
 def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """LiteLLM knows who asks, and is about to check limits and guardrails."""
-    request = requests.current()
-    if request is not None and Live.signals is not None:
-        try:
+    with quiet("reading who a request is for"):
+        request = requests.current()
+        if request is not None and Live.signals is not None:
             request.known(_argument(args, kwargs, "user_api_key_dict", 0))
-        except Exception as problem:  # noqa: BLE001
-            swallowed("reading who a request is for", problem)
     return wrapped(*args, **kwargs)
 
 
 def _failed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """LiteLLM reports a request that fails, whether or not a provider was called."""
-    request = requests.current()
-    if request is not None and Live.signals is not None:
-        try:
+    with quiet("reading why a request failed"):
+        request = requests.current()
+        if request is not None and Live.signals is not None:
             request.known(_argument(args, kwargs, "user_api_key_dict", 2))
             error = _argument(args, kwargs, "original_exception", 1)
             data = _argument(args, kwargs, "request_data", 0)
             if isinstance(error, BaseException):
                 request.failed(error, _argument(args, kwargs, "error_type", 3), data)
-        except Exception as problem:  # noqa: BLE001
-            swallowed("reading why a request failed", problem)
     with quiet("ending a pass-through call"):
         passthrough.fail(
             _argument(args, kwargs, "request_data", 0),
@@ -108,9 +105,9 @@ async def _shut_down(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -
         return await wrapped(*args, **kwargs)
     finally:
         if Live.signals is not None:
-            from litespan.callbacks.flush import flush
-
             with quiet("ending pass-through calls"):
                 passthrough.settle()
             with quiet("flushing at the proxy's shutdown"):
+                from litespan.callbacks.flush import flush
+
                 await asyncio.to_thread(flush, DRAIN_SECONDS)

@@ -154,9 +154,10 @@ class Passing:
         """What `sending` the request brings; if it fails, the call has failed."""
         try:
             response = await sending
-            self.answered(response)
-            if self.call is not None and is_stream(response):
-                setattr(response, OWNER, self.call)  # LiteLLM reads it, and tells of its end
+            with quiet("reading a pass-through response"):
+                self.answered(response)
+                if self.call is not None and is_stream(response):
+                    setattr(response, OWNER, self.call)  # LiteLLM reads it, and tells of its end
             return response
         except BaseException as error:
             if self.call is not None and not self.call.ended:
@@ -173,9 +174,10 @@ class Passing:
             try:
                 return await flush(*args, **kwargs)
             finally:
-                if self.call is not None and not self.call.ended:
-                    self.call.end_ns = ended
-                    self.call.end(*_outcome(self.call))
+                with quiet("ending a pass-through call"):
+                    if self.call is not None and not self.call.ended:
+                        self.call.end_ns = ended
+                        self.call.end(*_outcome(self.call))
 
         logging.async_flush_passthrough_collected_chunks = flushed
 

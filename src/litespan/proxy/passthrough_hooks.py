@@ -35,15 +35,17 @@ def hooks(modules: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any]]:
 async def _passed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """A request is passed through. Its call is current until the provider has answered."""
     passing = Passing()
-    passing.provider = as_text(kwargs.get("custom_llm_provider"))
+    with quiet("following a pass-through request"):
+        passing.provider = as_text(kwargs.get("custom_llm_provider"))
     token = otel_context.attach(otel_context.set_value(_KEY, passing))
     try:
         response = await wrapped(*args, **kwargs)
         passing.answered(response)
         return response
     except asyncio.CancelledError as error:  # LiteLLM reports what is an `Exception`
-        if passing.call is not None:
-            passing.call.fail(error)
+        with quiet("ending a pass-through call"):
+            if passing.call is not None:
+                passing.call.fail(error)
         raise
     finally:
         otel_context.detach(token)
@@ -54,7 +56,9 @@ def _prepared(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     passing = otel_context.get_value(_KEY)
     if not isinstance(passing, Passing) or Live.signals is None:
         return wrapped(*args, **kwargs)
-    body = dict(kwargs.get("_parsed_body") or {})  # LiteLLM takes its own fields out of it
+    body: dict[str, Any] = {}
+    with quiet("following a pass-through request"):
+        body = dict(kwargs.get("_parsed_body") or {})  # LiteLLM takes its own fields out of it
     told = wrapped(*args, **kwargs)
     try:
         passing.follow(kwargs["logging_obj"], call_arguments(passing.provider, body, told))
@@ -92,4 +96,5 @@ async def _logged(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> A
     try:
         return await wrapped(*args, **kwargs)
     finally:
-        close(kwargs.get("logging_obj") or kwargs.get("litellm_logging_obj"))
+        with quiet("ending a pass-through call"):
+            close(kwargs.get("logging_obj") or kwargs.get("litellm_logging_obj"))

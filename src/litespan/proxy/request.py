@@ -17,8 +17,9 @@ from opentelemetry.trace import (
 )
 
 from litespan import semconv as s
-from litespan.errors import swallowed
+from litespan.errors import quiet
 from litespan.instrumentation.remote_client import CLIENT_KEY, Client
+from litespan.mapping.echoes import sent_texts
 from litespan.mapping.proxy_request import header_attributes
 from litespan.mapping.values import as_int, as_text
 from litespan.redaction.text import scrub, scrub_error
@@ -112,7 +113,7 @@ class ProxyRequest(Client):
         if self._failure is not None or not self.span.is_recording():
             return
         arguments = data if isinstance(data, Mapping) else {}
-        text = scrub_error(str(error), arguments, _texts(arguments))
+        text = scrub_error(str(error), arguments, sent_texts(arguments))
         found = self._kind(error, kind)
         self._failure = (found, type(error).__name__, text)
         self.span.set_attribute(s.REQUEST_FAILURE, found)
@@ -150,12 +151,11 @@ class ProxyRequest(Client):
         if self._ended:
             return
         self._ended = True
-        try:
+        with quiet("telling the end of a request"):
             self._tell(error)
-        except Exception as problem:  # noqa: BLE001
-            swallowed("telling the end of a request", problem)
-        if self.ours:
-            self.span.end()
+        with quiet("ending a request's span"):  # an application's span processor may raise
+            if self.ours:
+                self.span.end()
 
     def _tell(self, error: BaseException | None) -> None:
         span = self.span
@@ -236,23 +236,6 @@ def guardrail_of(error: BaseException) -> str | None:
         if isinstance(detail, Mapping):
             found = as_text(detail.get("guardrail_name")) or as_text(detail.get("guardrail"))
     return found
-
-
-def _texts(data: Mapping[str, Any]) -> Iterable[str]:
-    """What the client has written, which error texts like to repeat."""
-    for name in ("messages", "input", "prompt", "query", "instructions", "system"):
-        yield from _strings(data.get(name))
-
-
-def _strings(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
 
 
 def _of_scope(scope: Scope, headers: tuple[str, ...]) -> Iterable[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 from opentelemetry.propagators.textmap import Getter
 
-from litespan.errors import swallowed
+from litespan.errors import quiet, swallowed
 from litespan.instrumentation.signals import Live
 from litespan.proxy.request import ProxyRequest, is_server
 
@@ -53,7 +53,8 @@ class ServerSpans:
             error = raised
             raise
         finally:
-            request.end(error)
+            with quiet("ending a request"):
+                request.end(error)
             otel_context.detach(token)
 
     def _begin(self, scope: Scope) -> ProxyRequest | None:
@@ -106,7 +107,8 @@ class _Wires:
             raise
         if last:
             self._whole = True
-            self._request.end()
+            with quiet("ending a request"):
+                self._request.end()
 
 
 class _Headers(Getter[list[tuple[bytes, bytes]]]):

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
+from litespan.mapping.echoes import ECHO, TooMuch, without_echoes
+
 MASK: Final = "[redacted]"
-ECHO: Final = "[content]"
 MAX_TEXT: Final = 1024  # characters of an error text that are kept
 _SCANNED: Final = 4096  # characters of an error text that are looked at
-_WINDOW: Final = 16  # an echo is at least this long, or a whole short message
-_SHORTEST: Final = 6
+_SHORTEST: Final = 6  # characters of a credential
+_MOST_VALUES: Final = 10_000  # values among a call's arguments that may be credentials
 
 # What keys begin with, before a `-` or `_`.
 _PREFIXES: Final = (
@@ -60,8 +62,11 @@ def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str] 
     for secret in _secrets(arguments):
         text = text.replace(secret, MASK)
     text = scrub(text)
-    for message in content or ():
-        text = _without_echo(text, message)
+    if content is not None:
+        try:
+            text = without_echoes(text, content)
+        except TooMuch:
+            text = ECHO
     return utf8(text[:MAX_TEXT])
 
 
@@ -70,29 +75,20 @@ def utf8(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _secrets(arguments: Mapping[Any, Any], *, inside: bool = False) -> Iterator[str]:
-    for name, value in arguments.items():
-        secret = inside or (isinstance(name, str) and bool(_SECRET_ARGUMENT.search(name)))
-        if isinstance(value, Mapping):
-            yield from _secrets(value, inside=secret)
-        elif secret and isinstance(value, str) and len(value) >= _SHORTEST:
-            yield value
-
-
-def _without_echo(text: str, message: str) -> str:
-    """`text` without any run of `_WINDOW` or more characters that stands in `message`."""
-    if len(message) < _WINDOW:
-        return text.replace(message, ECHO) if len(message) >= _SHORTEST else text
-    kept: list[str] = []
-    at = 0
-    while at < len(text):
-        end = at + _WINDOW
-        if end <= len(text) and text[at:end] in message:
-            while end < len(text) and text[at : end + 1] in message:
-                end += 1
-            kept.append(ECHO)
-            at = end
-        else:
-            kept.append(text[at])
-            at += 1
-    return "".join(kept)
+def _secrets(arguments: Mapping[Any, Any]) -> Iterator[str]:
+    """The credentials among the arguments, however deep, each container once."""
+    seen: set[int] = set()
+    left = _MOST_VALUES
+    stack: list[tuple[Mapping[Any, Any], bool]] = [(arguments, False)]
+    while stack and left > 0:
+        values, inside = stack.pop()
+        if id(values) in seen:
+            continue
+        seen.add(id(values))
+        for name, value in islice(values.items(), left):
+            left -= 1
+            secret = inside or (isinstance(name, str) and bool(_SECRET_ARGUMENT.search(name)))
+            if isinstance(value, Mapping):
+                stack.append((value, secret))
+            elif secret and isinstance(value, str) and len(value) >= _SHORTEST:
+                yield value
