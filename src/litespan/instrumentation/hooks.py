@@ -118,9 +118,13 @@ def _before_provider(original: Any) -> Any:
     @functools.wraps(original)
     def pre_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         call = getattr(self, OWNER, None)
-        if isinstance(call, Call) and not call.ended:
-            call.announce(time.time_ns())
-        return original(self, *args, **kwargs)
+        if not isinstance(call, Call) or call.ended:
+            return original(self, *args, **kwargs)
+        now = time.time_ns()
+        try:
+            return original(self, *args, **kwargs)
+        finally:  # LiteLLM has noted what it is about to send
+            call.announce(now)
 
     return pre_call
 
@@ -208,7 +212,11 @@ def _after(error: Any, function: Any) -> Any:
 
 
 def _captured(patches: "Patches") -> Any:
-    """A `Router` made before us holds LiteLLM's own functions: hand in the wrapped ones."""
+    """A method of `Router` that runs a LiteLLM function: hand in the wrapped one.
+
+    A router made before instrumentation holds LiteLLM's own. Some of these methods, such as the
+    one behind `Router.responses`, run no other method of `Router`: here the router call begins.
+    """
 
     def hand_in(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         wrappers = patches.wrappers
@@ -218,7 +226,7 @@ def _captured(patches: "Patches") -> Any:
                 name: wrappers.get(id(value), value) if "function" in name else value
                 for name, value in kwargs.items()
             }
-        return wrapped(*args, **kwargs)
+        return drive(wrapped, _open_router)(*args, **kwargs)
 
     return hand_in
 
