@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from litespan.alerting import Notice, Thresholds
-from litespan.alerting.engine import MOST_STARTED, Engine
+from litespan.alerting.engine import Engine
 from litespan.alerting.episodes import Flow
 from litespan.alerting.intake import MOST
 from litespan.alerting.outbox import Fate
+from litespan.alerting.running import MOST as MOST_STARTED
 from litespan.alerting.state import Memory, State
 from tests.alerting.calls import DOWN, NO_KEY, NOON, RATE_LIMIT, view
 
@@ -153,7 +154,7 @@ def test_memory_is_bounded() -> None:
     desk.see(after=1)
     assert desk.lost == [30, 0]
     desk.engine.started([view(took=None) for _ in range(MOST_STARTED + 30)])
-    assert len(desk.engine._started) == MOST_STARTED
+    assert len(desk.engine._running._started) == MOST_STARTED
 
 
 def test_a_call_that_hangs() -> None:
@@ -165,6 +166,36 @@ def test_a_call_that_hangs() -> None:
     assert desk.see(fine, after=299) == []
     assert desk.see(after=1) == [[("firing", "hanging", 1, 0)]]
     assert desk.see(after=100) == []
+
+
+def test_a_call_that_hangs_is_over_when_it_has_ended() -> None:
+    """Resolved after the call's end, not before; it lasted from the start of the call."""
+    desk = Desk(replace(T, hanging=300, resolve=60, cooldown=60, repeat=86400, digest=0))
+    first, second = view(took=None), view(took=None)
+    desk.engine.started([first])
+    desk.now += 10
+    desk.engine.started([second])
+    assert desk.see(after=290) == [[("firing", "hanging", 1, 0)]]
+    for _ in range(20):
+        assert desk.see(after=30) == []
+    assert desk.see(first, after=30) == []
+    for _ in range(5):
+        assert desk.see(after=30) == []  # the second one still hangs
+    ended = desk.now
+    desk.engine.ended([second.key])
+    assert desk.see(after=59) == []
+    assert desk.see(after=1) == [[("resolved", "hanging", 2, 1)]]
+    (notice,) = desk.messages[0]
+    assert (notice.since, notice.last) == (NOON, ended)
+
+
+def test_a_call_that_hangs_for_long_is_repeated() -> None:
+    """As any alert that goes on, and it still counts once."""
+    desk = Desk(replace(T, hanging=300, resolve=60, repeat=3600, digest=0))
+    desk.engine.started([view(took=None)])
+    assert desk.see(after=300) == [[("firing", "hanging", 1, 0)]]
+    seen = [message for _ in range(130) for message in desk.see(after=30)]
+    assert seen == [[("repeat", "hanging", 1, 0)]]
 
 
 def test_spending_is_per_user() -> None:

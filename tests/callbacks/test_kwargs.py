@@ -62,6 +62,17 @@ async def test_at_every_stage(traced: Traced, keeper: Keeper) -> None:
     ]
 
 
+async def test_what_is_sent_is_there_before_the_answer(traced: Traced, keeper: Keeper) -> None:
+    """`input` and `additional_args` at the first stage, as LiteLLM gives them there."""
+    litellm.completion(**traced.chat())
+    litellm.embedding("openai/text-embedding-3-small", input=["a"], **traced.to())
+    assert litespan.flush(10)
+    first, second = (each.kwargs for each in keeper.heard if each.method == "pre")
+    assert first["input"] == MESSAGES
+    assert first["additional_args"]["complete_input_dict"]["messages"] == MESSAGES
+    assert second["input"] == ["a"]
+
+
 async def test_success(traced: Traced, keeper: Keeper) -> None:
     """The real response, its cost as a number, and LiteLLM's own logging object."""
     response = litellm.completion(**traced.chat(user="alice", metadata={"feature": "search"}))

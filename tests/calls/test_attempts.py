@@ -183,19 +183,29 @@ async def test_retries_that_litellm_makes(function: str, traced: Traced) -> None
     assert len(found) == 3
 
 
-@pytest.mark.parametrize("function", ["aresponses", "anthropic_messages", "aembedding"])
+@pytest.mark.parametrize(
+    "function", ["responses", "aresponses", "anthropic_messages", "aembedding", "amoderation"]
+)
 async def test_other_router_methods(function: str, traced: Traced) -> None:
     """Every method of a router is one parent with one GenAI span per attempt."""
     kinds: dict[str, dict[str, Any]] = {
+        "responses": {"input": "hi"},
         "aresponses": {"input": "hi"},
+        "amoderation": {"input": "hi"},
         "anthropic_messages": {"messages": MESSAGES, "max_tokens": 5},
         "aembedding": {"input": ["hi"]},
     }
     given = kinds[function]
-    model = "openai/text-embedding-3-small" if function == "aembedding" else "openai/gpt-4o"
+    models = {
+        "aembedding": "openai/text-embedding-3-small",
+        "amoderation": "openai/omni-moderation-latest",
+    }
+    model = models.get(function, "openai/gpt-4o")
     made = litellm.Router(model_list=[deployment(traced, "good", model)])
     called = getattr(made, function, None) or getattr(made, f"a{function}")  # renamed in 1.81
-    await called(model="good", **given)
+    result = called(model="good", **given)
+    if inspect.isawaitable(result):
+        await result
     assert [outcome for _, _, outcome in attempts(traced)] == ["success"]
 
 
@@ -218,10 +228,11 @@ async def test_a_router_made_before_us(loopback: LoopbackProvider, telemetry: Te
     try:
         await made.aresponses(model="good", input="hi")
         await made.acompletion("good", MESSAGES)
+        made.responses(model="good", input="hi")
     finally:
         instrumentor.uninstrument()
     names = [span["name"] for span in Traced(loopback, telemetry).spans]
-    assert names == ["litellm.router good", "chat gpt-4o"] * 2
+    assert names == ["litellm.router good", "chat gpt-4o"] * 3
 
 
 def test_sums_are_right(traced: Traced) -> None:

@@ -59,6 +59,40 @@ GIVEN = [
         id="only scalars",
     ),
     pytest.param({"metadata": None}, {}, id="metadata=None"),
+    pytest.param({"metadata": {"tags": {"b", "a"}}}, {"litellm.tags": ["a", "b"]}, id="tag set"),
+    pytest.param(
+        {"metadata": {"author": "ann", "monkey": "m", "keyword": "k", "authority": "x"}},
+        {
+            "litellm.metadata.author": "ann",
+            "litellm.metadata.monkey": "m",
+            "litellm.metadata.keyword": "k",
+            "litellm.metadata.authority": "x",
+        },
+        id="names that only look secret",
+    ),
+    pytest.param(
+        {
+            "metadata": {
+                "apikey": "x",
+                "openaiKey": "x",
+                "primary_key": "x",
+                "Authorization": "x",
+                "authorised_by": "x",
+                "oauth": "x",
+                "session_tokens": "x",
+                "tokens": "x",
+                "client-secret": "x",
+                "input_tokens": 7,
+            }
+        },
+        {"litellm.metadata.input_tokens": 7},
+        id="credentials by other names",
+    ),
+    pytest.param(
+        {"metadata": {"spend_logs_metadata": {"owner": "ml", "deep": {}}, "owner": "me"}},
+        {"litellm.metadata.owner": "ml"},
+        id="spend_logs_metadata",
+    ),
 ]
 
 
@@ -69,6 +103,47 @@ def test_given_with_the_call(
     """`user=`, `metadata=` and `litellm_metadata=` become attributes."""
     litellm.completion(**traced.chat(**given))
     assert who(traced.span) == expected
+
+
+DEVICE, ACCOUNT, SESSION = "ab12" * 16, "0b1c2d3e-1111-4222-8333-444455556666", "e966-3a"
+AGENTS = [
+    (f"user_{DEVICE}_account_{ACCOUNT}_session_{SESSION}", ACCOUNT),
+    (f"user_{DEVICE}_account__session_{SESSION}", DEVICE),
+    (f"user_{DEVICE}_session_{SESSION}", DEVICE),
+    (f'{{"device_id":"{DEVICE}","account_uuid":"{ACCOUNT}","session_id":"{SESSION}"}}', ACCOUNT),
+    (f'{{"device_id":"{DEVICE}","account_uuid":"","session_id":"{SESSION}"}}', DEVICE),
+]
+
+
+@pytest.mark.parametrize(("user_id", "user"), AGENTS)
+async def test_a_coding_agents_user_id_names_a_user_and_a_session(
+    user_id: str, user: str, traced: Traced
+) -> None:
+    """The account, or the device, is the user; the session is found without a header."""
+    where = traced.to()
+    del where["max_retries"]
+    await litellm.anthropic_messages(
+        model="anthropic/claude-3-5-haiku-latest",
+        messages=[{"role": "user", "content": "Hi"}],
+        max_tokens=9,
+        metadata={"user_id": user_id},
+        **where,
+    )
+    assert who(traced.span) == {
+        "user.id": user,
+        "session.id": SESSION,
+        "gen_ai.conversation.id": SESSION,
+    }
+
+
+@pytest.mark.parametrize(
+    "user_id", ["user_ann", "{not json", "[1]", '{"name": "ann"}', "a_session_b"]
+)
+def test_other_user_ids_stay_as_they_are(user_id: str, traced: Traced) -> None:
+    """Only a coding agent's form is taken apart; an explicit session wins over the one in it."""
+    litellm.completion(**traced.chat(metadata={"user_id": user_id, "session_id": "own"}))
+    assert who(traced.span)["user.id"] == user_id
+    assert who(traced.span)["session.id"] == "own"
 
 
 def test_context_manager(traced: Traced) -> None:

@@ -90,6 +90,47 @@ def test_no_unbounded_label(traced: Traced) -> None:
     assert len(points(traced, "gen_ai.client.token.usage")) == 2
 
 
+def test_made_up_names_of_models_and_providers_make_no_series(traced: Traced) -> None:
+    """What clients make up and no provider answers to shares one value, on the span it stands."""
+    for number in range(20):
+        for model in (f"openai/made-up-{number}", f"nobody-{number}/model"):
+            with pytest.raises((litellm.NotFoundError, litellm.BadRequestError)):
+                litellm.completion(**traced.chat(model=model, provider={"status": 404}))
+    found = points(traced, "gen_ai.client.operation.duration")
+    names = {point["attributes"]["gen_ai.request.model"] for point in found}
+    providers = {point["attributes"]["gen_ai.provider.name"] for point in found}
+    assert (names, providers) == ({"_OTHER"}, {"openai", "_OTHER"})
+    assert traced.spans[0]["attributes"]["gen_ai.request.model"] == "made-up-0"
+
+
+def test_a_model_of_ones_own_has_series_once_it_has_answered(traced: Traced) -> None:
+    """Before that, its failures count as those of another; models that LiteLLM knows never do."""
+    for model in ("openai/my-own", "openai/gpt-4o"):
+        with pytest.raises(litellm.InternalServerError):
+            litellm.completion(**traced.chat(model=model, provider={"status": 500}))
+        litellm.completion(**traced.chat(model=model))
+        with pytest.raises(litellm.InternalServerError):
+            litellm.completion(**traced.chat(model=model, provider={"status": 500}))
+    found = points(traced, "gen_ai.client.operation.duration")
+    assert {
+        (point["attributes"]["gen_ai.request.model"], point["count"])
+        for point in found
+        if "error.type" in point["attributes"]
+    } == {("_OTHER", 1), ("my-own", 1), ("gpt-4o", 2)}
+
+
+def test_each_label_has_a_bounded_number_of_values(
+    traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a provider takes every name."""
+    monkeypatch.setattr("litespan.instrumentation.metrics.MOST_VALUES", 3)
+    for number in range(6):
+        litellm.completion(**traced.chat(model=f"openai/echo-{number}"))
+    found = points(traced, "gen_ai.client.operation.duration")
+    names = [point["attributes"]["gen_ai.request.model"] for point in found]
+    assert sorted(names) == ["_OTHER", "echo-0", "echo-1", "echo-2"]
+
+
 def test_without_a_reader_nothing_is_recorded() -> None:
     """As under OTEL_METRICS_EXPORTER=none, where the SDK sets a meter provider all the same."""
     for readers in ([], [InMemoryMetricReader()]):

@@ -40,7 +40,11 @@ def config(provider: LoopbackProvider, **settings: Any) -> dict[str, Any]:
     """The `config.yaml` of an operator who has custom authentication and a guardrail."""
     return {
         "model_list": models(provider),
-        "litellm_settings": {"callbacks": "litespan.proxy.handler", **settings},
+        "litellm_settings": {
+            "callbacks": "litespan.proxy.handler",
+            "extra_spend_tag_headers": ["X-Cost-Centre", "x-auth-token"],
+            **settings,
+        },
         "router_settings": {"num_retries": 0, "fallbacks": [{"broken": ["chat"]}]},
         "general_settings": {
             "custom_auth": "auth.authenticate",

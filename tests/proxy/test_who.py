@@ -1,5 +1,6 @@
 """Whose call it is, on every route, and what of a request goes on only by allowlist."""
 
+import json
 from typing import Any
 
 import pytest
@@ -112,6 +113,86 @@ def test_litellm_metadata_is_heard(
     assert (last["user.id"], last["session.id"]) == ("grace", "s-2")
     assert last.get("litellm.metadata.feature") == feature
     assert set(last["litellm.tags"]) == {"nightly", "from-key"}
+
+
+def test_langfuse_headers_are_metadata(gateway: Proxy) -> None:
+    """As LiteLLM's own Langfuse callback reads them; keys among them go nowhere."""
+    said = {
+        "langfuse_session_id": "hs",
+        "langfuse_trace_user_id": "hu",
+        "langfuse_trace_name": "checkout",
+        "langfuse_public_key": "pk-0",
+    }
+    body = {"model": "chat", "messages": HI}
+
+    def call(traceparent: str) -> None:
+        client = gateway.client(KEY, traceparent=traceparent, **said)
+        assert client.post("/v1/chat/completions", json=body).is_success
+
+    last = gateway.trace(call, 3)[-1]["attributes"]
+    assert (last["user.id"], last["session.id"]) == ("hu", "hs")
+    assert last["litellm.metadata.trace_name"] == "checkout"
+    assert "pk-0" not in str(last)
+
+
+@pytest.mark.parametrize("where", ["header", "body"])
+def test_spend_logs_metadata_is_metadata(gateway: Proxy, where: str) -> None:
+    """In LiteLLM's request header, and under `litellm_metadata`."""
+    spend = {"owner": "ml", "feature": "search"}
+    body: dict[str, Any] = {"model": "chat", "messages": HI}
+    headers = {}
+    if where == "header":
+        headers["x-litellm-spend-logs-metadata"] = json.dumps(spend)
+    else:
+        body["litellm_metadata"] = {"spend_logs_metadata": spend}
+
+    def call(traceparent: str) -> None:
+        client = gateway.client(KEY, traceparent=traceparent, **headers)
+        assert client.post("/v1/chat/completions", json=body).is_success
+
+    last = gateway.trace(call, 3)[-1]["attributes"]
+    assert last["litellm.metadata.owner"] == "ml"
+    assert last["litellm.metadata.feature"] == "search"
+
+
+def test_headers_that_the_operator_takes_for_tags(gateway: Proxy) -> None:
+    """`extra_spend_tag_headers` of `litellm_settings`, as LiteLLM writes such tags."""
+    body = {"model": "chat", "messages": HI}
+
+    def call(traceparent: str) -> None:
+        client = gateway.client(KEY, traceparent=traceparent, **{"x-cost-centre": "blue"})
+        assert client.post("/v1/chat/completions", json=body).is_success
+
+    last = gateway.trace(call, 3)[-1]["attributes"]
+    assert set(last["litellm.tags"]) == {"from-key", "X-Cost-Centre: blue"}
+
+
+def test_a_user_named_in_a_form(gateway: Proxy) -> None:
+    """Where LiteLLM fills the key's user in for a request whose metadata names another."""
+    sent = {
+        "data": {"model": "hear", "metadata": json.dumps({"trace_user_id": "grace"})},
+        "files": {"file": ("a.wav", b"RIFF" + b"0" * 99)},
+    }
+
+    def call(traceparent: str) -> None:
+        client = gateway.client(KEY, traceparent=traceparent)
+        assert client.post("/v1/audio/transcriptions", **sent).is_success
+
+    assert gateway.trace(call, 3)[-1]["attributes"]["user.id"] == "grace"
+
+
+def test_a_coding_agents_end_user(gateway: Proxy) -> None:
+    """LiteLLM takes its whole `user_id` for an end user: call and request say who it is."""
+    body = {"model": "claude", "messages": HI, "max_tokens": 9}
+    body["metadata"] = {"user_id": "user_d1_account_a1_session_s1"}
+
+    def call(traceparent: str) -> None:
+        assert gateway.client(KEY, traceparent=traceparent).post("/v1/messages", json=body)
+
+    server, *_, last = gateway.trace(call, 3)
+    assert (last["attributes"]["user.id"], last["attributes"]["session.id"]) == ("a1", "s1")
+    for span in (server, last):
+        assert "_session_" not in str(span["attributes"])
 
 
 def test_headers_and_fields_only_by_allowlist(gateway: Proxy) -> None:

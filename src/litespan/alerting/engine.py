@@ -8,7 +8,6 @@ are one entry, and beyond `MOST` keys they are counted only.
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -21,14 +20,13 @@ from litespan.alerting.episodes import Flow, rested, seen
 from litespan.alerting.intake import Intake
 from litespan.alerting.outbox import Outbox, Send
 from litespan.alerting.recent import Models
-from litespan.alerting.rules import examine, found, model_of
+from litespan.alerting.rules import examine, model_of
+from litespan.alerting.running import Running
 from litespan.alerting.state import Record, State
 from litespan.alerting.thresholds import Thresholds
-from litespan.counters import count
 from litespan.errors import quiet
 from litespan.export import GenAISpan
 
-MOST_STARTED: Final = 10_000  # calls that have not ended
 TURN: Final = 1.0  # s between two looks at what time has done
 SHARED_TURN: Final = 5.0  # the same where others share the state, and a look is a query
 THREAD: Final = "litespan-alerts"
@@ -77,7 +75,7 @@ class Engine:
         self._changed = threading.Condition()
         self._examining = threading.Lock()
         self._models = Models(self.t.window, self.t.slow_window)
-        self._started: OrderedDict[UUID, tuple[float, GenAISpan]] = OrderedDict()
+        self._running = Running(self.name, self.t)
         self._intake = Intake()
         self._outbox = self._new_outbox()
         self._thread: threading.Thread | None = None
@@ -95,7 +93,7 @@ class Engine:
         findings: list[Finding] = []
         with self._examining:
             for span in spans:
-                self._started.pop(span.key, None)
+                self._running.end(span.key)
                 with quiet(f"alerts.{self.name}.rules"):
                     recent = self._models.of(span.provider or "", model_of(span))
                     findings += examine(span, recent, now, self.t)
@@ -114,10 +112,7 @@ class Engine:
         self._here()
         with self._examining:
             for span in spans:
-                self._started[span.key] = (self.clock(), span)
-                if len(self._started) > MOST_STARTED:
-                    self._started.popitem(last=False)
-                    count(f"alerts.{self.name}.not_watched")
+                self._running.start(span, self.clock())
         with self._changed:
             self._go()
 
@@ -125,7 +120,7 @@ class Engine:
         """Calls have ended that this destination is not shown."""
         with self._examining:
             for key in keys:
-                self._started.pop(key, None)
+                self._running.end(key)
 
     def flush(self, timeout: float) -> bool:
         """Send what waits, digests too; whether all was sent."""
@@ -185,7 +180,7 @@ class Engine:
             with self._changed:
                 intake = self._intake
                 if not (self._closing or self._flushing or intake.findings or intake.spent):
-                    waiting = self._outbox or self._started  # for the clock
+                    waiting = self._outbox or self._running  # for the clock
                     self._changed.wait(TURN if waiting else self._turn)
                 if self._closing:
                     return
@@ -216,12 +211,15 @@ class Engine:
         for finding in self._spending(intake):
             if not self.only or finding.rule in self.only:
                 intake.add(finding)
-        for finding in self._hanging(now):
-            if not self.only or finding.rule in self.only:
-                intake.add(finding)
         for finding in intake.findings.values():
             self._note(finding, now)
-        if self._look_due(now):
+        look = self._look_due(now)
+        with self._examining:
+            overdue = self._running.overdue(now, again=look)
+        for begun, finding in overdue:
+            if not self.only or finding.rule in self.only:
+                self._note(finding, now, begun)
+        if look:
             self._turned = now
             self._look(now)
         self._outbox.lose(intake.lost)
@@ -235,34 +233,11 @@ class Engine:
             findings += spend.judge(kind, name, spent, span, self.t)
         return findings
 
-    def _hanging(self, now: float) -> list[Finding]:
-        limit = self.t.hanging
-        findings: list[Finding] = []
-        with self._examining:
-            while limit is not None and self._started:
-                key, (begun, span) = next(iter(self._started.items()))
-                if now - begun < limit:
-                    break
-                del self._started[key]
-                summary = f"A call of {model_of(span)} has not ended after {limit:g} s"
-                findings.append(
-                    found(
-                        "hanging",
-                        span,
-                        "error",
-                        summary,
-                        self.t,
-                        value=now - begun,
-                        threshold=limit,
-                    )
-                )
-        return findings
-
-    def _note(self, finding: Finding, now: float) -> None:
+    def _note(self, finding: Finding, now: float, since: float | None = None) -> None:
         if finding.rule == "test":
             self._outbox.put(finding.key, Notice(finding, "test", now, now, finding.count), now)
             return
-        step = partial(seen, finding=finding, now=now, flow=self.flow)
+        step = partial(seen, finding=finding, now=now, flow=self.flow, since=since)
         notice = self.state.change(f"{self.name}/alert/{finding.key}", step)
         if notice is not None:
             self._outbox.put(finding.key, notice, now)

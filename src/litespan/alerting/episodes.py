@@ -31,14 +31,18 @@ class Flow:
 
 
 def seen(
-    record: Record | None, finding: Finding, now: float, flow: Flow
+    record: Record | None, finding: Finding, now: float, flow: Flow, since: float | None = None
 ) -> tuple[Episode, Notice | None]:
-    """There is one more finding (or `finding.count`): the new record, and what to tell."""
-    new: Episode = {"since": now, "count": 0, "told_count": 0, "told": False, "told_at": 0.0}
+    """There is one more finding (or `finding.count`): the new record, and what to send.
+
+    `since`, in seconds since the epoch, is when what was found began, if that is not now.
+    """
+    since = now if since is None else since
+    new: Episode = {"since": since, "count": 0, "told_count": 0, "told": False, "told_at": 0.0}
     if record is not None:
         new.update(record)
         if now - record["last"] >= flow.resolve and not record["told"]:
-            new.update(since=now, count=0, told_count=0)  # nobody heard of the last episode
+            new.update(since=since, count=0, told_count=0)  # nobody heard of the last episode
     new["last"] = now
     new["count"] += finding.count
     turn = None

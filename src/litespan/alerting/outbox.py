@@ -74,7 +74,8 @@ class Outbox:
 
     def again(self, finding: Finding, now: float) -> None:
         """An alert that was told, or waits, was found again: what waits is brought up to date."""
-        count(f"alerts.{self.name}.suppressed", finding.count)
+        if finding.count:  # 0: what was found before goes on
+            count(f"alerts.{self.name}.suppressed", finding.count)
         if (waiting := self._waiting.get(finding.key)) is not None:
             since, told = waiting
             newer = replace(told, count=told.count + finding.count, last=now)

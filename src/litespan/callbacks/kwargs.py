@@ -187,13 +187,16 @@ def _sent(details: Mapping[str, Any]) -> dict[str, Any]:
     """What LiteLLM has sent to the provider."""
     given = details.get("additional_args")
     sent = get(given, "complete_input_dict")
-    added = {}
+    added: dict[str, Any] = {}
     if sent is not None:
         added["complete_input_dict"] = keywords(sent) if isinstance(sent, Mapping) else sent
     base = get(given, "api_base") or get(details.get("litellm_params"), "api_base")
     if base:
         added["api_base"] = scrub(str(base))
-    return {"additional_args": added} if added else {}
+    shown: dict[str, Any] = {"additional_args": added} if added else {}
+    if details.get("input") is not None:  # the text or messages in the provider's form
+        shown["input"] = copied(details["input"])
+    return shown
 
 
 def _received(details: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 from opentelemetry import context as otel_context
 
-from litespan.errors import swallowed
+from litespan.errors import quiet, swallowed
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.call import CALL_KEY, OWNER, Call, current
 from litespan.instrumentation.router_call import RouterCall, broken_stream_of
@@ -131,13 +131,14 @@ def _before_provider(original: Any) -> Any:
 
     @functools.wraps(original)
     def pre_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        now = time.time_ns()
         try:
-            call = getattr(self, OWNER, None)
-            if isinstance(call, Call) and not call.ended:
-                call.announce(time.time_ns())
-        except Exception as error:  # noqa: BLE001
-            swallowed("announcing a call", error)
-        return original(self, *args, **kwargs)
+            return original(self, *args, **kwargs)
+        finally:  # LiteLLM has noted what it is about to send
+            with quiet("announcing a call"):
+                call = getattr(self, OWNER, None)
+                if isinstance(call, Call) and not call.ended:
+                    call.announce(now)
 
     return pre_call
 
@@ -229,7 +230,11 @@ def _after(error: Any, function: Any) -> Any:
 
 
 def _captured(patches: "Patches") -> Any:
-    """A `Router` made before us holds LiteLLM's own functions: hand in the wrapped ones."""
+    """A method of `Router` that runs a LiteLLM function: hand in the wrapped one.
+
+    A router made before instrumentation holds LiteLLM's own. Some of these methods, such as the
+    one behind `Router.responses`, run no other method of `Router`: here the router call begins.
+    """
 
     def hand_in(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
         wrappers = patches.wrappers
@@ -239,7 +244,7 @@ def _captured(patches: "Patches") -> Any:
                 name: wrappers.get(id(value), value) if "function" in name else value
                 for name, value in kwargs.items()
             }
-        return wrapped, args, kwargs
+        return drive(wrapped, _open_router), args, kwargs
 
     return hand_in
 

@@ -1,6 +1,7 @@
 """Arguments, metadata and `litespan.context(...)` → user, session, tags, metadata."""
 
-import re
+import json
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -10,18 +11,18 @@ from opentelemetry.context import Context
 
 from litespan import semconv as s
 from litespan.identity import Identity, Scalar
+from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.values import as_texts, get
-from litespan.redaction.text import scrub, utf8
+from litespan.redaction.text import is_secret_name, scrub, utf8
 
 _NONE: Final[Mapping[str, Any]] = {}
 MAX_METADATA: Final = 32
 MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or tag
 MAX_TAGS: Final = 64
 
-_SECRET_NAME: Final = re.compile(
-    r"key|token|secret|passw|credential|auth|cookie|bearer|signature|private", re.IGNORECASE
-)
+_LANGFUSE: Final = "langfuse_"  # request headers that LiteLLM takes for metadata
+_SPEND: Final = "spend_logs_metadata"  # metadata that operators give keys, teams and requests
 # What the caller's metadata says under a name of its own, and the attribute for it.
 _PROMOTED: Final = frozenset(
     {"user_id", "trace_user_id", "session_id", "litellm_session_id", "tags", "litespan"}
@@ -68,16 +69,20 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
     arguments = request.arguments
     from_proxy = "user_api_key" in metadata or "user_api_key_hash" in metadata
     own: Mapping[str, Any] = metadata
+    asked = arguments.get("user")
     if from_proxy:
         own = _of_client(request)
-    attributes = free_metadata({**identity.metadata, **own} if identity.metadata else own)
-    user = (
-        arguments.get("user")
-        or own.get("user_id")
-        or own.get("trace_user_id")
-        or identity.user
-        or (_user_by_proxy(metadata) if from_proxy else None)
-    )
+        if asked == metadata.get("user_api_key_user_id"):
+            asked = None  # LiteLLM fills it in for some routes
+    free = {**identity.metadata, **own} if identity.metadata else own
+    spend = metadata.get(_SPEND) or own.get(_SPEND)
+    if isinstance(spend, Mapping):  # first of all, so that there is room for it
+        free = {**spend, **free, **spend}
+    attributes = free_metadata(free)
+    user = asked or own.get("user_id") or own.get("trace_user_id")
+    agent = None
+    if user and (type(user) is not str or user[0] == "{" or "_session_" in user):
+        agent = read_agent(user)
     session = (
         own.get("session_id")
         or arguments.get("litellm_session_id")
@@ -85,41 +90,77 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
         or identity.session
         or (metadata.get("session_id") if from_proxy else None)
     )
+    if agent is not None:
+        user, session = agent.user, session or agent.session
+    user = user or identity.user or (_user_by_proxy(metadata) if from_proxy else None)
     if user:
         attributes[s.USER_ID] = _short(user)
     if session:
         attributes[s.SESSION_ID] = attributes[s.CONVERSATION_ID] = _short(session)
     given = metadata.get("tags")
-    if given or identity.tags:
-        tags = dict.fromkeys((*identity.tags, *(as_texts(given) or ())))
-        attributes[s.TAGS] = tuple(_short(tag) for tag in list(tags)[:MAX_TAGS])
+    if given or identity.tags or from_proxy:
+        tags = (*identity.tags, *(as_texts(given) or ()), *_header_tags(request))
+        if tags:
+            different = list(dict.fromkeys(tags))[:MAX_TAGS]
+            attributes[s.TAGS] = tuple([_short(tag) for tag in different])
     if from_proxy:
         for name, attribute in _PROXY.items():
             value = metadata.get(name)
-            if value:
+            if value and (value := person(value) if attribute == s.END_USER_ID else value):
                 attributes[attribute] = _short(value)
     return attributes
 
 
 def _user_by_proxy(metadata: Mapping[str, Any]) -> Any:
-    """Whom LiteLLM has put beside its own: the client's `litellm_metadata`, or the key's user."""
-    return metadata.get("user_id") or metadata.get("user_api_key_user_id")
+    """The user that LiteLLM has put beside its own: from `litellm_metadata`, or the key's."""
+    return person(metadata.get("user_id")) or metadata.get("user_api_key_user_id")
 
 
 def _of_client(request: Request) -> Mapping[str, Any]:
-    """What a client of the proxy has written itself, under either name."""
+    """What a client of the proxy has written: in the body under either name, or in headers."""
     asked = request.arguments.get("proxy_server_request")
-    first = get(get(asked, "body"), "litellm_metadata")
-    last = request.metadata.get("requester_metadata")
-    own = {
-        **(first if isinstance(first, Mapping) else _NONE),
-        **(last if isinstance(last, Mapping) else _NONE),
-    }
+    own: dict[str, Any] = {}
+    for given in (
+        get(get(asked, "body"), "litellm_metadata"),
+        request.metadata.get("requester_metadata"),
+    ):
+        stated = _json(given) if isinstance(given, str) else given  # text in a form
+        if isinstance(stated, Mapping):
+            own.update(stated)
+    for name, value in _headers(asked).items():
+        if isinstance(name, str) and name.startswith(_LANGFUSE):
+            own[name.removeprefix(_LANGFUSE)] = value
     # LiteLLM writes the trace id of the client's `traceparent` among them.
-    traceparent = get(get(asked, "headers"), "traceparent")
+    traceparent = _headers(asked).get("traceparent")
     if isinstance(traceparent, str) and own.get("trace_id") in traceparent.lower().split("-")[1:2]:
         del own["trace_id"]
     return own
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _headers(asked: Any) -> Mapping[Any, Any]:
+    found = get(asked, "headers")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _header_tags(request: Request) -> tuple[str, ...]:
+    """Tags from the headers that the operator names in LiteLLM's `extra_spend_tag_headers`."""
+    names = getattr(sys.modules.get("litellm"), "extra_spend_tag_headers", None)
+    if not names or not isinstance(names, (list, tuple)):
+        return ()
+    headers = _headers(request.arguments.get("proxy_server_request"))
+    lower = {str(name).lower(): value for name, value in headers.items()}
+    return tuple(
+        f"{name}: {value}"
+        for name in names
+        if (value := lower.get(str(name).lower())) and not is_secret_name(str(name))
+    )
 
 
 def deployment_attributes(request: Request) -> Attributes:
@@ -157,6 +198,8 @@ def free_metadata(given: Mapping[Any, Any]) -> Attributes:
     attributes: Attributes = {}
     for name, value in given.items():
         attribute = _attribute(name)
+        if attribute is None and isinstance(value, (int, float)):
+            attribute = _attribute(name, number=True)
         if attribute is not None and isinstance(value, (str, bool, int, float)):
             attributes[attribute] = _value(value)
             if len(attributes) == MAX_METADATA:
@@ -165,11 +208,13 @@ def free_metadata(given: Mapping[Any, Any]) -> Attributes:
 
 
 @lru_cache(maxsize=1024)
-def _attribute(name: Any) -> str | None:
-    """The attribute of a caller's metadata, if it may be told. A program has few such names."""
+def _attribute(name: Any, *, number: bool = False) -> str | None:
+    """The attribute of a caller's metadata, if it may leave. A program has few such names."""
     if not isinstance(name, str) or name in _PROMOTED or name in _INJECTED:
         return None
-    return None if _SECRET_NAME.search(name) else s.METADATA_PREFIX + utf8(name[:128])
+    if is_secret_name(name, 0 if number else None):
+        return None
+    return s.METADATA_PREFIX + utf8(name[:128])
 
 
 def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None) -> Identity:

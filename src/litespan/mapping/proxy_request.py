@@ -3,23 +3,18 @@
 Only what the operator names goes on, and of that nothing that carries a credential.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.mapping.request import Request
 from litespan.mapping.values import get
-from litespan.redaction.text import scrub
+from litespan.redaction.text import is_secret_name, scrub
 
 MAX_LENGTH: Final = 1024  # characters of one value
 MAX_FIELDS: Final = 16  # of a model's row
-_SECRET: Final = re.compile(
-    r"key|token|secret|passw|credential|auth|cookie|bearer|signature|private", re.IGNORECASE
-)
 # What LiteLLM itself writes into a row.
 _LITELLMS: Final = frozenset({"id", "db_model", "member_auto_router", "direct_access"})
-_COUNTS: Final = re.compile(r"tokens?$|_per_|^max_tokens|token_(?:limit|count)", re.IGNORECASE)
 
 
 def header_attributes(
@@ -31,7 +26,7 @@ def header_attributes(
     """
     for name in allowed:
         value = headers.get(name)
-        if isinstance(value, str) and not _SECRET.search(name):
+        if isinstance(value, str) and not is_secret_name(name):
             yield s.HTTP_HEADER_PREFIX + name, (scrub(value[:MAX_LENGTH]),)
 
 
@@ -41,7 +36,7 @@ def body_attributes(body: Any, allowed: tuple[str, ...]) -> Iterator[tuple[str, 
         value = get(body, name)
         if isinstance(value, (bool, int, float)):
             yield s.REQUEST_BODY_PREFIX + name, value
-        elif isinstance(value, str) and not _SECRET.search(name):
+        elif isinstance(value, str) and not is_secret_name(name):
             yield s.REQUEST_BODY_PREFIX + name, scrub(value[:MAX_LENGTH])
 
 
@@ -49,7 +44,7 @@ def model_info_attributes(info: Any) -> Iterator[tuple[str, Any]]:
     """The operator's own `model_info` of a deployment: text, numbers and booleans."""
     found = 0
     for name, value in info.items() if isinstance(info, Mapping) else ():
-        if name in _LITELLMS or not isinstance(name, str) or not _is_open(name):
+        if name in _LITELLMS or not isinstance(name, str) or is_secret_name(name, value):
             continue
         if isinstance(value, (str, bool, int, float)):
             found += 1
@@ -57,10 +52,6 @@ def model_info_attributes(info: Any) -> Iterator[tuple[str, Any]]:
                 return
             text = scrub(value[:MAX_LENGTH]) if isinstance(value, str) else value
             yield s.MODEL_INFO_PREFIX + name[:128], text
-
-
-def _is_open(name: str) -> bool:
-    return bool(_COUNTS.search(name)) or not _SECRET.search(name)
 
 
 def gateway_attributes(

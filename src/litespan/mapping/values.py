@@ -64,9 +64,11 @@ def as_text(value: Any) -> str | None:
 
 
 def as_texts(value: Any) -> tuple[str, ...] | None:
-    """A string or a list of strings as a tuple of strings."""
+    """A string, or the strings of a list, tuple or set, as a tuple; those of a set sorted."""
     if isinstance(value, str):
         return (value,)
+    if isinstance(value, (set, frozenset)):
+        value = sorted(item for item in value if isinstance(item, str))
     if isinstance(value, (list, tuple)):
         return tuple(item for item in value if isinstance(item, str)) or None
     return None

@@ -19,6 +19,7 @@ from opentelemetry.trace import (
 from litespan import semconv as s
 from litespan.errors import quiet
 from litespan.instrumentation.remote_client import CLIENT_KEY, Client
+from litespan.mapping.agents import person
 from litespan.mapping.echoes import sent_texts
 from litespan.mapping.proxy_request import header_attributes
 from litespan.mapping.values import as_int, as_text
@@ -100,7 +101,7 @@ class ProxyRequest(Client):
         attributes = {
             attribute: scrub(str(value)[:MAX_LENGTH])
             for name, attribute in _WHO.items()
-            if (value := getattr(key, name, None))
+            if (value := _known(key, name))
         }
         hashed = as_text(getattr(key, "api_key", None))
         if hashed and not hashed.startswith("sk-"):
@@ -204,6 +205,11 @@ def current() -> ProxyRequest | None:
 def is_server(span: Span) -> bool:
     """Whether this is a live server span."""
     return span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER
+
+
+def _known(key: Any, name: str) -> Any:
+    value = getattr(key, name, None)
+    return person(value) if name == "end_user_id" else value
 
 
 def status_of(error: BaseException) -> int | None:

@@ -44,6 +44,30 @@ _SECRET_ARGUMENT: Final = re.compile(
     r"key|token|secret|passw|credential|auth|cookie|header|aws_|vertex_", re.IGNORECASE
 )
 
+# What the names of credentials have in them; not "author", "monkey" or "keyboard".
+_SECRET_NAME: Final = re.compile(
+    r"""
+    secret(?!ar) | passw | passphrase | credential | cookie | bearer | signature | private
+    | auth(?!or(?!i[sz])) | token(?!i[sz])
+    | (?<!mon|don|tur|hoc|joc|lac)(?<!whis)key(?!board|word|note|stone)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+# Names of numbers that count or price tokens.
+_COUNT: Final = re.compile(
+    r"tokens$|_per_|^max_tokens|token_?(?:limit|count|budget|cost)", re.IGNORECASE
+)
+
+
+def is_secret_name(name: str, value: object = None) -> bool:
+    """Whether a field of this name may hold a credential.
+
+    A number may stand under a name such as `max_tokens` or `input_cost_per_token`.
+    """
+    if not _SECRET_NAME.search(name):
+        return False
+    return not (isinstance(value, (int, float)) and _COUNT.search(name))
+
 
 def scrub(text: str) -> str:
     """`text` with everything that looks like a credential masked."""
