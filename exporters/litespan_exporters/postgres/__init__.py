@@ -16,11 +16,11 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from litespan.stores.buffer import NAMES, Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.exporter import StoreExporter
+from litespan.stores.libpq import for_libpq
 from litespan.stores.schema import INDEXES, LONGEST_INDEXED, TABLE
 from litespan.stores.writer import Away, Refused, Store
 
@@ -278,20 +278,3 @@ class _Table:
             (self._exporter.table,),
         )
         return dict(found.fetchall())
-
-
-def for_libpq(dsn: str) -> str:
-    """A URL as other tools write it (SQLAlchemy, Prisma) as libpq takes it."""
-    if "://" not in dsn:
-        return dsn
-    try:
-        from psycopg.pq import Conninfo
-
-        parts = urlsplit(dsn)
-        known = {option.keyword.decode() for option in Conninfo.get_defaults()}
-        query = [(name, value) for name, value in parse_qsl(parts.query) if name in known]
-    except (ImportError, ValueError):
-        return dsn
-    # Not by urlunsplit, which leaves the slashes of a URL without a host (of a socket) out.
-    url = f"{parts.scheme.partition('+')[0]}://{parts.netloc}{parts.path}"
-    return f"{url}?{urlencode(query)}" if query else url

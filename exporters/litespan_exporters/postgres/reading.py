@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from litespan.stores.libpq import for_libpq
 from litespan.stores.records import FETCH, Reader, Record, Unreadable, converted, missing
 from litespan_exporters.postgres import (
     DEFAULT_TABLE,
@@ -12,7 +13,6 @@ from litespan_exporters.postgres import (
     TABLE_VARIABLE,
     URL,
     VARIABLE,
-    for_libpq,
 )
 
 

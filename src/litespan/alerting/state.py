@@ -19,6 +19,7 @@ from litespan.background.fork import undivided
 from litespan.counters import count
 from litespan.errors import log_once
 from litespan.stores.columns import clean
+from litespan.stores.libpq import for_libpq
 from litespan.stores.sqlite_file import SQLiteFile
 
 if TYPE_CHECKING:
@@ -245,7 +246,5 @@ def state_at(place: str) -> State:
     if not place:
         return Memory()
     if place.startswith(("postgresql://", "postgres://", "postgresql+")):
-        from litespan_exporters.postgres import for_libpq
-
         return Careful(Postgres(for_libpq(place)))
     return Careful(SQLite(place))
