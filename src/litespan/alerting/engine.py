@@ -5,7 +5,6 @@ network included, is on a thread of the engine's own. Everything is bounded: fin
 are one entry, and beyond `MOST` keys they are counted only.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from litespan.alerting.rules import examine, model_of
 from litespan.alerting.running import Running
 from litespan.alerting.state import Record, State
 from litespan.alerting.thresholds import Thresholds
+from litespan.background import fork
 from litespan.errors import quiet
 from litespan.export import GenAISpan
 
@@ -69,9 +69,10 @@ class Engine:
         self._new_outbox = partial(Outbox, name, send, most=most, digest=t.digest, rate=rate)
         self._turn = SHARED_TURN if state.shared else TURN
         self._renew()
+        fork.register(self, after_in_child=Engine._renew)
 
     def _renew(self) -> None:
-        self._pid = os.getpid()
+        """Also in a forked child: the thread, and what waits, are the parent's."""
         self._changed = threading.Condition()
         self._examining = threading.Lock()
         self._models = Models(self.t.window, self.t.slow_window)
@@ -88,7 +89,6 @@ class Engine:
 
     def put(self, spans: Sequence[GenAISpan]) -> None:
         """Look at finished calls."""
-        self._here()
         now = self.clock()
         findings: list[Finding] = []
         with self._examining:
@@ -109,7 +109,6 @@ class Engine:
         """Look after calls that have begun."""
         if self.t.hanging is None:
             return
-        self._here()
         with self._examining:
             for span in spans:
                 self._running.start(span, self.clock())
@@ -124,8 +123,6 @@ class Engine:
 
     def flush(self, timeout: float) -> bool:
         """Send what waits, digests too; whether all was sent."""
-        if self._pid != os.getpid():
-            return True
         deadline = time.monotonic() + timeout
         if self._thread is None or not self._thread.is_alive():  # the interpreter is ending
             while not self._idle() and time.monotonic() < deadline:
@@ -153,12 +150,8 @@ class Engine:
 
     def join(self, timeout: float) -> None:
         """Wait for the thread to end, after `close`."""
-        if self._thread is not None and self._pid == os.getpid():
+        if self._thread is not None:
             self._thread.join(timeout)
-
-    def _here(self) -> None:
-        if self._pid != os.getpid():
-            self._renew()
 
     def _add(self, finding: Finding) -> None:
         if not self.only or finding.rule in self.only or finding.rule == "test":

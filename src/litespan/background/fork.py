@@ -1,20 +1,64 @@
-"""Forks: what no fork may cut in two.
+"""Forks: the one place that registers with `os.register_at_fork`.
 
-A forked child has the forking thread alone. What another thread was importing at that moment
-stays locked in the child for ever, and whoever imports it there hangs. So litespan's own threads
-import, and call what may import, under `undivided`, and a fork waits for that.
+A forked child has the forking thread alone. Threads, the locks they held and open connections
+belong to the parent; each owner of such things registers here what renews them.
 """
 
 import os
 import threading
-from typing import Final
+import weakref
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar
+
+from litespan.errors import quiet
+
+T = TypeVar("T")
 
 PATIENCE: Final = 5.0
 """Seconds that a fork waits: a thread that imports may itself wait for the one that forks."""
 
 
+class _Hook(NamedTuple):
+    owner: "weakref.ref[Any]"
+    before: Callable[[Any], object] | None
+    after_in_parent: Callable[[Any], object] | None
+    after_in_child: Callable[[Any], object] | None
+
+
+_hooks: list[_Hook] = []
+
+
+def register(
+    owner: T,
+    *,
+    before: Callable[[T], object] | None = None,
+    after_in_parent: Callable[[T], object] | None = None,
+    after_in_child: Callable[[T], object] | None = None,
+) -> None:
+    """Call functions around each fork, with `owner`, for as long as it lives.
+
+    As with `os.register_at_fork`, what was registered last runs first before the fork, and last
+    after it. A function that raises is logged and keeps none of the others from running.
+    """
+    _hooks[:] = [hook for hook in _hooks if hook.owner() is not None]
+    _hooks.append(_Hook(weakref.ref(owner), before, after_in_parent, after_in_child))
+
+
+def _run(step: str, hooks: list[_Hook]) -> None:
+    for hook in hooks:
+        function = getattr(hook, step)
+        owner = hook.owner()
+        if function is not None and owner is not None:
+            with quiet(f"the fork hook {step}"):
+                function(owner)
+
+
 class _Undivided:
-    """A context that a fork waits for."""
+    """A context that a fork waits for: `with undivided: import something`.
+
+    What another thread was importing while the process forked stays locked in the child for
+    ever, and an import of it there hangs. So litespan's own threads import under this.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -41,10 +85,16 @@ class _Undivided:
 
 
 undivided: Final = _Undivided()
+register(
+    undivided,
+    before=_Undivided.before,
+    after_in_parent=_Undivided.after_in_parent,
+    after_in_child=_Undivided.after_in_child,
+)
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(
-        before=undivided.before,
-        after_in_parent=undivided.after_in_parent,
-        after_in_child=undivided.after_in_child,
+        before=lambda: _run("before", _hooks[::-1]),
+        after_in_parent=lambda: _run("after_in_parent", _hooks),
+        after_in_child=lambda: _run("after_in_child", _hooks),
     )

@@ -7,14 +7,13 @@ a thread, which lives for as long as there is something to tell.
 
 import _thread
 import gc
-import os
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from litespan.background import process_exit
+from litespan.background import fork, process_exit
 from litespan.errors import quiet
 
 _PATIENCE: Final = 5.0  # s that the end of the process waits
@@ -27,15 +26,22 @@ class _State:
     collecting = 0  # the thread that the collector is at work on
     telling = False  # is there a thread that tells?
 
+    def forked(self) -> None:
+        _ends.clear()
+        self.telling = False
+
+
+_state: Final = _State()
+
 
 def outside_collection(function: Callable[..., Any], *args: Any) -> None:
     """Call `function(*args)`: now, or on another thread if the collector has brought us here."""
-    if _State.collecting != _thread.get_ident():
+    if _state.collecting != _thread.get_ident():
         function(*args)
         return
     _ends.append(lambda: function(*args))
-    if not _State.telling:
-        _State.telling = True
+    if not _state.telling:
+        _state.telling = True
         try:
             # Not `threading`'s: that takes locks, which may be held here.
             _thread.start_new_thread(_tell, ())
@@ -45,9 +51,9 @@ def outside_collection(function: Callable[..., Any], *args: Any) -> None:
 
 def told(deadline: float) -> bool:
     """Wait until all of it is told, until `deadline` (monotonic); whether it is."""
-    while (_ends or _State.telling) and time.monotonic() < deadline:
+    while (_ends or _state.telling) and time.monotonic() < deadline:
         time.sleep(_LOOK)
-    return not (_ends or _State.telling)
+    return not (_ends or _state.telling)
 
 
 def _tell() -> None:
@@ -58,23 +64,17 @@ def _tell() -> None:
                 with quiet("telling the end of a call"):
                     end()
                 del end  # it holds the call
-        _State.telling = False  # what comes from now on starts another thread
+        _state.telling = False  # what comes from now on starts another thread
 
 
 def _watch(phase: str, _info: dict[str, int]) -> None:
-    _State.collecting = _thread.get_ident() if phase == "start" else 0
+    _state.collecting = _thread.get_ident() if phase == "start" else 0
 
 
 def _wait() -> None:
     told(time.monotonic() + _PATIENCE)
 
 
-def _forked() -> None:
-    _ends.clear()
-    _State.telling = False
-
-
 gc.callbacks.append(_watch)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+fork.register(_state, after_in_child=_State.forked)
 process_exit.when_all_ended.insert(0, _wait)

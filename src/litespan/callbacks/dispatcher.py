@@ -17,6 +17,7 @@ from typing import Final
 
 from opentelemetry.context import Context
 
+from litespan.background import fork
 from litespan.callbacks.call_queue import Lane, running_loop
 from litespan.callbacks.handler import Handler
 from litespan.callbacks.invoke import tell, tell_inline
@@ -52,8 +53,10 @@ class Delivery:
         self._generation = 0
         self._closing = False
         self._renew()
+        fork.register(self, after_in_child=Delivery._renew)
 
     def _renew(self) -> None:
+        """Also in a forked child: the threads, and what waits, are the parent's."""
         self._generation += 1
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -64,10 +67,6 @@ class Delivery:
         self._went_well = 0.0  # when a method last returned, monotonic
         self._awake = False
         self._threads: Threads | None = None
-
-    def forked(self) -> None:
-        """Start anew in a forked child: the threads, and what waits, are the parent's."""
-        self._renew()
 
     # --- on the caller's thread -------------------------------------------------------
 

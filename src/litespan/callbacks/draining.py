@@ -1,10 +1,10 @@
 """Waiting for handlers: at `flush()`, at the end of the process; and what a fork leaves behind."""
 
 import logging
-import os
 import time
 from collections.abc import Iterable
 from typing import Final
+from weakref import WeakSet
 
 from litespan.background import process_exit
 from litespan.callbacks.call_queue import Lane
@@ -19,7 +19,7 @@ LIMIT: Final = 60.0
 _NAMED: Final = 5  # calls that a log line names
 
 _deliveries: tuple[Delivery, ...] = ()
-_stuck: set[Delivery] = set()
+_stuck: "WeakSet[Delivery]" = WeakSet()
 
 
 def watch(delivery: Delivery) -> None:
@@ -111,15 +111,6 @@ def named(lanes: Iterable[Lane]) -> str:
     more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
     return ("call " if len(ids) == 1 else "calls ") + ", ".join(ids[:_NAMED]) + more
 
-
-def _forked() -> None:
-    _stuck.clear()
-    for delivery in _deliveries:
-        delivery.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
 
 process_exit.when_main_thread_ended.append(_main_thread_ended)
 process_exit.when_all_ended.append(_all_ended)

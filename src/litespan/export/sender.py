@@ -5,7 +5,6 @@ only waits, so neither its deadline nor `close()` ever hangs on a socket.
 """
 
 import heapq
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,7 @@ from typing import Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
+from litespan.background import fork
 from litespan.errors import quiet
 from litespan.export.batching import Batch, Item, halves
 from litespan.export.client import THREAD, TIMEOUT, Answer, Wire
@@ -48,16 +48,18 @@ class Delivery:
         self.policy = policy
         self.outlet = outlet
         self.closed = threading.Event()
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._at_work = 0
+        self._renew()
+        fork.register(self, after_in_child=Delivery._renew)
         self.hung = False  # did the last export end without a single answer?
         self.not_before = 0.0  # monotonic s: the vendor's Retry-After, for all its requests
 
+    def _renew(self) -> None:
+        """Also in a forked child: the parent's threads are not in it."""
+        self._lock = threading.Lock()
+        self._at_work = 0
+
     def send(self, items: Iterable[Item]) -> Tally:
         """Send all items; returns when each has its fate, or the time is up."""
-        if self._pid != os.getpid():  # the parent's threads are not in the child
-            self._pid, self._lock, self._at_work = os.getpid(), threading.Lock(), 0
         run = _Run(self, items)
         run.finish()
         return run.tally

@@ -15,7 +15,7 @@ from typing import Any, Final
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from litespan import semconv as s
-from litespan.background.fork import undivided
+from litespan.background import fork
 from litespan.background.threads import start
 from litespan.counters import count
 from litespan.errors import log_once, quiet
@@ -68,9 +68,10 @@ class Store:
         self._known: OrderedDict[str, None] = OrderedDict()
         self._not_before = 0.0
         self._renew()
+        fork.register(self, after_in_child=Store._renew)
 
     def _renew(self) -> None:
-        self._pid = os.getpid()
+        """Also in a forked child: the parent's threads and connections are not the child's."""
         self._lock = threading.Lock()
         self._files: Any = None
         self._hung = 0  # threads of earlier calls that the store has not let go
@@ -82,8 +83,6 @@ class Store:
 
     def put_all(self, contents: Iterable[bytes]) -> set[str]:
         """Write them; the hashes of those that are in the store when the time is up."""
-        if self._pid != os.getpid():  # the parent's threads and connections are not the child's
-            self._renew()
         wanted = {hashlib.sha256(content).hexdigest(): content for content in contents}
         with self._lock:
             missing = [digest for digest in wanted if digest not in self._known]
@@ -139,7 +138,7 @@ class Store:
             self._hung -= 1
 
     def _put(self, digest: str, content: bytes) -> None:
-        with undivided:
+        with fork.undivided:
             from fsspec.asyn import AsyncFileSystem
             from fsspec.core import url_to_fs
             from fsspec.implementations.local import LocalFileSystem

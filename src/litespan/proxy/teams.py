@@ -5,7 +5,6 @@ take paths on the proxy's own disk. Nor references to the proxy's environment: w
 a key could read the operator's secrets with them.
 """
 
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -16,6 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from litespan import semconv as s
+from litespan.background import fork
 from litespan.counters import count
 from litespan.errors import log_once, quiet
 from litespan.export import registry
@@ -39,8 +39,7 @@ class TeamExporters(SpanProcessor):
         self._most = most
         self._idle = idle
         self._renew()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew)
+        fork.register(self, after_in_child=TeamExporters._renew)
 
     def _renew(self) -> None:
         """Start anew: also in a forked child, whose parent's exporters are not its own."""

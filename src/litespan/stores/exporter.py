@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from litespan.background.fork import undivided
+from litespan.background import fork
 from litespan.counters import count
 from litespan.errors import log_once, quiet
 from litespan.export.exporter_metrics import ExporterMetrics
@@ -170,7 +170,7 @@ class StoreExporter(SpanExporter, ABC):
         return rows(spans, CLEAN, content=self.content)
 
     def _connect(self) -> Store:
-        with undivided:
+        with fork.undivided:
             for module in self.needs:
                 import_module(module)
         return self.connect()
@@ -259,24 +259,18 @@ class StoreExporter(SpanExporter, ABC):
 
 
 def _look_after(exporter: StoreExporter) -> None:
-    """Be told of forks and of the end.
-
-    A child has no thread of the parent's, and its locks stay as they were.
-    """
-    here = weakref.ref(exporter)
-
-    def at(moment: Callable[[StoreExporter], None]) -> Callable[[], None]:
-        def tell() -> None:
-            if (alive := here()) is not None:
-                moment(alive)
-
-        return tell
-
+    """Be told of forks and of the end, for as long as the exporter lives."""
     if not exporter.fork_safe:
-        atexit.register(at(lambda e: e._before_exit()))  # noqa: SLF001 - this module's own
-    if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(
-            before=at(lambda e: e._before_fork()),  # noqa: SLF001 - this module's own
-            after_in_parent=at(lambda e: e._after_in_parent()),  # noqa: SLF001
-            after_in_child=at(lambda e: e._after_in_child()),  # noqa: SLF001
-        )
+        here = weakref.ref(exporter)
+
+        def before_exit() -> None:
+            if (alive := here()) is not None:
+                alive._before_exit()  # noqa: SLF001 - this module's own
+
+        atexit.register(before_exit)
+    fork.register(
+        exporter,
+        before=StoreExporter._before_fork,  # noqa: SLF001 - this module's own
+        after_in_parent=StoreExporter._after_in_parent,  # noqa: SLF001
+        after_in_child=StoreExporter._after_in_child,  # noqa: SLF001
+    )

@@ -5,7 +5,6 @@ write, after a fork, and after somebody removed the file.
 See https://www.sqlite.org/wal.html and https://www.sqlite.org/howtocorrupt.html.
 """
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
-from weakref import WeakSet
 
-from litespan.errors import quiet
+from litespan.background import fork
 
 BUSY_S: Final = 2.0  # how long a write waits for other writers
 _FORK_WAIT_S: Final = BUSY_S + 1  # longer than a write can wait for its turn
@@ -35,7 +33,13 @@ class SQLiteFile:
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None  # device and inode of the open file
-        _files.add(self)
+        self._paused = False
+        fork.register(
+            self,
+            before=SQLiteFile._pause,
+            after_in_parent=SQLiteFile._resume,
+            after_in_child=SQLiteFile._renew,
+        )
 
     def write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run `statement` for every row, all or none.
@@ -83,19 +87,18 @@ class SQLiteFile:
     # An open SQLite connection must not cross a fork, not even to be closed in the child: both
     # processes would believe that they hold its locks. So it is closed before a fork.
     # `subprocess` does not come here: it forks and executes at once.
-    def pause(self) -> bool:
-        """Before a fork: wait for the write that is under way, close. False: waited in vain."""
-        if not self._lock.acquire(timeout=_FORK_WAIT_S):
-            return False
-        with quiet("closing SQLite before a fork"):
+    def _pause(self) -> None:
+        """Before a fork: wait for the write that is under way, and close."""
+        self._paused = self._lock.acquire(timeout=_FORK_WAIT_S)
+        if self._paused:
             self._disconnect()
-        return True
 
-    def resume(self) -> None:
-        """After a fork, in the parent, if `pause` said True."""
-        self._lock.release()
+    def _resume(self) -> None:
+        """After a fork, in the parent."""
+        if self._paused:
+            self._lock.release()
 
-    def renew(self) -> None:
+    def _renew(self) -> None:
         """After a fork, in the child: the lock's owner is not here."""
         self._lock = Lock()
         if self._connection is not None:
@@ -141,27 +144,4 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-_files: Final["WeakSet[SQLiteFile]"] = WeakSet()
-_paused: Final[list[SQLiteFile]] = []
 _orphans: Final[list[sqlite3.Connection]] = []  # kept, so that nothing closes them in a child
-
-
-def _before_fork() -> None:
-    _paused.extend([file for file in list(_files) if file.pause()])
-
-
-def _after_in_parent() -> None:
-    while _paused:
-        _paused.pop().resume()
-
-
-def _after_in_child() -> None:
-    _paused.clear()
-    for file in list(_files):
-        file.renew()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child
-    )
