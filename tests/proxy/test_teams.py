@@ -73,6 +73,7 @@ def gateway(
         "LANGFUSE_PUBLIC_KEY": "pk-lf-operator",
         "LANGFUSE_SECRET_KEY": "sk-lf-operator-secret",
         "LANGFUSE_BASE_URL": langfuse.url,
+        "LITESPAN_TEAM_HOSTS": langfuse.url.removeprefix("http://"),
     }
     folder = tmp_path_factory.mktemp("teams")
     files = {**FILES, "auth.py": AUTH}

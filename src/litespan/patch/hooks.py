@@ -16,11 +16,10 @@ import wrapt
 from opentelemetry import context as otel_context
 
 from litespan.call import live
-from litespan.call.begin import UNTRACED, AnyCall, Inside, adopt
+from litespan.call.begin import UNTRACED, AnyCall, Inside, adopt, unlogged
 from litespan.call.live import OWNER, Call, failed_call
 from litespan.call.router import RouterCall
 from litespan.mapping.request import Request
-from litespan.mapping.values import is_true
 from litespan.patch import rivals
 from litespan.patch.drivers import drive, wrap
 from litespan.patch.targets import ROUTER, TARGETS
@@ -166,7 +165,7 @@ def _open_router(_args: Args, kwargs: Any) -> AnyCall:
         return UNTRACED
     try:
         request = Request(ROUTER, dict(kwargs))
-        call = RouterCall(signals, request, silent=is_true(kwargs.get("no-log")))
+        call = RouterCall(signals, request, silent=unlogged(kwargs))
         call.start(otel_context.get_current())
     except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
         swallowed("starting a router's call", error)
