@@ -245,11 +245,9 @@ def _is_inner(outer: Call | RouterCall, kwargs: dict[str, Any]) -> bool:
     Until LiteLLM has made its logging object it only passes the call on. Later steps of a
     call carry that object; what comes without it comes from a handler, a guardrail or a tool.
     """
-    if kwargs.get("acompletion") is True:
-        return True
     if isinstance(outer, RouterCall):
         return outer.awaits_logging
-    return outer.logging is None or LOGGING in kwargs
+    return kwargs.get("acompletion") is True or outer.logging is None or LOGGING in kwargs
 
 
 def permitted(wish: str, request: Request, ctx: Context, settings: Settings) -> bool:
