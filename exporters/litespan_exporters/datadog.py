@@ -116,6 +116,9 @@ class DatadogExporter(HttpExporter):
         self.through_agent = False
         self._api = (api_key, base_url)
         self._agent: str | None = agent_of(self.env, agent_url)  # until it has been asked
+        if self._agent is not None and self.tenant is not None and not self.may_use(self._agent):
+            self._agent = None
+            return
         agentless = self.flag("DD_LLMOBS_AGENTLESS_ENABLED", default=False)
         if agentless or self._agent is None:
             self._agent = None

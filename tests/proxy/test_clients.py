@@ -85,7 +85,10 @@ def stored(gateway: Proxy, span: Record) -> bool:
     """Whether the operator's store has the call."""
     path = gateway.log.parent / "calls.db"
     with sqlite3.connect(path) as database:
-        found = database.execute("select span_id from llm_calls").fetchall()
+        try:
+            found = database.execute("select span_id from llm_calls").fetchall()
+        except sqlite3.OperationalError:  # the first call is not written yet
+            return False
     return (span["span_id"],) in found
 
 

@@ -158,7 +158,7 @@ class HttpExporter(SpanExporter):
         For a tenant's exporter that line is written where the tenant is known.
         """
         if self.tenant is not None:
-            self.problem = problem
+            self.problem = self.problem or problem
             return
         self.problem = f"{problem}: {self.name} export is off; {mend}"
         log_once(f"off.{self.name}.{problem}", "%s", self.problem)
