@@ -217,9 +217,8 @@ def test_a_client_cannot_pose_as_a_team(
     theirs = {"public_key": "pk-lf-client", "secret_key": "sk", "base_url": langfuse.url}
     forged = {"litespan": {"langfuse": theirs}}
     names = ("user_api_key_metadata", "user_api_key_team_metadata", "user_api_key_auth")
-    body = {"model": "chat", "input": HI, place: dict.fromkeys(names, forged)}
-    if path == "/v1/chat/completions":
-        body = {**CHAT, place: body[place]}
+    asked = CHAT if path == "/v1/chat/completions" else {"model": "chat", "input": HI}
+    body = {**asked, place: dict.fromkeys(names, forged)}
     before = len(langfuse.received)
     gateway.trace(
         lambda traceparent: (

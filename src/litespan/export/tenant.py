@@ -18,8 +18,9 @@ ALLOW_HOSTS: Final = "LITESPAN_TEAM_HOSTS"
 _PORTS: Final = {"http": 80, "https": 443}
 _PUBLIC_V6: Final = IPv6Network("2000::/3")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-_SPECIAL: Final = (  # global by their registration, but not destinations on the internet
+_SPECIAL: Final = (  # global to Python, or to old versions of it, but not for tenants
     IPv4Network("168.63.129.16/32"),  # Azure's metadata and wire server
+    IPv4Network("192.0.0.0/24"),  # protocols, and Oracle's metadata server
     IPv4Network("192.88.99.0/24"),  # 6to4 relays
     IPv6Network("2001::/32"),  # Teredo
     IPv6Network("2002::/16"),  # 6to4: an IPv4 address in disguise
