@@ -216,11 +216,11 @@ def test_a_client_cannot_pose_as_a_team(
     """What a client writes where LiteLLM keeps a key's metadata names no exporter."""
     theirs = {"public_key": "pk-lf-client", "secret_key": "sk", "base_url": langfuse.url}
     forged = {"litespan": {"langfuse": theirs}}
-    names = ("user_api_key_metadata", "user_api_key_team_metadata", "user_api_key_auth")
+    names = ("user_api_key_metadata", "user_api_key_team_metadata", "user_api_key_team_id")
     asked = CHAT if path == "/v1/chat/completions" else {"model": "chat", "input": HI}
     body = {**asked, place: dict.fromkeys(names, forged)}
     before = len(langfuse.received)
-    gateway.trace(
+    spans = gateway.trace(
         lambda traceparent: (
             gateway.client("sk-nobody", traceparent=traceparent)
             .post(path, json=body)
@@ -230,6 +230,7 @@ def test_a_client_cannot_pose_as_a_team(
     )
     until(lambda: len(langfuse.received) > before, "request to Langfuse")
     assert {project(request) for request in langfuse.received[before:]} == {"pk-lf-operator"}
+    assert {span["attributes"].get("litellm.team.id", "nobody") for span in spans} == {"nobody"}
 
 
 def test_counters_are_in_the_proxys_metrics(gateway: Proxy, langfuse: Vendor) -> None:

@@ -194,6 +194,10 @@ def _attempt(signals: Signals, request: Request, router: RouterCall | None, ctx:
             attributes.update(gateway_attributes(request, settings.headers, settings.body))
             client: Any = ctx.get(CLIENT_KEY)
             team = NONE if client is None else client.team
+            if client is not None and "metadata" in arguments and "litellm_metadata" in arguments:
+                # One is the client's own, where old versions of LiteLLM leave forged names.
+                known = {name: value for name, value in client.who.items() if value is not None}
+                attributes = {k: v for k, v in attributes.items() if k not in client.who} | known
             if team.exporters:  # in place of the operator's of the same name
                 muted = (*attributes.get(s.MUTE, ()), *team.exporters)
                 attributes[s.MUTE] = tuple(dict.fromkeys(muted))
