@@ -86,8 +86,8 @@ class AlertmanagerExporter(AlertExporter):
                 and digest are Alertmanager's own.
             options: as of `AlertExporter`.
         """
-        found = Thresholds.from_env() if thresholds is None else thresholds
-        super().__init__(thresholds=replace(found, digest=0.0), **options)
+        super().__init__(thresholds=thresholds, **options)
+        self.thresholds = replace(self.thresholds, digest=0.0)
         base = self.base_url(base_url)
         self.turn_on(None if base is None else base + PATH, {})
 

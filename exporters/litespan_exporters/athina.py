@@ -159,7 +159,7 @@ class AthinaExporter(HttpExporter):
         """
         super().__init__(**limits)
         self.environment = environment
-        keys, base = self.credentials(api_key), self.base_url(base_url)
+        keys, base = self.credentials(api_key=api_key), self.base_url(base_url)
         if keys and base:
             self.connect(base.removesuffix(PATH) + PATH, {"athina-api-key": keys[0]})
 

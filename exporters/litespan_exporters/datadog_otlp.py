@@ -5,7 +5,6 @@ https://docs.datadoghq.com/llm_observability/instrumentation/otel_instrumentatio
 chunk's time and costs have no field here, and travel as metadata.
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -100,10 +99,10 @@ class DatadogOtlpExporter(OtlpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        self.program = program(ml_app=ml_app, service=service, env=env, version=version)
-        self.site = site_of(site)
+        self.program = program(self.env, ml_app=ml_app, service=service, env=env, version=version)
+        self.site = site_of(site or self.variable("DD_SITE"))
         self._last: tuple[Resource, Resource] | None = None
-        keys, base = self.credentials(api_key), self.base_url(base_url)
+        keys, base = self.credentials(api_key=api_key), self.base_url(base_url)
         if keys and base:
             app = self.program.ml_app or self.program.service
             named = {"dd-ml-app": app_of(app)} if app else {}
@@ -111,7 +110,7 @@ class DatadogOtlpExporter(OtlpExporter):
 
     def base_url(self, argument: str | None) -> str | None:
         """The intake's origin; by the site unless it is overridden."""
-        override = argument or os.environ.get("DD_LLMOBS_OVERRIDE_ORIGIN", "").strip()
+        override = argument or self.variable("DD_LLMOBS_OVERRIDE_ORIGIN")
         return super().base_url(override or f"https://otlp.{self.site}")
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:

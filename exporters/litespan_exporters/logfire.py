@@ -4,7 +4,6 @@ https://logfire.pydantic.dev/docs/how-to-guides/alternative-clients/ (seen 2026-
 limits: https://logfire.pydantic.dev/docs/reference/limits/
 """
 
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -108,18 +107,18 @@ class LogfireExporter(OtlpExporter):
         """
         super().__init__(**limits)
         self.program = {
-            s.SERVICE_NAME: service_name or os.environ.get("LOGFIRE_SERVICE_NAME"),
-            s.ENVIRONMENT: environment or os.environ.get("LOGFIRE_ENVIRONMENT"),
+            s.SERVICE_NAME: service_name or self.env.get("LOGFIRE_SERVICE_NAME"),
+            s.ENVIRONMENT: environment or self.env.get("LOGFIRE_ENVIRONMENT"),
         }
         self._last: tuple[Resource, Resource] | None = None
-        if os.environ.get("LOGFIRE_SEND_TO_LOGFIRE", "").strip().lower() in ("false", "0"):
+        if not self.flag("LOGFIRE_SEND_TO_LOGFIRE", default=True):
             self.off("LOGFIRE_SEND_TO_LOGFIRE is false", "unset it to send")
-        elif keys := self.credentials(token):
+        elif keys := self.credentials(token=token):
             token = keys[0].reveal()
             if "," in token:
                 self.off("LOGFIRE_TOKEN holds several tokens", "name one project's")
                 return
-            named = base_url or os.environ.get("LOGFIRE_BASE_URL", "").strip()
+            named = base_url or self.variable("LOGFIRE_BASE_URL")
             if base := self.base_url(named or region_of(token)):
                 # Without "Bearer".
                 self.connect(base.removesuffix(PATH) + PATH, {"Authorization": keys[0]})

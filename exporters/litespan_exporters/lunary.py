@@ -5,7 +5,6 @@ https://github.com/lunary-ai/lunary, `packages/backend/src/api/v1/runs/ingest.ts
 endpoint does not know the current conventions, and drops users and costs.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -155,8 +154,7 @@ class LunaryExporter(HttpExporter):
         """
         super().__init__(**limits)
         self.key: Secret | None = None
-        named = (os.environ.get(variable, "").strip() for variable in KEYS)
-        keys = self.credentials(api_key or next(filter(None, named), None))
+        keys = self.credentials(api_key=api_key or self.variable(*KEYS) or None)
         if keys and (base := self.base_url(base_url)):
             (self.key,) = keys
             bearer = Secret(f"Bearer {self.key.reveal()}")

@@ -3,7 +3,6 @@
 https://developer.pagerduty.com/docs/events-api-v2-overview (seen 2026-11-20).
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar, Final
@@ -92,10 +91,10 @@ class PagerdutyExporter(AlertExporter):
             options: as of `AlertExporter`.
         """
         super().__init__(thresholds=thresholds, **options)
-        other = os.environ.get("PAGERDUTY_ROUTING_KEY")
-        if routing_key is None and not os.environ.get(self.variables.keys[0]) and other:
-            routing_key = other
-        keys, base = self.credentials(routing_key), self.base_url(base_url)
+        names = (self.variables.keys[0], "PAGERDUTY_ROUTING_KEY")
+        if routing_key is None:
+            routing_key = self.variable(*names) or None
+        keys, base = self.credentials(routing_key=routing_key), self.base_url(base_url)
         if keys and base:
             self._routing_key = keys[0]
             self.turn_on(base + PATH, {})

@@ -5,7 +5,6 @@ https://docs.slack.dev/reference/block-kit/blocks (seen 2026-11-20). Discord tak
 where `/slack` is appended to its webhook's URL.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -133,15 +132,15 @@ class SlackExporter(AlertExporter):
         """
         super().__init__(thresholds=thresholds, **options)
         self._channel = ""
-        token = (token or os.environ.get(TOKEN, "")).strip()
-        channel = (channel or os.environ.get(CHANNEL, "")).strip()
-        given = webhook_url or any(os.environ.get(name, "").strip() for name in self.variables.url)
+        token = (token or self.variable(TOKEN)).strip()
+        channel = (channel or self.variable(CHANNEL)).strip()
+        given = webhook_url or self.variable(*self.variables.url)
         if given or not (token and channel):
-            self.turn_on(self.webhook(webhook_url), {})
+            self.turn_on(self.webhook(webhook_url=webhook_url), {})
             return
         self._channel = channel
         self._secrets = [Secret(token)]
-        base = os.environ.get(API, "").strip() or "https://slack.com/api"
+        base = self.variable(API) or "https://slack.com/api"
         headers = {"Authorization": Secret(f"Bearer {token}")}
         self.turn_on(f"{base.rstrip('/')}/chat.postMessage", headers)
 

@@ -4,7 +4,6 @@ https://docs.postgrest.org/en/v12/references/api/tables_views.html#upsert (seen 
 The table is the one that LiteLLM's own callback fills, or litespan's (`rows.COLUMNS`).
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Final
@@ -137,10 +136,10 @@ class SupabaseExporter(HttpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        named = table or os.environ.get(TABLE, "").strip() or LITELLMS
+        named = table or self.variable(TABLE) or LITELLMS
         schema, _, self.table = named.rpartition(".")
         self.litellms = self.table == LITELLMS
-        keys = self.credentials(key)
+        keys = self.credentials(key=key)
         if keys and (base := self.base_url(url)):
             path = f"/rest/v1/{quote(self.table, safe='')}"
             self.connect(
@@ -154,8 +153,8 @@ class SupabaseExporter(HttpExporter):
 
     def base_url(self, argument: str | None) -> str | None:
         """The project's URL; there is no default."""
-        if not (argument or os.environ.get("SUPABASE_URL", "").strip()):
-            self.off("SUPABASE_URL is not set", "set it or take supabase off the exporters")
+        if not (argument or self.variable("SUPABASE_URL")):
+            self.lacks("SUPABASE_URL", argument="url")
             return None
         return super().base_url(argument)
 

@@ -68,7 +68,7 @@ class TeamsExporter(AlertExporter):
             options: as of `AlertExporter`.
         """
         super().__init__(thresholds=thresholds, **options)
-        self.turn_on(self.webhook(webhook_url), {})
+        self.turn_on(self.webhook(webhook_url=webhook_url), {})
 
     def message(self, notices: Sequence[Notice], lost: int) -> JSON:
         """One card."""

@@ -4,7 +4,6 @@ https://www.traceloop.com/docs/openllmetry/integrations/traceloop (seen 2026-11-
 https://github.com/traceloop/openllmetry, opentelemetry-semantic-conventions-ai 0.5.1.
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -87,20 +86,22 @@ class TraceloopExporter(OtlpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        self.content = _flag("TRACELOOP_TRACE_CONTENT") if content is None else content
-        if not _flag("TRACELOOP_TRACING_ENABLED"):
+        self.content = (
+            self.flag("TRACELOOP_TRACE_CONTENT", default=True) if content is None else content
+        )
+        if not self.flag("TRACELOOP_TRACING_ENABLED", default=True):
             self.off("TRACELOOP_TRACING_ENABLED is false", "unset it to send")
             return
-        own = headers or parse_env_headers(os.environ.get("TRACELOOP_HEADERS", ""), liberal=True)
+        own = headers or parse_env_headers(self.variable("TRACELOOP_HEADERS"), liberal=True)
         sent = {name: Secret(value) for name, value in own.items()}
-        if not sent and (keys := self.credentials(api_key)):
+        if not sent and (keys := self.credentials(api_key=api_key)):
             sent = {"Authorization": Secret(f"Bearer {keys[0].reveal()}")}
         if sent and (base := self.base_url(base_url)):
             self.connect(base.removesuffix(PATH) + PATH, sent)
 
     def base_url(self, argument: str | None) -> str | None:
         """Where to; Traceloop's SDK takes what has no http scheme for gRPC."""
-        url = argument or os.environ.get("TRACELOOP_BASE_URL", "").strip()
+        url = argument or self.variable("TRACELOOP_BASE_URL")
         if url and not url.startswith(("http://", "https://")):
             self.off("TRACELOOP_BASE_URL is an address for gRPC", "use the http(s) one")
             return None
@@ -109,7 +110,3 @@ class TraceloopExporter(OtlpExporter):
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """`attributes(span)`, without content if that is not wanted."""
         return {**attributes(span), **({} if self.content else silence(span))}
-
-
-def _flag(variable: str) -> bool:
-    return os.environ.get(variable, "").strip().lower() not in ("false", "0")

@@ -6,7 +6,6 @@ HMAC-SHA256, by that secret, of `<s>.<body>`, where `<s>` is when it was signed,
 
 import hashlib
 import hmac
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -94,8 +93,8 @@ class WebhookExporter(AlertExporter):
             options: as of `AlertExporter`.
         """
         super().__init__(thresholds=thresholds, **options)
-        self._secret = Secret((secret or os.environ.get(SECRET_VARIABLE, "")).strip())
-        self.turn_on(self.webhook(url), {})
+        self._secret = Secret((secret or self.variable(SECRET_VARIABLE)).strip())
+        self.turn_on(self.webhook(url=url), {})
 
     def message(self, notices: Sequence[Notice], lost: int) -> JSON:
         """One alert a request."""

@@ -9,11 +9,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from litespan.errors import log_once
 
 STREAM_EVENTS: Final = ("first", "all", "off")
 STAGE_SIGNALS: Final = ("span", "log", "both")
+WISHES: Final = ("mute", "content", "sampling", "baggage")
 CONTENT_MODES: Final = ("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT")
 
 
@@ -49,6 +51,27 @@ def _size(text: str) -> int:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _wishes(text: str) -> tuple[str, ...]:
+    names = _names(text.lower())
+    if not set(names) <= set(WISHES):
+        raise BadSetting(f"not a list of {', '.join(WISHES)}")
+    return names
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    names = _names(text.lower())
+    for name in names:
+        try:
+            parts = urlsplit(f"//{name}")
+            bare = parts.netloc == name and parts.hostname and "*" not in name and "@" not in name
+            _ = parts.port
+        except ValueError:
+            bare = False
+        if not bare:
+            raise BadSetting(f"not a list of hosts as host or host:port, in {name!r}")
+    return names
 
 
 def _patterns(text: str) -> tuple[str, ...]:
@@ -240,6 +263,24 @@ class Settings:
         "names",
         "Top-level fields of the JSON that clients send to LiteLLM's proxy, to be recorded on "
         "the calls' spans where they hold text, numbers or booleans.",
+    )
+
+    clients_may: tuple[str, ...] = _setting(
+        "LITESPAN_CLIENTS_MAY",
+        (),
+        _wishes,
+        ", ".join(WISHES),
+        "What clients of LiteLLM's proxy may decide about the record of their requests: `mute` "
+        "exporters, switch `content` off, leave requests out by their own `sampling` flag in "
+        "`traceparent`, say who they are in `baggage`. By default nothing.",
+    )
+    team_hosts: tuple[str, ...] = _setting(
+        "LITESPAN_TEAM_HOSTS",
+        (),
+        _hosts,
+        "host or host:port, …",
+        "Hosts that exporters of teams and keys may use although they are not public or have no "
+        "TLS, such as langfuse:3000. Without a port, the scheme's own one.",
     )
 
     @classmethod

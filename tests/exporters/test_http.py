@@ -413,8 +413,22 @@ def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("http://127.0.0.1:1", ""),
         ("http://[::1]:1", ""),
         ("http://api.example.com", "is not https"),
-        ("http://10.0.0.7", "is not https"),
+        ("http://10.0.0.7:3000", ""),
+        ("http://192.168.1.5", ""),
+        ("http://100.64.0.9", ""),
+        ("http://[fd12::1]:3000", ""),
+        ("http://langfuse:3000", ""),
+        ("http://langfuse.monitoring.svc:3000", ""),
+        ("http://langfuse.monitoring.svc.cluster.local:3000", ""),
+        ("http://langfuse.monitoring.svc.our.cluster.name", ""),
+        ("http://host.docker.internal:3000", ""),
         ("http://127.0.0.1.evil.test", "is not https"),
+        ("http://8.8.8.8", "is not https"),
+        ("http://134744072", "is not https"),  # 8.8.8.8 in decimal
+        ("http://[2606:4700::1111]", "is not https"),
+        ("http://internal.example.com", "is not https"),
+        ("https://[::1", "is not a URL"),
+        ("https://\u2460.example.com", "is not a URL"),
         ("ftp://localhost", "is not an http(s) URL"),
         ("api.example.com", "is not an http(s) URL"),
         ("https://user:pw@api.example.com", "holds a user name or password"),
@@ -424,20 +438,41 @@ def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_where_credentials_may_go(url: str, problem: str) -> None:
-    """https, or loopback."""
+    """By https anywhere; by plain http to this machine and to private networks."""
     assert url_problem(url).startswith(problem)
     assert bool(url_problem(url)) is bool(problem)
 
 
-def test_plain_http_by_choice(
+def test_plain_http_to_a_public_host_needs_permission(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A self-hosted service without TLS is refused with a line that says how to allow it."""
-    monkeypatch.setenv("ECHO_URL", "http://echo.internal:3000")
+    """A service on the internet without TLS is refused with a line that says how to allow it."""
+    monkeypatch.setenv("ECHO_URL", "http://echo.example.com:3000")
     assert Echo(KEY).delivery is None
     assert "set LITESPAN_ALLOW_HTTP=true" in caplog.records[0].getMessage()
     monkeypatch.setenv("LITESPAN_ALLOW_HTTP", "true")
-    assert repr(Echo(KEY)) == "<Echo http://echo.internal:3000>"
+    assert repr(Echo(KEY)) == "<Echo http://echo.example.com:3000>"
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("host", ["echo:3000", "10.1.2.3:3000", "echo.tools.svc.cluster.local"])
+def test_plain_http_on_a_private_network_works_and_warns_once(
+    host: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A self-hosted service in a cluster is used; one line says what could be read on the way."""
+    monkeypatch.setenv("ECHO_URL", f"http://{host}")
+    for _ in range(2):
+        assert repr(Echo(KEY)) == f"<Echo http://{host}>"
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "ECHO_URL is not https" in line
+    assert "can read the credentials and all that is recorded" in line
+    assert KEY not in line
+
+
+def test_plain_http_on_this_machine_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """What does not leave the machine cannot be read on the way."""
+    assert Echo(KEY, "http://127.0.0.1:3000").delivery is not None
+    assert caplog.records == []
 
 
 def test_secrets_are_not_shown() -> None:

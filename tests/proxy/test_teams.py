@@ -12,6 +12,7 @@ from tests.proxy.conftest import FILES, config
 from tests.proxy.running import Proxy, proxy, until
 from tests.support.server import Received, Reply, Vendor, running
 
+STORES = ("sqlite", "postgres", "mongodb", "duckdb", "parquet", "jsonl", "csv", "otlp", "console")
 HI = "Say hello to everybody in this room, please."
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": HI}]}
 AUTH = """
@@ -40,6 +41,14 @@ def langfuse() -> Iterator[Vendor]:
         yield it
 
 
+@pytest.fixture(scope="module")
+def thief() -> Iterator[Vendor]:
+    """A server on the proxy's own network, which the operator has not allowed."""
+    with running(lambda _: Reply()) as it:
+        yield it
+        assert it.received == []
+
+
 def project(request: Received) -> str:
     """The public key of a request."""
     given = request.headers["authorization"].removeprefix("Basic ")
@@ -51,6 +60,7 @@ def gateway(
     loopback: LoopbackProvider,
     collector: OtlpReceiver,
     langfuse: Vendor,
+    thief: Vendor,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Proxy]:
     """A proxy with teams; the operator's own Langfuse is one of its exporters."""
@@ -65,7 +75,22 @@ def gateway(
         "green": {"team": own("green"), "key": own("green-key")},
         "failing": {"team": own("failing", success=[])},
         "wrong": {"team": {"litespan": {"langfus": {"public_key": "pk-lf-wrong-secret"}}}},
-        "disk": {"team": {"litespan": {"sqlite": {"path": "team.db"}}}},
+        **{
+            name: {"key": {"litespan": {name: {"path": "team.db", "url": "file:team.db"}}}}
+            for name in STORES
+        },
+        "url-only": {"key": {"litespan": {"langfuse": {"base_url": thief.url}}}},
+        "agent": {"key": {"litespan": {"datadog": {"agent_url": thief.url}}}},
+        "private": {
+            "key": {
+                "litespan": {
+                    "langfuse": {"public_key": "p", "secret_key": "s", "base_url": thief.url}
+                }
+            }
+        },
+        "limits": {
+            "key": {"litespan": {"langfuse": {**own("l")["litespan"]["langfuse"], "patience": "9"}}}
+        },
     }
     env = {
         "TEAMS_UNDER_TEST": json.dumps(teams),
@@ -73,6 +98,9 @@ def gateway(
         "LANGFUSE_PUBLIC_KEY": "pk-lf-operator",
         "LANGFUSE_SECRET_KEY": "sk-lf-operator-secret",
         "LANGFUSE_BASE_URL": langfuse.url,
+        "DD_API_KEY": "dd-operator-secret",
+        "LITESPAN_ALLOW_HTTP": "true",
+        "LITESPAN_TEAM_HOSTS": langfuse.url.removeprefix("http://"),
     }
     folder = tmp_path_factory.mktemp("teams")
     files = {**FILES, "auth.py": AUTH}
@@ -103,12 +131,18 @@ def ask(gateway: Proxy, team: str, langfuse: Vendor, **body: Any) -> dict[str, l
         ("green", "pk-lf-green-key"),
         ("nobody", "pk-lf-operator"),
         ("wrong", "pk-lf-operator"),
+        ("url-only", "pk-lf-operator"),
+        ("private", "pk-lf-operator"),
+        ("limits", "pk-lf-operator"),
     ],
 )
 def test_calls_go_to_the_teams_own_project(
     gateway: Proxy, langfuse: Vendor, team: str, owner: str
 ) -> None:
-    """To the key's, else the team's, else the operator's; and to no other."""
+    """To the key's, else the team's, else the operator's; and to no other.
+
+    Also where the team's exporter is off: the operator's record has no gap.
+    """
     assert list(ask(gateway, team, langfuse)) == [owner]
 
 
@@ -144,11 +178,59 @@ def test_a_wrong_name_is_one_line_without_credentials(gateway: Proxy, langfuse: 
     assert [word for word in ("pk-lf-wrong", "-secret") if word in seen] == []
 
 
-def test_teams_can_not_write_to_the_proxys_disk(gateway: Proxy, langfuse: Vendor) -> None:
-    """A store is no vendor that a team may name."""
-    ask(gateway, "disk", langfuse)
-    until(lambda: gateway.said("names exporter 'sqlite'"), "line")
-    assert not (gateway.log.parent / "team.db").exists()
+@pytest.mark.parametrize("name", STORES)
+def test_a_team_cannot_use_the_operators_disk_and_databases(
+    gateway: Proxy, langfuse: Vendor, name: str
+) -> None:
+    """A team may use neither stores nor the exporters of the OpenTelemetry SDK."""
+    ask(gateway, name, langfuse)
+    line = f"names exporter {name!r}, which is off: it is not an exporter that a team may use"
+    until(lambda: gateway.said(line), "line")
+    assert [path.name for path in gateway.log.parent.glob("*team.db*")] == []
+
+
+@pytest.mark.parametrize(
+    ("team", "problem"),
+    [
+        ("url-only", "'langfuse', which is off: public_key and secret_key are not set"),
+        ("private", "'langfuse', which is off: the URL is not https, and the operator has not"),
+        ("limits", "'langfuse', which is off: it does not take patience"),
+        ("agent", "'datadog', which is off: the URL is not https, and the operator has not"),
+    ],
+)
+def test_a_team_that_may_not_send_there_is_told_in_one_line(
+    gateway: Proxy, langfuse: Vendor, team: str, problem: str
+) -> None:
+    """The operator's keys do not fill gaps, and the operator's network is not the team's."""
+    for _ in range(2):
+        ask(gateway, team, langfuse)
+    until(lambda: gateway.said(problem), "line")
+    assert len(gateway.said(problem)) == 1
+
+
+@pytest.mark.parametrize("place", ["metadata", "litellm_metadata"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_a_client_cannot_pose_as_a_team(
+    gateway: Proxy, langfuse: Vendor, path: str, place: str
+) -> None:
+    """What a client writes where LiteLLM keeps a key's metadata names no exporter."""
+    theirs = {"public_key": "pk-lf-client", "secret_key": "sk", "base_url": langfuse.url}
+    forged = {"litespan": {"langfuse": theirs}}
+    names = ("user_api_key_metadata", "user_api_key_team_metadata", "user_api_key_team_id")
+    asked = CHAT if path == "/v1/chat/completions" else {"model": "chat", "input": HI}
+    body = {**asked, place: dict.fromkeys(names, forged)}
+    before = len(langfuse.received)
+    spans = gateway.trace(
+        lambda traceparent: (
+            gateway.client("sk-nobody", traceparent=traceparent)
+            .post(path, json=body)
+            .raise_for_status()
+        ),
+        3,
+    )
+    until(lambda: len(langfuse.received) > before, "request to Langfuse")
+    assert {project(request) for request in langfuse.received[before:]} == {"pk-lf-operator"}
+    assert {span["attributes"].get("litellm.team.id", "nobody") for span in spans} == {"nobody"}
 
 
 def test_counters_are_in_the_proxys_metrics(gateway: Proxy, langfuse: Vendor) -> None:

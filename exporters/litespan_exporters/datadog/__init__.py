@@ -3,7 +3,6 @@
 https://docs.datadoghq.com/llm_observability/instrumentation/api/ (seen 2026-11-20)
 """
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from litespan.counters import count
 from litespan.errors import log_once, quiet
 from litespan.export import GenAISpan
 from litespan.export.batching import Item
-from litespan.export.client import Wire, origin, url_problem
+from litespan.export.client import origin, url_problem
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import TRANSIENT, Policy
 from litespan.genai.json_text import dumps
@@ -32,35 +31,35 @@ CUT: Final = "dropped_io"
 DAY_NS: Final = 24 * 3600 * 1_000_000_000
 
 
-def program(**arguments: str | None) -> Program:
+def program(variables: Mapping[str, str], **arguments: str | None) -> Program:
     """What Datadog's variables say of the program; arguments win."""
-    variables = {
+    names = {
         "ml_app": "DD_LLMOBS_ML_APP",
         "service": "DD_SERVICE",
         "env": "DD_ENV",
         "version": "DD_VERSION",
     }
-    read = {name: os.environ.get(variable, "").strip() for name, variable in variables.items()}
-    return Program(**{name: arguments.get(name) or read[name] or None for name in variables})
+    read = {name: variables.get(variable, "").strip() for name, variable in names.items()}
+    return Program(**{name: arguments.get(name) or read[name] or None for name in names})
 
 
-def site_of(argument: str | None) -> str:
-    """The Datadog site: argument, DD_SITE, or US1; also when given as the address of the UI."""
-    site = (argument or os.environ.get("DD_SITE", "")).strip().lower() or "datadoghq.com"
+def site_of(given: str) -> str:
+    """The Datadog site, by default US1; also when given as the address of the UI."""
+    site = given.strip().lower() or "datadoghq.com"
     return site.removeprefix("https://").strip("/").removeprefix("app.")
 
 
-def agent_of(argument: str | None) -> str | None:
+def agent_of(variables: Mapping[str, str], argument: str | None) -> str | None:
     """The agent's URL by argument or variables; None if nothing names one."""
-    if url := argument or os.environ.get("DD_TRACE_AGENT_URL", "").strip():
+    if url := argument or variables.get("DD_TRACE_AGENT_URL", "").strip():
         return url.rstrip("/")
     for host_name, port_name in (
         ("DD_AGENT_HOST", "DD_TRACE_AGENT_PORT"),
         ("LITELLM_DD_AGENT_HOST", "LITELLM_DD_LLM_OBS_PORT"),
     ):
-        if host := os.environ.get(host_name, "").strip():
+        if host := variables.get(host_name, "").strip():
             host = f"[{host}]" if ":" in host else host
-            return f"http://{host}:{os.environ.get(port_name, '').strip() or 8126}"
+            return f"http://{host}:{variables.get(port_name, '').strip() or 8126}"
     return None
 
 
@@ -113,13 +112,16 @@ class DatadogExporter(HttpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        self.program = program(ml_app=ml_app, service=service, env=env, version=version)
-        self.site = site_of(site)
+        self.program = program(self.env, ml_app=ml_app, service=service, env=env, version=version)
+        self.site = site_of(site or self.variable("DD_SITE"))
         self.through_agent = False
         self._api = (api_key, base_url)
-        self._agent: str | None = agent_of(agent_url)  # until it has been asked
-        agentless = os.environ.get("DD_LLMOBS_AGENTLESS_ENABLED", "").strip().lower()
-        if agentless in ("true", "1") or self._agent is None:
+        self._agent: str | None = agent_of(self.env, agent_url)  # until it has been asked
+        if self._agent is not None and self.tenant is not None and not self.may_use(self._agent):
+            self._agent = None
+            return
+        agentless = self.flag("DD_LLMOBS_AGENTLESS_ENABLED", default=False)
+        if agentless or self._agent is None:
             self._agent = None
             self._use_api()
 
@@ -128,13 +130,13 @@ class DatadogExporter(HttpExporter):
         if self.site.endswith("ddog-gov.com"):
             self.off(f"{self.site} has no LLM Observability", "use another site or take it off")
             return
-        keys, base = self.credentials(key), self.base_url(url)
+        keys, base = self.credentials(api_key=key), self.base_url(url)
         if keys and base:
             self.connect(base + API, {"DD-API-KEY": keys[0]})
 
     def base_url(self, argument: str | None) -> str | None:
         """The API's origin; by the site unless it is overridden."""
-        override = argument or os.environ.get("DD_LLMOBS_OVERRIDE_ORIGIN", "").strip()
+        override = argument or self.variable("DD_LLMOBS_OVERRIDE_ORIGIN")
         return super().base_url(override or f"https://api.{self.site}")
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -154,7 +156,7 @@ class DatadogExporter(HttpExporter):
             self._agent = None
             self.off(f"the agent's URL {problem}", "mend DD_TRACE_AGENT_URL or DD_AGENT_HOST")
             return
-        wire = Wire(url, {}, attempt=2.0, socket=socket)
+        wire = self.wire(url, {}, attempt=2.0, socket=socket)
         with suppress_instrumentation():
             answer = wire.get(f"{url}/info")
             wire.close()
@@ -165,7 +167,7 @@ class DatadogExporter(HttpExporter):
         problem = f"the Datadog agent at {origin(url)} takes no LLM Observability"
         if not answer.status:
             problem = f"the Datadog agent at {origin(url)} does not answer ({answer.error})"
-        if self._api[0] or os.environ.get("DD_API_KEY", "").strip():
+        if self._api[0] or self.variable("DD_API_KEY"):
             log_once("datadog.agent", "%s: datadog export goes to %s", problem, self.site)
             self._agent = None
             self._use_api()

@@ -196,7 +196,7 @@ class HeliconeExporter(HttpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        keys, base = self.credentials(api_key), self.base_url(base_url)
+        keys, base = self.credentials(api_key=api_key), self.base_url(base_url)
         if keys and base:
             self.connect(base, {"Authorization": Secret(f"Bearer {keys[0].reveal()}")})
 

@@ -4,7 +4,6 @@ https://langfuse.com/integrations/native/opentelemetry (seen 2026-11-20)
 """
 
 import base64
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -83,17 +82,18 @@ class LangfuseExporter(OtlpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        self.environment = environment or os.environ.get("LANGFUSE_TRACING_ENVIRONMENT")
-        self.release = release or os.environ.get("LANGFUSE_RELEASE")
-        self.others = (other_spans or os.environ.get(OTHER_SPANS) or "ancestors").strip().lower()
+        self.environment = environment or self.env.get("LANGFUSE_TRACING_ENVIRONMENT")
+        self.release = release or self.env.get("LANGFUSE_RELEASE")
+        self.others = (other_spans or self.variable(OTHER_SPANS) or "ancestors").strip().lower()
         self.ancestors = Ancestors()
-        if os.environ.get("LANGFUSE_TRACING_ENABLED", "").strip().lower() in ("false", "0"):
+        if not self.flag("LANGFUSE_TRACING_ENABLED", default=True):
             self.off("LANGFUSE_TRACING_ENABLED is false", "unset it to send")
             return
         if self.others not in ("ancestors", "all", "none"):
             self.off(f"{OTHER_SPANS} is not ancestors, all or none", "mend it")
             return
-        keys, base = self.credentials(public_key, secret_key), self.base_url(base_url)
+        keys = self.credentials(public_key=public_key, secret_key=secret_key)
+        base = self.base_url(base_url)
         if keys and base:
             public, secret = keys
             pair = f"{public.reveal()}:{secret.reveal()}"

@@ -5,7 +5,6 @@ https://grafana.com/docs/loki/latest/reference/loki-http-api/ (seen 2026-11-20).
 """
 
 import base64
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, ClassVar, Final
@@ -86,12 +85,11 @@ class LokiExporter(HttpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        wanted = os.environ.get(STAGES, "").strip().lower() in ("true", "1")
-        self.stages = wanted if stages is None else stages
+        self.stages = self.flag(STAGES, default=False) if stages is None else stages
         self.pushes = False
-        user = username or os.environ.get("LOKI_USERNAME", "").strip()
-        secret = password or os.environ.get("LOKI_PASSWORD", "").strip()
-        tenant = tenant or os.environ.get("LOKI_TENANT_ID", "").strip()
+        user = username or self.variable("LOKI_USERNAME")
+        secret = password or self.variable("LOKI_PASSWORD")
+        tenant = tenant or self.variable("LOKI_TENANT_ID")
         if base := self.base_url(url):
             self.pushes = base.endswith(PUSH)
             for path in (PUSH, "/v1/logs", "/otlp"):
@@ -114,8 +112,8 @@ class LokiExporter(HttpExporter):
 
     def base_url(self, argument: str | None) -> str | None:
         """Where Loki is; there is no default."""
-        if not (argument or os.environ.get("LOKI_URL", "").strip()):
-            self.off("LOKI_URL is not set", "set it or take loki off the exporters")
+        if not (argument or self.variable("LOKI_URL")):
+            self.lacks("LOKI_URL", argument="url")
             return None
         return super().base_url(argument)
 

@@ -4,7 +4,6 @@ https://posthog.com/docs/llm-analytics/installation/opentelemetry (seen 2026-11-
 checks of the service that receives it: https://github.com/PostHog/posthog, `rust/capture`.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
@@ -99,14 +98,14 @@ class PosthogExporter(OtlpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        self.route = (route or os.environ.get(ROUTE, "")).strip().lower() or "otlp"
+        self.route = (route or self.variable(ROUTE)).strip().lower() or "otlp"
         self.key: Secret | None = None
         if self.route not in ("otlp", "batch"):
             self.off(f"{ROUTE} is neither otlp nor batch", "mend it")
             return
         others = ("POSTHOG_API_KEY", "POSTHOG_PROJECT_API_KEY", "POSTHOG_PROJECT_TOKEN")
-        named = (os.environ.get(variable, "").strip() for variable in others)
-        keys, base = self.credentials(api_key or next(filter(None, named), None)), None
+        keys = self.credentials(api_key=api_key or self.variable(*others) or None)
+        base = None
         if keys:
             base = self.base_url(base_url)
         if keys and base:

@@ -5,7 +5,6 @@ failed call is told a second time, as an event that is linked to its span. Sentr
 events of spans, so the stages of a call travel as attributes.
 """
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
@@ -114,15 +113,14 @@ class SentryExporter(OtlpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        self.environment = environment or os.environ.get("SENTRY_ENVIRONMENT")
-        self.release = release or os.environ.get("SENTRY_RELEASE")
-        self.error_rate = _rate("SENTRY_API_SAMPLE_RATE")
-        self.trace_rate = _rate("SENTRY_API_TRACE_RATE")
-        pii = os.environ.get("SENTRY_SEND_DEFAULT_PII", "").strip().lower()
-        self.person = self.content = pii not in ("false", "0")
+        self.environment = environment or self.env.get("SENTRY_ENVIRONMENT")
+        self.release = release or self.env.get("SENTRY_RELEASE")
+        self.error_rate = self._rate("SENTRY_API_SAMPLE_RATE")
+        self.trace_rate = self._rate("SENTRY_API_TRACE_RATE")
+        self.person = self.content = self.flag("SENTRY_SEND_DEFAULT_PII", default=True)
         self.paused = Limits()
         self.begun: OrderedDict[str, tuple[JSON, ...]] = OrderedDict()  # by trace
-        if (keys := self.credentials(dsn)) is None:
+        if (keys := self.credentials(dsn=dsn)) is None:
             return
         read = read_dsn(keys[0].reveal())
         if read is None:
@@ -211,17 +209,16 @@ class SentryExporter(OtlpExporter):
             "sentry.release": release_name(self.release or span.service.version),
         }
 
-
-def _rate(variable: str) -> float:
-    text = os.environ.get(variable, "").strip() or "1"
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 <= rate <= 1:
-        log_once(f"{variable}:{text}", "%s is not a number from 0 to 1: using 1", variable)
-        return 1.0
-    return rate
+    def _rate(self, variable: str) -> float:
+        text = self.variable(variable) or "1"
+        try:
+            rate = float(text)
+        except ValueError:
+            rate = -1.0
+        if not 0 <= rate <= 1:
+            log_once(f"{variable}:{text}", "%s is not a number from 0 to 1: using 1", variable)
+            return 1.0
+        return rate
 
 
 def _sampled(trace_id: str, rate: float) -> bool:

@@ -25,8 +25,8 @@ from litespan.alerting.thresholds import Thresholds
 from litespan.errors import log_once, quiet
 from litespan.export import GenAISpan
 from litespan.export.batching import Item
-from litespan.export.client import Secret, origin, url_problem
-from litespan.export.http import ALLOW_HTTP, HttpExporter
+from litespan.export.client import Secret, origin
+from litespan.export.http import HttpExporter
 from litespan.export.policy import Policy
 from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON
@@ -71,7 +71,7 @@ class AlertExporter(HttpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        self.thresholds = Thresholds.from_env() if thresholds is None else thresholds
+        self.thresholds = Thresholds.from_env(self.env) if thresholds is None else thresholds
         self.engine: Engine | None = None
         self._state = state
         self._only = self._rules(rules)
@@ -83,7 +83,7 @@ class AlertExporter(HttpExporter):
     def _rules(self, given: Sequence[str]) -> frozenset[str]:
         variable = f"LITESPAN_{self.name.upper()}_ALERTS"
         names = given or [
-            name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()
+            name.strip() for name in self.variable(variable).split(",") if name.strip()
         ]
         for name in names:
             if name not in NAMES:
@@ -122,22 +122,17 @@ class AlertExporter(HttpExporter):
             rate=self.rate,
         )
 
-    def webhook(self, argument: str | None) -> str | None:
+    def webhook(self, **argument: str | None) -> str | None:
         """The URL, which is a credential, of the argument or the variable; None if there is none.
 
         Unlike `base_url` it may have a query: that is where some services have their signature.
         """
-        variable = next((v for v in self.variables.url if os.environ.get(v, "").strip()), "")
-        url = (argument or os.environ.get(variable, "")).strip()
+        ((name, given),) = argument.items()
+        url = (given or self.variable(*self.variables.url)).strip()
         if not url:
-            self.off(f"{self.variables.url[0]} is not set", f"set it or take {self.name} off")
+            self.lacks(self.variables.url[0], argument=name)
             return None
-        allowed = os.environ.get(ALLOW_HTTP, "").strip().lower() in ("true", "1")
-        if problem := url_problem(url.partition("?")[0], allow_http=allowed):
-            mend = f"use https, or set {ALLOW_HTTP}=true" if "https" in problem else "mend it"
-            self.off(f"{variable or 'the URL'} {problem}", mend)
-            return None
-        return url
+        return url if self.may_use(url.partition("?")[0]) else None
 
     def flow(self, flow: Flow) -> Flow:
         """How often this destination is told. By default as the thresholds say."""

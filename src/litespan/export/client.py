@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,12 +17,15 @@ import httpx
 
 from litespan.background.fork import undivided
 from litespan.export.batching import Batch
+from litespan.export.tenant import ForbiddenHost, PinnedTransport, Tenant, literal_address
 
 THREAD: Final = "litespan-export"
 """Name of the threads that do the requests."""
 
 TIMEOUT: Final = "timeout"
 """Cause of what was not answered, or not accepted, in time."""
+FORBIDDEN_HOST: Final = "forbidden_host"
+"""Cause of what a tenant's exporter may not send where it should go."""
 
 _MOST_OF_AN_ANSWER: Final = 65_536  # bytes; more is not read
 _LONGEST_WAIT: Final = 600.0  # s; a Retry-After beyond that is taken for a mistake
@@ -32,6 +34,11 @@ _SCHEMES: Final = frozenset(
     {"basic", "bearer", "sentry", "sentry_key", "sentry_version", "sentry_client"}
 )
 """Words of credentials that are none."""
+_INTERNAL: Final = (
+    *(".localhost", ".local", ".internal", ".svc", ".lan", ".home.arpa", ".localdomain"),
+    *(".intranet", ".private", ".corp", ".home"),
+)
+"""Ends of names that the internet's DNS does not have: of clusters, clouds and local networks."""
 
 
 class Secret:
@@ -79,6 +86,7 @@ class Wire:
         attempt: float = 5.0,
         socket: str | None = None,
         secrets: Iterable[Secret] = (),
+        tenant: Tenant | None = None,
     ) -> None:
         """Connect nothing yet.
 
@@ -90,6 +98,7 @@ class Wire:
             attempt: seconds that a request may wait for the vendor's next byte.
             socket: path of a Unix socket to go through, whatever host the URL names.
             secrets: what an answer may echo and nobody is told, beside those in `headers`.
+            tenant: whose rules decide where requests may go; None if any place will do.
         """
         self.url = url
         self.headers = headers
@@ -97,6 +106,7 @@ class Wire:
         self.connections = connections
         self.attempt = attempt
         self.socket = socket
+        self.tenant = tenant
         sent = [value for value in headers.values() if isinstance(value, Secret)]
         self._secrets = (*secrets, *sent)
         self._client: httpx.Client | None = None
@@ -115,13 +125,17 @@ class Wire:
                 self._client = httpx.Client(
                     timeout=httpx.Timeout(self.attempt, pool=None),
                     limits=limits,
-                    transport=httpx.HTTPTransport(uds=self.socket, limits=limits)
-                    if self.socket
-                    else None,
+                    transport=self._transport(limits),
+                    trust_env=self.tenant is None,
                     follow_redirects=False,  # a redirect would carry the credentials elsewhere
                 )
             self._pid = os.getpid()
         return self._client
+
+    def _transport(self, limits: httpx.Limits) -> httpx.BaseTransport | None:
+        if self.tenant is not None:  # never through a socket
+            return PinnedTransport(self.tenant, limits)
+        return httpx.HTTPTransport(uds=self.socket, limits=limits) if self.socket else None
 
     def hurry(self, attempt: float) -> None:
         """From now on wait no longer than `attempt` seconds for the vendor's next byte."""
@@ -156,6 +170,8 @@ class Wire:
                 )
         except httpx.TimeoutException:
             return Answer(0, error=TIMEOUT)
+        except ForbiddenHost:
+            return Answer(0, error=FORBIDDEN_HOST)
         except (httpx.HTTPError, httpx.StreamError) as error:
             return Answer(0, error=type(error).__name__)
 
@@ -207,12 +223,13 @@ def origin(url: str) -> str:
 def url_problem(url: str, allow_http: bool = False) -> str:
     """Why credentials may not be sent to `url`, or nothing.
 
-    Plain http is for loopback, and for who says so.
+    Plain http is for this machine and for private networks, and elsewhere for who says so.
     """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError:
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
         return "is not a URL"
     if parts.scheme not in ("http", "https") or not host:
         return "is not an http(s) URL"
@@ -220,18 +237,31 @@ def url_problem(url: str, allow_http: bool = False) -> str:
         return "holds a user name or password: use the variables for credentials"
     if parts.query or parts.fragment:
         return "has a query or a fragment: only scheme, host and path are used"
-    if parts.scheme == "http" and not allow_http and not _loopback(host):
+    if parts.scheme == "http" and not allow_http and not _is_internal(host):
         return "is not https, so that keys and content could be read on the way"
     return ""
 
 
-def _loopback(host: str) -> bool:
+def is_exposed(url: str) -> bool:
+    """Whether what is sent to `url` can be read on the way: plain http, beyond this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = literal_address(host)
+    return address is not None and address.is_loopback
+
+
+def _is_internal(host: str) -> bool:
+    """Whether `host` is on a private network, by its address or by a name only used there."""
+    address = literal_address(host)
+    if address is not None:
+        return not address.is_global
+    name = host.rstrip(".")
+    return "." not in name or name.endswith(_INTERNAL) or ".svc." in name
 
 
 def _start_of(response: httpx.Response) -> bytes:

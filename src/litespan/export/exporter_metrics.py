@@ -25,19 +25,20 @@ _instances: Final[Counter[str]] = Counter()
 class ExporterMetrics:
     """Counts the spans of one exporter, through the global meter provider."""
 
-    def __init__(self, component: type, url: str) -> None:
+    def __init__(self, component: type, url: str, *, tenant: bool = False) -> None:
+        """Those of a tenant's exporters count together: tenants must not add series."""
         observe()
         meter = metrics.get_meter(s.SCOPE)
         kind = f"{component.__module__}.{component.__qualname__}"
         parts = urlsplit(url)
         self.attributes: dict[str, str | int] = {
             COMPONENT_TYPE: kind,
-            COMPONENT_NAME: f"{kind}/{_instances[kind]}",
+            COMPONENT_NAME: f"{kind}/{'tenants' if tenant else _instances[kind]}",
         }
-        if parts.hostname:  # not a file
+        if parts.hostname and not tenant:  # not a file
             self.attributes[s.SERVER_ADDRESS] = parts.hostname
             self.attributes[s.SERVER_PORT] = parts.port or (443 if parts.scheme == "https" else 80)
-        _instances[kind] += 1
+        _instances[kind] += not tenant
         self._exported = meter.create_counter(
             EXPORTED, "{span}", "The number of spans for which the export has finished."
         )

@@ -18,17 +18,26 @@ from litespan import semconv as s
 from litespan.counters import count
 from litespan.errors import log_once, quiet
 from litespan.export.batching import Batch, Item, pack, shrink
-from litespan.export.client import Answer, Secret, Wire, origin, url_problem
+from litespan.export.client import (
+    FORBIDDEN_HOST,
+    Answer,
+    Secret,
+    Wire,
+    is_exposed,
+    origin,
+    url_problem,
+)
 from litespan.export.duplicates import check_service
 from litespan.export.exporter_metrics import ExporterMetrics
 from litespan.export.policy import Policy, Refusal, Tally
 from litespan.export.sender import Delivery, Outlet
+from litespan.export.tenant import ALLOW_HOSTS, Tenant
 from litespan.genai.json_text import dumps
 from litespan.genai.span import GenAISpan
 from litespan.genai.values import parse
 
 ALLOW_HTTP = "LITESPAN_ALLOW_HTTP"
-"""`true`: send to plain http URLs other than loopback, too."""
+"""`true`: send to plain http URLs on the internet, too, and say nothing about others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +61,15 @@ class HttpExporter(SpanExporter):
     unit: ClassVar[str] = "span(s)"
     """What the items are, in the log."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, *, of_tenant: Tenant | None = None, **limits: Any) -> None:
         """Off until `connect` is called.
 
         Args:
+            of_tenant: the rules for an exporter that a team or key of LiteLLM's proxy has
+                configured: it reads no environment variable, and may not send everywhere.
             limits: fields of `Policy`, to override the vendor's.
         """
+        self.tenant = of_tenant
         self.limits = replace(self.policy, **limits) if limits else self.policy
         self.delivery: Delivery | None = None
         self.problem = ""  # why the exporter is off
@@ -66,46 +78,95 @@ class HttpExporter(SpanExporter):
 
     # --- configuration: argument, then environment, then default -----------------------
 
-    def credentials(self, *arguments: str | None) -> list[Secret] | None:
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment variables that count: for a tenant's exporter none."""
+        return os.environ if self.tenant is None else {}
+
+    def credentials(self, *unnamed: str | None, **named: str | None) -> list[Secret] | None:
         """One credential a key variable: the argument, else the variable.
 
-        None, with one line in the log, unless all of them are there.
+        None, with one line in the log, unless all of them are there. That line names what was to
+        be set: for a tenant the argument, if it has been given by name.
         """
-        variables = self.variables.keys
-        values = [
-            (argument if argument is not None else os.environ.get(variable, "")).strip()
-            for argument, variable in zip(arguments, variables, strict=True)
-        ]
-        missing = [variable for variable, value in zip(variables, values, strict=True) if not value]
-        odd = [v for v, value in zip(variables, values, strict=True) if not is_credential(value)]
-        if missing:
-            verb = "are" if len(missing) > 1 else "is"
-            mend = (
-                f"set {'them' if len(missing) > 1 else 'it'} or take {self.name} off the exporters"
+        keys = self.variables.keys
+        names = (*keys[: len(unnamed)], *named) if self.tenant is not None else keys
+        values = {
+            name: (self.variable(variable) if argument is None else argument.strip())
+            for name, variable, argument in zip(
+                names, keys, (*unnamed, *named.values()), strict=True
             )
-            self.off(f"{' and '.join(missing)} {verb} not set", mend)
-        elif odd:
+        }
+        if missing := [name for name, value in values.items() if not value]:
+            self.lacks(*missing)
+        elif odd := [name for name, value in values.items() if not is_credential(value)]:
             self.off(f"{odd[0]} holds characters that no key has", "set it anew")
         else:
-            self._secrets = [Secret(value) for value in values]
+            self._secrets = [Secret(value) for value in values.values()]
             return self._secrets
         return None
 
+    def variable(self, *names: str) -> str:
+        """The value of the first of these environment variables that is set, or nothing."""
+        found = (self.env.get(name, "").strip() for name in names)
+        return next(filter(None, found), "")
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Whether an environment variable says true or false."""
+        known = {"true": True, "1": True, "false": False, "0": False}
+        return known.get(self.variable(name).lower(), default)
+
     def base_url(self, argument: str | None) -> str | None:
         """Where to send to, without a slash at the end; None if it must not be used."""
-        variable = next((v for v in self.variables.url if os.environ.get(v, "").strip()), "")
-        url = argument or os.environ.get(variable, "").strip() or self.variables.default_url
-        allowed = os.environ.get(ALLOW_HTTP, "").strip().lower() in ("true", "1")
-        if problem := url_problem(url, allow_http=allowed):
+        url = argument or self.variable(*self.variables.url) or self.variables.default_url
+        return url.rstrip("/") if self.may_use(url) else None
+
+    def may_use(self, url: str) -> bool:
+        """Whether `url` may be sent to. If not, the exporter is off, and one line says why."""
+        said = (name for name in self.variables.url if self.variable(name).startswith(url or "-"))
+        variable = next(said, "the URL")
+        allowed = self.flag(ALLOW_HTTP, default=False)
+        problem = url_problem(url, allow_http=allowed or self.tenant is not None)
+        if not problem and self.tenant is not None:
+            problem = self.tenant.url_problem(url)
+        if problem:
             mend = f"use https, or set {ALLOW_HTTP}=true" if "https" in problem else "mend it"
-            self.off(f"{variable or 'the URL'} {problem}", mend)
-            return None
-        return url.rstrip("/")
+            self.off(f"{variable} {problem}", mend)
+        elif not allowed and is_exposed(url):
+            log_once(
+                f"http.{self.name}.{origin(url)}",
+                "%s: %s is not https: whoever can watch the network between here and %s can read "
+                "the credentials and all that is recorded; use https, or set %s=true if nobody "
+                "can",
+                self.name,
+                variable,
+                origin(url),
+                ALLOW_HTTP,
+            )
+        return not problem
+
+    def lacks(self, *names: str, argument: str = "") -> None:
+        """Stay off because these settings are missing; `argument`: what a tenant calls it."""
+        shown = [argument] if argument and self.tenant is not None else [*names]
+        several = len(shown) > 1
+        stand = f"{' and '.join(shown)} {'are' if several else 'is'} not set"
+        mend = f"set {'them' if several else 'it'} or take {self.name} off the exporters"
+        self.off(stand, mend)
 
     def off(self, problem: str, mend: str) -> None:
-        """Stay off: nothing is sent, and one line says why and what to do."""
+        """Stay off: nothing is sent, and one line says why and what to do.
+
+        For a tenant's exporter that line is written where the tenant is known.
+        """
+        if self.tenant is not None:
+            self.problem = self.problem or problem
+            return
         self.problem = f"{problem}: {self.name} export is off; {mend}"
         log_once(f"off.{self.name}.{problem}", "%s", self.problem)
+
+    def wire(self, url: str, headers: Mapping[str, str | Secret], **options: Any) -> Wire:
+        """A connection to `url` that keeps to the rules for this exporter."""
+        return Wire(url, headers, tenant=self.tenant, **options)
 
     def connect(
         self, url: str, headers: Mapping[str, str | Secret], socket: str | None = None
@@ -121,7 +182,7 @@ class HttpExporter(SpanExporter):
             self.off(f"the header {odd} would hold what no header can", "use printable ASCII")
             return
         limits = self.limits
-        wire = Wire(
+        wire = self.wire(
             url,
             headers,
             compress=limits.gzip,
@@ -131,7 +192,7 @@ class HttpExporter(SpanExporter):
             secrets=self._secrets,
         )
         # Not at the first export: that may come when the meter provider is already shut down.
-        self.metrics = ExporterMetrics(type(self), url)
+        self.metrics = ExporterMetrics(type(self), url, tenant=self.tenant is not None)
         outlet = Outlet(self.pack, self.shrink, self.refusals, self.heard, self.forbidden)
         self.delivery = Delivery(wire, limits, outlet)
 
@@ -226,6 +287,7 @@ class HttpExporter(SpanExporter):
             "403": f"forbidden: check {keys} and what they may do",
             "404": f"no such path: check {where}",
             "413": "too large, even with its content cut",
+            FORBIDDEN_HOST: f"not a public https host; the operator may allow it ({ALLOW_HOSTS})",
             "too_large": "too large, even with its content cut",
             "429": "rate limit",
             "rejected": "refused by the service",

@@ -18,7 +18,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from litespan.background import fork
 from litespan.errors import quiet
 from litespan.export.batching import Batch, Item, halves
-from litespan.export.client import THREAD, TIMEOUT, Answer, Wire
+from litespan.export.client import FORBIDDEN_HOST, THREAD, TIMEOUT, Answer, Wire
 from litespan.export.policy import Policy, Refusal, Tally
 
 _LOOK: Final = 0.2  # s between two looks at whether the process is ending
@@ -191,6 +191,8 @@ class _Run:
                     self._add(part, first=True)
         elif answer.status == 413:
             self._cut(batch, max(len(batch.body) // 2, 1), answer)
+        elif answer.error == FORBIDDEN_HOST:
+            self._drop(len(batch.items), answer.cause)
         elif answer.status in self.policy.retry or answer.status == 0:
             self._retry(batch, tries, answer)
         else:

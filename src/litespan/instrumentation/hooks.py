@@ -20,11 +20,10 @@ from litespan.instrumentation import conflicts
 from litespan.instrumentation.call import CALL_KEY, OWNER, Call, current
 from litespan.instrumentation.router_call import RouterCall, broken_stream_of
 from litespan.instrumentation.signals import Live
-from litespan.instrumentation.start import UNTRACED, AnyCall, Inside, adopt
+from litespan.instrumentation.start import UNTRACED, AnyCall, Inside, adopt, unlogged
 from litespan.instrumentation.wrappers import drive, wrap
 from litespan.mapping.request import Request
 from litespan.mapping.targets import ROUTER, TARGETS
-from litespan.mapping.values import is_true
 
 if TYPE_CHECKING:
     from litespan.instrumentation.patches import Patches
@@ -189,7 +188,7 @@ def _open_router(_args: Args, kwargs: Any) -> AnyCall:
         return UNTRACED
     try:
         request = Request(ROUTER, dict(kwargs))
-        call = RouterCall(signals, request, silent=is_true(kwargs.get("no-log")))
+        call = RouterCall(signals, request, silent=unlogged(kwargs))
         call.start(otel_context.get_current())
     except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
         swallowed("starting a router's call", error)

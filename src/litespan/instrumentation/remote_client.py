@@ -1,8 +1,11 @@
 """Whoever waits for a call's result over a network, such as a client of LiteLLM's proxy."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from opentelemetry import context as otel_context
+
+from litespan.mapping.team_settings import NONE, TeamWishes
 
 CLIENT_KEY: Final = otel_context.create_key("litespan-client")
 
@@ -13,8 +16,12 @@ class Client:
     Attributes:
         gone: whether it has hung up: a stream that is given up then was cancelled by it.
         called: whether a provider was called for it.
+        who: the attributes of that key, None where it has none, once it is known.
+        team: what the key, by which the proxy has let it in, and the key's team ask of litespan.
     """
 
     def __init__(self) -> None:
         self.gone = False
         self.called = False
+        self.who: Mapping[str, str | None] = {}
+        self.team: TeamWishes = NONE

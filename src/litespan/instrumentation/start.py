@@ -6,7 +6,7 @@ span stands for each call of a provider.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from litespan import identity
 from litespan import semconv as s
 from litespan.errors import swallowed
 from litespan.instrumentation.call import CALL_KEY, OWNER, Call
+from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.signals import Live, Signals
 from litespan.instrumentation.suppression import suppressed
@@ -30,12 +31,14 @@ from litespan.mapping.identity import (
 from litespan.mapping.proxy_request import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
 from litespan.mapping.targets import Target
-from litespan.mapping.team_settings import team_wishes
-from litespan.mapping.values import as_int, is_true
+from litespan.mapping.team_settings import NONE
+from litespan.mapping.values import as_int, get, is_true
+from litespan.settings import Settings
 
 LOGGING: Final = "litellm_logging_obj"
 # Where LiteLLM's proxy keeps the client's request.
 REQUEST: Final = "proxy_server_request"
+_NO_CONTENT: Final = "turn_off_message_logging"
 _WITH_FALLBACKS: Final = frozenset({"completion", "acompletion"})
 _WITH_RETRIES: Final = frozenset({"completion", "acompletion", "responses", "aresponses"})
 
@@ -163,7 +166,7 @@ def _several(signals: Signals, request: Request, ctx: Context) -> AnyCall | None
             retries = getattr(litellm, "num_retries", None)
         if not (retries and as_int(retries)) and not arguments.get("retry_policy"):
             return None
-    router = RouterCall(signals, request, silent=is_true(arguments.get("no-log")))
+    router = RouterCall(signals, request, silent=unlogged(arguments))
     router.start(ctx)
     return router if fallbacks else RetriedCall(router, _attempt(signals, request, router, ctx))
 
@@ -174,7 +177,7 @@ def _attempt(signals: Signals, request: Request, router: RouterCall | None, ctx:
     arguments, metadata = request.arguments, request.metadata
     content = settings.content != "NO_CONTENT"
     who = identity.current(ctx)
-    if settings.baggage:
+    if settings.baggage and permitted("baggage", request, ctx, settings):
         who = with_baggage(who, settings.baggage, ctx)
     # Free metadata comes first: the SDK drops the oldest attributes.
     attributes: Attributes = {
@@ -185,15 +188,21 @@ def _attempt(signals: Signals, request: Request, router: RouterCall | None, ctx:
     if metadata:
         if "model_group" in metadata:
             attributes.update(deployment_attributes(request))
-        attributes.update(wish_attributes(request))
+        if permitted("mute", request, ctx, settings):
+            attributes.update(wish_attributes(request))
         if REQUEST in arguments:
             attributes.update(gateway_attributes(request, settings.headers, settings.body))
-            team = team_wishes(metadata)
+            client: Any = ctx.get(CLIENT_KEY)
+            team = NONE if client is None else client.team
+            if client is not None and "metadata" in arguments and "litellm_metadata" in arguments:
+                # One is the client's own, where old versions of LiteLLM leave forged names.
+                known = {name: value for name, value in client.who.items() if value is not None}
+                attributes = {k: v for k, v in attributes.items() if k not in client.who} | known
             if team.exporters:  # in place of the operator's of the same name
                 muted = (*attributes.get(s.MUTE, ()), *team.exporters)
                 attributes[s.MUTE] = tuple(dict.fromkeys(muted))
             content = content if team.content is None else team.content
-    silent = "no-log" in arguments and is_true(arguments["no-log"])
+    silent = unlogged(arguments)
     if router is not None:
         attributes.update(router.fallback_attributes(request))
         silent = silent or router.silent
@@ -203,7 +212,7 @@ def _attempt(signals: Signals, request: Request, router: RouterCall | None, ctx:
         attributes,
         parent=router,
         silent=silent,
-        record_content=content and not _content_off(request),
+        record_content=content and not _content_off(request, ctx, settings),
     )
     call.start(ctx if router is None else router.context)
     if arguments.get(LOGGING) is not None:
@@ -240,18 +249,41 @@ def _is_inner(outer: Call | RouterCall, kwargs: dict[str, Any]) -> bool:
     Until LiteLLM has made its logging object it only passes the call on. Later steps of a
     call carry that object; what comes without it comes from a handler, a guardrail or a tool.
     """
-    if kwargs.get("acompletion") is True:
-        return True
     if isinstance(outer, RouterCall):
         return outer.awaits_logging
-    return outer.logging is None or LOGGING in kwargs
+    return kwargs.get("acompletion") is True or outer.logging is None or LOGGING in kwargs
 
 
-def _content_off(request: Request) -> bool:
-    """Whether the user has told LiteLLM, or us, to keep messages out of logs."""
+def permitted(wish: str, request: Request, ctx: Context, settings: Settings) -> bool:
+    """Whether `request` may itself decide about its record; `wish` is one of `settings.WISHES`.
+
+    The program that calls LiteLLM may. A client of LiteLLM's proxy may what the operator permits.
+    """
+    if REQUEST not in request.arguments and ctx.get(CLIENT_KEY) is None:
+        return True
+    return wish in settings.clients_may
+
+
+def unlogged(arguments: Mapping[str, Any]) -> bool:
+    """Whether a call asks for no record (`no-log`), and LiteLLM's settings let it."""
     return (
-        getattr(sys.modules["litellm"], "turn_off_message_logging", None) is True
-        or is_true(request.arguments.get("turn_off_message_logging"))
-        or is_true(request.metadata.get("turn_off_message_logging"))
-        or wishes(request).get("content") is False
+        "no-log" in arguments
+        and is_true(arguments["no-log"])
+        and not getattr(sys.modules["litellm"], "global_disable_no_log_param", False)
     )
+
+
+def _content_off(request: Request, ctx: Context, settings: Settings) -> bool:
+    """Whether the user has told LiteLLM, or us, to keep messages out of logs."""
+    if getattr(sys.modules["litellm"], _NO_CONTENT, None) is True:
+        return True
+    arguments = request.arguments
+    given = is_true(arguments.get(_NO_CONTENT))
+    asked = is_true(request.metadata.get(_NO_CONTENT)) or wishes(request).get("content") is False
+    if not given and not asked:
+        return False
+    if permitted("content", request, ctx, settings):
+        return True
+    # LiteLLM puts the settings of a key's team beside the arguments of its client.
+    body = get(arguments.get(REQUEST), "body")
+    return given and not (isinstance(body, Mapping) and _NO_CONTENT in body)

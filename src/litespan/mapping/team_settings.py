@@ -1,4 +1,8 @@
-"""What a team or a key of LiteLLM's proxy asks of litespan: `litespan` in its metadata. Pure."""
+"""What a team or a key of LiteLLM's proxy asks of litespan: `litespan` in its metadata. Pure.
+
+Read from LiteLLM's record of the key. The metadata of a request is no source: some versions of
+LiteLLM leave what a client has written there under the same names.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +11,7 @@ from typing import Any, Final
 from litespan.mapping.values import as_texts
 
 # The key's own settings win over its team's.
-_PLACES: Final = ("user_api_key_team_metadata", "user_api_key_metadata")
+_PLACES: Final = ("team_metadata", "metadata")
 _NAME: Final = "litespan"
 _LISTS: Final = ("success", "failure")
 _OURS: Final = frozenset({"content", *_LISTS})
@@ -40,11 +44,11 @@ class TeamWishes:
 NONE: Final = TeamWishes()
 
 
-def team_wishes(metadata: Mapping[str, Any]) -> TeamWishes:
-    """The settings in a call's metadata, which the proxy has put there, never the client."""
+def team_wishes(key: Any) -> TeamWishes:
+    """The settings in the metadata of a key, LiteLLM's `UserAPIKeyAuth`, and of its team."""
     merged: dict[str, Any] = {}
     for place in _PLACES:
-        given = metadata.get(place)
+        given = getattr(key, place, None)
         own = given.get(_NAME) if isinstance(given, Mapping) else None
         if isinstance(own, Mapping):
             merged.update(own)

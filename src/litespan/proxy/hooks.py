@@ -4,7 +4,7 @@ import asyncio
 import codecs
 import sys
 from typing import Any, Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import wrapt
 from opentelemetry import trace
@@ -13,6 +13,7 @@ import litespan.proxy.request as requests
 from litespan.errors import quiet
 from litespan.instrumentation.signals import Live
 from litespan.proxy import passthrough, passthrough_hooks, server
+from litespan.proxy.teams import TeamExporters
 
 SERVER: Final = "litellm.proxy.proxy_server"
 DRAIN_SECONDS: Final = 10.0
@@ -48,16 +49,22 @@ def install(module: Any) -> None:
                 setattr(place, name, wrapt.FunctionWrapper(original, wrapper))
 
 
-_serving: Final["WeakSet[Any]"] = WeakSet()  # the tracer providers that serve teams
+_serving: Final["WeakKeyDictionary[Any, TeamExporters]"] = WeakKeyDictionary()
 
 
 def _serve_teams() -> None:
-    from litespan.proxy.teams import TeamExporters
-
     tracers: Any = trace.get_tracer_provider()
     if hasattr(tracers, "add_span_processor") and tracers not in _serving:
-        _serving.add(tracers)
-        tracers.add_span_processor(TeamExporters())
+        _serving[tracers] = TeamExporters()
+        tracers.add_span_processor(_serving[tracers])
+
+
+def _know(request: requests.ProxyRequest, key: Any) -> None:
+    """`key`, LiteLLM's `UserAPIKeyAuth`, says whose `request` this is."""
+    request.known(key)
+    teams = _serving.get(trace.get_tracer_provider())
+    if teams is not None and key is not None:
+        request.team = teams.serve(key)
 
 
 def _argument(args: Args, kwargs: Kwargs, name: str, position: int) -> Any:
@@ -77,7 +84,7 @@ def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> An
     with quiet("reading who a request is for"):
         request = requests.current()
         if request is not None and Live.signals is not None:
-            request.known(_argument(args, kwargs, "user_api_key_dict", 0))
+            _know(request, _argument(args, kwargs, "user_api_key_dict", 0))
     return wrapped(*args, **kwargs)
 
 
@@ -86,7 +93,7 @@ def _failed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     with quiet("reading why a request failed"):
         request = requests.current()
         if request is not None and Live.signals is not None:
-            request.known(_argument(args, kwargs, "user_api_key_dict", 2))
+            _know(request, _argument(args, kwargs, "user_api_key_dict", 2))
             error = _argument(args, kwargs, "original_exception", 1)
             data = _argument(args, kwargs, "request_data", 0)
             if isinstance(error, BaseException):

@@ -96,8 +96,6 @@ class ProxyRequest(Client):
     def known(self, key: Any) -> None:
         """LiteLLM has found out whose request it is: `key` is its `UserAPIKeyAuth`."""
         self._adopt()
-        if not self.span.is_recording():
-            return
         attributes = {
             attribute: scrub(str(value)[:MAX_LENGTH])
             for name, attribute in _WHO.items()
@@ -106,7 +104,11 @@ class ProxyRequest(Client):
         hashed = as_text(getattr(key, "api_key", None))
         if hashed and not hashed.startswith("sk-"):
             attributes[s.API_KEY_HASH] = hashed[:MAX_LENGTH]
-        self.span.set_attributes(attributes)
+        if self.span.is_recording():
+            self.span.set_attributes(attributes)
+        # Whom a call is for may be said by its client; whose key it has, may not.
+        own = (s.API_KEY_HASH, *_WHO.values())
+        self.who = {name: attributes.get(name) for name in own if name != s.USER_ID}
 
     def failed(self, error: BaseException, kind: Any, data: Any) -> None:
         """LiteLLM reports that the request fails. `kind` is its type of error, if it has one."""

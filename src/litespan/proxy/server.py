@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
+from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter
 
 from litespan.errors import quiet, swallowed
@@ -60,15 +61,22 @@ class ServerSpans:
     def _begin(self, scope: Scope) -> ProxyRequest | None:
         signals = Live.signals
         try:
-            if signals is None or _excluded(signals.settings.excluded, scope["path"]):
+            if signals is None:
                 return None
-            ctx = otel_context.get_current()
+            settings, ctx = signals.settings, otel_context.get_current()
+            if _excluded(settings.excluded, scope["path"]):
+                return ProxyRequest(None, scope, ctx, settings)
             if self._reported is None:
                 self._reported = _has_opentelemetry(self.app)
-            if self._reported or is_server(trace.get_current_span(ctx)):
-                return ProxyRequest(None, scope, ctx, signals.settings)
+            if is_server(trace.get_current_span(ctx)):
+                return ProxyRequest(None, scope, ctx, settings)
+            follow = "sampling" in settings.clients_may
+            if self._reported:
+                if not follow:
+                    _record(scope)
+                return ProxyRequest(None, scope, ctx, settings)
             ctx = propagate.extract(scope["headers"], ctx, _HEADERS)
-            return ProxyRequest(signals.tracer, scope, ctx, signals.settings)
+            return ProxyRequest(signals.tracer, scope, ctx if follow else sampled(ctx), settings)
         except Exception as problem:  # noqa: BLE001 - the request is served without a span
             swallowed("starting a request's span", problem)
             return None
@@ -125,6 +133,33 @@ class _Headers(Getter[list[tuple[bytes, bytes]]]):
 
 
 _HEADERS: Final = _Headers()
+
+
+def sampled(ctx: Context) -> Context:
+    """`ctx` where the span that a client has named is sampled, whatever its flag says.
+
+    A client must not decide whether its request is on the operator's record.
+    """
+    named = trace.get_current_span(ctx).get_span_context()
+    if not named.is_valid or not named.is_remote or named.trace_flags.sampled:
+        return ctx
+    flags = trace.TraceFlags(named.trace_flags | trace.TraceFlags.SAMPLED)
+    context = trace.SpanContext(named.trace_id, named.span_id, True, flags, named.trace_state)
+    return trace.set_span_in_context(trace.NonRecordingSpan(context), ctx)
+
+
+def _record(scope: Scope) -> None:
+    """Let whoever makes the server span further in find that the client's span is sampled."""
+    told = propagate.extract(scope["headers"], Context(), _HEADERS)
+    if (ctx := sampled(told)) is told:
+        return
+    headers: dict[str, str] = {}
+    propagate.inject(headers, ctx)
+    ours = {
+        name.lower().encode("latin-1"): text.encode("latin-1") for name, text in headers.items()
+    }
+    kept = [(name, value) for name, value in scope["headers"] if name not in ours]
+    scope["headers"] = [*kept, *ours.items()]
 
 
 def _has_opentelemetry(app: Any) -> bool:

@@ -1,15 +1,19 @@
 """Exporters of teams and keys: each team's calls go to its own project.
 
 A team may name vendors that are reached over HTTP, with credentials and a URL. Not stores: those
-take paths on the proxy's own disk. Nor references to the proxy's environment: whoever may edit
-a key could read the operator's secrets with them.
+open files and databases of the operator's. A team's exporter has the team's own settings and
+nothing else: no environment variable of the proxy, which holds the operator's secrets. Where it
+may send is in `litespan.export.tenant`.
 """
 
 import threading
 import time
 from collections import OrderedDict
-from typing import Any, Final
+from dataclasses import replace
+from inspect import Parameter, signature
+from typing import Any, Final, get_args
 
+from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -21,13 +25,17 @@ from litespan.errors import log_once, quiet
 from litespan.export import registry
 from litespan.export.http import HttpExporter
 from litespan.export.otlp import copy_of
+from litespan.export.tenant import Tenant
 from litespan.instrumentation.call import Call, current
+from litespan.instrumentation.remote_client import CLIENT_KEY
+from litespan.instrumentation.signals import Live
 from litespan.mapping.team_settings import Options, TeamWishes, team_wishes
 
 MOST: Final = 64
 """Exporters at once; the one that was used least recently makes room for another."""
 IDLE: Final = 600.0
 """Seconds without a call after which a team's exporter is closed."""
+_LONGEST: Final = 200  # characters of a problem, which may quote a team's settings
 _SUCCESS: Final = frozenset({"success", "abandoned"})
 Key = tuple[str, Options]
 
@@ -50,15 +58,25 @@ class TeamExporters(SpanProcessor):
         self._reaper: threading.Thread | None = None
         self._ended = threading.Event()
 
+    def serve(self, key: Any) -> TeamWishes:
+        """What a key, LiteLLM's `UserAPIKeyAuth`, and its team ask for, as far as it can be done.
+
+        An exporter that is off does not take the place of the operator's.
+        """
+        wishes = team_wishes(key)
+        if not wishes.exporters:
+            return wishes
+        made = {pair[0]: pair[1] for pair in wishes.exporters.items() if self._batch(pair)}
+        return replace(wishes, exporters=made)
+
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note what the call's team asks for."""
         call = current(parent_context)
         if isinstance(call, Call) and not call.ended:
             with quiet("reading a team's settings"):
-                wishes = team_wishes(call.request.metadata)
-                context = span.get_span_context()
-                if wishes.exporters and _is_ours(span):
-                    self._live[context.span_id] = wishes
+                client: Any = (parent_context or otel_context.get_current()).get(CLIENT_KEY)
+                if client is not None and client.team.exporters and _is_ours(span):
+                    self._live[span.get_span_context().span_id] = client.team
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hand the call over. Nothing is sent on this thread."""
@@ -103,25 +121,28 @@ class TeamExporters(SpanProcessor):
         return batch
 
     def _make(self, key: Key) -> BatchSpanProcessor | None:
-        name, options = key
+        name, options = key[0][:64], key[1]
         found = registry.find(name)
         try:
             kind: Any = found.load() if found is not None else None
             if kind is None or not issubclass(kind, HttpExporter):
-                problem = "is no vendor that a team may name"
+                problem = "it is not an exporter that a team may use"
+            elif wrong := [option for option, _ in options if option not in _options(kind)]:
+                problem = f"it does not take {', '.join(wrong)}"
             else:
-                exporter = kind(**dict(options))
-                problem = getattr(exporter, "problem", "")
+                exporter = kind(**dict(options), of_tenant=Tenant(_hosts()))
+                problem = exporter.problem
                 if not problem:
                     count("proxy.teams.opened")
                     return BatchSpanProcessor(exporter)
         except Exception as error:  # noqa: BLE001 - its text may hold the team's credentials
-            problem = f"does not take {', '.join(dict(options))} ({type(error).__name__})"
+            problem = f"its settings cannot be used ({type(error).__name__})"
+        problem = " ".join(problem.split())[:_LONGEST]
         log_once(
             f"team:{name}:{problem}",
-            "a team's or key's metadata names exporter %r, which %s: its calls do not go there; "
-            "mend `litespan` in that metadata",
-            name[:64],
+            "a team's or key's metadata names exporter %r, which is off: %s. Calls of that team "
+            "or key do not go there; correct `litespan` in the metadata",
+            name,
             problem,
         )
         return None
@@ -160,6 +181,24 @@ class TeamExporters(SpanProcessor):
 def _is_ours(span: Span) -> bool:
     scope = span.instrumentation_scope
     return scope is not None and scope.name == s.SCOPE
+
+
+def _options(kind: type[HttpExporter]) -> frozenset[str]:
+    """The arguments of an exporter that are text. Others are for the operator's own code."""
+    parameters = signature(kind).parameters.values()
+    return frozenset(
+        parameter.name
+        for parameter in parameters
+        if parameter.kind is not Parameter.VAR_KEYWORD
+        and (
+            parameter.annotation in (str, Parameter.empty) or str in get_args(parameter.annotation)
+        )
+    )
+
+
+def _hosts() -> tuple[str, ...]:
+    """The hosts that the operator allows."""
+    return Live.signals.settings.team_hosts if Live.signals is not None else ()
 
 
 def _shut(batches: list[BatchSpanProcessor]) -> None:

@@ -1,0 +1,154 @@
+"""What an exporter may use that a team or key of LiteLLM's proxy has configured.
+
+A tenant names the URL, but the request leaves from the operator's network and process. So a
+tenant's exporter reads no environment variable, and reaches only what anybody on the internet can
+reach: public addresses by https, and the hosts that the operator allows.
+"""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+ALLOW_HOSTS: Final = "LITESPAN_TEAM_HOSTS"
+_PORTS: Final = {"http": 80, "https": 443}
+_PUBLIC_V6: Final = IPv6Network("2000::/3")
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_SPECIAL: Final = (  # global to Python, or to old versions of it, but not for tenants
+    IPv4Network("168.63.129.16/32"),  # Azure's metadata and wire server
+    IPv4Network("192.0.0.0/24"),  # protocols, and Oracle's metadata server
+    IPv4Network("192.88.99.0/24"),  # 6to4 relays
+    IPv6Network("2001::/32"),  # Teredo
+    IPv6Network("2002::/16"),  # 6to4: an IPv4 address in disguise
+)
+Address = IPv4Address | IPv6Address
+Resolve = Callable[..., Any]
+
+
+class ForbiddenHost(httpx.TransportError):
+    """The host is not one that a tenant may send to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """The rules for one tenant's exporter.
+
+    Attributes:
+        hosts: `host` or `host:port` that may also be private and without TLS.
+        resolve: finds the addresses of a name, as `socket.getaddrinfo` does.
+    """
+
+    hosts: tuple[str, ...] = ()
+    resolve: Resolve = socket.getaddrinfo
+
+    def allows(self, host: str, scheme: str, port: int | None) -> bool:
+        """Whether the operator has named this host."""
+        name = f"[{host}]" if ":" in host else host
+        standard = _PORTS.get(scheme)
+        if port in (None, standard) and name in self.hosts:
+            return True
+        return f"{name}:{port or standard}" in self.hosts
+
+    def url_problem(self, url: str) -> str:
+        """Why `url` cannot be used, as far as that is known before its name is resolved."""
+        parts = urlsplit(url)  # it is a URL: checked before
+        host = (parts.hostname or "").lower()
+        if self.allows(host, parts.scheme, parts.port):
+            return ""
+        if parts.scheme != "https":
+            return f"is not https, and the operator has not allowed the host ({ALLOW_HOSTS})"
+        literal = literal_address(host)
+        if literal is not None and not is_public(literal):
+            return f"is not public, and the operator has not allowed the host ({ALLOW_HOSTS})"
+        return ""
+
+    def addresses(self, url: httpx.URL) -> list[str]:
+        """The addresses to connect to, checked: none of them is resolved again.
+
+        Raises:
+            ForbiddenHost: one of them is not public, or there is no TLS.
+            httpx.ConnectError: the name has no address.
+        """
+        host = url.raw_host.decode("ascii").lower()
+        allowed = self.allows(host, url.scheme, url.port)
+        if not allowed and url.scheme != "https":
+            raise ForbiddenHost("no TLS")
+        try:
+            found = self.resolve(host, url.port or _PORTS[url.scheme], type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpx.ConnectError(type(error).__name__) from None
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if not addresses:
+            raise httpx.ConnectError("no address")
+        if not allowed and not all(is_public(ip_address(address)) for address in addresses):
+            raise ForbiddenHost("not a public address")
+        return addresses
+
+
+class PinnedTransport(httpx.HTTPTransport):
+    """Connects to the very addresses that were checked.
+
+    The name is resolved once for each connection attempt. It stays in the Host header, in SNI,
+    and in what the certificate is verified against.
+    """
+
+    def __init__(self, tenant: Tenant, limits: httpx.Limits) -> None:
+        # The operator's trust store holds; proxies and netrc are left out, as with any
+        # transport that a client is given.
+        super().__init__(verify=httpx.create_ssl_context(), trust_env=False, limits=limits)
+        self._tenant = tenant
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send to the first of the addresses that takes the connection."""
+        refused: httpx.TransportError | None = None
+        for address in self._tenant.addresses(request.url):
+            pinned = httpx.Request(
+                request.method,
+                request.url.copy_with(host=address),
+                headers=request.headers,
+                stream=request.stream,
+                extensions={
+                    **request.extensions,
+                    "sni_hostname": request.url.raw_host.decode("ascii"),
+                },
+            )
+            try:
+                return super().handle_request(pinned)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                refused = error
+        raise refused or httpx.ConnectError("no address")
+
+
+def literal_address(host: str) -> Address | None:
+    """The address that `host` is, also in decimal, octal or hexadecimal; None for a name."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(host))
+    except (OSError, UnicodeError, ValueError):
+        return None
+
+
+def is_public(address: Address) -> bool:
+    """Whether `address` is a unicast destination on the internet.
+
+    Not: private, loopback, link-local (metadata services), carrier-grade NAT, multicast, reserved
+    and documentation ranges, and IPv6 addresses that stand for such an IPv4 address.
+    """
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped
+        if address in _NAT64:
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+        if address not in _PUBLIC_V6:
+            return False
+    if address.is_multicast or address.is_reserved or not address.is_global:
+        return False
+    return not any(address in network for network in _SPECIAL if network.version == address.version)

@@ -1,0 +1,147 @@
+"""Clients of the proxy cannot keep their requests off the operator's record, unless they may."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from litespan.testing import LoopbackProvider, OtlpReceiver
+from litespan.testing.decode import Record
+from tests.proxy.conftest import FILES, config
+from tests.proxy.running import Proxy, proxy, until
+from tests.support.server import Reply, Vendor, running
+
+HI = "Say hello to everybody in this room, please."
+CHAT = {"model": "chat", "messages": [{"role": "user", "content": HI}]}
+ROUTES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": CHAT,
+    "/v1/responses": {"model": "chat", "input": HI},
+    "/v1/messages": {"model": "claude", "max_tokens": 50, "messages": CHAT["messages"]},
+    "/v1/embeddings": {"model": "embed", "input": HI},
+    "/v1/completions": {"model": "text", "prompt": HI},
+    "/own/chat": CHAT,
+}
+WISHES: dict[str, dict[str, Any]] = {
+    "no-log": {"no-log": True},
+    "mute": {"metadata": {"litespan": {"mute": ["langfuse", "sqlite", "otlp"]}}},
+    "mute elsewhere": {"litellm_metadata": {"litespan": {"mute": ["langfuse", "sqlite"]}}},
+    "inner call": {"acompletion": True, "aembedding": True, "atext_completion": True},
+}
+
+
+@pytest.fixture(scope="module")
+def langfuse() -> Iterator[Vendor]:
+    """The operator's Langfuse."""
+    with running(lambda _: Reply(207, json.dumps({"successes": [], "errors": []}).encode())) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def strict(
+    loopback: LoopbackProvider,
+    collector: OtlpReceiver,
+    langfuse: Vendor,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Proxy]:
+    """A proxy with the default permissions, where LiteLLM has `no-log` switched off."""
+    env = {
+        "OTEL_TRACES_EXPORTER": "otlp,langfuse",
+        "LITESPAN_SUCCESS": "sqlite",
+        "LITESPAN_SQLITE": "calls.db",
+        "LANGFUSE_PUBLIC_KEY": "pk-lf-operator",
+        "LANGFUSE_SECRET_KEY": "sk-lf-operator",
+        "LANGFUSE_BASE_URL": langfuse.url,
+        "LITESPAN_BAGGAGE": "user.id",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+    }
+    settings = config(loopback, global_disable_no_log_param=True)
+    folder = tmp_path_factory.mktemp("strict")
+    with proxy(folder, settings, loopback, collector, files=FILES, env=env) as it:
+        yield it
+
+
+def ask(
+    gateway: Proxy, path: str, body: dict[str, Any], flags: str = "01", **headers: str
+) -> list[Record]:
+    """The spans of a request, by a trace that the client names. At least a call's must be there."""
+    trace_id = os.urandom(16).hex()
+    named = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-{flags}", **headers}
+    answer = gateway.client(**named).post(path, json={**ROUTES[path], **body})
+    assert answer.status_code == 200, answer.text
+
+    def call() -> list[Record]:
+        spans = gateway.receiver.spans
+        of = [span for span in spans if span["trace_id"] == trace_id]
+        return [span for span in of if "gen_ai.operation.name" in span["attributes"]]
+
+    until(call, f"call on record of {path} with {body} {flags}", 20)
+    return call()
+
+
+def stored(gateway: Proxy, span: Record) -> bool:
+    """Whether the operator's store has the call."""
+    path = gateway.log.parent / "calls.db"
+    with sqlite3.connect(path) as database:
+        try:
+            found = database.execute("select span_id from llm_calls").fetchall()
+        except sqlite3.OperationalError:  # the first call is not written yet
+            return False
+    return (span["span_id"],) in found
+
+
+@pytest.mark.parametrize("wish", WISHES)
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_client_stays_on_every_record(
+    strict: Proxy, langfuse: Vendor, path: str, wish: str
+) -> None:
+    """Whatever it sends, each exporter and store of the operator's gets its call."""
+    before = len(langfuse.received)
+    body = WISHES[wish]
+    if path == "/own/chat" and wish == "inner call":
+        body = {}
+    span = ask(strict, path, body)[0]
+    until(lambda: stored(strict, span), "call in the store")
+    span_id = bytes.fromhex(span["span_id"])
+    until(lambda: any(span_id in r.body for r in langfuse.received[before:]), "call in Langfuse")
+
+
+@pytest.mark.parametrize("flags", ["00", "02", "fe"])
+def test_a_clients_sampling_flag_is_not_followed(strict: Proxy, flags: str) -> None:
+    """`traceparent` gives the trace, not the decision whether it is recorded."""
+    span = ask(strict, "/v1/chat/completions", {}, flags)[0]
+    until(lambda: stored(strict, span), "call in the store")
+
+
+@pytest.mark.parametrize("place", ["metadata", "litellm_metadata"])
+def test_a_client_cannot_switch_content_off(strict: Proxy, place: str) -> None:
+    """The operator records messages, so they are recorded."""
+    (span,) = ask(strict, "/v1/chat/completions", {place: {"litespan": {"content": False}}})
+    assert HI in span["attributes"]["gen_ai.input.messages"]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_client_cannot_use_litellms_parameter_for_that(strict: Proxy, inside: bool) -> None:
+    """`turn_off_message_logging`: newer versions of LiteLLM refuse it, and none is followed."""
+    wish = {"turn_off_message_logging": True}
+    body = {**CHAT, "metadata": wish} if inside else {**CHAT, **wish}
+    answers: list[int] = []
+
+    def call(traceparent: str) -> None:
+        client = strict.client(traceparent=traceparent)
+        answers.append(client.post("/v1/chat/completions", json=body).status_code)
+
+    spans = strict.trace(call, 1)
+    if answers == [200]:
+        (span,) = strict.spans_of(spans[0]["trace_id"], 3)[-1:]
+        assert HI in span["attributes"]["gen_ai.input.messages"]
+    else:
+        assert strict.said("turn_off_message_logging is not allowed")
+
+
+def test_a_clients_baggage_names_nobody(strict: Proxy) -> None:
+    """The user is the key's, although LITESPAN_BAGGAGE names the entry."""
+    (span,) = ask(strict, "/v1/chat/completions", {}, baggage="user.id=somebody-else")
+    assert span["attributes"]["user.id"] == "ada"
