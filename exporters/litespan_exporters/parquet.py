@@ -24,7 +24,7 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from litespan_exporters import _arrow
+from litespan_exporters import _arrow, _private
 from litespan_exporters._append import away
 from litespan_exporters._kept import NAMES, Limits, Row
 from litespan_exporters._store import StoreExporter
@@ -113,12 +113,13 @@ class Folder:
         """Write a file under a name that readers pass over; that name, and its true one."""
         from pyarrow import parquet
 
-        folder.mkdir(parents=True, exist_ok=True)
+        _private.make_folder(folder)
         now = datetime.now(timezone.utc)
         name = f"calls-{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}-{next(_number)}.parquet"
         unfinished = folder / f".{name}.part"
         try:
-            parquet.write_table(_arrow.table(rows), unfinished, compression="zstd")
+            with _private.write(unfinished) as file:
+                parquet.write_table(_arrow.table(rows), file, compression="zstd")
         except BaseException:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)

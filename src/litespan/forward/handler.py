@@ -98,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _chunk(self) -> bytes:
         """What has arrived of the body, at least a byte; none if the sender has gone."""
-        chunk: bytes = self.rfile.read1(min(self._unread, _CHUNK))  # type: ignore[attr-defined]
+        chunk: bytes = self.rfile.read1(min(self._unread, _CHUNK))
         self._unread -= len(chunk)
         self.server.heard(self.connection)
         return chunk

@@ -17,7 +17,7 @@ _Fields = dict[int, tuple[int, Any]]  # field number → weight of its message i
 _MESSAGE: Final = 64
 _ANY: Final[_Fields] = {}
 _PAIR: Final[_Fields] = {2: (_MESSAGE, _ANY)}
-_ANY |= {5: (_MESSAGE, {1: (_MESSAGE, _ANY)}), 6: (_MESSAGE, {1: (_MESSAGE, _PAIR)})}
+_ANY.update({5: (_MESSAGE, {1: (_MESSAGE, _ANY)}), 6: (_MESSAGE, {1: (_MESSAGE, _PAIR)})})
 _SPAN: Final[_Fields] = {
     9: (_MESSAGE, _PAIR),
     11: (384, {3: (_MESSAGE, _PAIR)}),  # events
