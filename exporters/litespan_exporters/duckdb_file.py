@@ -178,7 +178,7 @@ class _File:
         self._connection.execute(_UPSERT)
 
     def _hide_log(self) -> None:
-        """Make the write-ahead log private before rows are in it: DuckDB makes it for all to read."""
+        """Make the write-ahead log private before rows are in it; DuckDB makes it readable."""
         if not os.path.exists(log := f"{self._path}.wal"):  # noqa: PTH110 - no Path each time
             self._connection.execute(f"comment on table {TABLE} is 'one row a call'")
         with suppress(OSError):
