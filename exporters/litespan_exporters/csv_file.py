@@ -6,9 +6,9 @@ Columns are those of `litespan.stores.columns`, the first line has their names; 
 columns is put aside, and a new one begun. UTF-8, fields quoted where needed (RFC 4180), lists and
 objects as JSON, money in decimals, times ISO 8601 in UTC.
 
-A spreadsheet takes text that begins with `=`, `+`, `-` or `@` for a formula, and what users and
-models write ends up here: such text gets an apostrophe in front, as does text that begins with
-one. https://owasp.org/www-community/attacks/CSV_Injection
+A spreadsheet takes text that begins with `=`, `+`, `-` or `@` for a formula, some after blanks or
+characters that show nothing, and what users and models write ends up here: such text gets an
+apostrophe in front, as does text that begins with one. https://owasp.org/www-community/attacks/CSV_Injection
 
 Lines are only ever appended: a call that was put on record when it started has two lines, and
 the one whose outcome is not `started` counts.
@@ -16,6 +16,7 @@ the one whose outcome is not `started` counts.
 
 import csv
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -24,13 +25,27 @@ from litespan.stores.buffer import NAMES, Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.line_exporter import LinesExporter
 
-DANGEROUS: Final = frozenset("=+-@\t\r\n'＝＋－＠")  # noqa: RUF001
-"""First characters of text that a spreadsheet may take for a formula; and the guard itself."""
+_SIGNS: Final = "=+-@\u2212"
+_SPLITS: Final = "\t\r\n"  # some spreadsheets begin another cell here
+_FILLERS: Final = "\u115f\u1160\u3164\uffa0"  # letters that show nothing
 
 
 def guarded(text: str) -> str:
     """`text`, made harmless to spreadsheets; `unguarded` takes that back."""
-    return f"'{text}" if text[:1] in DANGEROUS else text
+    return f"'{text}" if text[:1] == "'" or _is_formula(text) else text
+
+
+def _is_formula(text: str) -> bool:
+    """May a spreadsheet take it for one? Signs count in any width: to some, all are the same."""
+    for character in text:
+        if character.isalnum() and character not in _FILLERS:
+            return False
+        if character in _SPLITS or unicodedata.normalize("NFKC", character)[:1] in _SIGNS:
+            return True
+        seen = character not in _FILLERS and unicodedata.category(character)[0] not in "CZM"
+        if seen:
+            return False
+    return False
 
 
 def unguarded(text: str) -> str:

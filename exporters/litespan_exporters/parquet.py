@@ -28,6 +28,7 @@ from litespan.stores import arrow
 from litespan.stores.append_file import away
 from litespan.stores.buffer import NAMES, Limits, Row
 from litespan.stores.exporter import StoreExporter
+from litespan_exporters import _private
 
 VARIABLE: Final = "LITESPAN_PARQUET"
 INTERVAL: Final = "LITESPAN_PARQUET_INTERVAL"
@@ -113,12 +114,13 @@ class Folder:
         """Write a file under a name that readers pass over; that name, and its true one."""
         from pyarrow import parquet
 
-        folder.mkdir(parents=True, exist_ok=True)
+        _private.make_folder(folder)
         now = datetime.now(timezone.utc)
         name = f"calls-{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}-{next(_number)}.parquet"
         unfinished = folder / f".{name}.part"
         try:
-            parquet.write_table(arrow.table(rows), unfinished, compression="zstd")
+            with _private.write(unfinished) as file:
+                parquet.write_table(arrow.table(rows), file, compression="zstd")
         except BaseException:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from litespan.export.policy import Tally
 from litespan.offload import Unrestorable, with_content
 from litespan.stores.reading import STORES, Record, Unreadable, records
 from litespan.stores.spans import span_of
+from litespan_exporters import _private
 
 GROUP: Final = "opentelemetry_traces_exporter"
 BATCH: Final = 500  # calls in one export
@@ -112,6 +113,7 @@ class Notes:
 
     def __init__(self, path: Path) -> None:
         try:
+            _private.make_file(path)
             self._file = sqlite3.connect(path, timeout=0.0, isolation_level=None)
             self._file.execute("pragma locking_mode = exclusive")
             self._file.execute("begin exclusive")

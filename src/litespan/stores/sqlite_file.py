@@ -16,6 +16,7 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from litespan.errors import quiet
+from litespan_exporters import _private
 
 BUSY_S: Final = 2.0  # how long a write waits for other writers
 _FORK_WAIT_S: Final = BUSY_S + 1  # longer than a write can wait for its turn
@@ -62,6 +63,7 @@ class SQLiteFile:
         if self._connection is not None and self._opened == _identity(self.path):
             return self._connection
         self._disconnect()
+        _private.make_file(self.path)  # SQLite gives -wal and -shm the same mode
         connection = sqlite3.connect(
             self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
