@@ -26,6 +26,7 @@ from litespan.cli import main
 from litespan.cli.summary import percentile
 from litespan_exporters.sqlite import APPLICATION, SQLiteExporter
 from tests.cases import CHAT, STARTED, cost, span, usage
+from tests.support.hostile import ESCAPE, FORMULAS
 
 MAIN = "import sys; from litespan.cli import main; sys.exit(main())"
 
@@ -249,12 +250,14 @@ class TestForms:
         assert (alan["cost_usd"], alan["failures"]) == ("", "2")
 
     def test_csv_has_no_formulas(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """A user called `=1+1` does not calculate in a spreadsheet."""
+        """No user's name calculates in a spreadsheet, whatever stands before its sign."""
         exporter = SQLiteExporter(tmp_path / "x.db")
-        exporter.export([call(1, {"user.id": "=1+1"})])
+        exporter.export([call(at, {"user.id": name}) for at, name in enumerate(FORMULAS, 1)])
         exporter.shutdown()
         main(["report", str(tmp_path / "x.db"), "--by", "user", "--csv"])
-        assert capsys.readouterr().out.splitlines()[1].startswith("'=1+1,")
+        _, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
+        assert len(rows) == len(FORMULAS)
+        assert [name for name, *_ in rows if not name.startswith("'")] == []
 
     def test_table(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """The table has a line a group, a total, and says what it cannot know."""
@@ -293,6 +296,21 @@ class TestForms:
         main(["report", str(tmp_path / "x.db"), "--by", "user"])
         said = capsys.readouterr().out
         assert ("\x1b" in said, "\ufffd[2Jeve\ufffd[red]x[/red]" in said) == (False, True)
+
+    @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"], ["--call", "call-1"]])
+    def test_no_form_hands_a_terminal_control_characters(
+        self, form: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Escape, delete, C1 controls and changes of direction; JSON still has them, escaped."""
+        exporter = SQLiteExporter(tmp_path / "x.db")
+        exporter.export([call(1, {"user.id": f"eve{ESCAPE}", "litellm.call_id": "call-1"})])
+        exporter.shutdown()
+        assert main(["report", str(tmp_path / "x.db"), "--by", "user", *form]) == 0
+        said = capsys.readouterr().out
+        assert "eve" in said
+        assert [line for line in said.split("\n") if not line.isprintable()] == []
+        if "--call" in form:
+            assert json.loads(said)["user_id"] == f"eve{ESCAPE}"
 
     def test_without_rich(self, database: Path) -> None:
         """Without rich the same figures come in plain text."""

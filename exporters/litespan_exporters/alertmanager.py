@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.episodes import Flow
 from litespan.alerting.exporter import details, titled
-from litespan.alerting.text import iso, tidy, unmentioned
+from litespan.alerting.text import iso, tidy
 from litespan.export.http import Variables
 from litespan.export.policy import Policy
 from litespan.genai.values import JSON
@@ -38,10 +38,10 @@ def to_alert(notice: Notice, resolve: float) -> dict[str, JSON]:
         "environment": example.environment,
         **dict(finding.labels),
     }
-    annotations: dict[str, JSON] = {"summary": unmentioned(titled(notice))}
+    annotations: dict[str, JSON] = {"summary": titled(notice)}
     for name, value in details(notice).items():
         if name in _ANNOTATIONS:
-            annotations[name.lower()] = unmentioned(value)
+            annotations[name.lower()] = value
     return {
         "labels": {
             label_name(name): tidied

@@ -6,9 +6,9 @@ Columns are those of `litespan.stores.columns`, the first line has their names; 
 columns is put aside, and a new one begun. UTF-8, fields quoted where needed (RFC 4180), lists and
 objects as JSON, money in decimals, times ISO 8601 in UTC.
 
-A spreadsheet takes text that begins with `=`, `+`, `-` or `@` for a formula, and what users and
-models write ends up here: such text gets an apostrophe in front, as does text that begins with
-one. https://owasp.org/www-community/attacks/CSV_Injection
+A spreadsheet takes text that begins with `=`, `+`, `-` or `@` for a formula, some after blanks or
+characters that show nothing, and what users and models write ends up here: such text gets an
+apostrophe in front, as does text that begins with one. https://owasp.org/www-community/attacks/CSV_Injection
 
 Lines are only ever appended: a call that was put on record when it started has two lines, and
 the one whose outcome is not `started` counts.
@@ -26,19 +26,7 @@ from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.line_exporter import LinesExporter
 from litespan.stores.line_reader import BROKEN, read_lines
 from litespan.stores.records import KINDS, Reader, Record, checked
-
-DANGEROUS: Final = frozenset("=+-@\t\r\n'＝＋－＠")  # noqa: RUF001
-"""First characters of text that a spreadsheet may take for a formula; and the guard itself."""
-
-
-def guarded(text: str) -> str:
-    """`text`, made harmless to spreadsheets; `unguarded` takes that back."""
-    return f"'{text}" if text[:1] in DANGEROUS else text
-
-
-def unguarded(text: str) -> str:
-    """What `guarded` was given."""
-    return text.removeprefix("'")
+from litespan.stores.spreadsheet import guarded, unguarded
 
 
 def _list(items: Sequence[str]) -> str:

@@ -13,11 +13,13 @@ No indexes but the primary key: DuckDB's own statistics find times, and others s
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from litespan.stores import arrow
+from litespan.stores import arrow, private_files
 from litespan.stores.buffer import NAMES, Limits, Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.exporter import StoreExporter
@@ -112,7 +114,8 @@ class DuckDBExporter(StoreExporter):
 
         path = str(self.path).replace("{pid}", str(os.getpid()))
         try:
-            file = _File(duckdb.connect(path), path)
+            _make(path)
+            file = _File(duckdb.connect(path, config={"temp_directory": ""}), path)
             known = Path(path).stat().st_ino
             if known != self._known:  # else it has been looked at before
                 file.ensure()
@@ -133,6 +136,22 @@ def failure(path: str, error: "duckdb.Error") -> Exception:
     return Away(f"cannot write {path}: {type(error).__name__} ({hint})", hint)
 
 
+def _make(path: str) -> None:
+    """Make a database that only its owner may read, if there is none.
+
+    DuckDB takes no empty file for one. Where this is not possible, DuckDB makes it, or says why.
+    """
+    import duckdb
+
+    if os.path.lexists(path):
+        return
+    with suppress(OSError), TemporaryDirectory(dir=Path(path).parent) as folder:
+        made = Path(folder) / "made.duckdb"
+        duckdb.connect(str(made)).close()
+        made.chmod(private_files.FILE)
+        os.link(made, path)  # unlike a renaming, it replaces nothing
+
+
 class _File:
     """An open file."""
 
@@ -147,6 +166,7 @@ class _File:
 
         batch = arrow.table(rows)
         try:
+            self._hide_log()
             self._connection.register("batch", batch)
             try:
                 self._insert()
@@ -168,6 +188,13 @@ class _File:
                 return
         self._upserts -= 1
         self._connection.execute(_UPSERT)
+
+    def _hide_log(self) -> None:
+        """Make the write-ahead log private before rows are in it; DuckDB makes it readable."""
+        if not os.path.exists(log := f"{self._path}.wal"):  # noqa: PTH110 - no Path each time
+            self._connection.execute(f"comment on table {TABLE} is 'one row a call'")
+        with suppress(OSError):
+            os.chmod(log, private_files.FILE)  # noqa: PTH101
 
     def close(self) -> None:
         """Close the file, for others to open it."""

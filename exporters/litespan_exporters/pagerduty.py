@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import details, titled
-from litespan.alerting.text import iso, tidy, unmentioned
+from litespan.alerting.text import iso, tidy
 from litespan.export.http import Variables
 from litespan.export.policy import Policy
 from litespan.genai.values import JSON
@@ -30,13 +30,13 @@ def to_event(notice: Notice, routing_key: str, lost: int = 0) -> dict[str, JSON]
         return event
     labels = dict(finding.labels)
     payload: dict[str, JSON] = {
-        "summary": unmentioned(titled(notice)),
+        "summary": titled(notice),
         "source": tidy(example.service) or "litespan",
         "severity": finding.severity,
         "timestamp": iso(notice.since),
         "class": finding.rule,
         "custom_details": {
-            **{name: unmentioned(value) for name, value in details(notice).items()},
+            **details(notice),
             "value": finding.value,
             "threshold": finding.threshold,
             "window_s": finding.window,

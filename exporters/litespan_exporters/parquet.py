@@ -24,7 +24,7 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from litespan.stores import arrow
+from litespan.stores import arrow, private_files
 from litespan.stores.append_file import away
 from litespan.stores.buffer import NAMES, Limits, Row
 from litespan.stores.exporter import StoreExporter
@@ -124,12 +124,13 @@ class Folder:
         """Write a file under a name that readers pass over; that name, and its true one."""
         from pyarrow import parquet
 
-        folder.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(folder)
         now = datetime.now(timezone.utc)
         name = f"calls-{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}-{next(_number)}.parquet"
         unfinished = folder / f".{name}.part"
         try:
-            parquet.write_table(arrow.table(rows), unfinished, compression="zstd")
+            with private_files.write(unfinished) as file:
+                parquet.write_table(arrow.table(rows), file, compression="zstd")
         except BaseException:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import details, more, titled
-from litespan.alerting.text import tidy, unmentioned
+from litespan.alerting.text import inert, tidy
 from litespan.export.batching import Item
 from litespan.export.client import Answer, Secret
 from litespan.export.http import Variables
@@ -43,10 +43,11 @@ def to_message(notices: Sequence[Notice], lost: int = 0) -> dict[str, JSON]:
         if len(dumps(blocks)) <= _MOST_TEXT:
             break
     if lost:
-        blocks.append(_context([more(lost)]))
+        blocks.append(_context([_plain(more(lost))]))
     text = titles[0] if len(titles) == 1 else f"{len(titles)} alerts: {'; '.join(titles)}"
     return {
         "text": escape(text[:1500]),
+        "mrkdwn": False,
         "blocks": blocks,
         "unfurl_links": False,
         "unfurl_media": False,
@@ -61,41 +62,45 @@ def _title(notice: Notice) -> str:
 def _blocks(notice: Notice, most: int) -> list[JSON]:
     said = {name: tidy(text, most) for name, text in details(notice).items()}
     shown = [name for name in said if name not in (*_QUOTED, *_SMALL)]
-    header: dict[str, JSON] = {
-        "type": "header",
-        "text": {"type": "plain_text", "text": unmentioned(_title(notice))[:150], "emoji": True},
-    }
-    fields: list[JSON] = [
-        {"type": "mrkdwn", "text": f"*{escape(name)}*\n{escape(said[name])}"[:2000]}
-        for name in shown[:_FIELDS]
-    ]
+    header: JSON = {"type": "header", "text": _plain(_title(notice)[:150])}
+    fields: list[JSON] = [_plain(f"{name}\n{said[name]}") for name in shown[:_FIELDS]]
     blocks: list[JSON] = [header, {"type": "section", "fields": fields}]
-    for name in _QUOTED:
-        if name in said:
-            quoted = escape(said[name]).replace("`", "'")
-            text: JSON = {"type": "mrkdwn", "text": f"*{name}*\n```{quoted}```"[:3000]}
-            blocks.append({"type": "section", "text": text})
-    small = [
-        f"{name.lower()} `{escape(said[name]).replace('`', '')}`" for name in _SMALL if name in said
-    ]
+    blocks += [_quoted(name, said[name]) for name in _QUOTED if name in said]
+    small: list[JSON] = [_plain(f"{name.lower()} {said[name]}") for name in _SMALL if name in said]
     when = int(notice.since)
-    small.append(f"since <!date^{when}^{{date_num}} {{time_secs}}|{when}>")
-    blocks.append(_context(small))
+    since: JSON = f"since <!date^{when}^{{date_num}} {{time_secs}}|{when}>"
+    blocks.append(_context([*small, {"type": "mrkdwn", "text": since}]))
     return blocks
 
 
-def _context(texts: Iterable[str]) -> dict[str, JSON]:
-    elements: list[JSON] = [{"type": "mrkdwn", "text": text} for text in texts]
+def _plain(text: str) -> dict[str, JSON]:
+    """Text that Slack shows as it is: no formatting, links, channels or mentions."""
+    return {"type": "plain_text", "text": text, "emoji": True}
+
+
+def _quoted(name: str, text: str) -> dict[str, JSON]:
+    """A long text under its name, in a box, as it is."""
+    title: JSON = {"type": "text", "text": name, "style": {"bold": True}}
+    quoted: JSON = {"type": "text", "text": text}
+    return {
+        "type": "rich_text",
+        "elements": [
+            {"type": "rich_text_section", "elements": [title]},
+            {"type": "rich_text_preformatted", "elements": [quoted]},
+        ],
+    }
+
+
+def _context(elements: list[JSON]) -> dict[str, JSON]:
     return {"type": "context", "elements": elements}
 
 
 def escape(text: str) -> str:
-    """`text` as Slack shows it and acts on none of it: no links, no mentions.
+    """`text` as Slack shows it where it reads its own markup: no links, no mentions.
 
     https://docs.slack.dev/messaging/formatting-message-text#escaping
     """
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return unmentioned(text)
+    return inert(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
 
 
 class SlackExporter(AlertExporter):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import details, more, titled
-from litespan.alerting.text import iso, unmentioned
+from litespan.alerting.text import iso
 from litespan.export.http import Variables
 from litespan.genai.values import JSON
 
@@ -38,7 +38,7 @@ def to_message(notices: Sequence[Notice], lost: int = 0) -> dict[str, JSON]:
 
 
 def _line(text: str, **style: JSON) -> dict[str, JSON]:
-    run: dict[str, JSON] = {"type": "TextRun", "text": unmentioned(text), **style}
+    run: dict[str, JSON] = {"type": "TextRun", "text": text, **style}
     return {"type": "RichTextBlock", "inlines": [run]}
 
 

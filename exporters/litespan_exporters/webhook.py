@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import titled
-from litespan.alerting.text import iso, tidy, unmentioned
+from litespan.alerting.text import iso, tidy
 from litespan.export.batching import Item
 from litespan.export.client import Secret
 from litespan.export.http import Variables
@@ -29,7 +29,7 @@ def to_alert(notice: Notice, lost: int = 0) -> dict[str, JSON]:
     """One alert as JSON. Pure. Times are RFC 3339, money is USD."""
     finding, example = notice.finding, notice.finding.example
     told: dict[str, JSON] = {
-        name: unmentioned(tidy(value, 400))
+        name: tidy(value, 400)
         for name, value in {
             "call_id": example.call_id,
             "trace_id": example.trace_id,
@@ -57,7 +57,7 @@ def to_alert(notice: Notice, lost: int = 0) -> dict[str, JSON]:
         "labels": {name: tidy(value) for name, value in finding.labels},
         "value": finding.value,
         "threshold": finding.threshold,
-        "summary": unmentioned(titled(notice)),
+        "summary": titled(notice),
         "example": told,
     }
 

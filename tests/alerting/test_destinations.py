@@ -14,9 +14,11 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from litespan.alerting import AlertExporter, Example, Finding, Notice, Thresholds
 from litespan.alerting.exporter import _REFUSED
 from litespan_exporters.slack import SlackExporter
+from litespan_exporters.slack import to_message as slack_message
 from tests.alerting.calls import NO_KEY, NOON, RATE_LIMIT, span
 from tests.cases import CASES
 from tests.support.golden import Golden
+from tests.support.hostile import ALIVE, CHATS
 from tests.support.program import run
 from tests.support.server import Received, Reply, Vendor, in_turn, running
 from tests.support.vendors import SECRET, strict
@@ -332,3 +334,55 @@ def test_nothing_is_logged_of_a_passing_failure(
         assert lines == [f"{said} (logged once)"]
         assert exporter.delivery is not None
         exporter.delivery.close()
+
+
+@each
+@pytest.mark.parametrize("text", CHATS)
+def test_hostile_text_does_nothing_where_it_is_read(
+    name: str, text: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a call's error, user, model or prompt says: no link, mention, channel or control."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    hostile = notice(
+        labels=(("provider", text), ("model", text), ("error", text)),
+        summary=text,
+        example=Example(text, text, text, text, text, text, text),
+    )
+    assert exporter._tell([hostile], 0) == "sent"
+    exporter.shutdown()
+    for request in vendor.received:
+        shown = list(texts(strict(request.body)))
+        shown = [each.replace("<!date^", "") for each in shown]  # of ours, in Slack
+        assert {part for part in ALIVE for each in shown if part in each} == set()
+        assert [each for each in shown if not each.replace("\n", "").isprintable()] == []
+
+
+def test_slack_formats_none_of_a_calls_texts() -> None:
+    """They stand only where Slack reads no markup, and in the fallback, where that is off."""
+    message: Any = slack_message([notice(summary="*s*", example=Example(*["*bold*"] * 7))])
+    assert message["mrkdwn"] is False
+    marked = [text for block in message["blocks"] for text in marked_up(block)]
+    assert marked
+    assert [text for text in marked if "*" in text] == []
+
+
+def marked_up(node: Any) -> Iterator[str]:
+    """The texts that Slack reads markup in."""
+    if isinstance(node, dict):
+        if node.get("type") == "mrkdwn":
+            yield node["text"]
+        node = list(node.values())
+    for inner in node if isinstance(node, list) else []:
+        yield from marked_up(inner)
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Every text in a message."""
+    if isinstance(node, str):
+        yield node.replace("\u200b", "|")
+    elif isinstance(node, dict):
+        for inner in node.values():
+            yield from texts(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from texts(inner)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, SectionBlock
+from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, RichTextBlock, SectionBlock
 from slack_sdk.webhook import WebhookClient
 
 from litespan_exporters.slack import SlackExporter, escape, to_message
@@ -13,7 +13,12 @@ from tests.alerting.calls import RATE_LIMIT, span
 from tests.alerting.test_destinations import SHOWN
 from tests.support.server import Received, Reply, running
 
-KINDS = {"header": HeaderBlock, "section": SectionBlock, "context": ContextBlock}
+KINDS = {
+    "header": HeaderBlock,
+    "section": SectionBlock,
+    "context": ContextBlock,
+    "rich_text": RichTextBlock,
+}
 
 
 def judge(message: dict[str, Any]) -> None:

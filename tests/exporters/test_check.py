@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.hostile import ESCAPE
 from tests.support.server import Reply, in_turn, running
 from tests.support.vendors import SECRET, VENDORS, Anyone
 
@@ -58,6 +59,7 @@ def test_a_service_that_takes_it(name: str) -> None:
         (Reply(404), "404: no such path: check LANGFUSE_BASE_URL"),
         (Reply(302, headers={"Location": "http://x.test"}), "302: redirects are not followed"),
         (Reply(400, f"bad {SECRET}".encode()), "said: bad ***)"),
+        (Reply(400, f"bad{ESCAPE}".encode()), "said: bad\ufffd[2J"),
     ],
 )
 def test_a_service_that_refuses_it(reply: Reply, line: str) -> None:
@@ -67,6 +69,7 @@ def test_a_service_that_refuses_it(reply: Reply, line: str) -> None:
     assert (status, out) == (1, "")
     assert line in err
     assert err.count("\n") == 1
+    assert err.rstrip("\n").isprintable()
     assert SECRET not in err
 
 

@@ -19,11 +19,13 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from litespan.counters import stats
 from litespan.stores.append_file import Rotation
 from litespan.stores.line_exporter import LinesExporter
+from litespan.stores.spreadsheet import guarded, unguarded
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter
 from tests.cases import CASES, CHAT, span
 from tests.stores.disks import small_disk
 from tests.stores.places import NAMES, by_key, calls, expected, in_csv, in_jsonl
+from tests.support.hostile import FORMULAS, HARMLESS
 
 OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,7 @@ def program(body: str, *arguments: object) -> "subprocess.Popen[str]":
     """A process of its own that has exporters and canonical spans at hand."""
     head = """
         import os, sys, time
+        from litespan.stores.spreadsheet import guarded, unguarded
         from litespan_exporters.csv_file import CsvExporter
         from litespan_exporters.jsonl import JsonlExporter
         from tests.stores.places import calls
@@ -276,21 +279,7 @@ def test_exit_writes_what_is_there(tmp_path: Path) -> None:
     assert in_jsonl(path).read() == expected(calls([1, 2]))
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "=1+1",
-        "+1",
-        "-1",
-        "@SUM(A1)",
-        "\t=1",
-        "\r=1",
-        "\n=1",
-        "'=1",
-        "＝1",  # noqa: RUF001
-        "=cmd|' /C calc'!A0",
-    ],
-)
+@pytest.mark.parametrize("text", [*FORMULAS, "=cmd|' /C calc'!A0"])
 def test_formulas_are_text(text: str, tmp_path: Path) -> None:
     """No cell begins with what a spreadsheet computes; taking the apostrophe off gives it back."""
     path = tmp_path / "calls.csv"
@@ -306,7 +295,7 @@ def test_formulas_are_text(text: str, tmp_path: Path) -> None:
     exporter.shutdown()
     head, cells = csv.reader(io.StringIO(path.read_text(), newline=""))
     assert head == NAMES
-    assert [cell for cell in cells if cell[:1] in set("=+-@\t\r\n＝＋－＠")] == []  # noqa: RUF001
+    assert [cell for cell in cells if cell.startswith(text)] == []
     (row,) = in_csv(path).read()
     assert (row["user_id"], row["request_model"], row["tags"]) == (text, text, [text])
 
@@ -336,3 +325,10 @@ def test_one_write_a_line(tmp_path: Path) -> None:
         print([(w.count(b"\\n"), w[-1:]) for w in written] == [(1, b"\\n")] * 5)
     """
     assert program(body, path).communicate(timeout=60)[0] == "True\n"
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_other_text_is_written_as_it_is(text: str) -> None:
+    """Only what could be a formula has an apostrophe."""
+    assert guarded(text) == text
+    assert unguarded(guarded(f"={text}")) == f"={text}"

@@ -1,32 +1,36 @@
-"""Text of calls made safe for people's screens: one line, no controls, no mentions."""
+"""Text of calls made safe for people's screens: one line, no controls, no mentions, no links."""
 
 import re
 import unicodedata
 from datetime import datetime, timezone
 from typing import Final
 
-_MENTION: Final = re.compile(r"(?<!\w)@(?=\w)")
-_COMMAND: Final = re.compile(r"<(?=[!@#])")  # `<!channel>`, in whatever is passed on to Slack
+_CALLS: Final = re.compile(
+    r"(?<!\w)[@#](?=\w)"  # people and channels
+    r"|:(?=//)|\bwww(?=\.)|\b(?:mailto|tel|javascript|data):"  # what chats make links of
+    r"|<(?=[^\s\u200b])|\](?=\()",  # links as Slack and Markdown write them
+    re.IGNORECASE,
+)
 _NOTHING: Final = "\u200b"  # looks the same and calls nobody
 
 
 def tidy(text: str, most: int = 200) -> str:
-    """One line of at most `most` characters, without control and direction characters.
-
-    Nor is there any of Slack's `<!channel>` in it: alerts are passed on to chats by others, too.
-    """
+    """One inert line of about `most` characters, without control and direction characters."""
     text = "".join(
         " " if character.isspace() else character
         for character in text[: 4 * most]
         if character.isspace() or not unicodedata.category(character).startswith("C")
     )
-    text = _COMMAND.sub(f"<{_NOTHING}", " ".join(text.split()))
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    text = " ".join(text.split())
+    return inert(text if len(text) <= most else f"{text[: most - 1]}…")
 
 
-def unmentioned(text: str) -> str:
-    """`text` with no `@name` that a chat would take for a mention."""
-    return _MENTION.sub(f"@{_NOTHING}", text)
+def inert(text: str) -> str:
+    """`text` with nothing in it that a chat makes a mention, a channel or a link of.
+
+    For all destinations alike: alerts are passed on to chats by others, which escape nothing.
+    """
+    return _CALLS.sub(rf"\g<0>{_NOTHING}", text)
 
 
 def iso(seconds: float) -> str:

@@ -4,12 +4,13 @@ A command is a module with `run(argv) -> int`; it is imported when it is asked f
 """
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import version
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 COMMANDS: Final = {
     "report": "what the recorded calls used, cost and took",
@@ -38,6 +39,24 @@ def exporter_names(text: str) -> list[str]:
     if not names:
         raise argparse.ArgumentTypeError("name at least one exporter, such as helicone,langfuse")
     return names
+
+
+def printable(text: str, instead: Callable[[str], str] = lambda _: "\ufffd") -> str:
+    """`text` without what could move a terminal's cursor, colour it or turn its direction.
+
+    Args:
+        text: of a call, or of a service's answer.
+        instead: what stands for a character that cannot be printed.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else instead(c) for c in text)
+
+
+def json_text(value: Any, default: Callable[[Any], Any]) -> str:
+    """JSON for people; what a terminal would act on is escaped, so it reads as the same value."""
+    lines = json.dumps(value, default=default, ensure_ascii=False, indent=2).split("\n")
+    return "\n".join(printable(line, lambda c: json.dumps(c)[1:-1]) for line in lines)
 
 
 class _Version(argparse.Action):

@@ -80,12 +80,12 @@ def _parser() -> Parser:
     parser.add_argument(
         "--memory",
         type=_positive,
-        default=64,
+        default=256,
         metavar="MIB",
-        help="of requests in work at once; beyond it senders get 429 (%(default)s)",
+        help="of all requests in work, decoded; beyond it senders get 429 (%(default)s)",
     )
     parser.add_argument(
-        "--request", type=_positive, default=32, metavar="MIB", help="of one (%(default)s)"
+        "--request", type=_positive, default=32, metavar="MIB", help="of one body (%(default)s)"
     )
     parser.add_argument(
         "--timeout",

@@ -4,6 +4,7 @@ import json
 import sys
 from typing import Any
 
+from litespan.cli import json_text
 from litespan.offload import Unrestorable, restored
 from litespan.stores.reading import named, records
 from litespan.stores.records import Record
@@ -15,7 +16,7 @@ def print_call(store: str, wanted: str) -> int:
     found = 0
     for record in records(store):
         if wanted in (record["call_id"], record["key"], record["trace_id"]):
-            print(json.dumps(_whole(record), ensure_ascii=False, indent=2, default=str))
+            print(json_text(_whole(record), str))
             found += 1
     if not found:
         print(f"litespan report: no call {wanted} in {named(store)}", file=sys.stderr)

@@ -19,6 +19,7 @@ from litespan.cli.report import since
 from litespan.export import registry
 from litespan.export.policy import Tally
 from litespan.offload import Unrestorable, with_content
+from litespan.stores import private_files
 from litespan.stores.reading import readers, records
 from litespan.stores.records import Record, Unreadable
 from litespan.stores.spans import span_of
@@ -111,6 +112,7 @@ class Notes:
 
     def __init__(self, path: Path) -> None:
         try:
+            private_files.make_file(path)
             self._file = sqlite3.connect(path, timeout=0.0, isolation_level=None)
             self._file.execute("pragma locking_mode = exclusive")
             self._file.execute("begin exclusive")

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,11 +11,12 @@ from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Any, Final
 
-from litespan.cli import Parser
+from litespan.cli import Parser, json_text, printable
 from litespan.cli.one_call import print_call
 from litespan.cli.summary import BY, Summary, Totals, grouping, summarize
 from litespan.stores.reading import DEFAULT, named, readers
 from litespan.stores.records import Unreadable
+from litespan.stores.spreadsheet import guarded
 
 NONE: Final = "(none)"
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -111,7 +111,7 @@ def print_json(summary: Summary, file: str) -> None:
     """One object: `by`, `total`, and `groups`, each with its name under `group`."""
     groups = [{"group": name, **totals.figures()} for name, totals in summary.groups.items()]
     report = {"file": file, "by": summary.by, "total": summary.total.figures()}
-    print(json.dumps({**report, "groups": groups}, default=float, ensure_ascii=False, indent=2))
+    print(json_text({**report, "groups": groups}, float))
 
 
 def print_csv(summary: Summary, file: str) -> None:
@@ -120,16 +120,11 @@ def print_csv(summary: Summary, file: str) -> None:
     writer.writerow([summary.by, *summary.total.figures()])
     for name, totals in summary.groups.items():
         figures = ["" if value is None else _plain(value) for value in totals.figures().values()]
-        writer.writerow([_harmless(name or ""), *figures])
+        writer.writerow([printable(guarded(name or "")), *figures])
 
 
 def _plain(value: float | Decimal) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
-
-
-def _harmless(name: str) -> str:
-    """A name that a spreadsheet does not take for a formula."""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def print_table(summary: Summary, file: str) -> None:
@@ -141,7 +136,10 @@ def print_table(summary: Summary, file: str) -> None:
     times = dict.fromkeys(f"{at[:10]} {at[11:16]}" for at in (summary.first, summary.last) if at)
     print(f"{file}: {_calls(total.calls)}, {' to '.join(times)} UTC; times in seconds")
     places = _places(total.cost_usd or Decimal(0))
-    rows = [(_shown(name), *_cells(totals, places)) for name, totals in summary.groups.items()]
+    rows = [
+        (NONE if name is None else printable(name), *_cells(totals, places))
+        for name, totals in summary.groups.items()
+    ]
     show = _print_rich if find_spec("rich") else _print_plain
     show((summary.by, *_HEAD), rows, ("total", *_cells(total, places)))
     for note in _notes(total):
@@ -172,11 +170,6 @@ def _cells(totals: Totals, places: int) -> tuple[str, ...]:
         _seconds(figures["first_chunk_p50_s"]),
         _seconds(figures["first_chunk_p95_s"]),
     )
-
-
-def _shown(name: str | None) -> str:
-    """A name without what could move the cursor or colour the screen."""
-    return NONE if name is None else "".join(c if c.isprintable() else "\ufffd" for c in name)
 
 
 def _count(tokens: int) -> str:

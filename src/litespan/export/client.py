@@ -182,12 +182,13 @@ class Wire:
             client.close()
 
     def scrub(self, text: str) -> str:
-        """`text`, one short line, without any of the credentials that it may echo."""
+        """`text`, one short line without credentials that it may echo, or control characters."""
         for secret in self._secrets:
             for word in (secret.reveal(), *re.split(r"[\s,=]+", secret.reveal())):
                 if len(word) > _SHORTEST_SECRET and word.lower() not in _SCHEMES:
                     text = text.replace(word, "***")
-        return " ".join(text.split())[:200]
+        line = " ".join(text.split())[:200]
+        return "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def retry_after(value: str | None, now: float) -> float | None:

@@ -1,21 +1,17 @@
 """A tracer provider for a process that has none: the SDK's own, from the OTEL_* variables."""
 
-import difflib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from typing import Any, Final
 
 from opentelemetry import trace
 
 from litespan.errors import log_once, quiet
+from litespan.variables import DISABLED, SIGNALS, configured, corrected, disabled, exporter_variable
 
-_SIGNALS: Final = ("traces", "metrics", "logs")
-_GROUP: Final = "opentelemetry_{}_exporter"
-_ALWAYS_KNOWN: Final = frozenset({"otlp", "none", ""})
-_CONFIG_FILE: Final = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_{}_ENDPOINT")
+_SHORTEST: Final = 2  # characters of a value that is looked for in an error's text
 
 traces_exporters: Final[list[str]] = []
 """The names of the exporters that are given every span, where the provider comes from here."""
@@ -32,59 +28,73 @@ def set_up() -> str:
     Without OTEL_TRACES_EXPORTER spans go to OTLP, as the specification has it; metrics and logs
     go there, too, where an OTLP endpoint is named.
     """
-    with quiet("setting up a tracer provider"), _mended():
+    with quiet("setting up a tracer provider"), _corrected():
         from opentelemetry.sdk._configuration import _OTelSDKConfigurator
 
-        if any(os.environ.get(name) for name in _CONFIG_FILE):
-            _OTelSDKConfigurator().configure()
-            return "those of OTEL_CONFIG_FILE"
         configurator: Any = _OTelSDKConfigurator()
-        configurator.configure()
-        traces_exporters[:] = map(str.strip, os.environ[_variable("traces")].split(","))
-        return os.environ.get(_variable("traces"), "").strip() or "none"
+        try:
+            configurator.configure()
+        except Exception as error:
+            _say_which(error)
+            raise
+        return goes_to(_names())
     return "none, as the OTEL_* variables can not be used"
 
 
-@contextmanager
-def _mended() -> Iterator[None]:
-    """The variables for exporters with their defaults, and without names that nobody has.
+def goes_to(exporters: str) -> str:
+    """`exporters`, unless the SDK is switched off."""
+    return f"none, as {DISABLED} is set" if disabled(os.environ) else exporters
 
-    One wrong name would cost all exporters. Put back afterwards: what LiteLLM starts reads them.
+
+def _names() -> str:
+    if configured(os.environ):
+        return "those of OTEL_CONFIG_FILE"
+    names = os.environ[exporter_variable("traces")]
+    traces_exporters[:] = names.split(",")
+    return names
+
+
+def _say_which(error: Exception) -> None:
+    """Name the variables whose values the error is about; its own text may hold credentials."""
+    text = str(error)
+    named = [
+        name
+        for name, value in os.environ.items()
+        if name.startswith("OTEL_") and len(value) >= _SHORTEST and value in text
+    ]
+    if named:
+        log_once(
+            "otel variables",
+            "%s: OpenTelemetry's SDK cannot use this value (%s), so no span is exported",
+            ", ".join(named),
+            type(error).__name__,
+        )
+
+
+@contextmanager
+def _corrected() -> Iterator[None]:
+    """The variables for exporters with their defaults, and without what the SDK fails at.
+
+    Put back afterwards: what LiteLLM starts reads them.
     """
-    before = {_variable(signal): os.environ.get(_variable(signal)) for signal in _SIGNALS}
-    for signal in _SIGNALS:
-        os.environ[_variable(signal)] = _known(signal, before[_variable(signal)])
+    before = dict(os.environ)
+    for signal in SIGNALS:
+        if not os.environ.get(exporter_variable(signal), "").strip():
+            os.environ[exporter_variable(signal)] = _default(signal)
+    changes, lines = corrected(os.environ)
+    os.environ.update(changes)
+    for line in lines:
+        log_once(f"variables:{line}", "%s", line)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+        for name in (*map(exporter_variable, SIGNALS), *changes):
+            if name in before:
+                os.environ[name] = before[name]
             else:
-                os.environ[name] = value
+                os.environ.pop(name, None)
 
 
-def _variable(signal: str) -> str:
-    return f"OTEL_{signal.upper()}_EXPORTER"
-
-
-def _known(signal: str, given: str | None) -> str:
-    if given is None or not given.strip():
-        endpoint = any(os.environ.get(name.format(signal.upper())) for name in _ENDPOINTS)
-        return "otlp" if signal == "traces" or endpoint else "none"
-    installed = {point.name for point in entry_points(group=_GROUP.format(signal))}
-    kept = []
-    for name in map(str.strip, given.split(",")):
-        if name in installed or name.lower() in _ALWAYS_KNOWN:
-            kept.append(name)
-            continue
-        near = difflib.get_close_matches(name, installed, 1)
-        log_once(
-            f"exporter:{signal}:{name}",
-            "%s: there is no exporter %r, so nothing goes there%s; installed are %s",
-            _variable(signal),
-            name,
-            f" (did you mean {near[0]}?)" if near else "",
-            ", ".join(sorted(installed)),
-        )
-    return ",".join(kept) or "none"
+def _default(signal: str) -> str:
+    endpoint = any(os.environ.get(name.format(signal.upper())) for name in _ENDPOINTS)
+    return "otlp" if signal == "traces" or endpoint else "none"

@@ -7,5 +7,15 @@ sends OTLP here, and the exporters send what the vendors take.
 from litespan.forward.decode import Undecodable, read_request, to_spans
 from litespan.forward.destination import Destination
 from litespan.forward.receiver import Limits, Receiver
+from litespan.forward.weight import TooLarge, weight
 
-__all__ = ["Destination", "Limits", "Receiver", "Undecodable", "read_request", "to_spans"]
+__all__ = [
+    "Destination",
+    "Limits",
+    "Receiver",
+    "TooLarge",
+    "Undecodable",
+    "read_request",
+    "to_spans",
+    "weight",
+]

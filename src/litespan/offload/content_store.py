@@ -19,6 +19,7 @@ from litespan.background import fork
 from litespan.background.threads import start
 from litespan.counters import count
 from litespan.errors import log_once, quiet
+from litespan.stores import private_files
 
 _WORKERS: Final = 8
 _REMEMBERED: Final = 4096  # contents that are known to be in the store
@@ -149,14 +150,21 @@ class Store:
         path = f"{base.rstrip('/')}/{_place(digest)}"
         if files.exists(path) and files.size(path) == len(content):
             return
+        if isinstance(files, LocalFileSystem):
+            _put_here(Path(path), content)
+            return
         if not isinstance(files, AsyncFileSystem):  # object stores have no folders to make
             files.makedirs(files._parent(path), exist_ok=True)  # noqa: SLF001 - fsspec's own idiom
-        if isinstance(files, LocalFileSystem):  # whole or not at all, as object stores write
-            part = f"{path}.{os.getpid()}-{threading.get_ident()}.part"
-            files.pipe_file(part, content)
-            Path(part).replace(path)
-        else:
-            files.pipe_file(path, content)
+        files.pipe_file(path, content)
+
+
+def _put_here(path: Path, content: bytes) -> None:
+    """Whole or not at all, as object stores write."""
+    private_files.make_folder(path.parent)
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    with private_files.write(part) as file:
+        file.write(content)
+    part.replace(path)
 
 
 def _place(digest: str) -> str:

@@ -61,7 +61,7 @@ def set_up() -> None:
         exporters = provider.set_up()
         server.mute_fastapi(getattr(module, "app", None))
     else:
-        exporters = "the tracer provider that was there"
+        exporters = provider.goes_to("the tracer provider that was there")
     instrumentor = LiteLLMInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()

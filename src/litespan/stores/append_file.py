@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from litespan.errors import quiet
+from litespan.stores import private_files
 from litespan.stores.writer import Away
 
 if sys.platform != "win32":  # one process a file there
@@ -128,7 +129,7 @@ class AppendFile:
         while True:
             if self._fd < 0:
                 flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-                self._fd = os.open(self.path, flags, 0o600)
+                self._fd = os.open(self.path, flags, private_files.FILE)
             fd = self._fd
             if sys.platform != "win32":
                 fcntl.flock(fd, fcntl.LOCK_EX)
@@ -187,7 +188,12 @@ class AppendFile:
 def _compress(path: Path) -> None:
     packed, unfinished = path.with_name(f"{path.name}.gz"), path.with_name(f"{path.name}.gz.part")
     try:
-        with path.open("rb") as whole, gzip.open(unfinished, "wb", compresslevel=3) as out:
+        with (
+            path.open("rb") as whole,
+            private_files.write(unfinished) as file,
+            gzip.GzipFile("", "wb", compresslevel=3, fileobj=file) as out,
+        ):
+            shutil.copymode(path, unfinished)
             shutil.copyfileobj(whole, out, 1 << 20)
         unfinished.replace(packed)
     except BaseException:

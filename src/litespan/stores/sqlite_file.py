@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any, Final
 
 from litespan.background import fork
+from litespan.stores import private_files
 
 BUSY_S: Final = 2.0  # how long a write waits for other writers
 _FORK_WAIT_S: Final = BUSY_S + 1  # longer than a write can wait for its turn
@@ -66,6 +67,7 @@ class SQLiteFile:
         if self._connection is not None and self._opened == _identity(self.path):
             return self._connection
         self._disconnect()
+        private_files.make_file(self.path)  # SQLite gives -wal and -shm the same mode
         connection = sqlite3.connect(
             self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )

@@ -1,0 +1,188 @@
+"""One connection of a sender: requests in, answers out.
+
+A body's memory is taken as it arrives and as it unpacks, so a sender holds what it has sent, not
+what it announces. It unpacks only once it is complete: a slow sender never holds more than it
+sent.
+"""
+
+import gzip
+import io
+import json
+import zlib
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from litespan.counters import count, stats
+from litespan.forward.decode import JSON, PROTOBUF, Undecodable
+from litespan.forward.weight import TooLarge, weight
+
+if TYPE_CHECKING:
+    from litespan.forward.receiver import Server, Share
+
+PATH: Final = "/v1/traces"
+HEALTH: Final = "/healthz"
+_MOST_PASSED_OVER: Final = 128 * 2**20  # bytes of a body that is refused
+_CHUNK: Final = 65_536
+_LONGEST_SIZE: Final = 15  # digits of a Content-Length
+
+
+class Busy(Exception):
+    """Other requests hold the memory at present, or the receiver stops."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves `POST /v1/traces` and `GET /healthz`."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 60  # seconds to take an answer; `Connections` bounds the waits for a sender
+    server: "Server"
+    _unread = 0  # bytes of the body that have not been read
+
+    def do_GET(self) -> None:
+        """Health: also when all else is refused."""
+        if self.path != HEALTH:
+            self._answer(404, b"")
+        else:
+            said = {name: value for name, value in stats().items() if name.startswith("forward.")}
+            self._answer(200, json.dumps(said).encode(), JSON)
+        self.server.wait_for(self.connection, self.server.receiver.limits.idle)
+
+    def do_POST(self) -> None:
+        """Forward spans."""
+        receiver, size = self.server.receiver, self._size()
+        self._unread = size or 0
+        self.server.wait_for(self.connection, receiver.limits.receive)
+        if self.path != PATH:
+            self._refuse(404, f"post traces to {PATH}")
+        elif size is None:
+            self._refuse(411, "Content-Length is missing")
+        elif size > receiver.limits.request:
+            self._refuse(413, f"the body is larger than {receiver.limits.request} bytes")
+        else:
+            with receiver.share() as share:
+                self._receive(share)
+        self.server.wait_for(self.connection, receiver.limits.idle)
+
+    def _receive(self, share: "Share") -> None:
+        receiver = self.server.receiver
+        try:
+            body = self._body(share)
+        except Busy:
+            count("forward.refused")
+            self._refuse(429, "too much is in work", {"Retry-After": "1"})
+            return
+        if body is None or not self.server.begin(self.connection):  # the sender has gone
+            self.close_connection = True
+            return
+        if not receiver.enter():
+            count("forward.refused")
+            self._answer(503, b"too much is in work", "text/plain", {"Retry-After": "1"})
+            return
+        try:
+            self._forward(body, share)
+        finally:
+            receiver.leave()
+
+    def _body(self, share: "Share") -> bytes | None:
+        """As it arrives; None if the sender goes first. Raises Busy."""
+        body = bytearray()
+        while self._unread:
+            chunk = self._chunk()
+            if not chunk:
+                return None
+            share.take(len(chunk))
+            body += chunk
+        return bytes(body)
+
+    def _chunk(self) -> bytes:
+        """What has arrived of the body, at least a byte; none if the sender has gone."""
+        chunk: bytes = self.rfile.read1(min(self._unread, _CHUNK))
+        self._unread -= len(chunk)
+        self.server.heard(self.connection)
+        return chunk
+
+    def _forward(self, body: bytes, share: "Share") -> None:
+        limits = self.server.receiver.limits
+        content_type = (self.headers.get("content-type") or "").split(";")[0].strip().lower()
+        try:
+            if encoding := self.headers.get("content-encoding"):
+                body = _unpacked(body, encoding, limits.request, share)
+            share.take(weight(body, content_type, limits.memory - share.held))
+            done, refused, cause = self.server.receiver.forward(body, content_type)
+        except Undecodable as problem:
+            self._answer(400, str(problem).encode(), "text/plain")
+        except TooLarge as problem:
+            count("forward.refused")
+            self._answer(413, str(problem).encode(), "text/plain")
+        except Busy:
+            count("forward.refused")
+            self._answer(429, b"too much is in work", "text/plain", {"Retry-After": "1"})
+        else:
+            if done:
+                self._accept(content_type, refused, cause)
+                return
+            later = {"Retry-After": str(limits.retry_after)}
+            self._answer(503, cause.encode(), "text/plain", later)
+
+    def _accept(self, content_type: str, refused: int, cause: str) -> None:
+        response = ExportTraceServiceResponse()
+        if refused:
+            response.partial_success.rejected_spans = refused
+            response.partial_success.error_message = cause
+        if content_type == JSON:
+            said = {"rejectedSpans": str(refused), "errorMessage": cause}
+            self._answer(
+                200, json.dumps({"partialSuccess": said} if refused else {}).encode(), JSON
+            )
+        else:
+            self._answer(200, response.SerializeToString(), PROTOBUF)
+
+    def _size(self) -> int | None:
+        text = self.headers.get("content-length") or ""
+        return int(text) if text.isdecimal() and len(text) <= _LONGEST_SIZE else None
+
+    def _refuse(self, status: int, problem: str, more: dict[str, str] | None = None) -> None:
+        """Read the body's rest and forget it: who is still sending would not see the answer."""
+        self.close_connection = True
+        self._unread = min(self._unread, _MOST_PASSED_OVER)
+        while self._unread and self._chunk():
+            pass
+        self._answer(status, problem.encode(), "text/plain", more)
+
+    def _answer(
+        self, status: int, body: bytes, kind: str = JSON, more: dict[str, str] | None = None
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection or self.server.receiver.stopping:
+            self.close_connection = True
+            self.send_header("Connection", "close")
+        for name, value in (more or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        """No line a request."""
+
+
+def _unpacked(body: bytes, encoding: str, limit: int, share: "Share") -> bytes:
+    """The body without its gzip, at most `limit` bytes. Raises Undecodable, Busy."""
+    if encoding == "identity":
+        return body
+    if encoding != "gzip":
+        raise Undecodable("the content encoding must be gzip or none")
+    plain = bytearray()
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            while chunk := file.read(_CHUNK):
+                if len(plain) + len(chunk) > limit:
+                    raise Undecodable(f"the body is larger than {limit} bytes")
+                share.take(len(chunk))
+                plain += chunk
+    except (OSError, EOFError, zlib.error) as error:
+        raise Undecodable("the body is not gzip") from error
+    return bytes(plain)

@@ -1,0 +1,112 @@
+"""OTEL_* variables as people write them: what the SDK would fail at is corrected, and said.
+
+One wrong name makes the SDK set up no exporter at all. So names that nobody has are left out, and
+protocols that no exporter speaks are replaced, each with one line.
+https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Final
+
+SIGNALS: Final = ("traces", "metrics", "logs")
+DISABLED: Final = "OTEL_SDK_DISABLED"
+_FILES: Final = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
+_GROUP: Final = "opentelemetry_{}_exporter"
+_OTLP: Final = "otlp"
+_NONE: Final = "none"
+_PROTOCOLS: Final = ("grpc", "http/protobuf")
+_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
+_OF_SIGNAL: Final = "OTEL_EXPORTER_OTLP_{}_PROTOCOL"
+_LITELLMS: Final = {
+    "OTEL_EXPORTER": "OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_ENDPOINT": "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_HEADERS": "OTEL_EXPORTER_OTLP_HEADERS",
+}
+"""What LiteLLM's own OpenTelemetry callback reads, and its standard counterpart."""
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+
+def exporter_variable(signal: str) -> str:
+    """The variable that names a signal's exporters."""
+    return f"OTEL_{signal.upper()}_EXPORTER"
+
+
+def corrected(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The variables that need another value, and a line for each value that was wrong.
+
+    A signal without a variable counts as `otlp`, as in the specification and in
+    `opentelemetry-instrument`.
+    """
+    if configured(environ):  # then the SDK reads none of these
+        return {}, []
+    changes: dict[str, str] = {}
+    lines: list[str] = []
+    sent = False  # is anything sent by OTLP?
+    for signal in SIGNALS:
+        variable = exporter_variable(signal)
+        given = environ.get(variable, "")
+        names = _names(signal, given, lines) if given.strip() else _OTLP
+        sent = sent or _OTLP in names.split(",")
+        if given.strip() and names != given:
+            changes[variable] = names
+    if sent:
+        changes |= _protocols(environ, lines)
+        lines += _hints(environ)
+    return changes, lines
+
+
+def configured(environ: Mapping[str, str]) -> bool:
+    """Whether a file says all that these variables would."""
+    return any(environ.get(name) for name in _FILES)
+
+
+def disabled(environ: Mapping[str, str]) -> bool:
+    """Whether the SDK makes no spans, as OTEL_SDK_DISABLED says."""
+    return environ.get(DISABLED, "").strip().lower() == "true"
+
+
+def _names(signal: str, given: str, lines: list[str]) -> str:
+    installed = {point.name for point in entry_points(group=_GROUP.format(signal))}
+    lower = {name.lower(): name for name in installed} | {_OTLP: _OTLP}
+    kept = []
+    for name in filter(None, map(str.strip, given.split(","))):
+        if name in installed:
+            kept.append(name)
+        elif name.lower() in lower:
+            kept.append(lower[name.lower()])
+        elif name.lower() != _NONE:
+            near = difflib.get_close_matches(name.lower(), lower, 1)
+            lines.append(
+                f"{exporter_variable(signal)}: there is no exporter {name!r}, so nothing goes there"
+                f"{f' (did you mean {lower[near[0]]}?)' if near else ''}; installed are "
+                f"{', '.join(sorted({*installed, _OTLP}))}"
+            )
+    return ",".join(dict.fromkeys(kept)) or _NONE
+
+
+def _protocols(environ: Mapping[str, str], lines: list[str]) -> dict[str, str]:
+    changes = {}
+    for variable in (_PROTOCOL, *(_OF_SIGNAL.format(signal.upper()) for signal in SIGNALS)):
+        given = environ.get(variable, "").strip()
+        known = given.lower()
+        if known and known not in _PROTOCOLS:
+            known = "http/protobuf" if known.startswith("http") else ""
+            lines.append(
+                f"{variable}: OpenTelemetry for Python has no protocol {given!r}, so "
+                f"{known or 'its default'} is used; set {' or '.join(_PROTOCOLS)}"
+            )
+        if known != given:
+            changes[variable] = known
+    return changes
+
+
+def _hints(environ: Mapping[str, str]) -> Iterator[str]:
+    """LiteLLM's own variables where spans go by OTLP, and nothing says where to."""
+    found = [name for name in _LITELLMS if environ.get(name, "").strip()]
+    if found and not any(environ.get(name, "").strip() for name in _ENDPOINTS):
+        yield (
+            f"{', '.join(found)}: only LiteLLM's own OpenTelemetry callback reads this; for "
+            f"litespan, set {', '.join(_LITELLMS[name] for name in found)}"
+        )

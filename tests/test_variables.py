@@ -1,0 +1,132 @@
+"""OTEL_* variables as people write them: spans arrive, or one line names what is wrong."""
+
+import pytest
+
+from litespan.testing import OtlpReceiver
+from litespan.variables import corrected
+from tests.support.program import run
+
+TRACES, PROTOCOL = "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_PROTOCOL"
+QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+
+CORRECTED = [
+    ({}, {}),
+    ({TRACES: "otlp,langfuse"}, {}),
+    ({TRACES: "OTLP"}, {TRACES: "otlp"}),
+    ({TRACES: "Console, SQLite"}, {TRACES: "console,sqlite"}),
+    ({TRACES: "sqlite,"}, {TRACES: "sqlite"}),
+    ({TRACES: "sqlite,none"}, {TRACES: "sqlite"}),
+    ({TRACES: "None"}, {TRACES: "none"}),
+    ({TRACES: "langfus,sqlite"}, {TRACES: "sqlite"}),
+    ({TRACES: "langfus"}, {TRACES: "none"}),
+    ({"OTEL_METRICS_EXPORTER": "sqlite,otlp"}, {"OTEL_METRICS_EXPORTER": "otlp"}),
+    ({PROTOCOL: "http/json"}, {PROTOCOL: "http/protobuf"}),
+    ({PROTOCOL: "http"}, {PROTOCOL: "http/protobuf"}),
+    ({PROTOCOL: "GRPC"}, {PROTOCOL: "grpc"}),
+    ({PROTOCOL: "protobuf"}, {PROTOCOL: ""}),
+    (
+        {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"},
+        {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"},
+    ),
+    ({**QUIET, TRACES: "sqlite", PROTOCOL: "http/json"}, {}),
+    ({TRACES: "langfus", "OTEL_CONFIG_FILE": "otel.yaml"}, {}),
+]
+
+
+@pytest.mark.parametrize(("given", "changes"), CORRECTED)
+def test_what_the_sdk_would_fail_at_is_corrected(
+    given: dict[str, str], changes: dict[str, str]
+) -> None:
+    """Capitals and empty names are no mistake; what nobody has is left out."""
+    assert corrected(given)[0] == changes
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({TRACES: "langfus"}, (TRACES, "'langfus'", "did you mean langfuse?")),
+        ({TRACES: "LangFus"}, (TRACES, "'LangFus'", "did you mean langfuse?")),
+        ({TRACES: "otpl"}, (TRACES, "'otpl'", "did you mean otlp?")),
+        ({"OTEL_LOGS_EXPORTER": "consol"}, ("OTEL_LOGS_EXPORTER", "did you mean console?")),
+        ({PROTOCOL: "http/json"}, (PROTOCOL, "'http/json'", "http/protobuf is used")),
+        ({PROTOCOL: "thrift"}, (PROTOCOL, "'thrift'", "its default is used")),
+        ({"OTEL_ENDPOINT": "http://x"}, ("OTEL_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")),
+        ({"OTEL_HEADERS": "api-key=secret"}, ("OTEL_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")),
+        ({"OTEL_EXPORTER": "otlp_http"}, ("OTEL_EXPORTER", PROTOCOL)),
+    ],
+)
+def test_each_mistake_is_one_line_that_names_the_variable(
+    given: dict[str, str], names: tuple[str, ...]
+) -> None:
+    """The variable, the value if it is no credential, and what to write."""
+    (line,) = corrected(given)[1]
+    assert [name for name in names if name not in line] == []
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {TRACES: "OTLP"},
+        {TRACES: "none", **QUIET, "OTEL_ENDPOINT": "http://x"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://y", "OTEL_ENDPOINT": "http://x"},
+        {**QUIET, TRACES: "sqlite", PROTOCOL: "http/json"},
+    ],
+)
+def test_what_is_no_mistake_is_not_mentioned(given: dict[str, str]) -> None:
+    """No line where the value works, or is never looked at."""
+    assert corrected(given)[1] == []
+
+
+SPAN = """
+    from opentelemetry import trace
+
+    with trace.get_tracer("t").start_as_current_span("probe"):
+        pass
+    trace.get_tracer_provider().force_flush()
+"""
+PROXY = f"""
+    import logging
+
+    logging.basicConfig()
+    from litespan.export import provider
+
+    print("goes to", provider.set_up())
+{SPAN}
+"""
+
+
+@pytest.mark.parametrize("instrument", [True, False])
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({TRACES: "OTLP"}, ""),
+        ({TRACES: "otlp,langfus"}, f"{TRACES}: there is no exporter 'langfus'"),
+        ({PROTOCOL: "http/json"}, f"{PROTOCOL}: OpenTelemetry for Python has no protocol"),
+    ],
+)
+def test_spans_arrive_all_the_same(
+    receiver: OtlpReceiver, instrument: bool, wrong: dict[str, str], line: str
+) -> None:
+    """Under `opentelemetry-instrument` and in the proxy: at most one line, and no traceback."""
+    env = {**QUIET, **receiver.env, **wrong}
+    ran = run(SPAN if instrument else PROXY, instrument=instrument, env=env)
+    assert ran.code == 0
+    assert "Traceback" not in ran.stderr
+    said = [text for text in ran.stderr.splitlines() if "OTEL_" in text]
+    assert [line in text for text in said] == ([True] if line else [])
+    assert [span["name"] for span in receiver.spans] == ["probe"]
+
+
+def test_the_status_says_that_the_sdk_is_disabled() -> None:
+    """Not that spans go to the exporters that are named."""
+    ran = run(PROXY, env={TRACES: "console", **QUIET, "OTEL_SDK_DISABLED": "true"})
+    assert "goes to none, as OTEL_SDK_DISABLED is set" in ran.stdout
+
+
+def test_a_value_that_the_sdk_refuses_is_named_by_its_variable() -> None:
+    """The SDK ends the whole set-up with an error that names no variable."""
+    env = {TRACES: "otlp", **QUIET, PROTOCOL: "http/protobuf"}
+    ran = run(PROXY, env={**env, "OTEL_PYTHON_ID_GENERATOR": "xrai"})
+    (line,) = [line for line in ran.stderr.splitlines() if "OTEL_PYTHON_ID_GENERATOR" in line]
+    assert "cannot use this value" in line
