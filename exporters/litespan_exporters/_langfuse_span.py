@@ -26,6 +26,9 @@ TYPES: Final = {
 }
 """Operation → observation type; other calls of a model are generations, the rest spans."""
 
+INPUT: Final = "langfuse.observation.input"
+OUTPUT: Final = "langfuse.observation.output"
+
 _AGE: Final = 1e9  # s; nobody waited longer
 _VERSION: Final = re.compile("[0-9]{1,9}")  # of a prompt: a number, by Langfuse
 
@@ -41,8 +44,8 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "langfuse.observation.usage_details": _json(usage_details(span.usage)),
         "langfuse.observation.cost_details": _json(cost_details(span)),
         "langfuse.observation.completion_start_time": completion_start_time(span),
-        "langfuse.observation.input": _json(_input(span)),
-        "langfuse.observation.output": _json(openai.answered(span)),
+        INPUT: _json(_input(span)),
+        OUTPUT: _json(openai.answered(span)),
         "langfuse.observation.metadata.litellm_call_id": call.id,
         "langfuse.observation.metadata.provider": span.provider,
         "langfuse.trace.name": who.metadata.get("trace_name"),
@@ -90,9 +93,15 @@ def usage_details(usage: Usage) -> dict[str, JSON]:
 
 
 def cost_details(span: GenAISpan) -> dict[str, JSON]:
-    """USD as JSON numbers; a string would be dropped without a word."""
+    """USD as JSON numbers; a string would be dropped without a word.
+
+    A call that failed before it used anything cost nothing. Without a cost Langfuse counts the
+    tokens of its input, and charges them.
+    """
     costs = {"input": span.cost.input, "output": span.cost.output, "total": span.cost.total}
-    return {name: usd for name, usd in costs.items() if usd is not None}
+    known: dict[str, JSON] = {name: usd for name, usd in costs.items() if usd is not None}
+    free = span.error is not None and not known and not span.usage.total
+    return {"total": 0.0} if free else known
 
 
 def completion_start_time(span: GenAISpan) -> str | None:

@@ -17,7 +17,6 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from litespan import stats
 from litespan.export import GenAISpan
 from litespan_exporters import _langfuse_span as langfuse
-from litespan_exporters._ancestors import Ancestors
 from litespan_exporters.langfuse import LangfuseExporter
 from tests.cases import CASES, RESOURCE, span
 from tests.support.server import Reply, Vendor, in_turn, running
@@ -107,39 +106,6 @@ def test_the_trace_has_a_name(vendor: Vendor) -> None:
     assert names["alone"] == "alone"
     assert names["below"] == "below"
     assert names["named"] == "refunds"
-
-
-def test_a_remote_parent_is_not_waited_for() -> None:
-    """Nor are parents remembered without end."""
-    ancestors = Ancestors(remembered=2)
-    remote = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))
-    local = [SpanContext(1, n, is_remote=False, trace_flags=TraceFlags(1)) for n in (10, 11, 12)]
-    for number, parent in enumerate([remote, *local]):
-        assert ancestors.among([child(number + 100, parent)]) == []
-    assert [key[1] for key in ancestors._wanted] == [11, 12]
-    late = [plain(context) for context in local]
-    assert ancestors.among(late) == late[1:]
-    assert ancestors.among(late) == []
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_any_order_in_one_batch(order: int) -> None:
-    """In one export the ancestors are found wherever they stand."""
-    top = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(1))
-    middle = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
-    batch = [child(3, middle), plain(middle, top), plain(top)][::order]
-    assert {s.context.span_id for s in Ancestors().among(batch)} == {1, 2}
-
-
-def child(number: int, parent: SpanContext) -> ReadableSpan:
-    """A GenAI span below `parent`."""
-    context = SpanContext(1, number, is_remote=False, trace_flags=TraceFlags(1))
-    return ReadableSpan("chat", context, parent, attributes=GENAI, start_time=1, end_time=2)
-
-
-def plain(context: SpanContext, parent: SpanContext | None = None) -> ReadableSpan:
-    """A span that is no GenAI span."""
-    return ReadableSpan("work", context, parent, start_time=1, end_time=2)
 
 
 def test_the_router_is_structure(vendor: Vendor) -> None:
