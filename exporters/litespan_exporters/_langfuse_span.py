@@ -69,6 +69,8 @@ REPLACED: Final = frozenset(
         *(s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS),
         *(s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.REASONING_TOKENS),
         *(s.CACHE_READ_TOKENS, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
+        *(s.CACHE_WRITE_5M_TOKENS, s.CACHE_WRITE_1H_TOKENS),
+        *(s.INPUT_AUDIO_TOKENS, s.OUTPUT_AUDIO_TOKENS),
         *(s.COST, s.COST_TOTAL, s.COST_INPUT, s.COST_OUTPUT),
         *(s.TAGS, s.CALL_ID, s.PROVIDER, s.CONVERSATION_ID),
         *PARAMETERS.values(),
@@ -78,14 +80,25 @@ REPLACED: Final = frozenset(
 
 
 def usage_details(usage: Usage) -> dict[str, JSON]:
-    """Tokens that add up to the total: Langfuse's `input` has no cached tokens in it."""
+    """Tokens that add up to the total: Langfuse's `input` has no cached tokens in it.
+
+    Its prices for `input_cache_creation` are those of five minutes.
+    """
     cached, written = usage.cache_read or 0, usage.cache_creation or 0
+    hour = min(usage.cache_write_1h_tokens or 0, written)
+    fresh = max((usage.input or 0) - cached - written, 0)
+    heard = min(usage.input_audio_tokens or 0, fresh)
     reasoning = usage.reasoning or 0
+    answered = max((usage.output or 0) - reasoning, 0)
+    spoken = min(usage.output_audio_tokens or 0, answered)
     details = {
-        "input": None if usage.input is None else max(usage.input - cached - written, 0),
+        "input": None if usage.input is None else fresh - heard,
+        "input_audio_tokens": heard or None,
         "input_cached_tokens": cached or None,
-        "input_cache_creation": written or None,
-        "output": None if usage.output is None else max(usage.output - reasoning, 0),
+        "input_cache_creation": written - hour or None,
+        "input_cache_creation_1h": hour or None,
+        "output": None if usage.output is None else answered - spoken,
+        "output_audio_tokens": spoken or None,
         "output_reasoning_tokens": reasoning or None,
     }
     known = {name: tokens for name, tokens in details.items() if tokens is not None}

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
 from litespan.counters import count
-from litespan.export import GenAISpan
+from litespan.export import GenAISpan, openai
 from litespan.export.batching import Item, dumps
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.otlp import OtlpExporter
@@ -22,7 +22,7 @@ from litespan.export.values import plain
 from litespan.export.wire import Secret
 from litespan.quiet import log_once
 from litespan_exporters._posthog_event import common, to_event
-from litespan_exporters._preset import translated
+from litespan_exporters._preset import text, translated
 
 ROUTE: Final = "LITESPAN_POSTHOG_ROUTE"
 """How: `otlp` (default), or `batch` for servers without PostHog's OTLP endpoint."""
@@ -48,6 +48,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         **{name: None for name in span.attributes if name.startswith(FOREIGN)},
         s.OPERATION: classified(span),
         "posthog.distinct_id": span.identity.user,
+        "$ai_tools": text(tools) if (tools := openai.tools(span)) else None,
         **common(span),
     }
 

@@ -70,6 +70,10 @@ COST_REASONING: Final = "litellm.cost.reasoning"
 COST_TOOL_USAGE: Final = "litellm.cost.tool_usage"
 COST_SAVED: Final = "litellm.cost.saved"  # what a response-cache hit did not cost
 COST_SOURCE: Final = "litellm.cost.source"  # litellm | provider | estimated | unknown
+CACHE_WRITE_5M_TOKENS: Final = "litellm.usage.cache_write_5m_tokens"  # Anthropic's five minutes
+CACHE_WRITE_1H_TOKENS: Final = "litellm.usage.cache_write_1h_tokens"  # and its hour
+INPUT_AUDIO_TOKENS: Final = "litellm.usage.input_audio_tokens"
+OUTPUT_AUDIO_TOKENS: Final = "litellm.usage.output_audio_tokens"
 USAGE_SOURCE: Final = "litellm.usage.source"  # provider | litellm | estimated
 
 # --- content (opt-in) -------------------------------------------------------
@@ -167,9 +171,16 @@ FOR_IS_STREAMING: Final = "gen_ai.is_streaming"  # Traceloop
 FOR_FINISH_REASON: Final = "gen_ai.response.finish_reason"
 FOR_REASONING_TOKENS: Final = "gen_ai.usage.reasoning_tokens"
 FOR_USER: Final = "gen_ai.user"
+FOR_CACHED: Final = "gen_ai.usage.input_tokens.cached"  # Relay, before the conventions' names
+FOR_CACHE_WRITE: Final = "gen_ai.usage.input_tokens.cache_write"
+FOR_REASONING: Final = "gen_ai.usage.output_tokens.reasoning"
 # Sentry takes values under names with "token", "auth" or "api_key" in them for secrets.
 FOR_KEY_HASH: Final = "litellm.key.hash"
 FOR_KEY_ALIAS: Final = "litellm.key.alias"
+FOR_CACHE_WRITE_5M: Final = "litellm.usage.cache_write_5m"
+FOR_CACHE_WRITE_1H: Final = "litellm.usage.cache_write_1h"
+FOR_INPUT_AUDIO: Final = "litellm.usage.input_audio"
+FOR_OUTPUT_AUDIO: Final = "litellm.usage.output_audio"
 FOR_RATE_LIMIT_USAGE: Final = "litellm.rate_limit.remaining_usage"
 FOR_RATE_LIMIT_MAX_USAGE: Final = "litellm.rate_limit.limit_usage"
 FOR_RATE_LIMIT_RESET_USAGE: Final = "litellm.rate_limit.reset_usage"

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from litespan import stats
-from litespan.export import GenAISpan
+from litespan.export import GenAISpan, Usage
 from litespan_exporters import _langfuse_span as langfuse
 from litespan_exporters.langfuse import LangfuseExporter
 from tests.cases import CASES, RESOURCE, span
@@ -146,6 +146,22 @@ def test_no_token_counts_twice() -> None:
         "output": 60,
         "output_reasoning_tokens": 640,
         "total": 2748,
+    }
+
+
+def test_kinds_of_tokens_that_have_prices_of_their_own() -> None:
+    """Audio, and what was written to a cache for an hour; the sum stays the total."""
+    used = Usage(100, 50, 30, 20, 10, None, 5, 15, 40, 60)
+    assert langfuse.usage_details(used) == {
+        "input": 10,
+        "input_audio_tokens": 40,
+        "input_cached_tokens": 30,
+        "input_cache_creation": 5,
+        "input_cache_creation_1h": 15,
+        "output_audio_tokens": 40,
+        "output": 0,
+        "output_reasoning_tokens": 10,
+        "total": 150,
     }
 
 
