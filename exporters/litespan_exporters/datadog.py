@@ -75,6 +75,7 @@ class DatadogExporter(HttpExporter):
     """
 
     name: ClassVar[str] = "datadog"
+    shows_routers: ClassVar[bool] = True
     variables = Variables(keys=("DD_API_KEY",), url=("DD_LLMOBS_OVERRIDE_ORIGIN",))
     policy = Policy(
         max_items=1000,

@@ -72,6 +72,7 @@ class DatadogOtlpExporter(OtlpExporter):
     """
 
     name: ClassVar[str] = "datadog_otlp"
+    shows_routers: ClassVar[bool] = True
     variables = Variables(keys=("DD_API_KEY",), url=("DD_LLMOBS_OVERRIDE_ORIGIN",))
     policy = Policy(max_bytes=15 * 1024 * 1024, split=frozenset({400, 413}))
     hints: ClassVar[Mapping[str, str]] = {

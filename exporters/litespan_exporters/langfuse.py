@@ -50,6 +50,7 @@ class LangfuseExporter(OtlpExporter):
     """
 
     name: ClassVar[str] = "langfuse"
+    shows_routers: ClassVar[bool] = True
     variables = Variables(
         keys=("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY"),
         url=("LANGFUSE_OTEL_HOST", "LANGFUSE_BASE_URL", "LANGFUSE_HOST"),
