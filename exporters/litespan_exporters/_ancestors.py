@@ -20,6 +20,10 @@ MOST_HELD: Final = 32_000_000
 LONGEST: Final = 1_000_000
 """Characters. A parent does not repeat content that is longer."""
 
+UNANSWERED: Final = 20
+"""Parents. If that many are awaited and none has ever come, then they go elsewhere: to another
+tracer provider, or a filter takes them away. Their children are the topmost spans until one comes."""
+
 _DEPTH: Final = 128  # of a chain of parents; a forged trace may have loops
 
 
@@ -83,6 +87,8 @@ class Ancestors:
         self._awaited: OrderedDict[Key, Below] = OrderedDict()
         self._past: OrderedDict[Key, bool] = OrderedDict()  # ended → was it sent?
         self._held = 0
+        self._sought = 0
+        self._came = False
 
     def among(self, spans: Sequence[ReadableSpan], said: Mapping[Key, Below]) -> "Lineage":
         """The lineage of one batch.
@@ -91,6 +97,7 @@ class Ancestors:
             spans: all of them.
             said: those that are GenAI and are sent, and what they say.
         """
+        awaits = self.awaits and (self._came or self._sought < UNANSWERED)
         ended = {key_of(span.context): span for span in spans}
         found: dict[Key, Below] = {}
         awaited: set[Key] = set()
@@ -98,6 +105,7 @@ class Ancestors:
             before = self._take(key)
             own = said.get(key)
             if before is not None:
+                self._came = True
                 awaited.add(key)
                 own = before if own is None else own.and_also(before)
             if own is not None:
@@ -113,7 +121,7 @@ class Ancestors:
         for key in ended:
             self._past[key] = key in sent
         _trim(self._past, self.remembered)
-        return Lineage(ended, kept, frozenset(sent), self._past, self.awaits)
+        return Lineage(ended, kept, frozenset(sent), self._past, awaits)
 
     def _climb(
         self,
@@ -134,6 +142,7 @@ class Ancestors:
 
     def _await(self, key: Key, below: Below) -> None:
         before = self._take(key)
+        self._sought += before is None
         below = below if before is None else before.and_also(below)
         if len(below) > LONGEST:
             below = replace(below, input=None, output=None)

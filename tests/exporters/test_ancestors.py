@@ -24,7 +24,7 @@ from opentelemetry.trace import (
 
 from litespan import LiteLLMInstrumentor
 from litespan.testing import LoopbackProvider
-from litespan_exporters._ancestors import LONGEST, Ancestors, Below, Lineage
+from litespan_exporters._ancestors import LONGEST, UNANSWERED, Ancestors, Below, Lineage
 from litespan_exporters.datadog import DatadogExporter
 from litespan_exporters.datadog_otlp import DatadogOtlpExporter
 from litespan_exporters.langfuse import LangfuseExporter
@@ -338,6 +338,20 @@ def test_parents_are_not_remembered_without_end() -> None:
     (below,) = among(ancestors, [plain(1)]).kept.values()
     assert below is not None
     assert below.input is None
+
+
+def test_parents_that_never_come_are_not_waited_for() -> None:
+    """Those of another tracer provider, say; until one comes after all."""
+    ancestors = Ancestors(lambda _span, below, _awaited: below is not None)
+    call = plain(2, 1)
+    assert among(ancestors, [call], _2=Below(1, 2)).parent(call) == local(1)
+    for number in range(10, 10 + UNANSWERED):
+        among(ancestors, [plain(number + 100, number)], **{f"_{number + 100}": Below(1, 2)})
+    other = plain(4, 3)
+    assert among(ancestors, [other], _4=Below(1, 2)).parent(other) is None
+    assert among(ancestors, [plain(3)]).kept
+    late = plain(6, 5)
+    assert among(ancestors, [late], _6=Below(1, 2)).parent(late) == local(5)
 
 
 def test_a_loop_of_parents_ends() -> None:
