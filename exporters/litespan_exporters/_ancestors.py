@@ -22,7 +22,7 @@ LONGEST: Final = 1_000_000
 
 UNANSWERED: Final = 20
 """Parents. If that many are awaited and none has ever come, then they go elsewhere: to another
-tracer provider, or a filter takes them away. Their children are the topmost spans until one comes."""
+tracer provider, or to a filter. Until one comes, their children are the topmost spans."""
 
 _DEPTH: Final = 128  # of a chain of parents; a forged trace may have loops
 

@@ -57,6 +57,11 @@ CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
 CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+AUDIO_INPUT_TOKENS: Final = "gen_ai.usage.audio.input_tokens"  # part of the input
+AUDIO_OUTPUT_TOKENS: Final = "gen_ai.usage.audio.output_tokens"  # part of the output
+# Anthropic's cache writes by how long they are kept: the prices differ.
+CACHE_CREATION_5M_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_5m_input_tokens"
+CACHE_CREATION_1H_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_1h_input_tokens"
 COST: Final = "gen_ai.usage.cost"  # USD; the convention has no cost attribute yet
 TOTAL_TOKENS: Final = "gen_ai.usage.total_tokens"  # of older conventions; for some services
 DATADOG_COST: Final = "gen_ai.cost.estimated_total"  # USD; Datadog's converter reads it
@@ -70,10 +75,6 @@ COST_REASONING: Final = "litellm.cost.reasoning"
 COST_TOOL_USAGE: Final = "litellm.cost.tool_usage"
 COST_SAVED: Final = "litellm.cost.saved"  # what a response-cache hit did not cost
 COST_SOURCE: Final = "litellm.cost.source"  # litellm | provider | estimated | unknown
-CACHE_WRITE_5M_TOKENS: Final = "litellm.usage.cache_write_5m_tokens"  # Anthropic's five minutes
-CACHE_WRITE_1H_TOKENS: Final = "litellm.usage.cache_write_1h_tokens"  # and its hour
-INPUT_AUDIO_TOKENS: Final = "litellm.usage.input_audio_tokens"
-OUTPUT_AUDIO_TOKENS: Final = "litellm.usage.output_audio_tokens"
 USAGE_SOURCE: Final = "litellm.usage.source"  # provider | litellm | estimated
 
 # --- content (opt-in) -------------------------------------------------------
@@ -177,10 +178,10 @@ FOR_REASONING: Final = "gen_ai.usage.output_tokens.reasoning"
 # Sentry takes values under names with "token", "auth" or "api_key" in them for secrets.
 FOR_KEY_HASH: Final = "litellm.key.hash"
 FOR_KEY_ALIAS: Final = "litellm.key.alias"
-FOR_CACHE_WRITE_5M: Final = "litellm.usage.cache_write_5m"
-FOR_CACHE_WRITE_1H: Final = "litellm.usage.cache_write_1h"
-FOR_INPUT_AUDIO: Final = "litellm.usage.input_audio"
-FOR_OUTPUT_AUDIO: Final = "litellm.usage.output_audio"
+FOR_AUDIO_INPUT: Final = "gen_ai.usage.audio.input"
+FOR_AUDIO_OUTPUT: Final = "gen_ai.usage.audio.output"
+FOR_CACHE_WRITE_5M: Final = "litellm.usage.cache_creation.ephemeral_5m"
+FOR_CACHE_WRITE_1H: Final = "litellm.usage.cache_creation.ephemeral_1h"
 FOR_RATE_LIMIT_USAGE: Final = "litellm.rate_limit.remaining_usage"
 FOR_RATE_LIMIT_MAX_USAGE: Final = "litellm.rate_limit.limit_usage"
 FOR_RATE_LIMIT_RESET_USAGE: Final = "litellm.rate_limit.reset_usage"

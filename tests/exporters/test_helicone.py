@@ -178,7 +178,10 @@ def test_anthropic_calls_have_anthropics_shape(vendor: Vendor) -> None:
 
 def test_cache_writes_by_duration() -> None:
     """Helicone prices them apart, and one version of it fails without them."""
-    hour = {"litellm.usage.cache_write_5m_tokens": 4, "litellm.usage.cache_write_1h_tokens": 6}
+    hour = {
+        "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 4,
+        "litellm.usage.cache_creation.ephemeral_1h_input_tokens": 6,
+    }
     assert used({**CLAUDE, **hour})["cache_creation"] == {
         "ephemeral_5m_input_tokens": 4,
         "ephemeral_1h_input_tokens": 6,
@@ -192,7 +195,7 @@ def test_cache_writes_by_duration() -> None:
 
 def test_audio_tokens() -> None:
     """As OpenAI states them."""
-    audio = {"litellm.usage.input_audio_tokens": 8, "litellm.usage.output_audio_tokens": 9}
+    audio = {"gen_ai.usage.audio.input_tokens": 8, "gen_ai.usage.audio.output_tokens": 9}
     stated = used({"gen_ai.provider.name": "openai", **usage(20, 10), **audio})
     assert stated["prompt_tokens_details"] == {"audio_tokens": 8}
     assert stated["completion_tokens_details"] == {"audio_tokens": 9}

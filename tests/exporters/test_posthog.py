@@ -158,10 +158,10 @@ def test_tools_travel_by_otlp_too(vendor: Vendor) -> None:
 def test_kinds_of_tokens_that_have_prices_of_their_own() -> None:
     """Audio, and what was written to a cache for five minutes or for an hour."""
     used = {
-        "litellm.usage.input_audio_tokens": 5,
-        "litellm.usage.output_audio_tokens": 6,
-        "litellm.usage.cache_write_5m_tokens": 7,
-        "litellm.usage.cache_write_1h_tokens": 8,
+        "gen_ai.usage.audio.input_tokens": 5,
+        "gen_ai.usage.audio.output_tokens": 6,
+        "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 7,
+        "litellm.usage.cache_creation.ephemeral_1h_input_tokens": 8,
     }
     told = attributes(view(span(1, "chat", {**CHAT, **used})))
     assert told["$ai_audio_input_tokens"] == 5

@@ -314,10 +314,12 @@ def judged(request: pytest.FixtureRequest) -> Any:
         {name: value for name, value in attributes(view(CASES[name])).items() if value is not None}
         for name in ("chat", "reasoning_cached", "stream", "failure", "attempt")
     ]
-    kinds = ("cache_write_5m", "cache_write_1h", "input_audio", "output_audio")
-    told = {f"litellm.usage.{kind}_tokens": 7 for kind in kinds}
-    audio = attributes(view(span(702, "chat", {**CHAT, **told}))).items()
-    spans.append({name: value for name, value in audio if value is not None})
+    kinds = (*("audio.input", "audio.output"), "reasoning.output")
+    told = {f"gen_ai.usage.{kind}_tokens": 7 for kind in kinds}
+    for minutes in ("5m", "1h"):
+        told[f"litellm.usage.cache_creation.ephemeral_{minutes}_input_tokens"] = 7
+    more = attributes(view(span(702, "chat", {**CHAT, **told}))).items()
+    spans.append({name: value for name, value in more if value is not None})
     asked = json.dumps({"envelopes": envelopes, "spans": spans})
     done = subprocess.run(
         [python, "-c", JUDGE], input=asked, capture_output=True, text=True, check=True, timeout=60
