@@ -426,7 +426,7 @@ def test_which_parents_are_in_another_process(flags: bool) -> None:
     with tracer.start_as_current_span("POST /ask", client, SpanKind.SERVER) as server:
         call = tracer.start_span("chat", kind=SpanKind.CLIENT)
         call.end()
-    message = encode_spans([server, call])
+    message = encode_spans([server, call])  # type: ignore[list-item]
     if not flags:
         for span in message.resource_spans[0].scope_spans[0].spans:
             span.flags = 0
