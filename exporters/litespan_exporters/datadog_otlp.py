@@ -5,7 +5,7 @@ https://docs.datadoghq.com/llm_observability/instrumentation/otel_instrumentatio
 chunk's time and costs have no field here, and travel as metadata.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from opentelemetry.sdk.resources import Resource
@@ -13,13 +13,17 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
-from litespan.export import GenAISpan
+from litespan.errors import quiet
+from litespan.export import GenAISpan, is_router
+from litespan.export.batching import Item
 from litespan.export.http import Variables
-from litespan.export.otlp import OtlpExporter, copy_of
+from litespan.export.otlp import OtlpExporter, copy_of, is_valid, item_of
 from litespan.export.policy import Policy
 from litespan.export.presets import translated
+from litespan.genai.ancestors import Ancestors, Below, Key, key_of
 from litespan.genai.json_text import to_text
 from litespan.genai.values import JSON
+from litespan_exporters._datadog_workflow import named
 from litespan_exporters.datadog import program, site_of
 from litespan_exporters.datadog.span import ml_app as app_of
 
@@ -68,6 +72,7 @@ class DatadogOtlpExporter(OtlpExporter):
     """
 
     name: ClassVar[str] = "datadog_otlp"
+    shows_routers: ClassVar[bool] = True
     variables = Variables(keys=("DD_API_KEY",), url=("DD_LLMOBS_OVERRIDE_ORIGIN",))
     policy = Policy(max_bytes=15 * 1024 * 1024, split=frozenset({400, 413}))
     hints: ClassVar[Mapping[str, str]] = {
@@ -101,6 +106,7 @@ class DatadogOtlpExporter(OtlpExporter):
         super().__init__(**limits)
         self.program = program(self.env, ml_app=ml_app, service=service, env=env, version=version)
         self.site = site_of(site or self.variable("DD_SITE"))
+        self.ancestors = Ancestors(lambda span, under, _: under is not None and is_router(span))
         self._last: tuple[Resource, Resource] | None = None
         keys, base = self.credentials(api_key=api_key), self.base_url(base_url)
         if keys and base:
@@ -116,6 +122,19 @@ class DatadogOtlpExporter(OtlpExporter):
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """`attributes(span)`."""
         return attributes(span)
+
+    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
+        """The GenAI spans, and the router's as the workflow above its attempts."""
+        said: dict[Key, Below] = {}
+        for item in super().items(spans):
+            said[key_of(item.data.context)] = _below(item.data)
+            yield item
+        lineage = self.ancestors.among(list(filter(is_valid, spans)), said)
+        for key, under in lineage.kept.items():
+            with quiet("export.datadog_otlp.mapping"):
+                span = named(lineage.ended[key], _of_calls(under))
+                if (view := GenAISpan.read(span)) is not None:
+                    yield item_of(self.copy(span, view))
 
     def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
         """The enriched copy. Its status is never OK, which Datadog takes for an error."""
@@ -136,3 +155,18 @@ class DatadogOtlpExporter(OtlpExporter):
             mine = Resource({key: value for key, value in own.items() if value is not None})
             self._last = (resource, resource.merge(mine))
         return self._last[1]
+
+
+def _below(copy: ReadableSpan) -> Below:
+    told = copy.attributes or {}
+    names = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.CONVERSATION_ID)
+    texts = [value if isinstance(value := told.get(name), str) else None for name in names]
+    asked, said, session = texts
+    return Below(copy.start_time or 0, copy.end_time or 0, asked, said, session=session)
+
+
+def _of_calls(under: Below | None) -> dict[str, Any]:
+    if under is None:
+        return {}
+    told = {s.INPUT_MESSAGES: under.input, s.OUTPUT_MESSAGES: under.output}
+    return {**told, s.SESSION_ID: under.session}

@@ -136,7 +136,11 @@ class LunaryExporter(HttpExporter):
         url=("LUNARY_API_URL",),
         default_url="https://api.lunary.ai",
     )
-    policy = Policy(max_items=100, split=frozenset({400, 413}))
+    policy = Policy(
+        max_items=100,
+        split=frozenset({400, 413}),
+        attempt=12.0,  # Lunary waits 5 s for a parent that it does not know
+    )
     hints: ClassVar[Mapping[str, str]] = {
         "401": f"no such project: check {', '.join(KEYS)}",
         "402": f"no such project: check {', '.join(KEYS)}",
@@ -174,7 +178,7 @@ class LunaryExporter(HttpExporter):
             with quiet("export.lunary.mapping"):
                 views += [view] if (view := GenAISpan.read(span)) is not None else []
         runs = {(view.trace_id, view.span_id): str(view.key) for view in views}
-        for view in views:
+        for view in _parents_first(views):
             with quiet("export.lunary.mapping"):
                 here = runs.get((view.trace_id, view.parent_span_id or ""))
                 events = [to_start(view, self._parent(view) or here)]
@@ -208,6 +212,24 @@ class LunaryExporter(HttpExporter):
                 if not _KNOWN.search(reason):
                     lost.setdefault(str(result.get("id") or ""), reason)
         return [Refusal(reason, keys=frozenset({run})) for run, reason in lost.items()]
+
+
+def _parents_first(views: Sequence[GenAISpan]) -> list[GenAISpan]:
+    """By time, in the milliseconds that Lunary sorts by, and in these by depth.
+
+    A run whose parent is not there yet makes Lunary wait for 5 s, and loses that parent.
+    """
+    here = {(view.trace_id, view.span_id): view for view in views}
+
+    def place(view: GenAISpan) -> tuple[int, int]:
+        depth, above = 0, view
+        while (parent := here.get((view.trace_id, above.parent_span_id or ""))) is not None:
+            depth, above = depth + 1, parent
+            if depth > len(views):  # a forged loop
+                break
+        return view.start_ns // 1_000_000, depth
+
+    return sorted(views, key=place)
 
 
 _KNOWN: Final = re.compile("duplicate|already exists|unique constraint", re.IGNORECASE)

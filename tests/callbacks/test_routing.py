@@ -22,9 +22,13 @@ from litespan.export import GenAISpan
 from litespan.routing.configuration import Routes
 from litespan.routing.destinations import BadRoute
 from litespan.testing import LoopbackProvider, Telemetry
+from litespan_exporters.datadog import DatadogExporter
+from litespan_exporters.langfuse import LangfuseExporter
 from tests.callbacks.programs import command, run_file, write
 from tests.calls.conftest import MESSAGES, Traced
 from tests.support.program import environment
+from tests.support.server import running
+from tests.support.vendors import SECRET, Datadog, Langfuse
 
 TELLTALE = "TELLTALE in the text"
 
@@ -127,6 +131,42 @@ async def test_a_routers_attempts(traced: Traced) -> None:
     assert await asyncio.to_thread(litespan.flush, 10)
     assert [span.name for span in good.spans] == ["chat gpt-4o"]
     assert [span.name for span in bad.spans] == ["chat gpt-4o-mini"]
+
+
+async def test_services_that_show_routers_are_given_their_spans(content: Traced) -> None:
+    """Above the attempts; and above these there is nothing that such a list gives them."""
+    with running(Langfuse()) as langfuse, running(Datadog()) as datadog:
+        both = [
+            LangfuseExporter(SECRET, SECRET, langfuse.url),
+            DatadogExporter(SECRET, base_url=datadog.url),
+        ]
+        litespan.configure(success=both, failure=both)
+        tracer = content.telemetry.tracer_provider.get_tracer("the application")
+        with tracer.start_as_current_span("request"):
+            litellm.completion(**content.chat())
+            router = litellm.Router(
+                model_list=[
+                    {
+                        "model_name": group,
+                        "litellm_params": {"model": "openai/gpt-4o", **content.to(**manners)},
+                    }
+                    for group, manners in (("bad", {"status": 500}), ("good", {}))
+                ],
+                fallbacks=[{"bad": ["good"]}],
+                num_retries=0,
+            )
+            await router.acompletion(model="bad", messages=MESSAGES)
+        assert await asyncio.to_thread(litespan.flush, 10)
+        assert langfuse.wrong == datadog.wrong == []
+        observations = list(langfuse.accept.records.values())  # type: ignore[attr-defined]
+        spans = list(datadog.accept.records.values())  # type: ignore[attr-defined]
+    tops = [o["name"] for o in observations if "langfuse.internal.is_app_root" in o["attributes"]]
+    assert tops == ["chat gpt-4o-mini", "litellm.router bad"]
+    roots = {
+        span["name"]: span["meta"]["kind"] for span in spans if span["parent_id"] == "undefined"
+    }
+    assert roots == {"chat gpt-4o-mini": "llm", "litellm.router bad": "workflow"}
+    assert len(spans) == len(observations) == 4
 
 
 def test_a_list_replaces_the_one_before(traced: Traced) -> None:

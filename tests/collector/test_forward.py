@@ -11,8 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    set_span_in_context,
+)
 
 from litespan.export import GenAISpan
 from litespan.forward import Undecodable, read_request, to_spans
@@ -331,3 +339,22 @@ def test_it_has_its_numbers() -> None:
     ):
         running.post(body_of(CALLS))
         assert running.stats() == {"forward.received": len(CALLS)}
+
+
+@pytest.mark.parametrize("flags", [True, False], ids=["flags", "no flags"])
+def test_which_parents_are_in_another_process(flags: bool) -> None:
+    """As the sender says, or, if it is older than that, of a request that is served."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    tracer = provider.get_tracer("app")
+    there = SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(1))
+    client = set_span_in_context(NonRecordingSpan(there))
+    with tracer.start_as_current_span("POST /ask", client, SpanKind.SERVER) as server:
+        call = tracer.start_span("chat", kind=SpanKind.CLIENT)
+        call.end()
+    message = encode_spans([server, call])  # type: ignore[list-item]
+    if not flags:
+        for span in message.resource_spans[0].scope_spans[0].spans:
+            span.flags = 0
+    request = read_request(message.SerializeToString(), PROTOBUF)
+    remote = {s.name: s.parent.is_remote for s in to_spans(request) if s.parent is not None}
+    assert remote == {"POST /ask": True, "chat": False}

@@ -19,7 +19,14 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    set_span_in_context,
+)
 
 from litespan.export import GenAISpan
 from litespan.forward import read_request, to_spans
@@ -87,7 +94,11 @@ PLACES = {
         ("_dd.ml_obs.metadata", "gen_ai.cost.estimated_total"),
     ),
     "helicone": Place(
-        lambda url: {"LITESPAN_FORWARD_URL": url}, "/v1/traces", {}, ("gen_ai.usage.cost",)
+        lambda url: {"LITESPAN_FORWARD_URL": url},
+        "/v1/traces",
+        {},
+        ("gen_ai.usage.cost",),
+        all_spans=True,
     ),
     "logfire": Place(
         lambda url: {"LOGFIRE_BASE_URL": url, "LOGFIRE_TOKEN": KEY},
@@ -173,6 +184,46 @@ def test_what_the_vendor_gets(name: str, tmp_path: Path) -> None:
             assert (after.usage, after.cost) == (before.usage, before.cost)
         needed = place.added if before.cost.total else ()
         assert [key for key in needed if key not in after.attributes] == []
+
+
+def routed() -> list[ReadableSpan]:
+    """A request from a client, the router's span below it, and one attempt."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    tracer = provider.get_tracer("litespan")
+    client = SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(1))
+    above = set_span_in_context(NonRecordingSpan(client))
+    key = {"user.id": "the key's"}
+    with (
+        tracer.start_as_current_span("POST /ask", above, SpanKind.SERVER, key) as server,
+        tracer.start_as_current_span("litellm.router fast") as router,
+    ):
+        attempt = tracer.start_span("chat gpt-4o", attributes=dict(cases.CHAT))
+        attempt.end()
+    return [attempt, router, server]  # type: ignore[list-item]
+
+
+def test_langfuse_has_a_root_of_the_trace(tmp_path: Path) -> None:
+    """The topmost span of the process, though a client's is above it, and without its user."""
+    with serving(lambda _: Reply(200)) as vendor, sending("langfuse", tmp_path, vendor) as running:
+        running.send(routed())
+        wait_for(lambda: len(spans_of(list(vendor.received))) == 3, "the spans")
+        told = {span.name: dict(span.attributes or {}) for span in spans_of(vendor.received)}
+    assert [name for name, own in told.items() if "langfuse.internal.is_app_root" in own] == [
+        "POST /ask"
+    ]
+    assert told["POST /ask"]["langfuse.trace.name"] == "POST /ask"
+    assert "user.id" not in told["POST /ask"]
+
+
+def test_datadog_has_the_routers_workflow(tmp_path: Path) -> None:
+    """Above the attempts; the request itself calls no model."""
+    with serving(lambda _: Reply(200)) as vendor, sending("datadog", tmp_path, vendor) as running:
+        running.send(routed())
+        wait_for(lambda: len(spans_of(list(vendor.received))) == 2, "the spans")
+        told = {
+            s.name: (s.attributes or {})["gen_ai.operation.name"] for s in spans_of(vendor.received)
+        }
+    assert told == {"litellm.router fast": "invoke_workflow", "chat gpt-4o": "chat"}
 
 
 def test_posthog_takes_no_more_than_a_hundred(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from litespan_exporters.datadog_otlp import DatadogOtlpExporter
 from litespan_exporters.langfuse import LangfuseExporter
@@ -22,8 +23,30 @@ from tests.collector.test_overlays import PLACES, sending
 from tests.support.server import running as serving
 from tests.support.vendors import SECRET, DatadogOtlp, Langfuse, Otlp
 
+KINDS = {
+    "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 56,
+    "litellm.usage.cache_creation.ephemeral_1h_input_tokens": 200,
+    "gen_ai.usage.audio.input_tokens": 100,
+    "gen_ai.usage.audio.output_tokens": 40,
+}
+
+
+def called(number: int, parent: SpanContext | None, **more: Any) -> ReadableSpan:
+    """A call below such a parent."""
+    told = {**cases.CHAT, "litellm.outcome": "success", **more}
+    made = cases.span(number, "chat gpt-4o-mini", told)
+    made._parent = parent
+    return made
+
+
 CALLS: dict[str, ReadableSpan] = {
-    name: span for name, span in cases.CASES.items() if name not in ("surrogate", "unicode")
+    **{name: span for name, span in cases.CASES.items() if name not in ("surrogate", "unicode")},
+    "kinds of tokens": cases.span(
+        901, "chat", {**(cases.CASES["reasoning_cached"].attributes or {}), **KINDS}
+    ),
+    "root": called(902, None),
+    "free": called(903, None, **{"gen_ai.usage.cost": 0.0, "gen_ai.usage.input_tokens": 4}),
+    "below a client": called(904, SpanContext(cases.TRACE_ID, 0xDEF, True, TraceFlags(1))),
 }
 
 MESSAGES = {
@@ -36,6 +59,7 @@ MESSAGES = {
 # to rebuild them, so through the collector the messages keep the convention's shape.
 OTHER_SHAPE = {
     "langfuse": {"langfuse.observation.input", "langfuse.observation.output", *MESSAGES},
+    "posthog": {"$ai_tools"},
 }
 # Our exporters cut content to what the service takes; the collector sends it, or loses the call.
 CUT = {("huge", name): MESSAGES for name in ("logfire", "posthog", "traceloop")}
@@ -117,7 +141,7 @@ def test_messages_are_there_in_their_own_shape(
     context = CALLS["tool_call"].context
     assert context is not None
     key = f"{context.span_id:016x}"
-    if name in OTHER_SHAPE:
+    if name == "langfuse":
         assert "langfuse.observation.input" in ours[key]["attributes"]
     sent = dict(CALLS["tool_call"].attributes or {})
     got = theirs[key]["attributes"]

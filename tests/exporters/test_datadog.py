@@ -12,16 +12,15 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
-from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Status, StatusCode
 
 from litespan.export import GenAISpan
 from litespan_exporters import datadog_otlp
 from litespan_exporters.datadog import DatadogExporter, site_of
 from litespan_exporters.datadog.span import Program, ml_app, to_event, to_span
 from litespan_exporters.datadog_otlp import DatadogOtlpExporter
-from tests.cases import CASES, TRACE_ID, content, foreign, now, span, text
+from tests.cases import CASES, content, foreign, now, span, text
 from tests.support.server import Reply, Vendor, running
 from tests.support.tools import environment, free_port, serving
 from tests.support.vendors import SECRET, Datadog, DatadogAgent, DatadogOtlp
@@ -123,24 +122,6 @@ def test_a_site_without_the_product(caplog: pytest.LogCaptureFixture) -> None:
     """The government's sites have no LLM Observability."""
     assert DatadogExporter(SECRET, "ddog-gov.com").delivery is None
     assert "ddog-gov.com has no LLM Observability" in caplog.records[-1].getMessage()
-
-
-def test_parents_within_an_export(vendor: Vendor) -> None:
-    """A parent that Datadog gets too is named; any other makes a root, not an orphan."""
-    agent = span(50, "invoke_agent shop", {"gen_ai.operation.name": "invoke_agent"})
-    below = ReadableSpan(
-        "chat",
-        SpanContext(TRACE_ID, 77, False, TraceFlags(1)),
-        agent.context,
-        attributes={"gen_ai.operation.name": "chat"},
-        start_time=agent.start_time,
-        end_time=agent.end_time,
-    )
-    DatadogExporter(SECRET, base_url=vendor.url).export([below, agent])
-    sent = vendor.accept.records  # type: ignore[attr-defined]
-    assert sent["77"]["parent_id"] == str(agent.context.span_id)
-    assert sent[str(agent.context.span_id)]["parent_id"] == "undefined"
-    assert sent[str(agent.context.span_id)]["meta"]["kind"] == "agent"
 
 
 def test_a_huge_span_is_cut_and_says_so(vendor: Vendor) -> None:

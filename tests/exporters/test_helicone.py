@@ -171,8 +171,57 @@ def test_anthropic_calls_have_anthropics_shape(vendor: Vendor) -> None:
             "output_tokens": 20,
             "cache_read_input_tokens": 60,
             "cache_creation_input_tokens": 10,
+            "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 0},
         },
     }
+
+
+def test_cache_writes_by_duration() -> None:
+    """Helicone prices them apart, and one version of it fails without them."""
+    hour = {
+        "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 4,
+        "litellm.usage.cache_creation.ephemeral_1h_input_tokens": 6,
+    }
+    assert used({**CLAUDE, **hour})["cache_creation"] == {
+        "ephemeral_5m_input_tokens": 4,
+        "ephemeral_1h_input_tokens": 6,
+    }
+    plain = {"gen_ai.provider.name": "anthropic", **usage(100, 20)}
+    assert used(plain)["cache_creation"] == {
+        "ephemeral_5m_input_tokens": 0,
+        "ephemeral_1h_input_tokens": 0,
+    }
+
+
+def test_audio_tokens() -> None:
+    """As OpenAI states them."""
+    audio = {"gen_ai.usage.audio.input_tokens": 8, "gen_ai.usage.audio.output_tokens": 9}
+    stated = used({"gen_ai.provider.name": "openai", **usage(20, 10), **audio})
+    assert stated["prompt_tokens_details"] == {"audio_tokens": 8}
+    assert stated["completion_tokens_details"] == {"audio_tokens": 9}
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "mistral_ai"])
+def test_an_answer_from_the_cache_is_free(provider: str) -> None:
+    """Helicone makes a price of tokens whatever cost is stated: so there are none."""
+    hit = {"litellm.cache_hit": True, **usage(20, 10), **cost(0.0, 0.0, saved=9e-06)}
+    call = {"gen_ai.provider.name": provider, "gen_ai.request.model": "m", **hit}
+    tokens = {name: n for name, n in used(call).items() if isinstance(n, int)}
+    assert tokens
+    assert set(tokens.values()) == {0}
+    told = meta(view(call))
+    assert told["Helicone-Property-saved_input_tokens"] == "20"
+    assert told["Helicone-Property-saved_output_tokens"] == "10"
+    assert told["Helicone-Property-cost_saved_usd"] == "0.000009"
+    paid = {**call, **cost(3e-06, 6e-06)}  # of several inputs some were not in the cache
+    assert 20 in used(paid).values()
+
+
+def used(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The usage in the log of a call."""
+    log: Any = to_log(view(attributes))
+    stated: dict[str, Any] = log["providerResponse"]["json"]["usage"]
+    return stated
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from litespan import stats
-from litespan.export import GenAISpan
-from litespan.genai.ancestors import Ancestors
+from litespan.export import GenAISpan, Usage
 from litespan_exporters.langfuse import LangfuseExporter
 from litespan_exporters.langfuse import span as langfuse
 from tests.cases import CASES, RESOURCE, span
@@ -109,39 +108,6 @@ def test_the_trace_has_a_name(vendor: Vendor) -> None:
     assert names["named"] == "refunds"
 
 
-def test_a_remote_parent_is_not_waited_for() -> None:
-    """Nor are parents remembered without end."""
-    ancestors = Ancestors(remembered=2)
-    remote = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))
-    local = [SpanContext(1, n, is_remote=False, trace_flags=TraceFlags(1)) for n in (10, 11, 12)]
-    for number, parent in enumerate([remote, *local]):
-        assert ancestors.among([child(number + 100, parent)]) == []
-    assert [key[1] for key in ancestors._wanted] == [11, 12]
-    late = [plain(context) for context in local]
-    assert ancestors.among(late) == late[1:]
-    assert ancestors.among(late) == []
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_any_order_in_one_batch(order: int) -> None:
-    """In one export the ancestors are found wherever they stand."""
-    top = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(1))
-    middle = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
-    batch = [child(3, middle), plain(middle, top), plain(top)][::order]
-    assert {s.context.span_id for s in Ancestors().among(batch)} == {1, 2}
-
-
-def child(number: int, parent: SpanContext) -> ReadableSpan:
-    """A GenAI span below `parent`."""
-    context = SpanContext(1, number, is_remote=False, trace_flags=TraceFlags(1))
-    return ReadableSpan("chat", context, parent, attributes=GENAI, start_time=1, end_time=2)
-
-
-def plain(context: SpanContext, parent: SpanContext | None = None) -> ReadableSpan:
-    """A span that is no GenAI span."""
-    return ReadableSpan("work", context, parent, start_time=1, end_time=2)
-
-
 def test_the_router_is_structure(vendor: Vendor) -> None:
     """The router's parent span is a plain span, whatever its attributes."""
     provider = traced(LangfuseExporter(SECRET, SECRET, vendor.url))
@@ -180,6 +146,22 @@ def test_no_token_counts_twice() -> None:
         "output": 60,
         "output_reasoning_tokens": 640,
         "total": 2748,
+    }
+
+
+def test_kinds_of_tokens_that_have_prices_of_their_own() -> None:
+    """Audio, and what was written to a cache for an hour; the sum stays the total."""
+    used = Usage(100, 50, 30, 20, 10, None, 5, 15, 40, 60)
+    assert langfuse.usage_details(used) == {
+        "input": 10,
+        "input_audio_tokens": 40,
+        "input_cached_tokens": 30,
+        "input_cache_creation": 5,
+        "input_cache_creation_1h": 15,
+        "output_audio_tokens": 40,
+        "output": 0,
+        "output_reasoning_tokens": 10,
+        "total": 150,
     }
 
 

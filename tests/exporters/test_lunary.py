@@ -111,6 +111,28 @@ def test_parents(vendor: Vendor) -> None:
     assert run_id("5f2b2d3e-8a0f-4c53-9d2a-0a1b2c3d4e5f", "lunary-key") == theirs["runId"]
 
 
+@pytest.mark.parametrize("later_ns", [0, 200_000, 3_000_000])
+def test_a_parent_comes_before_its_children(vendor: Vendor, later_ns: int) -> None:
+    """Also in the same millisecond, by which Lunary sorts: children end, and are sent, first."""
+    agent = span(1, "agent", {"gen_ai.operation.name": "invoke_agent"}, scope="agents")
+    tool = below(agent, 3, later_ns, {"gen_ai.operation.name": "execute_tool"})
+    call = below(tool, 2, 2 * later_ns, CHAT)
+    exporter = LunaryExporter(SECRET, vendor.url)
+    assert exporter.export([call, tool, agent]) is SpanExportResult.SUCCESS
+    (batch,) = events(vendor)
+    starts = [event for event in batch if event["event"] == "start"]
+    assert [event["type"] for event in starts] == ["agent", "tool", "llm"]
+    assert starts[1]["parentRunId"] == starts[0]["runId"]
+    assert starts[2]["parentRunId"] == starts[1]["runId"]
+
+
+def below(parent: ReadableSpan, number: int, later_ns: int, attributes: Any) -> ReadableSpan:
+    """A span below `parent` that starts so much later."""
+    made = span(number, "below", attributes, scope="agents")
+    made._parent, made._start_time = parent.context, (parent.start_time or 0) + later_ns
+    return made
+
+
 def test_metadata_is_flat() -> None:
     """Lunary keeps scalars of the first level only."""
     told = metadata(view(CASES["reasoning_cached"]))

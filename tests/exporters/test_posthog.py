@@ -128,6 +128,7 @@ def test_spans_by_others_are_read_by_the_same_rules(name: str, vendor: Vendor) -
         ({"litellm.cost.input": 0.2, "litellm.cost.output": 0.3}, (0.2, 0.3, 0.5)),
         ({"gen_ai.usage.cost": 0.5}, (None, None, 0.5)),
         ({"gen_ai.usage.cost": 0.0, **cost(0.0, 0.0)}, (0.0, 0.0, 0.0)),
+        ({"gen_ai.usage.cost": 0.0, "litellm.cache_hit": True}, (0.0, 0.0, 0.0)),
         ({}, (None, None, None)),
     ],
 )
@@ -135,6 +136,38 @@ def test_three_costs(known: dict[str, Any], three: tuple[Any, ...]) -> None:
     """All of them, so that PostHog does not fill in prices of its own."""
     told = costs(view(span(1, "chat", {**CHAT, **known})))
     assert tuple(told.values()) == pytest.approx(three)
+
+
+def test_cached_tokens_are_part_of_the_input() -> None:
+    """PostHog assumes the opposite for Anthropic's models, and would charge them twice."""
+    called = view(CASES["reasoning_cached"])
+    event: Any = to_event(called)
+    assert attributes(called)["$ai_cache_reporting_exclusive"] is False
+    assert event["properties"]["$ai_cache_reporting_exclusive"] is False
+
+
+def test_tools_travel_by_otlp_too(vendor: Vendor) -> None:
+    """In the shape of the capture API, as text."""
+    PosthogExporter(SECRET, vendor.url).export([CASES["tool_call"]])
+    (record,) = vendor.accept.records.values()  # type: ignore[attr-defined]
+    event: Any = to_event(view(CASES["tool_call"]))
+    assert json.loads(record["attributes"]["$ai_tools"]) == event["properties"]["$ai_tools"]
+    assert event["properties"]["$ai_tools"][0]["function"]["name"] == "get_weather"
+
+
+def test_kinds_of_tokens_that_have_prices_of_their_own() -> None:
+    """Audio, and what was written to a cache for five minutes or for an hour."""
+    used = {
+        "gen_ai.usage.audio.input_tokens": 5,
+        "gen_ai.usage.audio.output_tokens": 6,
+        "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 7,
+        "litellm.usage.cache_creation.ephemeral_1h_input_tokens": 8,
+    }
+    told = attributes(view(span(1, "chat", {**CHAT, **used})))
+    assert told["$ai_audio_input_tokens"] == 5
+    assert told["$ai_audio_output_tokens"] == 6
+    assert told["$ai_cache_creation_5m_input_tokens"] == 7
+    assert told["$ai_cache_creation_1h_input_tokens"] == 8
 
 
 def test_whose_event_it_is() -> None:

@@ -149,6 +149,15 @@ def test_what_the_copy_has() -> None:
     ]
 
 
+def test_tokens_under_relays_older_names() -> None:
+    """An older Relay prices by them, and puts its own figures over ours."""
+    told = attributes(view(CASES["reasoning_cached"]))
+    assert told["gen_ai.usage.input_tokens.cached"] == 1536
+    assert told["gen_ai.usage.input_tokens.cache_write"] == 256
+    assert told["gen_ai.usage.output_tokens.reasoning"] == 640
+    assert told["gen_ai.usage.cache_read.input_tokens"] == 1536
+
+
 @pytest.mark.parametrize(
     ("header", "limits"),
     [
@@ -305,6 +314,12 @@ def judged(request: pytest.FixtureRequest) -> Any:
         {name: value for name, value in attributes(view(CASES[name])).items() if value is not None}
         for name in ("chat", "reasoning_cached", "stream", "failure", "attempt")
     ]
+    kinds = (*("audio.input", "audio.output"), "reasoning.output")
+    told = {f"gen_ai.usage.{kind}_tokens": 7 for kind in kinds}
+    for minutes in ("5m", "1h"):
+        told[f"litellm.usage.cache_creation.ephemeral_{minutes}_input_tokens"] = 7
+    more = attributes(view(span(702, "chat", {**CHAT, **told}))).items()
+    spans.append({name: value for name, value in more if value is not None})
     asked = json.dumps({"envelopes": envelopes, "spans": spans})
     done = subprocess.run(
         [python, "-c", JUDGE], input=asked, capture_output=True, text=True, check=True, timeout=60

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from litespan.testing import LoopbackProvider, OtlpReceiver
+from litespan.testing import LoopbackProvider, OtlpReceiver, decode
 from tests.proxy.conftest import FILES, config
 from tests.proxy.running import Proxy, proxy, until
 from tests.support.server import Received, Reply, Vendor, running
@@ -160,6 +161,25 @@ def test_lists_by_team(gateway: Proxy, langfuse: Vendor) -> None:
     assert {project(request) for request in langfuse.received[asked:]} == {"pk-lf-failing"}
     sent = b"".join(request.body for request in langfuse.received[asked:])
     assert b"InternalServerError" in sent
+
+
+def test_a_teams_trace_has_a_root(gateway: Proxy, langfuse: Vendor) -> None:
+    """The router's span, since a team is not given the span of the proxy's request."""
+    (requests,) = ask(gateway, "red", langfuse).values()
+    told = [span for request in requests for span in observations(request)]
+    (root,) = [span for span in told if "langfuse.internal.is_app_root" in span["attributes"]]
+    (call,) = [span for span in told if span["name"].startswith("chat ")]
+    assert root["name"].startswith("litellm.router ")
+    assert call["parent"] == root["span_id"]
+    assert root["attributes"]["langfuse.trace.name"] == root["name"]
+    for side in ("input", "output"):
+        name = f"langfuse.observation.{side}"
+        assert root["attributes"][name] == call["attributes"][name]
+
+
+def observations(request: Received) -> list[dict[str, Any]]:
+    """The spans of one request."""
+    return decode.spans(ExportTraceServiceRequest.FromString(request.body))
 
 
 @pytest.mark.parametrize(("team", "recorded"), [("blue", False), ("red", True)])

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import SpanContext
 
 from litespan.counters import count
 from litespan.errors import log_once, quiet
@@ -19,8 +20,10 @@ from litespan.export.batching import Item
 from litespan.export.client import origin, url_problem
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.policy import TRANSIENT, Policy
+from litespan.genai.ancestors import Ancestors, Below, Key, key_of
 from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON, parse
+from litespan_exporters._datadog_workflow import below, keeps, named, with_io
 from litespan_exporters.datadog.span import Program, to_event, to_span
 
 API: Final = "/api/intake/llm-obs/v1/trace/spans"
@@ -72,6 +75,7 @@ class DatadogExporter(HttpExporter):
     """
 
     name: ClassVar[str] = "datadog"
+    shows_routers: ClassVar[bool] = True
     variables = Variables(keys=("DD_API_KEY",), url=("DD_LLMOBS_OVERRIDE_ORIGIN",))
     policy = Policy(
         max_items=1000,
@@ -115,6 +119,7 @@ class DatadogExporter(HttpExporter):
         self.program = program(self.env, ml_app=ml_app, service=service, env=env, version=version)
         self.site = site_of(site or self.variable("DD_SITE"))
         self.through_agent = False
+        self.ancestors = Ancestors(keeps)
         self._api = (api_key, base_url)
         self._agent: str | None = agent_of(self.env, agent_url)  # until it has been asked
         if self._agent is not None and self.tenant is not None and not self.may_use(self._agent):
@@ -178,20 +183,28 @@ class DatadogExporter(HttpExporter):
             log_once("datadog.agent", "%s: spans are dropped until it does", problem)
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """The GenAI spans; below one another where the parent is in the same export."""
-        views: list[GenAISpan] = []
+        """GenAI spans, and above them the router's span and those that outlive a batch."""
+        views: dict[Key, GenAISpan] = {}
         for span in spans:
             with quiet("export.datadog.mapping"):
-                views += [view] if (view := GenAISpan.read(span)) is not None else []
-        here = {(view.trace_id, view.span_id) for view in views}
-        for view in views:
+                if (view := GenAISpan.read(span)) is not None:
+                    views[key_of(span.context)] = view
+        said = {key: below(view) for key, view in views.items()}
+        lineage = self.ancestors.among(spans, said)
+        for key, under in {**dict.fromkeys(views), **lineage.kept}.items():
             with quiet("export.datadog.mapping"):
-                sent_too = (view.trace_id, view.parent_span_id) in here
-                shaped = to_span(view, self.program, view.parent_span_id if sent_too else None)
-                body = to_event(shaped) if self.through_agent else shaped
-                yield Item(str(view.key), dumps({**body}), group=str(shaped["ml_app"]))
-        if any(view.start_ns < time.time_ns() - DAY_NS for view in views):
+                span = lineage.ended[key]
+                view = views.get(key) or GenAISpan.read(named(span))
+                if view is not None:
+                    yield self._item(view, lineage.parent(span), under)
+        if any(view.start_ns < time.time_ns() - DAY_NS for view in views.values()):
             log_once("datadog.old", "datadog: spans older than 24 hours; Datadog may refuse them")
+
+    def _item(self, view: GenAISpan, parent: SpanContext | None, under: Below | None) -> Item:
+        shaped = to_span(view, self.program, parent)
+        shaped = with_io(shaped, under) if under is not None else shaped
+        body = to_event(shaped) if self.through_agent else shaped
+        return Item(str(view.key), dumps({**body}), group=str(shaped["ml_app"]))
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """The body of one request to the API, or to the agent."""

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from opentelemetry.trace import SpanContext
+
 from litespan.export import GenAISpan
 from litespan.export.presets import flat
 from litespan.genai import openai
@@ -46,13 +48,15 @@ def ml_app(name: str) -> str:
     return shaped[:_LONGEST_APP].strip("_") or "unknown"
 
 
-def to_span(span: GenAISpan, program: Program, parent: str | None = None) -> dict[str, JSON]:
+def to_span(
+    span: GenAISpan, program: Program, parent: SpanContext | None = None
+) -> dict[str, JSON]:
     """The span as route A (the HTTP API) takes it.
 
     Args:
         span: what is sent.
         program: where it comes from.
-        parent: 16 hex digits of a parent that Datadog gets too; None makes a root.
+        parent: the nearest span above that Datadog gets too; None makes a root.
     """
     service = program.service or span.service.name
     shaped: dict[str, JSON] = {
@@ -60,7 +64,7 @@ def to_span(span: GenAISpan, program: Program, parent: str | None = None) -> dic
         "span_id": decimal(span.span_id),
         "trace_id": span.trace_id,
         "apm_trace_id": span.trace_id,
-        "parent_id": decimal(parent) if parent else "undefined",
+        "parent_id": str(parent.span_id) if parent is not None else "undefined",
         "start_ns": max(span.start_ns, 0),
         "duration": max((span.end_ns or span.start_ns) - span.start_ns, 0),
         "status": "ok" if span.error is None else "error",

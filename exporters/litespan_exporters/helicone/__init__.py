@@ -5,9 +5,10 @@ checks of the worker that receives it: https://github.com/Helicone/helicone, `As
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-from litespan.export import GenAISpan
+from litespan.export import GenAISpan, Usage
 from litespan.export.batching import Item
 from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter, Variables
@@ -40,6 +41,8 @@ def to_log(span: GenAISpan, named: Mapping[str, str] | None = None) -> dict[str,
         named: its `meta(span)`, if that is known already.
     """
     named = meta(span) if named is None else named
+    if is_free(span):
+        span = replace(span, usage=_NOTHING)
     timing: dict[str, JSON] = {
         "startTime": _time(span.start_ns),
         "endTime": _time(max(span.end_ns or 0, span.start_ns)),
@@ -60,6 +63,18 @@ def to_log(span: GenAISpan, named: Mapping[str, str] | None = None) -> dict[str,
         "providerResponse": answer,
         "timing": timing,
     }
+
+
+def is_free(span: GenAISpan) -> bool:
+    """Is it an answer out of LiteLLM's cache?
+
+    Helicone prices every log by its tokens, and takes no cost of 0 for an answer. Its own cache
+    hits are logged with 0 tokens, and so are LiteLLM's; the real ones are properties.
+    """
+    return span.call.cache_hit is True and not span.cost.total
+
+
+_NOTHING: Final = Usage(0, 0, None, None, None, None)
 
 
 def status(span: GenAISpan) -> int:
@@ -126,10 +141,14 @@ def _usage(span: GenAISpan) -> dict[str, JSON]:
         "completion_tokens": used.output,
         "total_tokens": used.total,
     }
-    if used.cache_read is not None:
-        counts["prompt_tokens_details"] = {"cached_tokens": used.cache_read}
-    if used.reasoning is not None:
-        counts["completion_tokens_details"] = {"reasoning_tokens": used.reasoning}
+    prompt = {"cached_tokens": used.cache_read, "audio_tokens": used.input_audio_tokens}
+    completion = {"reasoning_tokens": used.reasoning, "audio_tokens": used.output_audio_tokens}
+    counts["prompt_tokens_details"] = _known(prompt) or None
+    counts["completion_tokens_details"] = _known(completion) or None
+    return _known(counts)
+
+
+def _known(counts: Mapping[str, JSON]) -> dict[str, JSON]:
     return {name: tokens for name, tokens in counts.items() if tokens is not None}
 
 

@@ -40,6 +40,9 @@ def meta(span: GenAISpan) -> dict[str, str]:
         "cost_output_usd": usd(cost.output),
         "cost_cache_read_usd": usd(cost.cache_read),
         "cost_reasoning_usd": usd(cost.reasoning),
+        "cost_saved_usd": usd(cost.saved),
+        "saved_input_tokens": _text(span.usage.input) if call.cache_hit else None,
+        "saved_output_tokens": _text(span.usage.output) if call.cache_hit else None,
         "cost_source": cost.source,
         "provider": span.provider,
         "operation": span.operation,
@@ -65,6 +68,8 @@ def meta(span: GenAISpan) -> dict[str, str]:
         "server": span.request.server_address,
         "reasoning_tokens": _text(span.usage.reasoning),
         "cache_write_tokens": _text(span.usage.cache_creation),
+        "input_audio_tokens": _text(span.usage.input_audio_tokens),
+        "output_audio_tokens": _text(span.usage.output_audio_tokens),
         "usage_source": span.usage.source,
     }
     found = {name: header_value(value) for name, value in named.items() if value}

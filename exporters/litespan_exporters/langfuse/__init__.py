@@ -11,17 +11,17 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
 from litespan.errors import quiet
-from litespan.export import GenAISpan, Service, is_genai, is_router
+from litespan.export import GenAISpan, Service, is_router
 from litespan.export.batching import Item
 from litespan.export.client import Secret
 from litespan.export.http import Variables
 from litespan.export.otlp import OtlpExporter, copy_of, is_valid, item_of
 from litespan.export.policy import TRANSIENT, Policy
 from litespan.genai import readers
-from litespan.genai.ancestors import Ancestors
+from litespan.genai.ancestors import Ancestors, Below, Keeps, Key, Lineage, key_of
 from litespan.genai.content import is_content
 from litespan.version import VERSION
-from litespan_exporters.langfuse.span import REPLACED, attributes, environment
+from litespan_exporters.langfuse.span import INPUT, OUTPUT, REPLACED, attributes, environment
 
 OTHER_SPANS: Final = "LITESPAN_LANGFUSE_OTHER_SPANS"
 """Which spans that are not GenAI spans Langfuse gets: ancestors (default), all or none."""
@@ -29,6 +29,16 @@ OTHER_SPANS: Final = "LITESPAN_LANGFUSE_OTHER_SPANS"
 _ENVIRONMENT: Final = "langfuse.environment"
 _RELEASE: Final = "langfuse.release"
 _TOOL_NAME: Final = "gen_ai.tool.name"  # on a call of a model it would rename the span
+_TRACE_NAME: Final = "langfuse.trace.name"
+_TOP: Final = "langfuse.internal.is_app_root"
+"""Marks the topmost span that Langfuse gets of a program, as its own SDK does. Without it a trace
+whose first span is another program's is missing from the list of traces."""
+
+_KEEPS: Final[Mapping[str, Keeps]] = {
+    "ancestors": lambda _span, below, _awaited: below is not None,
+    "all": lambda _span, _below, _awaited: True,
+    "none": lambda _span, _below, _awaited: False,
+}
 
 
 class LangfuseExporter(OtlpExporter):
@@ -40,6 +50,7 @@ class LangfuseExporter(OtlpExporter):
     """
 
     name: ClassVar[str] = "langfuse"
+    shows_routers: ClassVar[bool] = True
     variables = Variables(
         keys=("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY"),
         url=("LANGFUSE_OTEL_HOST", "LANGFUSE_BASE_URL", "LANGFUSE_HOST"),
@@ -85,11 +96,12 @@ class LangfuseExporter(OtlpExporter):
         self.environment = environment or self.env.get("LANGFUSE_TRACING_ENVIRONMENT")
         self.release = release or self.env.get("LANGFUSE_RELEASE")
         self.others = (other_spans or self.variable(OTHER_SPANS) or "ancestors").strip().lower()
-        self.ancestors = Ancestors()
+        keeps = _KEEPS.get(self.others, _KEEPS["none"])
+        self.ancestors = Ancestors(keeps, awaits=self.others != "none")
         if not self.flag("LANGFUSE_TRACING_ENABLED", default=True):
             self.off("LANGFUSE_TRACING_ENABLED is false", "unset it to send")
             return
-        if self.others not in ("ancestors", "all", "none"):
+        if self.others not in _KEEPS:
             self.off(f"{OTHER_SPANS} is not ancestors, all or none", "mend it")
             return
         keys = self.credentials(public_key=public_key, secret_key=secret_key)
@@ -111,21 +123,31 @@ class LangfuseExporter(OtlpExporter):
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """GenAI spans as enriched copies, other spans by choice."""
-        yield from super().items(spans)
-        if self.others == "none":
-            return
-        valid = [span for span in spans if is_valid(span)]
-        others = [span for span in valid if not is_genai(span)]
-        for span in others if self.others == "all" else self.ancestors.among(valid):
+        calls: dict[Key, tuple[str, dict[str, Any]]] = {}
+        said: dict[Key, Below] = {}
+        valid = []
+        for span in spans:
             with quiet(f"export.{self.name}.mapping"):
-                yield item_of(copy_of(span, self._structure(span)))
+                view = GenAISpan.read(span)
+                if view is None:
+                    valid += [span] if is_valid(span) else []
+                elif self.takes(span):
+                    key, told = key_of(span.context), self._call(view)
+                    calls[key], said[key] = (str(view.key), told), _below(span, told)
+                    valid.append(span)
+        lineage = self.ancestors.among(valid, said)
+        for key, (name, told) in calls.items():
+            span = lineage.ended[key]
+            with quiet(f"export.{self.name}.mapping"):
+                yield Item(name, copy_of(span, _named(told, span, lineage)))
+        for key, below in lineage.kept.items():
+            span = lineage.ended[key]
+            with quiet(f"export.{self.name}.mapping"):
+                yield item_of(copy_of(span, _named(self._structure(span, below), span, lineage)))
 
-    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
-        """The enriched copy. A call at the top names the trace; else the span above does."""
-        added = {**attributes(view), **self._program(view.service)}
-        if span.parent is None or span.parent.is_remote or self.others == "none":
-            added["langfuse.trace.name"] = added["langfuse.trace.name"] or span.name
-        return copy_of(span, {**self.kept(view), **added, **_said(view.attributes)})
+    def _call(self, view: GenAISpan) -> dict[str, Any]:
+        own = {**self.kept(view), **attributes(view), **self._program(view.service)}
+        return {**own, **_said(view.attributes)}
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
         """What Langfuse shows among an observation's metadata."""
@@ -144,11 +166,35 @@ class LangfuseExporter(OtlpExporter):
         release = self.release or names.get(_RELEASE) or service.version
         return {_ENVIRONMENT: environment(str(where or "")), _RELEASE: release}
 
-    def _structure(self, span: ReadableSpan) -> dict[str, Any]:
-        """The router parent holds model attributes, but is no generation."""
-        kept = span.attributes or {}
-        kind = {"langfuse.observation.type": "span"} if is_router(span) else {}
-        return {**kept, **kind, **self._program(readers.service(span.resource)), **_said(kept)}
+    def _structure(self, span: ReadableSpan, below: Below | None) -> dict[str, Any]:
+        """A span above calls, with the first input and the last output of these.
+
+        The router's span holds model attributes, but is no generation. A user on a span above
+        would replace the user of the call.
+        """
+        own = span.attributes or {}
+        told: dict[str, Any] = {**own}
+        if is_router(span):
+            told["langfuse.observation.type"] = "span"
+        if below is not None:
+            told |= {INPUT: below.input, OUTPUT: below.output, _TRACE_NAME: below.trace_name}
+            if below.user is not None:
+                told[s.USER_ID] = None
+        return {**told, **self._program(readers.service(span.resource)), **_said(own)}
+
+
+def _below(span: ReadableSpan, told: Mapping[str, Any]) -> Below:
+    """What the spans above a GenAI span get to know of it."""
+    names = (INPUT, OUTPUT, _TRACE_NAME, s.USER_ID)
+    texts = [value if isinstance(value := told.get(name), str) else None for name in names]
+    return Below(span.start_time or 0, span.end_time or 0, *texts)
+
+
+def _named(told: dict[str, Any], span: ReadableSpan, lineage: Lineage) -> dict[str, Any]:
+    """`told`, with the mark and the trace's name if the span is the topmost that is sent."""
+    if lineage.parent(span) is None:
+        return {**told, _TRACE_NAME: told.get(_TRACE_NAME) or span.name, _TOP: True}
+    return told
 
 
 def _said(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,9 @@ TYPES: Final = {
 }
 """Operation → observation type; other calls of a model are generations, the rest spans."""
 
+INPUT: Final = "langfuse.observation.input"
+OUTPUT: Final = "langfuse.observation.output"
+
 _AGE: Final = 1e9  # s; nobody waited longer
 _VERSION: Final = re.compile("[0-9]{1,9}")  # of a prompt: a number, by Langfuse
 
@@ -42,8 +45,8 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "langfuse.observation.usage_details": _json(usage_details(span.usage)),
         "langfuse.observation.cost_details": _json(cost_details(span)),
         "langfuse.observation.completion_start_time": completion_start_time(span),
-        "langfuse.observation.input": _json(_input(span)),
-        "langfuse.observation.output": _json(openai.answered(span)),
+        INPUT: _json(_input(span)),
+        OUTPUT: _json(openai.answered(span)),
         "langfuse.observation.metadata.litellm_call_id": call.id,
         "langfuse.observation.metadata.provider": span.provider,
         "langfuse.trace.name": who.metadata.get("trace_name"),
@@ -67,6 +70,8 @@ REPLACED: Final = frozenset(
         *(s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS),
         *(s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.REASONING_TOKENS),
         *(s.CACHE_READ_TOKENS, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
+        *(s.CACHE_CREATION_5M_TOKENS, s.CACHE_CREATION_1H_TOKENS),
+        *(s.AUDIO_INPUT_TOKENS, s.AUDIO_OUTPUT_TOKENS),
         *(s.COST, s.COST_TOTAL, s.COST_INPUT, s.COST_OUTPUT),
         *(s.TAGS, s.CALL_ID, s.PROVIDER, s.CONVERSATION_ID),
         *PARAMETERS.values(),
@@ -76,14 +81,25 @@ REPLACED: Final = frozenset(
 
 
 def usage_details(usage: Usage) -> dict[str, JSON]:
-    """Tokens that add up to the total: Langfuse's `input` has no cached tokens in it."""
+    """Tokens that add up to the total: Langfuse's `input` has no cached tokens in it.
+
+    Its prices for `input_cache_creation` are those of five minutes.
+    """
     cached, written = usage.cache_read or 0, usage.cache_creation or 0
+    hour = min(usage.cache_write_1h_tokens or 0, written)
+    fresh = max((usage.input or 0) - cached - written, 0)
+    heard = min(usage.input_audio_tokens or 0, fresh)
     reasoning = usage.reasoning or 0
+    answered = max((usage.output or 0) - reasoning, 0)
+    spoken = min(usage.output_audio_tokens or 0, answered)
     details = {
-        "input": None if usage.input is None else max(usage.input - cached - written, 0),
+        "input": None if usage.input is None else fresh - heard,
+        "input_audio_tokens": heard or None,
         "input_cached_tokens": cached or None,
-        "input_cache_creation": written or None,
-        "output": None if usage.output is None else max(usage.output - reasoning, 0),
+        "input_cache_creation": written - hour or None,
+        "input_cache_creation_1h": hour or None,
+        "output": None if usage.output is None else answered - spoken,
+        "output_audio_tokens": spoken or None,
         "output_reasoning_tokens": reasoning or None,
     }
     known = {name: tokens for name, tokens in details.items() if tokens is not None}
@@ -91,9 +107,15 @@ def usage_details(usage: Usage) -> dict[str, JSON]:
 
 
 def cost_details(span: GenAISpan) -> dict[str, JSON]:
-    """USD as JSON numbers; a string would be dropped without a word."""
+    """USD as JSON numbers; a string would be dropped without a word.
+
+    A call that failed before it used anything cost nothing. Without a cost Langfuse counts the
+    tokens of its input, and charges them.
+    """
     costs = {"input": span.cost.input, "output": span.cost.output, "total": span.cost.total}
-    return {name: usd for name, usd in costs.items() if usd is not None}
+    known: dict[str, JSON] = {name: usd for name, usd in costs.items() if usd is not None}
+    free = span.error is not None and not known and not span.usage.total
+    return {"total": 0.0} if free else known
 
 
 def completion_start_time(span: GenAISpan) -> str | None:

@@ -19,7 +19,8 @@ from litespan.export.client import Secret
 from litespan.export.http import HttpExporter, Variables
 from litespan.export.otlp import OtlpExporter
 from litespan.export.policy import Policy
-from litespan.export.presets import translated
+from litespan.export.presets import text, translated
+from litespan.genai import openai
 from litespan.genai.json_text import dumps
 from litespan.genai.values import plain
 from litespan_exporters.posthog.event import common, to_event
@@ -48,6 +49,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         **{name: None for name in span.attributes if name.startswith(FOREIGN)},
         s.OPERATION: classified(span),
         "posthog.distinct_id": span.identity.user,
+        "$ai_tools": text(tools) if (tools := openai.tools(span)) else None,
         **common(span),
     }
 

@@ -40,10 +40,15 @@ def distinct_id(span: GenAISpan) -> str:
 
 
 def costs(span: GenAISpan) -> dict[str, float | None]:
-    """All three in USD, as far as they are known: with less PostHog uses prices of its own."""
+    """All three in USD, as far as they are known: with less PostHog uses prices of its own.
+
+    What cost nothing has no part that cost something: an answer from a cache.
+    """
     cost = span.cost
     sent, received, total = cost.input, cost.output, cost.total
-    if total is not None and sent is None and received is not None:
+    if total == 0:
+        sent = received = 0.0
+    elif total is not None and sent is None and received is not None:
         sent = max(total - received, 0.0)
     elif total is not None and received is None and sent is not None:
         received = max(total - sent, 0.0)
@@ -59,14 +64,20 @@ def costs(span: GenAISpan) -> dict[str, float | None]:
 def common(span: GenAISpan) -> dict[str, Any]:
     """Properties that PostHog does not find in the GenAI conventions by itself."""
     parameters = openai.parameters(span)
-    error = span.error
+    error, used = span.error, span.usage
     return {
         "$ai_session_id": span.identity.session,
         "$ai_stream": span.request.stream,
         "$ai_temperature": parameters.get("temperature"),
         "$ai_max_tokens": parameters.get("max_tokens"),
         "$ai_time_to_first_token": span.response.time_to_first_chunk,
-        "$ai_reasoning_tokens": span.usage.reasoning,
+        "$ai_reasoning_tokens": used.reasoning,
+        "$ai_audio_input_tokens": used.input_audio_tokens,
+        "$ai_audio_output_tokens": used.output_audio_tokens,
+        "$ai_cache_creation_5m_input_tokens": used.cache_write_5m_tokens,
+        "$ai_cache_creation_1h_input_tokens": used.cache_write_1h_tokens,
+        # The input includes cached tokens. Of Anthropic's models PostHog assumes the opposite.
+        "$ai_cache_reporting_exclusive": False,
         "$ai_stop_reason": openai.finish_reason(span, 0),
         "$ai_http_status": error.code if error else 200,
         **costs(span),

@@ -53,11 +53,26 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "sentry.origin": "auto.ai.litellm",
         s.CONVERSATION_ID: span.identity.session,
         s.TOTAL_TOKENS: span.usage.total,
+        **older(span),
         s.FOR_STREAMING: span.request.stream,
         s.FOR_COST_TOTAL: cost.total,
         s.FOR_COST_INPUT: cost.input,
         s.FOR_COST_OUTPUT: cost.output,
         **stages(span),
+    }
+
+
+def older(span: GenAISpan) -> dict[str, int | None]:
+    """Parts of the tokens under the names that Relay had before those of the conventions.
+
+    An older Relay prices by them, and puts its own figures over ours: without them cached
+    tokens cost what all others do.
+    """
+    used = span.usage
+    return {
+        s.FOR_CACHED: used.cache_read,
+        s.FOR_CACHE_WRITE: used.cache_creation,
+        s.FOR_REASONING: used.reasoning,
     }
 
 

@@ -58,6 +58,9 @@ class HttpExporter(SpanExporter):
     policy: ClassVar[Policy] = Policy()
     hints: ClassVar[Mapping[str, str]] = {}
     """What to mend, by HTTP status, in addition to what holds for every vendor."""
+    shows_routers: ClassVar[bool] = False
+    """Is the span above a router's attempts of use to it? Then stage lists give it that, too."""
+
     unit: ClassVar[str] = "span(s)"
     """What the items are, in the log."""
 

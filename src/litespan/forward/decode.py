@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -79,7 +80,9 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[ReadableSpan]:
 
 
 def _span(span: SpanMessage, resource: Resource, scope: InstrumentationScope) -> ReadableSpan:
-    parent = _context(span.trace_id, span.parent_span_id) if span.parent_span_id else None
+    parent = None
+    if span.parent_span_id:
+        parent = _context(span.trace_id, span.parent_span_id, remote=_is_remote(span))
     return ReadableSpan(
         name=span.name,
         context=_context(span.trace_id, span.span_id),
@@ -107,9 +110,19 @@ def _status(span: SpanMessage) -> Status:
     return Status(code, span.status.message or None if code is StatusCode.ERROR else None)
 
 
-def _context(trace_id: bytes, span_id: bytes) -> SpanContext:
+def _is_remote(span: SpanMessage) -> bool:
+    """Is the parent in another process? By the flags; a sender that sets none is older than they.
+
+    Then it is, of a request that is served or a message that is received.
+    """
+    if span.flags & SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK:
+        return bool(span.flags & SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
+    return span.kind in (SpanMessage.SPAN_KIND_SERVER, SpanMessage.SPAN_KIND_CONSUMER)
+
+
+def _context(trace_id: bytes, span_id: bytes, *, remote: bool = True) -> SpanContext:
     return SpanContext(
-        int.from_bytes(trace_id, "big"), int.from_bytes(span_id, "big"), True, TraceFlags(1)
+        int.from_bytes(trace_id, "big"), int.from_bytes(span_id, "big"), remote, TraceFlags(1)
     )
 
 

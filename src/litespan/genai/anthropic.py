@@ -58,16 +58,27 @@ def response(span: GenAISpan) -> dict[str, JSON]:
 
 
 def usage(span: GenAISpan) -> dict[str, JSON]:
-    """Tokens; Anthropic's `input_tokens` has no cached tokens in it."""
+    """Tokens, as Anthropic states them: all kinds, and none of them part of another.
+
+    Its `input_tokens` has no cached tokens in it. Where only the sum of cache writes is known
+    they are of five minutes, its default.
+    """
     used = span.usage
+    if used.total is None:
+        return {}
     read, written = used.cache_read or 0, used.cache_creation or 0
-    counts: dict[str, JSON] = {
-        "input_tokens": None if used.input is None else max(used.input - read - written, 0),
-        "output_tokens": used.output,
-        "cache_read_input_tokens": used.cache_read,
-        "cache_creation_input_tokens": used.cache_creation,
+    hour = min(used.cache_write_1h_tokens or 0, written)
+    durations: dict[str, JSON] = {
+        "ephemeral_5m_input_tokens": written - hour,
+        "ephemeral_1h_input_tokens": hour,
     }
-    return {name: tokens for name, tokens in counts.items() if tokens is not None}
+    return {
+        "input_tokens": max((used.input or 0) - read - written, 0),
+        "output_tokens": used.output or 0,
+        "cache_read_input_tokens": read,
+        "cache_creation_input_tokens": written,
+        "cache_creation": durations,
+    }
 
 
 def _role(message: Message) -> str:

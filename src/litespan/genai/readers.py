@@ -104,6 +104,10 @@ def usage(a: Attributes) -> Usage:
         cache_creation=_first(amount, a, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
         reasoning=amount(a, s.REASONING_TOKENS),
         source=string(a, s.USAGE_SOURCE),
+        cache_write_5m_tokens=amount(a, s.CACHE_CREATION_5M_TOKENS),
+        cache_write_1h_tokens=amount(a, s.CACHE_CREATION_1H_TOKENS),
+        input_audio_tokens=amount(a, s.AUDIO_INPUT_TOKENS),
+        output_audio_tokens=amount(a, s.AUDIO_OUTPUT_TOKENS),
     )
 
 

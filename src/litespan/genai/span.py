@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.trace import format_span_id, format_trace_id
+from opentelemetry.trace import SpanContext, format_span_id, format_trace_id
 
 from litespan import semconv as s
 from litespan.genai import content, conventions, readers, translation
@@ -55,6 +55,29 @@ def is_genai(span: ReadableSpan) -> bool:
     `GenAISpan.is_call` tells them apart. The router parent is not a GenAI span.
     """
     return translation.is_genai(span.attributes or {})
+
+
+def at_top(span: ReadableSpan) -> ReadableSpan:
+    """A copy for an exporter that is not given the parent: to it the parent is elsewhere."""
+    above = span.parent
+    if above is not None:
+        above = SpanContext(
+            above.trace_id, above.span_id, True, above.trace_flags, above.trace_state
+        )
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=above,
+        resource=span.resource,
+        attributes=span.attributes,
+        events=span.events,
+        links=span.links,
+        kind=span.kind,
+        status=span.status,
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
 
 
 def key_of(trace_id: str, span_id: str) -> UUID:

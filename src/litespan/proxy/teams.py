@@ -26,8 +26,10 @@ from litespan.export import registry
 from litespan.export.http import HttpExporter
 from litespan.export.otlp import copy_of
 from litespan.export.tenant import Tenant
+from litespan.genai.span import at_top, is_router
 from litespan.instrumentation.call import Call, current
 from litespan.instrumentation.remote_client import CLIENT_KEY
+from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.signals import Live
 from litespan.mapping.team_settings import Options, TeamWishes, team_wishes
 
@@ -72,7 +74,7 @@ class TeamExporters(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note what the call's team asks for."""
         call = current(parent_context)
-        if isinstance(call, Call) and not call.ended:
+        if isinstance(call, (Call, RouterCall)) and not call.ended:
             with quiet("reading a team's settings"):
                 client: Any = (parent_context or otel_context.get_current()).get(CLIENT_KEY)
                 if client is not None and client.team.exporters and _is_ours(span):
@@ -88,8 +90,14 @@ class TeamExporters(SpanProcessor):
             attributes = dict(span.attributes or {})
             attributes.pop(s.MUTE, None)  # that is for the operator's exporters of the same name
             stage = "success" if attributes.get(s.OUTCOME) in _SUCCESS else "failure"
+            above = span.parent
+            given_too = above is not None and above.span_id in self._live  # the router's span
             own = copy_of(span, attributes)
-            for key in wishes.wanted(stage):
+            own = own if given_too else at_top(own)
+            wanted = wishes.wanted(stage)
+            if is_router(span):  # of attempts that went out, whatever came of it in the end
+                wanted = [key for key in wishes.exporters.items() if key in self._open]
+            for key in wanted:
                 batch = self._batch(key)
                 if batch is not None:
                     batch.on_end(own)

@@ -11,7 +11,7 @@ from opentelemetry.trace import StatusCode
 from litespan import semconv as s
 from litespan.errors import quiet
 from litespan.genai.conventions import STRUCTURE
-from litespan.genai.span import GenAISpan, is_genai
+from litespan.genai.span import GenAISpan, at_top, is_genai, is_router
 from litespan.genai.without_content import has_content, sampled, stripped
 from litespan.offload.process import prepared
 from litespan.routing.destinations import Destination, StageList
@@ -49,11 +49,13 @@ class Routing(SpanProcessor):
         """Enqueue the span where it belongs."""
         with quiet("routing a span"):
             stage = list_of(span) if self._batches else None
-            if stage is None:
+            router = stage is None and is_router(span)
+            if stage is None and not router:
                 return
             muted = (span.attributes or {}).get(s.MUTE)
             for destination, batch in self._batches.items():
-                if stage in destination.lists and not is_muted(destination.name, muted):
+                wanted = _shows_routers(destination) if router else stage in destination.lists
+                if wanted and not is_muted(destination.name, muted):
                     batch.on_end(span)
 
     def shutdown(self) -> None:
@@ -80,7 +82,10 @@ class Narrowed(SpanExporter):
     def narrow(self, span: ReadableSpan) -> ReadableSpan | None:
         """The span as the exporter is to have it; None if it is not. A failing filter is a no."""
         to = self._to
-        if to.only is None and to.content >= 1.0:
+        if _shows_routers(to):
+            # It is given no other span above calls than the router's.
+            span = span if s.ATTEMPT in (span.attributes or {}) else at_top(span)
+        if (to.only is None and to.content >= 1.0) or is_router(span):
             return span
         with quiet(f"narrowing what {to.name} is given"):
             read = GenAISpan.read(span)
@@ -107,6 +112,10 @@ def list_of(span: ReadableSpan) -> StageList | None:
         return None
     failed = attributes.get(s.OUTCOME) in _FAILED or span.status.status_code is StatusCode.ERROR
     return "failure" if failed else "success"
+
+
+def _shows_routers(destination: Destination) -> bool:
+    return bool(getattr(destination.exporter, "shows_routers", False))
 
 
 def is_muted(name: str, muted: object) -> bool:

@@ -13,7 +13,8 @@ class Lunary(Anyone):
     """A project.
 
     Rules: https://github.com/lunary-ai/lunary, `packages/backend/src/api/v1/runs/ingest.ts`.
-    Starts insert, ends and errors update: without a start they are lost.
+    Starts insert, ends and errors update: without a start they are lost. A start waits for its
+    parent, once and 5 s long, if that is not there yet.
     """
 
     TYPES = ("llm", "chain", "agent", "tool", "embed", "retriever", "thread", "log")
@@ -29,7 +30,10 @@ class Lunary(Anyone):
         assert "\0" not in _texts(body), "unsupported Unicode escape sequence"
         assert set(body) == {"events"}
         results = []
-        for event in sorted(body["events"], key=lambda event: event["timestamp"]):
+        for event in sorted(body["events"], key=lambda event: event["timestamp"][:23]):  # ms
+            parent = event.get("parentRunId")
+            late = {other["runId"] for other in body["events"]} - set(self.records)
+            assert event["event"] != "start" or parent not in late, "waits 5 s for its parent"
             self._rules(event)
             error = self._apply(event)
             results.append({"id": event["runId"], "success": not error, "error": error})
