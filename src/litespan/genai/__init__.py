@@ -1,0 +1,1 @@
+"""Messages in the shapes of the providers' APIs → the shape of the GenAI conventions. Pure."""
