@@ -168,6 +168,7 @@ FOR_COST_INPUT: Final = "gen_ai.cost.input_tokens"  # USD, despite the name; Sen
 FOR_COST_OUTPUT: Final = "gen_ai.cost.output_tokens"
 FOR_COST_TOTAL: Final = "gen_ai.cost.total_tokens"
 FOR_STREAMING: Final = "gen_ai.response.streaming"
+FOR_EMBEDDINGS_INPUT: Final = "gen_ai.embeddings.input"
 FOR_IS_STREAMING: Final = "gen_ai.is_streaming"  # Traceloop
 FOR_FINISH_REASON: Final = "gen_ai.response.finish_reason"
 FOR_REASONING_TOKENS: Final = "gen_ai.usage.reasoning_tokens"

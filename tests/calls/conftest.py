@@ -3,17 +3,22 @@
 import asyncio
 import gc
 import inspect
+import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import jsonschema
 import litellm
 import pytest
 
 from litespan import LiteLLMInstrumentor
 from litespan.background import garbage_collection
 from litespan.testing import LoopbackProvider, Telemetry
+from tests.calls.schemas import SCHEMAS
 
+CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 KEY = "sk-loopback-0123456789"
 MESSAGES = [{"role": "user", "content": "Say hello to everybody in this room, please."}]
 
@@ -63,6 +68,36 @@ def traced(loopback: LoopbackProvider, telemetry: Telemetry) -> Iterator[Traced]
         yield Traced(loopback, telemetry)
     finally:
         instrumentor.uninstrument()
+
+
+@pytest.fixture
+def capture(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Instrument with content as told; used as a context manager, it gives a `Traced`."""
+
+    @contextmanager
+    def capturing(mode: str = "SPAN_ONLY", redact: Any = None, **env: str) -> Iterator[Traced]:
+        monkeypatch.setenv(CAPTURE, mode)
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        telemetry = Telemetry()
+        instrumentor = LiteLLMInstrumentor()
+        instrumentor.instrument(**telemetry.providers, redact=redact)
+        try:
+            yield Traced(loopback, telemetry)
+        finally:
+            instrumentor.uninstrument()
+
+    return capturing
+
+
+def content(span: dict[str, Any]) -> dict[str, Any]:
+    """The content on a span, decoded and checked against its schema."""
+    found = {}
+    for name, schema in SCHEMAS.items():
+        if name in span["attributes"]:
+            found[name] = json.loads(span["attributes"][name])
+            jsonschema.validate(found[name], schema)
+    return found
 
 
 @pytest.fixture(autouse=True)

@@ -3,21 +3,14 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import jsonschema
 import litellm
 import pytest
 
-from litespan import LiteLLMInstrumentor
-from litespan.testing import LoopbackProvider, Telemetry
-from tests.calls.conftest import Traced
-from tests.calls.schemas import SCHEMAS
+from tests.calls.conftest import Traced, content
 from tests.support.server import Reply, running
 
-CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 TOOLS = [
     {
         "type": "function",
@@ -29,36 +22,6 @@ TOOLS = [
     }
 ]
 IMAGE = base64.b64encode(b"\x89PNG" * 1000).decode()
-
-
-@pytest.fixture
-def capture(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Instrument with content as told; used as a context manager, it gives a `Traced`."""
-
-    @contextmanager
-    def capturing(mode: str = "SPAN_ONLY", redact: Any = None, **env: str) -> Iterator[Traced]:
-        monkeypatch.setenv(CAPTURE, mode)
-        for name, value in env.items():
-            monkeypatch.setenv(name, value)
-        telemetry = Telemetry()
-        instrumentor = LiteLLMInstrumentor()
-        instrumentor.instrument(**telemetry.providers, redact=redact)
-        try:
-            yield Traced(loopback, telemetry)
-        finally:
-            instrumentor.uninstrument()
-
-    return capturing
-
-
-def content(span: dict[str, Any]) -> dict[str, Any]:
-    """The content on a span, decoded and checked against its schema."""
-    found = {}
-    for name, schema in SCHEMAS.items():
-        if name in span["attributes"]:
-            found[name] = json.loads(span["attributes"][name])
-            jsonschema.validate(found[name], schema)
-    return found
 
 
 def test_off_by_default(traced: Traced) -> None:
@@ -248,11 +211,19 @@ def test_responses_api(capture: Any) -> None:
     assert found["gen_ai.output.messages"][0]["parts"][0]["content"].startswith("Hello!")
 
 
-def test_embeddings_record_no_content(capture: Any) -> None:
-    """Embeddings have no messages in the conventions."""
+def test_the_input_of_embeddings(capture: Any) -> None:
+    """Each text is a message of its own; token numbers are no text."""
     with capture() as traced:
-        litellm.embedding("openai/text-embedding-3-small", ["private"], **traced.to())
-    assert content(traced.span) == {}
+        litellm.embedding("openai/text-embedding-3-small", ["one", "two"], **traced.to())
+        litellm.embedding("openai/text-embedding-3-small", [[1, 2], [3]], **traced.to())
+    texts, tokens = map(content, traced.spans)
+    assert texts == {
+        "gen_ai.input.messages": [
+            {"role": "user", "parts": [{"type": "text", "content": "one"}]},
+            {"role": "user", "parts": [{"type": "text", "content": "two"}]},
+        ]
+    }
+    assert tokens == {}
 
 
 @pytest.mark.parametrize("size", [200_000, 5_000_000])
@@ -294,7 +265,7 @@ def test_redactor(capture: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["nowhere:redact", "json:nothing", "json", "tests.calls.test_content:SCHEMAS"]
+    "path", ["nowhere:redact", "json:nothing", "json", "tests.calls.schemas:SCHEMAS"]
 )
 def test_a_redactor_that_can_not_be_loaded(path: str, capture: Any) -> None:
     """Content that should have been redacted is not recorded at all."""

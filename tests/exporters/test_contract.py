@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from litespan.alerting import AlertExporter
 from litespan.export import GenAISpan
 from litespan.export.http import HttpExporter
-from tests.cases import CASES, OTHERS, foreign, now, span
+from tests.cases import CASES, OTHERS, content, foreign, now, span, text
 from tests.support.golden import Golden
 from tests.support.server import Received, Reply, Vendor, in_turn, running
 from tests.support.vendors import SECRET, VENDORS, Anyone, strict
@@ -372,3 +372,18 @@ def test_hostile_spans_are_sent_by_the_rules(
     assert vendor.wrong == []
     assert result is SpanExportResult.SUCCESS
     assert json.dumps(exporter.last.dropped) == "{}"
+
+
+@each_http
+def test_the_input_of_an_embedding_arrives(
+    name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes embeddings gets the texts that were embedded."""
+    exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
+    said = content([text("user", "a text to embed"), text("user", "and a second one")])
+    embedding = span(90, "embeddings", {**(CASES["embedding"].attributes or {}), **said})
+    exporter.export([now(embedding)])
+    exporter.shutdown()
+    sent = b"".join(request.body for request in vendor.received)
+    assert b"a text to embed" in sent
+    assert b"and a second one" in sent

@@ -454,6 +454,44 @@ SHAPES = {
         {"inline_data": {"mime_type": "image/png", "data": "AA=="}},
         Part("blob", "AA==", modality="image", mime_type="image/png"),
     ),
+    "Google's thought": ({"text": "Hm.", "thought": True}, Part("reasoning", "Hm.")),
+    "Google's code": (
+        {"executableCode": {"language": "PYTHON", "code": "1+1"}},
+        Part(
+            "tool_call",
+            name="code_execution",
+            arguments={"language": "PYTHON", "code": "1+1"},
+        ),
+    ),
+    "Google's answer": (
+        {"functionResponse": {"id": "c1", "name": "get_weather", "response": {"is": "rain"}}},
+        Part("tool_call_response", id="c1", name="get_weather", response={"is": "rain"}),
+    ),
+    "Bedrock's text": ({"text": "Hello"}, Part("text", "Hello")),
+    "Bedrock's picture": (
+        {"image": {"format": "png", "source": {"bytes": "AA=="}}},
+        Part("blob", "AA==", modality="image", mime_type="image/png"),
+    ),
+    "Bedrock's call": (
+        {"toolUse": {"toolUseId": "c1", "name": "get_weather", "input": {"city": "Paris"}}},
+        CALL,
+    ),
+    "Bedrock's answer": (
+        {"toolResult": {"toolUseId": "c1", "content": [{"text": "14 °C"}]}},
+        Part("tool_call_response", id="c1", response="14 °C"),
+    ),
+    "Bedrock's thought": (
+        {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "x"}}},
+        Part("reasoning", "Hm."),
+    ),
+    "MCP's resource": (
+        {"type": "resource", "resource": {"uri": "file:///a", "text": "all of it"}},
+        Part("text", "all of it"),
+    ),
+    "MCP's sound": (
+        {"type": "audio", "data": "AA==", "mimeType": "audio/wav"},
+        Part("blob", "AA==", modality="audio", mime_type="audio/wav"),
+    ),
     "Google's file": (
         {"fileData": {"mimeType": "video/mp4", "fileUri": "gs://b/v.mp4"}},
         Part("uri", modality="video", mime_type="video/mp4", uri="gs://b/v.mp4"),

@@ -55,6 +55,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         s.TOTAL_TOKENS: span.usage.total,
         **older(span),
         s.FOR_STREAMING: span.request.stream,
+        s.FOR_EMBEDDINGS_INPUT: _embedded(span),
         s.FOR_COST_TOTAL: cost.total,
         s.FOR_COST_INPUT: cost.input,
         s.FOR_COST_OUTPUT: cost.output,
@@ -74,6 +75,13 @@ def older(span: GenAISpan) -> dict[str, int | None]:
         s.FOR_CACHE_WRITE: used.cache_creation,
         s.FOR_REASONING: used.reasoning,
     }
+
+
+def _embedded(span: GenAISpan) -> str | None:
+    """The texts of an embedding: Sentry's page of such a call shows no messages."""
+    if span.operation != "embeddings" or span.input_messages is None:
+        return None
+    return text([message.text for message in span.input_messages])
 
 
 def stages(span: GenAISpan) -> dict[str, Any]:
@@ -153,7 +161,8 @@ class SentryExporter(OtlpExporter):
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """`attributes(span)`, and what the variables say of the program."""
-        private = {} if self.person else {**dict.fromkeys(PERSON), **silence(span)}
+        hidden = dict.fromkeys((*PERSON, s.FOR_EMBEDDINGS_INPUT))
+        private = {} if self.person else {**hidden, **silence(span)}
         return {**attributes(span), **self._program(span), **private}
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:

@@ -15,7 +15,7 @@ from litespan import semconv as s
 from litespan.callbacks.copying import copied, is_credential, jsonable, keywords, request_of_proxy
 from litespan.callbacks.stage_event import Moment, Shown, local_time
 from litespan.errors import quiet
-from litespan.mapping.chunks import Assembled
+from litespan.mapping.assembling import Assembled
 from litespan.mapping.failures import Failure
 from litespan.mapping.response import Answer
 from litespan.mapping.values import get
@@ -143,6 +143,8 @@ class CallView:
     def _response_of(self, answer: Any) -> Any:
         """The real response; of a stream that was not read to its end, what there is of it."""
         raw = answer.raw if isinstance(answer, Answer) else None
+        if isinstance(raw, Assembled) and raw.whole is not None:
+            raw = raw.whole
         if not isinstance(raw, Assembled):
             return raw
         with self._lock:  # several handlers share it

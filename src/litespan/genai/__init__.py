@@ -1,1 +1,1 @@
-"""A finished GenAI span, from any instrumentation, as one typed view."""
+"""Messages in the shapes of the providers' APIs → the shape of the GenAI conventions. Pure."""

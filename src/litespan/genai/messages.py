@@ -4,18 +4,17 @@ Schema: https://github.com/open-telemetry/semantic-conventions-genai (gen-ai-inp
 gen-ai-output-messages, gen-ai-system-instructions, gen-ai-tool-definitions).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from litespan.genai.provider_parts import ITEMS, ROLES, standard
+from litespan.genai import provider_messages
 from litespan.genai.values import JSON, parse
 
-_STANDARD: Final = frozenset(
-    {"text", "tool_call", "tool_call_response", "blob", "uri", "image_url", "input_text"}
-)
-_SCHEMAS: Final = ("parameters", "input_schema", "inputSchema", "parameters_json_schema")
+T = TypeVar("T")
+
 _PART_TEXTS: Final = ("content", "id", "name", "modality", "mime_type", "uri", "file_id")
+_PART_FIELDS: Final = frozenset({*_PART_TEXTS, "type", "arguments", "response"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +116,14 @@ class ToolDefinition:
 
 
 def read_messages(value: object) -> tuple[Message, ...] | None:
-    """Messages from a JSON string or a structured value, in parts or OpenAI's shape.
+    """Messages from a JSON string or a structured value, in the shape of any API.
 
     None when `value` holds no list of messages. What cannot be understood is left out.
     """
     parsed = parse(value)
     if isinstance(parsed, dict):
         parsed = [parsed]
-    if not isinstance(parsed, list):
-        return None
-    return tuple([message for message in map(_message, parsed) if message is not None])
+    return _each(_message, parsed) if isinstance(parsed, list) else None
 
 
 def read_parts(value: object) -> tuple[Part, ...] | None:
@@ -134,118 +131,63 @@ def read_parts(value: object) -> tuple[Part, ...] | None:
     parsed = parse(value)
     if parsed is None:
         return (Part("text", value),) if isinstance(value, str) and value else None
-    return tuple(_parts(parsed))
+    items = parsed if isinstance(parsed, list) else [parsed]
+    read = _each(_parts, [item for item in items if isinstance(item, str | dict)])
+    return tuple([part for found in read for part in found])
 
 
 def read_tools(value: object) -> tuple[ToolDefinition, ...] | None:
-    """Tool definitions from a JSON string or structured value, flat or in OpenAI's nesting."""
+    """Tool definitions from a JSON string or structured value, in the shape of any API."""
     parsed = parse(value)
     if not isinstance(parsed, list):
         return None
-    return tuple([tool for tool in map(_tool, parsed) if tool is not None])
+    read = _each(provider_messages.read_tools, [item for item in parsed if isinstance(item, dict)])
+    return tuple([_tool(tool) for found in read for tool in found])
+
+
+def _each(read: Callable[[Any], T | None], items: list[JSON]) -> tuple[T, ...]:
+    """What `read` makes of each item; rubbish can be nested deeper than Python can follow."""
+    found: list[T] = []
+    for item in items:
+        try:
+            made = read(item)
+        except RecursionError:
+            continue
+        if made is not None:
+            found.append(made)
+    return tuple(found)
 
 
 def _message(value: JSON) -> Message | None:
     if not isinstance(value, dict):
         return None
-    if isinstance(kwargs := value.get("kwargs"), dict):  # LangChain's
-        value = {"role": kwargs.get("type"), **kwargs}
-    kind = _text(value, "type") or ""
-    role = _text(value, "role") or ITEMS.get(kind) or "user"
-    role = ROLES.get(role, role)
-    if kind in ITEMS and "role" not in value:
-        parts = [_part(value)]
-    elif "parts" in value:
-        parts = list(_parts(value["parts"]))
-    else:
-        parts = list(_openai_parts(value, role))
-    return Message(role, tuple(parts), _text(value, "name"), _text(value, "finish_reason"))
+    read = provider_messages.read(value)
+    parts = tuple([_part(part) for part in read["parts"]])
+    return Message(read["role"], parts, read.get("name"), read.get("finish_reason"))
 
 
-def _parts(value: JSON) -> Iterator[Part]:
-    if isinstance(value, str):
-        yield Part("text", value)
-    elif isinstance(value, dict):
-        yield _part(value)
-    elif isinstance(value, list):  # one level: rubbish can nest without end
-        for item in value:
-            if isinstance(item, str | dict):
-                yield from _parts(item)
+def _parts(value: JSON) -> list[Part]:
+    return [_part(part) for part in provider_messages.read_parts(value)]
 
 
-def _part(value: dict[str, JSON]) -> Part:
-    kind = _text(value, "type") or "text"
-    if len(value) == 2 and kind == "text" and (content := _text(value, "content")):
-        return Part("text", content)  # most parts are that, and nothing else
-    if kind not in _STANDARD or "type" not in value:
-        value = standard(value)
-        kind = _text(value, "type") or "text"
-    if kind in ("image_url", "input_image"):
-        image = value.get("image_url")
-        uri = _text(image, "url") if isinstance(image, dict) else _text(value, "image_url")
-        return Part("uri", modality="image", uri=uri)
-    known = {name: _text(value, name) for name in _PART_TEXTS}
-    if known["content"] is None:  # OpenAI and Anthropic say `text`
-        known["content"] = _text(value, "text")
-    response = value.get("response", value.get("result"))  # older examples say `result`
-    named = {*_PART_TEXTS, "type", "text", "arguments", "response", "result"}
+def _part(fields: dict[str, Any]) -> Part:
+    if len(fields) == 2 and "content" in fields:  # a text, as most parts are
+        return Part(fields["type"], _text(fields, "content"))
     return Part(
-        "text" if kind in ("input_text", "output_text") else kind,
-        **known,
-        arguments=_arguments(value.get("arguments")),
-        response=response,
-        extra={key: item for key, item in value.items() if key not in named},
+        fields["type"],
+        **{name: _text(fields, name) for name in _PART_TEXTS},
+        arguments=fields.get("arguments"),
+        response=fields.get("response"),
+        extra={name: item for name, item in fields.items() if name not in _PART_FIELDS},
     )
 
 
-def _openai_parts(value: dict[str, JSON], role: str) -> Iterator[Part]:
-    """The parts of `{role, content, refusal, tool_calls, tool_call_id, reasoning_content}`."""
-    if reasoning := _text(value, "reasoning_content"):
-        yield Part("reasoning", reasoning)
-    content = value.get("content", value.get("text"))
-    if role == "tool" and not _answers(content):
-        yield Part("tool_call_response", id=_text(value, "tool_call_id"), response=content)
-    elif content:
-        yield from _parts(content)
-    if refusal := _text(value, "refusal"):
-        yield Part("text", refusal)
-    calls = value.get("tool_calls") or [value.get("function_call")]  # as it was called once
-    for call in calls if isinstance(calls, list) else ():
-        if isinstance(call, dict):
-            function = call.get("function")
-            named = function if isinstance(function, dict) else call
-            yield Part(
-                "tool_call",
-                id=_text(call, "id"),
-                name=_text(named, "name"),
-                arguments=_arguments(named.get("arguments", named.get("args"))),
-            )
+def _tool(fields: dict[str, Any]) -> ToolDefinition:
+    return ToolDefinition(
+        fields["type"], fields["name"], fields.get("description"), fields.get("parameters")
+    )
 
 
-def _answers(content: JSON) -> bool:
-    """Is it a list that holds whole answers of tools, as Vercel's AI SDK has it?"""
-    items = content if isinstance(content, list) else ()
-    return any(isinstance(item, dict) and "toolCallId" in item for item in items)
-
-
-def _arguments(value: JSON) -> JSON:
-    parsed = parse(value) if isinstance(value, str) else value
-    return value if parsed is None else parsed
-
-
-def _tool(value: JSON) -> ToolDefinition | None:
-    if not isinstance(value, dict):
-        return None
-    function = value.get("function")
-    named = function if isinstance(function, dict) else value
-    name = _text(named, "name")
-    if name is None:
-        return None
-    parameters = next((named[key] for key in _SCHEMAS if key in named), None)
-    kind = _text(value, "type") or "function"
-    return ToolDefinition(kind, name, _text(named, "description"), _arguments(parameters))
-
-
-def _text(value: JSON, key: str) -> str | None:
-    item = value.get(key) if isinstance(value, dict) else None
+def _text(value: dict[str, Any], key: str) -> str | None:
+    item = value.get(key)
     return item if isinstance(item, str) and item else None

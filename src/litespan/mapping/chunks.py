@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from litespan.mapping.assembling import Assembled, items
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.usage import Usage, characters, estimated_usage, most, read_usage
@@ -92,7 +93,8 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
     first, last = (chunks[0], chunks[-1]) if chunks else (None, None)
     last = last if whole is None else whole
     answer = Answer(
-        raw=Assembled(chunks, reasons) if whole is None else whole,
+        # LiteLLM runs calls of tools together whose provider gives no index.
+        raw=Assembled(chunks, reasons, whole) if chunks else whole,
         stated={
             "id": get(first, "id"),
             "model": get(first, "model"),
@@ -145,9 +147,21 @@ def _responses(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any
         if response is not None:
             kind = get(chunk, "type")
             done = getattr(kind, "value", kind) in _DONE
-            answer = read_answer(request, response, hidden_params(response) or hidden)
-            return Streamed(answer, done)
-    return Streamed(Answer(None, {}, (), None, hidden), finished=False)
+            own = hidden_params(response) or hidden
+            return Streamed(read_answer(request, _with_items(response, chunks), own), done)
+    return Streamed(read_answer(request, _with_items({}, chunks), hidden), finished=False)
+
+
+def _with_items(response: Any, chunks: Sequence[Any]) -> Any:
+    """`response` with the output that came before it: a stream left early ends without any."""
+    if get(response, "output"):
+        return response
+    output = items(chunks)
+    if not output:
+        return response
+    if hasattr(response, "model_copy"):
+        return response.model_copy(update={"output": output})
+    return {**contents(response), "output": output}
 
 
 def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
@@ -174,7 +188,11 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
     return Streamed(read_answer(request, message, hidden), finished)
 
 
-_GROWING: Final = {"text_delta": "text", "thinking_delta": "thinking"}
+_GROWING: Final = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "compaction_delta": "content",
+}
 
 
 def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
@@ -214,59 +232,3 @@ def _events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
                     continue
                 if isinstance(event, Mapping):
                     yield event
-
-
-class Assembled:
-    """A stream's choices as of a call without streaming, put together when first asked for."""
-
-    def __init__(self, chunks: Sequence[Any], reasons: Mapping[int, str]) -> None:
-        self.chunks = chunks
-        self._reasons = reasons
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "choices":
-            self.choices = _assemble(self.chunks, self._reasons)
-            return self.choices
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return get(self.chunks[-1], name) if self.chunks else None
-
-
-def _assemble(chunks: Sequence[Any], reasons: Mapping[int, str]) -> list[dict[str, Any]]:
-    texts: dict[int, list[str]] = {}
-    thoughts: dict[int, list[str]] = {}
-    calls: dict[int, dict[int, dict[str, Any]]] = {}
-    for chunk in chunks:
-        for choice in get(chunk, "choices") or ():
-            stated = contents(choice)
-            index = stated.get("index") or 0
-            delta = contents(stated.get("delta"))
-            text = delta.get("content") or stated.get("text")
-            thought = delta.get("reasoning_content")
-            texts.setdefault(index, []).append(str(text or ""))
-            if thought:
-                thoughts.setdefault(index, []).append(str(thought))
-            for call in delta.get("tool_calls") or ():
-                _add_call(calls.setdefault(index, {}), call)
-    return [
-        {
-            "message": {
-                "role": "assistant",
-                "content": "".join(texts[index]) or None,
-                "reasoning_content": "".join(thoughts.get(index, ())) or None,
-                "tool_calls": [calls[index][at] for at in sorted(calls.get(index, ()))],
-            },
-            "finish_reason": reasons.get(index),
-        }
-        for index in sorted(texts)
-    ]
-
-
-def _add_call(calls: dict[int, dict[str, Any]], delta: Any) -> None:
-    call = calls.setdefault(
-        get(delta, "index") or 0, {"id": None, "function": {"name": "", "arguments": ""}}
-    )
-    call["id"] = call["id"] or get(delta, "id")
-    function = get(delta, "function")
-    call["function"]["name"] += str(get(function, "name") or "")
-    call["function"]["arguments"] += str(get(function, "arguments") or "")

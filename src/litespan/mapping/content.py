@@ -4,184 +4,169 @@ Schemas: https://github.com/open-telemetry/semantic-conventions-genai (input and
 messages, system instructions, tool definitions). Recorded only where the user asked.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.mapping import parts
-from litespan.mapping.pruning import pruned
+from litespan.genai import inline
+from litespan.genai.parts import Part, first, media
+from litespan.genai.provider_messages import read as read_message
+from litespan.genai.provider_messages import read_parts, read_tools
 from litespan.mapping.request import Request
-from litespan.mapping.values import contents, get
+from litespan.mapping.values import contents, dumps, get
 
 Message = dict[str, Any]
 
 # Finish reasons that the convention has a word for.
 _REASONS: Final = {"tool_calls": "tool_call", "tool_use": "tool_call"}
-# Arguments that hold the request's text: the first that has any.
-_PROMPTS: Final = ("messages", "prompt", "input", "query")
-_INSTRUCTIONS: Final = ("instructions", "system")
+# Arguments that hold the request's text where there are no messages.
+_PROMPTS: Final = ("input", "prompt", "query", "contents", "content", "message", "texts")
+_INSTRUCTIONS: Final = ("instructions", "system", "systemInstruction", "system_instruction")
+_PLAIN: Final = 2  # fields of a message that is a role and a text, as most are
+_SPEAKERS: Final = frozenset({"system", "developer", "user", "assistant"})
+# Items of a Responses API answer that wait for the caller to run a tool.
+_WAITING: Final = frozenset(
+    {
+        *("function_call", "custom_tool_call", "computer_call"),
+        *("local_shell_call", "apply_patch_call", "mcp_approval_request"),
+    }
+)
+_UNFINISHED: Final = frozenset({"in_progress", "queued"})
 
 
 def input_content(request: Request) -> dict[str, list[Any]]:
     """Input messages, system instructions and tool definitions, where there are any."""
     arguments = request.arguments
     content: dict[str, list[Any]] = {}
-    given = (_elements(arguments[name]) for name in _PROMPTS if name in arguments)
-    messages = read_messages(next(filter(None, given), ()))
-    if messages and request.target.operation.name != "embeddings":
+    messages = read_messages(_asked(arguments))
+    if messages:
         content[s.INPUT_MESSAGES] = messages
-    given = (_elements(arguments[name]) for name in _INSTRUCTIONS if name in arguments)
-    instructions = next(filter(None, given), ())
+    instructions = next((arguments[name] for name in _INSTRUCTIONS if arguments.get(name)), None)
     if instructions:
-        content[s.SYSTEM_INSTRUCTIONS] = [parts.read_part(part) for part in instructions]
-    if "tools" in arguments:
-        tools = [_tool(tool) for tool in _elements(arguments["tools"])]
-        if tools:
-            content[s.TOOL_DEFINITIONS] = tools
+        content[s.SYSTEM_INSTRUCTIONS] = _told(instructions)
+    tools = arguments.get("tools") or get(arguments.get("toolConfig"), "tools")
+    if tools:
+        content[s.TOOL_DEFINITIONS] = inline.referenced(read_tools(inline.bounded(tools)))
     return content
 
 
-def _elements(given: Any) -> Sequence[Any]:
-    """The elements of what is a list by the API, or may be one; nothing of any other kind.
-
-    An iterator is left alone: LiteLLM reads it, and it can be read only once.
-    """
-    if given.__class__ is list or isinstance(given, (list, tuple)):
-        return given  # type: ignore[no-any-return]
-    single = isinstance(given, (str, Mapping)) or hasattr(given, "__pydantic_fields__")
-    return (given,) if given and single and not isinstance(given, type) else ()
+def request_texts(request: Request) -> Iterator[str]:
+    """Every text that the caller sent: to find its echo in an error."""
+    for values in input_content(request).values():
+        yield from _strings(values)
 
 
 def read_messages(given: Any) -> list[Message]:
-    """Prompts, chat messages and Responses API items, in order."""
-    return [
-        {"role": "user", "parts": [parts.text(item)]} if isinstance(item, str) else _item(item)
-        for item in _elements(given)
-        if not isinstance(item, (bytes, int, float, list))
-    ]
+    """Prompts, chat messages and Responses API items, in order; token numbers are left out."""
+    if given is None:
+        return []
+    items = given if isinstance(given, (list, tuple)) else [given]
+    return [_message(item) for item in items if not isinstance(item, (int, float, list, tuple))]
 
 
 def output_content(raw: Any) -> list[Message]:
     """What the model answered, one message a choice."""
-    choices = get(raw, "choices")
-    if isinstance(choices, Sequence) and choices:
+    stated = contents(raw)
+    choices = stated.get("choices", stated.get("candidates")) or get(raw, "choices")
+    if isinstance(choices, (list, tuple)) and choices:
         return [_choice(choice) for choice in choices]
-    items = get(raw, "output")
-    if isinstance(items, Sequence) and not isinstance(items, str):
-        return [_joined(items, "completed")] if items else []
-    blocks = get(raw, "content")
+    output = stated.get("output")
+    if isinstance(output, (list, tuple)):
+        return [_joined(output, stated)] if output else []
+    message, reason = _only(stated)
+    return [_finished(_message(message), reason)] if message else _spoken(stated.get("response"))
+
+
+def _only(stated: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The message of an API that gives one answer, and why it ended; (None, None) if none."""
+    message = get(stated.get("output"), "message") or stated.get("message")
+    if isinstance(message, Mapping):  # Bedrock's and Cohere's
+        return message, first(stated, "stopReason", "finish_reason")
+    blocks, images, text = stated.get("content"), stated.get("data"), stated.get("text")
     if isinstance(blocks, (list, tuple)):
-        return [_finished("assistant", _parts(blocks), get(raw, "stop_reason"))]
-    images = get(raw, "data")
-    if isinstance(images, Sequence) and images and _is_image(images[0]):
-        return [_finished("assistant", [_image(image) for image in images], "stop")]
-    text = get(raw, "text")
-    if isinstance(text, str):
-        return [_finished("assistant", [parts.text(text)], "stop")]
-    return []
+        return {"role": "assistant", "content": blocks}, stated.get("stop_reason")
+    if isinstance(images, (list, tuple)) and images and _is_image(images[0]):
+        shown = [{"type": "image", **contents(image)} for image in images]
+        return {"role": "assistant", "content": shown}, "stop"
+    return ({"role": "assistant", "content": text}, "stop") if isinstance(text, str) else (None, "")
 
 
-def _choice(choice: Any) -> Message:
-    message = get(choice, "message")
-    if message is None:
-        said = [parts.text(get(choice, "text") or "")]
-        return _finished("assistant", said, get(choice, "finish_reason"))
-    read = _item(message)
-    return _finished(read["role"], read["parts"], get(choice, "finish_reason"))
+def _asked(arguments: Mapping[str, Any]) -> Any:
+    """The argument that holds the request's messages or text."""
+    messages = arguments.get("messages")
+    if messages is not None:
+        return messages
+    given = [arguments[name] for name in _PROMPTS if arguments.get(name)]
+    texts = [value for value in given if isinstance(value, (str, list, tuple))]
+    # The Responses API's `prompt` is an object that names a template.
+    return next(iter([*texts, *given]), None)
 
 
-def _finished(role: str, read: list[parts.Part], reason: Any) -> Message:
-    return {"role": role, "parts": read, "finish_reason": _REASONS.get(reason, str(reason or ""))}
-
-
-def _joined(items: Iterable[Any], reason: str) -> Message:
-    """The items of one Responses API answer as one assistant message."""
-    read = [part for item in items for part in _item(item)["parts"]]
-    calls = any(part["type"] == "tool_call" for part in read)
-    return _finished("assistant", read, "tool_call" if calls else reason)
-
-
-def _item(item: Any) -> Message:
-    stated = contents(item)
-    kind = stated.get("type")
-    if kind is None:
-        return _message(stated)
-    if kind == "function_call":
-        call = parts.tool_call(stated.get("call_id"), stated.get("name"), stated.get("arguments"))
-        return {"role": "assistant", "parts": [call]}
-    if kind == "function_call_output":
-        answer = parts.tool_response(stated.get("call_id"), stated.get("output"))
-        return {"role": "tool", "parts": [answer]}
-    if kind == "reasoning":
-        summary = _elements(stated.get("summary"))
-        thoughts = [parts.reasoning(str(get(part, "text") or "")) for part in summary]
-        return {"role": "assistant", "parts": thoughts}
-    return _message(stated)
-
-
-def _message(stated: Mapping[str, Any]) -> Message:
-    role = str(stated.get("role") or "user")
-    message: Message = {"role": role, "parts": _message_parts(stated, role)}
-    name = stated.get("name")
-    if isinstance(name, str) and role != "tool":
-        message["name"] = name
-    return message
-
-
-def _message_parts(message: Mapping[str, Any], role: str) -> list[parts.Part]:
-    content = message.get("content")
-    if role in ("tool", "function"):
-        identifier = message.get("tool_call_id") or message.get("name")
-        return [parts.tool_response(identifier, parts.plain(content))]
-    thought = message.get("reasoning_content")
-    read = [parts.reasoning(thought)] if thought and isinstance(thought, str) else []
-    read += _refusal(message) if content is None else _parts(content)
-    calls = message.get("tool_calls")
-    for call in _elements(calls) if calls else ():
-        function = get(call, "function")
-        read.append(
-            parts.tool_call(get(call, "id"), get(function, "name"), get(function, "arguments"))
-        )
-    function = message.get("function_call")
-    if function is not None:
-        read.append(parts.tool_call(None, get(function, "name"), get(function, "arguments")))
+def _told(instructions: Any) -> list[Part]:
+    held = inline.bounded(instructions)
+    inner = held.get("parts") if isinstance(held, dict) else None  # Google's
+    read: list[Part] = inline.referenced(read_parts(held if inner is None else inner))
     return read
 
 
-def _refusal(message: Mapping[str, Any]) -> list[parts.Part]:
-    said = message.get("refusal") or get(message.get("provider_specific_fields"), "refusal")
-    return [parts.text(said)] if said and isinstance(said, str) else []
+def _message(item: Any) -> Message:
+    stated = {name: value for name, value in contents(item).items() if value is not None}
+    role, said = stated.get("role"), stated.get("content")
+    if len(stated) == _PLAIN and type(said) is str and type(role) is str and role in _SPEAKERS:
+        return {"role": role, "parts": [{"type": "text", "content": inline.text(said)}]}
+    read: Message = inline.referenced(read_message(inline.bounded(stated or item)))
+    return read
 
 
-def _parts(content: Any) -> list[parts.Part]:
-    if isinstance(content, (list, tuple)):
-        return [parts.read_part(part) for part in content]
-    return [parts.text(content)]
+def _choice(choice: Any) -> Message:
+    message = get(choice, "message") or get(choice, "content")
+    if message is None or isinstance(message, str):
+        message = {"content": message or get(choice, "text") or ""}
+    read = _message(message)
+    if not contents(message).get("role"):
+        read["role"] = "assistant"
+    return _finished(read, get(choice, "finish_reason") or get(choice, "finishReason"))
+
+
+def _finished(message: Message, reason: Any) -> Message:
+    said = str(reason or "")
+    return {**message, "finish_reason": _REASONS.get(said, said)}
+
+
+def _joined(items: Sequence[Any], response: Mapping[str, Any]) -> Message:
+    """The items of one Responses API answer as one assistant message."""
+    read = [part for item in items for part in _message(item)["parts"]]
+    reason = get(response.get("incomplete_details"), "reason") or response.get("status")
+    if any(str(get(item, "type")) in _WAITING for item in items):
+        reason = "tool_call"
+    said = {"role": "assistant", "parts": read}
+    return _finished(said, "" if str(reason) in _UNFINISHED else reason or "completed")
 
 
 def _is_image(item: Any) -> bool:
     return get(item, "b64_json") is not None or get(item, "url") is not None
 
 
-def _image(item: Any) -> parts.Part:
-    data = get(item, "b64_json")
-    if data is None:
-        return parts.media("image", get(item, "url"))
-    return {"type": "uri", "modality": "image", "uri": parts.digest(data)}
+def _spoken(response: Any) -> list[Message]:
+    """Speech: the sound is the whole HTTP answer, which may still be on its way."""
+    sound = getattr(response, "_content", None)
+    if not isinstance(sound, bytes):
+        return []
+    mime = str(response.headers.get("content-type") or "").partition(";")[0]
+    said = {"role": "assistant", "parts": [media("audio", sound, mime)]}
+    return [_finished(inline.referenced(said), "stop")]
 
 
-def _tool(tool: Any) -> dict[str, Any]:
-    function = get(tool, "function") or tool
-    definition: dict[str, Any] = {
-        "type": str(get(tool, "type") or "function"),
-        "name": str(get(function, "name") or get(tool, "type") or ""),
-    }
-    if get(function, "description"):
-        definition["description"] = str(get(function, "description"))
-    parameters = get(function, "parameters") or get(function, "input_schema")
-    if parameters:
-        definition["parameters"] = pruned(parameters)
-    return definition
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name not in ("type", "role", "id", "modality", "finish_reason"):
+                yield from _strings(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _strings(inner)
 
 
 def encode(value: list[Any], limit: int) -> tuple[str, int]:
@@ -190,14 +175,14 @@ def encode(value: list[Any], limit: int) -> tuple[str, int]:
     What is too long is shortened inside: first the long texts, then whole entries, the
     oldest first. The result is always valid JSON.
     """
-    written = parts.dumps(value)
+    written = dumps(value)
     if len(written) <= limit:
         return written, 0
     original = len(written)
     kept = value
     while True:
         for longest in (limit // 2, limit // 8, limit // 32, limit // 128, 16):
-            written = parts.dumps(_shortened(kept, longest))
+            written = dumps(_shortened(kept, longest))
             if len(written) <= limit:
                 return written, original
         if not kept:

@@ -1,7 +1,11 @@
 """Reading LiteLLM's objects: pydantic models, plain objects and dicts alike."""
 
-from collections.abc import Mapping
+import json
+import json.encoder
+from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+from litespan.redaction.text import utf8
 
 _ABSENT: Final = object()
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -77,3 +81,23 @@ def as_texts(value: Any) -> tuple[str, ...] | None:
 def is_true(value: Any) -> bool:
     """True for True and for the word, as it comes from headers and YAML."""
     return value is True or (isinstance(value, str) and value.lower() == "true")
+
+
+def _encoder() -> Callable[[Any], str]:
+    """Compact JSON. `JSONEncoder` makes its C encoder anew for every text: we keep one."""
+    try:
+        encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            None, str, json.encoder.encode_basestring, None, ":", ",", False, False, True
+        )
+        encode([""], 0)
+    except TypeError:  # this Python has none, or one of another kind
+        return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+    return lambda value: "".join(encode(value, 0))
+
+
+_encode: Final = _encoder()
+
+
+def dumps(value: Any) -> str:
+    """Compact JSON; what JSON cannot say is said as text, lone surrogates are replaced."""
+    return utf8(_encode(value))

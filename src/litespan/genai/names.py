@@ -1,0 +1,82 @@
+"""What the providers' APIs call the fields and the kinds of a message's parts: tables only."""
+
+from typing import Final
+
+KEPT: Final = (
+    *("blob", "uri", "tool_call", "tool_call_response"),
+    *("server_tool_call", "server_tool_call_response"),
+)
+"""Kinds in the conventions' own form."""
+
+TEXTS: Final = ("text", "input_text", "output_text", "summary_text", "refusal")
+THOUGHTS: Final = ("thinking", "reasoning", "reasoning_text")
+MEDIA: Final = (
+    *("image", "image_url", "input_image", "image_file", "computer_screenshot"),
+    *("audio", "audio_url", "input_audio", "video", "video_url", "input_video"),
+    *("file", "input_file", "document", "container_upload", "media"),
+    *("resource", "resource_link"),
+)
+CALLS: Final = ("_call", "-call", "_use", "_request")
+"""Ends of the kinds that call a tool: `tool_use`, `web_search_call`, `mcp_approval_request`."""
+
+RESULTS: Final = ("_output", "_result", "-result", "_response", "_list_tools")
+"""Ends of the kinds that answer such a call."""
+
+MODALITIES: Final = ("image", "audio", "video")
+SOURCES: Final = (
+    *("source", "file", "input_audio", "audio", "image_url", "video_url", "audio_url"),
+    *("image_file", "image", "video", "document", "resource"),
+)
+"""Where a part keeps what describes its bytes, if not in itself."""
+
+HELD: Final = (
+    *("data", "file_data", "base64", "bytes", "blob", "b64_json", "url", "uri", "file_url"),
+    *("file_uri", "fileUri", "image_url", "video_url", "audio_url"),
+    *("image", "audio", "video", "content"),
+)
+"""Bytes or an address."""
+
+MIME: Final = ("media_type", "mediaType", "mimeType", "mime_type")
+
+CALL_IDS: Final = ("call_id", "toolCallId", "tool_call_id", "toolUseId", "tool_use_id", "id")
+NAMES: Final = ("toolName", "name")
+ARGUMENTS: Final = (
+    *("arguments", "input", "args", "action", "operation"),
+    *("code", "queries", "parameters"),
+)
+ANSWERS: Final = ("output", "outputs", "result", "results", "content", "response", "tools")
+BOOKKEEPING: Final = frozenset(
+    {*CALL_IDS, *NAMES, *ANSWERS, "type", "status", "index", "caller", "cache_control", "error"}
+)
+"""What a call without arguments by any of those names has besides."""
+
+OPAQUE: Final = frozenset({"data", "encrypted_content", "signature", "cache_control"})
+"""Encrypted for the provider's own use: no content, and often long."""
+
+UNTYPED: Final = {
+    "text": "text",
+    "json": "text",
+    "function_call": "call",
+    "functionCall": "call",
+    "toolUse": "call",
+    "toolCall": "call",
+    "executable_code": "call",
+    "executableCode": "call",
+    "function_response": "answer",
+    "functionResponse": "answer",
+    "toolResult": "answer",
+    "toolResponse": "answer",
+    "code_execution_result": "answer",
+    "codeExecutionResult": "answer",
+    "reasoningContent": "thought",
+    "inline_data": "file",
+    "inlineData": "file",
+    "file_data": "file",
+    "fileData": "file",
+    "image": "image",
+    "audio": "audio",
+    "video": "video",
+    "document": "document",
+    "content": "text",
+}
+"""Google's and Bedrock's parts have no `type`: the field that they have → what it holds."""

@@ -1,0 +1,155 @@
+"""The deltas of a stream → the messages or items that they make up."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from litespan.genai.parts import loads
+from litespan.mapping.values import contents, get
+
+
+class Assembled:
+    """A stream's choices as of a call without streaming, put together when first asked for.
+
+    `whole` is what LiteLLM itself has made of the chunks, if it has.
+    """
+
+    def __init__(self, chunks: Sequence[Any], reasons: Mapping[int, str], whole: Any) -> None:
+        self.chunks = chunks
+        self.whole = whole
+        self._reasons = reasons
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "choices":
+            self.choices = _assemble(self.chunks, self._reasons)
+            return self.choices
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return get(self.chunks[-1], name) if self.chunks else None
+
+
+def _assemble(chunks: Sequence[Any], reasons: Mapping[int, str]) -> list[dict[str, Any]]:
+    messages: dict[int, _Message] = {}
+    for chunk in chunks:
+        for choice in get(chunk, "choices") or ():
+            stated = contents(choice)
+            index = stated.get("index") or 0
+            messages.setdefault(index, _Message()).grow(stated)
+    return [
+        {"message": messages[index].whole(), "finish_reason": reasons.get(index)}
+        for index in sorted(messages)
+    ]
+
+
+_TEXTS: Final = ("content", "reasoning_content", "refusal")
+_RESULTS: Final = ("web_search_results", "tool_results")  # each chunk brings all so far
+
+
+class _Message:
+    """The message of one choice, which grows by the deltas of a stream."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, list[str]] = {name: [] for name in _TEXTS}
+        self._spoken: dict[str, list[str]] = {"transcript": [], "data": []}
+        self._images: list[Any] = []
+        self._results: dict[str, Any] = {}
+        self._calls: list[dict[str, Any]] = []
+        self._open: dict[int, dict[str, Any]] = {}  # the last call at each index
+
+    def grow(self, choice: Mapping[str, Any]) -> None:
+        """Take in a choice of a chunk."""
+        delta = contents(choice.get("delta")) or {"content": choice.get("text")}
+        for name in _TEXTS:
+            _add(self._texts[name], delta.get(name))
+        audio = delta.get("audio")
+        if audio:
+            for name, texts in self._spoken.items():
+                _add(texts, get(audio, name))
+        self._images += delta.get("images") or ()
+        extra = contents(delta.get("provider_specific_fields"))
+        self._results.update({name: extra[name] for name in _RESULTS if extra.get(name)})
+        for call in delta.get("tool_calls") or ():
+            self._add_call(call, get(call, "index") or 0)
+        if delta.get("function_call") is not None:  # as it was called once
+            self._add_call({"function": delta["function_call"]}, 0)
+
+    def _add_call(self, delta: Any, index: int) -> None:
+        named = get(delta, "function") or get(delta, "custom")
+        identifier, name = get(delta, "id"), get(named, "name")
+        call = self._open.get(index)
+        if call is None or _another(call, identifier, name):
+            call = {"id": identifier, "function": {"name": name or "", "arguments": ""}}
+            self._open[index] = call
+            self._calls.append(call)
+        elif name and name != call["function"]["name"]:  # some repeat it in every chunk
+            call["function"]["name"] += str(name)
+        call["id"] = call["id"] or identifier
+        arguments = get(named, "arguments") or get(named, "input")
+        call["function"]["arguments"] += str(arguments or "")
+
+    def whole(self) -> dict[str, Any]:
+        """The message as of a call without streaming."""
+        audio = {name: "".join(texts) for name, texts in self._spoken.items()}
+        return {
+            "role": "assistant",
+            **{name: "".join(texts) or None for name, texts in self._texts.items()},
+            "audio": audio if any(audio.values()) else None,
+            "images": self._images,
+            "provider_specific_fields": self._results,
+            "tool_calls": self._calls,
+        }
+
+
+def _add(texts: list[str], said: Any) -> None:
+    if said:
+        texts.append(str(said))
+
+
+def _another(call: Mapping[str, Any], identifier: Any, name: Any) -> bool:
+    """Does a delta begin the next call, though its index is that of `call`, or made up?"""
+    if identifier and call["id"]:
+        return bool(identifier != call["id"])
+    return bool(name) and isinstance(loads(call["function"]["arguments"]), dict)
+
+
+# What a delta of the Responses API adds to, where it is not text.
+_FIELDS: Final = {
+    "function_call_arguments": "arguments",
+    "mcp_call_arguments": "arguments",
+    "custom_tool_call_input": "input",
+    "code_interpreter_call_code": "code",
+}
+
+
+def items(events: Sequence[Any]) -> list[dict[str, Any]]:
+    """The output items of a Responses API stream, as far as they came."""
+    found: dict[int, dict[str, Any]] = {}
+    done: set[int] = set()
+    grown: dict[tuple[int, str, int], list[str]] = {}
+    for each in events:
+        event = contents(each)
+        kind = event.get("type")
+        kind = str(getattr(kind, "value", kind)).removeprefix("response.")
+        index = event.get("output_index") or 0
+        if event.get("item") is not None:
+            found[index] = dict(contents(event["item"]))
+            if kind == "output_item.done":
+                done.add(index)
+        elif isinstance(event.get("delta"), str) and kind.endswith(".delta"):
+            at = event.get("content_index") or event.get("summary_index") or 0
+            grown.setdefault((index, kind[: -len(".delta")], at), []).append(event["delta"])
+    for (index, kind, _), texts in grown.items():
+        if index not in done:
+            _fill(found.setdefault(index, {}), kind, "".join(texts))
+    return [found[index] for index in sorted(found)]
+
+
+def _fill(item: dict[str, Any], kind: str, said: str) -> None:
+    if kind in _FIELDS:
+        item.setdefault("type", kind.rpartition("_")[0])
+        item[_FIELDS[kind]] = said
+    elif kind.startswith("reasoning"):
+        item.setdefault("type", "reasoning")
+        item["summary"] = [*(item.get("summary") or ()), {"type": "summary_text", "text": said}]
+    elif kind in ("output_text", "refusal"):
+        item.update({"type": "message", "role": "assistant"})
+        item["content"] = [*(item.get("content") or ()), {"type": "output_text", "text": said}]
