@@ -16,6 +16,9 @@ def collector() -> Iterator[OtlpReceiver]:
         yield receiver
 
 
+BREAKS = {"error_after": 4, "status": 200, "message": "the machine is too hot"}
+
+
 def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
     """What the proxy serves: good models, and models with manners."""
     slow = {"chunks": 50, "pause": 0.2}
@@ -33,6 +36,8 @@ def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
         model("cohere/rerank-english-v3.0", provider, "rank"),
         model("anthropic/claude-3-5-haiku-latest", provider, "claude"),
         model("hosted_vllm/llama", provider, "llama"),
+        model("anthropic/claude-3-5-haiku-latest", provider, "claude-breaks", manners=BREAKS),
+        model("openai/gpt-4o-mini", provider, "chat-breaks", manners=BREAKS),
     ]
 
 
@@ -56,6 +61,8 @@ def config(provider: LoopbackProvider, **settings: Any) -> dict[str, Any]:
                     "cost_per_request": 0.25,
                 },
                 {"path": "/own/tool", "target": f"{provider.url}/tool"},
+                {"path": "/own/breaks", "target": f"{provider.url_for(**BREAKS)}/messages"},
+                {"path": "/own/reset", "target": f"{provider.url_for(reset=True)}/messages"},
             ],
         },
         "guardrails": [

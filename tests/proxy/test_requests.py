@@ -216,6 +216,33 @@ def test_streams_end_with_their_last_byte(
     assert server["end"] >= last["end"]
 
 
+@pytest.mark.parametrize(
+    ("path", "model", "sent"),
+    [
+        ("/v1/messages", "claude-breaks", {"messages": [HI], "max_tokens": 9}),
+        ("/v1/messages", "chat-breaks", {"messages": [HI], "max_tokens": 9}),
+        ("/v1/responses", "chat-breaks", {"input": "Hi"}),
+        ("/v1/chat/completions", "chat-breaks", {"messages": [HI]}),
+    ],
+)
+def test_a_stream_that_breaks_fails_the_call_the_router_and_the_request(
+    gateway: Proxy, path: str, model: str, sent: dict[str, Any]
+) -> None:
+    """All say the same, in the provider's words, though the client was given a 200."""
+    body = {"model": model, "stream": True, **sent}
+    spans = gateway.trace(post(gateway, path, body), 3)
+    assert response().status_code == 200
+    assert {span["attributes"]["litellm.outcome"] for span in spans} == {"failure"}
+    assert {span["status"] for span in spans} == {"ERROR"}
+    call = spans[-1]
+    assert call["attributes"]["litellm.stream.end"] == "error"
+    assert call["attributes"]["error.type"] != "stream_dropped"
+    assert "gen_ai.response.finish_reasons" not in call["attributes"]
+    for span in spans:
+        assert "the machine is too hot" in span["description"]
+    assert spans[0]["attributes"]["litellm.request.failure"] == "provider"
+
+
 def test_client_that_goes_away_cancels_the_call(gateway: Proxy) -> None:
     """A client that hangs up in mid-stream: request and call are cancelled, usage is partial."""
 

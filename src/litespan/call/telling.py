@@ -12,7 +12,7 @@ from litespan.logs import emit_event
 from litespan.mapping.chunks import read_stream, with_estimate
 from litespan.mapping.content import input_content, output_content, request_texts
 from litespan.mapping.cost import cost_of_response, cost_of_usage
-from litespan.mapping.errors import Failure, answer_headers, read_failure
+from litespan.mapping.errors import Failure, answer_headers, read_failure, stated_failure
 from litespan.mapping.provider import server_attributes
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import (
@@ -90,16 +90,18 @@ def dropped(error: BaseException | None) -> Failure:
     return Failure("stream_dropped", "the stream ended without a finish reason", error=error)
 
 
-def failed(call: "Call", error: BaseException) -> Failure:
-    """What may be told of an exception."""
+def failed(call: "Call", error: Any) -> Failure:
+    """What may leave of an exception, or of an error object that the provider's answer holds."""
     try:
         content: Iterable[str] | None = None
         if not call.record_content:
             content = request_texts(call.request)
-        return read_failure(call.request, error, content)
+        read = read_failure if isinstance(error, BaseException) else stated_failure
+        return read(call.request, error, content)
     except Exception as problem:  # noqa: BLE001
-        swallowed("reading an exception", problem)
-        return Failure(type(error).__name__, "", error=error)
+        swallowed("reading an error", problem)
+        exception = error if isinstance(error, BaseException) else None
+        return Failure(type(error).__name__ if exception else "provider_error", "", error=exception)
 
 
 def where_it_failed(call: "Call") -> Attributes:

@@ -13,6 +13,7 @@ from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.usage import Usage, characters, estimated_usage, most, read_usage
 from litespan.mapping.values import as_int, contents, get
 
+_TAIL: Final = 8  # chunks at the end of a stream in which an error is looked for
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
@@ -140,14 +141,18 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
 
 def _responses(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
     """Events of the Responses API: the last one carries the whole response."""
+    error: Any = None
     for chunk in reversed(chunks):
+        kind = get(chunk, "type")
+        kind = getattr(kind, "value", kind)
+        if kind == "error":
+            error = get(chunk, "error") or chunk
         response = get(chunk, "response")
         if response is not None:
-            kind = get(chunk, "type")
-            done = getattr(kind, "value", kind) in _DONE
             answer = read_answer(request, response, hidden_params(response) or hidden)
-            return Streamed(answer, done)
-    return Streamed(Answer(None, {}, (), None, hidden), finished=False)
+            answer.error = answer.error or error
+            return Streamed(answer, kind in _DONE)
+    return Streamed(Answer(None, {}, (), None, hidden, error), finished=False)
 
 
 def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
@@ -156,8 +161,10 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
     usage: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}
     finished = False
+    error: Any = None
     for event in _events(chunks):
         kind = event.get("type")
+        error = error or event.get("error")
         if kind == "message_start":
             message = dict(event.get("message") or {})
             usage.update(message.get("usage") or {})
@@ -171,7 +178,18 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
         finished = finished or kind == "message_stop"
     message["content"] = [_closed(blocks[index]) for index in sorted(blocks)]
     message["usage"] = usage
-    return Streamed(read_answer(request, message, hidden), finished)
+    answer = read_answer(request, message, hidden)
+    answer.error = error
+    return Streamed(answer, finished)
+
+
+def error_in(chunks: Sequence[bytes]) -> Any:
+    """The error object at the end of a stream of server-sent events that was passed through."""
+    tail = chunks[-_TAIL:]
+    if b"error" not in b"".join(tail):
+        return None
+    found = [event["error"] for event in _events(tail) if event.get("error")]
+    return found[-1] if found else None
 
 
 _GROWING: Final = {"text_delta": "text", "thinking_delta": "thinking"}

@@ -35,6 +35,7 @@ _STATED_BY_OPENAI: Final = (
     ("service_tier", s.OPENAI_RESPONSE_SERVICE_TIER),
     ("system_fingerprint", s.OPENAI_SYSTEM_FINGERPRINT),
 )
+_UNFINISHED: Final = frozenset({"queued", "in_progress"})  # states of a response, not its end
 _HIDDEN: Final = (("litellm_model_name", s.PROVIDER_MODEL), ("model_id", s.DEPLOYMENT_ID))
 
 
@@ -48,6 +49,7 @@ class Answer:
         finish_reasons: the provider's strings, by choice.
         usage: tokens, None if not known.
         hidden: LiteLLM's `_hidden_params`: cost, call id, API base, response headers.
+        error: the provider's error object, where the answer reports a failure.
     """
 
     raw: Any
@@ -55,6 +57,7 @@ class Answer:
     finish_reasons: tuple[str, ...]
     usage: Usage | None
     hidden: Mapping[str, Any]
+    error: Any = None
 
     @property
     def cache_hit(self) -> bool:
@@ -74,7 +77,15 @@ def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer
         finish_reasons(stated),
         read_usage(usage, input_excludes_cache=anthropic),
         hidden,
+        _error(stated),
     )
+
+
+def _error(stated: Mapping[str, Any]) -> Any:
+    """The error object of a response that failed, or of an Anthropic error that came with 200."""
+    if stated.get("status") == "failed" or stated.get("type") == "error":
+        return stated.get("error") or {"message": "the provider reports that it failed"}
+    return None
 
 
 def hidden_params(raw: Any) -> Mapping[str, Any]:
@@ -100,6 +111,8 @@ def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
         reason = as_text(get(incomplete, "reason"))
     else:
         reason = as_text(stated.get("stop_reason") or stated.get("status"))
+        if reason in _UNFINISHED:
+            reason = None
     return (reason,) if reason else ()
 
 

@@ -171,6 +171,8 @@ class ProxyRequest(Client):
                 span.update_name(f"{self._scope['method']} {route}")
             if status is not None:
                 attributes[s.HTTP_STATUS] = status
+        if self._failure is None and self.failure is not None:
+            self._failure = ("provider", self.failure.type, self.failure.message)
         refused = error is not None or (status is not None and status >= _BAD)
         failed = not self.gone and (refused or self._failure is not None)
         if not failed:
