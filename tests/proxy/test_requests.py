@@ -158,6 +158,26 @@ def test_guardrail_is_named_and_its_text_keeps_the_content_out(gateway: Proxy) -
     assert moon not in str(span)
 
 
+def test_a_guardrail_may_raise_anything(gateway: Proxy) -> None:
+    """A `ValueError`, as in LiteLLM's own example, is a refusal by the guardrail that raised it."""
+    body = {**CHAT, "messages": [{"role": "user", "content": "What about the sunshine?"}]}
+    (span,) = gateway.trace(post(gateway, "/v1/chat/completions", body), 1)
+    said = span["attributes"]
+    assert (said["litellm.request.failure"], said["litellm.guardrail.name"]) == (
+        "guardrail",
+        "no-sun",
+    )
+    assert said["error.type"] == "ValueError"
+
+
+def test_a_guardrail_has_the_operators_name(gateway: Proxy) -> None:
+    """Not the constant that LiteLLM puts into the exception of its generic guardrail."""
+    body = {**CHAT, "guardrails": ["remote"]}
+    (span,) = gateway.trace(post(gateway, "/v1/chat/completions", body), 1)
+    assert span["attributes"]["litellm.request.failure"] == "guardrail"
+    assert span["attributes"]["litellm.guardrail.name"] == "remote"
+
+
 def test_guardrail_that_refuses_the_answer(gateway: Proxy) -> None:
     """The provider's call was a success; the request is refused by the guardrail."""
     body = {**CHAT, "guardrails": ["no-hello"]}

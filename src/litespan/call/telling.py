@@ -19,6 +19,7 @@ from litespan.mapping.response import (
     Answer,
     answer_attributes,
     header_attributes,
+    native_finish_reasons,
     provider_request_id,
     response_headers,
 )
@@ -29,6 +30,7 @@ from litespan.quiet import swallowed
 if TYPE_CHECKING:
     from litespan.call.live import Call, Outcome
 
+_OPENAI: Final = frozenset({"openai", "azure"})  # whose words LiteLLM leaves as they are
 _TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
 
@@ -50,6 +52,10 @@ def answered(call: "Call", answer: Answer, post: Attributes) -> Attributes:
     """The attributes of a complete answer; `post` is what the stage after it has said."""
     request, usage = call.request, answer.usage
     called = request.called
+    if called.provider not in _OPENAI and answer.finish_reasons:
+        details = getattr(call.logging, "model_call_details", None)
+        native = native_finish_reasons(get(details, "original_response"))
+        answer.finish_reasons = native or answer.finish_reasons
     attributes = answer_attributes(request, answer)
     if s.PROVIDER_REQUEST_ID in post:
         attributes[s.PROVIDER_REQUEST_ID] = post[s.PROVIDER_REQUEST_ID]

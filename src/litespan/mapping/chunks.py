@@ -90,13 +90,13 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
     )
     if made_up:
         reasons = {}
-    first, last = (chunks[0], chunks[-1]) if chunks else (None, None)
+    last = chunks[-1] if chunks else None
     last = last if whole is None else whole
     answer = Answer(
         raw=Assembled(chunks, reasons) if whole is None else whole,
         stated={
-            "id": get(first, "id"),
-            "model": get(first, "model"),
+            "id": _first(chunks, "id"),
+            "model": _first(chunks, "model"),
             "service_tier": get(last, "service_tier"),
             "system_fingerprint": get(last, "system_fingerprint"),
         },
@@ -105,6 +105,11 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
         hidden=hidden_params(stream),
     )
     return Streamed(answer, bool(reasons))
+
+
+def _first(chunks: Sequence[Any], name: str) -> Any:
+    """What the first chunk says that says it: Azure's first has neither id nor model."""
+    return next((value for chunk in chunks if (value := get(chunk, name))), None)
 
 
 def _finish_reasons(chunks: Sequence[Any], choices: int) -> dict[int, str]:

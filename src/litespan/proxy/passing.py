@@ -28,7 +28,7 @@ from litespan.mapping.response import Answer, header_attributes, hidden_params, 
 from litespan.mapping.usage import read_usage, usage_attributes
 from litespan.mapping.values import as_float, as_int, as_text, get
 from litespan.patch import targets as t
-from litespan.proxy.request import guardrail_of
+from litespan.proxy.guardrails import guardrail_of
 from litespan.quiet import quiet
 
 CALL_TYPE: Final = "pass_through_endpoint"
