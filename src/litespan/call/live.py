@@ -234,13 +234,7 @@ class Call:
         attributes[s.STREAM_END] = how
         if self.chunks_left_out:
             attributes[s.STREAM_CHUNKS_LEFT_OUT] = self.chunks_left_out
-        failure = None
-        if how == "dropped":
-            failure = telling.dropped(error)
-        elif error is not None:
-            failure = telling.failed(self, error)
-        elif how == "error" and answer is not None:
-            failure = telling.failed(self, answer.error)
+        failure = telling.why(self, how, answer, error)
         self.answered(failure if STREAM_ENDS[how] == "failure" else None)
         if error is not None and self.parent is not None:
             _failed[error] = self

@@ -91,9 +91,16 @@ def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool
     return answer, read.finished, attributes
 
 
-def dropped(error: BaseException | None) -> Failure:
-    """What may be told of a stream without an end; `error` is LiteLLM's, if it raised one."""
-    return Failure("stream_dropped", "the stream ended without a finish reason", error=error)
+def why(
+    call: "Call", how: str, answer: Answer | None, error: BaseException | None
+) -> Failure | None:
+    """Why a stream ended as it did: `error`, or what the stream itself says in `answer`."""
+    if how == "dropped":
+        text = "the stream ended without a finish reason"
+        return Failure("stream_dropped", text, error=error)
+    if error is not None:
+        return failed(call, error)
+    return failed(call, answer.error) if how == "error" and answer is not None else None
 
 
 def failed(call: "Call", error: Any) -> Failure:

@@ -52,13 +52,15 @@ def stated_failure(request: Request, error: Any, content: Iterable[str] | None) 
     OpenAI names the error in `code`, Anthropic in `type`, Google in `status`.
     """
     names = (as_text(get(error, name)) for name in ("code", "type", "status"))
-    kind = next((name for name in names if name and name != "error" and _NAME.fullmatch(name)), None)
+    kind = next(
+        (name for name in names if name and name != "error" and _NAME.fullmatch(name)), None
+    )
     code = as_int(get(error, "code"))
     text = error if isinstance(error, str) else as_text(get(error, "message")) or ""
     return Failure(
         type=kind or "provider_error",
         message=scrub_error(text, request.arguments, content),
-        code=code if code is not None and 400 <= code < 600 else None,  # noqa: PLR2004 - HTTP's
+        code=code if code is not None and 400 <= code < 600 else None,
     )
 
 

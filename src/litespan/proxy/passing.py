@@ -219,9 +219,7 @@ def _end(call: Call, attributes: Attributes | None = None, answer: Answer | None
     if call.failure is not None:
         how = "error"
     ends = {s.STREAM_END: how} if call.request.streaming else {}
-    call.end(
-        STREAM_ENDS[how], {**(attributes or {}), **ends}, answer=answer, failure=call.failure
-    )
+    call.end(STREAM_ENDS[how], {**(attributes or {}), **ends}, answer=answer, failure=call.failure)
 
 
 def _json_of(response: Any) -> Any:
