@@ -37,6 +37,7 @@ class RouterCall:
         "_token",
         "context",
         "ended",
+        "failure",
         "logging",
         "model",
         "request",
@@ -54,6 +55,7 @@ class RouterCall:
         self.silent = silent
         self.logging: Any = None
         self.ended = False
+        self.failure: Failure | None = None  # of the last attempt, if its answer failed
         self._attempts = 0
         self._token: Any = None
 
@@ -143,6 +145,8 @@ class RouterCall:
         if self.ended:
             return
         self.ended = True
+        if outcome == "success" and self.failure is not None:
+            outcome, failure = "failure", self.failure
         try:
             self.span.set_attributes({s.OUTCOME: outcome, s.ATTEMPTS: self._attempts})
             if outcome == "failure" and failure is not None:

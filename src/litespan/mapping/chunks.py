@@ -13,6 +13,7 @@ from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.usage import Usage, characters, estimated_usage, most, read_usage
 from litespan.mapping.values import as_int, contents, get
 
+_TAIL: Final = 8  # chunks at the end of a stream in which an error is looked for
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
@@ -89,13 +90,13 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
     )
     if made_up:
         reasons = {}
-    first, last = (chunks[0], chunks[-1]) if chunks else (None, None)
+    last = chunks[-1] if chunks else None
     last = last if whole is None else whole
     answer = Answer(
         raw=Assembled(chunks, reasons) if whole is None else whole,
         stated={
-            "id": get(first, "id"),
-            "model": get(first, "model"),
+            "id": _first(chunks, "id"),
+            "model": _first(chunks, "model"),
             "service_tier": get(last, "service_tier"),
             "system_fingerprint": get(last, "system_fingerprint"),
         },
@@ -104,6 +105,11 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
         hidden=hidden_params(stream),
     )
     return Streamed(answer, bool(reasons))
+
+
+def _first(chunks: Sequence[Any], name: str) -> Any:
+    """What the first chunk says that says it: Azure's first has neither id nor model."""
+    return next((value for chunk in chunks if (value := get(chunk, name))), None)
 
 
 def _finish_reasons(chunks: Sequence[Any], choices: int) -> dict[int, str]:
@@ -140,14 +146,18 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
 
 def _responses(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
     """Events of the Responses API: the last one carries the whole response."""
+    error: Any = None
     for chunk in reversed(chunks):
+        kind = get(chunk, "type")
+        kind = getattr(kind, "value", kind)
+        if kind == "error":
+            error = get(chunk, "error") or chunk
         response = get(chunk, "response")
         if response is not None:
-            kind = get(chunk, "type")
-            done = getattr(kind, "value", kind) in _DONE
             answer = read_answer(request, response, hidden_params(response) or hidden)
-            return Streamed(answer, done)
-    return Streamed(Answer(None, {}, (), None, hidden), finished=False)
+            answer.error = answer.error or error
+            return Streamed(answer, kind in _DONE)
+    return Streamed(Answer(None, {}, (), None, hidden, error), finished=False)
 
 
 def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
@@ -156,8 +166,10 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
     usage: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}
     finished = False
+    error: Any = None
     for event in _events(chunks):
         kind = event.get("type")
+        error = error or event.get("error")
         if kind == "message_start":
             message = dict(event.get("message") or {})
             usage.update(message.get("usage") or {})
@@ -171,7 +183,18 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
         finished = finished or kind == "message_stop"
     message["content"] = [_closed(blocks[index]) for index in sorted(blocks)]
     message["usage"] = usage
-    return Streamed(read_answer(request, message, hidden), finished)
+    answer = read_answer(request, message, hidden)
+    answer.error = error
+    return Streamed(answer, finished)
+
+
+def error_in(chunks: Sequence[bytes]) -> Any:
+    """The error object at the end of a stream of server-sent events that was passed through."""
+    tail = chunks[-_TAIL:]
+    if b"error" not in b"".join(tail):
+        return None
+    found = [event["error"] for event in _events(tail) if event.get("error")]
+    return found[-1] if found else None
 
 
 _GROWING: Final = {"text_delta": "text", "thinking_delta": "thinking"}
