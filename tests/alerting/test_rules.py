@@ -108,6 +108,22 @@ def test_an_outage() -> None:
 
 
 @pytest.mark.parametrize(
+    "error", ["MidStreamFallbackError", "ReadError", "ReadTimeout", "overloaded_error"]
+)
+def test_streams_that_break_are_an_outage(error: str) -> None:
+    """Whatever the HTTP client, LiteLLM or the provider calls it."""
+    assert "outage" in names(all_found([view(error=error)] * 5))
+
+
+def test_a_refusal_is_no_outage() -> None:
+    """In the middle of a stream, or where LiteLLM makes a connection error of a 4xx."""
+    limited = view(error="MidStreamFallbackError", message="litellm.RateLimitError: slow down")
+    refused = view(error="APIConnectionError", code=422)
+    for call in (limited, refused):
+        assert "outage" not in names(all_found([call] * 10))
+
+
+@pytest.mark.parametrize(
     ("took", "expected"),
     [
         ([31.0] * 20, "slow_mean"),

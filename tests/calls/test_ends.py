@@ -1,13 +1,16 @@
 """How a stream ends, and what its span says of it."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import litellm
 import pytest
 
-from tests.calls.conftest import Traced
+from tests.calls.conftest import KEY, Traced
+
+PROMPT = "My mother's maiden name is Featherstonehaugh."
 
 Reader = Callable[[Traced, dict[str, Any]], Awaitable[None]]
 
@@ -215,6 +218,102 @@ async def test_responses_stream(function: str, traced: Traced) -> None:
     assert said["litellm.stream.end"] == "complete"
     assert said["gen_ai.usage.output_tokens"] == 10
     assert said["gen_ai.usage.cost"] == pytest.approx(9e-06)
+
+
+async def messages(traced: Traced, **manners: Any) -> None:
+    """A stream of Anthropic's Messages API, read until it ends."""
+    where = traced.to(**manners)
+    del where["max_retries"]
+    stream = await litellm.anthropic_messages(
+        model="anthropic/claude-sonnet-4-5",
+        messages=[{"role": "user", "content": PROMPT}],
+        max_tokens=10,
+        stream=True,
+        **where,
+    )
+    async for _ in stream:
+        pass
+
+
+async def test_an_error_event_is_a_failure_in_the_providers_words(traced: Traced) -> None:
+    """Of the Messages API, whose stream LiteLLM hands on as it is."""
+    with contextlib.suppress(litellm.exceptions.APIError):  # newer ones raise, at times
+        await messages(traced, error_after=4, message="The machine is too hot")
+    span = traced.span
+    said = span["attributes"]
+    assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("failure", "error")
+    assert said["error.type"] == "api_error"
+    assert (span["status"], span["description"]) == ("ERROR", "The machine is too hot")
+    assert "gen_ai.response.finish_reasons" not in said
+
+
+async def test_an_error_event_is_told_without_secrets_and_echoes(traced: Traced) -> None:
+    """As the text of an exception is."""
+    with contextlib.suppress(litellm.exceptions.APIError):
+        await messages(traced, error_after=4, message=f"No {KEY} to say {{prompt}}")
+    text = traced.span["description"]
+    assert text.startswith("No ")
+    assert (KEY in text, PROMPT in text) == (False, False)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize(
+    ("status", "outcome", "reasons"),
+    [("failed", "failure", None), ("incomplete", "success", ["max_output_tokens"])],
+)
+async def test_a_response_that_did_not_complete(
+    status: str, outcome: str, reasons: list[str] | None, stream: bool, traced: Traced
+) -> None:
+    """A failed one is a failure with what it says, in both forms; an incomplete one is not."""
+    where = traced.to(finish=status, message="The machine is too hot")
+    del where["max_retries"]
+    call = litellm.aresponses(model="openai/gpt-4o", input="hi", stream=stream, **where)
+    with contextlib.suppress(litellm.exceptions.MidStreamFallbackError):
+        result = await call
+        if stream:
+            async for _ in result:
+                pass
+    span = traced.span
+    said = span["attributes"]
+    assert said["litellm.outcome"] == outcome
+    assert said["gen_ai.usage.input_tokens"] > 0
+    if outcome == "failure":
+        assert span["status"] == "ERROR"
+        assert "The machine is too hot" in span["description"]
+    else:
+        assert said["gen_ai.response.finish_reasons"] == reasons
+
+
+@pytest.mark.parametrize("manners", [{"drop_after": 4}, {"break_after": 4}], ids=repr)
+async def test_a_response_that_is_cut_off_has_no_finish_reason(
+    manners: dict[str, int], traced: Traced
+) -> None:
+    """`in_progress` is a state of the response, not why it ended."""
+    where = traced.to(**manners)
+    del where["max_retries"]
+    stream = await litellm.aresponses(model="openai/gpt-4o", input="hi", stream=True, **where)
+    with contextlib.suppress(Exception):
+        async for _ in stream:
+            pass
+    said = traced.span["attributes"]
+    assert said["litellm.outcome"] == "failure"
+    assert "gen_ai.response.finish_reasons" not in said
+
+
+async def test_a_router_says_how_its_stream_ended(traced: Traced) -> None:
+    """Also where the stream ends with an error event, and without an exception."""
+    where = traced.to(error_after=4)
+    model = {"model": "anthropic/claude-sonnet-4-5", **where}
+    router = litellm.Router(
+        model_list=[{"model_name": "claude", "litellm_params": model}], num_retries=0
+    )
+    called = getattr(router, "aanthropic_messages", None) or router.anthropic_messages
+    messages = [{"role": "user", "content": "hi"}]
+    with contextlib.suppress(litellm.exceptions.MidStreamFallbackError):
+        stream = await called(model="claude", messages=messages, max_tokens=9, stream=True)
+        async for _ in stream:
+            pass
+    assert [span["attributes"]["litellm.outcome"] for span in traced.spans] == ["failure"] * 2
 
 
 async def test_the_stream_is_still_litellms_own(traced: Traced) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from typing import Any
 
+import httpx
 import litellm
 import pytest
 
@@ -45,6 +46,33 @@ async def test_failure(
     assert code is None or said["litellm.provider.error.code"] == code
     assert [event["name"] for event in span["events"]].count("exception") == 1
     assert 0 < len(span["description"]) <= 1024
+
+
+@pytest.mark.parametrize("status", [402, 413, 498, 502, 529])
+@pytest.mark.parametrize(
+    "model", ["openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"]
+)
+def test_the_status_is_the_providers(model: str, status: int, traced: Traced) -> None:
+    """Not the one that LiteLLM makes of it; on the span and on the event after the answer."""
+    base = traced.provider.url_for(status=status)
+    base = base if model.startswith("openai") else base.removesuffix("/v1")
+    with pytest.raises(Exception):  # noqa: B017 - of several classes
+        litellm.completion(**{**traced.chat(model=model), "api_base": base})
+    span = traced.span
+    assert span["attributes"]["litellm.provider.error.code"] == status
+    (post,) = [event for event in span["events"] if event["name"] == "litellm.post_api_call"]
+    assert post["attributes"]["http.response.status_code"] == status
+
+
+def test_a_status_that_the_application_handles_is_not_the_providers(traced: Traced) -> None:
+    """An exception that is being handled as LiteLLM is called stands behind LiteLLM's own."""
+    response = httpx.Response(404, headers={"a": "b"}, request=httpx.Request("GET", "http://x"))
+    try:
+        response.raise_for_status()
+    except httpx.HTTPStatusError:
+        with pytest.raises(litellm.InternalServerError):
+            litellm.completion(**{**traced.chat(), "api_base": "http://127.0.0.1:9/v1"})
+    assert "litellm.provider.error.code" not in traced.span["attributes"]
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])

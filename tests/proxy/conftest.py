@@ -1,5 +1,6 @@
 """One proxy for most tests: its start costs more than all they do with it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.proxy.running import HERE, Proxy, model, proxy
+from tests.support.server import Received, Reply
+from tests.support.server import running as serving
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +17,9 @@ def collector() -> Iterator[OtlpReceiver]:
     """What all proxies of the run export to; tests tell their spans apart by trace id."""
     with OtlpReceiver() as receiver:
         yield receiver
+
+
+BREAKS = {"error_after": 4, "status": 200, "message": "the machine is too hot"}
 
 
 def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
@@ -33,11 +39,18 @@ def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
         model("cohere/rerank-english-v3.0", provider, "rank"),
         model("anthropic/claude-3-5-haiku-latest", provider, "claude"),
         model("hosted_vllm/llama", provider, "llama"),
+        model("anthropic/claude-3-5-haiku-latest", provider, "claude-breaks", manners=BREAKS),
+        model("openai/gpt-4o-mini", provider, "chat-breaks", manners=BREAKS),
     ]
 
 
-def config(provider: LoopbackProvider, **settings: Any) -> dict[str, Any]:
-    """The `config.yaml` of an operator who has custom authentication and a guardrail."""
+def config(
+    provider: LoopbackProvider, guardrail: str = "http://127.0.0.1:9", **settings: Any
+) -> dict[str, Any]:
+    """The `config.yaml` of an operator who has custom authentication and guardrails.
+
+    `guardrail` is the address of one that is a service.
+    """
     return {
         "model_list": models(provider),
         "litellm_settings": {
@@ -56,6 +69,8 @@ def config(provider: LoopbackProvider, **settings: Any) -> dict[str, Any]:
                     "cost_per_request": 0.25,
                 },
                 {"path": "/own/tool", "target": f"{provider.url}/tool"},
+                {"path": "/own/breaks", "target": f"{provider.url_for(**BREAKS)}/messages"},
+                {"path": "/own/reset", "target": f"{provider.url_for(reset=True)}/messages"},
             ],
         },
         "guardrails": [
@@ -65,6 +80,22 @@ def config(provider: LoopbackProvider, **settings: Any) -> dict[str, Any]:
                     "guardrail": "guard.NoMoon",
                     "mode": "pre_call",
                     "default_on": True,
+                },
+            },
+            {
+                "guardrail_name": "no-sun",
+                "litellm_params": {
+                    "guardrail": "guard.NoSun",
+                    "mode": ["pre_call", "post_call"],
+                    "default_on": True,
+                },
+            },
+            {
+                "guardrail_name": "remote",
+                "litellm_params": {
+                    "guardrail": "generic_guardrail_api",
+                    "mode": "pre_call",
+                    "api_base": guardrail,
                 },
             },
             {
@@ -107,5 +138,15 @@ def gateway(
         "LITESPAN_PROXY_BODY": "temperature,safety_identifier,messages",
         **provider_routes(loopback),
     }
-    with proxy(folder, config(loopback), loopback, collector, files=FILES, env=env) as running:
+    refusal = {"action": "BLOCKED", "blocked_reason": "not here"}
+
+    def refuse(_: Received) -> Reply:
+        return Reply(200, json.dumps(refusal).encode(), {"Content-Type": "application/json"})
+
+    with (
+        serving(refuse) as guardrail,
+        proxy(
+            folder, config(loopback, guardrail.url), loopback, collector, files=FILES, env=env
+        ) as running,
+    ):
         yield running

@@ -8,7 +8,7 @@ import pytest
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from litespan.testing.decode import Record
-from tests.proxy.conftest import FILES, config, provider_routes
+from tests.proxy.conftest import BREAKS, FILES, config, provider_routes
 from tests.proxy.running import KEY, Proxy, proxy
 
 HI = [{"role": "user", "content": "Say hello to everybody in this room, please."}]
@@ -118,6 +118,30 @@ def test_a_path_that_says_nothing_is_passed_through(gateway: Proxy) -> None:
     assert answer().status_code == 404
     assert (call["name"], call["status"]) == ("litellm.pass_through", "ERROR")
     assert call["attributes"]["litellm.provider.error.code"] == 404
+    assert server["attributes"]["litellm.request.failure"] == "provider"
+
+
+def test_an_error_event_fails_the_call_and_the_request(gateway: Proxy) -> None:
+    """The answer began with 200, and says itself what went wrong."""
+    server, call = spans_of(gateway, "/own/breaks", {**CLAUDE, "stream": True})
+    assert answer().status_code == 200
+    said = call["attributes"]
+    assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("failure", "error")
+    assert said["error.type"] == "api_error"
+    assert (call["status"], call["description"]) == ("ERROR", BREAKS["message"])
+    asked = server["attributes"]
+    assert (asked["litellm.outcome"], asked["litellm.request.failure"]) == ("failure", "provider")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_connection_that_is_dropped_is_the_providers_failure(
+    gateway: Proxy, stream: bool
+) -> None:
+    """There was no answer, and so no status of the provider's."""
+    server, call = spans_of(gateway, "/own/reset", {**CLAUDE, "stream": stream})
+    assert answer().status_code >= 500
+    assert call["attributes"]["litellm.outcome"] == "failure"
+    assert "litellm.provider.error.code" not in call["attributes"]
     assert server["attributes"]["litellm.request.failure"] == "provider"
 
 

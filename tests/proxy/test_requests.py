@@ -158,6 +158,26 @@ def test_guardrail_is_named_and_its_text_keeps_the_content_out(gateway: Proxy) -
     assert moon not in str(span)
 
 
+def test_a_guardrail_may_raise_anything(gateway: Proxy) -> None:
+    """A `ValueError`, as in LiteLLM's own example, is a refusal by the guardrail that raised it."""
+    body = {**CHAT, "messages": [{"role": "user", "content": "What about the sunshine?"}]}
+    (span,) = gateway.trace(post(gateway, "/v1/chat/completions", body), 1)
+    said = span["attributes"]
+    assert (said["litellm.request.failure"], said["litellm.guardrail.name"]) == (
+        "guardrail",
+        "no-sun",
+    )
+    assert said["error.type"] == "ValueError"
+
+
+def test_a_guardrail_has_the_operators_name(gateway: Proxy) -> None:
+    """Not the constant that LiteLLM puts into the exception of its generic guardrail."""
+    body = {**CHAT, "guardrails": ["remote"]}
+    (span,) = gateway.trace(post(gateway, "/v1/chat/completions", body), 1)
+    assert span["attributes"]["litellm.request.failure"] == "guardrail"
+    assert span["attributes"]["litellm.guardrail.name"] == "remote"
+
+
 def test_guardrail_that_refuses_the_answer(gateway: Proxy) -> None:
     """The provider's call was a success; the request is refused by the guardrail."""
     body = {**CHAT, "guardrails": ["no-hello"]}
@@ -214,6 +234,33 @@ def test_streams_end_with_their_last_byte(
     assert last["attributes"]["litellm.stream.end"] == "complete"
     assert last["attributes"]["gen_ai.usage.output_tokens"] == tokens
     assert server["end"] >= last["end"]
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "sent"),
+    [
+        ("/v1/messages", "claude-breaks", {"messages": [HI], "max_tokens": 9}),
+        ("/v1/messages", "chat-breaks", {"messages": [HI], "max_tokens": 9}),
+        ("/v1/responses", "chat-breaks", {"input": "Hi"}),
+        ("/v1/chat/completions", "chat-breaks", {"messages": [HI]}),
+    ],
+)
+def test_a_stream_that_breaks_fails_the_call_the_router_and_the_request(
+    gateway: Proxy, path: str, model: str, sent: dict[str, Any]
+) -> None:
+    """All say the same, in the provider's words, though the client was given a 200."""
+    body = {"model": model, "stream": True, **sent}
+    spans = gateway.trace(post(gateway, path, body), 3)
+    assert response().status_code == 200
+    assert {span["attributes"]["litellm.outcome"] for span in spans} == {"failure"}
+    assert {span["status"] for span in spans} == {"ERROR"}
+    call = spans[-1]
+    assert call["attributes"]["litellm.stream.end"] == "error"
+    assert call["attributes"]["error.type"] != "stream_dropped"
+    assert "gen_ai.response.finish_reasons" not in call["attributes"]
+    for span in spans:
+        assert "the machine is too hot" in span["description"]
+    assert spans[0]["attributes"]["litellm.request.failure"] == "provider"
 
 
 def test_client_that_goes_away_cancels_the_call(gateway: Proxy) -> None:

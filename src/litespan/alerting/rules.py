@@ -23,12 +23,31 @@ _QUOTA: Final = frozenset({"BudgetExceededError"})
 _QUOTA_WORDS: Final = ("insufficient_quota", "exceeded your current quota", "credit balance")
 _OUTAGE: Final = frozenset(
     {
+        # LiteLLM's exceptions
         "APIConnectionError",
         "APITimeoutError",
         "BadGatewayError",
         "InternalServerError",
+        "MidStreamFallbackError",
         "ServiceUnavailableError",
         "Timeout",
+        # those of HTTP clients, which come out of streams
+        "ClientPayloadError",
+        "ConnectError",
+        "ConnectTimeout",
+        "ReadError",
+        "ReadTimeout",
+        "RemoteProtocolError",
+        "ServerDisconnectedError",
+        "SocketTimeoutError",
+        "TimeoutError",
+        # what providers call it in an answer or a stream
+        "INTERNAL",
+        "UNAVAILABLE",
+        "api_error",
+        "overloaded_error",
+        "server_error",
+        "timeout_error",
         "stream_dropped",
     }
 )
@@ -129,8 +148,10 @@ def is_outage(span: GenAISpan) -> bool:
     error = span.error
     if error is None:
         return False
-    code = error.code or 0
-    return error.type in _OUTAGE or code == 408 or 500 <= code < 600
+    if error.code is not None:
+        return error.code == 408 or error.code >= 500
+    # A stream may break off with a refusal, which LiteLLM wraps.
+    return error.type in _OUTAGE and "RateLimitError" not in (error.message or "")
 
 
 def _access(span: GenAISpan) -> str:

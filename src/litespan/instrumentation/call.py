@@ -65,6 +65,7 @@ class Call:
         record_content: whether messages may be recorded.
         view: what handlers see of the call, made for the first of them.
         whole: the answer that LiteLLM has made of a stream's chunks, once it has.
+        failure: why an answer that is passed through failed, as the provider states it in there.
         end_ns: when it ended, ns since the epoch, where that becomes known later; else None.
     """
 
@@ -75,6 +76,7 @@ class Call:
     first_chunk: float | None = None
     view: Any = None
     whole: Any = None
+    failure: Failure | None = None
     end_ns: int | None = None
     chunks_left_out = 0
     chunk_listeners: tuple[Listener, ...] = ()
@@ -153,7 +155,11 @@ class Call:
             if streaming:
                 return wrap_stream(value, self)
             answer = read_answer(self.request, value, hidden)
-            self.end("success", call_end.answered(self, answer, post), answer=answer)
+            attributes = call_end.answered(self, answer, post)
+            failure = None if answer.error is None else call_end.failed(self, answer.error)
+            self.answered(failure)
+            outcome: Outcome = "success" if failure is None else "failure"
+            self.end(outcome, attributes, answer=answer, failure=failure)
         except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
             swallowed("reading a result", error)
             self.end("success", {}, answer=Answer(value, {}, (), None, {}))
@@ -215,7 +221,9 @@ class Call:
         attributes: Attributes = {}
         try:
             answer, finished, attributes = call_end.streamed(self, stream, chunks)
-            if not finished and (how == "complete" or (how == "error" and is_cut_off(error))):
+            if answer.error is not None:  # whatever the reader did then
+                how = "error"
+            elif not finished and (how == "complete" or (how == "error" and is_cut_off(error))):
                 how = "dropped"
         except Exception as problem:  # noqa: BLE001
             swallowed("reading a stream", problem)
@@ -225,14 +233,22 @@ class Call:
         attributes[s.STREAM_END] = how
         if self.chunks_left_out:
             attributes[s.STREAM_CHUNKS_LEFT_OUT] = self.chunks_left_out
-        failure = None
-        if how == "dropped":
-            failure = call_end.dropped(error)
-        elif error is not None:
-            failure = call_end.failed(self, error)
+        failure = call_end.why(self, how, answer, error)
+        self.answered(failure if STREAM_ENDS[how] == "failure" else None)
         if error is not None and self.parent is not None:
             self.parent.stream_broke(error)
         self.end(STREAM_ENDS[how], attributes, answer=answer, failure=failure, chunks=len(chunks))
+
+    def answered(self, failure: Failure | None) -> None:
+        """Tell the request and the router call above how an answer ended.
+
+        They may see no exception: a stream can end with an error event, or without an end.
+        """
+        client: Any = self.context.get(CLIENT_KEY)
+        if client is not None:
+            client.failure = failure
+        if self.parent is not None:
+            self.parent.failure = failure
 
     def fail(self, error: BaseException) -> None:
         """End with an exception, which goes on to the caller."""

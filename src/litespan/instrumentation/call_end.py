@@ -15,13 +15,14 @@ from litespan.mapping.chunks import read_stream, with_estimate
 from litespan.mapping.content import input_content, output_content
 from litespan.mapping.cost import cost_of_response, cost_of_usage
 from litespan.mapping.echoes import sent_texts
-from litespan.mapping.failures import Failure, answer_headers, read_failure
+from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
 from litespan.mapping.provider import server_attributes
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import (
     Answer,
     answer_attributes,
     header_attributes,
+    native_finish_reasons,
     provider_request_id,
     response_headers,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from litespan.instrumentation.call import Call, Outcome
     from litespan.instrumentation.router_call import RouterCall
 
+_OPENAI: Final = frozenset({"openai", "azure"})  # whose words LiteLLM leaves as they are
 _TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
 
@@ -53,6 +55,10 @@ def answered(call: "Call", answer: Answer, post: Attributes) -> Attributes:
     """The attributes of a complete answer; `post` is what the stage after it has said."""
     request, usage = call.request, answer.usage
     called = request.called
+    if called.provider not in _OPENAI and answer.finish_reasons:
+        details = getattr(call.logging, "model_call_details", None)
+        native = native_finish_reasons(get(details, "original_response"))
+        answer.finish_reasons = native or answer.finish_reasons
     attributes = answer_attributes(request, answer)
     if s.PROVIDER_REQUEST_ID in post:
         attributes[s.PROVIDER_REQUEST_ID] = post[s.PROVIDER_REQUEST_ID]
@@ -88,25 +94,37 @@ def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool
     return answer, read.finished, attributes
 
 
-def dropped(error: BaseException | None) -> Failure:
-    """What may be told of a stream without an end; `error` is LiteLLM's, if it raised one."""
-    return Failure("stream_dropped", "the stream ended without a finish reason", error=error)
+def why(
+    call: "Call", how: str, answer: Answer | None, error: BaseException | None
+) -> Failure | None:
+    """Why a stream ended as it did: `error`, or what the stream itself says in `answer`."""
+    if how == "dropped":
+        text = "the stream ended without a finish reason"
+        return Failure("stream_dropped", text, error=error)
+    if error is not None:
+        return failed(call, error)
+    return failed(call, answer.error) if how == "error" and answer is not None else None
 
 
-def failed(call: "Call | RouterCall", error: BaseException) -> Failure:
-    """What may be told of an exception: of the request only what may be recorded as content."""
+def failed(call: "Call | RouterCall", error: Any) -> Failure:
+    """What may leave of an exception, or of an error object in the provider's answer.
+
+    Of the request only what may be recorded as content.
+    """
     signals = call.signals
     try:
         masked = not call.record_content or signals.redactor is not None
         content = sent_texts(call.request.arguments) if masked else None
-        failure = read_failure(call.request, error, content)
+        read = read_failure if isinstance(error, BaseException) else stated_failure
+        failure = read(call.request, error, content)
         if signals.redactor is not None and failure.message:
             known = getattr(call, "attributes", {})
             failure = replace(failure, message=redacted_text(signals, failure.message, known))
         return failure
     except Exception as problem:  # noqa: BLE001
-        swallowed("reading an exception", problem)
-        return Failure(type(error).__name__, "", error=error)
+        swallowed("reading an error", problem)
+        exception = error if isinstance(error, BaseException) else None
+        return Failure(type(error).__name__ if exception else "provider_error", "", error=exception)
 
 
 def where_it_failed(call: "Call") -> Attributes:

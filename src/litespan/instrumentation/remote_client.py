@@ -5,6 +5,7 @@ from typing import Final
 
 from opentelemetry import context as otel_context
 
+from litespan.mapping.failures import Failure
 from litespan.mapping.team_settings import NONE, TeamWishes
 
 CLIENT_KEY: Final = otel_context.create_key("litespan-client")
@@ -18,6 +19,7 @@ class Client:
         called: whether a provider was called for it.
         who: the attributes of that key, None where it has none, once it is known.
         team: what the key, by which the proxy has let it in, and the key's team ask of litespan.
+        failure: why the last answer failed that the provider had begun to give, if it did.
     """
 
     def __init__(self) -> None:
@@ -25,3 +27,4 @@ class Client:
         self.called = False
         self.who: Mapping[str, str | None] = {}
         self.team: TeamWishes = NONE
+        self.failure: Failure | None = None

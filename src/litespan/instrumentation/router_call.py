@@ -41,6 +41,7 @@ class RouterCall:
         "_token",
         "context",
         "ended",
+        "failure",
         "logging",
         "model",
         "request",
@@ -59,6 +60,7 @@ class RouterCall:
         self.silent = silent
         self.logging: Any = None
         self.ended = False
+        self.failure: Failure | None = None  # of the last attempt, if its answer failed
         self._attempts = 0
         self._broke_with: BaseException | None = None
         self._token: Any = None
@@ -154,6 +156,8 @@ class RouterCall:
             return
         self.ended = True
         self._broke_with = None  # its traceback holds the application's frames
+        if outcome == "success" and self.failure is not None:
+            outcome, failure = "failure", self.failure
         try:
             self.span.set_attributes({s.OUTCOME: outcome, s.ATTEMPTS: self._attempts})
             if outcome == "failure" and failure is not None:

@@ -14,6 +14,7 @@ from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.usage import Usage, characters, estimated_usage, most, read_usage
 from litespan.mapping.values import as_int, contents, get
 
+_TAIL: Final = 8  # chunks at the end of a stream in which an error is looked for
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
@@ -90,14 +91,14 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
     )
     if made_up:
         reasons = {}
-    first, last = (chunks[0], chunks[-1]) if chunks else (None, None)
+    last = chunks[-1] if chunks else None
     last = last if whole is None else whole
     answer = Answer(
         # LiteLLM runs calls of tools together whose provider gives no index.
         raw=Assembled(chunks, reasons, whole) if chunks else whole,
         stated={
-            "id": get(first, "id"),
-            "model": get(first, "model"),
+            "id": _first(chunks, "id"),
+            "model": _first(chunks, "model"),
             "service_tier": get(last, "service_tier"),
             "system_fingerprint": get(last, "system_fingerprint"),
         },
@@ -106,6 +107,11 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
         hidden=hidden_params(stream),
     )
     return Streamed(answer, bool(reasons))
+
+
+def _first(chunks: Sequence[Any], name: str) -> Any:
+    """What the first chunk says that says it: Azure's first has neither id nor model."""
+    return next((value for chunk in chunks if (value := get(chunk, name))), None)
 
 
 def _finish_reasons(chunks: Sequence[Any], choices: int) -> dict[int, str]:
@@ -142,14 +148,22 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
 
 def _responses(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
     """Events of the Responses API: the last one carries the whole response."""
+    error: Any = None
     for chunk in reversed(chunks):
+        kind = get(chunk, "type")
+        kind = getattr(kind, "value", kind)
+        if kind == "error":
+            error = get(chunk, "error") or chunk
         response = get(chunk, "response")
         if response is not None:
-            kind = get(chunk, "type")
-            done = getattr(kind, "value", kind) in _DONE
-            own = hidden_params(response) or hidden
-            return Streamed(read_answer(request, _with_items(response, chunks), own), done)
-    return Streamed(read_answer(request, _with_items({}, chunks), hidden), finished=False)
+            answer = read_answer(
+                request, _with_items(response, chunks), hidden_params(response) or hidden
+            )
+            answer.error = answer.error or error
+            return Streamed(answer, kind in _DONE)
+    answer = read_answer(request, _with_items({}, chunks), hidden)
+    answer.error = answer.error or error
+    return Streamed(answer, finished=False)
 
 
 def _with_items(response: Any, chunks: Sequence[Any]) -> Any:
@@ -170,8 +184,10 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
     usage: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}
     finished = False
+    error: Any = None
     for event in _events(chunks):
         kind = event.get("type")
+        error = error or event.get("error")
         if kind == "message_start":
             message = dict(event.get("message") or {})
             usage.update(message.get("usage") or {})
@@ -185,7 +201,18 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
         finished = finished or kind == "message_stop"
     message["content"] = [_closed(blocks[index]) for index in sorted(blocks)]
     message["usage"] = usage
-    return Streamed(read_answer(request, message, hidden), finished)
+    answer = read_answer(request, message, hidden)
+    answer.error = error
+    return Streamed(answer, finished)
+
+
+def error_in(chunks: Sequence[bytes]) -> Any:
+    """The error object at the end of a stream of server-sent events that was passed through."""
+    tail = chunks[-_TAIL:]
+    if b"error" not in b"".join(tail):
+        return None
+    found = [event["error"] for event in _events(tail) if event.get("error")]
+    return found[-1] if found else None
 
 
 _GROWING: Final = {

@@ -66,19 +66,37 @@ _PROXY: Final[Mapping[str, str]] = {
 def identity_attributes(request: Request, identity: Identity) -> Attributes:
     """Who the call is for. Free metadata comes first: the SDK drops the oldest attributes."""
     metadata = request.metadata
-    arguments = request.arguments
     from_proxy = "user_api_key" in metadata or "user_api_key_hash" in metadata
-    own: Mapping[str, Any] = metadata
-    asked = arguments.get("user")
-    if from_proxy:
-        own = _of_client(request)
-        if asked == metadata.get("user_api_key_user_id"):
-            asked = None  # LiteLLM fills it in for some routes
+    own: Mapping[str, Any] = _of_client(request) if from_proxy else metadata
     free = {**identity.metadata, **own} if identity.metadata else own
     spend = metadata.get(_SPEND) or own.get(_SPEND)
     if isinstance(spend, Mapping):  # first of all, so that there is room for it
         free = {**spend, **free, **spend}
     attributes = free_metadata(free)
+    user, session = _user_and_session(request, identity, own, from_proxy=from_proxy)
+    if user:
+        attributes[s.USER_ID] = _short(user)
+    if session:
+        attributes[s.SESSION_ID] = attributes[s.CONVERSATION_ID] = _short(session)
+    given = metadata.get("tags")
+    if given or identity.tags or from_proxy:
+        tags = (*identity.tags, *(as_texts(given) or ()), *_header_tags(request))
+        if tags:
+            different = list(dict.fromkeys(tags))[:MAX_TAGS]
+            attributes[s.TAGS] = tuple([_short(tag) for tag in different])
+    if from_proxy:
+        attributes.update(_of_key(metadata))
+    return attributes
+
+
+def _user_and_session(
+    request: Request, identity: Identity, own: Mapping[str, Any], *, from_proxy: bool
+) -> tuple[Any, Any]:
+    """The first of each that is there; `own` is what the caller has written."""
+    arguments, metadata = request.arguments, request.metadata
+    asked = arguments.get("user")
+    if from_proxy and asked == metadata.get("user_api_key_user_id"):
+        asked = None  # LiteLLM fills it in for some routes
     user = asked or own.get("user_id") or own.get("trace_user_id")
     agent = None
     if user and (type(user) is not str or user[0] == "{" or "_session_" in user):
@@ -92,22 +110,18 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
     )
     if agent is not None:
         user, session = agent.user, session or agent.session
-    user = user or identity.user or (_user_by_proxy(metadata) if from_proxy else None)
-    if user:
-        attributes[s.USER_ID] = _short(user)
-    if session:
-        attributes[s.SESSION_ID] = attributes[s.CONVERSATION_ID] = _short(session)
-    given = metadata.get("tags")
-    if given or identity.tags or from_proxy:
-        tags = (*identity.tags, *(as_texts(given) or ()), *_header_tags(request))
-        if tags:
-            different = list(dict.fromkeys(tags))[:MAX_TAGS]
-            attributes[s.TAGS] = tuple([_short(tag) for tag in different])
-    if from_proxy:
-        for name, attribute in _PROXY.items():
-            value = metadata.get(name)
-            if value and (value := person(value) if attribute == s.END_USER_ID else value):
-                attributes[attribute] = _short(value)
+    return user or identity.user or (_user_by_proxy(metadata) if from_proxy else None), session
+
+
+def _of_key(metadata: Mapping[str, Any]) -> Attributes:
+    """What LiteLLM says of the proxy's key and its request."""
+    attributes: Attributes = {}
+    for name, attribute in _PROXY.items():
+        value = metadata.get(name)
+        if value and attribute == s.END_USER_ID:
+            value = person(value)
+        if value:
+            attributes[attribute] = _short(value)
     return attributes
 
 

@@ -1,5 +1,6 @@
 """LiteLLM's provider names → `gen_ai.provider.name`, and where the provider is."""
 
+import re
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
@@ -40,6 +41,23 @@ PROVIDERS: Final = MappingProxyType(
     }
 )
 
+# LiteLLM's routes, which stand between provider and model: how the model is called, and where.
+# https://docs.litellm.ai/docs/providers/bedrock, …/azure, …/openai/responses_api
+_ROUTES: Final[Mapping[str, "re.Pattern[str]"]] = {
+    "bedrock": re.compile(
+        r"(?:(?:converse|converse_like|invoke|async_invoke|mantle|openai|chat_completions"
+        r"|responses|[a-z]{2}(?:-[a-z]+)+-\d|\d+-month-commitment)/)+"
+    ),
+    "azure": re.compile(r"(?:(?:responses|chat|o_series|gpt5_series)/)+"),
+    "": re.compile(r"(?:responses/)+"),  # all others
+}
+
+
+def without_route(model: str, provider: str) -> str:
+    """The model's own name, without the routes that LiteLLM takes out of `model` itself."""
+    route = _ROUTES.get(provider.removesuffix("_converse"), _ROUTES[""]).match(model)
+    return model[route.end() :] or model if route else model
+
 
 def provider_name(provider: str) -> str:
     """LiteLLM's provider name in the convention's words; an unknown one stays as it is."""
@@ -47,8 +65,9 @@ def provider_name(provider: str) -> str:
 
 
 def resolve(model: str, provider: str | None, api_base: str | None) -> tuple[str, str]:
-    """(model without the provider's prefix, LiteLLM's provider name; "" if not known)."""
+    """(model without provider and route, LiteLLM's provider name; "" if not known)."""
     litellm: Any = sys.modules.get("litellm")
+    model = without_route(model, "")
     try:
         name, found, _, _ = litellm.get_llm_provider(
             model=model, custom_llm_provider=provider, api_base=api_base
@@ -56,7 +75,7 @@ def resolve(model: str, provider: str | None, api_base: str | None) -> tuple[str
     except Exception:  # noqa: BLE001 - LiteLLM raises BadRequestError for a model it can't place
         prefix, slash, rest = model.partition("/")
         return (rest, prefix) if slash and not provider else (model, provider or "")
-    return str(name), str(found or "")
+    return without_route(str(name), str(found or "")), str(found or "")
 
 
 @lru_cache(maxsize=1024)

@@ -1,5 +1,7 @@
 """LiteLLM's results → what the span says of the answer."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,6 +37,9 @@ _STATED_BY_OPENAI: Final = (
     ("service_tier", s.OPENAI_RESPONSE_SERVICE_TIER),
     ("system_fingerprint", s.OPENAI_SYSTEM_FINGERPRINT),
 )
+_NATIVE: Final = re.compile(r'"(?:stop_reason|stopReason|finishReason)"')
+_MAX_RAW: Final = 2**18  # characters of an answer that is read again
+_UNFINISHED: Final = frozenset({"queued", "in_progress"})  # states of a response, not its end
 _HIDDEN: Final = (("litellm_model_name", s.PROVIDER_MODEL), ("model_id", s.DEPLOYMENT_ID))
 
 
@@ -45,9 +50,10 @@ class Answer:
     Attributes:
         raw: LiteLLM's object, whole; for a stream what it stands for, if there is one.
         stated: what the provider states beside the message, by its own names: id, model, ….
-        finish_reasons: the provider's strings, by choice.
+        finish_reasons: the provider's strings where LiteLLM keeps them, else LiteLLM's, by choice.
         usage: tokens, None if not known.
         hidden: LiteLLM's `_hidden_params`: cost, call id, API base, response headers.
+        error: the provider's error object, where the answer reports a failure.
     """
 
     raw: Any
@@ -55,6 +61,7 @@ class Answer:
     finish_reasons: tuple[str, ...]
     usage: Usage | None
     hidden: Mapping[str, Any]
+    error: Any = None
 
     @property
     def cache_hit(self) -> bool:
@@ -74,7 +81,15 @@ def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer
         finish_reasons(stated),
         read_usage(usage, input_excludes_cache=anthropic),
         hidden,
+        _error(stated),
     )
+
+
+def _error(stated: Mapping[str, Any]) -> Any:
+    """The error object of a response that failed, or of an Anthropic error that came with 200."""
+    if stated.get("status") == "failed" or stated.get("type") == "error":
+        return stated.get("error") or {"message": "the provider reports that it failed"}
+    return None
 
 
 def hidden_params(raw: Any) -> Mapping[str, Any]:
@@ -90,7 +105,7 @@ def response_headers(hidden: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
-    """Why the model stopped, by choice, in the provider's words."""
+    """Why the model stopped, by choice, as LiteLLM's answer says it."""
     choices = stated.get("choices")
     if choices and isinstance(choices, (list, tuple)):
         found = [get(choice, "finish_reason") for choice in choices]
@@ -100,7 +115,28 @@ def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
         reason = as_text(get(incomplete, "reason"))
     else:
         reason = as_text(stated.get("stop_reason") or stated.get("status"))
+        if reason in _UNFINISHED:
+            reason = None
     return (reason,) if reason else ()
+
+
+def native_finish_reasons(text: Any) -> tuple[str, ...]:
+    """The same in the provider's words, from its answer as it came: JSON `text`.
+
+    LiteLLM puts OpenAI's words in the place of those of Anthropic, Google and Bedrock.
+    """
+    if not isinstance(text, str) or len(text) > _MAX_RAW or not _NATIVE.search(text):
+        return ()
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        return ()
+    candidates = get(raw, "candidates")
+    if isinstance(candidates, list):
+        found = [as_text(get(each, "finishReason")) for each in candidates]
+    else:
+        found = [as_text(get(raw, "stop_reason")) or as_text(get(raw, "stopReason"))]
+    return tuple([reason for reason in found if reason])
 
 
 def answer_attributes(request: Request, answer: Answer) -> Attributes:

@@ -18,16 +18,18 @@ from opentelemetry import context as otel_context
 
 from litespan import semconv as s
 from litespan.errors import quiet
-from litespan.instrumentation.call import OWNER, Call, Outcome
+from litespan.instrumentation.call import OWNER, STREAM_ENDS, Call
 from litespan.instrumentation.call_end import answered, failed, refusal_attributes, where_it_failed
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.start import LOGGING, REQUEST, begin
 from litespan.instrumentation.stream import is_stream
 from litespan.mapping import targets as t
-from litespan.mapping.response import header_attributes, hidden_params, read_answer
+from litespan.mapping.chunks import error_in
+from litespan.mapping.request import Attributes
+from litespan.mapping.response import Answer, header_attributes, hidden_params, read_answer
 from litespan.mapping.usage import read_usage, usage_attributes
 from litespan.mapping.values import as_float, as_int, as_text, get
-from litespan.proxy.request import guardrail_of
+from litespan.proxy.guardrails import guardrail_of
 
 CALL_TYPE: Final = "pass_through_endpoint"
 PASS_THROUGH: Final = t.Operation("litellm.pass_through")
@@ -177,7 +179,7 @@ class Passing:
                 with quiet("ending a pass-through call"):
                     if self.call is not None and not self.call.ended:
                         self.call.end_ns = ended
-                        self.call.end(*_outcome(self.call))
+                        _end(self.call)
 
         logging.async_flush_passthrough_collected_chunks = flushed
 
@@ -205,19 +207,21 @@ class Passing:
             answer.usage.cost = None  # LiteLLM's is in there
         attributes = answered(call, answer, {})
         _take_times(call, told.get("end_time"), logging.completion_start_time)
-        outcome, ends = _outcome(call)
-        attributes.update(ends)
         if call.first_chunk is not None:
             attributes[s.TIME_TO_FIRST_CHUNK] = call.first_chunk - call.started
-        call.end(outcome, attributes, answer=answer)
+        if answer.error is not None and call.failure is None:
+            call.failure = failed(call, answer.error)
+        _end(call, attributes, answer)
 
 
-def _outcome(call: Call) -> tuple[Outcome, dict[str, Any]]:
-    """How a call ended whose provider did all it was asked for; and of a stream, its end."""
+def _end(call: Call, attributes: Attributes | None = None, answer: Answer | None = None) -> None:
+    """End a call that the provider has answered to its end, or until the client was gone."""
     client: Any = call.context.get(CLIENT_KEY)
-    gone = client is not None and client.gone
-    ends = {s.STREAM_END: "cancelled" if gone else "complete"} if call.request.streaming else {}
-    return "cancelled" if gone else "success", ends
+    how = "cancelled" if client is not None and client.gone else "complete"
+    if call.failure is not None:
+        how = "error"
+    ends = {s.STREAM_END: how} if call.request.streaming else {}
+    call.end(STREAM_ENDS[how], {**(attributes or {}), **ends}, answer=answer, failure=call.failure)
 
 
 def _json_of(response: Any) -> Any:
@@ -243,7 +247,16 @@ def close(logging: Any) -> None:
     """LiteLLM has logged a success, or has found that there is nothing to log."""
     call = getattr(logging, OWNER, None)
     if isinstance(call, Call) and call in _open:
-        call.end(*_outcome(call))
+        _end(call)
+
+
+def streamed(logging: Any, chunks: Any) -> None:
+    """A stream has ended, and nothing has been logged yet: look whether it reports an error."""
+    call = getattr(logging, OWNER, None)
+    if isinstance(call, Call) and call in _open and isinstance(chunks, (list, tuple)):
+        error = error_in(chunks)
+        call.failure = None if error is None else failed(call, error)
+        call.answered(call.failure)
 
 
 def settle() -> None:

@@ -10,7 +10,7 @@ from litespan.errors import quiet, swallowed
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.start import LOGGING, REQUEST
 from litespan.mapping.values import as_text
-from litespan.proxy.passthrough import Passing, call_arguments, close
+from litespan.proxy.passthrough import Passing, call_arguments, close, streamed
 
 ROOT: Final = "litellm.proxy.pass_through_endpoints"
 Args = tuple[Any, ...]
@@ -91,10 +91,18 @@ def _routed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     return passing.watched(result) if asyncio.iscoroutine(result) else result
 
 
-async def _logged(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """LiteLLM has logged a success, or has found that there is nothing to log."""
+def _logged(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM is about to log an answer; a stream's last byte may still be on its way."""
+    logging = kwargs.get("logging_obj") or kwargs.get("litellm_logging_obj")
+    if "raw_bytes" in kwargs:
+        with quiet("reading the end of a stream that was passed through"):
+            streamed(logging, kwargs["raw_bytes"])
+    return _logging(wrapped, logging, args, kwargs)
+
+
+async def _logging(wrapped: Any, logging: Any, args: Args, kwargs: Kwargs) -> Any:
     try:
         return await wrapped(*args, **kwargs)
-    finally:
+    finally:  # it has logged a success, or has found that there is nothing to log
         with quiet("ending a pass-through call"):
-            close(kwargs.get("logging_obj") or kwargs.get("litellm_logging_obj"))
+            close(logging)

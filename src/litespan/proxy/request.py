@@ -23,6 +23,7 @@ from litespan.mapping.agents import person
 from litespan.mapping.echoes import sent_texts
 from litespan.mapping.proxy_request import header_attributes
 from litespan.mapping.values import as_int, as_text
+from litespan.proxy.guardrails import guardrail_of, is_guardrails
 from litespan.redaction.text import scrub, scrub_error
 from litespan.settings import Settings
 
@@ -43,9 +44,6 @@ _WHO: Final[Mapping[str, str]] = {
     "user_id": s.USER_ID,
     "request_route": s.REQUEST_ROUTE,
 }
-_GUARDRAIL_ERRORS: Final = frozenset(
-    {"GuardrailRaisedException", "BlockedPiiEntityError", "ModifyResponseException"}
-)
 # Beginnings of LiteLLM's error types → what kind of failure that is.
 _KINDS: Final[Mapping[str, str]] = {
     "budget_exceeded": "budget",
@@ -116,16 +114,18 @@ class ProxyRequest(Client):
         if self._failure is not None or not self.span.is_recording():
             return
         arguments = data if isinstance(data, Mapping) else {}
-        text = scrub_error(str(error), arguments, sent_texts(arguments))
         found = self._kind(error, kind)
-        self._failure = (found, type(error).__name__, text)
+        self._failure = (found, type(error).__name__, "")
         self.span.set_attribute(s.REQUEST_FAILURE, found)
+        with quiet("reading the text of an error"):
+            text = scrub_error(str(error), arguments, sent_texts(arguments))
+            self._failure = (found, type(error).__name__, text)
         name = guardrail_of(error)
         if name:
             self.span.set_attribute(s.GUARDRAIL_NAME, name[:MAX_LENGTH])
 
     def _kind(self, error: BaseException, given: Any) -> str:
-        if guardrail_of(error) or type(error).__name__ in _GUARDRAIL_ERRORS:
+        if is_guardrails(error):
             return "guardrail"
         if self.called:
             return "provider"
@@ -173,6 +173,8 @@ class ProxyRequest(Client):
                 span.update_name(f"{self._scope['method']} {route}")
             if status is not None:
                 attributes[s.HTTP_STATUS] = status
+        if self._failure is None and self.failure is not None:
+            self._failure = ("provider", self.failure.type, self.failure.message)
         refused = error is not None or (status is not None and status >= _BAD)
         failed = not self.gone and (refused or self._failure is not None)
         if not failed:
@@ -234,16 +236,6 @@ def kind_of_status(status: int | None) -> str:
     if status in _REFUSED:
         return "auth"
     return "rate_limit" if status == _TOO_MANY else "bad_request"
-
-
-def guardrail_of(error: BaseException) -> str | None:
-    """The guardrail that an exception came out of, if LiteLLM says so."""
-    found = as_text(getattr(error, "guardrail_name", None))
-    if found is None:
-        detail = getattr(error, "detail", None)
-        if isinstance(detail, Mapping):
-            found = as_text(detail.get("guardrail_name")) or as_text(detail.get("guardrail"))
-    return found
 
 
 def _of_scope(scope: Scope, headers: tuple[str, ...]) -> Iterable[tuple[str, Any]]:

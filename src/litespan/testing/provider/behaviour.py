@@ -41,7 +41,10 @@ class Behaviour:
     text: str = TEXT
     """The assistant's answer, the transcript, …"""
     finish: str = ""
-    """Finish reason in the provider's own words; empty: its usual one."""
+    """Finish reason in the provider's own words; empty: its usual one.
+
+    Of the Responses API the status: `completed`, `incomplete` or `failed`.
+    """
     tool_calls: int = 1
     """Tool calls in the answer, when the request brings tools and no tool result yet."""
 

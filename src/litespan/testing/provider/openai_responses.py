@@ -14,6 +14,7 @@ from litespan.testing.provider.replies import (
     Reply,
     Stream,
     as_json,
+    error_text,
     event,
     halves,
     openai_error,
@@ -31,7 +32,7 @@ def responses(asked: Asked) -> Reply:
     """A response, plain or as a stream of typed events."""
     items = _output(asked)
     if not asked.body.get("stream"):
-        return as_json(_response(asked, items, "completed"))
+        return as_json(_response(asked, items, asked.how.finish or "completed"))
     error = {**openai_error(asked)["error"], "type": "error", "sequence_number": 0}
     frames = [
         event(kind, {"type": kind, "sequence_number": number, **fields})
@@ -41,14 +42,16 @@ def responses(asked: Asked) -> Reply:
 
 
 def _response(asked: Asked, output: list[Json], status: str) -> Json:
-    body, how, done = asked.body, asked.how, status == "completed"
+    body, how, done = asked.body, asked.how, status != "in_progress"
+    error = {"code": "server_error", "message": error_text(asked)} if status == "failed" else None
+    incomplete = {"reason": "max_output_tokens"} if status == "incomplete" else None
     return {
         "id": "resp_loopback",
         "object": "response",
         "created_at": CREATED,
         "status": status,
-        "error": None,
-        "incomplete_details": None,
+        "error": error,
+        "incomplete_details": incomplete,
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
         "model": asked.served_model,
@@ -112,7 +115,8 @@ def _events(asked: Asked, items: list[Json]) -> Iterator[tuple[str, Json]]:
         yield "response.output_item.added", {**at, "item": opened}
         yield from _item_events(asked, item, {**at, "item_id": item["id"]})
         yield "response.output_item.done", {**at, "item": item}
-    yield "response.completed", {"response": _response(asked, items, "completed")}
+    status = asked.how.finish or "completed"
+    yield f"response.{status}", {"response": _response(asked, items, status)}
 
 
 def _item_events(asked: Asked, item: Json, at: Json) -> Iterator[tuple[str, Json]]:
