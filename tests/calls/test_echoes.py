@@ -90,14 +90,16 @@ async def test_no_call_records_what_a_provider_quotes(name: str, traced: Traced)
 
 @pytest.mark.parametrize("method", ["completion", "acompletion", "aembedding", "arerank"])
 async def test_a_router_records_nothing_either(method: str, traced: Traced) -> None:
+    """Neither its own span nor those of its attempts."""
     model = "cohere/rerank-v3.5" if method == "arerank" else "openai/gpt-4o-mini"
     row = {"model_name": "m", "litellm_params": {"model": model, **traced.to(**REFUSED)}}
     router = litellm.Router(model_list=[row], num_retries=0, disable_cooldowns=True)
-    given: dict[str, Any] = {
+    given: dict[str, dict[str, Any]] = {
         "aembedding": {"input": [SAID]},
         "arerank": {"query": "q", "documents": [SAID]},
-    }.get(method, {"messages": PARTS})
-    await refused(getattr(router, method), model="m", **given)
+    }
+    chat = {"messages": PARTS}
+    await refused(getattr(router, method), model="m", **given.get(method, chat))
     assert [span["name"] for span in traced.spans if "router" in span["name"]]
     assert "Invalid request" in repr(traced.spans)
     assert quoted(traced) == []
@@ -117,6 +119,7 @@ def test_an_error_does_not_bring_back_what_a_redactor_removed(
     telemetry: Telemetry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Content is on, and recorded without it."""
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
     instrumentor = LiteLLMInstrumentor()
     instrumentor.instrument(**telemetry.providers, redact=without_digits)
@@ -150,6 +153,7 @@ def test_an_error_does_not_bring_back_what_a_redactor_removed(
     ],
 )
 def test_a_quotation_is_found_however_it_is_written(quote: str) -> None:
+    """In another case, with other white space, or as JSON."""
     text = without_echoes(f"Bad request: {quote} (see docs)", [SAID])
     assert text.startswith("Bad request: ")
     assert text.endswith(" (see docs)")
@@ -159,11 +163,13 @@ def test_a_quotation_is_found_however_it_is_written(quote: str) -> None:
 
 
 def test_text_in_other_scripts_is_found_in_json() -> None:
+    """Where every character is an escape."""
     said = "患者简罗伊出生于一九八零年三月被诊断出患有罕见疾病"
     assert without_echoes(f"bad: {json.dumps(said)}", [said]) == f'bad: "{ECHO}"'
 
 
 def test_what_is_no_quotation_stays() -> None:
+    """Words in common are no quotation."""
     text = "This model's maximum context length is 128000 tokens, you asked for 130000."
     assert without_echoes(text, [SAID, "How long is the context of this model?"]) == text
 
@@ -198,6 +204,7 @@ def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyP
 
 
 def test_all_of_a_text_goes_where_there_is_too_much_to_compare() -> None:
+    """What was not compared may be a quotation."""
     many = {"messages": [{"role": "user", "content": f"message number {n}"} for n in range(50_000)]}
     assert scrub_error("Bad: message number 49999", {}, sent_texts(many)) == ECHO
     huge = {"messages": [{"role": "user", "content": LONG * 4}]}
@@ -206,14 +213,10 @@ def test_all_of_a_text_goes_where_there_is_too_much_to_compare() -> None:
 
 def test_images_do_not_count_as_text() -> None:
     """Of base64 only the ends are compared: a large image does not cost an error its text."""
-    image = {
-        "type": "image_url",
-        "image_url": {"url": "data:image/png;base64," + "iVBORw0K" * 10**6},
-    }
+    url = "data:image/png;base64," + "iVBORw0K" * 10**6
+    image = {"type": "image_url", "image_url": {"url": url}}
     sent = {"messages": [{"role": "user", "content": [image, {"type": "text", "text": SAID}]}]}
-    text = scrub_error(
-        f"image too large: {image['image_url']['url'][:60]} {SAID}", {}, sent_texts(sent)
-    )
+    text = scrub_error(f"image too large: {url[:60]} {SAID}", {}, sent_texts(sent))
     assert text == f"image too large: {ECHO}."
 
 
