@@ -47,7 +47,7 @@ def _elements(given: Any) -> Sequence[Any]:
     An iterator is left alone: LiteLLM reads it, and it can be read only once.
     """
     if given.__class__ is list or isinstance(given, (list, tuple)):
-        return given  # type: ignore[no-any-return]
+        return given
     single = isinstance(given, (str, Mapping)) or hasattr(given, "__pydantic_fields__")
     return (given,) if given and single and not isinstance(given, type) else ()
 
