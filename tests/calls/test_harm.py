@@ -10,6 +10,7 @@ from typing import Any
 
 import litellm
 import pytest
+from litellm.types.router import CustomRoutingStrategyBase
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
@@ -168,6 +169,39 @@ def router_class() -> type:
         return importlib.import_module("litellm.router_rust.core").RustCore
     except ModuleNotFoundError:
         return litellm.Router
+
+
+class Unhashable(Exception):
+    """Compares by value, as dataclasses do."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", [ValueError, KeyError, TimeoutError, OSError, Unhashable])
+async def test_a_router_raises_the_applications_own_exception(
+    kind: type[Exception], stream: bool, traced: Traced
+) -> None:
+    """Built-in exceptions take no weak references; others have no hash."""
+    error = kind("no deployment today")
+
+    class Strategy(CustomRoutingStrategyBase):
+        async def async_get_available_deployment(self, *_: Any, **__: Any) -> Any:
+            raise error
+
+        def get_available_deployment(self, *_: Any, **__: Any) -> Any:
+            raise error
+
+    row = {"model_name": "m", "litellm_params": {"model": "openai/gpt-4o", **traced.to()}}
+    fallbacks = [{"m": ["other"]}]
+    router = litellm.Router(model_list=[row], num_retries=0, fallbacks=fallbacks)
+    router.set_custom_routing_strategy(Strategy())
+    with pytest.raises(kind) as caught:
+        await router.acompletion(model="m", messages=MESSAGES, stream=stream)
+    assert caught.value is error
 
 
 def test_uninstrument(loopback: LoopbackProvider, telemetry: Telemetry) -> None:

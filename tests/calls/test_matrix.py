@@ -334,3 +334,11 @@ def test_request_parameters(traced: Traced) -> None:
         "gen_ai.request.choice.count": 2,
         "gen_ai.output.type": "json",
     }
+
+
+def test_image_edits_have_their_tokens(traced: Traced) -> None:
+    """LiteLLM states them under both APIs' names, under one of them as 0."""
+    given = {"model": "openai/gpt-image-1", "prompt": "a cat", "image": PNG}
+    litellm.image_edit(**given, **traced.to(input_tokens=50, output_tokens=1000))
+    said = traced.span["attributes"]
+    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (50, 1000)

@@ -442,3 +442,17 @@ def test_against_ddtraces_own_output(tools: Path) -> None:
     }
     for name in ("span_id", "trace_id", "parent_id", "start_ns", "duration", "status"):
         assert type(ours[0]["spans"][0][name]) is type(theirs[0]["spans"][0][name])  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize(("arguments", "sent"), [("", {}), ({}, {}), ('"Par', {"value": '"Par'})])
+def test_a_tool_call_has_only_the_arguments_it_was_given(
+    arguments: Any, sent: dict[str, str]
+) -> None:
+    """Some providers state none as empty text; text that was cut is a value."""
+    call = {"type": "tool_call", "id": "c", "name": "now", "arguments": arguments}
+    message = {"role": "assistant", "parts": [call], "finish_reason": "tool_call"}
+    given = {**(CASES["chat"].attributes or {}), **content(received=[message])}
+    read = GenAISpan.read(span(1, "chat", given))
+    shaped: Any = to_span(read, Program()) if read is not None else None
+    (told,) = shaped["meta"]["output"]["messages"]
+    assert told["tool_calls"][0]["arguments"] == sent

@@ -229,3 +229,20 @@ def test_model_info(gateway: Proxy) -> None:
         "litellm.model_info.rank": 2,
         "litellm.model_info.base_model": "gpt-4o-mini",
     }
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"feature": "search"}, {"trace_id": "mine"}])
+def test_a_traceparent_adds_no_metadata(gateway: Proxy, metadata: dict[str, str] | None) -> None:
+    """LiteLLM writes its trace id among what the client has sent."""
+    sent: dict[str, Any] = {"model": "chat", "messages": HI}
+    if metadata is not None:
+        sent["metadata"] = metadata
+
+    def call(traceparent: str) -> None:
+        client = gateway.client(KEY, traceparent=traceparent)
+        assert client.post("/v1/chat/completions", json=sent).status_code == 200
+
+    said = gateway.trace(call, 3)[-1]["attributes"]
+    prefix = "litellm.metadata."
+    found = {name[len(prefix) :]: said[name] for name in said if name.startswith(prefix)}
+    assert found == (metadata or {})

@@ -4,7 +4,7 @@ Schemas: https://github.com/open-telemetry/semantic-conventions-genai (input and
 messages, system instructions, tool definitions). Recorded only where the user asked.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from litespan import semconv as s
@@ -48,12 +48,6 @@ def input_content(request: Request) -> dict[str, list[Any]]:
     if tools:
         content[s.TOOL_DEFINITIONS] = inline.referenced(read_tools(inline.bounded(tools)))
     return content
-
-
-def request_texts(request: Request) -> Iterator[str]:
-    """Every text that the caller sent: to find its echo in an error."""
-    for values in input_content(request).values():
-        yield from _strings(values)
 
 
 def read_messages(given: Any) -> list[Message]:
@@ -155,18 +149,6 @@ def _spoken(response: Any) -> list[Message]:
     mime = str(response.headers.get("content-type") or "").partition(";")[0]
     said = {"role": "assistant", "parts": [media("audio", sound, mime)]}
     return [_finished(inline.referenced(said), "stop")]
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name not in ("type", "role", "id", "modality", "finish_reason"):
-                yield from _strings(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _strings(inner)
 
 
 def encode(value: list[Any], limit: int) -> tuple[str, int]:

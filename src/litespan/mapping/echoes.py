@@ -66,7 +66,7 @@ def sent_texts(arguments: Mapping[str, Any]) -> Iterator[str]:
     stack: list[tuple[Any, bool]] = [
         (value, name in _CONTENT)
         for name, value in arguments.items()
-        if not (isinstance(name, str) and _NO_CONTENT.fullmatch(name))
+        if not _NO_CONTENT.fullmatch(str(name))
     ]
     while stack:
         value, short = stack.pop()

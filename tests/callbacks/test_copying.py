@@ -1,0 +1,85 @@
+"""Copies for handlers: each container once, however often it is shared, and none without end."""
+
+import json
+from typing import Any
+
+import litellm
+
+import litespan
+from litespan.callbacks.copying import copied, jsonable, keywords
+from tests.callbacks.conftest import Keeper
+from tests.calls.conftest import Traced
+
+
+def shared(levels: int) -> dict[str, Any]:
+    """A tree of nested dicts, each of which stands twice in its parent."""
+    tree: dict[str, Any] = {"api_key": "k-0123456789", "note": "leaf"}
+    for _ in range(levels):
+        tree = {"left": tree, "right": tree}
+    return tree
+
+
+def containers(value: Any) -> int:
+    """How many dicts and lists there are, each counted once."""
+    seen: dict[int, Any] = {}
+    stack = [value]
+    while stack:
+        found = stack.pop()
+        if isinstance(found, (dict, list)) and id(found) not in seen:
+            seen[id(found)] = found
+            stack += found.values() if isinstance(found, dict) else found
+    return len(seen)
+
+
+def test_shared_branches_are_copied_once() -> None:
+    """The work grows with the containers there are, not with how often they stand in others."""
+    tree = shared(24)
+    copy = copied(tree)
+    assert copy == tree
+    assert copy is not tree
+    assert copy["left"] is copy["right"]
+    assert containers(copy) == 25
+
+
+def test_cycles_are_copied_as_cycles() -> None:
+    """A container that holds itself has a copy that holds itself."""
+    value: dict[str, Any] = {"list": []}
+    value["list"].append(value)
+    copy = copied(value)
+    assert copy is not value
+    assert copy["list"][0] is copy
+
+
+def test_keywords_lose_credentials_in_every_branch() -> None:
+    """Everywhere but in the application's own text."""
+    kept = keywords({"metadata": shared(24), "messages": [{"content": shared(24)}]})
+    assert containers(kept["metadata"]) == 25
+    assert "k-0123456789" not in repr(keywords({"metadata": shared(4)}))
+    assert "k-0123456789" in repr(keywords({"messages": shared(4)}))
+
+
+def test_keywords_have_no_credentials_where_a_walk_ends() -> None:
+    """What is too deep, or one too many, is left out, not handed on."""
+    deep = shared(0)
+    for _ in range(100):
+        deep = {"inner": deep}
+    many = [[shared(0)] for _ in range(30_000)]
+    kept = repr(keywords({"metadata": deep, "extra": many}))
+    assert "k-0123456789" not in kept
+
+
+def test_what_is_to_be_json_is_bounded() -> None:
+    """JSON repeats shared branches: values are counted as often."""
+    tree = shared(60)
+    tree["itself"] = tree
+    assert len(json.dumps(jsonable({"tree": tree, "numbers": list(range(10**6))}))) < 10**6
+
+
+def test_a_handler_costs_no_more_for_shared_metadata(traced: Traced, keeper: Keeper) -> None:
+    """The caller gets its answer, and the handler its call."""
+    tree = shared(60)
+    tree["itself"] = tree
+    assert litellm.completion(**traced.chat(metadata={"tree": tree, "feature": "search"})).choices
+    assert litespan.flush(30)
+    told = {each.method: each for each in keeper.heard}
+    assert told["success"].kwargs["litellm_params"]["metadata"]["feature"] == "search"
