@@ -11,7 +11,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
-    *("semconv", "version", "counters", "errors", "settings", "variables", "launching", "identity"),
+    *(
+        "semconv",
+        "version",
+        "counters",
+        "errors",
+        "settings",
+        "variables",
+        "launching",
+        "identity",
+        "objects",
+    ),
     *("background", "redaction", "genai", "mapping", "export", "stores", "instrumentation"),
     *("callbacks", "offload", "routing", "alerting", "forward", "proxy"),
     *("instrumentor", "_api", "testing", "cli", "__init__"),

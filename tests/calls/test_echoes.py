@@ -11,8 +11,8 @@ import litellm
 import pytest
 
 from litespan import LiteLLMInstrumentor
-from litespan.mapping import echoes
-from litespan.mapping.echoes import ECHO, sent_texts, without_echoes
+from litespan.redaction import echoes
+from litespan.redaction.echoes import ECHO, sent_texts, without_echoes
 from litespan.redaction.text import MAX_TEXT, scrub_error
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.calls.conftest import Traced

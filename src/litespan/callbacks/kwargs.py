@@ -18,7 +18,7 @@ from litespan.errors import quiet
 from litespan.mapping.assembling import Assembled
 from litespan.mapping.failures import Failure
 from litespan.mapping.response import Answer
-from litespan.mapping.values import get
+from litespan.objects import get
 from litespan.redaction.text import scrub
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, Final
 
 from litespan.genai.names import MIME
-from litespan.mapping.values import contents
+from litespan.objects import contents
 
 _DEEPEST: Final = 48  # levels of what a caller or a provider made
 _MOST: Final = 20_000  # lists and objects of one message

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from litespan.genai import names as n
 from litespan.genai.inline import referenced
-from litespan.mapping.values import contents, dumps
+from litespan.objects import contents, dumps
 
 Part = dict[str, Any]
 Fields = Mapping[str, Any]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from litespan.genai import parts
 from litespan.genai.parts import Part, first
-from litespan.mapping.values import contents
+from litespan.objects import contents
 
 Message = dict[str, Any]
 

@@ -22,7 +22,7 @@ from litespan.instrumentation.suppression import suppressing
 from litespan.mapping.failures import Failure, is_cut_off
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
-from litespan.mapping.values import as_text
+from litespan.objects import as_text
 
 if TYPE_CHECKING:
     from litespan.instrumentation.router_call import RouterCall

@@ -14,7 +14,6 @@ from litespan.instrumentation.recorded_content import redacted_text, written
 from litespan.mapping.chunks import read_stream, with_estimate
 from litespan.mapping.content import input_content, output_content
 from litespan.mapping.cost import cost_of_response, cost_of_usage
-from litespan.mapping.echoes import sent_texts
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
 from litespan.mapping.provider import server_attributes
 from litespan.mapping.request import Attributes
@@ -27,7 +26,8 @@ from litespan.mapping.response import (
     response_headers,
 )
 from litespan.mapping.usage import usage_attributes
-from litespan.mapping.values import get
+from litespan.objects import get
+from litespan.redaction.echoes import sent_texts
 
 if TYPE_CHECKING:
     from litespan.instrumentation.call import Call, Outcome

@@ -7,7 +7,7 @@ from litespan import semconv as s
 from litespan.errors import swallowed
 from litespan.instrumentation.signals import Signals
 from litespan.mapping.content import encode
-from litespan.mapping.echoes import ECHO
+from litespan.redaction.echoes import ECHO
 
 
 def written(

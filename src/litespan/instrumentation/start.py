@@ -32,7 +32,7 @@ from litespan.mapping.proxy_request import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
 from litespan.mapping.targets import Target
 from litespan.mapping.team_settings import NONE
-from litespan.mapping.values import as_int, get, is_true
+from litespan.objects import as_int, get, is_true
 from litespan.settings import Settings
 
 LOGGING: Final = "litellm_logging_obj"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from litespan.genai.parts import loads
-from litespan.mapping.values import contents, get
+from litespan.objects import contents, get
 
 
 class Assembled:

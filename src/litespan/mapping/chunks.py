@@ -12,7 +12,7 @@ from litespan.mapping.assembling import Assembled, items
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.usage import Usage, characters, estimated_usage, most, read_usage
-from litespan.mapping.values import as_int, contents, get
+from litespan.objects import as_int, contents, get
 
 _TAIL: Final = 8  # chunks at the end of a stream in which an error is looked for
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})

@@ -13,7 +13,7 @@ from litespan.genai.parts import Part, first, media
 from litespan.genai.provider_messages import read as read_message
 from litespan.genai.provider_messages import read_parts, read_tools
 from litespan.mapping.request import Request
-from litespan.mapping.values import contents, dumps, get
+from litespan.objects import contents, dumps, get
 
 Message = dict[str, Any]
 

@@ -10,7 +10,7 @@ from litespan.errors import swallowed
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import hidden_params
 from litespan.mapping.usage import Usage, read_usage
-from litespan.mapping.values import as_float, get
+from litespan.objects import as_float, get
 
 # LiteLLM's cost breakdown → the name of the part.
 _PARTS: Final = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from litespan.mapping.request import Request
-from litespan.mapping.values import as_int, as_text, get
+from litespan.objects import as_int, as_text, get
 from litespan.redaction.text import scrub_error
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,63}")  # of a kind of error, not a text

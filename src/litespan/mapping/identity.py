@@ -13,8 +13,8 @@ from litespan import semconv as s
 from litespan.identity import Identity, Scalar
 from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
-from litespan.mapping.values import as_texts, get
-from litespan.redaction.text import is_secret_name, scrub, utf8
+from litespan.objects import as_texts, get, utf8
+from litespan.redaction.text import is_secret_name, scrub
 
 _NONE: Final[Mapping[str, Any]] = {}
 MAX_METADATA: Final = 32

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.mapping.request import Request
-from litespan.mapping.values import get
+from litespan.objects import get
 from litespan.redaction.text import is_secret_name, scrub
 
 MAX_LENGTH: Final = 1024  # characters of one value

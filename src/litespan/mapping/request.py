@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from litespan import semconv as s
 from litespan.mapping.provider import provider_name, resolve, server_attributes
 from litespan.mapping.targets import Target
-from litespan.mapping.values import as_float, as_int, as_text, as_texts, get
+from litespan.objects import as_float, as_int, as_text, as_texts, get
 
 Attributes = dict[str, Any]
 Reader = Callable[[Any], Any]

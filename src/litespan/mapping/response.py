@@ -10,7 +10,7 @@ from litespan import semconv as s
 from litespan.mapping.provider import server_attributes
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.usage import Usage, read_usage
-from litespan.mapping.values import as_text, contents, get
+from litespan.objects import as_text, contents, get
 
 _PREFIX: Final = "llm_provider-"  # which LiteLLM gives the provider's response headers
 # Headers that name the request at the provider.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from litespan.mapping.values import as_texts
+from litespan.objects import as_texts
 
 # The key's own settings win over its team's.
 _PLACES: Final = ("team_metadata", "metadata")

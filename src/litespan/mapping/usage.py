@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.mapping.values import as_float, as_int, contents, get
+from litespan.objects import as_float, as_int, contents, get
 
 CHARACTERS_PER_TOKEN: Final = 4
 

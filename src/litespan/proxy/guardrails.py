@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from litespan.instrumentation.stream import Stream
-from litespan.mapping.values import as_text
+from litespan.objects import as_text
 
 _MODULE: Final = "litellm.integrations.custom_guardrail"
 _ERRORS: Final = frozenset(

@@ -28,7 +28,7 @@ from litespan.mapping.chunks import error_in
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import Answer, header_attributes, hidden_params, read_answer
 from litespan.mapping.usage import read_usage, usage_attributes
-from litespan.mapping.values import as_float, as_int, as_text, get
+from litespan.objects import as_float, as_int, as_text, get
 from litespan.proxy.guardrails import guardrail_of
 
 CALL_TYPE: Final = "pass_through_endpoint"

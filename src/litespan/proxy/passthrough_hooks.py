@@ -9,7 +9,7 @@ from opentelemetry import context as otel_context
 from litespan.errors import quiet, swallowed
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.start import LOGGING, REQUEST
-from litespan.mapping.values import as_text
+from litespan.objects import as_text
 from litespan.proxy.passthrough import Passing, call_arguments, close, streamed
 
 ROOT: Final = "litellm.proxy.pass_through_endpoints"

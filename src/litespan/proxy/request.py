@@ -20,10 +20,10 @@ from litespan import semconv as s
 from litespan.errors import quiet
 from litespan.instrumentation.remote_client import CLIENT_KEY, Client
 from litespan.mapping.agents import person
-from litespan.mapping.echoes import sent_texts
 from litespan.mapping.proxy_request import header_attributes
-from litespan.mapping.values import as_int, as_text
+from litespan.objects import as_int, as_text
 from litespan.proxy.guardrails import guardrail_of, is_guardrails
+from litespan.redaction.echoes import sent_texts
 from litespan.redaction.text import scrub, scrub_error
 from litespan.settings import Settings
 

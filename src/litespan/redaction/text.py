@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from litespan.mapping.echoes import ECHO, TooMuch, without_echoes
+from litespan.objects import utf8
+from litespan.redaction.echoes import ECHO, TooMuch, without_echoes
 
 MASK: Final = "[redacted]"
 MAX_TEXT: Final = 1024  # characters of an error text that are kept
@@ -92,11 +93,6 @@ def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str] 
         except TooMuch:
             text = ECHO
     return utf8(text[:MAX_TEXT])
-
-
-def utf8(text: str) -> str:
-    """`text`, with `?` for halves of surrogate pairs: OTLP cannot carry them."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _secrets(arguments: Mapping[Any, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import compress
 from typing import Any, Final
 
-from litespan.mapping.values import contents
+from litespan.objects import contents
 
 ECHO: Final = "[content]"
 _WINDOW: Final = 15  # letters and digits: a quotation of at least this length is always found

@@ -5,8 +5,6 @@ import json.encoder
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from litespan.redaction.text import utf8
-
 _ABSENT: Final = object()
 _NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -76,6 +74,11 @@ def as_texts(value: Any) -> tuple[str, ...] | None:
     if isinstance(value, (list, tuple)):
         return tuple(item for item in value if isinstance(item, str)) or None
     return None
+
+
+def utf8(text: str) -> str:
+    """`text`, with `?` for halves of surrogate pairs: OTLP cannot carry them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def is_true(value: Any) -> bool:
