@@ -11,7 +11,7 @@ from opentelemetry.context import Context
 
 from litespan import semconv as s
 from litespan.logs import emit_event
-from litespan.mapping.chunks import chunk_characters
+from litespan.mapping.estimate import chunk_characters
 from litespan.mapping.request import Attributes
 from litespan.quiet import swallowed
 
