@@ -6,7 +6,7 @@ sums over GenAI spans count each token once.
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 
@@ -16,7 +16,7 @@ from litespan.mapping.request import Attributes, Request
 if TYPE_CHECKING:
     from litespan.call.live import Call
 
-_COUNTED = ("gen_ai.usage.", "litellm.usage.", s.COST_PREFIX)
+COUNTED: Final = ("gen_ai.usage.", "litellm.usage.", s.COST_PREFIX)
 
 
 def is_custom(request: Request) -> bool:
@@ -35,7 +35,7 @@ def caller_of(outer: Any) -> "Call | None":
 
 def without_usage(attributes: Attributes) -> Attributes:
     """`attributes` without tokens and cost, which inner calls state."""
-    return {name: value for name, value in attributes.items() if not name.startswith(_COUNTED)}
+    return {name: value for name, value in attributes.items() if not name.startswith(COUNTED)}
 
 
 def stepping(step: Any, call: "Call", *, is_async: bool) -> Callable[[], Any]:
