@@ -57,6 +57,13 @@ CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
 CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+AUDIO_INPUT_TOKENS: Final = "gen_ai.usage.audio.input_tokens"  # part of the input
+AUDIO_OUTPUT_TOKENS: Final = "gen_ai.usage.audio.output_tokens"  # part of the output
+# Anthropic's cache writes by how long they are kept: the prices differ.
+CACHE_CREATION_5M_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_5m_input_tokens"
+CACHE_CREATION_1H_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_1h_input_tokens"
+MOST_TOKENS: Final = 1_000_000_000  # of one call; no call can use more
+MOST_USD: Final = 1_000_000  # of one call
 COST: Final = "gen_ai.usage.cost"  # USD; the convention has no cost attribute yet
 TOTAL_TOKENS: Final = "gen_ai.usage.total_tokens"  # of older conventions; for some services
 DATADOG_COST: Final = "gen_ai.cost.estimated_total"  # USD; Datadog's converter reads it

@@ -67,6 +67,8 @@ REPLACED: Final = frozenset(
         *(s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS),
         *(s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.REASONING_TOKENS),
         *(s.CACHE_READ_TOKENS, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
+        *(s.AUDIO_INPUT_TOKENS, s.AUDIO_OUTPUT_TOKENS),
+        *(s.CACHE_CREATION_5M_TOKENS, s.CACHE_CREATION_1H_TOKENS),
         *(s.COST, s.COST_TOTAL, s.COST_INPUT, s.COST_OUTPUT),
         *(s.TAGS, s.CALL_ID, s.PROVIDER, s.CONVERSATION_ID),
         *PARAMETERS.values(),
@@ -78,13 +80,19 @@ REPLACED: Final = frozenset(
 def usage_details(usage: Usage) -> dict[str, JSON]:
     """Tokens that add up to the total: Langfuse's `input` has no cached tokens in it."""
     cached, written = usage.cache_read or 0, usage.cache_creation or 0
+    short, long = usage.cache_creation_5m or 0, usage.cache_creation_1h or 0
     reasoning = usage.reasoning or 0
+    heard, spoken = usage.audio_input or 0, usage.audio_output or 0
     details = {
-        "input": None if usage.input is None else max(usage.input - cached - written, 0),
+        "input": None if usage.input is None else max(usage.input - cached - written - heard, 0),
         "input_cached_tokens": cached or None,
-        "input_cache_creation": written or None,
-        "output": None if usage.output is None else max(usage.output - reasoning, 0),
+        "input_cache_creation": max(written - short - long, 0) or None,
+        "input_cache_creation_5m": short or None,
+        "input_cache_creation_1h": long or None,
+        "input_audio_tokens": heard or None,
+        "output": None if usage.output is None else max(usage.output - reasoning - spoken, 0),
         "output_reasoning_tokens": reasoning or None,
+        "output_audio_tokens": spoken or None,
     }
     known = {name: tokens for name, tokens in details.items() if tokens is not None}
     return {**known, "total": sum(known.values())} if known else {}

@@ -72,6 +72,10 @@ class Usage:
     cache_creation: int | None  # part of input
     reasoning: int | None  # part of output
     source: str | None  # provider, litellm, estimated
+    audio_input: int | None = None  # part of input
+    audio_output: int | None = None  # part of output
+    cache_creation_5m: int | None = None  # part of cache_creation, kept for five minutes
+    cache_creation_1h: int | None = None  # part of cache_creation, kept for an hour
 
     @property
     def total(self) -> int | None:

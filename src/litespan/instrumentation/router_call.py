@@ -17,6 +17,7 @@ from opentelemetry.trace import (
 
 from litespan import semconv as s
 from litespan.background.garbage_collection import outside_collection
+from litespan.call.custom import caller_of
 from litespan.errors import swallowed
 from litespan.instrumentation.call import CALL_KEY, OWNER, STREAM_ENDS, Outcome
 from litespan.instrumentation.signals import Signals
@@ -43,6 +44,7 @@ class RouterCall:
         "signals",
         "silent",
         "span",
+        "within",
     )
     parent: "RouterCall | None" = None
     keeps_chunks = False
@@ -59,6 +61,8 @@ class RouterCall:
 
     def start(self, ctx: Context) -> None:
         """Start the span under `ctx` and make the context for the attempts."""
+        outer: Any = ctx.get(CALL_KEY)
+        self.within = None if outer is None else caller_of(outer)
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.span: Span = INVALID_SPAN
         if not self.silent:
