@@ -2,8 +2,13 @@
 
 import json
 import json.encoder
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+from litespan import semconv as s
+from litespan.counters import count
+from litespan.errors import log_once
 
 _ABSENT: Final = object()
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -56,8 +61,44 @@ def as_float(value: Any) -> float | None:
     if type(value) is float:
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # an int with hundreds of digits
+            return math.inf if value > 0 else -math.inf
     return None
+
+
+def as_cost(value: Any) -> float | None:
+    """`value` in USD if one call can cost that; what cannot be is counted and left out."""
+    cost = as_float(value)
+    if cost is None or 0.0 <= cost <= s.MOST_USD:
+        return cost
+    _refuse("cost", cost, f"{s.MOST_USD:,} USD")
+    return None
+
+
+def as_tokens(value: Any) -> int | None:
+    """`value` if it is a number of tokens that one call can use; -1 if it is any other number."""
+    if value is None or (type(value) is int and 0 <= value <= s.MOST_TOKENS):
+        return value
+    tokens = as_int(value)
+    if tokens is None or 0 <= tokens <= s.MOST_TOKENS:
+        return tokens
+    _refuse("tokens", as_float(tokens), f"{s.MOST_TOKENS:,} tokens")
+    return -1
+
+
+def _refuse(what: str, value: float | None, most: str) -> None:
+    count(f"refused.{what}")
+    log_once(
+        f"refused.{what}",
+        "an answer states %.3g as its %s, which no call can have (0 to %s): it is left out of "
+        "spans and metrics (logged once; litespan.stats() counts it as refused.%s)",
+        value,
+        what,
+        most,
+        what,
+    )
 
 
 def as_text(value: Any) -> str | None:

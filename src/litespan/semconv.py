@@ -62,6 +62,8 @@ AUDIO_OUTPUT_TOKENS: Final = "gen_ai.usage.audio.output_tokens"  # part of the o
 # Anthropic's cache writes by how long they are kept: the prices differ.
 CACHE_CREATION_5M_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_5m_input_tokens"
 CACHE_CREATION_1H_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_1h_input_tokens"
+MOST_TOKENS: Final = 1_000_000_000  # of one call; no call can use more
+MOST_USD: Final = 1_000_000  # of one call
 COST: Final = "gen_ai.usage.cost"  # USD; the convention has no cost attribute yet
 TOTAL_TOKENS: Final = "gen_ai.usage.total_tokens"  # of older conventions; for some services
 DATADOG_COST: Final = "gen_ai.cost.estimated_total"  # USD; Datadog's converter reads it

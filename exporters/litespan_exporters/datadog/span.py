@@ -112,6 +112,8 @@ def metrics(span: GenAISpan) -> dict[str, float]:
         "total_tokens": used.total,
         "cache_read_input_tokens": used.cache_read,
         "cache_write_input_tokens": used.cache_creation,
+        "ephemeral_5m_input_tokens": used.cache_creation_5m,
+        "ephemeral_1h_input_tokens": used.cache_creation_1h,
         "non_cached_input_tokens": _without(used.input, used.cache_read, used.cache_creation),
         "reasoning_output_tokens": used.reasoning,
         "input_cost": cost.input,

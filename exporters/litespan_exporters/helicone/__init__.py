@@ -141,8 +141,8 @@ def _usage(span: GenAISpan) -> dict[str, JSON]:
         "completion_tokens": used.output,
         "total_tokens": used.total,
     }
-    prompt = {"cached_tokens": used.cache_read, "audio_tokens": used.input_audio_tokens}
-    completion = {"reasoning_tokens": used.reasoning, "audio_tokens": used.output_audio_tokens}
+    prompt = {"cached_tokens": used.cache_read, "audio_tokens": used.audio_input}
+    completion = {"reasoning_tokens": used.reasoning, "audio_tokens": used.audio_output}
     counts["prompt_tokens_details"] = _known(prompt) or None
     counts["completion_tokens_details"] = _known(completion) or None
     return _known(counts)

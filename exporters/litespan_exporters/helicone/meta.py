@@ -68,8 +68,8 @@ def meta(span: GenAISpan) -> dict[str, str]:
         "server": span.request.server_address,
         "reasoning_tokens": _text(span.usage.reasoning),
         "cache_write_tokens": _text(span.usage.cache_creation),
-        "input_audio_tokens": _text(span.usage.input_audio_tokens),
-        "output_audio_tokens": _text(span.usage.output_audio_tokens),
+        "input_audio_tokens": _text(span.usage.audio_input),
+        "output_audio_tokens": _text(span.usage.audio_output),
         "usage_source": span.usage.source,
     }
     found = {name: header_value(value) for name, value in named.items() if value}

@@ -86,12 +86,12 @@ def usage_details(usage: Usage) -> dict[str, JSON]:
     Its prices for `input_cache_creation` are those of five minutes.
     """
     cached, written = usage.cache_read or 0, usage.cache_creation or 0
-    hour = min(usage.cache_write_1h_tokens or 0, written)
+    hour = min(usage.cache_creation_1h or 0, written)
     fresh = max((usage.input or 0) - cached - written, 0)
-    heard = min(usage.input_audio_tokens or 0, fresh)
+    heard = min(usage.audio_input or 0, fresh)
     reasoning = usage.reasoning or 0
     answered = max((usage.output or 0) - reasoning, 0)
-    spoken = min(usage.output_audio_tokens or 0, answered)
+    spoken = min(usage.audio_output or 0, answered)
     details = {
         "input": None if usage.input is None else fresh - heard,
         "input_audio_tokens": heard or None,
@@ -99,8 +99,8 @@ def usage_details(usage: Usage) -> dict[str, JSON]:
         "input_cache_creation": written - hour or None,
         "input_cache_creation_1h": hour or None,
         "output": None if usage.output is None else answered - spoken,
-        "output_audio_tokens": spoken or None,
         "output_reasoning_tokens": reasoning or None,
+        "output_audio_tokens": spoken or None,
     }
     known = {name: tokens for name, tokens in details.items() if tokens is not None}
     return {**known, "total": sum(known.values())} if known else {}

@@ -67,7 +67,7 @@ def usage(span: GenAISpan) -> dict[str, JSON]:
     if used.total is None:
         return {}
     read, written = used.cache_read or 0, used.cache_creation or 0
-    hour = min(used.cache_write_1h_tokens or 0, written)
+    hour = min(used.cache_creation_1h or 0, written)
     durations: dict[str, JSON] = {
         "ephemeral_5m_input_tokens": written - hour,
         "ephemeral_1h_input_tokens": hour,

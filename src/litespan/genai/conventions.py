@@ -90,6 +90,8 @@ OPENINFERENCE: Final = {
     "llm.token_count.prompt_details.cache_input": s.CACHE_READ_TOKENS,
     "llm.token_count.prompt_details.cache_write": s.CACHE_CREATION_TOKENS,
     "llm.token_count.completion_details.reasoning": s.REASONING_TOKENS,
+    "llm.token_count.prompt_details.audio": s.AUDIO_INPUT_TOKENS,
+    "llm.token_count.completion_details.audio": s.AUDIO_OUTPUT_TOKENS,
     "llm.cost.total": s.COST,
     "llm.cost.prompt": s.COST_INPUT,
     "llm.cost.completion": s.COST_OUTPUT,

@@ -72,10 +72,10 @@ class Usage:
     cache_creation: int | None  # part of input
     reasoning: int | None  # part of output
     source: str | None  # provider, litellm, estimated
-    cache_write_5m_tokens: int | None = None  # part of cache_creation
-    cache_write_1h_tokens: int | None = None  # part of cache_creation
-    input_audio_tokens: int | None = None  # part of input
-    output_audio_tokens: int | None = None  # part of output
+    audio_input: int | None = None  # part of input
+    audio_output: int | None = None  # part of output
+    cache_creation_5m: int | None = None  # part of cache_creation, kept for five minutes
+    cache_creation_1h: int | None = None  # part of cache_creation, kept for an hour
 
     @property
     def total(self) -> int | None:

@@ -23,13 +23,14 @@ from litespan.genai.groups import (
 from litespan.genai.values import (
     Attributes,
     Scalar,
-    amount,
     boolean,
     integer,
+    money,
     quantity,
     scalar,
     string,
     strings,
+    tokens,
 )
 
 T = TypeVar("T")
@@ -98,30 +99,30 @@ def response(a: Attributes) -> Response:
 def usage(a: Attributes) -> Usage:
     """Tokens."""
     return Usage(
-        input=amount(a, s.INPUT_TOKENS),
-        output=amount(a, s.OUTPUT_TOKENS),
-        cache_read=amount(a, s.CACHE_READ_TOKENS),
-        cache_creation=_first(amount, a, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
-        reasoning=amount(a, s.REASONING_TOKENS),
+        input=tokens(a, s.INPUT_TOKENS),
+        output=tokens(a, s.OUTPUT_TOKENS),
+        cache_read=tokens(a, s.CACHE_READ_TOKENS),
+        cache_creation=_first(tokens, a, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
+        reasoning=tokens(a, s.REASONING_TOKENS),
         source=string(a, s.USAGE_SOURCE),
-        cache_write_5m_tokens=amount(a, s.CACHE_CREATION_5M_TOKENS),
-        cache_write_1h_tokens=amount(a, s.CACHE_CREATION_1H_TOKENS),
-        input_audio_tokens=amount(a, s.AUDIO_INPUT_TOKENS),
-        output_audio_tokens=amount(a, s.AUDIO_OUTPUT_TOKENS),
+        audio_input=tokens(a, s.AUDIO_INPUT_TOKENS),
+        audio_output=tokens(a, s.AUDIO_OUTPUT_TOKENS),
+        cache_creation_5m=tokens(a, s.CACHE_CREATION_5M_TOKENS),
+        cache_creation_1h=tokens(a, s.CACHE_CREATION_1H_TOKENS),
     )
 
 
 def cost(a: Attributes) -> Cost:
     """US dollars."""
     return Cost(
-        total=_first(quantity, a, s.COST, s.COST_TOTAL),
-        input=quantity(a, s.COST_INPUT),
-        output=quantity(a, s.COST_OUTPUT),
-        cache_read=quantity(a, s.COST_CACHE_READ),
-        cache_creation=quantity(a, s.COST_CACHE_CREATION),
-        reasoning=quantity(a, s.COST_REASONING),
-        tool_usage=quantity(a, s.COST_TOOL_USAGE),
-        saved=quantity(a, s.COST_SAVED),
+        total=_first(money, a, s.COST, s.COST_TOTAL),
+        input=money(a, s.COST_INPUT),
+        output=money(a, s.COST_OUTPUT),
+        cache_read=money(a, s.COST_CACHE_READ),
+        cache_creation=money(a, s.COST_CACHE_CREATION),
+        reasoning=money(a, s.COST_REASONING),
+        tool_usage=money(a, s.COST_TOOL_USAGE),
+        saved=money(a, s.COST_SAVED),
         source=string(a, s.COST_SOURCE),
     )
 

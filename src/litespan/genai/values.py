@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
+from litespan.semconv import MOST_TOKENS, MOST_USD
+
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 Scalar: TypeAlias = str | bool | int | float
 Attributes: TypeAlias = Mapping[str, object]
@@ -44,6 +46,18 @@ def amount(attributes: Attributes, key: str) -> int | None:
     """The integer under `key` that counts something: a negative one is a mistake, so None."""
     value = integer(attributes, key)
     return value if value is not None and value >= 0 else None
+
+
+def tokens(attributes: Attributes, key: str) -> int | None:
+    """The number of tokens under `key`; None for one that no call can use."""
+    value = amount(attributes, key)
+    return value if value is not None and value <= MOST_TOKENS else None
+
+
+def money(attributes: Attributes, key: str) -> float | None:
+    """The USD under `key`; None for an amount that no call can cost."""
+    value = quantity(attributes, key)
+    return value if value is not None and value <= MOST_USD else None
 
 
 def quantity(attributes: Attributes, key: str) -> float | None:

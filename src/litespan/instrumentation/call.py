@@ -14,6 +14,7 @@ from litespan import semconv as s
 from litespan.background.garbage_collection import outside_collection
 from litespan.errors import swallowed
 from litespan.instrumentation import call_end
+from litespan.instrumentation.custom_provider import caller_of, without_usage
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.stages import Listener, Stage, Watchers, log, show, tell
@@ -66,7 +67,10 @@ class Call:
         view: what handlers see of the call, made for the first of them.
         whole: the answer that LiteLLM has made of a stream's chunks, once it has.
         failure: why an answer that is passed through failed, as the provider states it in there.
+        fresh: the provider's answer where LiteLLM's response cache had a part of it already.
         end_ns: when it ended, ns since the epoch, where that becomes known later; else None.
+        within: the call of a custom provider that makes this one, or None.
+        delegated: how many calls this one's custom provider has made that did not fail.
     """
 
     keeps_chunks = True
@@ -77,6 +81,9 @@ class Call:
     view: Any = None
     whole: Any = None
     failure: Failure | None = None
+    fresh: Any = None
+    within: "Call | None" = None
+    delegated = 0
     end_ns: int | None = None
     chunks_left_out = 0
     chunk_listeners: tuple[Listener, ...] = ()
@@ -108,6 +115,11 @@ class Call:
         client: Any = ctx.get(CLIENT_KEY)
         if client is not None:
             client.called = True
+        outer: Any = ctx.get(CALL_KEY)
+        if outer is not None:
+            self.within = caller_of(outer)
+            if self.within is not None:
+                self.within.delegated += 1
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.started_ns = time.time_ns()
         self.started = time.perf_counter()
@@ -278,6 +290,10 @@ class Call:
         if self.ended:
             return
         self.ended = True
+        if self.within is not None and outcome == "failure":
+            self.within.delegated -= 1
+        if self.delegated:
+            attributes = without_usage(attributes)
         try:
             call_end.tell_end(
                 self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
@@ -305,6 +321,7 @@ class Call:
         if self._listeners:
             self._listeners = self.chunk_listeners = ()
         self.context = _NOWHERE
+        self.within = None
         if self.logging is not None:
             setattr(self.logging, OWNER, self.parent)
 

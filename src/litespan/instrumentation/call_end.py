@@ -11,9 +11,10 @@ from litespan import semconv as s
 from litespan.errors import swallowed
 from litespan.instrumentation.log_events import emit_event
 from litespan.instrumentation.recorded_content import redacted_text, written
-from litespan.mapping.chunks import read_stream, with_estimate
+from litespan.mapping.chunks import read_stream
 from litespan.mapping.content import input_content, output_content
-from litespan.mapping.cost import cost_of_response, cost_of_usage
+from litespan.mapping.cost import cost_attributes, saved_attributes
+from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
 from litespan.mapping.provider import server_attributes
 from litespan.mapping.request import Attributes
@@ -21,8 +22,10 @@ from litespan.mapping.response import (
     Answer,
     answer_attributes,
     header_attributes,
+    hidden_params,
     native_finish_reasons,
     provider_request_id,
+    read_answer,
     response_headers,
 )
 from litespan.mapping.usage import usage_attributes
@@ -53,9 +56,15 @@ def refusal_attributes(failure: Failure) -> Attributes:
 
 def answered(call: "Call", answer: Answer, post: Attributes) -> Attributes:
     """The attributes of a complete answer; `post` is what the stage after it has said."""
-    request, usage = call.request, answer.usage
-    called = request.called
-    if called.provider not in _OPENAI and answer.finish_reasons:
+    request = call.request
+    combined = None
+    if call.fresh is not None:  # a part of the answer: the response cache had the rest
+        combined = replace(answer, hidden={})
+        hidden = {**answer.hidden, **hidden_params(call.fresh), "cache_hit": None}
+        paid = read_answer(request, call.fresh, hidden)
+        answer.usage, answer.hidden = paid.usage, paid.hidden
+    usage = answer.usage
+    if request.called.provider not in _OPENAI and answer.finish_reasons:
         details = getattr(call.logging, "model_call_details", None)
         native = native_finish_reasons(get(details, "original_response"))
         answer.finish_reasons = native or answer.finish_reasons
@@ -65,8 +74,9 @@ def answered(call: "Call", answer: Answer, post: Attributes) -> Attributes:
     if usage is not None:
         embeddings = request.target.operation.name == "embeddings"
         attributes.update(usage_attributes(usage, embeddings=embeddings))
-    model = attributes.get(s.RESPONSE_MODEL) or called.model
-    attributes.update(cost_of_response(answer.hidden, usage, call.logging, model, called.provider))
+    attributes.update(cost_attributes(request, answer, call.logging))
+    if combined is not None:
+        attributes.update(saved_attributes(request, combined, call.logging, attributes))
     return attributes
 
 
@@ -85,11 +95,7 @@ def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool
         attributes[s.TIME_TO_FIRST_CHUNK] = call.first_chunk - call.started
     if answer.usage is not None:
         attributes.update(usage_attributes(answer.usage))
-    if answer.cache_hit:
-        cost = cost_of_response(answer.hidden, answer.usage, call.logging, "", "")
-    else:
-        model = attributes.get(s.RESPONSE_MODEL) or request.model
-        cost = cost_of_usage(answer.usage, call.logging, model, request.provider, call.whole)
+    cost = cost_attributes(request, answer, call.logging, stream=True, whole=call.whole)
     attributes.update(cost)
     return answer, read.finished, attributes
 

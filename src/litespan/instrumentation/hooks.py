@@ -53,6 +53,11 @@ def hooks(patches: "Patches") -> Iterator[tuple[Any, str, Any]]:
         (kind, ROUTER.name.partition(".")[2], _by(_router_call)),
         (kind, "async_function_with_fallbacks_common_utils", _by(_fall_back)),
     ]
+    caching = getattr(_module("litellm.caching.caching_handler"), "LLMCachingHandler", None)
+    rows += [  # the name has lost its underscore in newer versions
+        (caching, f"{prefix}combine_cached_embedding_response_with_api_result", _by(_combined))
+        for prefix in ("", "_")
+    ]
     rows += [
         (kind, name, _by(_captured(patches)))
         for name in (
@@ -157,6 +162,14 @@ def _stream_built(original: Any) -> Any:
         return whole
 
     return stream_chunk_builder
+
+
+def _combined(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
+    """LiteLLM's response cache had some embeddings of a request, and the provider made the rest."""
+    call = current()
+    if isinstance(call, Call):
+        call.fresh = kwargs.get("embedding_response", args[1] if len(args) > 1 else None)
+    return wrapped, args, kwargs
 
 
 def _before_retries(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:

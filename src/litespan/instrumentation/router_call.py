@@ -21,6 +21,7 @@ from litespan.background.garbage_collection import outside_collection
 from litespan.errors import swallowed
 from litespan.instrumentation.call import CALL_KEY, OWNER, STREAM_ENDS, Outcome
 from litespan.instrumentation.call_end import failed
+from litespan.instrumentation.custom_provider import caller_of
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.stream import Stream, is_stream, wrap_stream
 from litespan.mapping.failures import Failure
@@ -48,6 +49,7 @@ class RouterCall:
         "signals",
         "silent",
         "span",
+        "within",
     )
     parent: "RouterCall | None" = None
     keeps_chunks = False
@@ -67,6 +69,8 @@ class RouterCall:
 
     def start(self, ctx: Context) -> None:
         """Start the span under `ctx` and make the context for the attempts."""
+        outer: Any = ctx.get(CALL_KEY)
+        self.within = None if outer is None else caller_of(outer)
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.span: Span = INVALID_SPAN
         if not self.silent:

@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 from litespan import semconv as s
 from litespan.errors import swallowed
 from litespan.instrumentation.log_events import emit_event
-from litespan.mapping.chunks import chunk_characters
+from litespan.mapping.estimate import chunk_characters
 from litespan.mapping.request import Attributes
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from litespan.mapping.assembling import Assembled, items
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
-from litespan.mapping.usage import Usage, characters, estimated_usage, most, read_usage
+from litespan.mapping.usage import Usage, most, read_usage
 from litespan.objects import as_int, contents, get
 
 _TAIL: Final = 8  # chunks at the end of a stream in which an error is looked for
@@ -45,38 +45,8 @@ def read_stream(
         ):
             return _messages(request, chunks, hidden)
         if isinstance(get(first, "type"), str) and get(first, "choices") is None:
-            return _responses(request, chunks, hidden)
+            return _responses(request, stream, chunks, hidden)
     return _choices(request, stream, chunks, whole)
-
-
-def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -> Streamed:
-    """The same with a guessed usage, where the provider and LiteLLM left none.
-
-    A stream that stopped half-way may have said how much came in, but not yet how much went out.
-    """
-    stated = streamed.answer.usage
-    if stated is not None and (streamed.finished or stated.source != "provider"):
-        return streamed
-    arguments = request.arguments
-    sent = arguments.get("messages") or arguments.get("prompt") or arguments.get("input")
-    received = max(sum(map(chunk_characters, chunks)), len(chunks))
-    usage = estimated_usage(characters([sent] if isinstance(sent, str) else sent or ()), received)
-    if stated is not None:
-        usage = replace(most([stated, replace(usage, input=None)]), source="estimated", cost=None)
-    return streamed._replace(answer=replace(streamed.answer, usage=usage))
-
-
-def chunk_characters(chunk: Any) -> int:
-    """How many characters of text a chunk carries."""
-    choices = get(chunk, "choices")
-    if choices is None:
-        delta = get(chunk, "delta")
-        return len(delta) if isinstance(delta, str) else 0
-    total = 0
-    for choice in choices:
-        text = get(get(choice, "delta"), "content") or get(choice, "text")
-        total += len(text) if isinstance(text, str) else 0
-    return total
 
 
 def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -> Streamed:
@@ -135,7 +105,7 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
     kept = get(stream, "chunks")
     came: list[Any] = kept if isinstance(kept, list) else []
     given = [usage for chunk in came if (usage := get(chunk, "usage"))]
-    stated = [usage for usage in map(read_usage, given) if usage]
+    stated = [usage for usage in map(read_usage, given) if usage and usage.known]
     if stated:
         return most(stated)
     last = chunks[-1] if chunks else None
@@ -146,7 +116,9 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
     return None
 
 
-def _responses(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
+def _responses(
+    request: Request, stream: Any, chunks: Sequence[Any], hidden: Mapping[str, Any]
+) -> Streamed:
     """Events of the Responses API: the last one carries the whole response."""
     error: Any = None
     for chunk in reversed(chunks):
@@ -160,7 +132,14 @@ def _responses(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any
                 request, _with_items(response, chunks), hidden_params(response) or hidden
             )
             answer.error = answer.error or error
-            return Streamed(answer, kind in _DONE)
+            done = kind in _DONE
+            if not done:  # LiteLLM raises at `response.failed`, and keeps what it said
+                last = get(stream, "completed_response")
+                kind = get(last, "type")
+                if getattr(kind, "value", kind) == "response.failed":
+                    answer.usage = read_usage(get(get(last, "response"), "usage"))
+                    done = answer.usage is not None
+            return Streamed(answer, done)
     answer = read_answer(request, _with_items({}, chunks), hidden)
     answer.error = answer.error or error
     return Streamed(answer, finished=False)
@@ -185,7 +164,7 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
     blocks: dict[int, dict[str, Any]] = {}
     finished = False
     error: Any = None
-    for event in _events(chunks):
+    for event in server_events(chunks):
         kind = event.get("type")
         error = error or event.get("error")
         if kind == "message_start":
@@ -211,7 +190,7 @@ def error_in(chunks: Sequence[bytes]) -> Any:
     tail = chunks[-_TAIL:]
     if b"error" not in b"".join(tail):
         return None
-    found = [event["error"] for event in _events(tail) if event.get("error")]
+    found = [event["error"] for event in server_events(tail) if event.get("error")]
     return found[-1] if found else None
 
 
@@ -242,7 +221,7 @@ def _closed(block: dict[str, Any]) -> dict[str, Any]:
     return block
 
 
-def _events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+def server_events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
     """Server-sent events, however they were cut into chunks."""
     rest = b""
     for chunk in chunks:

@@ -1,16 +1,13 @@
 """What a call cost, in USD, and who says so. No figure at all rather than a wrong 0."""
 
 import math
-import sys
-from collections.abc import Mapping
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.errors import swallowed
-from litespan.mapping.request import Attributes
-from litespan.mapping.response import hidden_params
-from litespan.mapping.usage import Usage, read_usage
-from litespan.objects import as_float, get
+from litespan.mapping import price
+from litespan.mapping.request import Attributes, Request
+from litespan.mapping.response import Answer
+from litespan.objects import as_cost, as_float
 
 # LiteLLM's cost breakdown → the name of the part.
 _PARTS: Final = (
@@ -22,66 +19,90 @@ _PARTS: Final = (
     ("tool_usage_cost", s.COST_TOOL_USAGE),
 )
 _ALWAYS: Final = frozenset({"input_cost", "output_cost"})
-_CHARGED: Final = ("input", "output", "cache_read", "cache_creation")
+# Where a LiteLLM proxy that LiteLLM called has said what the call cost.
+_HEADER: Final = "llm_provider-x-litellm-response-cost"
+_UNKNOWN: Final = {s.COST_SOURCE: "unknown"}
 
 
-def cost_of_response(
-    hidden: Mapping[str, Any], usage: Usage | None, logging: Any, model: str, provider: str
+def cost_attributes(
+    request: Request, answer: Answer, logging: Any, *, stream: bool = False, whole: Any = None
 ) -> Attributes:
-    """The cost of a complete answer, its parts and its source, from what LiteLLM hid in it.
+    """The cost of a finished call, its parts and its source.
 
-    On a hit in LiteLLM's response cache the call cost nothing, and what it would have cost
-    is told as saved.
+    The figure that LiteLLM hides in a stream is always 0.0. `whole` is what LiteLLM has made of
+    a stream's chunks, and newer versions have priced it.
+
+    On a hit in the response cache the call cost nothing, and `litellm.cost.saved` is what it
+    would have cost.
     """
-    figure = as_float(hidden.get("response_cost"))
-    if hidden.get("cache_hit") is True:
-        free = _cost(0.0, "litellm", None)
-        return {**free, s.COST_SAVED: figure} if figure else free
-    if usage is not None and usage.cost is not None:
-        return _cost(usage.cost, "provider", logging)
-    if figure is None and hidden.get("litellm_model_name") is None:
-        return cost_of_usage(usage, logging, model, provider)  # a result without hidden figures
-    if figure is None or (figure == 0.0 and not _free(usage, model, provider)):
-        return _unknown()
-    return _cost(figure, "litellm", logging)
+    usage, hidden = answer.usage, answer.hidden
+    if answer.cache_hit:
+        full = hidden.get("response_cost") or (usage.cost if usage is not None else None)
+        full = as_cost(full or price.list_price(request, answer, logging))
+        return {**_cost(0.0, "litellm", None), **({s.COST_SAVED: full} if full else {})}
+    source = "litellm"
+    if usage is not None and usage.cost is not None and not price.custom_prices(request):
+        figure: float | None = usage.cost
+        source = _source(request, answer, logging)
+    elif usage is not None and not usage.known:
+        return {**_UNKNOWN}  # what the answer states cannot be true
+    elif not stream and ("litellm_model_name" in hidden or "response_cost" in hidden):
+        figure = as_cost(hidden.get("response_cost"))
+        if _HEADER in (hidden.get("additional_headers") or ()):
+            source = "provider"
+    elif usage is None:
+        return {**_UNKNOWN}
+    else:
+        figure = price.price_of_whole(usage, whole) or price.list_price(request, answer, logging)
+        figure = as_cost(figure)
+        if usage.source == "estimated":
+            source = "estimated"
+    if figure is None:
+        return {**_UNKNOWN}
+    attributes = _cost(figure, source, logging)
+    return (
+        attributes if source == "provider" or _priced(request, answer, attributes) else {**_UNKNOWN}
+    )
 
 
-def cost_of_usage(
-    usage: Usage | None, logging: Any, model: str, provider: str, whole: Any = None
+def saved_attributes(
+    request: Request, combined: Answer, logging: Any, paid: Attributes
 ) -> Attributes:
-    """The cost of a stream, from its usage: the figure in LiteLLM's stream is always 0.0.
+    """What the response cache saved of an answer that it had a part of; `paid` is the rest."""
+    full, cost = as_cost(price.list_price(request, combined, logging)), paid.get(s.COST)
+    return {} if full is None or cost is None else {s.COST_SAVED: max(full - cost, 0.0)}
 
-    `whole` is what LiteLLM has made of the chunks, and newer ones have priced it.
+
+def _source(request: Request, answer: Answer, logging: Any) -> str:
+    """Who states the cost in a usage: LiteLLM writes its own figure there, too."""
+    stated = answer.usage.cost if answer.usage is not None else None
+    return "litellm" if stated == price.list_price(request, answer, logging) else "provider"
+
+
+def _priced(request: Request, answer: Answer, attributes: Attributes) -> bool:
+    """Whether the price list has a price behind a figure.
+
+    Without one, LiteLLM charges 0 for tokens, and no more than tools and margins.
     """
-    if usage is None or not usage.known:
-        return _unknown()
-    if usage.cost is not None:
-        return _cost(usage.cost, "provider", None)
-    try:
-        figure = _priced(usage, whole) or _price(usage, logging, model, provider)
-    except Exception as error:  # noqa: BLE001 - LiteLLM raises for a model it has no price for
-        if type(error).__module__.startswith("litellm") or type(error) is Exception:
-            return _unknown()
-        swallowed("pricing a stream", error)
-        return _unknown()
-    if figure is None or (figure == 0.0 and not _free(usage, model, provider)):
-        return _unknown()
-    source = "estimated" if usage.source == "estimated" else "litellm"
-    return _cost(figure, source, logging)
+    parts = attributes.get(s.COST_INPUT), attributes.get(s.COST_OUTPUT)
+    if attributes[s.COST] and parts != (0.0, 0.0):
+        return True
+    entry = price.prices(request, answer)
+    return entry is not None and (attributes[s.COST] > 0.0 or price.is_free(entry))
 
 
 def _cost(total: float, source: str, logging: Any) -> Attributes:
-    """The figure, who says so, and its parts: LiteLLM's breakdown, if it is one of this figure."""
+    """The figure, its source, and its parts: LiteLLM's breakdown, if it is one of this figure."""
     attributes: Attributes = {s.COST_SOURCE: source, s.COST: total, s.COST_TOTAL: total}
     breakdown = getattr(logging, "cost_breakdown", None)
-    if not breakdown or not isinstance(breakdown, dict):
+    if not breakdown or not isinstance(breakdown, dict) or source == "provider":
         return attributes
     stated = as_float(breakdown.get("total_cost"))
     if stated != total and not _close(stated, total):
         return attributes
     for name, attribute in _PARTS:
         if name in breakdown:
-            value = as_float(breakdown[name])
+            value = as_cost(breakdown[name])
             if value or (value is not None and name in _ALWAYS):
                 attributes[attribute] = value
     return attributes
@@ -89,54 +110,3 @@ def _cost(total: float, source: str, logging: Any) -> Attributes:
 
 def _close(stated: float | None, total: float) -> bool:
     return stated is not None and math.isclose(stated, total, rel_tol=1e-9, abs_tol=1e-12)
-
-
-def _unknown() -> Attributes:
-    return {s.COST_SOURCE: "unknown"}
-
-
-def _priced(usage: Usage, whole: Any) -> float | None:
-    """What LiteLLM has charged for the same tokens; its calculator takes long to do so again."""
-    figure = as_float(hidden_params(whole).get("response_cost"))
-    if not figure:
-        return None
-    counted = read_usage(get(whole, "usage"))
-    same = counted is not None and all(
-        getattr(counted, name) == getattr(usage, name) for name in _CHARGED
-    )
-    return figure if same else None
-
-
-def _price(usage: Usage, logging: Any, model: str, provider: str) -> float | None:
-    """What LiteLLM charges for `usage`, with the call's own prices and discounts."""
-    litellm: Any = sys.modules["litellm"]
-    details = {"cached_tokens": usage.cache_read} if usage.cache_read else None
-    counted = litellm.Usage(
-        prompt_tokens=usage.input or 0,
-        completion_tokens=usage.output or 0,
-        total_tokens=(usage.input or 0) + (usage.output or 0),
-        prompt_tokens_details=details,
-        **({"cache_creation_input_tokens": usage.cache_creation} if usage.cache_creation else {}),
-    )
-    response = litellm.ModelResponse(model=model, usage=counted)
-    calculate = getattr(logging, "_response_cost_calculator", None)
-    if calculate is not None:
-        return as_float(calculate(result=response))
-    return as_float(
-        litellm.completion_cost(
-            completion_response=response, model=model, custom_llm_provider=provider or None
-        )
-    )
-
-
-def _free(usage: Usage | None, model: str, provider: str) -> bool:
-    """Whether a cost of 0.0 is right: tokens are known and the price list says 0."""
-    if usage is None or not usage.known:
-        return False
-    litellm: Any = sys.modules["litellm"]
-    try:
-        info = litellm.get_model_info(model=model, custom_llm_provider=provider or None)
-    except Exception:  # noqa: BLE001 - LiteLLM raises for a model it does not know
-        return False
-    prices = (get(info, "input_cost_per_token"), get(info, "output_cost_per_token"))
-    return prices == (0, 0)

@@ -1,0 +1,79 @@
+"""How much a stream brought that did not get as far as its usage: a guess from its text."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from litespan.mapping.chunks import Streamed, server_events
+from litespan.mapping.request import Request
+from litespan.mapping.usage import characters, estimated_usage, most
+from litespan.objects import contents, get
+
+
+def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -> Streamed:
+    """The same with a guessed usage, where the provider and LiteLLM left none.
+
+    A stream that stopped half-way may have said how much came in, but not yet how much went out.
+    """
+    stated = streamed.answer.usage
+    if stated is not None and not stated.known:
+        stated = None
+    if stated is not None and (streamed.finished or stated.source != "provider"):
+        return streamed
+    arguments = request.arguments
+    sent = arguments.get("messages") or arguments.get("prompt") or arguments.get("input")
+    received = max(_received(chunks), len(chunks))
+    usage = estimated_usage(characters([sent] if isinstance(sent, str) else sent or ()), received)
+    if stated is not None:
+        usage = replace(most([stated, replace(usage, input=None)]), source="estimated", cost=None)
+    return streamed._replace(answer=replace(streamed.answer, usage=usage))
+
+
+def _received(chunks: Sequence[Any]) -> int:
+    """How many characters came out of the model."""
+    if chunks and isinstance(chunks[0], (bytes, str)):
+        chunks = list(server_events(chunks))
+    return sum(map(chunk_characters, chunks))
+
+
+# Of a delta: what the model wrote. Audio and signatures are no text.
+_WRITTEN: Final = ("content", "reasoning_content", "refusal", "text", "thinking", "partial_json")
+
+
+def chunk_characters(chunk: Any) -> int:
+    """How many characters of text, reasoning and tool arguments a chunk carries."""
+    if isinstance(chunk, (bytes, str)):
+        return sum(map(chunk_characters, server_events([chunk, "\n"])))
+    choices = get(chunk, "choices")
+    if choices is None:
+        delta = get(chunk, "delta")
+        if isinstance(delta, str):
+            kind = get(chunk, "type")
+            return 0 if ".audio." in str(getattr(kind, "value", kind)) else len(delta)
+        return _delta_characters(delta)
+    total = 0
+    for choice in choices:
+        total += _delta_characters(get(choice, "delta")) or _length(get(choice, "text"))
+    return total
+
+
+def _delta_characters(delta: Any) -> int:
+    stated = contents(delta)
+    total = sum([_length(stated.get(name)) for name in _WRITTEN])
+    for call in stated.get("tool_calls") or ():
+        total += _call_characters(get(call, "function"))
+    function = stated.get("function_call")
+    audio = stated.get("audio")
+    if function is not None:
+        total += _call_characters(function)
+    if audio is not None:
+        total += _length(get(audio, "transcript"))
+    return total
+
+
+def _call_characters(function: Any) -> int:
+    return _length(get(function, "name")) + _length(get(function, "arguments"))
+
+
+def _length(text: Any) -> int:
+    return len(text) if isinstance(text, str) else 0

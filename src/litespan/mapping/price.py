@@ -1,0 +1,201 @@
+"""LiteLLM's price list: what it charges for an answer, and whether it has a price at all."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from litespan.errors import swallowed
+from litespan.mapping.request import Request
+from litespan.mapping.response import Answer, hidden_params
+from litespan.mapping.usage import Usage, read_usage
+from litespan.objects import as_float, contents, get
+
+# The figures that LiteLLM charges for: a usage that has the same ones costs the same.
+_CHARGED: Final = (
+    "input",
+    "output",
+    "cache_read",
+    "cache_creation",
+    "cache_creation_1h",
+    "audio_input",
+    "audio_output",
+)
+_PER_TOKEN: Final = ("input_cost_per_token", "output_cost_per_token")
+
+
+def list_price(request: Request, answer: Answer, logging: Any) -> float | None:
+    """What LiteLLM's price list says for `answer`, in USD; None if it has no price.
+
+    The call's own prices, discounts and margins count. A cost that the provider states in its
+    usage does not, nor that an answer came from the response cache.
+    """
+    try:
+        result = _result(request, answer, logging)
+        calculate = getattr(logging, "_response_cost_calculator", None)
+        if calculate is not None:
+            return as_float(calculate(result=result, cache_hit=False))
+        litellm: Any = sys.modules["litellm"]
+        return as_float(
+            litellm.completion_cost(
+                completion_response=result,
+                model=answer.stated.get("model") or request.model,
+                custom_llm_provider=request.provider or None,
+            )
+        )
+    except Exception as error:  # noqa: BLE001 - LiteLLM raises for a model it has no price for
+        if not type(error).__module__.startswith("litellm") and type(error) is not Exception:
+            swallowed("pricing an answer", error)
+        return None
+
+
+def price_of_whole(usage: Usage, whole: Any) -> float | None:
+    """What LiteLLM has already charged for the same tokens; to calculate it again is slow."""
+    figure = as_float(hidden_params(whole).get("response_cost"))
+    if not figure:
+        return None
+    counted = read_usage(get(whole, "usage"))
+    same = counted is not None and all(
+        getattr(counted, name) == getattr(usage, name) for name in _CHARGED
+    )
+    return figure if same else None
+
+
+def custom_prices(request: Request) -> Mapping[str, Any]:
+    """The prices that the operator gave with the call or with the router's deployment."""
+    given = {**contents(request.metadata.get("model_info")), **request.arguments}
+    return {
+        name: value
+        for name, value in given.items()
+        if ("cost_per_" in name or name.endswith("_cost")) and _amount(value) is not None
+    }
+
+
+def prices(request: Request, answer: Answer) -> Mapping[str, Any] | None:
+    """The entry of the price list for the model that ran, if it has any price.
+
+    LiteLLM's own look-ups answer 0 for a model without prices, and may ask a server.
+    """
+    custom = custom_prices(request)
+    if custom:
+        return custom
+    table: Any = getattr(sys.modules["litellm"], "model_cost", {})
+    provider = request.provider
+    for name in _names(request, answer):
+        entry = table.get(name)
+        if isinstance(entry, Mapping) and any(True for _ in _amounts(entry)):
+            owner = entry.get("litellm_provider")
+            if not provider or not owner or str(owner).startswith(provider):
+                return entry
+    return None
+
+
+def is_free(entry: Mapping[str, Any]) -> bool:
+    """Whether the prices of `entry` say that tokens, or everything, cost nothing."""
+    per_token = [_amount(entry.get(name)) for name in _PER_TOKEN]
+    if None not in per_token:
+        return not any(per_token)
+    return not any(_amounts(entry))
+
+
+def _names(request: Request, answer: Answer) -> Iterator[str]:
+    """The names under which LiteLLM may have found a price, in the order that it looks."""
+    info = request.metadata.get("model_info") or request.arguments.get("model_info")
+    deployment = answer.hidden.get("model_id") or get(info, "id")
+    if isinstance(deployment, str):
+        yield deployment
+    models = (
+        get(info, "base_model") or request.arguments.get("base_model"),
+        answer.stated.get("model"),
+        answer.hidden.get("provider_response_model"),
+        answer.hidden.get("litellm_model_name"),
+        request.model,
+    )
+    for model in models:
+        if model and isinstance(model, str):
+            yield f"{request.provider}/{model}"
+            yield model
+
+
+def _amounts(entry: Mapping[str, Any], *, inside: bool = False) -> Iterator[float]:
+    """Every price in `entry`, those of its tiers and search contexts included."""
+    for name, value in entry.items():
+        if not inside and "cost" not in name and "pricing" not in name:
+            continue
+        for one in value if isinstance(value, (list, tuple)) and not inside else (value,):
+            if isinstance(one, Mapping) and not inside:
+                yield from _amounts(one, inside=True)
+            elif (amount := _amount(one)) is not None:
+                yield amount
+
+
+def _amount(value: Any) -> float | None:
+    """A price, which operators also write as text."""
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _result(request: Request, answer: Answer, logging: Any) -> Any:
+    """LiteLLM's object to price: the answer itself, or the smallest one with its usage."""
+    litellm: Any = sys.modules["litellm"]
+    usage = answer.usage
+    raw = answer.raw
+    bridged = getattr(logging, "bridged_model_response", None)
+    if bridged is not None and usage is not None and usage.source == "provider":
+        raw = bridged  # the answer before LiteLLM translated it for `anthropic_messages`
+    elif usage is not None and (usage.raw is None or usage.raw is not get(raw, "usage")):
+        raw = None  # a stream's, or a guess
+    if hasattr(type(raw), "model_copy"):
+        return _unpriced(raw)
+    result = litellm.ModelResponse(
+        model=answer.stated.get("model") or request.model, usage=_litellm_usage(litellm, usage)
+    )
+    tier = answer.stated.get("service_tier")
+    if isinstance(tier, str):
+        result.service_tier = tier
+    result._hidden_params = {  # noqa: SLF001
+        name: value for name in ("model_id",) if (value := answer.hidden.get(name)) is not None
+    }
+    return result
+
+
+def _unpriced(raw: Any) -> Any:
+    """A copy of LiteLLM's result `raw` without the cost that is already in it."""
+    copy = raw.model_copy()
+    copy._hidden_params = {  # noqa: SLF001
+        name: value
+        for name, value in hidden_params(raw).items()
+        if name not in ("response_cost", "additional_headers", "cache_hit")
+    }
+    usage = get(raw, "usage")
+    if get(usage, "cost") is not None and hasattr(usage, "model_copy"):
+        copy.usage = usage.model_copy(update={"cost": None})
+    return copy
+
+
+def _litellm_usage(litellm: Any, usage: Usage | None) -> Any:
+    if usage is None:
+        return litellm.Usage()
+    estimated = usage.source == "estimated"
+    stated = {name: value for name, value in contents(usage.raw).items() if name != "cost"}
+    if usage.excludes_cache:
+        if estimated:
+            stated["output_tokens"] = usage.output
+        return litellm.AnthropicConfig().calculate_usage(stated, None)
+    if "prompt_tokens" not in stated:
+        stated = {"prompt_tokens_details": _details(usage)}
+        if usage.cache_creation:
+            stated["cache_creation_input_tokens"] = usage.cache_creation
+    stated["prompt_tokens"] = usage.input or 0
+    stated["completion_tokens"] = usage.output or 0
+    stated["total_tokens"] = (usage.input or 0) + (usage.output or 0)
+    if estimated:
+        stated.pop("completion_tokens_details", None)
+    return litellm.Usage(**stated)
+
+
+def _details(usage: Usage) -> dict[str, Any] | None:
+    details = {"cached_tokens": usage.cache_read, "audio_tokens": usage.audio_input}
+    found = {name: value for name, value in details.items() if value}
+    return found or None
