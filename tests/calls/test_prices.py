@@ -371,5 +371,5 @@ async def test_a_custom_provider_that_calls_litellm_is_counted_once(
     outer, inner = traced.spans
     assert inner["parent_id"] == outer["span_id"]
     assert inner["attributes"]["gen_ai.usage.input_tokens"] > 0
-    assert not [name for name in outer["attributes"] if name.startswith(custom.COUNTED)]
+    assert not [name for name in outer["attributes"] if name.startswith(custom_provider.COUNTED)]
     assert outer["attributes"]["litellm.outcome"] == "success"
