@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from litespan.testing import LoopbackProvider, OtlpReceiver, decode
-from tests.proxy.conftest import FILES, config
+from tests.proxy.conftest import FILES, config, provider_routes
 from tests.proxy.running import Proxy, proxy, until
 from tests.support.server import Received, Reply, Vendor, running
 
@@ -96,6 +96,7 @@ def gateway(
     env = {
         "TEAMS_UNDER_TEST": json.dumps(teams),
         "OTEL_TRACES_EXPORTER": "otlp,langfuse",
+        **provider_routes(loopback),
         "LANGFUSE_PUBLIC_KEY": "pk-lf-operator",
         "LANGFUSE_SECRET_KEY": "sk-lf-operator-secret",
         "LANGFUSE_BASE_URL": langfuse.url,
@@ -265,3 +266,26 @@ def test_counters_are_in_the_proxys_metrics(gateway: Proxy, langfuse: Vendor) ->
         return {point["attributes"]["litespan.counter.name"] for point in points}
 
     until(lambda: wanted <= told(), f"{wanted} among the metrics")
+
+
+PASSED = {"model": "gpt-4o-mini", "messages": CHAT["messages"]}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_passed_through_goes_to_the_teams_project(
+    gateway: Proxy, langfuse: Vendor, stream: bool
+) -> None:
+    """On routes of providers, too; the call is the root there."""
+    before = len(langfuse.received)
+
+    def call(traceparent: str) -> None:
+        client = gateway.client("sk-red", traceparent=traceparent)
+        answer = client.post("/openai/v1/chat/completions", json={**PASSED, "stream": stream})
+        assert answer.status_code == 200, answer.text
+
+    gateway.trace(call, 2)
+    until(lambda: len(langfuse.received) > before, "request to Langfuse")
+    assert {project(request) for request in langfuse.received[before:]} == {"pk-lf-red"}
+    (root,) = [span for request in langfuse.received[before:] for span in observations(request)]
+    assert root["attributes"]["langfuse.internal.is_app_root"] is True
+    assert HI in root["attributes"]["langfuse.observation.input"]
