@@ -8,6 +8,7 @@ import litellm
 import pytest
 
 from litespan import stats
+from litespan.instrumentation import custom_provider
 from tests.calls.answers import CLAUDE, answering, claude, openai
 from tests.calls.conftest import MESSAGES, Traced, read
 
