@@ -13,7 +13,8 @@ from litespan.callbacks.callback import Callback
 from litespan.callbacks.dispatcher import MAX_PENDING
 from litespan.callbacks.other_instrumentations import ForeignCalls
 from litespan.errors import quiet
-from litespan.instrumentation.call import Call, current
+from litespan.instrumentation.call import Call
+from litespan.instrumentation.state import current
 
 
 class CallbackSpanProcessor(SpanProcessor):

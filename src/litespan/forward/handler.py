@@ -9,17 +9,15 @@ import gzip
 import io
 import json
 import zlib
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from litespan.counters import count, stats
 from litespan.forward.decode import JSON, PROTOBUF, Undecodable
 from litespan.forward.weight import TooLarge, weight
-
-if TYPE_CHECKING:
-    from litespan.forward.receiver import Server, Share
 
 PATH: Final = "/v1/traces"
 HEALTH: Final = "/healthz"
@@ -32,12 +30,26 @@ class Busy(Exception):
     """Other requests hold the memory at present, or the receiver stops."""
 
 
+class Share:
+    """What one request holds of the memory."""
+
+    def __init__(self, take: Callable[[int], bool]) -> None:
+        self.held = 0
+        self._take = take
+
+    def take(self, size: int) -> None:
+        """Take `size` bytes more. Raises Busy if there are not so many."""
+        if not self._take(size):
+            raise Busy
+        self.held += size
+
+
 class Handler(BaseHTTPRequestHandler):
     """Serves `POST /v1/traces` and `GET /healthz`."""
 
     protocol_version = "HTTP/1.1"
     timeout = 60  # seconds to take an answer; `Connections` bounds the waits for a sender
-    server: "Server"
+    server: Any  # `litespan.forward.receiver.Server`
     _unread = 0  # bytes of the body that have not been read
 
     def do_GET(self) -> None:
@@ -65,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._receive(share)
         self.server.wait_for(self.connection, receiver.limits.idle)
 
-    def _receive(self, share: "Share") -> None:
+    def _receive(self, share: Share) -> None:
         receiver = self.server.receiver
         try:
             body = self._body(share)
@@ -85,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             receiver.leave()
 
-    def _body(self, share: "Share") -> bytes | None:
+    def _body(self, share: Share) -> bytes | None:
         """As it arrives; None if the sender goes first. Raises Busy."""
         body = bytearray()
         while self._unread:
@@ -103,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.heard(self.connection)
         return chunk
 
-    def _forward(self, body: bytes, share: "Share") -> None:
+    def _forward(self, body: bytes, share: Share) -> None:
         limits = self.server.receiver.limits
         content_type = (self.headers.get("content-type") or "").split(";")[0].strip().lower()
         try:
@@ -169,7 +181,7 @@ class Handler(BaseHTTPRequestHandler):
         """No line a request."""
 
 
-def _unpacked(body: bytes, encoding: str, limit: int, share: "Share") -> bytes:
+def _unpacked(body: bytes, encoding: str, limit: int, share: Share) -> bytes:
     """The body without its gzip, at most `limit` bytes. Raises Undecodable, Busy."""
     if encoding == "identity":
         return body

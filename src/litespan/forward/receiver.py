@@ -20,7 +20,7 @@ from litespan.errors import quiet
 from litespan.forward.connections import Connections
 from litespan.forward.decode import read_request, to_spans
 from litespan.forward.destination import Destination
-from litespan.forward.handler import Busy, Handler
+from litespan.forward.handler import Handler, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,6 @@ class Limits:
     idle: float = 60.0  # between a connection's requests
     timeout: float = 10.0  # for one export; senders wait longer (a collector 30 s)
     retry_after: int = 5  # what a sender is told to wait
-
-
-class Share:
-    """What one request holds of the memory."""
-
-    def __init__(self, receiver: "Receiver") -> None:
-        self.held = 0
-        self._receiver = receiver
-
-    def take(self, size: int) -> None:
-        """Take `size` bytes more. Raises Busy if there are not so many."""
-        if not self._receiver.take(size):
-            raise Busy
-        self.held += size
 
 
 class Server(Connections):
@@ -123,7 +109,7 @@ class Receiver:
     @contextmanager
     def share(self) -> Iterator[Share]:
         """A request's share of the memory, until the block ends."""
-        share = Share(self)
+        share = Share(self.take)
         try:
             yield share
         finally:

@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, SpanKind, set_span_in_context
 
 from litespan import semconv as s
 from litespan.background.garbage_collection import outside_collection
@@ -18,75 +18,27 @@ from litespan.instrumentation.custom_provider import caller_of, without_usage
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.stages import Listener, Stage, Watchers, log, show, tell
+from litespan.instrumentation.state import CALL_KEY, OWNER, STREAM_ENDS, CallState, Outcome
 from litespan.instrumentation.stream import is_stream, wrap_stream
 from litespan.instrumentation.suppression import suppressing
 from litespan.mapping.failures import Failure, is_cut_off
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
-from litespan.objects import as_text
 
 if TYPE_CHECKING:
     from litespan.instrumentation.router_call import RouterCall
 
-# Where LiteLLM's logging object keeps the live call that it belongs to.
-OWNER: Final = "_litespan_call"
-CALL_KEY: Final = otel_context.create_key("litespan-call")
 _NOWHERE: Final = Context()
-Outcome = Literal["success", "failure", "cancelled", "abandoned"]
-# How a stream ended → the outcome of its call.
-STREAM_ENDS: Final[dict[str, Outcome]] = {
-    "complete": "success",
-    "abandoned": "abandoned",
-    "closed": "abandoned",
-    "cancelled": "cancelled",
-    "dropped": "failure",
-    "error": "failure",
-}
 
 
-class Call:
-    """One provider call, from LiteLLM's function being called to its result's end.
+class Call(CallState):
+    """One provider call, from the call of LiteLLM's function to the end of its result.
 
     It travels in the OpenTelemetry context under `CALL_KEY`, so that a `SpanProcessor` finds
     it in `on_start(span, parent_context)` with `current(parent_context)`.
-
-    Attributes:
-        request: what was asked for.
-        attributes: what its span said at the start.
-        span: its span; not recording if the call is not sampled or not to be seen.
-        parent: the router call that this is an attempt of, or None.
-        attempt: 1 for the first attempt.
-        logging: LiteLLM's logging object, once LiteLLM has made it.
-        started_ns: ns since the epoch; `started` and `first_chunk` are on the monotonic
-            clock, in seconds.
-        ended: whether the span has ended.
-        chunk_listeners: who wants to be told each chunk of a stream.
-        chunks_left_out: how many chunks the span had no room for, where it was to tell all.
-        silent: whether the user asked for no trace of this call (`no-log`).
-        record_content: whether messages may be recorded.
-        view: what handlers see of the call, made for the first of them.
-        whole: the answer that LiteLLM has made of a stream's chunks, once it has.
-        failure: why an answer that is passed through failed, as the provider states it in there.
-        fresh: the provider's answer where LiteLLM's response cache had a part of it already.
-        end_ns: when it ended, ns since the epoch, where that becomes known later; else None.
-        within: the call of a custom provider that makes this one, or None.
-        delegated: how many calls this one's custom provider has made that did not fail.
     """
 
     keeps_chunks = True
-    attempt = 1
-    ended = False
-    logging: Any = None
-    first_chunk: float | None = None
-    view: Any = None
-    whole: Any = None
-    failure: Failure | None = None
-    fresh: Any = None
-    within: "Call | None" = None
-    delegated = 0
-    end_ns: int | None = None
-    chunks_left_out = 0
-    chunk_listeners: tuple[Listener, ...] = ()
     _listeners: tuple[Listener, ...] = ()
     _announced = False
     _after: "Callable[[Outcome, Failure | None], None] | None" = None
@@ -123,7 +75,7 @@ class Call:
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.started_ns = time.time_ns()
         self.started = time.perf_counter()
-        self.span: Span = INVALID_SPAN
+        self.span = INVALID_SPAN
         if not self.silent:
             self.span = self.signals.tracer.start_span(
                 self.request.called.span_name,
@@ -187,13 +139,6 @@ class Call:
         self._listeners = (*self._listeners, listener)
         if chunks:
             self.chunk_listeners = (*self.chunk_listeners, listener)
-
-    @property
-    def call_id(self) -> str | None:
-        """LiteLLM's id of this call."""
-        return as_text(getattr(self.logging, "litellm_call_id", None)) or as_text(
-            self.request.arguments.get("litellm_call_id")
-        )
 
     def announce(self, time_ns: int) -> None:
         """The stage before the provider is called: once, at the first of LiteLLM's signs."""
@@ -295,6 +240,8 @@ class Call:
         if self.delegated:
             attributes = without_usage(attributes)
         try:
+            if outcome == "failure":
+                self.announce(self.started_ns)
             call_end.tell_end(
                 self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
             )
@@ -328,8 +275,3 @@ class Call:
     def then(self, after: "Callable[[Outcome, Failure | None], None]") -> None:
         """Call `after(outcome, failure)` when the span has ended."""
         self._after = after
-
-
-def current(ctx: Context | None = None) -> Any:
-    """The call or router call of `ctx` (default: the current context), or None."""
-    return otel_context.get_value(CALL_KEY, ctx)

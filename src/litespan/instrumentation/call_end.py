@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry.trace import Status, StatusCode
 
@@ -11,6 +11,7 @@ from litespan import semconv as s
 from litespan.errors import swallowed
 from litespan.instrumentation.log_events import emit_event
 from litespan.instrumentation.recorded_content import redacted_text, written
+from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.chunks import read_stream
 from litespan.mapping.content import input_content, output_content
 from litespan.mapping.cost import cost_attributes, saved_attributes
@@ -32,10 +33,6 @@ from litespan.mapping.usage import usage_attributes
 from litespan.objects import get
 from litespan.redaction.echoes import sent_texts
 
-if TYPE_CHECKING:
-    from litespan.instrumentation.call import Call, Outcome
-    from litespan.instrumentation.router_call import RouterCall
-
 _OPENAI: Final = frozenset({"openai", "azure"})  # whose words LiteLLM leaves as they are
 _TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
@@ -54,7 +51,7 @@ def refusal_attributes(failure: Failure) -> Attributes:
     return header_attributes(failure.code, answer_headers(failure.error))
 
 
-def answered(call: "Call", answer: Answer, post: Attributes) -> Attributes:
+def answered(call: CallState, answer: Answer, post: Attributes) -> Attributes:
     """The attributes of a complete answer; `post` is what the stage after it has said."""
     request = call.request
     combined = None
@@ -80,7 +77,7 @@ def answered(call: "Call", answer: Answer, post: Attributes) -> Attributes:
     return attributes
 
 
-def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool, Attributes]:
+def streamed(call: CallState, stream: Any, chunks: list[Any]) -> tuple[Answer, bool, Attributes]:
     """(the answer that `chunks` make up, whether it is whole, its attributes)."""
     request = call.request
     read = read_stream(request, stream, chunks, call.whole)
@@ -101,7 +98,7 @@ def streamed(call: "Call", stream: Any, chunks: list[Any]) -> tuple[Answer, bool
 
 
 def why(
-    call: "Call", how: str, answer: Answer | None, error: BaseException | None
+    call: CallState, how: str, answer: Answer | None, error: BaseException | None
 ) -> Failure | None:
     """Why a stream ended as it did: `error`, or what the stream itself says in `answer`."""
     if how == "dropped":
@@ -112,7 +109,7 @@ def why(
     return failed(call, answer.error) if how == "error" and answer is not None else None
 
 
-def failed(call: "Call | RouterCall", error: Any) -> Failure:
+def failed(call: Any, error: Any) -> Failure:
     """What may leave of an exception, or of an error object in the provider's answer.
 
     Of the request only what may be recorded as content.
@@ -133,7 +130,7 @@ def failed(call: "Call | RouterCall", error: Any) -> Failure:
         return Failure(type(error).__name__ if exception else "provider_error", "", error=exception)
 
 
-def where_it_failed(call: "Call") -> Attributes:
+def where_it_failed(call: CallState) -> Attributes:
     """The server's address, as far as LiteLLM had got."""
     details = getattr(call.logging, "model_call_details", None)
     base = get(get(details, "litellm_params"), "api_base")
@@ -141,8 +138,8 @@ def where_it_failed(call: "Call") -> Attributes:
 
 
 def tell_end(
-    call: "Call",
-    outcome: "Outcome",
+    call: CallState,
+    outcome: Outcome,
     attributes: Attributes,
     *,
     answer: Answer | None,
@@ -169,7 +166,6 @@ def tell_end(
         _tell_content(call, attributes, answer)
     span.set_attributes(attributes)
     if outcome == "failure" and failure is not None:
-        call.announce(call.started_ns)
         span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
         span.add_event(
             s.EVENT_EXCEPTION,
@@ -186,7 +182,7 @@ def success_attributes(attributes: Attributes) -> Attributes:
 # costs that one only.
 
 
-def _measure(call: "Call", attributes: Attributes, chunks: int) -> None:
+def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
     try:
         seconds = time.perf_counter() - call.started
         first = per_chunk = None
@@ -200,7 +196,7 @@ def _measure(call: "Call", attributes: Attributes, chunks: int) -> None:
         swallowed("measuring a call", problem)
 
 
-def _tell_content(call: "Call", attributes: Attributes, answer: Answer | None) -> None:
+def _tell_content(call: CallState, attributes: Attributes, answer: Answer | None) -> None:
     """Put messages on the span, on a log event, or on both."""
     try:
         signals = call.signals
@@ -217,7 +213,7 @@ def _tell_content(call: "Call", attributes: Attributes, answer: Answer | None) -
         swallowed("recording content", problem)
 
 
-def _messages(call: "Call", answer: Answer | None) -> dict[str, list[Any]]:
+def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
     """What was sent and received, as far as it can be read."""
     values: dict[str, list[Any]] = {}
     try:

@@ -6,15 +6,13 @@ sums over GenAI spans count each token once.
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry import context as otel_context
 
 from litespan import semconv as s
+from litespan.instrumentation.state import CallState
 from litespan.mapping.request import Attributes, Request
-
-if TYPE_CHECKING:
-    from litespan.instrumentation.call import Call
 
 COUNTED: Final = ("gen_ai.usage.", "litellm.usage.", s.COST_PREFIX)
 
@@ -25,10 +23,10 @@ def is_custom(request: Request) -> bool:
     return request.provider in getattr(litellm, "_custom_providers", ())
 
 
-def caller_of(outer: Any) -> "Call | None":
+def caller_of(outer: Any) -> CallState | None:
     """The call whose custom provider makes a call inside of `outer`, a call or router call."""
     if not hasattr(outer, "delegated"):
-        found: Call | None = outer.within
+        found: CallState | None = outer.within
         return found
     return outer if not outer.ended and is_custom(outer.request) else None
 
@@ -38,7 +36,7 @@ def without_usage(attributes: Attributes) -> Attributes:
     return {name: value for name, value in attributes.items() if not name.startswith(COUNTED)}
 
 
-def stepping(step: Any, call: "Call", *, is_async: bool) -> Callable[[], Any]:
+def stepping(step: Any, call: CallState, *, is_async: bool) -> Callable[[], Any]:
     """`step`, which gets the next chunk from a custom provider's code, run inside `call`.
 
     The context is attached for one step only, never across a `yield`.

@@ -8,31 +8,29 @@ import contextvars
 import functools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import wrapt
 from opentelemetry import context as otel_context
 
 from litespan.errors import quiet, swallowed
 from litespan.instrumentation import conflicts
-from litespan.instrumentation.call import CALL_KEY, OWNER, Call, current
+from litespan.instrumentation.call import Call
 from litespan.instrumentation.router_call import RouterCall, broken_stream_of
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.start import UNTRACED, AnyCall, Inside, adopt, unlogged
+from litespan.instrumentation.state import CALL_KEY, OWNER, current
 from litespan.instrumentation.wrappers import drive, wrap
 from litespan.mapping.request import Request
 from litespan.mapping.targets import ROUTER, TARGETS
-
-if TYPE_CHECKING:
-    from litespan.instrumentation.patches import Patches
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
 
-def hooks(patches: "Patches") -> Iterator[tuple[Any, str, Any]]:
+def hooks(wrappers: Mapping[int, Any]) -> Iterator[tuple[Any, str, Any]]:
     """Every place to patch besides the public functions."""
     logging = _module("litellm.litellm_core_utils.litellm_logging")
     router = _module("litellm.router")
@@ -59,7 +57,7 @@ def hooks(patches: "Patches") -> Iterator[tuple[Any, str, Any]]:
         for prefix in ("", "_")
     ]
     rows += [
-        (kind, name, _by(_captured(patches)))
+        (kind, name, _by(_captured(wrappers)))
         for name in (
             "_ageneric_api_call_with_fallbacks_helper",
             "_generic_api_call_with_fallbacks",
@@ -241,7 +239,7 @@ def _after(error: Any, function: Any) -> Any:
     return drive(function, open_call)
 
 
-def _captured(patches: "Patches") -> Any:
+def _captured(wrappers: Mapping[int, Any]) -> Any:
     """A method of `Router` that runs a LiteLLM function: hand in the wrapped one.
 
     A router made before instrumentation holds LiteLLM's own. Some of these methods, such as the
@@ -249,7 +247,6 @@ def _captured(patches: "Patches") -> Any:
     """
 
     def hand_in(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-        wrappers = patches.wrappers
         if Live.signals is not None and wrappers:
             args = tuple(wrappers.get(id(value), value) for value in args)
             kwargs = {

@@ -42,7 +42,7 @@ class Patches:
                     originals[id(function)] = function
                     self.wrappers[id(function)] = wrap(target, function, _twin(target, module))
         self._rebind(originals, everywhere=everywhere)
-        for row in hooks(self):
+        for row in hooks(self.wrappers):
             self._patch(*row)
         self._applied = True
         wrapt.register_post_import_hook(self._router_core_imported, ROUTER_CORE)

@@ -19,10 +19,10 @@ from opentelemetry.trace import (
 from litespan import semconv as s
 from litespan.background.garbage_collection import outside_collection
 from litespan.errors import swallowed
-from litespan.instrumentation.call import CALL_KEY, OWNER, STREAM_ENDS, Outcome
 from litespan.instrumentation.call_end import failed
 from litespan.instrumentation.custom_provider import caller_of
 from litespan.instrumentation.signals import Signals
+from litespan.instrumentation.state import CALL_KEY, OWNER, STREAM_ENDS, Outcome
 from litespan.instrumentation.stream import Stream, is_stream, wrap_stream
 from litespan.mapping.failures import Failure
 from litespan.mapping.request import Attributes, Request

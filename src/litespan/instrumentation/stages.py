@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
@@ -13,11 +13,9 @@ from opentelemetry.context import Context
 from litespan import semconv as s
 from litespan.errors import swallowed
 from litespan.instrumentation.log_events import emit_event
+from litespan.instrumentation.state import CallState
 from litespan.mapping.estimate import chunk_characters
 from litespan.mapping.request import Attributes
-
-if TYPE_CHECKING:
-    from litespan.instrumentation.call import Call
 
 _SDK_EVENTS: Final = 128  # what the SDK keeps on a span, unless it is told otherwise
 _STILL_TO_COME: Final = 2  # events after the last chunk: the end, and an exception
@@ -39,7 +37,7 @@ class Stage:
     """
 
     name: str
-    call: "Call"
+    call: CallState
     time_ns: int
     attributes: Attributes
     payload: Any = None
@@ -55,7 +53,7 @@ class Watchers:
     all: tuple["Watcher", ...] = ()
 
 
-Watcher = Callable[["Call", Context], None]
+Watcher = Callable[[Any, Context], None]
 _lock: Final = Lock()
 
 
@@ -65,7 +63,7 @@ def replace_watcher(gone: Watcher | None, *new: Watcher) -> None:
         Watchers.all = (*(watch for watch in Watchers.all if watch != gone), *new)
 
 
-def show(call: "Call") -> None:
+def show(call: CallState) -> None:
     """Show a call that has just started to every watcher; they may subscribe to it."""
     for watch in Watchers.all:
         try:
@@ -74,7 +72,7 @@ def show(call: "Call") -> None:
             swallowed("watching a call", error)
 
 
-def log(call: "Call", name: str, attributes: Attributes, time_ns: int) -> None:
+def log(call: CallState, name: str, attributes: Attributes, time_ns: int) -> None:
     """Put a stage on the log, if the call is sampled."""
     if call.span.is_recording():
         call_id = call.call_id
@@ -106,7 +104,7 @@ class Chunks:
 
     __slots__ = ("_call", "_index", "_on_log", "_on_span", "each")
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, call: CallState) -> None:
         wanted = call.signals.settings.stream_events
         self._call = call
         self._index = 0

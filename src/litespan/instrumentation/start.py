@@ -16,10 +16,11 @@ from opentelemetry.context import Context
 from litespan import identity
 from litespan import semconv as s
 from litespan.errors import swallowed
-from litespan.instrumentation.call import CALL_KEY, OWNER, Call
+from litespan.instrumentation.call import Call
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.signals import Live, Signals
+from litespan.instrumentation.state import CALL_KEY, OWNER
 from litespan.instrumentation.suppression import suppressed
 from litespan.mapping.identity import (
     deployment_attributes,

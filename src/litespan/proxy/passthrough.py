@@ -18,10 +18,11 @@ from opentelemetry import context as otel_context
 
 from litespan import semconv as s
 from litespan.errors import quiet
-from litespan.instrumentation.call import OWNER, STREAM_ENDS, Call
+from litespan.instrumentation.call import Call
 from litespan.instrumentation.call_end import answered, failed, refusal_attributes, where_it_failed
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.start import LOGGING, REQUEST, begin
+from litespan.instrumentation.state import OWNER, STREAM_ENDS
 from litespan.instrumentation.stream import is_stream
 from litespan.mapping import targets as t
 from litespan.mapping.chunks import error_in

@@ -27,10 +27,11 @@ from litespan.export.http import HttpExporter
 from litespan.export.otlp import copy_of
 from litespan.export.tenant import Tenant
 from litespan.genai.span import at_top, is_router
-from litespan.instrumentation.call import Call, current
+from litespan.instrumentation.call import Call
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.signals import Live
+from litespan.instrumentation.state import current
 from litespan.mapping.team_settings import Options, TeamWishes, team_wishes
 
 MOST: Final = 64
