@@ -46,6 +46,18 @@ def nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"LITESPAN_CONTENT_LIMIT": "100"}, "content_limit", 100),
         ({"LITESPAN_SUPPRESS_NESTED": "False"}, "suppress_nested", False),
         ({"LITESPAN_BAGGAGE": "user.id, tenant,"}, "baggage", ("user.id", "tenant")),
+        ({}, "clients_may", ()),
+        ({"LITESPAN_CLIENTS_MAY": "mute, Sampling"}, "clients_may", ("mute", "sampling")),
+        ({"LITESPAN_CLIENTS_MAY": "mute, everything"}, "clients_may", ()),
+        (
+            {"LITESPAN_TEAM_HOSTS": "Langfuse:3000, loki.internal, [fd00::1]:8126"},
+            "team_hosts",
+            ("langfuse:3000", "loki.internal", "[fd00::1]:8126"),
+        ),
+        ({"LITESPAN_TEAM_HOSTS": "http://langfuse:3000"}, "team_hosts", ()),
+        ({"LITESPAN_TEAM_HOSTS": "*.internal"}, "team_hosts", ()),
+        ({"LITESPAN_TEAM_HOSTS": "langfuse:3000/path"}, "team_hosts", ()),
+        ({"LITESPAN_TEAM_HOSTS": "langfuse:port"}, "team_hosts", ()),
     ],
 )
 def test_values(env: dict[str, str], name: str, value: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from litespan.proxy.server import let_record
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from litespan.testing.decode import Record
 from tests.proxy.conftest import FILES, config
@@ -145,3 +146,56 @@ def test_a_clients_baggage_names_nobody(strict: Proxy) -> None:
     """The user is the key's, although LITESPAN_BAGGAGE names the entry."""
     (span,) = ask(strict, "/v1/chat/completions", {}, baggage="user.id=somebody-else")
     assert span["attributes"]["user.id"] == "ada"
+
+
+def test_server_spans_of_others_are_recorded_too() -> None:
+    """An instrumentation further in, such as FastAPI's, is given a sampled `traceparent`."""
+    ids = b"00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-"
+    others = [(b"host", b"proxy"), (b"x-feature", b"1")]
+    scope: dict[str, Any] = {"headers": [*others, (b"traceparent", ids + b"00")]}
+    let_record(scope)
+    assert scope["headers"] == [*others, (b"traceparent", ids + b"01")]
+    for headers in (others, scope["headers"], [(b"traceparent", b"00-zz-yy-00")]):
+        scope["headers"] = headers
+        let_record(scope)
+        assert scope["headers"] is headers
+
+
+@pytest.fixture(scope="module")
+def lenient(
+    loopback: LoopbackProvider, collector: OtlpReceiver, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Proxy]:
+    """A proxy whose operator permits everything, and leaves `no-log` to LiteLLM's default."""
+    env = {
+        "LITESPAN_CLIENTS_MAY": "mute,content,sampling,baggage",
+        "LITESPAN_BAGGAGE": "user.id",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+    }
+    folder = tmp_path_factory.mktemp("lenient")
+    with proxy(folder, config(loopback), loopback, collector, files=FILES, env=env) as it:
+        yield it
+
+
+def test_what_the_operator_permits_counts(lenient: Proxy) -> None:
+    """Content, exporters and the user are as the client says."""
+    wish = {"content": False, "mute": ["langfuse"]}
+    (span,) = ask(
+        lenient, "/v1/chat/completions", {"metadata": {"litespan": wish}}, baggage="user.id=eve"
+    )
+    assert "gen_ai.input.messages" not in span["attributes"]
+    assert list(span["attributes"]["litespan.mute"]) == ["langfuse"]
+    assert span["attributes"]["user.id"] == "eve"
+
+
+@pytest.mark.parametrize(("body", "flags"), [({"no-log": True}, "01"), ({}, "00")])
+def test_a_call_is_left_out_where_that_is_permitted(
+    lenient: Proxy, body: dict[str, Any], flags: str
+) -> None:
+    """By the sampling flag, and by `no-log` as long as LiteLLM follows it."""
+    trace_id = os.urandom(16).hex()
+    named = f"00-{trace_id}-b7ad6b7169203331-{flags}"
+    client = lenient.client(traceparent=named)
+    assert client.post("/v1/chat/completions", json={**CHAT, **body}).status_code == 200
+    ask(lenient, "/v1/chat/completions", {})  # whatever came before it is exported by then
+    spans = [span for span in lenient.receiver.spans if span["trace_id"] == trace_id]
+    assert [s["name"] for s in spans if "gen_ai.operation.name" in s["attributes"]] == []

@@ -46,9 +46,9 @@ def program(variables: Mapping[str, str], **arguments: str | None) -> Program:
     return Program(**{name: arguments.get(name) or read[name] or None for name in names})
 
 
-def site_of(given: str) -> str:
+def site_of(given: str | None) -> str:
     """The Datadog site, by default US1; also when given as the address of the UI."""
-    site = given.strip().lower() or "datadoghq.com"
+    site = (given or "").strip().lower() or "datadoghq.com"
     return site.removeprefix("https://").strip("/").removeprefix("app.")
 
 

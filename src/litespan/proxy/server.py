@@ -73,7 +73,7 @@ class ServerSpans:
             follow = "sampling" in settings.clients_may
             if self._reported:
                 if not follow:
-                    _record(scope)
+                    let_record(scope)
                 return ProxyRequest(None, scope, ctx, settings)
             ctx = propagate.extract(scope["headers"], ctx, _HEADERS)
             return ProxyRequest(signals.tracer, scope, ctx if follow else sampled(ctx), settings)
@@ -148,7 +148,7 @@ def sampled(ctx: Context) -> Context:
     return trace.set_span_in_context(trace.NonRecordingSpan(context), ctx)
 
 
-def _record(scope: Scope) -> None:
+def let_record(scope: Scope) -> None:
     """Let whoever makes the server span further in find that the client's span is sampled."""
     told = propagate.extract(scope["headers"], Context(), _HEADERS)
     if (ctx := sampled(told)) is told:
