@@ -62,7 +62,7 @@ def _title(notice: Notice) -> str:
 def _blocks(notice: Notice, most: int) -> list[JSON]:
     said = {name: tidy(text, most) for name, text in details(notice).items()}
     shown = [name for name in said if name not in (*_QUOTED, *_SMALL)]
-    header: JSON = {"type": "header", "text": _plain(_title(notice)[:150])}
+    header: dict[str, JSON] = {"type": "header", "text": _plain(_title(notice)[:150])}
     fields: list[JSON] = [_plain(f"{name}\n{said[name]}") for name in shown[:_FIELDS]]
     blocks: list[JSON] = [header, {"type": "section", "fields": fields}]
     blocks += [_quoted(name, said[name]) for name in _QUOTED if name in said]
