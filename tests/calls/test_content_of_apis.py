@@ -647,7 +647,7 @@ def test_a_spoken_answer_in_a_stream(calls: Any) -> None:
 
 def test_a_stream_of_the_responses_api_that_is_left(calls: Any) -> None:
     """What came until then is recorded: thoughts, text and calls of tools."""
-    begun = [
+    begun: list[dict[str, Any]] = [
         {"type": "response.created", "response": response(status="in_progress")},
         {
             "type": "response.reasoning_summary_text.delta",

@@ -378,7 +378,7 @@ def test_hostile_spans_are_sent_by_the_rules(
 def test_the_input_of_an_embedding_arrives(
     name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever takes embeddings gets the texts that were embedded."""
+    """Every service gets the texts that were embedded."""
     exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
     said = content([text("user", "a text to embed"), text("user", "and a second one")])
     embedding = span(90, "embeddings", {**(CASES["embedding"].attributes or {}), **said})

@@ -375,3 +375,16 @@ def test_an_event_without_anything() -> None:
             }
         ]
     }
+
+
+@pytest.mark.parametrize("pii", ["true", "false"])
+def test_the_input_of_an_embedding(
+    pii: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sentry shows it from an attribute of its own, which follows the setting for content."""
+    monkeypatch.setenv("SENTRY_SEND_DEFAULT_PII", pii)
+    said = content([text("user", "one"), text("user", "two")])
+    embedding = span(91, "embeddings", {**(CASES["embedding"].attributes or {}), **said})
+    shown = exporter(vendor).attributes(view(embedding))["gen_ai.embeddings.input"]
+    assert shown == ('["one","two"]' if pii == "true" else None)
+    assert attributes(view(CASES["chat"]))["gen_ai.embeddings.input"] is None
