@@ -27,7 +27,7 @@ def blocks(language: str) -> list[str]:
 
 def test_table_of_exporters() -> None:
     """Every exporter that litespan brings has a row, and every row is one."""
-    table = README.read_text().split("<!-- exporters: begin -->")[1].split("<!-- exporters: end")[0]
+    table = README.read_text().split("[start:exporters]")[1].split("[end:exporters]")[0]
     named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
     ours = {
         point.name
