@@ -38,8 +38,8 @@ docs: $(VENV)/.dev ## build the documentation site into build/site, warnings bei
 docs-serve: $(VENV)/.dev ## serve the documentation site and rebuild it on changes
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --watch src --watch exporters
 
-docs-tables: $(VENV)/.dev ## write the table of exporters in README.md from their docstrings
-	$(BIN)/python -m scripts.exporter_table
+docs-tables: $(VENV)/.dev ## write the tables of README.md and docs/ that are made from the code
+	$(BIN)/python -m scripts.docs_tables
 
 collector: ## build the OpenTelemetry Collector that our configurations run on (needs Go)
 	scripts/collector

@@ -12,7 +12,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from scripts import exporter_table
+from scripts import docs_tables
 
 ROOT = Path(__file__).parents[1]
 OUTSIDE = (
@@ -49,9 +49,9 @@ def exporter_reference() -> str:
     """The API reference of every exporter that has an entry point."""
     text = "# litespan_exporters\n\n"
     text += "How to set them up without code: [Destinations](../exporters/README.md).\n"
-    for kind, classes in exporter_table.exporters().items():
+    for kind, classes in docs_tables.exporters().items():
         text += f"\n## {kind}\n"
-        for cls in classes:
+        for cls in classes.values():
             text += f"\n::: {cls.__module__}.{cls.__qualname__}\n"
             text += "    options: {heading_level: 3, members: false}\n"
     return text
