@@ -62,7 +62,7 @@ with running(lambda _: Reply(200)) as vendor:
     (request,) = vendor.received
 assert (request.path, request.headers["x-api-key"]) == ("/v1/calls", "key")
 (record,) = json.loads(request.body)
-assert (record["model"], record["user"]) == ("gpt-4o", "user-42"), record
+assert (record["model"], record["user"]) == ("gpt-4o-mini", "user-42"), record
 """,
     ),
 }
