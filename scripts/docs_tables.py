@@ -98,11 +98,22 @@ TABLES: Final[dict[str, tuple[Path, Callable[[], str]]]] = {
 """Each table between its two markers, `<!-- --8<-- [start:NAME] -->` and `[end:NAME]`."""
 
 
-def part(name: str) -> re.Pattern[str]:
-    """What is between the markers of one table."""
-    return re.compile(rf"(?<=\[start:{name}\] -->\n).*?(?=<!-- --8<-- \[end:{name}\])", re.DOTALL)
+def parts(name: str) -> tuple[str, str, str]:
+    """The page of a table: what is before it, the table, and what is after it."""
+    text = TABLES[name][0].read_text(encoding="utf-8")
+    start, end = f"<!-- --8<-- [start:{name}] -->\n", f"<!-- --8<-- [end:{name}] -->\n"
+    before, _, rest = text.partition(start)
+    found, _, after = rest.partition(end)
+    return before + start, found, end + after
+
+
+def write(name: str) -> None:
+    """Write one table into its page."""
+    page, table = TABLES[name]
+    before, _, after = parts(name)
+    page.write_text(before + table() + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    for name, (page, table) in TABLES.items():
-        page.write_text(part(name).sub(lambda _, table=table: table(), page.read_text()))
+    for each in TABLES:
+        write(each)

@@ -61,9 +61,8 @@ def test_every_internal_link_leads_to_a_page_and_an_anchor(site: Path) -> None:
             if re.match(r"\w+:|//", link) or path.name == "404.html":
                 continue
             file = (path.parent / unquote(target)).resolve() if target not in ("", ".") else path
-            if not file.is_file():
-                wrong.append(f"{path.name}: {link}")
-            elif anchor and file in ids and unquote(anchor) not in ids[file]:
+            missing = anchor and file in ids and unquote(anchor) not in ids[file]
+            if missing or not file.is_file():
                 wrong.append(f"{path.name}: {link}")
     assert wrong == []
 

@@ -15,9 +15,7 @@ from tests.docs.pages import PAGES, ROOT, name_of, snippets
 from tests.support import program
 
 TESTING = ROOT / "docs/testing.md"
-WITH_CODE = [
-    page for page in PAGES if snippets(page) and page not in {TESTING, ROOT / "README.md"}
-]
+WITH_CODE = [page for page in PAGES if snippets(page) and page not in {TESTING, ROOT / "README.md"}]
 PROVIDER = "from opentelemetry.sdk.trace import TracerProvider\nprovider = TracerProvider()\n"
 # What a page takes for granted, and what shows that its code has worked.
 AROUND = {

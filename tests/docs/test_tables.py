@@ -15,16 +15,15 @@ EXPORTERS = {name: cls for kind in docs_tables.exporters().values() for name, cl
 @pytest.mark.parametrize("name", docs_tables.TABLES)
 def test_a_table_is_what_the_code_says(name: str) -> None:
     """`make docs-tables` would change nothing."""
-    page, table = docs_tables.TABLES[name]
-    (found,) = docs_tables.part(name).findall(page.read_text())
-    assert found == table(), "run `make docs-tables`"
+    _, table = docs_tables.TABLES[name]
+    assert docs_tables.parts(name)[1] == table(), "run `make docs-tables`"
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
 def test_an_exporter_documents_the_variables_that_it_reads(name: str) -> None:
     """Its docstring names all that its class lists, and nothing that no code reads."""
     cls = EXPORTERS[name]
-    named = set(docs_tables.VARIABLE.findall(cls.__doc__))
+    named = set(docs_tables.VARIABLE.findall(cls.__doc__ or ""))
     if issubclass(cls, HttpExporter):
         assert {*cls.variables.keys, *cls.variables.url} <= named
     sources = [*ROOT.glob("exporters/**/*.py"), *ROOT.glob("src/litespan/**/*.py")]
