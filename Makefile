@@ -8,11 +8,11 @@ export LITELLM_LOCAL_MODEL_COST_MAP := True
 # s: a test that hangs fails, with the stacks of all threads
 export PYTEST_TIMEOUT := 300
 
-.PHONY: help demo test beside check bench collector soak format constraints clean
+.PHONY: help demo test beside check bench collector docs docs-serve docs-tables soak format constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## run a LiteLLM program against a loopback provider and report on it
 	$(BIN)/litespan demo
@@ -31,6 +31,15 @@ check: $(VENV)/.dev ## lint, format and types, as CI does
 
 bench: $(VENV)/.dev ## measure what litespan adds to a call (ARGS=--quick for a first look)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.dev ## build the documentation site into build/site, warnings being errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+docs-serve: $(VENV)/.dev ## serve the documentation site and rebuild it on changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --watch src --watch exporters
+
+docs-tables: $(VENV)/.dev ## write the tables of README.md and docs/ that are made from the code
+	$(BIN)/python -m scripts.docs_tables
 
 collector: ## build the OpenTelemetry Collector that our configurations run on (needs Go)
 	scripts/collector

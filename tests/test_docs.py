@@ -1,11 +1,9 @@
-"""The pages on attributes and settings say what the code does, all of it and no more."""
+"""The page on attributes says what the code does, all of it and no more."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 from litespan import semconv
-from litespan.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
 # What spans, metrics and events of ours do not carry: scope, resource, prefixes, and what
@@ -55,24 +53,3 @@ def test_every_documented_attribute_exists() -> None:
         if re.fullmatch(r"(gen_ai|litellm|openai|server|user|session|error)\.[a-z_.]+", name)
     }
     assert named - known - {"litellm.moderation"} == set()
-
-
-def test_settings_page() -> None:
-    """Each setting has its row, with its default and the values that it takes."""
-    page = (DOCS / "settings.md").read_text()
-    for row in fields(Settings):
-        env, default = row.metadata["env"], row.default
-        shown = ",".join(default) if isinstance(default, tuple) else str(default)
-        shown = shown.lower() if isinstance(default, bool) else shown
-        line = next(line for line in page.splitlines() if line.startswith(f"| `{env}` |"))
-        assert f"| {f'`{shown}`' if shown else ''} |" in line
-        assert row.metadata["values"] in line
-        assert row.metadata["about"] in line
-
-
-def test_no_setting_is_documented_that_does_not_exist() -> None:
-    """Every row of the first table is a setting."""
-    page = (DOCS / "settings.md").read_text().split("## ")[0]
-    assert set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE)) == {
-        row.metadata["env"] for row in fields(Settings)
-    }

@@ -20,7 +20,9 @@ from opentelemetry.sdk._logs import LoggingHandler
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from litespan import LiteLLMInstrumentor
 from litespan.testing import LoopbackProvider, OtlpReceiver, StepClock, Telemetry, span_tree
+from litespan.testing.fixed import MILLISECOND, START
 from litespan.testing.provider import Behaviour
 from litespan.testing.provider.media import MP3, PNG
 
@@ -355,6 +357,23 @@ def test_telemetry_is_the_same_in_every_run() -> None:
         assert [(m["name"], m["unit"], m["attributes"], m["sum"]) for m in telemetry.metrics] == [
             ("took", "s", {"where": "here"}, 1.5)
         ]
+
+
+def test_the_clock_gives_the_times_of_calls(provider: LoopbackProvider, at: At) -> None:
+    """The span of a LiteLLM call begins and ends by it, below a span of the application's."""
+    telemetry = Telemetry()
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(**telemetry.providers)
+    try:
+        with StepClock().ticking():
+            tracer = telemetry.tracer_provider.get_tracer("app")
+            with tracer.start_as_current_span("order"):
+                litellm.completion(OPENAI, HI, **at())
+    finally:
+        instrumentor.uninstrument()
+    call, order = telemetry.spans
+    assert START == order["start"] < call["start"] < call["end"] < order["end"]
+    assert order["end"] < START + 100 * MILLISECOND  # a few readings
 
 
 def test_the_clock_is_given_back() -> None:

@@ -60,7 +60,10 @@ def label_name(name: str) -> str:
 
 
 class AlertmanagerExporter(AlertExporter):
-    """Alerts to Alertmanager. Reads ALERTMANAGER_URL."""
+    """Sends alerts to Alertmanager.
+
+    Reads ALERTMANAGER_URL.
+    """
 
     name: ClassVar[str] = "alertmanager"
     variables = Variables(keys=(), url=("ALERTMANAGER_URL",), default_url="http://localhost:9093")

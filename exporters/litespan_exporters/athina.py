@@ -131,7 +131,10 @@ def _model_options(span: GenAISpan) -> JSON:
 
 
 class AthinaExporter(HttpExporter):
-    """Calls of models, to Athina. Reads ATHINA_API_KEY and ATHINA_BASE_URL."""
+    """Sends model calls to Athina.
+
+    Reads ATHINA_API_KEY, ATHINA_BASE_URL.
+    """
 
     name: ClassVar[str] = "athina"
     variables = Variables(

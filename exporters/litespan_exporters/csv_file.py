@@ -64,7 +64,10 @@ class _Into:
 
 
 class CsvExporter(LinesExporter):
-    """Appends one line a call to the file `LITESPAN_CSV`; see `LinesExporter`."""
+    """Appends one line per call to a CSV file.
+
+    Reads LITESPAN_CSV. Also LITESPAN_CSV_ROTATE. See `LinesExporter` for the arguments.
+    """
 
     name = "csv"
     variable = "LITESPAN_CSV"

@@ -65,9 +65,9 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
 
 
 class DatadogOtlpExporter(OtlpExporter):
-    """GenAI spans, to Datadog's OTLP intake.
+    """Sends GenAI spans to Datadog LLM Observability by OTLP.
 
-    Reads DD_API_KEY, DD_SITE, DD_LLMOBS_ML_APP, DD_SERVICE, DD_ENV, DD_VERSION and
+    Reads DD_API_KEY, DD_SITE. Also DD_LLMOBS_ML_APP, DD_SERVICE, DD_ENV, DD_VERSION and
     DD_LLMOBS_OVERRIDE_ORIGIN.
     """
 

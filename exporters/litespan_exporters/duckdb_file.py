@@ -80,7 +80,9 @@ def ddl() -> str:
 
 
 class DuckDBExporter(StoreExporter):
-    """Upserts one row a call into the table `llm_calls` of a DuckDB file.
+    """Writes one row per call to a DuckDB file.
+
+    Reads LITESPAN_DUCKDB.
 
     Args:
         path: The file, `{pid}` in it for the process's number; default `LITESPAN_DUCKDB`, else

@@ -40,7 +40,10 @@ _MEMBERS: Final = [(f'"{column.name}":', _JSON[column.kind]) for column in COLUM
 
 
 class JsonlExporter(LinesExporter):
-    """Appends one JSON object a call to the file `LITESPAN_JSONL`; see `LinesExporter`."""
+    """Appends one JSON object per call to a file of JSON lines.
+
+    Reads LITESPAN_JSONL. Also LITESPAN_JSONL_ROTATE. See `LinesExporter` for the arguments.
+    """
 
     name = "jsonl"
     variable = "LITESPAN_JSONL"

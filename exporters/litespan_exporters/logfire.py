@@ -74,9 +74,9 @@ def region_of(token: str) -> str:
 
 
 class LogfireExporter(OtlpExporter):
-    """GenAI spans, to Logfire.
+    """Sends GenAI spans to Logfire.
 
-    Reads LOGFIRE_TOKEN, LOGFIRE_BASE_URL, LOGFIRE_SERVICE_NAME, LOGFIRE_ENVIRONMENT and
+    Reads LOGFIRE_TOKEN, LOGFIRE_BASE_URL. Also LOGFIRE_SERVICE_NAME, LOGFIRE_ENVIRONMENT and
     LOGFIRE_SEND_TO_LOGFIRE.
     """
 

@@ -125,9 +125,9 @@ def _parameters(span: GenAISpan) -> dict[str, JSON]:
 
 
 class LunaryExporter(HttpExporter):
-    """GenAI spans, to Lunary.
+    """Sends GenAI spans to Lunary.
 
-    Reads LUNARY_PRIVATE_KEY, LUNARY_PUBLIC_KEY, LUNARY_APP_ID and LUNARY_API_URL.
+    Reads LUNARY_PUBLIC_KEY, LUNARY_API_URL. Also LUNARY_PRIVATE_KEY and LUNARY_APP_ID.
     """
 
     name: ClassVar[str] = "lunary"

@@ -59,7 +59,10 @@ def dedup_key(notice: Notice) -> str:
 
 
 class PagerdutyExporter(AlertExporter):
-    """Alerts to PagerDuty. Reads PAGERDUTY_API_KEY, PAGERDUTY_ROUTING_KEY, PAGERDUTY_API_BASE."""
+    """Sends alerts to PagerDuty.
+
+    Reads PAGERDUTY_API_KEY or PAGERDUTY_ROUTING_KEY. Also PAGERDUTY_API_BASE.
+    """
 
     name: ClassVar[str] = "pagerduty"
     variables = Variables(

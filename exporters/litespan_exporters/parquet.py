@@ -50,7 +50,9 @@ _number: Final = itertools.count()
 
 
 class ParquetExporter(StoreExporter):
-    """Writes calls into Parquet files under a folder, partitioned by day.
+    """Writes calls to Parquet files, one folder per day.
+
+    Reads LITESPAN_PARQUET. Also LITESPAN_PARQUET_INTERVAL.
 
     Args:
         path: The folder; default `LITESPAN_PARQUET`, else `./litespan-parquet`. Made when missing.

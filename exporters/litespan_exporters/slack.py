@@ -104,7 +104,11 @@ def escape(text: str) -> str:
 
 
 class SlackExporter(AlertExporter):
-    """Alerts to Slack. Reads SLACK_WEBHOOK_URL, else SLACK_API_TOKEN and SLACK_API_CHANNEL."""
+    """Sends alerts to Slack.
+
+    Reads SLACK_WEBHOOK_URL, or SLACK_API_TOKEN and SLACK_API_CHANNEL. Also ALERTING_WEBHOOK_URL
+    and SLACK_API_URL.
+    """
 
     name: ClassVar[str] = "slack"
     variables = Variables(keys=(), url=("SLACK_WEBHOOK_URL", "ALERTING_WEBHOOK_URL"))

@@ -78,7 +78,9 @@ class Unusable(sqlite3.Error):
 
 
 class SQLiteExporter(SpanExporter):
-    """Writes finished model calls, and started ones, into a SQLite file.
+    """Writes one row per call to a SQLite file, which `litespan report` reads.
+
+    Reads LITESPAN_SQLITE.
 
     Spans that are no calls of a model (the application's, HTTP, tools, agents, litespan's
     router parent) are left out. Nothing here raises: a file that cannot be written is one log

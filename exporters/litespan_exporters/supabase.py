@@ -103,9 +103,9 @@ def row(span: GenAISpan) -> dict[str, JSON]:
 
 
 class SupabaseExporter(HttpExporter):
-    """Calls of models, to a table of a Supabase project.
+    """Sends model calls to a table of a Supabase project.
 
-    Reads SUPABASE_URL, SUPABASE_KEY and SUPABASE_TABLE.
+    Reads SUPABASE_URL, SUPABASE_KEY, SUPABASE_TABLE.
     """
 
     name: ClassVar[str] = "supabase"

@@ -43,7 +43,10 @@ def _line(text: str, **style: JSON) -> dict[str, JSON]:
 
 
 class TeamsExporter(AlertExporter):
-    """Alerts to Microsoft Teams. Reads MS_TEAMS_WEBHOOK_URL."""
+    """Sends alerts to Microsoft Teams.
+
+    Reads MS_TEAMS_WEBHOOK_URL.
+    """
 
     name: ClassVar[str] = "teams"
     variables = Variables(keys=(), url=("MS_TEAMS_WEBHOOK_URL",))

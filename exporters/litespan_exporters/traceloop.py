@@ -53,9 +53,9 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
 
 
 class TraceloopExporter(OtlpExporter):
-    """GenAI spans, to Traceloop.
+    """Sends GenAI spans to Traceloop.
 
-    Reads TRACELOOP_API_KEY, TRACELOOP_BASE_URL, TRACELOOP_HEADERS, TRACELOOP_TRACE_CONTENT
+    Reads TRACELOOP_API_KEY, TRACELOOP_BASE_URL. Also TRACELOOP_HEADERS, TRACELOOP_TRACE_CONTENT
     and TRACELOOP_TRACING_ENABLED.
     """
 

@@ -69,7 +69,10 @@ def signature(secret: str, body: bytes, at: int) -> str:
 
 
 class WebhookExporter(AlertExporter):
-    """Alerts to any URL. Reads LITESPAN_WEBHOOK_URL or WEBHOOK_URL, LITESPAN_WEBHOOK_SECRET."""
+    """Sends signed alerts to any URL.
+
+    Reads LITESPAN_WEBHOOK_URL, LITESPAN_WEBHOOK_SECRET. Also WEBHOOK_URL.
+    """
 
     name: ClassVar[str] = "webhook"
     variables = Variables(keys=(), url=("LITESPAN_WEBHOOK_URL", "WEBHOOK_URL"))

@@ -67,10 +67,10 @@ def agent_of(variables: Mapping[str, str], argument: str | None) -> str | None:
 
 
 class DatadogExporter(HttpExporter):
-    """GenAI spans, to Datadog LLM Observability.
+    """Sends GenAI spans to Datadog LLM Observability.
 
-    Reads DD_API_KEY, DD_SITE, DD_LLMOBS_ML_APP, DD_SERVICE, DD_ENV, DD_VERSION,
-    DD_LLMOBS_OVERRIDE_ORIGIN; DD_TRACE_AGENT_URL, DD_AGENT_HOST, DD_TRACE_AGENT_PORT and
+    Reads DD_API_KEY, DD_SITE, or DD_AGENT_HOST. Also DD_LLMOBS_ML_APP, DD_SERVICE, DD_ENV,
+    DD_VERSION, DD_LLMOBS_OVERRIDE_ORIGIN, DD_TRACE_AGENT_URL, DD_TRACE_AGENT_PORT and
     DD_LLMOBS_AGENTLESS_ENABLED.
     """
 

@@ -193,7 +193,10 @@ def _time(ns: int) -> JSON:
 
 
 class HeliconeExporter(HttpExporter):
-    """Calls of models, to Helicone's custom log. Reads HELICONE_API_KEY, HELICONE_API_BASE."""
+    """Sends model calls to Helicone.
+
+    Reads HELICONE_API_KEY, HELICONE_API_BASE.
+    """
 
     name: ClassVar[str] = "helicone"
     variables = Variables(

@@ -42,11 +42,11 @@ _KEEPS: Final[Mapping[str, Keeps]] = {
 
 
 class LangfuseExporter(OtlpExporter):
-    """GenAI spans and the spans above them, to Langfuse's OpenTelemetry endpoint.
+    """Sends GenAI spans, and the spans above them, to Langfuse.
 
-    Reads LANGFUSE_PUBLIC_KEY, LANGFUSE_SECRET_KEY, LANGFUSE_OTEL_HOST, LANGFUSE_BASE_URL,
-    LANGFUSE_HOST, LANGFUSE_TRACING_ENVIRONMENT, LANGFUSE_RELEASE, LANGFUSE_TRACING_ENABLED
-    and LITESPAN_LANGFUSE_OTHER_SPANS.
+    Reads LANGFUSE_PUBLIC_KEY, LANGFUSE_SECRET_KEY, LANGFUSE_BASE_URL. Also LANGFUSE_OTEL_HOST,
+    LANGFUSE_HOST, LANGFUSE_TRACING_ENVIRONMENT, LANGFUSE_RELEASE, LANGFUSE_TRACING_ENABLED and
+    LITESPAN_LANGFUSE_OTHER_SPANS.
     """
 
     name: ClassVar[str] = "langfuse"

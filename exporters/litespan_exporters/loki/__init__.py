@@ -49,9 +49,9 @@ STAGES: Final = "LITESPAN_LOKI_STAGES"
 
 
 class LokiExporter(HttpExporter):
-    """Calls of models, to Loki.
+    """Sends model calls to Grafana Loki.
 
-    Reads LOKI_URL, LOKI_USERNAME, LOKI_PASSWORD, LOKI_TENANT_ID and LITESPAN_LOKI_STAGES.
+    Reads LOKI_URL, LOKI_USERNAME, LOKI_PASSWORD. Also LOKI_TENANT_ID and LITESPAN_LOKI_STAGES.
     """
 
     name: ClassVar[str] = "loki"

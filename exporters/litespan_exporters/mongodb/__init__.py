@@ -51,7 +51,9 @@ _OPTIONS: Final = {
 
 
 class MongoExporter(StoreExporter):
-    """Upserts one document a call into a MongoDB collection.
+    """Writes one document per call to a MongoDB collection.
+
+    Reads LITESPAN_MONGODB or MONGODB_URI. Also LITESPAN_MONGODB_COLLECTION.
 
     Args:
         uri: `mongodb://…` or `mongodb+srv://…`, with the database's name (else `litespan`);

@@ -89,7 +89,9 @@ def ddl(table: str = DEFAULT_TABLE) -> Iterator[str]:
 
 
 class PostgresExporter(StoreExporter):
-    """Upserts one row a call into a table of a PostgreSQL database.
+    """Writes one row per call to a PostgreSQL table.
+
+    Reads LITESPAN_POSTGRES or DATABASE_URL. Also LITESPAN_POSTGRES_TABLE.
 
     Args:
         dsn: URI or `key=value` string; default `LITESPAN_POSTGRES`, else `DATABASE_URL`, else

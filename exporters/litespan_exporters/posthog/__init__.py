@@ -60,10 +60,10 @@ def classified(span: GenAISpan) -> str:
 
 
 class PosthogExporter(OtlpExporter):
-    """GenAI spans, to PostHog.
+    """Sends GenAI spans to PostHog.
 
-    Reads POSTHOG_API_KEY (also POSTHOG_PROJECT_API_KEY, POSTHOG_PROJECT_TOKEN),
-    POSTHOG_API_URL (also POSTHOG_HOST) and LITESPAN_POSTHOG_ROUTE.
+    Reads POSTHOG_API_KEY, POSTHOG_HOST. Also POSTHOG_PROJECT_API_KEY, POSTHOG_PROJECT_TOKEN,
+    POSTHOG_API_URL and LITESPAN_POSTHOG_ROUTE.
     """
 
     name: ClassVar[str] = "posthog"

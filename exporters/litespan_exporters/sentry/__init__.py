@@ -99,10 +99,10 @@ def stages(span: GenAISpan) -> dict[str, Any]:
 
 
 class SentryExporter(OtlpExporter):
-    """GenAI spans to Sentry's OTLP endpoint, failed calls also as error events.
+    """Sends GenAI spans to Sentry, and an error event for each failed call.
 
-    Reads SENTRY_DSN, SENTRY_ENVIRONMENT, SENTRY_RELEASE, and LiteLLM's
-    SENTRY_API_SAMPLE_RATE, SENTRY_API_TRACE_RATE and SENTRY_SEND_DEFAULT_PII.
+    Reads SENTRY_DSN, SENTRY_ENVIRONMENT. Also SENTRY_RELEASE, SENTRY_API_SAMPLE_RATE,
+    SENTRY_API_TRACE_RATE and SENTRY_SEND_DEFAULT_PII.
     """
 
     name: ClassVar[str] = "sentry"

@@ -30,9 +30,12 @@ class CallbackSpanProcessor(SpanProcessor):
             `log_pre_api_call`, `log_post_api_call`, `log_stream_event`, `log_success_event`,
             `log_failure_event` and their `async_` twins. A sync call runs the sync method if
             there is one, an async call the async one.
-        pre, post, stream, success, failure: plain functions for these stages, in place of a
-            handler. They are called by position: `pre(model, messages, kwargs)` or
-            `pre(kwargs)`, the others with `(kwargs, response_obj, start_time, end_time)`.
+        pre: a plain function for this stage, in place of a handler. It is called by position:
+            `pre(model, messages, kwargs)` or `pre(kwargs)`.
+        post: the same, called with `(kwargs, response_obj, start_time, end_time)`.
+        stream: the same, with a chunk of a stream as `response_obj`.
+        success: the same, with the response as `response_obj`.
+        failure: the same, with None as `response_obj`.
         delivery: "background", or "inline" for sync methods on the caller's thread, which may
             change nothing but run before the request is sent, and before exporters.
         loop: where async methods run: on the handler's "own" event loop, or the "caller"'s, for

@@ -1,5 +1,6 @@
 """Ids and times that are the same in every run, so that whole spans can be compared."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -42,9 +43,14 @@ class StepClock:
 
     @contextmanager
     def ticking(self) -> Iterator[None]:
-        """The OpenTelemetry SDK tells this clock's time to spans, events and log records.
+        """Give spans, events and log records the time of this clock.
 
-        The SDK takes no clock, so its `time_ns` is replaced: for this whole process.
+        The OpenTelemetry SDK takes no clock, so `time.time_ns` is replaced, for this whole
+        process.
         """
-        with patch.object(sdk_trace, "time_ns", self), patch.object(sdk_logs, "time_ns", self):
+        with (
+            patch.object(time, "time_ns", self),
+            patch.object(sdk_trace, "time_ns", self),
+            patch.object(sdk_logs, "time_ns", self),
+        ):
             yield

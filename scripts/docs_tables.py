@@ -1,0 +1,119 @@
+"""The tables of the documentation that are made from the code: `make docs-tables` writes them.
+
+A row of the table of exporters comes from the exporter's entry point and its class's docstring:
+the first line says what the exporter does, and the first sentence that begins with "Reads" names
+the variables that users set first. A row of the tables of settings and of thresholds is a field.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from importlib.metadata import entry_points, metadata
+from pathlib import Path
+from typing import Any, Final
+
+from litespan.alerting import AlertExporter, Thresholds
+from litespan.export.http import HttpExporter
+from litespan.settings import Settings
+
+ROOT: Final = Path(__file__).parents[1]
+VARIABLE: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+
+
+def exporters() -> dict[str, dict[str, type[Any]]]:
+    """The classes of our exporters, by what they are and by name."""
+    kinds: dict[str, dict[str, type[Any]]] = {"Services": {}, "Stores": {}, "Alerts": {}}
+    found = entry_points(group="opentelemetry_traces_exporter")
+    for point in sorted(found, key=lambda point: point.name):
+        if point.value.startswith(("litespan.", "litespan_exporters.")):
+            cls = point.load()
+            alerts, http = issubclass(cls, AlertExporter), issubclass(cls, HttpExporter)
+            kinds["Alerts" if alerts else "Services" if http else "Stores"][point.name] = cls
+    return kinds
+
+
+def exporter_table() -> str:
+    """The rows of all exporters."""
+    rows = [exporter_row(*each) for kind in exporters().values() for each in kind.items()]
+    return _table(["name", "what it does", "variables", "extra"], rows)
+
+
+def exporter_row(name: str, cls: type[Any]) -> list[str]:
+    """The row of one exporter."""
+    doc = cls.__doc__ or ""
+    reads = re.search(r"\bReads (.+?)\.(?:\s|$)", " ".join(doc.split()))
+    if reads is None:
+        raise ValueError(f'the docstring of {cls.__name__} has no sentence "Reads VARIABLE, ….".')
+    extras = metadata("litespan").get_all("Provides-Extra") or []
+    return [
+        f"`{name}`",
+        doc.partition("\n")[0].rstrip("."),
+        VARIABLE.sub(r"`\g<0>`", reads[1]),
+        f"`{name}`" if name in extras else "",
+    ]
+
+
+def setting_table() -> str:
+    """The rows of all settings of the core."""
+    rows = [
+        [f"`{row.metadata['env']}`", default(row), row.metadata["values"], row.metadata["about"]]
+        for row in fields(Settings)
+    ]
+    return _table(["variable", "default", "values", "what it does"], rows)
+
+
+def threshold_table() -> str:
+    """The rows of all thresholds of alerts."""
+    rows = [
+        [f"`{row.metadata['env']}`", default(row), row.metadata["about"]]
+        for row in fields(Thresholds)
+    ]
+    return _table(["variable", "default", "meaning"], rows)
+
+
+def default(row: Any) -> str:
+    """The default of a field, as a user would set it."""
+    value = row.default
+    if value is None:
+        text = "off"
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, tuple):
+        text = ",".join(value)
+    else:
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"`{text}`" if text else ""
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |\n" for row in (head, *rows)]
+    return lines[0] + "|---" * len(head) + "|\n" + "".join(lines[1:])
+
+
+TABLES: Final[dict[str, tuple[Path, Callable[[], str]]]] = {
+    "exporters": (ROOT / "README.md", exporter_table),
+    "settings": (ROOT / "docs/settings.md", setting_table),
+    "thresholds": (ROOT / "docs/alerting.md", threshold_table),
+}
+"""Each table between its two markers, `<!-- --8<-- [start:NAME] -->` and `[end:NAME]`."""
+
+
+def parts(name: str) -> tuple[str, str, str]:
+    """The page of a table: what is before it, the table, and what is after it."""
+    text = TABLES[name][0].read_text(encoding="utf-8")
+    start, end = f"<!-- --8<-- [start:{name}] -->\n", f"<!-- --8<-- [end:{name}] -->\n"
+    before, _, rest = text.partition(start)
+    found, _, after = rest.partition(end)
+    return before + start, found, end + after
+
+
+def write(name: str) -> None:
+    """Write one table into its page."""
+    page, table = TABLES[name]
+    before, _, after = parts(name)
+    page.write_text(before + table() + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for each in TABLES:
+        write(each)

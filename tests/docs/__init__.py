@@ -1,0 +1,1 @@
+"""The documentation: its tables, links, snippets and site."""

@@ -1,0 +1,101 @@
+"""The Python code on the pages runs. README.md has tests of its own.
+
+A block that cannot run here has `<!-- not run: REASON -->` on the line before it.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from litespan.testing import LoopbackProvider
+from tests.docs.pages import PAGES, ROOT, name_of, snippets
+from tests.support import program
+
+TESTING = ROOT / "docs/testing.md"
+WITH_CODE = [page for page in PAGES if snippets(page) and page not in {TESTING, ROOT / "README.md"}]
+PROVIDER = "from opentelemetry.sdk.trace import TracerProvider\nprovider = TracerProvider()\n"
+# What a page takes for granted, and what shows that its code has worked.
+AROUND = {
+    "docs/callbacks.md": (
+        PROVIDER
+        + """
+class Handler:
+    seen = 0
+    def log_success_event(self, kwargs, response_obj, start_time, end_time):
+        Handler.seen += 1
+my_handler = Handler()
+""",
+        """
+import litellm
+litellm.completion("gpt-4o-mini", [{"role": "user", "content": "Hello"}])
+litespan.flush(timeout=30)
+assert Handler.seen == 1, Handler.seen
+""",
+    ),
+    "docs/collector.md": (
+        """
+import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+fsspec.register_implementation("s3", MemoryFileSystem, clobber=True)
+attributes = {"litellm.call_id": "1"}
+""",
+        "assert restored(attributes) == attributes",
+    ),
+    "docs/moving-over.md": ("import litellm", "assert 'langfuse' in litellm.success_callback"),
+    "docs/exporters/README.md": (PROVIDER, "provider.shutdown()"),
+    "CONTRIBUTING.md": (
+        "",
+        """
+import json
+from tests.cases import CASES
+from tests.support.server import Reply, running
+with running(lambda _: Reply(200)) as vendor:
+    exporter = AcmeExporter("key", vendor.url)
+    exporter.export([CASES["chat"]])
+    exporter.shutdown()
+    (request,) = vendor.received
+assert (request.path, request.headers["x-api-key"]) == ("/v1/calls", "key")
+(record,) = json.loads(request.body)
+assert (record["model"], record["user"]) == ("gpt-4o-mini", "user-42"), record
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+def test_the_code_of_a_page_runs(page: Path, loopback: LoopbackProvider) -> None:
+    """All blocks of a page, one after the other, as one program."""
+    before, after = AROUND.get(name_of(page), ("", ""))
+    ran = program.run(
+        "\n".join([before, *snippets(page), after]),
+        env={
+            "OPENAI_API_KEY": "none",
+            "OPENAI_BASE_URL": loopback.url,
+            "OPENAI_API_BASE": loopback.url,
+            "LANGFUSE_PUBLIC_KEY": "pk",
+            "LANGFUSE_SECRET_KEY": "sk",
+        },
+    )
+    assert (ran.code, "Traceback" in ran.stderr) == (0, False), ran.stderr
+
+
+def test_the_tests_on_the_page_about_testing_pass(tmp_path: Path) -> None:
+    """Each block is a file, named in its first line."""
+    for source in snippets(TESTING):
+        named = re.match(r"# (\w+\.py)\n", source)
+        assert named, source
+        (tmp_path / named[1]).write_text(source)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env=program.environment({}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    written = sum(source.count("\ndef test_") for source in snippets(TESTING))
+    assert f"{written} passed" in done.stdout, done.stdout
