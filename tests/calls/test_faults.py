@@ -22,7 +22,7 @@ MODULES = (
     *("call.stages", "call.telling", "callbacks.callback", "mapping.errors"),
 )
 # What stands in LiteLLM's place holds the `try`, and cannot fail before it. The others run at
-# `instrument()`, at the end of the process, in LiteLLM 1.110's router, or in other calls than these.
+# `instrument()`, at the end of the process, in LiteLLM 1.110's router, or in other calls.
 NOT_INJECTED = {
     *("patch.hooks.hooks", "patch.hooks.router_core_hooks", "patch.hooks._module"),
     *("patch.hooks._by", "patch.hooks._captured", "patch.hooks._logging_made"),
