@@ -140,7 +140,8 @@ class Settings:
         "",
         _text,
         "module:function",
-        "A function `redact(key, value, attributes)` that sees each content attribute before "
+        "A function `redact(key, value, attributes)` that sees each content attribute and each "
+        "error text, which it gets as an input message, before "
         "it is recorded and returns what to record, or None for nothing.",
     )
     offload: str = _setting(

@@ -22,7 +22,7 @@ MODULES = (
     *("call.stages", "call.telling", "callbacks.callback", "mapping.errors"),
 )
 # What stands in LiteLLM's place holds the `try`, and cannot fail before it. The others run at
-# `instrument()`, at the end of the process, or in LiteLLM 1.110's router only.
+# `instrument()`, at the end of the process, in LiteLLM 1.110's router, or in other calls.
 NOT_INJECTED = {
     *("patch.hooks.hooks", "patch.hooks.router_core_hooks", "patch.hooks._module"),
     *("patch.hooks._by", "patch.hooks._captured", "patch.hooks._logging_made"),
@@ -33,6 +33,14 @@ NOT_INJECTED = {
     *("call.stream._let_go", "call.stream.abandon_open", "call.stream.Stream._lost"),
     *("call.stream.Stream._end", "call.stream.Stream._stopped"),
     *("call.telling.dropped", "call.stages.log"),
+    "call.begin.Inside.__enter__",
+    "call.begin.Inside.__exit__",
+    "call.begin.Inside.__init__",
+    "call.begin.Inside.result",
+    "call.live.Call.then",
+    "call.router.RouterCall.broke_with",
+    "call.stream._keep_and_tell",
+    "patch.hooks._before_retries",
     *("callbacks.callback.Callback.__init__", "callbacks.callback._one_of"),
 }
 
@@ -140,7 +148,9 @@ class Handler:
     def log_pre_api_call(self, model: str, messages: Any, kwargs: Any) -> None:
         """Nothing."""
 
-    def log_stream_event(self, kwargs: Any, answer: Any, start: Any, end: Any) -> None:
+    def log_stream_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
         """Nothing."""
 
     log_success_event = log_failure_event = log_stream_event
@@ -167,7 +177,7 @@ async def test_a_fault_changes_no_outcome(
     """Results, chunks and exceptions are the same, whichever function of ours raises."""
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_AND_EVENT")
     monkeypatch.setenv("LITESPAN_STREAM_EVENTS", "all")
-    added = litespan.add_callback(Handler())
+    added = litespan.add_callback(Handler(), delivery="inline")
     LiteLLMInstrumentor().uninstrument()
     reached = inject(place, attribute)
     LiteLLMInstrumentor().instrument(**telemetry.providers)

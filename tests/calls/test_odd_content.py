@@ -44,7 +44,7 @@ def capture(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Capt
 ODD = [7, 2.5, True, b"bytes", print, object(), {1, 2}, [None], [3], [[4]], [print], {"a": 1}]
 
 
-@pytest.mark.parametrize("name", ["input", "prompt", "query", "system", "instructions", "tools"])
+@pytest.mark.parametrize("name", ["input", "prompt", "query", "system", "instructions"])
 def test_an_argument_of_an_odd_type_costs_content_only(name: str, capture: Capture) -> None:
     """Outcome, tokens and cost are on the span whatever else was given."""
     with capture() as traced:

@@ -170,8 +170,8 @@ class _Plain:
         """The fields of a mapping."""
         found: dict[str, Any] = {}
         for name, inner in dict(value).items():
-            if self._left <= 0:
-                break
+            if self._left <= 0 and not isinstance(inner, _PLAIN):
+                continue
             if not _is_secret(name, inner) and (plain := self.of(inner, depth)) is not _NONE:
                 found[str(name)] = plain
         return found
