@@ -237,7 +237,7 @@ async def messages(traced: Traced, **manners: Any) -> None:
 
 async def test_an_error_event_is_a_failure_in_the_providers_words(traced: Traced) -> None:
     """Of the Messages API, whose stream LiteLLM hands on as it is."""
-    with contextlib.suppress(litellm.exceptions.APIError):  # newer ones raise, at times
+    with contextlib.suppress(Exception):  # newer ones raise, at times
         await messages(traced, error_after=4, message="The machine is too hot")
     span = traced.span
     said = span["attributes"]
@@ -249,7 +249,7 @@ async def test_an_error_event_is_a_failure_in_the_providers_words(traced: Traced
 
 async def test_an_error_event_is_told_without_secrets_and_echoes(traced: Traced) -> None:
     """As the text of an exception is."""
-    with contextlib.suppress(litellm.exceptions.APIError):
+    with contextlib.suppress(Exception):  # newer ones raise, at times
         await messages(traced, error_after=4, message=f"No {KEY} to say {{prompt}}")
     text = traced.span["description"]
     assert text.startswith("No ")
@@ -268,7 +268,7 @@ async def test_a_response_that_did_not_complete(
     where = traced.to(finish=status, message="The machine is too hot")
     del where["max_retries"]
     call = litellm.aresponses(model="openai/gpt-4o", input="hi", stream=stream, **where)
-    with contextlib.suppress(litellm.exceptions.MidStreamFallbackError):
+    with contextlib.suppress(Exception):
         result = await call
         if stream:
             async for _ in result:
@@ -309,7 +309,7 @@ async def test_a_router_says_how_its_stream_ended(traced: Traced) -> None:
     )
     called = getattr(router, "aanthropic_messages", None) or router.anthropic_messages
     messages = [{"role": "user", "content": "hi"}]
-    with contextlib.suppress(litellm.exceptions.MidStreamFallbackError):
+    with contextlib.suppress(Exception):
         stream = await called(model="claude", messages=messages, max_tokens=9, stream=True)
         async for _ in stream:
             pass
