@@ -13,7 +13,7 @@ from tests.proxy.running import MASTER, Proxy, proxy, until
 from tests.support.server import Reply, Vendor, running
 from tests.support.vendors import SECRET, Datadog, Helicone, Langfuse, Posthog, Sentry
 
-LISTS = {
+LISTS: dict[str, Any] = {
     "input_callback": ["sentry"],
     "success_callback": ["helicone", "langfuse", "datadog"],
     "failure_callback": ["sentry", "slack"],

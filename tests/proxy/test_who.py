@@ -169,7 +169,7 @@ def test_headers_that_the_operator_takes_for_tags(gateway: Proxy) -> None:
 
 def test_a_user_named_in_a_form(gateway: Proxy) -> None:
     """Where LiteLLM fills the key's user in for a request whose metadata names another."""
-    sent = {
+    sent: dict[str, Any] = {
         "data": {"model": "hear", "metadata": json.dumps({"trace_user_id": "grace"})},
         "files": {"file": ("a.wav", b"RIFF" + b"0" * 99)},
     }
@@ -183,11 +183,12 @@ def test_a_user_named_in_a_form(gateway: Proxy) -> None:
 
 def test_a_coding_agents_end_user(gateway: Proxy) -> None:
     """LiteLLM takes its whole `user_id` for an end user: call and request say who it is."""
-    body = {"model": "claude", "messages": HI, "max_tokens": 9}
+    body: dict[str, Any] = {"model": "claude", "messages": HI, "max_tokens": 9}
     body["metadata"] = {"user_id": "user_d1_account_a1_session_s1"}
 
     def call(traceparent: str) -> None:
-        assert gateway.client(KEY, traceparent=traceparent).post("/v1/messages", json=body)
+        client = gateway.client(KEY, traceparent=traceparent)
+        assert client.post("/v1/messages", json=body).is_success
 
     server, *_, last = gateway.trace(call, 3)
     assert (last["attributes"]["user.id"], last["attributes"]["session.id"]) == ("a1", "s1")
