@@ -317,7 +317,7 @@ def test_what_no_call_can_cost_or_use_is_refused(
     assert 0 < sums["gen_ai.client.token.usage"] < 10_000
 
 
-class House(litellm.CustomLLM):  # type: ignore[name-defined]
+class House(litellm.CustomLLM):
     """A provider of the application's own that asks another model by LiteLLM."""
 
     def __init__(self, given: dict[str, Any]) -> None:
