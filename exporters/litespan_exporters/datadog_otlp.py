@@ -23,9 +23,9 @@ from litespan.export.presets import translated
 from litespan.genai.ancestors import Ancestors, Below, Key, key_of
 from litespan.genai.json_text import to_text
 from litespan.genai.values import JSON
-from litespan_exporters._datadog_workflow import named
 from litespan_exporters.datadog import program, site_of
 from litespan_exporters.datadog.span import ml_app as app_of
+from litespan_exporters.datadog.workflow import named
 
 PATH: Final = "/v1/traces"
 _RESERVED: Final = frozenset({"model_name", "model_provider"})

@@ -23,8 +23,8 @@ from litespan.export.policy import TRANSIENT, Policy
 from litespan.genai.ancestors import Ancestors, Below, Key, key_of
 from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON, parse
-from litespan_exporters._datadog_workflow import below, keeps, named, with_io
 from litespan_exporters.datadog.span import Program, to_event, to_span
+from litespan_exporters.datadog.workflow import below, keeps, named, with_io
 
 API: Final = "/api/intake/llm-obs/v1/trace/spans"
 AGENT: Final = "/evp_proxy/v2/api/v2/llmobs"
