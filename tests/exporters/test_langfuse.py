@@ -183,6 +183,33 @@ def test_no_token_counts_twice() -> None:
     }
 
 
+DEAR = {
+    **GENAI,
+    "gen_ai.usage.input_tokens": 2_000,
+    "gen_ai.usage.audio.input_tokens": 400,
+    "gen_ai.usage.cache_creation.input_tokens": 1_253,
+    "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 253,
+    "litellm.usage.cache_creation.ephemeral_1h_input_tokens": 1_000,
+    "gen_ai.usage.output_tokens": 300,
+    "gen_ai.usage.audio.output_tokens": 200,
+}
+
+
+def test_tokens_of_another_price_are_told_apart() -> None:
+    """Audio, and cache writes by how long they are kept; they still add up to the total."""
+    view = GenAISpan.read(span(1, "chat gpt-4o", DEAR))
+    assert view is not None
+    assert langfuse.usage_details(view.usage) == {
+        "input": 347,
+        "input_cache_creation_5m": 253,
+        "input_cache_creation_1h": 1_000,
+        "input_audio_tokens": 400,
+        "output": 100,
+        "output_audio_tokens": 200,
+        "total": 2_300,
+    }
+
+
 def test_costs_are_numbers() -> None:
     """Also a free call's; unknown costs are absent."""
     free, unknown = GenAISpan.read(CASES["cache_hit"]), GenAISpan.read(CASES["bare"])

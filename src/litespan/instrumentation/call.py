@@ -13,9 +13,9 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, set_span_in_contex
 
 from litespan import semconv as s
 from litespan.background.garbage_collection import outside_collection
-from litespan.call.custom import caller_of, without_usage
 from litespan.errors import swallowed
 from litespan.instrumentation import call_end
+from litespan.instrumentation.custom_provider import caller_of, without_usage
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.stages import Listener, Stage, Watchers, log, show, tell

@@ -17,9 +17,9 @@ from opentelemetry.trace import (
 
 from litespan import semconv as s
 from litespan.background.garbage_collection import outside_collection
-from litespan.call.custom import caller_of
 from litespan.errors import swallowed
 from litespan.instrumentation.call import CALL_KEY, OWNER, STREAM_ENDS, Outcome
+from litespan.instrumentation.custom_provider import caller_of
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.stream import Stream, is_stream, wrap_stream
 from litespan.mapping.failures import Failure, read_failure

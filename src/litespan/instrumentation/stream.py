@@ -16,8 +16,8 @@ import wrapt
 
 from litespan.background import process_exit
 from litespan.background.garbage_collection import outside_collection
-from litespan.call.custom import is_custom, stepping
 from litespan.errors import swallowed
+from litespan.instrumentation.custom_provider import is_custom, stepping
 from litespan.instrumentation.stages import Chunks
 
 if TYPE_CHECKING:
