@@ -55,6 +55,8 @@ KNOWN = {
             "cache_read.input_tokens",
             "cache_write.input_tokens",
             "reasoning.output_tokens",
+            "audio.input_tokens",
+            "audio.output_tokens",
         )
     ),
 }

@@ -81,8 +81,8 @@ def test_no_usage_is_not_free(traced: Traced) -> None:
     """An answer without tokens has no cost, not a cost of zero."""
     litellm.completion(**traced.chat(provider={"usage": False}))
     attributes = said(traced)
-    assert attributes.get("gen_ai.usage.cost") != 0
-    assert attributes.get("gen_ai.usage.input_tokens") != 0
+    assert "gen_ai.usage.cost" not in attributes
+    assert "gen_ai.usage.input_tokens" not in attributes
 
 
 def test_custom_prices(traced: Traced) -> None:

@@ -18,7 +18,7 @@ from opentelemetry.trace import Status, StatusCode
 from litespan.export import GenAISpan
 from litespan_exporters import datadog_otlp
 from litespan_exporters.datadog import DatadogExporter, site_of
-from litespan_exporters.datadog.span import Program, ml_app, to_event, to_span
+from litespan_exporters.datadog.span import Program, metrics, ml_app, to_event, to_span
 from litespan_exporters.datadog_otlp import DatadogOtlpExporter
 from tests.cases import CASES, content, foreign, now, span, text
 from tests.support.server import Reply, Vendor, running
@@ -456,3 +456,17 @@ def test_a_tool_call_has_only_the_arguments_it_was_given(
     shaped: Any = to_span(read, Program()) if read is not None else None
     (told,) = shaped["meta"]["output"]["messages"]
     assert told["tool_calls"][0]["arguments"] == sent
+
+
+def test_cache_writes_are_told_apart_by_how_long_they_are_kept() -> None:
+    """Under the names that Datadog's own library has for them: the prices differ."""
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 253,
+        "litellm.usage.cache_creation.ephemeral_1h_input_tokens": 1_000,
+    }
+    view = GenAISpan.read(span(1, "chat", attributes))
+    assert view is not None
+    found = metrics(view)
+    assert found["ephemeral_5m_input_tokens"] == 253
+    assert found["ephemeral_1h_input_tokens"] == 1_000

@@ -151,7 +151,18 @@ def test_no_token_counts_twice() -> None:
 
 def test_kinds_of_tokens_that_have_prices_of_their_own() -> None:
     """Audio, and what was written to a cache for an hour; the sum stays the total."""
-    used = Usage(100, 50, 30, 20, 10, None, 5, 15, 40, 60)
+    used = Usage(
+        input=100,
+        output=50,
+        cache_read=30,
+        cache_creation=20,
+        reasoning=10,
+        source=None,
+        audio_input=40,
+        audio_output=60,
+        cache_creation_5m=5,
+        cache_creation_1h=15,
+    )
     assert langfuse.usage_details(used) == {
         "input": 10,
         "input_audio_tokens": 40,

@@ -138,6 +138,31 @@ class TestOwn:
         )
         assert v.exact_cost == Decimal("0.0040656")
 
+    def test_tokens_of_another_price(self) -> None:
+        """Audio, and cache writes by how long they are kept."""
+        attributes = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.usage.audio.input_tokens": 4,
+            "gen_ai.usage.audio.output_tokens": 5,
+            "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 6,
+            "litellm.usage.cache_creation.ephemeral_1h_input_tokens": 7,
+        }
+        v = GenAISpan.read(span(1, "chat", attributes))
+        assert v is not None
+        assert (v.usage.audio_input, v.usage.audio_output) == (4, 5)
+        assert (v.usage.cache_creation_5m, v.usage.cache_creation_1h) == (6, 7)
+
+    def test_what_no_call_can_cost_or_use_is_unknown(self) -> None:
+        """Whoever wrote the span: sums over spans must stay right."""
+        attributes = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.usage.input_tokens": 10**18,
+            "gen_ai.usage.cost": 1e300,
+        }
+        v = GenAISpan.read(span(1, "chat", attributes))
+        assert v is not None
+        assert (v.usage.input, v.cost.total) == (None, None)
+
     def test_unknown_is_none_and_free_is_zero(self) -> None:
         """No cost is None; a response-cache hit costs an exact 0 and says what it saved."""
         assert (view("failure").cost.total, view("failure").usage.total) == (None, None)

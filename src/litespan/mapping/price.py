@@ -32,16 +32,19 @@ def list_price(request: Request, answer: Answer, logging: Any) -> float | None:
     try:
         result = _result(request, answer, logging)
         calculate = getattr(logging, "_response_cost_calculator", None)
-        if calculate is not None:
-            return as_float(calculate(result=result, cache_hit=False))
-        litellm: Any = sys.modules["litellm"]
-        return as_float(
-            litellm.completion_cost(
-                completion_response=result,
-                model=answer.stated.get("model") or request.model,
-                custom_llm_provider=request.provider or None,
+        figure = None if calculate is None else as_float(calculate(result=result, cache_hit=False))
+        if figure is None and (calculate is None or answer.cache_hit):
+            # LiteLLM corrects the provider of a text completion only when it calls it.
+            text = request.target.operation.name == "text_completion"
+            litellm: Any = sys.modules["litellm"]
+            figure = as_float(
+                litellm.completion_cost(
+                    completion_response=result,
+                    model=answer.stated.get("model") or request.model,
+                    custom_llm_provider=None if text else request.provider or None,
+                )
             )
-        )
+        return figure
     except Exception as error:  # noqa: BLE001 - LiteLLM raises for a model it has no price for
         if not type(error).__module__.startswith("litellm") and type(error) is not Exception:
             swallowed("pricing an answer", error)
