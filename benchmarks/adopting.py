@@ -24,11 +24,11 @@ def _run(rounds: int) -> None:
 
     from litespan import LiteLLMInstrumentor
     from litespan.instrumentation.signals import Live
-    from litespan.routing.takeover import Adoption
+    from litespan.routing.takeover import Takeover
 
     provider, _ = _call.traced()
     LiteLLMInstrumentor().instrument(tracer_provider=provider)
-    completion, look = litellm.completion, Adoption().look
+    completion, look = litellm.completion, Takeover().look
 
     def call(chosen: Callable[[], None] | None) -> Callable[[], Any]:
         def made() -> None:

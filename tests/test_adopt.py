@@ -14,7 +14,7 @@ import litespan
 from litespan.errors import _seen
 from litespan.instrumentation.signals import Live
 from litespan.routing.configuration import Routes
-from litespan.routing.takeover import Adoption, exporter_name, give_back, only_logs
+from litespan.routing.takeover import Takeover, exporter_name, give_back, only_logs
 from litespan.testing import LoopbackProvider
 from tests.calls.conftest import Traced, quiet_litellm, traced
 from tests.support.program import run
@@ -200,7 +200,7 @@ Derived.__module__ = "litellm.integrations.something"
 
 
 @pytest.fixture
-def lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Adoption]:
+def lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Takeover]:
     """LiteLLM's lists are empty, adoption is on, and two exporters are set up."""
     _seen.clear()
     for name in ("callbacks", "input_callback", "success_callback", "failure_callback"):
@@ -222,7 +222,7 @@ def routed() -> dict[str, tuple[Any, ...]]:
     return {stage: names for stage, names in Routes._adopted.items() if names}
 
 
-def test_assigning_and_appending(lists: Adoption) -> None:
+def test_assigning_and_appending(lists: Takeover) -> None:
     """A list that is assigned replaces what was taken from it; what is appended is added."""
     mine = ["helicone", "unknown", print]
     litellm.success_callback = mine
@@ -248,7 +248,7 @@ def test_assigning_and_appending(lists: Adoption) -> None:
     assert routed() == {"success": ("helicone",), "failure": ("helicone",)}
 
 
-def test_nothing_is_done_while_nothing_changes(lists: Adoption, caplog: Any) -> None:
+def test_nothing_is_done_while_nothing_changes(lists: Takeover, caplog: Any) -> None:
     """One line for what was taken, not one a call."""
     caplog.set_level(logging.WARNING, "litespan")
     litellm.success_callback = ["helicone"]
@@ -258,7 +258,7 @@ def test_nothing_is_done_while_nothing_changes(lists: Adoption, caplog: Any) -> 
     assert len(lines) == 1
 
 
-def test_callbacks_is_success_and_failure(lists: Adoption) -> None:
+def test_callbacks_is_success_and_failure(lists: Takeover) -> None:
     """`litellm.callbacks` is for every stage that exporters are given."""
     litellm.callbacks = ["helicone"]
     lists.look()
@@ -266,7 +266,7 @@ def test_callbacks_is_success_and_failure(lists: Adoption) -> None:
     assert litellm.callbacks == []
 
 
-def test_what_is_not_set_up_is_left(lists: Adoption, caplog: Any) -> None:
+def test_what_is_not_set_up_is_left(lists: Takeover, caplog: Any) -> None:
     """An exporter without its key is off: LiteLLM may do what it can, and one line says so."""
     litellm.success_callback = ["langfuse", "helicone"]
     lists.look()
@@ -278,7 +278,7 @@ def test_what_is_not_set_up_is_left(lists: Adoption, caplog: Any) -> None:
     assert "LANGFUSE_PUBLIC_KEY" in lines[0]
 
 
-def test_input_of_what_has_none(lists: Adoption, caplog: Any) -> None:
+def test_input_of_what_has_none(lists: Takeover, caplog: Any) -> None:
     """An exporter that can not be told of calls that start: one line."""
     litellm.input_callback = ["helicone", "sqlite"]
     lists.look()
@@ -311,7 +311,7 @@ def test_a_handler_that_wants_no_messages_is_left() -> None:
     assert only_logs(handler) is False
 
 
-def test_handlers_are_told_by_list(lists: Adoption, traced: Traced) -> None:
+def test_handlers_are_told_by_list(lists: Takeover, traced: Traced) -> None:
     """One in `callbacks` hears all stages, one in a list those of that list; LiteLLM has none."""
     everything, success, asks = Logs(), Logs(), Asks()
     litellm.callbacks = [everything, asks]
@@ -326,7 +326,7 @@ def test_handlers_are_told_by_list(lists: Adoption, traced: Traced) -> None:
     assert success.heard == ["success"]
 
 
-def test_a_handler_in_two_lists_is_told_once(lists: Adoption, traced: Traced) -> None:
+def test_a_handler_in_two_lists_is_told_once(lists: Takeover, traced: Traced) -> None:
     """And when it is taken out of one of them, it hears of the other."""
     handler = Logs()
     litellm.success_callback = [handler]
@@ -342,7 +342,7 @@ def test_a_handler_in_two_lists_is_told_once(lists: Adoption, traced: Traced) ->
     assert handler.heard == ["success", "failure"]
 
 
-def test_giving_back(lists: Adoption) -> None:
+def test_giving_back(lists: Takeover) -> None:
     """What was taken is in LiteLLM's lists again."""
     handler = Logs()
     litellm.success_callback = ["helicone", "unknown", handler]
@@ -353,7 +353,7 @@ def test_giving_back(lists: Adoption) -> None:
     assert routed() == {}
 
 
-def test_lists_of_other_types_do_no_harm(lists: Adoption) -> None:
+def test_lists_of_other_types_do_no_harm(lists: Takeover) -> None:
     """Whatever a program puts there."""
     litellm.success_callback = ("helicone",)
     lists.look()

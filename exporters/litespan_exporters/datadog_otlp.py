@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.export import GenAISpan, is_router
 from litespan.export.batching import Item
 from litespan.export.http import Variables
@@ -131,7 +131,7 @@ class DatadogOtlpExporter(OtlpExporter):
             yield item
         lineage = self.ancestors.among(list(filter(is_valid, spans)), said)
         for key, under in lineage.kept.items():
-            with quiet("export.datadog_otlp.mapping"):
+            with suppress_errors("export.datadog_otlp.mapping"):
                 span = named(lineage.ended[key], _of_calls(under))
                 if (view := GenAISpan.read(span)) is not None:
                     yield item_of(self.copy(span, view))

@@ -14,7 +14,7 @@ from uuid import UUID
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.export import GenAISpan
 from litespan.export.batching import Item
 from litespan.export.client import Answer, Secret
@@ -175,11 +175,11 @@ class LunaryExporter(HttpExporter):
     def _items(self, spans: Sequence[ReadableSpan], *, finished: bool) -> Iterator[Item]:
         views = []
         for span in spans:
-            with quiet("export.lunary.mapping"):
+            with suppress_errors("export.lunary.mapping"):
                 views += [view] if (view := GenAISpan.read(span)) is not None else []
         runs = {(view.trace_id, view.span_id): str(view.key) for view in views}
         for view in _parents_first(views):
-            with quiet("export.lunary.mapping"):
+            with suppress_errors("export.lunary.mapping"):
                 here = runs.get((view.trace_id, view.parent_span_id or ""))
                 events = [to_start(view, self._parent(view) or here)]
                 events += [to_end(view)] if finished else []

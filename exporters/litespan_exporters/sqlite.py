@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.counters import count
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.stores.columns import COLUMNS, PLACES, Kind, rows
 from litespan.stores.exporter import CLEAN
 from litespan.stores.records import KINDS, Reader, Record, Unreadable
@@ -118,7 +118,7 @@ class SQLiteExporter(SpanExporter):
     def shutdown(self) -> None:
         """Close the file. Safe to call twice."""
         self._closed = True
-        with quiet("closing the SQLite store"):
+        with suppress_errors("closing the SQLite store"):
             self._file.close()
 
     def _write(self, spans: Sequence[ReadableSpan], statement: str) -> SpanExportResult:

@@ -34,7 +34,7 @@ def log_once(
         logger.log(level, message, *args, exc_info=trace)
 
 
-def swallowed(where: str, error: BaseException) -> None:
+def record_error(where: str, error: BaseException) -> None:
     """Count `error` under `where`, and log where it came from, once per place and type.
 
     Its own text is left out: it can hold what a request or a response said.
@@ -51,8 +51,8 @@ def swallowed(where: str, error: BaseException) -> None:
         )
 
 
-class quiet:  # noqa: N801 - reads as a statement: `with quiet("here"):`
-    """`with quiet("exporting"): …` swallows every `Exception` of its body."""
+class suppress_errors:  # noqa: N801 - reads as a statement: `with suppress_errors("here"):`
+    """`with suppress_errors("exporting"): …` swallows every `Exception` of its body."""
 
     __slots__ = ("_where",)
 
@@ -70,5 +70,5 @@ class quiet:  # noqa: N801 - reads as a statement: `with quiet("here"):`
     ) -> bool:
         if not isinstance(error, Exception):
             return False
-        swallowed(self._where, error)
+        record_error(self._where, error)
         return True

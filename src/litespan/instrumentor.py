@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from litespan.errors import log_once, logger, quiet, swallowed
+from litespan.errors import log_once, logger, record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
 from litespan.settings import Settings
@@ -86,10 +86,10 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             )
             conflicts.check_provider(kwargs.get("tracer_provider"))
         except Exception as error:  # noqa: BLE001 - the application starts without us
-            swallowed("instrumenting", error)
+            record_error("instrumenting", error)
             Live.signals = None
             return
-        with quiet("setting up handlers and stage lists"):
+        with suppress_errors("setting up handlers and stage lists"):
             self._set_up(Live.signals.settings)
         if already:
             self._patch(everywhere=True)
@@ -154,7 +154,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         try:
             patches.apply(everywhere=everywhere)
         except Exception as error:  # noqa: BLE001 - never half-instrumented
-            swallowed("patching LiteLLM, which is left as it was:", error)
+            record_error("patching LiteLLM, which is left as it was:", error)
             patches.undo()
             Live.signals = None
             return

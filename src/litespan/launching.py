@@ -8,13 +8,13 @@ loaded, and ends all of it at the first name that it does not know.
 import os
 import sys
 
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.variables import corrected
 
 
 def correct() -> None:
     """Correct this process's variables, which the program inherits, and say what was wrong."""
-    with quiet("reading the OTEL_* variables"):
+    with suppress_errors("reading the OTEL_* variables"):
         changes, lines = corrected(os.environ)
         os.environ.update(changes)
         sys.stderr.writelines(f"litespan: {line}\n" for line in lines)

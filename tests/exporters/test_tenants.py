@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.alerting import AlertExporter
-from litespan.export.client import FORBIDDEN_HOST, Answer, Wire
+from litespan.export.client import FORBIDDEN_HOST, Answer, Client
 from litespan.export.http import HttpExporter
 from litespan.export.tenant import Tenant, is_public
 from tests.cases import CASES, now
@@ -209,7 +209,7 @@ LOOPBACK = (
 
 def ask(url: str, rules: Tenant) -> Answer:
     """One request, on a connection of its own."""
-    wire = Wire(url, {}, attempt=5.0, tenant=rules)
+    wire = Client(url, {}, attempt=5.0, tenant=rules)
     try:
         return wire.get(url)
     finally:

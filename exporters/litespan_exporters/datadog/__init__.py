@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext
 
 from litespan.counters import count
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.export import GenAISpan
 from litespan.export.batching import Item
 from litespan.export.client import origin, url_problem
@@ -147,7 +147,7 @@ class DatadogExporter(HttpExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Ask the agent first, once, what it can do; then as every exporter."""
         if self._agent is not None and self.delivery is None:
-            with quiet("export.datadog.agent"):
+            with suppress_errors("export.datadog.agent"):
                 self._ask_agent(self._agent)
             if self.delivery is None:
                 count("export.datadog.dropped", len(spans))
@@ -186,13 +186,13 @@ class DatadogExporter(HttpExporter):
         """GenAI spans, and above them the router's span and those that outlive a batch."""
         views: dict[Key, GenAISpan] = {}
         for span in spans:
-            with quiet("export.datadog.mapping"):
+            with suppress_errors("export.datadog.mapping"):
                 if (view := GenAISpan.read(span)) is not None:
                     views[key_of(span.context)] = view
         said = {key: below(view) for key, view in views.items()}
         lineage = self.ancestors.among(spans, said)
         for key, under in {**dict.fromkeys(views), **lineage.kept}.items():
-            with quiet("export.datadog.mapping"):
+            with suppress_errors("export.datadog.mapping"):
                 span = lineage.ended[key]
                 view = views.get(key) or GenAISpan.read(named(span))
                 if view is not None:

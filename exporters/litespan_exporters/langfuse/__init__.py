@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.export import GenAISpan, Service, is_router
 from litespan.export.batching import Item
 from litespan.export.client import Secret
@@ -127,7 +127,7 @@ class LangfuseExporter(OtlpExporter):
         said: dict[Key, Below] = {}
         valid = []
         for span in spans:
-            with quiet(f"export.{self.name}.mapping"):
+            with suppress_errors(f"export.{self.name}.mapping"):
                 view = GenAISpan.read(span)
                 if view is None:
                     valid += [span] if is_valid(span) else []
@@ -138,11 +138,11 @@ class LangfuseExporter(OtlpExporter):
         lineage = self.ancestors.among(valid, said)
         for key, (name, told) in calls.items():
             span = lineage.ended[key]
-            with quiet(f"export.{self.name}.mapping"):
+            with suppress_errors(f"export.{self.name}.mapping"):
                 yield Item(name, copy_of(span, _named(told, span, lineage)))
         for key, below in lineage.kept.items():
             span = lineage.ended[key]
-            with quiet(f"export.{self.name}.mapping"):
+            with suppress_errors(f"export.{self.name}.mapping"):
                 yield item_of(copy_of(span, _named(self._structure(span, below), span, lineage)))
 
     def _call(self, view: GenAISpan) -> dict[str, Any]:

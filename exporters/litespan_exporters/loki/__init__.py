@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan import semconv as s
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.export import GenAISpan
 from litespan.export.batching import Item
 from litespan.export.client import Answer, Secret
@@ -132,7 +132,7 @@ class LokiExporter(HttpExporter):
         self, spans: Sequence[ReadableSpan], records: Callable[[GenAISpan], list[Record]]
     ) -> Iterator[Item]:
         for span in spans:
-            with quiet("export.loki.mapping"):
+            with suppress_errors("export.loki.mapping"):
                 view = GenAISpan.read(span)
                 if view is not None and view.is_call:
                     for made in records(view):

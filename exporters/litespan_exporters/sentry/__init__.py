@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan import semconv as s
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.export import GenAISpan
 from litespan.export.batching import Batch, Item
 from litespan.export.client import Answer, Secret
@@ -168,7 +168,7 @@ class SentryExporter(OtlpExporter):
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """A copy of each GenAI span, and an event of each failed call."""
         for span in spans:
-            with quiet("export.sentry.mapping"):
+            with suppress_errors("export.sentry.mapping"):
                 view = GenAISpan.read(span)
                 if view is None or not self.takes(span):
                     continue
@@ -193,7 +193,7 @@ class SentryExporter(OtlpExporter):
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Remember the calls that begin: breadcrumbs, should one of their trace fail."""
         for span in spans:
-            with quiet("export.sentry.started"):
+            with suppress_errors("export.sentry.started"):
                 view = GenAISpan.read(span)
                 if view is not None and view.is_call:
                     crumbs = (*self.begun.pop(view.trace_id, ()), input_crumb(view, self.person))

@@ -24,7 +24,7 @@ from litespan.alerting.running import Running
 from litespan.alerting.state import Record, State
 from litespan.alerting.thresholds import Thresholds
 from litespan.background import fork
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.export import GenAISpan
 
 TURN: Final = 1.0  # s between two looks at what time has done
@@ -94,7 +94,7 @@ class Engine:
         with self._examining:
             for span in spans:
                 self._running.end(span.key)
-                with quiet(f"alerts.{self.name}.rules"):
+                with suppress_errors(f"alerts.{self.name}.rules"):
                     recent = self._models.of(span.provider or "", model_of(span))
                     findings += examine(span, recent, now, self.t)
         with self._changed:
@@ -179,7 +179,7 @@ class Engine:
                     return
                 flushing, self._busy = self._flushing, True
             sent = False
-            with quiet(f"alerts.{self.name}"):
+            with suppress_errors(f"alerts.{self.name}"):
                 sent = self.turn(self.clock(), flush=flushing)
             with self._changed:
                 self._busy = False

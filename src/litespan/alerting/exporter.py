@@ -22,7 +22,7 @@ from litespan.alerting.rules import NAMES
 from litespan.alerting.state import State, state_at
 from litespan.alerting.text import tidy
 from litespan.alerting.thresholds import Thresholds
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.export import GenAISpan
 from litespan.export.batching import Item
 from litespan.export.client import Secret, origin
@@ -164,7 +164,7 @@ class AlertExporter(HttpExporter):
         """Look at finished calls; what there is to tell is sent later. Never raises."""
         if self.engine is None or self.delivery is None or self.delivery.closed.is_set():
             return SpanExportResult.FAILURE
-        with quiet(f"export.{self.name}"):
+        with suppress_errors(f"export.{self.name}"):
             self._say_once_after_a_fork()
             self.engine.put([view for span in spans if (view := _call(span)) is not None])
             return SpanExportResult.SUCCESS
@@ -173,14 +173,14 @@ class AlertExporter(HttpExporter):
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Look after calls that have begun: those that do not end are told as hanging."""
         if self.engine is not None:
-            with quiet(f"export.{self.name}"):
+            with suppress_errors(f"export.{self.name}"):
                 self.engine.started([view for span in spans if (view := _call(span)) is not None])
         return SpanExportResult.SUCCESS
 
     def export_ended(self, spans: Sequence[ReadableSpan]) -> None:
         """Calls have ended, which may be all that this destination learns of their end."""
         if self.engine is not None:
-            with quiet(f"export.{self.name}"):
+            with suppress_errors(f"export.{self.name}"):
                 self.engine.ended([view.key for span in spans if (view := _call(span)) is not None])
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -201,7 +201,7 @@ class AlertExporter(HttpExporter):
             )
         self.delivery.close()
         self.engine.join(1.0)
-        with quiet("closing the state of alerts"):
+        with suppress_errors("closing the state of alerts"):
             self.engine.state.close()
 
     # --- on the engine's thread ---------------------------------------------------------------

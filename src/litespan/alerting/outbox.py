@@ -8,7 +8,7 @@ from typing import Final, Literal
 from litespan.alerting.alert import URGENT, Finding, Notice
 from litespan.alerting.intake import MOST
 from litespan.counters import count
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 
 Fate = Literal["sent", "later", "refused", "stopped"]
 Send = Callable[[Sequence[Notice], int], Fate]
@@ -104,7 +104,7 @@ class Outbox:
         self._bucket.take()
         told = waiting[: self._most]
         fate: Fate = "refused"  # what can not be told must not hold up the rest
-        with quiet(f"alerts.{self.name}.message"):
+        with suppress_errors(f"alerts.{self.name}.message"):
             fate = self._send([notice for _, (_, notice) in told], self._lost)
         self.missed = self.missed or fate != "sent"
         if fate == "later":

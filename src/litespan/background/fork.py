@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def _run(step: str, hooks: list[_Hook]) -> None:
         function = getattr(hook, step)
         owner = hook.owner()
         if function is not None and owner is not None:
-            with quiet(f"the fork hook {step}"):
+            with suppress_errors(f"the fork hook {step}"):
                 function(owner)
 
 

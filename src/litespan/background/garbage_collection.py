@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from litespan.background import fork, process_exit
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 
 _PATIENCE: Final = 5.0  # s that the end of the process waits
 _LOOK: Final = 0.002  # s between two looks
@@ -61,7 +61,7 @@ def _tell() -> None:
         with suppress(IndexError):  # another such thread may have begun meanwhile
             while True:
                 end = _ends.popleft()
-                with quiet("telling the end of a call"):
+                with suppress_errors("telling the end of a call"):
                     end()
                 del end  # it holds the call
         _state.telling = False  # what comes from now on starts another thread

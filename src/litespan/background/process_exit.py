@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 
 when_main_thread_ended: Final[list[Callable[[], None]]] = []
 """Called when the main thread has ended, others may go on, and executors still take work."""
@@ -29,7 +29,7 @@ def arm() -> None:
         return
     _armed.append(True)
     register: Any = getattr(threading, "_register_atexit", None)
-    with quiet("registering with the end of the process"):
+    with suppress_errors("registering with the end of the process"):
         if register is not None:
             register(_run, when_main_thread_ended)
     atexit.register(_run, when_all_ended)
@@ -37,5 +37,5 @@ def arm() -> None:
 
 def _run(functions: list[Callable[[], None]]) -> None:
     for function in functions:
-        with quiet("ending the process"):
+        with suppress_errors("ending the process"):
             function()

@@ -12,14 +12,14 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from litespan.callbacks.handler import Method
-from litespan.callbacks.stage_event import Moment, View
-from litespan.errors import quiet
+from litespan.callbacks.stage_event import StageEvent, View
+from litespan.errors import suppress_errors
 from litespan.instrumentation.suppression import silenced
 
 _NEEDED: Final = frozenset({"model", "messages", "litellm_params"})  # at every stage
 
 
-class Lane:
+class CallQueue:
     """One call on its way to one handler.
 
     Attributes:
@@ -56,23 +56,23 @@ class Lane:
         self.context.run(otel_context.attach, silenced(ctx))
         self.home: asyncio.AbstractEventLoop | None = None
         self.keywords: dict[str, Any] | None = None
-        self.waiting: deque[Moment] = deque()
-        self.current: Moment | None = None
+        self.waiting: deque[StageEvent] = deque()
+        self.current: StageEvent | None = None
         self.generation = 0
         self.open = True
         self.busy = False
 
     @property
-    def owed(self) -> list[Moment]:
+    def owed(self) -> list[StageEvent]:
         """What has not been delivered, whatever is being delivered included."""
         return [*([self.current] if self.current else ()), *self.waiting]
 
-    def prepared(self, method: Method, moment: Moment) -> Callable[[], Any] | None:
+    def prepared(self, method: Method, event: StageEvent) -> Callable[[], Any] | None:
         """The method with what it is shown; None if that can not be made, which is logged."""
-        with quiet("showing a call to a handler"):
+        with suppress_errors("showing a call to a handler"):
             if self.keywords is None:
                 self.keywords = self.view.keywords()
-            shown = self.view.show(moment)
+            shown = self.view.show(event)
             keywords = self.keywords
             if not isinstance(keywords.get("litellm_params"), dict):
                 keywords.pop("litellm_params", None)

@@ -7,11 +7,11 @@ from opentelemetry.context import Context
 from litespan import semconv as s
 from litespan.background import process_exit
 from litespan.callbacks import draining
-from litespan.callbacks.dispatcher import MAX_PENDING, Delivery
+from litespan.callbacks.dispatcher import MAX_PENDING, Dispatcher
 from litespan.callbacks.handler import STAGES, BadHandler, Handler
 from litespan.callbacks.kwargs import CallView
-from litespan.callbacks.stage_event import Moment
-from litespan.errors import quiet
+from litespan.callbacks.stage_event import StageEvent
+from litespan.errors import suppress_errors
 from litespan.instrumentation.stages import Stage
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Callback:
                 f"delivery='inline' runs sync methods only, and {waiting[0]} of "
                 f"{self.handler.name} is async: make it sync, or leave delivery out"
             )
-        self.delivery = Delivery(
+        self.delivery = Dispatcher(
             self.handler,
             inline=inline,
             on_callers_loop=loop == "caller",
@@ -81,16 +81,16 @@ class Callback:
             call.view = CallView(call)
             call.subscribe(_forget)
         asynchronous = call.request.target.asynchronous
-        lane = self.delivery.begin(call.view, ctx, asynchronous=asynchronous)
-        if lane is None:
+        queue = self.delivery.begin(call.view, ctx, asynchronous=asynchronous)
+        if queue is None:
             return
         wanted = self._wanted[asynchronous]
 
         def listener(stage: Stage) -> None:
             if stage.name in wanted:
-                self.delivery.put(lane, _moment(stage), last=stage.name in LAST)
+                self.delivery.put(queue, _stage_event(stage), last=stage.name in LAST)
             elif stage.name in LAST:
-                self.delivery.end(lane)
+                self.delivery.end(queue)
 
         call.subscribe(listener, chunks=s.EVENT_CHUNK in wanted)
 
@@ -104,12 +104,12 @@ def _forget(stage: Stage) -> None:
         stage.call.view = None
 
 
-def _moment(stage: Stage) -> Moment:
+def _stage_event(stage: Stage) -> StageEvent:
     details: dict[str, Any] = {}
     if stage.name != s.EVENT_CHUNK:
-        with quiet("reading what LiteLLM knows of a call"):
+        with suppress_errors("reading what LiteLLM knows of a call"):
             details = getattr(stage.call.logging, "model_call_details", details).copy()
-    return Moment(STAGES[stage.name], stage.time_ns, stage.attributes, stage.payload, details)
+    return StageEvent(STAGES[stage.name], stage.time_ns, stage.attributes, stage.payload, details)
 
 
 def _one_of(option: str, value: str, *known: str) -> None:

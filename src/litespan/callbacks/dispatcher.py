@@ -1,7 +1,7 @@
 """Delivering the stages of calls to one handler: off the caller's thread, in order, bounded.
 
 A handler has an event loop in a thread of its own, started with its first call. Each call is a
-lane: its stages run one after another, those of different calls side by side. Async methods run
+queue: its stages run one after another, those of different calls side by side. Async methods run
 on that loop (or on the caller's), sync ones in threads beside it, so that a handler that blocks
 holds up nobody but itself.
 
@@ -18,10 +18,10 @@ from typing import Final
 from opentelemetry.context import Context
 
 from litespan.background import fork
-from litespan.callbacks.call_queue import Lane, running_loop
+from litespan.callbacks.call_queue import CallQueue, running_loop
 from litespan.callbacks.handler import Handler
-from litespan.callbacks.invoke import tell, tell_inline
-from litespan.callbacks.stage_event import Moment, View
+from litespan.callbacks.invoke import invoke, invoke_inline
+from litespan.callbacks.stage_event import StageEvent, View
 from litespan.callbacks.threads import Threads, Workers
 from litespan.counters import count
 from litespan.errors import log_once
@@ -31,7 +31,7 @@ TASKS: Final = 200  # calls at once
 THREADS: Final = 16
 
 
-class Delivery:
+class Dispatcher:
     """What one handler has still to be told, and the threads that tell it."""
 
     def __init__(
@@ -53,15 +53,15 @@ class Delivery:
         self._generation = 0
         self._closing = False
         self._renew()
-        fork.register(self, after_in_child=Delivery._renew)
+        fork.register(self, after_in_child=Dispatcher._renew)
 
     def _renew(self) -> None:
         """Also in a forked child: the threads, and what waits, are the parent's."""
         self._generation += 1
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._lanes: dict[Lane, None] = {}  # those that are not finished, oldest first
-        self._ready: deque[Lane] = deque()
+        self._queues: dict[CallQueue, None] = {}  # those that are not finished, oldest first
+        self._ready: deque[CallQueue] = deque()
         self._pending = 0
         self._running = 0
         self._went_well = 0.0  # when a method last returned, monotonic
@@ -70,11 +70,11 @@ class Delivery:
 
     # --- on the caller's thread -------------------------------------------------------
 
-    def begin(self, view: View, ctx: Context, *, asynchronous: bool) -> Lane | None:
-        """A lane for a call that starts in `ctx`; None if the call is refused."""
-        lane = Lane(view, ctx, asynchronous=asynchronous)
+    def begin(self, view: View, ctx: Context, *, asynchronous: bool) -> CallQueue | None:
+        """A queue for a call that starts in `ctx`; None if the call is refused."""
+        queue = CallQueue(view, ctx, asynchronous=asynchronous)
         if self._on_callers_loop and asynchronous:
-            lane.home = running_loop()
+            queue.home = running_loop()
         with self._lock:
             if self._closing:
                 return None
@@ -82,51 +82,51 @@ class Delivery:
             if not refused:
                 if self._threads is None and not self._inline:
                     self._threads = Threads(f"litespan-{self.name}", self._most_threads)
-                lane.generation = self._generation
-                self._lanes[lane] = None
+                queue.generation = self._generation
+                self._queues[queue] = None
         if refused:
             self._behind("calls", "new calls are")
             return None
-        return lane
+        return queue
 
-    def put(self, lane: Lane, moment: Moment, *, last: bool = False) -> None:
-        """Deliver `moment`, some time; the `last` one ends the lane."""
-        if lane.generation != self._generation:  # it began in the parent, before a fork
+    def put(self, queue: CallQueue, event: StageEvent, *, last: bool = False) -> None:
+        """Deliver `event`, some time; the `last` one ends the queue."""
+        if queue.generation != self._generation:  # it began in the parent, before a fork
             return
         if self._inline:
             try:
-                lane.context.copy().run(tell_inline, self.handler, lane, moment)
+                queue.context.copy().run(invoke_inline, self.handler, queue, event)
             finally:
                 if last:
-                    self.end(lane)
+                    self.end(queue)
             return
         wake = False
         with self._lock:
-            refused = moment.stage == "stream" and self._pending >= self._most
+            refused = event.stage == "stream" and self._pending >= self._most
             if not refused:
                 self._pending += 1
-                lane.waiting.append(moment)
-                if not lane.busy:
-                    lane.busy = True
-                    self._ready.append(lane)
+                queue.waiting.append(event)
+                if not queue.busy:
+                    queue.busy = True
+                    self._ready.append(queue)
                     wake, self._awake = not self._awake, True
             if last:
-                lane.open = False
+                queue.open = False
         if refused:
             self._behind("chunks", "chunks of streams are")
         if wake and self._threads is not None:
             self._threads.call(self._go_on)
 
-    def end(self, lane: Lane) -> None:
-        """End a lane whose call has ended with a stage that the handler has no method for."""
+    def end(self, queue: CallQueue) -> None:
+        """End a queue whose call has ended with a stage that the handler has no method for."""
         with self._lock:
-            lane.open = False
-            if not lane.busy:
-                self._finish(lane)
+            queue.open = False
+            if not queue.busy:
+                self._finish(queue)
 
-    def _finish(self, lane: Lane) -> None:
-        self._lanes.pop(lane, None)
-        if self._closing and not self._lanes:
+    def _finish(self, queue: CallQueue) -> None:
+        self._queues.pop(queue, None)
+        if self._closing and not self._queues:
             self._stop()
         self._changed.notify_all()
 
@@ -146,36 +146,36 @@ class Delivery:
     # --- on the handler's own loop ----------------------------------------------------
 
     def _go_on(self) -> None:
-        """Start as many lanes as may run at once."""
+        """Start as many queues as may run at once."""
         threads = self._threads
         while threads is not None:
             with self._lock:
                 if not self._ready or self._running >= self._most_tasks:
                     self._awake = self._running >= self._most_tasks
                     return
-                lane = self._ready.popleft()
+                queue = self._ready.popleft()
                 self._running += 1
             # A task takes a copy of the context in which it is made.
-            lane.context.copy().run(threads.loop.create_task, self._run(lane, threads.workers))
+            queue.context.copy().run(threads.loop.create_task, self._run(queue, threads.workers))
 
-    async def _run(self, lane: Lane, workers: Workers) -> None:
-        """Deliver what waits in one lane."""
+    async def _run(self, queue: CallQueue, workers: Workers) -> None:
+        """Deliver what waits in one queue."""
         well = False
         while True:
             with self._lock:
-                if lane.current is not None:
+                if queue.current is not None:
                     self._pending -= 1
                     if well:
                         self._went_well = time.monotonic()
-                lane.current = lane.waiting.popleft() if lane.waiting else None
-                if lane.current is None:
-                    lane.busy = False
+                queue.current = queue.waiting.popleft() if queue.waiting else None
+                if queue.current is None:
+                    queue.busy = False
                     self._running -= 1
-                    if not lane.open:
-                        self._finish(lane)
+                    if not queue.open:
+                        self._finish(queue)
                     self._changed.notify_all()
                     break
-            well = await tell(self.handler, lane, lane.current, workers)
+            well = await invoke(self.handler, queue, queue.current, workers)
         self._go_on()
 
     # --- waiting ----------------------------------------------------------------------
@@ -192,14 +192,14 @@ class Delivery:
         """
         here = threading.get_ident()
 
-        def settled(lane: Lane) -> bool:
-            if lane not in self._lanes:
+        def settled(queue: CallQueue) -> bool:
+            if queue not in self._queues:
                 return True
-            return lane.open and lane.thread == here and not lane.busy
+            return queue.open and queue.thread == here and not queue.busy
 
         begun = time.monotonic() if since is None else since
         with self._changed:
-            waiting = list(self._lanes)
+            waiting = list(self._queues)
             while waiting:
                 if settled(waiting[-1]):
                     waiting.pop()
@@ -211,24 +211,24 @@ class Delivery:
                 if rest <= 0:
                     return False
                 self._changed.wait(rest)
-            return not self._lanes
+            return not self._queues
 
-    def left(self) -> tuple[list[Lane], list[Lane]]:
+    def left(self) -> tuple[list[CallQueue], list[CallQueue]]:
         """The calls with stages that have not been delivered, and those that have not ended."""
         with self._lock:
-            lanes = list(self._lanes)
-        return [lane for lane in lanes if lane.busy], [lane for lane in lanes if lane.open]
+            queues = list(self._queues)
+        return [queue for queue in queues if queue.busy], [queue for queue in queues if queue.open]
 
     @property
     def over(self) -> bool:
         """Whether it is closed and has nothing left to deliver."""
-        return self._closing and not self._lanes
+        return self._closing and not self._queues
 
     def close(self) -> None:
         """Take no more calls, and end the threads once those that there are have been told."""
         with self._lock:
             self._closing = True
-            if not self._lanes:
+            if not self._queues:
                 self._stop()
 
     def _stop(self) -> None:

@@ -7,8 +7,8 @@ from typing import Final
 from weakref import WeakSet
 
 from litespan.background import process_exit
-from litespan.callbacks.call_queue import Lane
-from litespan.callbacks.dispatcher import Delivery
+from litespan.callbacks.call_queue import CallQueue
+from litespan.callbacks.dispatcher import Dispatcher
 from litespan.counters import count
 from litespan.errors import logger
 
@@ -18,11 +18,11 @@ LIMIT: Final = 60.0
 """Seconds that it waits for handlers that do return, all in all."""
 _NAMED: Final = 5  # calls that a log line names
 
-_deliveries: tuple[Delivery, ...] = ()
-_stuck: "WeakSet[Delivery]" = WeakSet()
+_deliveries: tuple[Dispatcher, ...] = ()
+_stuck: "WeakSet[Dispatcher]" = WeakSet()
 
 
-def watch(delivery: Delivery) -> None:
+def watch(delivery: Dispatcher) -> None:
     """Look after `delivery` at the end, until it is closed and empty."""
     global _deliveries  # noqa: PLW0603 - replaced as a whole: others may be going through it
     _deliveries = (*(each for each in _deliveries if not each.over), delivery)
@@ -49,7 +49,7 @@ def _drain_all(deadline: float) -> None:
             _stuck.add(delivery)
 
 
-def shut_down(delivery: Delivery) -> None:
+def shut_down(delivery: Dispatcher) -> None:
     """Drain one delivery and close it, before the process ends."""
     delivery.drain(time.monotonic() + LIMIT, patience=PATIENCE)
     report_undelivered(delivery)
@@ -57,10 +57,10 @@ def shut_down(delivery: Delivery) -> None:
     _stuck.add(delivery)
 
 
-def report_undelivered(delivery: Delivery) -> None:
+def report_undelivered(delivery: Dispatcher) -> None:
     """Count and name what was not delivered."""
     late, unfinished = delivery.left()
-    owed = [moment.stage for lane in late for moment in lane.owed]
+    owed = [event.stage for queue in late for event in queue.owed]
     if owed:
         count(f"callbacks.{delivery.name}.undelivered", len(owed))
         stages = ", ".join(f"{owed.count(stage)} {stage}" for stage in dict.fromkeys(owed))
@@ -87,7 +87,7 @@ def flush_handlers(deadline: float) -> bool:
     return all(done)
 
 
-def flush_handler(delivery: Delivery, deadline: float) -> bool:
+def flush_handler(delivery: Dispatcher, deadline: float) -> bool:
     """Drain one handler until `deadline` (monotonic); says so if something is left."""
     if delivery.drain(deadline):
         return True
@@ -97,7 +97,7 @@ def flush_handler(delivery: Delivery, deadline: float) -> bool:
         "flush: handler %s has still to be told %d stages of %d calls, and %d calls have "
         "not ended: %s",
         delivery.name,
-        sum(len(lane.owed) for lane in late),
+        sum(len(queue.owed) for queue in late),
         len(late),
         len(unfinished),
         named([*late, *unfinished]),
@@ -105,9 +105,9 @@ def flush_handler(delivery: Delivery, deadline: float) -> bool:
     return False
 
 
-def named(lanes: Iterable[Lane]) -> str:
+def named(queues: Iterable[CallQueue]) -> str:
     """The calls by their ids, the first few of them."""
-    ids = list(dict.fromkeys(lane.view.call_id for lane in lanes))
+    ids = list(dict.fromkeys(queue.view.call_id for queue in queues))
     more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
     return ("call " if len(ids) == 1 else "calls ") + ", ".join(ids[:_NAMED]) + more
 

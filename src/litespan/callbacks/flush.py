@@ -9,7 +9,7 @@ from opentelemetry import _logs, metrics, trace
 
 from litespan.background import garbage_collection
 from litespan.callbacks import draining
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.instrumentation.signals import Live
 
 
@@ -30,7 +30,7 @@ def flush(timeout: float) -> bool:
     """
     deadline = time.monotonic() + max(0.0, timeout)
     done = False
-    with quiet("flushing handlers"):
+    with suppress_errors("flushing handlers"):
         told = garbage_collection.told(deadline)
         done = draining.flush_handlers(deadline) and told
     for provider in _providers():
@@ -52,7 +52,7 @@ def _within(deadline: float, force_flush: Callable[[int], Any]) -> bool:
     results: list[bool] = []
 
     def run() -> None:
-        with quiet("flushing exporters"):
+        with suppress_errors("flushing exporters"):
             left = max(1, int((deadline - time.monotonic()) * 1000))
             results.append(force_flush(left) is not False)
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from litespan.background.fork import undivided
-from litespan.callbacks.call_queue import Lane
+from litespan.callbacks.call_queue import CallQueue
 from litespan.callbacks.handler import Handler, Method
-from litespan.callbacks.stage_event import Moment
+from litespan.callbacks.stage_event import StageEvent
 from litespan.callbacks.threads import Workers
 from litespan.counters import count
 from litespan.errors import log_once
@@ -21,17 +21,17 @@ _LOOK: Final = 0.2  # s between two looks at whether the caller's loop is still 
 _OTHER_LOOP: Final = re.compile("(?:attached to|bound to) a different (?:event )?loop")
 
 
-async def tell(handler: Handler, lane: Lane, moment: Moment, workers: Workers) -> bool:
+async def invoke(handler: Handler, queue: CallQueue, event: StageEvent, workers: Workers) -> bool:
     """Run the handler's method for a stage, on the running loop or in a thread; did it go well?"""
-    method = handler.method(moment.stage, asynchronous=lane.asynchronous)
+    method = handler.method(event.stage, asynchronous=queue.asynchronous)
     with undivided:  # LiteLLM imports some of what it needs to show a call
-        run = lane.prepared(method, moment) if method is not None else None
+        run = queue.prepared(method, event) if method is not None else None
     if method is None or run is None:
         count(f"callbacks.{handler.name}.undelivered")
         return False
     try:
         if method.asynchronous:
-            await _run_async(lane, run)
+            await _run_async(queue, run)
         else:
             context = contextvars.copy_context()
             loop = asyncio.get_running_loop()
@@ -58,10 +58,10 @@ def _attempt(run: Callable[[], Any]) -> tuple[Any, BaseException | None]:
         return None, error
 
 
-def tell_inline(handler: Handler, lane: Lane, moment: Moment) -> None:
+def invoke_inline(handler: Handler, queue: CallQueue, event: StageEvent) -> None:
     """Run the handler's sync method here and now."""
-    method = handler.method(moment.stage, asynchronous=False)
-    run = lane.prepared(method, moment) if method is not None else None
+    method = handler.method(event.stage, asynchronous=False)
+    run = queue.prepared(method, event) if method is not None else None
     if method is None or run is None:
         count(f"callbacks.{handler.name}.undelivered")
         return
@@ -74,9 +74,9 @@ def tell_inline(handler: Handler, lane: Lane, moment: Moment) -> None:
         count(f"callbacks.{handler.name}.delivered")
 
 
-async def _run_async(lane: Lane, run: Callable[[], Any]) -> None:
+async def _run_async(queue: CallQueue, run: Callable[[], Any]) -> None:
     """Run an async method, on the caller's loop if that is wanted and still there."""
-    home = lane.home
+    home = queue.home
     if home is None:
         await run()
         return

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litespan import semconv as s
 from litespan.callbacks.copying import copied, is_credential, jsonable, keywords, request_of_proxy
-from litespan.callbacks.stage_event import Moment, Shown, local_time
-from litespan.errors import quiet
+from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
+from litespan.errors import suppress_errors
 from litespan.mapping.assembling import Assembled
 from litespan.mapping.failures import Failure
 from litespan.mapping.response import Answer
@@ -88,56 +88,56 @@ class CallView:
             "start_time": local_time(call.started_ns),
         }
 
-    def show(self, moment: Moment) -> Shown:
+    def show(self, event: StageEvent) -> HandlerArguments:
         """What LiteLLM and the provider have told by then."""
-        stage, details = moment.stage, moment.details
+        stage, details = event.stage, event.details
         call = self._call
-        start, end = local_time(call.started_ns), local_time(moment.time_ns)
+        start, end = local_time(call.started_ns), local_time(event.time_ns)
         added: dict[str, Any] = {
             "log_event_type": _EVENT_TYPES[stage],
             **{name: details[name] for name in _KNOWN if details.get(name) is not None},
         }
         if "optional_params" in details:
             added["optional_params"] = keywords(_mapping(details["optional_params"]))
-        with quiet("reading what LiteLLM knows of a call"):
+        with suppress_errors("reading what LiteLLM knows of a call"):
             added.update(_sent(details))
         if stage != "pre":
             added["end_time"] = end
             added.update(_received(details))
         parameters = _scalars(details.get("litellm_params"))
         if stage in ("pre", "post", "stream"):
-            return Shown(added, parameters, moment.payload, start, end)
+            return HandlerArguments(added, parameters, event.payload, start, end)
         if call.first_chunk is not None:
             first_ns = call.started_ns + int((call.first_chunk - call.started) * 1e9)
             added["completion_start_time"] = local_time(first_ns)
         else:
             added["completion_start_time"] = end
         if stage == "failure":
-            added.update(_failed(moment.payload))
+            added.update(_failed(event.payload))
             response = None
         else:
-            response = self._response_of(moment.payload)
-            cost = moment.attributes.get(s.COST)
+            response = self._response_of(event.payload)
+            cost = event.attributes.get(s.COST)
             if cost is not None:
                 added["response_cost"] = float(cost)
-            if isinstance(moment.payload, Answer):
-                added["cache_hit"] = moment.payload.cache_hit
+            if isinstance(event.payload, Answer):
+                added["cache_hit"] = event.payload.cache_hit
             if call.request.streaming:
                 added["complete_streaming_response"] = response
                 added["async_complete_streaming_response"] = response
-        shown = Shown(added, parameters, response, start, end)
-        logged = self._logging_object_of(moment, shown)
+        shown = HandlerArguments(added, parameters, response, start, end)
+        logged = self._logging_object_of(event, shown)
         if logged is not None:
             added["standard_logging_object"] = copied(logged)
         return shown
 
-    def _logging_object_of(self, moment: Moment, shown: Shown) -> Any:
+    def _logging_object_of(self, event: StageEvent, shown: HandlerArguments) -> Any:
         """LiteLLM's `standard_logging_object`, or None."""
         with self._lock:  # several handlers share it: it costs as much as all the rest
             if self._logged is _MADE:
                 self._logged = None
-                with quiet("making LiteLLM's standard_logging_object"):
-                    self._logged = _logging_object(self._call, moment, shown)
+                with suppress_errors("making LiteLLM's standard_logging_object"):
+                    self._logged = _logging_object(self._call, event, shown)
             return self._logged
 
     def _response_of(self, answer: Any) -> Any:
@@ -150,7 +150,7 @@ class CallView:
         with self._lock:  # several handlers share it
             if self._response is _MADE:
                 self._response = None
-                with quiet("putting a stream together"):
+                with suppress_errors("putting a stream together"):
                     self._response = _assembled(raw, answer, messages_of(self._given))
             return self._response
 
@@ -236,19 +236,19 @@ def _assembled(raw: Assembled, answer: Answer, messages: Any) -> Any:
     return response
 
 
-def _logging_object(call: "Call", moment: Moment, shown: Shown) -> Any:
+def _logging_object(call: "Call", event: StageEvent, shown: HandlerArguments) -> Any:
     """LiteLLM's own `StandardLoggingPayload`, if this call has got a logging object.
 
     LiteLLM makes it in the background, maybe later, and again for every attempt.
     """
     name = "litellm.litellm_core_utils.litellm_logging"
     make = getattr(sys.modules.get(name), "get_standard_logging_object_payload", None)
-    if make is None or call.logging is None or not moment.details:
+    if make is None or call.logging is None or not event.details:
         return None
-    failed = moment.stage == "failure"
+    failed = event.stage == "failure"
     error = shown.added.get("exception")
     return make(
-        kwargs={**moment.details, "response_cost": shown.added.get("response_cost")},
+        kwargs={**event.details, "response_cost": shown.added.get("response_cost")},
         init_response_obj={} if shown.response_obj is None else shown.response_obj,
         start_time=shown.start_time,
         end_time=shown.end_time,

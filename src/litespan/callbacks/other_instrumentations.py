@@ -8,10 +8,10 @@ from opentelemetry.sdk.trace import ReadableSpan, Span
 from opentelemetry.trace import NonRecordingSpan, set_span_in_context
 
 from litespan.background import process_exit
-from litespan.callbacks.call_queue import Lane, running_loop
+from litespan.callbacks.call_queue import CallQueue, running_loop
 from litespan.callbacks.handler import StageName
 from litespan.callbacks.response import response_of
-from litespan.callbacks.stage_event import Moment, Shown, local_time
+from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
 from litespan.counters import count
 from litespan.genai import openai
 from litespan.genai.span import GenAISpan, is_genai
@@ -29,22 +29,22 @@ class ForeignCalls:
     def __init__(self, callback: "Callback") -> None:
         self._callback = callback
         # By trace and span id; None for those that are not to be told.
-        self._lanes: OrderedDict[tuple[int, int], Lane | None] = OrderedDict()
+        self._queues: OrderedDict[tuple[int, int], CallQueue | None] = OrderedDict()
 
     def started(self, span: Span, parent: Context | None, *, inside: bool) -> None:
         """A span has started; what its attributes say so far may not be much.
 
         `inside` a call of LiteLLM's it is that call, or a part of it: not to be told.
         """
-        lane: Lane | None = None
+        queue: CallQueue | None = None
         if not inside:
             read = GenAISpan.read(span) if is_genai(span) else None
             if read is None or not read.is_call:
                 return
-            lane = self._begin(read, set_span_in_context(span, parent))
-        self._lanes[_key(span)] = lane
-        if len(self._lanes) > MOST:
-            _, oldest = self._lanes.popitem(last=False)
+            queue = self._begin(read, set_span_in_context(span, parent))
+        self._queues[_key(span)] = queue
+        if len(self._queues) > MOST:
+            _, oldest = self._queues.popitem(last=False)
             if oldest is not None:
                 self._callback.delivery.end(oldest)
                 count(f"callbacks.{self._callback.handler.name}.given_up")
@@ -52,38 +52,38 @@ class ForeignCalls:
     def ended(self, span: ReadableSpan) -> None:
         """A span has ended: if only now it shows that it is a call's, it has started, too."""
         key = _key(span)
-        known = key in self._lanes
-        lane = self._lanes.pop(key, None)
-        if known and lane is None:
+        known = key in self._queues
+        queue = self._queues.pop(key, None)
+        if known and queue is None:
             return
         read = GenAISpan.read(span) if known or is_genai(span) else None
         if read is None or not read.is_call:
-            if lane is not None:
-                self._callback.delivery.end(lane)
+            if queue is not None:
+                self._callback.delivery.end(queue)
             return
-        if lane is None and span.context is not None:
-            lane = self._begin(read, set_span_in_context(NonRecordingSpan(span.context)))
-        if lane is not None:
+        if queue is None and span.context is not None:
+            queue = self._begin(read, set_span_in_context(NonRecordingSpan(span.context)))
+        if queue is not None:
             failed = read.call.outcome in _FAILED
-            self._put(lane, "failure" if failed else "success", read)
+            self._put(queue, "failure" if failed else "success", read)
 
-    def _begin(self, read: GenAISpan, ctx: Context) -> Lane | None:
+    def _begin(self, read: GenAISpan, ctx: Context) -> CallQueue | None:
         process_exit.arm()
         asynchronous = running_loop() is not None
-        lane = self._callback.delivery.begin(SpanView(read), ctx, asynchronous=asynchronous)
-        if lane is not None:
-            self._put(lane, "pre", read)
-        return lane
+        queue = self._callback.delivery.begin(SpanView(read), ctx, asynchronous=asynchronous)
+        if queue is not None:
+            self._put(queue, "pre", read)
+        return queue
 
-    def _put(self, lane: Lane, stage: StageName, read: GenAISpan) -> None:
+    def _put(self, queue: CallQueue, stage: StageName, read: GenAISpan) -> None:
         delivery = self._callback.delivery
-        wanted = self._callback.handler.method(stage, asynchronous=lane.asynchronous) is not None
+        wanted = self._callback.handler.method(stage, asynchronous=queue.asynchronous) is not None
         last = stage != "pre"
         if wanted:
             time_ns = read.end_ns if last and read.end_ns is not None else read.start_ns
-            delivery.put(lane, Moment(stage, time_ns, {}, read, {}), last=last)
+            delivery.put(queue, StageEvent(stage, time_ns, {}, read, {}), last=last)
         elif last:
-            delivery.end(lane)
+            delivery.end(queue)
 
 
 def _key(span: ReadableSpan) -> tuple[int, int]:
@@ -101,10 +101,10 @@ class SpanView:
         """What does not come from attributes, which may still change."""
         return {"litellm_call_id": self.call_id, "litellm_params": {"model_info": {}}}
 
-    def show(self, moment: Moment) -> Shown:
+    def show(self, event: StageEvent) -> HandlerArguments:
         """What the attributes say by then."""
-        span: GenAISpan = moment.payload
-        start, end = local_time(span.start_ns), local_time(moment.time_ns)
+        span: GenAISpan = event.payload
+        start, end = local_time(span.start_ns), local_time(event.time_ns)
         parameters = openai.parameters(span)
         added: dict[str, Any] = {
             **parameters,
@@ -118,19 +118,19 @@ class SpanView:
             "start_time": start,
         }
         metadata = {"metadata": dict(span.identity.metadata)}
-        if moment.stage == "pre":
-            return Shown(added, metadata, None, start, end)
+        if event.stage == "pre":
+            return HandlerArguments(added, metadata, None, start, end)
         added["end_time"] = end
-        if moment.stage == "failure":
+        if event.stage == "failure":
             error = span.error
             text = (error.message or error.type) if error is not None else "cancelled"
             added["exception"] = SpanError(text)
             added["traceback_exception"] = text
             added["response_cost"] = 0.0
-            return Shown(added, metadata, None, start, end)
+            return HandlerArguments(added, metadata, None, start, end)
         if span.cost.total is not None:
             added["response_cost"] = span.cost.total
-        return Shown(added, metadata, response_of(span), start, end)
+        return HandlerArguments(added, metadata, response_of(span), start, end)
 
 
 class SpanError(Exception):

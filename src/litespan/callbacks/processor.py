@@ -12,7 +12,7 @@ from litespan.callbacks import draining
 from litespan.callbacks.callback import Callback
 from litespan.callbacks.dispatcher import MAX_PENDING
 from litespan.callbacks.other_instrumentations import ForeignCalls
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.state import current
 
@@ -82,7 +82,7 @@ class CallbackSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Follow the call, if this is the span of one."""
-        with quiet("following a call"):
+        with suppress_errors("following a call"):
             call = current(parent_context)
             if _is_of_litespan(span):
                 if isinstance(call, Call) and call.span is INVALID_SPAN:
@@ -94,7 +94,7 @@ class CallbackSpanProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Tell the end of a call that another instrumentation recorded."""
         if not _is_of_litespan(span):
-            with quiet("following another instrumentation's call"):
+            with suppress_errors("following another instrumentation's call"):
                 self._foreign.ended(span)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -104,7 +104,7 @@ class CallbackSpanProcessor(SpanProcessor):
 
     def shutdown(self) -> None:
         """Deliver what waits, as at the end of the process, and follow no more calls."""
-        with quiet("shutting a handler down"):
+        with suppress_errors("shutting a handler down"):
             draining.shut_down(self.callback.delivery)
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from litespan.callbacks.handler import StageName
 
 
-class Moment(NamedTuple):
+class StageEvent(NamedTuple):
     """One stage of one call, on its way.
 
     Attributes:
@@ -24,7 +24,7 @@ class Moment(NamedTuple):
     details: dict[str, Any]
 
 
-class Shown(NamedTuple):
+class HandlerArguments(NamedTuple):
     """What a handler is shown at one stage, beside the call's keywords."""
 
     added: dict[str, Any]  # to the keywords
@@ -44,7 +44,7 @@ class View(Protocol):
     def keywords(self) -> dict[str, Any]:
         """The keywords of the call, in containers of the handler's own."""
 
-    def show(self, moment: Moment) -> Shown:
+    def show(self, event: StageEvent) -> HandlerArguments:
         """What there is to see at one stage."""
 
 

@@ -73,7 +73,7 @@ class Answer:
         return str(self.status) if self.status else self.error
 
 
-class Wire:
+class Client:
     """Posts batches to one URL. One client per process, made at first use."""
 
     def __init__(

@@ -16,13 +16,13 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan import semconv as s
 from litespan.counters import count
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.export.batching import Batch, Item, pack, shrink
 from litespan.export.client import (
     FORBIDDEN_HOST,
     Answer,
+    Client,
     Secret,
-    Wire,
     is_exposed,
     origin,
     url_problem,
@@ -30,7 +30,7 @@ from litespan.export.client import (
 from litespan.export.duplicates import check_service
 from litespan.export.exporter_metrics import ExporterMetrics
 from litespan.export.policy import Policy, Refusal, Tally
-from litespan.export.sender import Delivery, Outlet
+from litespan.export.sender import Outlet, Sender
 from litespan.export.tenant import ALLOW_HOSTS, Tenant
 from litespan.genai.json_text import dumps
 from litespan.genai.span import GenAISpan
@@ -74,7 +74,7 @@ class HttpExporter(SpanExporter):
         """
         self.tenant = of_tenant
         self.limits = replace(self.policy, **limits) if limits else self.policy
-        self.delivery: Delivery | None = None
+        self.delivery: Sender | None = None
         self.problem = ""  # why the exporter is off
         self.last = Tally()  # what became of the last export
         self._secrets: list[Secret] = []
@@ -167,9 +167,9 @@ class HttpExporter(SpanExporter):
         self.problem = f"{problem}: {self.name} export is off; {mend}"
         log_once(f"off.{self.name}.{problem}", "%s", self.problem)
 
-    def wire(self, url: str, headers: Mapping[str, str | Secret], **options: Any) -> Wire:
+    def wire(self, url: str, headers: Mapping[str, str | Secret], **options: Any) -> Client:
         """A connection to `url` that keeps to the rules for this exporter."""
-        return Wire(url, headers, tenant=self.tenant, **options)
+        return Client(url, headers, tenant=self.tenant, **options)
 
     def connect(
         self, url: str, headers: Mapping[str, str | Secret], socket: str | None = None
@@ -197,7 +197,7 @@ class HttpExporter(SpanExporter):
         # Not at the first export: that may come when the meter provider is already shut down.
         self.metrics = ExporterMetrics(type(self), url, tenant=self.tenant is not None)
         outlet = Outlet(self.pack, self.shrink, self.refusals, self.heard, self.forbidden)
-        self.delivery = Delivery(wire, limits, outlet)
+        self.delivery = Sender(wire, limits, outlet)
 
     @classmethod
     def variables_for(cls, url: str, secret: str) -> dict[str, str]:
@@ -214,7 +214,7 @@ class HttpExporter(SpanExporter):
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """All that this export sends. By default the GenAI spans, each by `item`."""
         for span in spans:
-            with quiet(f"export.{self.name}.mapping"):
+            with suppress_errors(f"export.{self.name}.mapping"):
                 view = GenAISpan.read(span)
                 if view is not None and (item := self.item(view)) is not None:
                     yield item
@@ -255,7 +255,7 @@ class HttpExporter(SpanExporter):
         delivery, self.last = self.delivery, Tally()
         if delivery is None or delivery.closed.is_set():
             return SpanExportResult.FAILURE
-        with quiet(f"export.{self.name}"):
+        with suppress_errors(f"export.{self.name}"):
             check_service(self.name)
             items = list({item.key: item for item in made}.values())
             if not items:

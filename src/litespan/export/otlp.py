@@ -19,7 +19,7 @@ from opentelemetry.trace import Status, format_span_id, format_trace_id
 
 from litespan import semconv as s
 from litespan.counters import count
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.export.batching import (
     SHORTEST_CUT,
     Batch,
@@ -63,7 +63,7 @@ class OtlpExporter(HttpExporter):
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """The GenAI spans, each as an enriched copy."""
         for span in spans:
-            with quiet(f"export.{self.name}.mapping"):
+            with suppress_errors(f"export.{self.name}.mapping"):
                 view = GenAISpan.read(span)
                 if view is not None and self.takes(span):
                     yield Item(str(view.key), self.copy(span, view))
@@ -110,7 +110,7 @@ class OtlpExporter(HttpExporter):
             self.encode((item,))
         except _UNENCODABLE:
             cleaned = replace(item, data=clean(item.data))
-            with quiet(f"export.{self.name}.encoding"):
+            with suppress_errors(f"export.{self.name}.encoding"):
                 self.encode((cleaned,))
                 return cleaned
             return None

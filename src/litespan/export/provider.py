@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from opentelemetry import trace
 
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.variables import DISABLED, SIGNALS, configured, corrected, disabled, exporter_variable
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_{}_ENDPOINT")
@@ -28,7 +28,7 @@ def set_up() -> str:
     Without OTEL_TRACES_EXPORTER spans go to OTLP, as the specification has it; metrics and logs
     go there, too, where an OTLP endpoint is named.
     """
-    with quiet("setting up a tracer provider"), _corrected():
+    with suppress_errors("setting up a tracer provider"), _corrected():
         from opentelemetry.sdk._configuration import _OTelSDKConfigurator
 
         configurator: Any = _OTelSDKConfigurator()

@@ -16,9 +16,9 @@ from typing import Final
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from litespan.background import fork
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.export.batching import Batch, Item, halves
-from litespan.export.client import FORBIDDEN_HOST, THREAD, TIMEOUT, Answer, Wire
+from litespan.export.client import FORBIDDEN_HOST, THREAD, TIMEOUT, Answer, Client
 from litespan.export.policy import Policy, Refusal, Tally
 
 _LOOK: Final = 0.2  # s between two looks at whether the process is ending
@@ -40,16 +40,16 @@ class Outlet:
     """Why a batch must not be sent now nor later, in one word; nothing if it may."""
 
 
-class Delivery:
+class Sender:
     """Brings items over a wire until each is accepted, refused or out of time."""
 
-    def __init__(self, wire: Wire, policy: Policy, outlet: Outlet) -> None:
+    def __init__(self, wire: Client, policy: Policy, outlet: Outlet) -> None:
         self.wire = wire
         self.policy = policy
         self.outlet = outlet
         self.closed = threading.Event()
         self._renew()
-        fork.register(self, after_in_child=Delivery._renew)
+        fork.register(self, after_in_child=Sender._renew)
         self.hung = False  # did the last export end without a single answer?
         self.not_before = 0.0  # monotonic s: the vendor's Retry-After, for all its requests
 
@@ -80,7 +80,7 @@ class Delivery:
 class _Run:
     """One export: a heap of batches by due time, worked off by a few threads."""
 
-    def __init__(self, delivery: Delivery, items: Iterable[Item]) -> None:
+    def __init__(self, delivery: Sender, items: Iterable[Item]) -> None:
         self.delivery = delivery
         self.policy = delivery.policy
         self.tally = Tally()
@@ -153,7 +153,7 @@ class _Run:
         with suppress_instrumentation():
             while (taken := self._next()) is not None:
                 batch, tries = taken
-                with quiet("export"):
+                with suppress_errors("export"):
                     self._try(batch, tries)
                     continue
                 self._drop(len(batch.items), "error")

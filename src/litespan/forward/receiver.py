@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.counters import count
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.forward.connections import Connections
 from litespan.forward.decode import read_request, to_spans
 from litespan.forward.destination import Destination
@@ -101,7 +101,7 @@ class Receiver:
                 self._free.wait(left)
         self._server.server_close()
         for destination in self.destinations:
-            with quiet(f"forward.{destination.name}.close"):
+            with suppress_errors(f"forward.{destination.name}.close"):
                 destination.close()
 
     # --- for the handler ------------------------------------------------------------
@@ -147,7 +147,7 @@ class Receiver:
         spans: Sequence[ReadableSpan] = to_spans(read_request(body, content_type))
         count("forward.received", len(spans))
         if self.prepare is not None:
-            with quiet("forward.prepare"):
+            with suppress_errors("forward.prepare"):
                 spans = self.prepare(spans)
         refused, causes = 0, []
         for destination in self.destinations:

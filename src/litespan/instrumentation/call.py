@@ -12,7 +12,7 @@ from opentelemetry.trace import INVALID_SPAN, SpanKind, set_span_in_context
 
 from litespan import semconv as s
 from litespan.background.garbage_collection import outside_collection
-from litespan.errors import swallowed
+from litespan.errors import record_error
 from litespan.instrumentation import call_end
 from litespan.instrumentation.custom_provider import caller_of, without_usage
 from litespan.instrumentation.remote_client import CLIENT_KEY
@@ -125,7 +125,7 @@ class Call(CallState):
             outcome: Outcome = "success" if failure is None else "failure"
             self.end(outcome, attributes, answer=answer, failure=failure)
         except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
-            swallowed("reading a result", error)
+            record_error("reading a result", error)
             self.end("success", {}, answer=Answer(value, {}, (), None, {}))
         return value
 
@@ -162,7 +162,7 @@ class Call(CallState):
             if signals.stages_on_log:
                 log(self, name, attributes, time_ns)
         except Exception as error:  # noqa: BLE001
-            swallowed(f"noting {name}", error)
+            record_error(f"noting {name}", error)
         if self._listeners:
             tell(Stage(name, self, time_ns, attributes, payload), self._listeners)
 
@@ -183,7 +183,7 @@ class Call(CallState):
             elif not finished and (how == "complete" or (how == "error" and is_cut_off(error))):
                 how = "dropped"
         except Exception as problem:  # noqa: BLE001
-            swallowed("reading a stream", problem)
+            record_error("reading a stream", problem)
         client: Any = self.context.get(CLIENT_KEY)
         if client is not None and client.gone and STREAM_ENDS[how] == "abandoned":
             how = "cancelled"
@@ -218,7 +218,7 @@ class Call(CallState):
             if failure.code is not None:
                 self.stage(s.EVENT_POST, call_end.refusal_attributes(failure))
         except Exception as problem:  # noqa: BLE001
-            swallowed("reading a failure", problem)
+            record_error("reading a failure", problem)
         cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
         self.end("cancelled" if cancelled else "failure", where, failure=failure)
 
@@ -246,19 +246,19 @@ class Call(CallState):
                 self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
             )
         except Exception as error:  # noqa: BLE001
-            swallowed("telling the end of a call", error)
+            record_error("telling the end of a call", error)
         try:
             if failure is None:
                 self.stage(s.EVENT_SUCCESS, call_end.success_attributes(attributes), answer)
             else:
                 self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
         except Exception as error:  # noqa: BLE001
-            swallowed("noting the end of a call", error)
+            record_error("noting the end of a call", error)
         finally:  # Ctrl-C may come while a handler is told inline
             try:
                 self.span.end(self.end_ns)
             except Exception as error:  # noqa: BLE001 - a span processor of the application's
-                swallowed("ending a span", error)
+                record_error("ending a span", error)
             self._let_go()
         if self._after is not None:
             self._after(outcome, failure)

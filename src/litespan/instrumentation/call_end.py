@@ -8,7 +8,7 @@ from typing import Any, Final
 from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
-from litespan.errors import swallowed
+from litespan.errors import record_error
 from litespan.instrumentation.log_events import emit_event
 from litespan.instrumentation.recorded_content import redacted_text, written
 from litespan.instrumentation.state import CallState, Outcome
@@ -125,7 +125,7 @@ def failed(call: Any, error: Any) -> Failure:
             failure = replace(failure, message=redacted_text(signals, failure.message, known))
         return failure
     except Exception as problem:  # noqa: BLE001
-        swallowed("reading an error", problem)
+        record_error("reading an error", problem)
         exception = error if isinstance(error, BaseException) else None
         return Failure(type(error).__name__ if exception else "provider_error", "", error=exception)
 
@@ -193,7 +193,7 @@ def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
             call.attributes, attributes, seconds, first_chunk=first, per_chunk=per_chunk
         )
     except Exception as problem:  # noqa: BLE001
-        swallowed("measuring a call", problem)
+        record_error("measuring a call", problem)
 
 
 def _tell_content(call: CallState, attributes: Attributes, answer: Answer | None) -> None:
@@ -210,7 +210,7 @@ def _tell_content(call: CallState, attributes: Attributes, answer: Answer | None
         if mode != "SPAN_ONLY":
             emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)
     except Exception as problem:  # noqa: BLE001
-        swallowed("recording content", problem)
+        record_error("recording content", problem)
 
 
 def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
@@ -219,11 +219,11 @@ def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
     try:
         values.update(input_content(call.request))
     except Exception as problem:  # noqa: BLE001 - the answer can be recorded without
-        swallowed("reading the content of a request", problem)
+        record_error("reading the content of a request", problem)
     try:
         output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
         if output:
             values[s.OUTPUT_MESSAGES] = output
     except Exception as problem:  # noqa: BLE001 - the request can be recorded without
-        swallowed("reading the content of an answer", problem)
+        record_error("reading the content of an answer", problem)
     return values

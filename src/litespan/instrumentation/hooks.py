@@ -15,7 +15,7 @@ from typing import Any, Final
 import wrapt
 from opentelemetry import context as otel_context
 
-from litespan.errors import quiet, swallowed
+from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.router_call import RouterCall, broken_stream_of
@@ -102,7 +102,7 @@ def _by(prepare: Callable[[Any, Args, Kwargs], Prepared]) -> Callable[[Any], Any
         try:
             function, args, kwargs = prepare(wrapped, args, kwargs)
         except Exception as problem:  # noqa: BLE001
-            swallowed(f"the hook in {_name(wrapped)}", problem)
+            record_error(f"the hook in {_name(wrapped)}", problem)
         return function(*args, **kwargs)
 
     return lambda original: wrapt.FunctionWrapper(original, wrapper)
@@ -123,7 +123,7 @@ def _logging_made(original: Any) -> Any:
                 adopt(call, self)
                 conflicts.check_callbacks(sys.modules["litellm"])
         except Exception as error:  # noqa: BLE001
-            swallowed("meeting LiteLLM's logging object", error)
+            record_error("meeting LiteLLM's logging object", error)
 
     return __init__
 
@@ -137,7 +137,7 @@ def _before_provider(original: Any) -> Any:
         try:
             return original(self, *args, **kwargs)
         finally:  # LiteLLM has noted what it is about to send
-            with quiet("announcing a call"):
+            with suppress_errors("announcing a call"):
                 call = getattr(self, OWNER, None)
                 if isinstance(call, Call) and not call.ended:
                     call.announce(now)
@@ -156,7 +156,7 @@ def _stream_built(original: Any) -> Any:
             if isinstance(call, Call):
                 call.whole = whole
         except Exception as error:  # noqa: BLE001
-            swallowed("keeping a stream's answer", error)
+            record_error("keeping a stream's answer", error)
         return whole
 
     return stream_chunk_builder
@@ -202,7 +202,7 @@ def _open_router(_args: Args, kwargs: Any) -> AnyCall:
         call = RouterCall(signals, request, silent=unlogged(kwargs))
         call.start(otel_context.get_current())
     except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
-        swallowed("starting a router's call", error)
+        record_error("starting a router's call", error)
         return UNTRACED
     return call
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import wrapt
 
-from litespan.errors import quiet, swallowed
+from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation.hooks import ROUTER_CORE, hooks, router_core_hooks
 from litespan.instrumentation.wrappers import wrap
 from litespan.mapping.targets import TARGETS, Target
@@ -56,7 +56,7 @@ class Patches:
         """Put everything back as it was, last change first."""
         self._applied = False
         while self._undo:
-            with quiet("unpatching"):
+            with suppress_errors("unpatching"):
                 self._undo.pop()()
         self.wrappers.clear()
 
@@ -90,7 +90,7 @@ class Patches:
             original = getattr(place, name)
             setattr(place, name, replace(original))
         except Exception as error:  # noqa: BLE001 - this LiteLLM has no such name
-            swallowed(f"patching {name}", error)
+            record_error(f"patching {name}", error)
             return
 
         def undo() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from litespan import semconv as s
-from litespan.errors import swallowed
+from litespan.errors import record_error
 from litespan.instrumentation.signals import Signals
 from litespan.mapping.content import encode
 from litespan.redaction.echoes import ECHO
@@ -26,7 +26,7 @@ def written(
             try:
                 kept = signals.redactor(key, value, attributes)
             except Exception as error:  # noqa: BLE001 - the user's function
-                swallowed(f"the redactor, so {key} was not recorded:", error)
+                record_error(f"the redactor, so {key} was not recorded:", error)
                 continue
             if kept is None:
                 continue
@@ -48,6 +48,6 @@ def redacted_text(signals: Signals, text: str, attributes: Mapping[str, Any]) ->
         kept: Any = signals.redactor and signals.redactor(s.INPUT_MESSAGES, message, attributes)
         said = kept[0]["parts"][0]["content"] if kept else ECHO
     except Exception as error:  # noqa: BLE001 - the user's function
-        swallowed("the redactor, so an error's text was not recorded:", error)
+        record_error("the redactor, so an error's text was not recorded:", error)
         return ECHO
     return said if isinstance(said, str) else ECHO

@@ -18,7 +18,7 @@ from opentelemetry.trace import (
 
 from litespan import semconv as s
 from litespan.background.garbage_collection import outside_collection
-from litespan.errors import swallowed
+from litespan.errors import record_error
 from litespan.instrumentation.call_end import failed
 from litespan.instrumentation.custom_provider import caller_of
 from litespan.instrumentation.signals import Signals
@@ -139,7 +139,7 @@ class RouterCall:
             else:
                 self.end("success")
         except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
-            swallowed("reading a router's result", error)
+            record_error("reading a router's result", error)
             self.end("success")
         return value
 
@@ -169,7 +169,7 @@ class RouterCall:
                 self.span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
             self.span.end()
         except Exception as error:  # noqa: BLE001
-            swallowed("ending a router's span", error)
+            record_error("ending a router's span", error)
 
 
 # Routers by the id of the exception that a stream broke with. Built-in exceptions take no weak

@@ -11,7 +11,7 @@ from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
 
 from litespan import semconv as s
-from litespan.errors import swallowed
+from litespan.errors import record_error
 from litespan.instrumentation.log_events import emit_event
 from litespan.instrumentation.state import CallState
 from litespan.mapping.estimate import chunk_characters
@@ -69,7 +69,7 @@ def show(call: CallState) -> None:
         try:
             watch(call, call.context)
         except Exception as error:  # noqa: BLE001
-            swallowed("watching a call", error)
+            record_error("watching a call", error)
 
 
 def log(call: CallState, name: str, attributes: Attributes, time_ns: int) -> None:
@@ -92,7 +92,7 @@ def tell(stage: Stage, listeners: tuple[Listener, ...]) -> None:
         try:
             listener(stage)
         except Exception as error:  # noqa: BLE001
-            swallowed(f"a listener to {stage.name}", error)
+            record_error(f"a listener to {stage.name}", error)
 
 
 class Chunks:
@@ -135,7 +135,7 @@ class Chunks:
                 stage = Stage(s.EVENT_CHUNK, call, time_ns, attributes, chunk)
                 tell(stage, call.chunk_listeners)
         except Exception as error:  # noqa: BLE001
-            swallowed("noting a chunk", error)
+            record_error("noting a chunk", error)
 
 
 def _room(span: Any) -> int:

@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 
 from litespan import identity
 from litespan import semconv as s
-from litespan.errors import swallowed
+from litespan.errors import record_error
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.router_call import RouterCall
@@ -147,7 +147,7 @@ def begin(
                 return several
         return _attempt(signals, request, router, ctx)
     except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
-        swallowed("starting a call", error)
+        record_error("starting a call", error)
         return UNTRACED
 
 

@@ -16,7 +16,7 @@ import wrapt
 
 from litespan.background import process_exit
 from litespan.background.garbage_collection import outside_collection
-from litespan.errors import swallowed
+from litespan.errors import record_error
 from litespan.instrumentation.custom_provider import is_custom, stepping
 from litespan.instrumentation.stages import Chunks
 
@@ -96,7 +96,7 @@ class Stream(_Proxy):
 
     def _lost(self, problem: Exception) -> None:
         """A chunk could not be kept: the application reads on, and no more are kept."""
-        swallowed("keeping a chunk", problem)
+        record_error("keeping a chunk", problem)
         self._self_keep = _let_go
 
     def _end(self, how: str, error: BaseException | None = None) -> None:
@@ -104,13 +104,13 @@ class Stream(_Proxy):
             _open.pop(id(self._self_call), None)
             outside_collection(self._told, how, error)
         except Exception as problem:  # noqa: BLE001
-            swallowed("ending a stream", problem)
+            record_error("ending a stream", problem)
 
     def _told(self, how: str, error: BaseException | None) -> None:
         try:
             self._self_call.streamed(how, self.__wrapped__, self._self_chunks, error)
         except Exception as problem:  # noqa: BLE001
-            swallowed("ending a stream", problem)
+            record_error("ending a stream", problem)
 
     def _stopped(self, error: BaseException) -> None:
         if isinstance(error, (StopIteration, StopAsyncIteration)):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
-from litespan.errors import swallowed
+from litespan.errors import record_error
 from litespan.instrumentation.start import AnyCall, begin
 from litespan.mapping.targets import Target
 
@@ -57,7 +57,7 @@ class Guarded:
         try:
             self._call = open_call(args, kwargs)
         except Exception as problem:  # noqa: BLE001
-            swallowed("opening a call", problem)
+            record_error("opening a call", problem)
             self._call = None
 
     def __enter__(self) -> "Guarded":
@@ -65,7 +65,7 @@ class Guarded:
             try:
                 self._call.__enter__()
             except Exception as problem:  # noqa: BLE001
-                swallowed("entering a call", problem)
+                record_error("entering a call", problem)
                 self._call = None
         return self
 
@@ -75,7 +75,7 @@ class Guarded:
             try:
                 return self._call.result(value)
             except Exception as problem:  # noqa: BLE001
-                swallowed("reading a result", problem)
+                record_error("reading a result", problem)
         return value
 
     def __exit__(
@@ -88,7 +88,7 @@ class Guarded:
             try:
                 self._call.__exit__(kind, error, trace)
             except Exception as problem:  # noqa: BLE001
-                swallowed("leaving a call", problem)
+                record_error("leaving a call", problem)
 
 
 if TYPE_CHECKING:

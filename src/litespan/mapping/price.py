@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from litespan.errors import swallowed
+from litespan.errors import record_error
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, hidden_params
 from litespan.mapping.usage import Usage, read_usage
@@ -47,7 +47,7 @@ def list_price(request: Request, answer: Answer, logging: Any) -> float | None:
         return figure
     except Exception as error:  # noqa: BLE001 - LiteLLM raises for a model it has no price for
         if not type(error).__module__.startswith("litellm") and type(error) is not Exception:
-            swallowed("pricing an answer", error)
+            record_error("pricing an answer", error)
         return None
 
 

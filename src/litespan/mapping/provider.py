@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litespan import semconv as s
-from litespan.errors import swallowed
+from litespan.errors import record_error
 
 # https://github.com/open-telemetry/semantic-conventions-genai: the well-known values.
 PROVIDERS: Final = MappingProxyType(
@@ -86,6 +86,6 @@ def server_attributes(api_base: str) -> Mapping[str, Any]:
         host = parts.hostname
         port = parts.port or (80 if parts.scheme in ("http", "ws") else 443)
     except ValueError as error:  # an API base that is no URL
-        swallowed("reading the API base", error)
+        record_error("reading the API base", error)
         return {}
     return {s.SERVER_ADDRESS: host, s.SERVER_PORT: port} if host else {}

@@ -18,7 +18,7 @@ from litespan import semconv as s
 from litespan.background import fork
 from litespan.background.threads import start
 from litespan.counters import count
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.stores import private_files
 
 _WORKERS: Final = 8
@@ -123,7 +123,7 @@ class Store:
         """Take one content after another; several threads share the list."""
         with self._lock:
             self._hung += 1
-        with suppress_instrumentation(), quiet("offload"):
+        with suppress_instrumentation(), suppress_errors("offload"):
             while True:
                 with self._lock:
                     if not missing:

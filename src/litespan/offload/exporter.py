@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan import semconv as s
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.export.otlp import copy_of
 from litespan.offload.content_store import Store
 from litespan.settings import Settings
@@ -61,7 +61,7 @@ def offloaded(spans: Sequence[ReadableSpan], store: Store, above: int) -> Sequen
 
     What is `above` so many bytes is written. If all fails, these are the spans as they were.
     """
-    with quiet("offload"):
+    with suppress_errors("offload"):
         large = [dict(_contents(span, above)) for span in spans]
         done = store.put_all(content for found in large for content in found.values())
         return [

@@ -8,7 +8,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.stages import replace_watcher
@@ -56,7 +56,7 @@ class ProcessOffload:
         replace_watcher(self._first_call)
         ProcessOffload.store = None
         for exporter in self._changed:
-            with quiet("taking the offload away"):
+            with suppress_errors("taking the offload away"):
                 del exporter.export
         self._changed.clear()
 

@@ -6,7 +6,7 @@ import sys
 from threading import Lock
 from typing import Any, Final
 
-from litespan.errors import log_once, logger, quiet
+from litespan.errors import log_once, logger, suppress_errors
 from litespan.export import provider
 from litespan.instrumentation.signals import Live
 from litespan.proxy import hooks, server
@@ -31,7 +31,7 @@ def handler(name: str = "handler") -> Any:
         if os.getpid() not in _made:
             _made.clear()
             _made[os.getpid()] = _make()
-            with quiet("setting up litespan in the proxy"):
+            with suppress_errors("setting up litespan in the proxy"):
                 set_up()
         return _made[os.getpid()]
 

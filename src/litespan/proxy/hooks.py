@@ -10,7 +10,7 @@ import wrapt
 from opentelemetry import trace
 
 import litespan.proxy.request as requests
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.instrumentation.signals import Live
 from litespan.proxy import passthrough, passthrough_hooks, server
 from litespan.proxy.teams import TeamExporters
@@ -29,9 +29,9 @@ def install(module: Any) -> None:
     # A thread of LiteLLM's looks this codec up just as gunicorn forks its workers, and whoever
     # forks while another thread imports leaves that module locked in the child.
     codecs.lookup("ascii")
-    with quiet("following the proxy's requests"):
+    with suppress_errors("following the proxy's requests"):
         server.install(app)
-    with quiet("serving teams"):
+    with suppress_errors("serving teams"):
         _serve_teams()
     logging = getattr(sys.modules.get("litellm.proxy.utils"), "ProxyLogging", None)
     utils = sys.modules.get("litellm.utils")
@@ -45,7 +45,7 @@ def install(module: Any) -> None:
     ):
         original = getattr(place, "__dict__", {}).get(name)  # unbound, as it is
         if original is not None and not isinstance(original, wrapt.FunctionWrapper):
-            with quiet(f"following the proxy's {name}"):
+            with suppress_errors(f"following the proxy's {name}"):
                 setattr(place, name, wrapt.FunctionWrapper(original, wrapper))
 
 
@@ -74,14 +74,14 @@ def _argument(args: Args, kwargs: Kwargs, name: str, position: int) -> Any:
 def _before_lists(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """LiteLLM is about to make loggers of its callback lists: at its start, and of a request."""
     if Live.look is not None:
-        with quiet("looking at LiteLLM's callback lists"):
+        with suppress_errors("looking at LiteLLM's callback lists"):
             Live.look()
     return wrapped(*args, **kwargs)
 
 
 def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """LiteLLM knows who asks, and is about to check limits and guardrails."""
-    with quiet("reading who a request is for"):
+    with suppress_errors("reading who a request is for"):
         request = requests.current()
         if request is not None and Live.signals is not None:
             _know(request, _argument(args, kwargs, "user_api_key_dict", 0))
@@ -90,7 +90,7 @@ def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> An
 
 def _failed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """LiteLLM reports a request that fails, whether or not a provider was called."""
-    with quiet("reading why a request failed"):
+    with suppress_errors("reading why a request failed"):
         request = requests.current()
         if request is not None and Live.signals is not None:
             _know(request, _argument(args, kwargs, "user_api_key_dict", 2))
@@ -98,7 +98,7 @@ def _failed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
             data = _argument(args, kwargs, "request_data", 0)
             if isinstance(error, BaseException):
                 request.failed(error, _argument(args, kwargs, "error_type", 3), data)
-    with quiet("ending a pass-through call"):
+    with suppress_errors("ending a pass-through call"):
         passthrough.fail(
             _argument(args, kwargs, "request_data", 0),
             _argument(args, kwargs, "original_exception", 1),
@@ -112,9 +112,9 @@ async def _shut_down(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -
         return await wrapped(*args, **kwargs)
     finally:
         if Live.signals is not None:
-            with quiet("ending pass-through calls"):
+            with suppress_errors("ending pass-through calls"):
                 passthrough.settle()
-            with quiet("flushing at the proxy's shutdown"):
+            with suppress_errors("flushing at the proxy's shutdown"):
                 from litespan.callbacks.flush import flush
 
                 await asyncio.to_thread(flush, DRAIN_SECONDS)

@@ -17,7 +17,7 @@ from weakref import WeakSet
 from opentelemetry import context as otel_context
 
 from litespan import semconv as s
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.call_end import answered, failed, refusal_attributes, where_it_failed
 from litespan.instrumentation.remote_client import CLIENT_KEY
@@ -117,7 +117,7 @@ class Passing:
         before_provider, succeeded = logging.pre_call, logging.async_success_handler
 
         def pre_call(*args: Any, **kwargs: Any) -> Any:
-            with quiet("starting a pass-through call"):
+            with suppress_errors("starting a pass-through call"):
                 url = str(kwargs["additional_args"]["api_base"])
                 self._begin(url, {**arguments, LOGGING: logging})
             return before_provider(*args, **kwargs)
@@ -126,7 +126,7 @@ class Passing:
             try:
                 return await succeeded(result, *args, **kwargs)
             finally:  # LiteLLM knows tokens and cost by now
-                with quiet("reading a pass-through answer"):
+                with suppress_errors("reading a pass-through answer"):
                     self._succeed(logging, result, kwargs)
 
         logging.pre_call, logging.async_success_handler = pre_call, async_success_handler
@@ -149,7 +149,7 @@ class Passing:
     def answered(self, response: Any) -> None:
         """The provider has answered, or begun to, and the client is given that answer."""
         if self.call is not None and not self.call.ended:
-            with quiet("reading a pass-through response's head"):
+            with suppress_errors("reading a pass-through response's head"):
                 head = header_attributes(response.status_code, dict(response.headers))
                 self.call.stage(s.EVENT_POST, head)
 
@@ -157,14 +157,14 @@ class Passing:
         """What `sending` the request brings; if it fails, the call has failed."""
         try:
             response = await sending
-            with quiet("reading a pass-through response"):
+            with suppress_errors("reading a pass-through response"):
                 self.answered(response)
                 if self.call is not None and is_stream(response):
                     setattr(response, OWNER, self.call)  # LiteLLM reads it, and tells of its end
             return response
         except BaseException as error:
             if self.call is not None and not self.call.ended:
-                with quiet("ending a pass-through call"):
+                with suppress_errors("ending a pass-through call"):
                     _fail(self.call, error, error)
             raise
 
@@ -177,7 +177,7 @@ class Passing:
             try:
                 return await flush(*args, **kwargs)
             finally:
-                with quiet("ending a pass-through call"):
+                with suppress_errors("ending a pass-through call"):
                     if self.call is not None and not self.call.ended:
                         self.call.end_ns = ended
                         _end(self.call)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from opentelemetry import context as otel_context
 
-from litespan.errors import quiet, swallowed
+from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.start import LOGGING, REQUEST
 from litespan.objects import as_text
@@ -35,7 +35,7 @@ def hooks(modules: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any]]:
 async def _passed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """A request is passed through. Its call is current until the provider has answered."""
     passing = Passing()
-    with quiet("following a pass-through request"):
+    with suppress_errors("following a pass-through request"):
         passing.provider = as_text(kwargs.get("custom_llm_provider"))
     token = otel_context.attach(otel_context.set_value(_KEY, passing))
     try:
@@ -43,7 +43,7 @@ async def _passed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> A
         passing.answered(response)
         return response
     except asyncio.CancelledError as error:  # LiteLLM reports what is an `Exception`
-        with quiet("ending a pass-through call"):
+        with suppress_errors("ending a pass-through call"):
             if passing.call is not None:
                 passing.call.fail(error)
         raise
@@ -57,13 +57,13 @@ def _prepared(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     if not isinstance(passing, Passing) or Live.signals is None:
         return wrapped(*args, **kwargs)
     body: dict[str, Any] = {}
-    with quiet("following a pass-through request"):
+    with suppress_errors("following a pass-through request"):
         body = dict(kwargs.get("_parsed_body") or {})  # LiteLLM takes its own fields out of it
     told = wrapped(*args, **kwargs)
     try:
         passing.follow(kwargs["logging_obj"], call_arguments(passing.provider, body, told))
     except Exception as problem:  # noqa: BLE001
-        swallowed("following a pass-through request", problem)
+        record_error("following a pass-through request", problem)
     return told
 
 
@@ -73,7 +73,7 @@ def _routed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     if logging is None or Live.signals is None:
         return wrapped(*args, **kwargs)
     passing = Passing()
-    with quiet("following a pass-through request"):
+    with suppress_errors("following a pass-through request"):
         asked = kwargs.get("json") or kwargs.get("data")
         body = {**asked} if isinstance(asked, Mapping) else {}
         told = {
@@ -95,7 +95,7 @@ def _logged(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """LiteLLM is about to log an answer; a stream's last byte may still be on its way."""
     logging = kwargs.get("logging_obj") or kwargs.get("litellm_logging_obj")
     if "raw_bytes" in kwargs:
-        with quiet("reading the end of a stream that was passed through"):
+        with suppress_errors("reading the end of a stream that was passed through"):
             streamed(logging, kwargs["raw_bytes"])
     return _logging(wrapped, logging, args, kwargs)
 
@@ -104,5 +104,5 @@ async def _logging(wrapped: Any, logging: Any, args: Args, kwargs: Kwargs) -> An
     try:
         return await wrapped(*args, **kwargs)
     finally:  # it has logged a success, or has found that there is nothing to log
-        with quiet("ending a pass-through call"):
+        with suppress_errors("ending a pass-through call"):
             close(logging)

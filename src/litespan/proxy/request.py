@@ -17,7 +17,7 @@ from opentelemetry.trace import (
 )
 
 from litespan import semconv as s
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.instrumentation.remote_client import CLIENT_KEY, Client
 from litespan.mapping.agents import person
 from litespan.mapping.proxy_request import header_attributes
@@ -117,7 +117,7 @@ class ProxyRequest(Client):
         found = self._kind(error, kind)
         self._failure = (found, type(error).__name__, "")
         self.span.set_attribute(s.REQUEST_FAILURE, found)
-        with quiet("reading the text of an error"):
+        with suppress_errors("reading the text of an error"):
             text = scrub_error(str(error), arguments, sent_texts(arguments))
             self._failure = (found, type(error).__name__, text)
         name = guardrail_of(error)
@@ -154,9 +154,11 @@ class ProxyRequest(Client):
         if self._ended:
             return
         self._ended = True
-        with quiet("telling the end of a request"):
+        with suppress_errors("telling the end of a request"):
             self._tell(error)
-        with quiet("ending a request's span"):  # an application's span processor may raise
+        with suppress_errors(
+            "ending a request's span"
+        ):  # an application's span processor may raise
             if self.ours:
                 self.span.end()
 

@@ -14,7 +14,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter
 
-from litespan.errors import quiet, swallowed
+from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation.signals import Live
 from litespan.proxy.request import ProxyRequest, is_server
 
@@ -54,7 +54,7 @@ class ServerSpans:
             error = raised
             raise
         finally:
-            with quiet("ending a request"):
+            with suppress_errors("ending a request"):
                 request.end(error)
             otel_context.detach(token)
 
@@ -78,7 +78,7 @@ class ServerSpans:
             ctx = propagate.extract(scope["headers"], ctx, _HEADERS)
             return ProxyRequest(signals.tracer, scope, ctx if follow else sampled(ctx), settings)
         except Exception as problem:  # noqa: BLE001 - the request is served without a span
-            swallowed("starting a request's span", problem)
+            record_error("starting a request's span", problem)
             return None
 
 
@@ -105,7 +105,7 @@ class _Wires:
             try:
                 self._request.answered(message["status"], message.get("headers", ()))
             except Exception as problem:  # noqa: BLE001
-                swallowed("reading a response's head", problem)
+                record_error("reading a response's head", problem)
         elif message["type"] == "http.response.body":
             last = not message.get("more_body", False)
         try:
@@ -115,7 +115,7 @@ class _Wires:
             raise
         if last:
             self._whole = True
-            with quiet("ending a request"):
+            with suppress_errors("ending a request"):
                 self._request.end()
 
 

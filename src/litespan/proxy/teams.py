@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from litespan import semconv as s
 from litespan.background import fork
 from litespan.counters import count
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.export import registry
 from litespan.export.http import HttpExporter
 from litespan.export.otlp import copy_of
@@ -76,7 +76,7 @@ class TeamExporters(SpanProcessor):
         """Note what the call's team asks for."""
         call = current(parent_context)
         if isinstance(call, (Call, RouterCall)) and not call.ended:
-            with quiet("reading a team's settings"):
+            with suppress_errors("reading a team's settings"):
                 client: Any = (parent_context or otel_context.get_current()).get(CLIENT_KEY)
                 if client is not None and client.team.exporters and _is_ours(span):
                     self._live[span.get_span_context().span_id] = client.team
@@ -87,7 +87,7 @@ class TeamExporters(SpanProcessor):
         wishes = self._live.pop(context.span_id, None) if context is not None else None
         if wishes is None:
             return
-        with quiet("handing a call to its team's exporters"):
+        with suppress_errors("handing a call to its team's exporters"):
             attributes = dict(span.attributes or {})
             attributes.pop(s.MUTE, None)  # that is for the operator's exporters of the same name
             stage = "success" if attributes.get(s.OUTCOME) in _SUCCESS else "failure"
@@ -158,7 +158,7 @@ class TeamExporters(SpanProcessor):
 
     def _reap(self) -> None:
         while not self._ended.wait(min(self._idle / 2, 60.0)):
-            with quiet("closing idle exporters of teams"):
+            with suppress_errors("closing idle exporters of teams"):
                 before = time.monotonic() - self._idle
                 with self._lock:
                     idle = [key for key, (_, used) in self._open.items() if used < before]
@@ -212,5 +212,5 @@ def _hosts() -> tuple[str, ...]:
 
 def _shut(batches: list[BatchSpanProcessor]) -> None:
     for batch in batches:
-        with quiet("closing a team's exporter"):
+        with suppress_errors("closing a team's exporter"):
             batch.shutdown()

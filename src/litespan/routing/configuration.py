@@ -21,8 +21,8 @@ from litespan.routing.destinations import (
     as_list,
     destinations,
 )
-from litespan.routing.processor import Routing
-from litespan.routing.started_calls import Started
+from litespan.routing.processor import RoutingProcessor
+from litespan.routing.started_calls import StartedCalls
 from litespan.settings import Settings
 
 _lock: Final = Lock()
@@ -66,8 +66,8 @@ class Routes:
     _adopted: Mapping[StageList, tuple[Entry, ...]] = {}  # out of LiteLLM's lists
     _content: Mapping[str, float] = {}
     _there: Mapping[str | int, Destination] = {}
-    _started: tuple[Started, ...] = ()
-    _routing: Final = Routing()
+    _started: tuple[StartedCalls, ...] = ()
+    _routing: Final = RoutingProcessor()
     _attached: Final["WeakSet[Any]"] = WeakSet()  # the tracer providers
 
     @classmethod
@@ -104,7 +104,7 @@ class Routes:
         for started in cls._started:
             replace_watcher(started.watch)
             started.delivery.close()
-        cls._started = tuple(Started(each) for each in there.values() if "input" in each.lists)
+        cls._started = tuple(StartedCalls(each) for each in there.values() if "input" in each.lists)
         for started in cls._started:
             replace_watcher(None, started.watch)
         replace_watcher(cls._attach, *((cls._attach,) if there else ()))

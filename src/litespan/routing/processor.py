@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import StatusCode
 
 from litespan import semconv as s
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.genai.conventions import STRUCTURE
 from litespan.genai.span import GenAISpan, at_top, is_genai, is_router
 from litespan.genai.without_content import has_content, sampled, stripped
@@ -19,7 +19,7 @@ from litespan.routing.destinations import Destination, StageList
 _FAILED: Final = frozenset({"failure", "cancelled"})
 
 
-class Routing(SpanProcessor):
+class RoutingProcessor(SpanProcessor):
     """Gives each finished call to the exporters of its list, in batches like the SDK's.
 
     Calls only: what gives them structure, and other spans, are given to the exporters of
@@ -35,11 +35,11 @@ class Routing(SpanProcessor):
         wanted = [each for each in destinations if each.lists & {"success", "failure"}]
         before = self._batches
         self._batches = {
-            each: before.get(each) or BatchSpanProcessor(Narrowed(each)) for each in wanted
+            each: before.get(each) or BatchSpanProcessor(Narrowing(each)) for each in wanted
         }
         for destination, batch in before.items():
             if destination not in self._batches:
-                with quiet("ending an exporter"):
+                with suppress_errors("ending an exporter"):
                     batch.shutdown()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -47,7 +47,7 @@ class Routing(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Enqueue the span where it belongs."""
-        with quiet("routing a span"):
+        with suppress_errors("routing a span"):
             stage = list_of(span) if self._batches else None
             router = stage is None and is_router(span)
             if stage is None and not router:
@@ -68,7 +68,7 @@ class Routing(SpanProcessor):
         return all(done)
 
 
-class Narrowed(SpanExporter):
+class Narrowing(SpanExporter):
     """Stands in front of an exporter, and gives it only what it is to have."""
 
     def __init__(self, destination: Destination) -> None:
@@ -87,7 +87,7 @@ class Narrowed(SpanExporter):
             span = span if s.ATTEMPT in (span.attributes or {}) else at_top(span)
         if (to.only is None and to.content >= 1.0) or is_router(span):
             return span
-        with quiet(f"narrowing what {to.name} is given"):
+        with suppress_errors(f"narrowing what {to.name} is given"):
             read = GenAISpan.read(span)
             if read is None or (to.only is not None and not to.only(read)):
                 return None

@@ -14,27 +14,27 @@ from litespan import semconv as s
 from litespan.callbacks import draining
 from litespan.callbacks.callback import LAST
 from litespan.callbacks.copying import copied
-from litespan.callbacks.dispatcher import Delivery
+from litespan.callbacks.dispatcher import Dispatcher
 from litespan.callbacks.handler import Handler, StageName
-from litespan.callbacks.stage_event import Moment, Shown, local_time
+from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
 from litespan.instrumentation.recorded_content import written
 from litespan.instrumentation.stages import Stage
 from litespan.mapping.content import input_content
 from litespan.mapping.request import Request
 from litespan.offload.process import prepared
 from litespan.routing.destinations import Destination
-from litespan.routing.processor import Narrowed, is_muted
+from litespan.routing.processor import Narrowing, is_muted
 
 if TYPE_CHECKING:
     from litespan.instrumentation.call import Call
 
 
-class Started:
+class StartedCalls:
     """Tells one exporter of the calls that start."""
 
     def __init__(self, destination: Destination) -> None:
         self._name = destination.name
-        self._narrowed = Narrowed(destination)
+        self._narrowed = Narrowing(destination)
         self._exporter: Any = destination.exporter
         # For exporters that are not shown all finished calls, and yet watch out for those that
         # hang: one by one, so that no call ends before it has started.
@@ -42,11 +42,11 @@ class Started:
         handler = Handler(
             None, {"pre": self._export, "success": self._end}, f"{destination.name}.started"
         )
-        self.delivery = Delivery(handler, concurrency=1)
+        self.delivery = Dispatcher(handler, concurrency=1)
         draining.watch(self.delivery)
 
     def watch(self, call: "Call", ctx: Context) -> None:
-        """Follow a call to the moment before its request is sent, or to its end."""
+        """Follow a call to the event before its request is sent, or to its end."""
         if not call.span.is_recording() or is_muted(self._name, call.attributes.get(s.MUTE)):
             return
 
@@ -59,9 +59,9 @@ class Started:
         call.subscribe(listener)
 
     def _tell(self, stage: StageName, snapshot: "Snapshot", ctx: Context) -> None:
-        lane = self.delivery.begin(snapshot, ctx, asynchronous=False)
-        if lane is not None:
-            self.delivery.put(lane, Moment(stage, 0, {}, None, {}), last=True)
+        queue = self.delivery.begin(snapshot, ctx, asynchronous=False)
+        if queue is not None:
+            self.delivery.put(queue, StageEvent(stage, 0, {}, None, {}), last=True)
 
     def _export(self, kwargs: dict[str, Any]) -> None:
         span = self._narrowed.narrow(kwargs["snapshot"])
@@ -85,10 +85,10 @@ class Snapshot:
         span = self.span()
         return {"snapshot": span, "model": "", "messages": [], "litellm_params": {}}
 
-    def show(self, moment: Moment) -> Shown:
+    def show(self, event: StageEvent) -> HandlerArguments:
         """Nothing more."""
-        time = local_time(moment.time_ns)
-        return Shown({}, {}, None, time, time)
+        time = local_time(event.time_ns)
+        return HandlerArguments({}, {}, None, time, time)
 
     def span(self) -> ReadableSpan:
         """The span without an end, with what has been recorded of the request."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from litespan.callbacks.handler import BadHandler
 from litespan.callbacks.registration import AddedCallback, add
-from litespan.errors import log_once, logger, quiet
+from litespan.errors import log_once, logger, suppress_errors
 from litespan.export import registry
 from litespan.instrumentation.signals import Live
 from litespan.routing.configuration import Routes
@@ -47,7 +47,7 @@ _LITELLM: Final = ("litellm.", "litellm_enterprise.", "litellm_proxy_extras.")
 
 
 @dataclass(slots=True)
-class Watched:
+class WatchedList:
     """One of LiteLLM's lists, as it was left."""
 
     name: str
@@ -56,18 +56,18 @@ class Watched:
     taken: list[Any] = field(default_factory=list)  # as they stood there
 
 
-class Adoption:
+class Takeover:
     """What has been taken out of LiteLLM's lists, and where it leads to."""
 
     def __init__(self) -> None:
-        self._lists = [Watched(name) for name in STAGES]
+        self._lists = [WatchedList(name) for name in STAGES]
         self._told: dict[int, tuple[Any, frozenset[str], AddedCallback]] = {}  # by id of handler
         self._left: set[str] = set()  # names whose exporters are off
         self._lock = Lock()
 
     def look(self) -> None:
         """A call starts: has any list been assigned, or its length changed?"""
-        with quiet("adopting LiteLLM's callbacks"):
+        with suppress_errors("adopting LiteLLM's callbacks"):
             litellm = sys.modules["litellm"]
             for watched in self._lists:
                 entries = getattr(litellm, watched.name, ())
@@ -95,7 +95,7 @@ class Adoption:
             self._follow()
             self._say()
 
-    def _read(self, litellm: Any, watched: Watched) -> None:
+    def _read(self, litellm: Any, watched: WatchedList) -> None:
         entries = getattr(litellm, watched.name, ())
         if not isinstance(entries, list):
             watched.entries, watched.length, watched.taken = entries, len(entries or ()), []
@@ -111,7 +111,7 @@ class Adoption:
             self._forget(litellm, watched, taken)
         watched.entries, watched.length = entries, len(entries)
 
-    def _forget(self, litellm: Any, watched: Watched, taken: Sequence[Any]) -> None:
+    def _forget(self, litellm: Any, watched: WatchedList, taken: Sequence[Any]) -> None:
         """LiteLLM keeps copies for async calls, of what it has seen before us."""
         copies = [f"_async_{watched.name}"]
         if watched.name == "callbacks":
@@ -194,7 +194,7 @@ class Adoption:
 def look_at_lists() -> None:
     """Take over what is in LiteLLM's lists, once its calls are wrapped."""
     if Live.look is None:
-        Live.look = Adoption().look
+        Live.look = Takeover().look
 
 
 def give_back() -> None:

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.stores import private_files
 from litespan.stores.writer import Away
 
@@ -181,7 +181,7 @@ class AppendFile:
         self.path.rename(aside)
         self.close()
         if self._rotation.gzip:
-            with quiet("compressing a rotated file"):
+            with suppress_errors("compressing a rotated file"):
                 _compress(aside)
 
 

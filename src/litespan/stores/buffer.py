@@ -51,7 +51,7 @@ class Entry:
     size: int = 0  # bytes, about; 0: not looked at yet
 
 
-class Kept:
+class Buffer:
     """Rows by key, in order of arrival; of one call only the newest."""
 
     def __init__(self, limits: Limits) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from litespan.errors import quiet
+from litespan.errors import suppress_errors
 from litespan.genai.span import GenAISpan
 from litespan.genai.values import plain
 
@@ -214,7 +214,7 @@ def rows(
         for column in COLUMNS
     ]
     for span in spans:
-        with quiet("making a row"):
+        with suppress_errors("making a row"):
             call = GenAISpan.read(span)
             if call is not None and call.is_call:
                 found[call.key] = [

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.background import fork
 from litespan.counters import count
-from litespan.errors import log_once, quiet
+from litespan.errors import log_once, suppress_errors
 from litespan.export.exporter_metrics import ExporterMetrics
 from litespan.export.policy import Tally
 from litespan.stores.buffer import Limits, Row
@@ -128,7 +128,7 @@ class StoreExporter(SpanExporter, ABC):
         """
         if self._writer is None:
             return SpanExportResult.FAILURE
-        with quiet(f"export.{self.name}"):
+        with suppress_errors(f"export.{self.name}"):
             made = self._rows(spans)
             if not made:
                 return SpanExportResult.SUCCESS
@@ -150,7 +150,7 @@ class StoreExporter(SpanExporter, ABC):
         The finished span's row replaces the started one's.
         """
         if self._writer is not None:
-            with quiet(f"export.{self.name}"):
+            with suppress_errors(f"export.{self.name}"):
                 self._writer.offer(self._rows(spans))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -160,7 +160,7 @@ class StoreExporter(SpanExporter, ABC):
     def shutdown(self) -> None:
         """Write what is waiting, within a few seconds, and close the store."""
         if self._writer is not None:
-            with quiet(f"export.{self.name}.shutdown"):
+            with suppress_errors(f"export.{self.name}.shutdown"):
                 self._writer.close()
 
     def __repr__(self) -> str:

@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from litespan.errors import quiet
-from litespan.stores.buffer import Entry, Kept, Limits, Row, Ticket
+from litespan.errors import suppress_errors
+from litespan.stores.buffer import Buffer, Entry, Limits, Row, Ticket
 
 THREAD: Final = "litespan-store"
 """Name of the threads that write."""
@@ -49,7 +49,7 @@ class Store(Protocol):
         """Let go of connections and files."""
 
 
-class Telling(Protocol):
+class Observer(Protocol):
     """Whom a writer tells what it does, while it holds its lock: be short."""
 
     def written(self, rows: int) -> None:
@@ -68,12 +68,12 @@ class Telling(Protocol):
 class Writer:
     """Brings rows to a store that `connect` opens when there are some."""
 
-    def __init__(self, connect: Callable[[], Store], limits: Limits, tell: Telling) -> None:
+    def __init__(self, connect: Callable[[], Store], limits: Limits, tell: Observer) -> None:
         self._connect = connect
         self._limits = limits
         self._tell = tell
         self._change = threading.Condition()  # guards all but the store
-        self._kept = Kept(limits)
+        self._kept = Buffer(limits)
         self._thread: threading.Thread | None = None
         self._tries = 0  # failed ones since the last write that succeeded
         self._not_before = 0.0  # monotonic s: when the next try is due
@@ -242,7 +242,7 @@ class Writer:
     def _close_store(self) -> None:
         store, self._store = self._store, None
         if store is not None:
-            with quiet("closing a store"):
+            with suppress_errors("closing a store"):
                 store.close()
 
     def _settle(self, entries: list[Entry], error: Exception | None = None) -> None:

@@ -11,7 +11,7 @@ def test_swallowed(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(errors, "_seen", set())
     before = litespan.stats().get("errors.this test", 0)
     for _ in range(3):
-        with errors.quiet("this test"):
+        with errors.suppress_errors("this test"):
             raise ValueError("the secret prompt")
     (record,) = caplog.records
     assert record.getMessage().startswith("this test failed: ValueError (logged once")
@@ -22,5 +22,5 @@ def test_swallowed(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyP
 
 def test_what_is_no_exception_goes_on() -> None:
     """Exits and interrupts are not swallowed."""
-    with pytest.raises(KeyboardInterrupt), errors.quiet("this test"):
+    with pytest.raises(KeyboardInterrupt), errors.suppress_errors("this test"):
         raise KeyboardInterrupt
