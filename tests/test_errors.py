@@ -15,7 +15,7 @@ def test_swallowed(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyP
             raise ValueError("the secret prompt")
     (record,) = caplog.records
     assert record.getMessage().startswith("this test failed: ValueError (logged once")
-    assert "test_quiet.py" in record.getMessage()
+    assert "test_errors.py" in record.getMessage()
     assert "secret prompt" not in caplog.text.replace('raise ValueError("the secret prompt")', "")
     assert litespan.stats()["errors.this test"] == before + 3
 
