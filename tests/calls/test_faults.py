@@ -26,6 +26,8 @@ MODULES = (
 # What stands in LiteLLM's place holds the `try`, and cannot fail before it. The others run at
 # `instrument()`, at the end of the process, in LiteLLM 1.110's router, or in other calls.
 NOT_INJECTED = {
+    "instrumentation.hooks._combined",
+    "instrumentation.stages.replace_watcher",
     "callbacks.callback.Callback.__init__",
     "callbacks.callback._one_of",
     "instrumentation.call.Call.then",
