@@ -27,6 +27,7 @@ MODULES = (
 # `instrument()`, at the end of the process, in LiteLLM 1.110's router, or in other calls.
 NOT_INJECTED = {
     "instrumentation.hooks._combined",
+    "mapping.failures.stated_failure",
     "instrumentation.stages.replace_watcher",
     "callbacks.callback.Callback.__init__",
     "callbacks.callback._one_of",
