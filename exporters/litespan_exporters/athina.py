@@ -7,14 +7,18 @@ athina-logger 1.3.0. Athina knows no failures: they are told in `custom_attribut
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.policy import Policy
-from litespan.export.presets import flat, scalars
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
+from litespan.export import (
+    JSON,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Variables,
+    dumps,
+    openai,
+    scalar_attributes,
+    to_scalar,
+)
 
 PATH: Final = "/api/v1/log/inference"
 
@@ -70,7 +74,7 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
     }
     for name in PASSED_ON:
         if (value := who.metadata.get(name)) is not None:
-            told[name] = str(flat(value))
+            told[name] = str(to_scalar(value))
     return {name: value for name, value in told.items() if value is not None}
 
 
@@ -89,7 +93,7 @@ def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
         "service": span.service.name,
         "service_version": span.service.version,
     }
-    return {**scalars(span), **{name: value for name, value in own.items() if value is not None}}
+    return scalar_attributes(span, own)
 
 
 def _response(span: GenAISpan) -> JSON:

@@ -13,16 +13,22 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
-from litespan.errors import suppress_errors
-from litespan.export import GenAISpan, is_router
-from litespan.export.batching import Item
-from litespan.export.http import Variables
-from litespan.export.otlp import OtlpExporter, copy_of, is_valid, item_of
-from litespan.export.policy import Policy
-from litespan.export.presets import translated
-from litespan.genai.ancestors import Ancestors, Below, Key, key_of
-from litespan.genai.json_text import to_text
-from litespan.genai.values import JSON
+from litespan.export import (
+    JSON,
+    GenAISpan,
+    Item,
+    OtlpExporter,
+    Policy,
+    Variables,
+    copy_of,
+    is_router,
+    is_valid,
+    item_of,
+    renamed_attributes,
+    suppress_errors,
+    to_text,
+)
+from litespan.genai.ancestors import Ancestors, Descendants, SpanIds, ids_of
 from litespan_exporters.datadog import program, site_of
 from litespan_exporters.datadog.span import ml_app as app_of
 from litespan_exporters.datadog.workflow import named
@@ -53,7 +59,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         for key, value in {**theirs, **known}.items()
     }
     return {
-        **translated(span),
+        **renamed_attributes(span),
         s.PROVIDER: (span.provider or "unknown").lower(),
         s.RESPONSE_MODEL: span.model,
         s.CONVERSATION_ID: span.identity.session,
@@ -125,11 +131,11 @@ class DatadogOtlpExporter(OtlpExporter):
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """The GenAI spans, and the router's as the workflow above its attempts."""
-        said: dict[Key, Below] = {}
+        said: dict[SpanIds, Descendants] = {}
         for item in super().items(spans):
-            said[key_of(item.data.context)] = _below(item.data)
+            said[ids_of(item.data.context)] = _below(item.data)
             yield item
-        lineage = self.ancestors.among(list(filter(is_valid, spans)), said)
+        lineage = self.ancestors.find(list(filter(is_valid, spans)), said)
         for key, under in lineage.kept.items():
             with suppress_errors("export.datadog_otlp.mapping"):
                 span = named(lineage.ended[key], _of_calls(under))
@@ -157,15 +163,15 @@ class DatadogOtlpExporter(OtlpExporter):
         return self._last[1]
 
 
-def _below(copy: ReadableSpan) -> Below:
+def _below(copy: ReadableSpan) -> Descendants:
     told = copy.attributes or {}
     names = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.CONVERSATION_ID)
     texts = [value if isinstance(value := told.get(name), str) else None for name in names]
     asked, said, session = texts
-    return Below(copy.start_time or 0, copy.end_time or 0, asked, said, session=session)
+    return Descendants(copy.start_time or 0, copy.end_time or 0, asked, said, session=session)
 
 
-def _of_calls(under: Below | None) -> dict[str, Any]:
+def _of_calls(under: Descendants | None) -> dict[str, Any]:
     if under is None:
         return {}
     told = {s.INPUT_MESSAGES: under.input, s.OUTPUT_MESSAGES: under.output}

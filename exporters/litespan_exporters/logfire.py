@@ -13,14 +13,18 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
-from litespan.errors import log_once
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.http import Variables
-from litespan.export.otlp import OtlpExporter, copy_of
-from litespan.export.policy import Policy
-from litespan.export.presets import text, translated
-from litespan.genai.values import JSON
+from litespan.export import (
+    JSON,
+    GenAISpan,
+    Item,
+    OtlpExporter,
+    Policy,
+    Variables,
+    copy_of,
+    log_once,
+    renamed_attributes,
+    to_text,
+)
 
 REGIONS: Final = {
     "us": "https://logfire-us.pydantic.dev",
@@ -36,7 +40,7 @@ _JSON: Final = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TO
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
     """What Logfire's copy of the span has besides. Pure."""
-    told = translated(span)
+    told = renamed_attributes(span)
     parsed = [name for name in _JSON if name in span.attributes or name in told]
     schema: JSON = {"type": "object", "properties": {name: {"type": "array"} for name in parsed}}
     message = short(span.name)
@@ -51,7 +55,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "logfire.level_num": level(span),
         "logfire.span_type": "span",
         "logfire.tags": list(span.identity.tags) or None,
-        "logfire.json_schema": text(schema) if parsed else None,
+        "logfire.json_schema": to_text(schema) if parsed else None,
     }
 
 
@@ -84,7 +88,7 @@ class LogfireExporter(OtlpExporter):
     variables = Variables(keys=("LOGFIRE_TOKEN",), url=("LOGFIRE_BASE_URL",))
     policy = Policy(max_bytes=5_000_000, gzip=True, split=frozenset({400, 413}))
     hints: ClassVar[Mapping[str, str]] = {
-        "401": "not authorised: check LOGFIRE_TOKEN (a write token), and that its region is right",
+        "401": "unauthorized: check LOGFIRE_TOKEN (a write token), and that its region is right",
     }
 
     def __init__(
@@ -112,11 +116,11 @@ class LogfireExporter(OtlpExporter):
         }
         self._last: tuple[Resource, Resource] | None = None
         if not self.flag("LOGFIRE_SEND_TO_LOGFIRE", default=True):
-            self.off("LOGFIRE_SEND_TO_LOGFIRE is false", "unset it to send")
+            self.disable("LOGFIRE_SEND_TO_LOGFIRE is false", "unset it to send")
         elif keys := self.credentials(token=token):
             token = keys[0].reveal()
             if "," in token:
-                self.off("LOGFIRE_TOKEN holds several tokens", "name one project's")
+                self.disable("LOGFIRE_TOKEN holds several tokens", "name one project's")
                 return
             named = base_url or self.variable("LOGFIRE_BASE_URL")
             if base := self.base_url(named or region_of(token)):

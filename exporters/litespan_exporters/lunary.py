@@ -14,17 +14,23 @@ from uuid import UUID
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan.errors import suppress_errors
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.client import Answer, Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.policy import Policy, Refusal
-from litespan.export.presets import scalars
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.times import iso
-from litespan.genai.values import JSON, parse
+from litespan.export import (
+    JSON,
+    Answer,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Refusal,
+    Secret,
+    Variables,
+    dumps,
+    iso,
+    openai,
+    parse,
+    scalar_attributes,
+    suppress_errors,
+)
 from litespan.stores.columns import clean
 
 PATH: Final = "/v1/runs/ingest"
@@ -57,7 +63,7 @@ def to_start(span: GenAISpan, parent: str | None = None) -> dict[str, JSON]:
         **_common(span, "start", span.start_ns),
         "parentRunId": parent,
         "name": span.model or span.name,
-        "input": openai.asked(span),
+        "input": openai.input_of(span),
         "userId": who.user,
         "tags": [*who.tags] or None,
         "params": {**_parameters(span)} or None,
@@ -71,7 +77,7 @@ def to_end(span: GenAISpan) -> dict[str, JSON]:
     ended = max(span.end_ns or 0, span.start_ns)
     told: dict[str, JSON] = {
         **_common(span, "end" if error is None else "error", ended),
-        "output": openai.answered(span),
+        "output": openai.output_of(span),
         "metadata": metadata(span),
     }
     if error is not None:
@@ -101,7 +107,7 @@ def metadata(span: GenAISpan) -> dict[str, JSON]:
         "service_version": span.service.version,
         "environment": span.service.environment,
     }
-    return {**scalars(span), **{name: value for name, value in own.items() if value is not None}}
+    return scalar_attributes(span, own)
 
 
 def run_id(text: str, project: str) -> str:
@@ -170,7 +176,7 @@ class LunaryExporter(HttpExporter):
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """The start events of calls that begin; a second one does no harm. Never raises."""
-        return self.bring(self._items(spans, finished=False))
+        return self.send(self._items(spans, finished=False))
 
     def _items(self, spans: Sequence[ReadableSpan], *, finished: bool) -> Iterator[Item]:
         views = []

@@ -85,7 +85,7 @@ class ParquetExporter(StoreExporter):
             linger = -1.0
         super().__init__(content=content, **{"linger": max(linger, 0.0), **limits})
         if not 0 <= linger <= 86_400:
-            self.off(f"{INTERVAL}={text!r} is no number of seconds", "mend it or unset it")
+            self.disable(f"{INTERVAL}={text!r} is no number of seconds", "fix it or unset it")
         else:
             self.turn_on(self.path.as_uri())
 

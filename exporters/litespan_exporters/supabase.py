@@ -12,15 +12,20 @@ from urllib.parse import quote
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.client import Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.policy import Policy
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.times import iso
-from litespan.genai.values import JSON, parse, plain
+from litespan.export import (
+    JSON,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Secret,
+    Variables,
+    dumps,
+    iso,
+    openai,
+    parse,
+    plain,
+)
 from litespan.stores.columns import COLUMNS, Kind, clean
 from litespan.stores.schema import INDEXES, LONGEST_INDEXED
 
@@ -113,7 +118,7 @@ class SupabaseExporter(HttpExporter):
     policy = Policy(max_items=500, split=frozenset({400, 409, 413}))
     hints: ClassVar[Mapping[str, str]] = {
         "400": f"the table refuses the row: compare its columns with those of {TABLE}",
-        "401": "not authorised: check SUPABASE_KEY and its right to write (row level security)",
+        "401": "unauthorized: check SUPABASE_KEY and its right to write (row level security)",
         "403": "forbidden: check SUPABASE_KEY and its right to write (row level security)",
         "404": f"no such table: make it, or name it in {TABLE}",
         "409": "the table has another constraint, which the row breaks",
@@ -154,7 +159,7 @@ class SupabaseExporter(HttpExporter):
     def base_url(self, argument: str | None) -> str | None:
         """The project's URL; there is no default."""
         if not (argument or self.variable("SUPABASE_URL")):
-            self.lacks("SUPABASE_URL", argument="url")
+            self.report_missing("SUPABASE_URL", argument="url")
             return None
         return super().base_url(argument)
 

@@ -10,13 +10,16 @@ from typing import Any, ClassVar, Final
 from opentelemetry.util.re import parse_env_headers
 
 from litespan import semconv as s
-from litespan.export import GenAISpan
-from litespan.export.client import Secret
-from litespan.export.http import Variables
-from litespan.export.otlp import OtlpExporter
-from litespan.export.policy import Policy
-from litespan.export.presets import silence, translated
-from litespan.genai import openai
+from litespan.export import (
+    GenAISpan,
+    OtlpExporter,
+    Policy,
+    Secret,
+    Variables,
+    openai,
+    renamed_attributes,
+    without_content,
+)
 
 PATH: Final = "/v1/traces"
 TYPES: Final = {
@@ -37,7 +40,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
     people = {"user_id": who.user, "session_id": who.session, "customer_id": who.end_user_id}
     known = {name: value for name, value in people.items() if value is not None}
     return {
-        **translated(span),
+        **renamed_attributes(span),
         **{ASSOCIATION + name: value for name, value in {**who.metadata, **known}.items()},
         s.FOR_SYSTEM: span.provider,
         "llm.request.type": TYPES.get(span.operation, "unknown") if span.is_call else None,
@@ -90,7 +93,7 @@ class TraceloopExporter(OtlpExporter):
             self.flag("TRACELOOP_TRACE_CONTENT", default=True) if content is None else content
         )
         if not self.flag("TRACELOOP_TRACING_ENABLED", default=True):
-            self.off("TRACELOOP_TRACING_ENABLED is false", "unset it to send")
+            self.disable("TRACELOOP_TRACING_ENABLED is false", "unset it to send")
             return
         own = headers or parse_env_headers(self.variable("TRACELOOP_HEADERS"), liberal=True)
         sent = {name: Secret(value) for name, value in own.items()}
@@ -103,10 +106,10 @@ class TraceloopExporter(OtlpExporter):
         """Where to; Traceloop's SDK takes what has no http scheme for gRPC."""
         url = argument or self.variable("TRACELOOP_BASE_URL")
         if url and not url.startswith(("http://", "https://")):
-            self.off("TRACELOOP_BASE_URL is an address for gRPC", "use the http(s) one")
+            self.disable("TRACELOOP_BASE_URL is an address for gRPC", "use the http(s) one")
             return None
         return super().base_url(argument)
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """`attributes(span)`, without content if that is not wanted."""
-        return {**attributes(span), **({} if self.content else silence(span))}
+        return {**attributes(span), **({} if self.content else without_content(span))}

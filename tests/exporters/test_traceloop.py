@@ -100,7 +100,7 @@ def test_headers_instead_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
         (request,) = vendor.received
     assert request.headers["x-tenant"] == "a b"
     assert request.headers["authorization"] == "Basic abc"
-    assert "abc" not in repr(vars(exporter.delivery.wire))  # type: ignore[union-attr]
+    assert "abc" not in repr(vars(exporter.delivery.client))  # type: ignore[union-attr]
 
 
 def test_no_content(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,7 @@ def test_rotation_that_is_not_understood(
     (record,) = caplog.records
     assert record.getMessage() == (
         "LITESPAN_JSONL_ROTATE: 'weekly' is not a size (64MB), hour, day or gzip: "
-        "jsonl export is off; mend it or unset it"
+        "jsonl export is off; fix it or unset it"
     )
 
 

@@ -171,7 +171,7 @@ def test_interval_that_is_none(
     (line,) = [r.getMessage() for r in caplog.records if r.name == "litespan"]
     assert line == (
         f"LITESPAN_PARQUET_INTERVAL='{interval}' is no number of seconds: parquet export is off; "
-        "mend it or unset it"
+        "fix it or unset it"
     )
 
 

@@ -13,16 +13,23 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext
 
-from litespan.counters import count
-from litespan.errors import log_once, suppress_errors
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.client import origin, url_problem
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.policy import TRANSIENT, Policy
-from litespan.genai.ancestors import Ancestors, Below, Key, key_of
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON, parse
+from litespan.export import (
+    JSON,
+    TRANSIENT,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Variables,
+    count,
+    dumps,
+    log_once,
+    origin,
+    parse,
+    suppress_errors,
+    url_problem,
+)
+from litespan.genai.ancestors import Ancestors, Descendants, SpanIds, ids_of
 from litespan_exporters.datadog.span import Program, to_event, to_span
 from litespan_exporters.datadog.workflow import below, keeps, named, with_io
 
@@ -35,7 +42,7 @@ DAY_NS: Final = 24 * 3600 * 1_000_000_000
 
 
 def program(variables: Mapping[str, str], **arguments: str | None) -> Program:
-    """What Datadog's variables say of the program; arguments win."""
+    """The program's names from arguments, else from Datadog's variables."""
     names = {
         "ml_app": "DD_LLMOBS_ML_APP",
         "service": "DD_SERVICE",
@@ -85,7 +92,7 @@ class DatadogExporter(HttpExporter):
     )
     hints: ClassVar[Mapping[str, str]] = {
         "403": "forbidden: check DD_API_KEY, and that DD_SITE is the key's site",
-        "404": "no such path: check DD_SITE, or that the agent is 7.53 or newer",
+        "404": "not found: check DD_SITE, or that the agent is 7.53 or newer",
     }
 
     def __init__(
@@ -133,7 +140,7 @@ class DatadogExporter(HttpExporter):
     def _use_api(self) -> None:
         key, url = self._api
         if self.site.endswith("ddog-gov.com"):
-            self.off(f"{self.site} has no LLM Observability", "use another site or take it off")
+            self.disable(f"{self.site} has no LLM Observability", "use another site or take it off")
             return
         keys, base = self.credentials(api_key=key), self.base_url(url)
         if keys and base:
@@ -159,12 +166,12 @@ class DatadogExporter(HttpExporter):
         url = "http://localhost" if socket else url
         if problem := url_problem(url, allow_http=True):  # the agent gets no credentials
             self._agent = None
-            self.off(f"the agent's URL {problem}", "mend DD_TRACE_AGENT_URL or DD_AGENT_HOST")
+            self.disable(f"the agent's URL {problem}", "fix DD_TRACE_AGENT_URL or DD_AGENT_HOST")
             return
-        wire = self.wire(url, {}, attempt=2.0, socket=socket)
+        client = self.new_client(url, {}, attempt=2.0, socket=socket)
         with suppress_instrumentation():
-            answer = wire.get(f"{url}/info")
-            wire.close()
+            answer = client.get(f"{url}/info")
+            client.close()
         if answer.status == 200 and b"/evp_proxy/" in answer.body:
             self._agent, self.through_agent = None, True
             self.connect(url + AGENT, {"X-Datadog-EVP-Subdomain": "llmobs-intake"}, socket)
@@ -178,19 +185,19 @@ class DatadogExporter(HttpExporter):
             self._use_api()
         elif answer.status:
             self._agent = None
-            self.off(problem, "update the agent, or set DD_API_KEY")
+            self.disable(problem, "update the agent, or set DD_API_KEY")
         else:  # it may still be starting
             log_once("datadog.agent", "%s: spans are dropped until it does", problem)
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """GenAI spans, and above them the router's span and those that outlive a batch."""
-        views: dict[Key, GenAISpan] = {}
+        views: dict[SpanIds, GenAISpan] = {}
         for span in spans:
             with suppress_errors("export.datadog.mapping"):
                 if (view := GenAISpan.read(span)) is not None:
-                    views[key_of(span.context)] = view
+                    views[ids_of(span.context)] = view
         said = {key: below(view) for key, view in views.items()}
-        lineage = self.ancestors.among(spans, said)
+        lineage = self.ancestors.find(spans, said)
         for key, under in {**dict.fromkeys(views), **lineage.kept}.items():
             with suppress_errors("export.datadog.mapping"):
                 span = lineage.ended[key]
@@ -200,7 +207,7 @@ class DatadogExporter(HttpExporter):
         if any(view.start_ns < time.time_ns() - DAY_NS for view in views.values()):
             log_once("datadog.old", "datadog: spans older than 24 hours; Datadog may refuse them")
 
-    def _item(self, view: GenAISpan, parent: SpanContext | None, under: Below | None) -> Item:
+    def _item(self, view: GenAISpan, parent: SpanContext | None, under: Descendants | None) -> Item:
         shaped = to_span(view, self.program, parent)
         shaped = with_io(shaped, under) if under is not None else shaped
         body = to_event(shaped) if self.through_agent else shaped

@@ -3,9 +3,7 @@
 https://docs.datadoghq.com/llm_observability/instrumentation/api/#message (seen 2026-11-20)
 """
 
-from litespan.export import GenAISpan, Message, Part
-from litespan.genai import openai
-from litespan.genai.values import JSON
+from litespan.export import JSON, GenAISpan, Message, Part, openai
 
 
 def given(kind: str, span: GenAISpan) -> JSON:
@@ -14,7 +12,7 @@ def given(kind: str, span: GenAISpan) -> JSON:
     every = (*((Message("system", instructions),) if instructions else ()), *(messages or ()))
     if kind == "embedding" and every:
         return {"documents": [{"text": message.text} for message in every]}
-    return _io(kind, every, openai.asked(span), "user")
+    return _io(kind, every, openai.input_of(span), "user")
 
 
 def answered(kind: str, span: GenAISpan) -> JSON:
@@ -22,7 +20,7 @@ def answered(kind: str, span: GenAISpan) -> JSON:
     every = span.output_messages or ()
     if kind == "retrieval" and every:
         return {"documents": [{"text": message.text} for message in every]}
-    return _io(kind, every, openai.answered(span), "assistant")
+    return _io(kind, every, openai.output_of(span), "assistant")
 
 
 def _io(kind: str, messages: tuple[Message, ...], said: JSON, role: str) -> JSON:

@@ -10,11 +10,7 @@ from typing import Final
 
 from opentelemetry.trace import SpanContext
 
-from litespan.export import GenAISpan
-from litespan.export.presets import flat
-from litespan.genai import openai
-from litespan.genai.values import JSON
-from litespan.version import VERSION
+from litespan.export import JSON, VERSION, GenAISpan, openai, to_scalar
 from litespan_exporters.datadog.messages import answered, given
 
 KINDS: Final = {
@@ -201,7 +197,7 @@ def _metadata(span: GenAISpan) -> dict[str, JSON]:
         if key not in ("model_name", "model_provider")  # reserved
     }
     told = {**theirs, **{name: value for name, value in ours.items() if value is not None}}
-    return {name: flat(value) for name, value in told.items()}  # texts, numbers, booleans
+    return {name: to_scalar(value) for name, value in told.items()}  # texts, numbers, booleans
 
 
 def _tools(span: GenAISpan) -> JSON:

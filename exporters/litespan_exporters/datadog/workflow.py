@@ -11,22 +11,20 @@ from typing import Any
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
-from litespan.export import GenAISpan, is_router
-from litespan.export.otlp import copy_of
-from litespan.genai.ancestors import Below
-from litespan.genai.values import JSON
+from litespan.export import JSON, GenAISpan, copy_of, is_router
+from litespan.genai.ancestors import Descendants
 from litespan_exporters.datadog.messages import answered, given
 
 
-def keeps(span: ReadableSpan, under: Below | None, awaited: bool) -> bool:
+def keeps(span: ReadableSpan, under: Descendants | None, awaited: bool) -> bool:
     """The router's span is sent, and one that a call was put below before it ended."""
     return under is not None and (awaited or is_router(span))
 
 
-def below(view: GenAISpan) -> Below:
+def below(view: GenAISpan) -> Descendants:
     """What a workflow above this span shows of it: text, as Datadog has it of a workflow."""
     asked, said = _text(given("workflow", view)), _text(answered("workflow", view))
-    return Below(view.start_ns, view.end_ns or 0, asked, said, session=view.identity.session)
+    return Descendants(view.start_ns, view.end_ns or 0, asked, said, session=view.identity.session)
 
 
 def named(span: ReadableSpan, more: Mapping[str, Any] = MappingProxyType({})) -> ReadableSpan:
@@ -34,7 +32,7 @@ def named(span: ReadableSpan, more: Mapping[str, Any] = MappingProxyType({})) ->
     return copy_of(span, {**(span.attributes or {}), s.OPERATION: "invoke_workflow", **more})
 
 
-def with_io(shaped: dict[str, JSON], under: Below) -> dict[str, JSON]:
+def with_io(shaped: dict[str, JSON], under: Descendants) -> dict[str, JSON]:
     """The workflow with the first input and the last output of its calls, and their session."""
     texts = {"input": under.input, "output": under.output}
     io: dict[str, JSON] = {side: {"value": text} for side, text in texts.items() if text}

@@ -8,14 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-from litespan.export import GenAISpan, Usage
-from litespan.export.batching import Item
-from litespan.export.client import Answer, Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.policy import Policy, Refusal
-from litespan.genai import anthropic, openai
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON, parse
+from litespan.export import (
+    JSON,
+    Answer,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Refusal,
+    Secret,
+    Usage,
+    Variables,
+    anthropic,
+    dumps,
+    openai,
+    parse,
+)
 from litespan_exporters.helicone.meta import header_value, meta
 
 CANCELLED: Final = -3

@@ -10,17 +10,25 @@ from typing import Any, ClassVar, Final
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
-from litespan.errors import suppress_errors
-from litespan.export import GenAISpan, Service, is_router
-from litespan.export.batching import Item
-from litespan.export.client import Secret
-from litespan.export.http import Variables
-from litespan.export.otlp import OtlpExporter, copy_of, is_valid, item_of
-from litespan.export.policy import TRANSIENT, Policy
+from litespan.export import (
+    TRANSIENT,
+    VERSION,
+    GenAISpan,
+    Item,
+    OtlpExporter,
+    Policy,
+    Secret,
+    Service,
+    Variables,
+    copy_of,
+    is_router,
+    is_valid,
+    item_of,
+    suppress_errors,
+)
 from litespan.genai import readers
-from litespan.genai.ancestors import Ancestors, Below, Keeps, Key, Lineage, key_of
+from litespan.genai.ancestors import Ancestors, Descendants, Keep, Lineage, SpanIds, ids_of
 from litespan.genai.content import is_content
-from litespan.version import VERSION
 from litespan_exporters.langfuse.span import INPUT, OUTPUT, REPLACED, attributes, environment
 
 OTHER_SPANS: Final = "LITESPAN_LANGFUSE_OTHER_SPANS"
@@ -34,7 +42,7 @@ _TOP: Final = "langfuse.internal.is_app_root"
 """Marks the topmost span that Langfuse gets of a program, as its own SDK does. Without it a trace
 whose first span is another program's is missing from the list of traces."""
 
-_KEEPS: Final[Mapping[str, Keeps]] = {
+_KEEPS: Final[Mapping[str, Keep]] = {
     "ancestors": lambda _span, below, _awaited: below is not None,
     "all": lambda _span, _below, _awaited: True,
     "none": lambda _span, _below, _awaited: False,
@@ -64,7 +72,7 @@ class LangfuseExporter(OtlpExporter):
     )
     hints: ClassVar[Mapping[str, str]] = {
         "403": "forbidden: the keys lack the right, or the plan's usage limit is reached",
-        "404": "no such path: check LANGFUSE_BASE_URL; a self-hosted server needs 3.22 or newer",
+        "404": "not found: check LANGFUSE_BASE_URL; a self-hosted server needs 3.22 or newer",
     }
     replaced = REPLACED
 
@@ -99,10 +107,10 @@ class LangfuseExporter(OtlpExporter):
         keeps = _KEEPS.get(self.others, _KEEPS["none"])
         self.ancestors = Ancestors(keeps, awaits=self.others != "none")
         if not self.flag("LANGFUSE_TRACING_ENABLED", default=True):
-            self.off("LANGFUSE_TRACING_ENABLED is false", "unset it to send")
+            self.disable("LANGFUSE_TRACING_ENABLED is false", "unset it to send")
             return
         if self.others not in _KEEPS:
-            self.off(f"{OTHER_SPANS} is not ancestors, all or none", "mend it")
+            self.disable(f"{OTHER_SPANS} is not ancestors, all or none", "fix it")
             return
         keys = self.credentials(public_key=public_key, secret_key=secret_key)
         base = self.base_url(base_url)
@@ -123,8 +131,8 @@ class LangfuseExporter(OtlpExporter):
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """GenAI spans as enriched copies, other spans by choice."""
-        calls: dict[Key, tuple[str, dict[str, Any]]] = {}
-        said: dict[Key, Below] = {}
+        calls: dict[SpanIds, tuple[str, dict[str, Any]]] = {}
+        said: dict[SpanIds, Descendants] = {}
         valid = []
         for span in spans:
             with suppress_errors(f"export.{self.name}.mapping"):
@@ -132,10 +140,10 @@ class LangfuseExporter(OtlpExporter):
                 if view is None:
                     valid += [span] if is_valid(span) else []
                 elif self.takes(span):
-                    key, told = key_of(span.context), self._call(view)
+                    key, told = ids_of(span.context), self._call(view)
                     calls[key], said[key] = (str(view.key), told), _below(span, told)
                     valid.append(span)
-        lineage = self.ancestors.among(valid, said)
+        lineage = self.ancestors.find(valid, said)
         for key, (name, told) in calls.items():
             span = lineage.ended[key]
             with suppress_errors(f"export.{self.name}.mapping"):
@@ -166,7 +174,7 @@ class LangfuseExporter(OtlpExporter):
         release = self.release or names.get(_RELEASE) or service.version
         return {_ENVIRONMENT: environment(str(where or "")), _RELEASE: release}
 
-    def _structure(self, span: ReadableSpan, below: Below | None) -> dict[str, Any]:
+    def _structure(self, span: ReadableSpan, below: Descendants | None) -> dict[str, Any]:
         """A span above calls, with the first input and the last output of these.
 
         The router's span holds model attributes, but is no generation. A user on a span above
@@ -183,11 +191,11 @@ class LangfuseExporter(OtlpExporter):
         return {**told, **self._program(readers.service(span.resource)), **_said(own)}
 
 
-def _below(span: ReadableSpan, told: Mapping[str, Any]) -> Below:
+def _below(span: ReadableSpan, told: Mapping[str, Any]) -> Descendants:
     """What the spans above a GenAI span get to know of it."""
     names = (INPUT, OUTPUT, _TRACE_NAME, s.USER_ID)
     texts = [value if isinstance(value := told.get(name), str) else None for name in names]
-    return Below(span.start_time or 0, span.end_time or 0, *texts)
+    return Descendants(span.start_time or 0, span.end_time or 0, *texts)
 
 
 def _named(told: dict[str, Any], span: ReadableSpan, lineage: Lineage) -> dict[str, Any]:

@@ -9,12 +9,8 @@ import re
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.export import GenAISpan, Usage
-from litespan.genai import openai
+from litespan.export import JSON, GenAISpan, Usage, iso, openai, to_text
 from litespan.genai.conventions import PARAMETERS
-from litespan.genai.json_text import to_text
-from litespan.genai.times import iso
-from litespan.genai.values import JSON
 
 TYPES: Final = {
     "embeddings": "embedding",
@@ -46,7 +42,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "langfuse.observation.cost_details": _json(cost_details(span)),
         "langfuse.observation.completion_start_time": completion_start_time(span),
         INPUT: _json(_input(span)),
-        OUTPUT: _json(openai.answered(span)),
+        OUTPUT: _json(openai.output_of(span)),
         "langfuse.observation.metadata.litellm_call_id": call.id,
         "langfuse.observation.metadata.provider": span.provider,
         "langfuse.trace.name": who.metadata.get("trace_name"),
@@ -133,7 +129,7 @@ def environment(name: str) -> str | None:
 
 
 def _input(span: GenAISpan) -> JSON:
-    asked, tools = openai.asked(span), openai.tools(span)
+    asked, tools = openai.input_of(span), openai.tools(span)
     return {"messages": asked, "tools": tools} if tools else asked
 
 

@@ -21,16 +21,21 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan import semconv as s
-from litespan.errors import suppress_errors
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.client import Answer, Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.otlp import CONTENT_TYPE
-from litespan.export.policy import Policy, Refusal
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
-from litespan.version import VERSION
+from litespan.export import (
+    CONTENT_TYPE,
+    JSON,
+    VERSION,
+    Answer,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Refusal,
+    Secret,
+    Variables,
+    dumps,
+    suppress_errors,
+)
 from litespan_exporters.loki.record import (
     Record,
     resource_of,
@@ -59,9 +64,9 @@ class LokiExporter(HttpExporter):
     policy = Policy(max_items=500, max_bytes=1_000_000, split=frozenset({400, 413}))
     hints: ClassVar[Mapping[str, str]] = {
         "400": "refused: older than a week, or against the limits of this Loki",
-        "401": "not authorised: check LOKI_USERNAME, LOKI_PASSWORD and LOKI_TENANT_ID",
+        "401": "unauthorized: check LOKI_USERNAME, LOKI_PASSWORD and LOKI_TENANT_ID",
         "403": "forbidden: check LOKI_USERNAME, LOKI_PASSWORD and LOKI_TENANT_ID",
-        "404": f"no such path: for a Loki before 3.0, let LOKI_URL end in {PUSH}",
+        "404": f"not found: for a Loki before 3.0, let LOKI_URL end in {PUSH}",
     }
 
     def __init__(
@@ -113,7 +118,7 @@ class LokiExporter(HttpExporter):
     def base_url(self, argument: str | None) -> str | None:
         """Where Loki is; there is no default."""
         if not (argument or self.variable("LOKI_URL")):
-            self.lacks("LOKI_URL", argument="url")
+            self.report_missing("LOKI_URL", argument="url")
             return None
         return super().base_url(argument)
 
@@ -123,7 +128,7 @@ class LokiExporter(HttpExporter):
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """A record of the first stage of each call that begins. Never raises."""
-        return self.bring(self._items(spans, lambda view: [started(view)]))
+        return self.send(self._items(spans, lambda view: [started(view)]))
 
     def _records(self, span: GenAISpan) -> list[Record]:
         return [*(stage_records(span) if self.stages else ()), to_record(span)]

@@ -13,12 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from litespan import semconv as s
-from litespan.export import GenAISpan, Stage
-from litespan.export.batching import shrink
-from litespan.export.presets import flat
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
+from litespan.export import JSON, GenAISpan, Stage, dumps, openai, shrink, to_scalar
 from litespan.stores.columns import PLACES
 
 LONGEST_LINE: Final = 240_000  # bytes; Loki throws away what is longer than 256 KB
@@ -93,7 +88,7 @@ def stage_records(span: GenAISpan) -> Iterator[Record]:
         name = s.STAGE_PREFIX + stage.name
         if name != s.EVENT_CHUNK:
             failed = name == s.EVENT_FAILURE
-            told = {key: flat(value) for key, value in stage.attributes.items()}
+            told = {key: to_scalar(value) for key, value in stage.attributes.items()}
             line: dict[str, JSON] = {
                 "message": f"{span.name} {stage.name}",
                 "event": stage.name,
@@ -147,7 +142,7 @@ def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[st
     metadata = {
         "event.name": event,
         "call_id": span.call.id,
-        **{name: flat(value) for name, value in span.facts.items()},
+        **{name: to_scalar(value) for name, value in span.facts.items()},
         s.SERVICE_VERSION: program.version,
         s.COST: money(span),
     }

@@ -79,9 +79,11 @@ class MongoExporter(StoreExporter):
         self._uri = self.setting(uri, VARIABLE, URI)
         self.collection = self.setting(collection, COLLECTION, default=TABLE)
         if not self._uri:
-            self.off(f"{VARIABLE} is not set", f"set it, or {URI}, to the database's URI")
+            self.disable(f"{VARIABLE} is not set", f"set it, or {URI}, to the database's URI")
         elif (place := _place(self._uri, self.collection)) is None:
-            self.off(f"{self.variable} is no MongoDB address", "write mongodb://user@host/database")
+            self.disable(
+                f"{self.variable} is no MongoDB address", "write mongodb://user@host/database"
+            )
         else:
             self.turn_on(place)
 

@@ -117,11 +117,11 @@ class PostgresExporter(StoreExporter):
         self._dsn = self.setting(dsn, VARIABLE, URL)
         self.table = self.setting(table, TABLE_VARIABLE, default=DEFAULT_TABLE)
         if not self._dsn and not any(map(os.environ.get, LIBPQ)):
-            self.off(f"{VARIABLE} is not set", "set it, or DATABASE_URL, to the database's URL")
+            self.disable(f"{VARIABLE} is not set", "set it, or DATABASE_URL, to the database's URL")
         elif not _NAME.fullmatch(self.table):
-            self.off(f"{TABLE_VARIABLE} is no table's name", "use lower case: schema.table")
+            self.disable(f"{TABLE_VARIABLE} is no table's name", "use lower case: schema.table")
         elif (place := self._place()) is None:
-            self.off(
+            self.disable(
                 f"{self.variable} is no PostgreSQL address", "write postgresql://user@host/database"
             )
         else:

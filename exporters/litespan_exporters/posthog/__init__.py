@@ -11,18 +11,22 @@ from urllib.parse import urlsplit
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
-from litespan.counters import count
-from litespan.errors import log_once
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.client import Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.otlp import OtlpExporter
-from litespan.export.policy import Policy
-from litespan.export.presets import text, translated
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.values import plain
+from litespan.export import (
+    GenAISpan,
+    HttpExporter,
+    Item,
+    OtlpExporter,
+    Policy,
+    Secret,
+    Variables,
+    count,
+    dumps,
+    log_once,
+    openai,
+    plain,
+    renamed_attributes,
+    to_text,
+)
 from litespan_exporters.posthog.event import common, to_event
 
 ROUTE: Final = "LITESPAN_POSTHOG_ROUTE"
@@ -45,11 +49,11 @@ _SMALL: Final = _MOST_OF_AN_EVENT // 7  # characters; one takes at most six byte
 def attributes(span: GenAISpan) -> dict[str, Any]:
     """What PostHog's copy of the span has that differs from the span. Pure."""
     return {
-        **translated(span),
+        **renamed_attributes(span),
         **{name: None for name in span.attributes if name.startswith(FOREIGN)},
         s.OPERATION: classified(span),
         "posthog.distinct_id": span.identity.user,
-        "$ai_tools": text(tools) if (tools := openai.tools(span)) else None,
+        "$ai_tools": to_text(tools) if (tools := openai.tools(span)) else None,
         **common(span),
     }
 
@@ -79,7 +83,7 @@ class PosthogExporter(OtlpExporter):
     )
     hints: ClassVar[Mapping[str, str]] = {
         "400": "refused: a span against PostHog's rules, or the quota is used up",
-        "404": f"no such path: check POSTHOG_API_URL; for an older server set {ROUTE}=batch",
+        "404": f"not found: check POSTHOG_API_URL; for an older server set {ROUTE}=batch",
     }
 
     def __init__(
@@ -103,7 +107,7 @@ class PosthogExporter(OtlpExporter):
         self.route = (route or self.variable(ROUTE)).strip().lower() or "otlp"
         self.key: Secret | None = None
         if self.route not in ("otlp", "batch"):
-            self.off(f"{ROUTE} is neither otlp nor batch", "mend it")
+            self.disable(f"{ROUTE} is neither otlp nor batch", "fix it")
             return
         others = ("POSTHOG_API_KEY", "POSTHOG_PROJECT_API_KEY", "POSTHOG_PROJECT_TOKEN")
         keys = self.credentials(api_key=api_key or self.variable(*others) or None)
@@ -163,7 +167,7 @@ class PosthogExporter(OtlpExporter):
         count("export.posthog.truncated")
         log_once(
             "export.posthog.cut",
-            "posthog: content was cut to fit the size that the service takes (logged once)",
+            "posthog: content was truncated to the size limit of the service (logged once)",
         )
         return fitting
 

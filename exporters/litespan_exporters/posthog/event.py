@@ -7,12 +7,8 @@ leaves something open, what the posthog SDK 7.91.1 sends.
 from typing import Any, Final
 from uuid import uuid5
 
-from litespan.export import GenAISpan
-from litespan.genai import openai
+from litespan.export import JSON, VERSION, GenAISpan, iso, openai
 from litespan.genai.span import NAMESPACE
-from litespan.genai.times import iso
-from litespan.genai.values import JSON
-from litespan.version import VERSION
 
 EVENTS: Final = {"embeddings": "$ai_embedding"}
 """Operation → event; another call of a model is a generation, the rest is a span."""

@@ -13,17 +13,28 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan import semconv as s
-from litespan.errors import log_once, suppress_errors
-from litespan.export import GenAISpan
-from litespan.export.batching import Batch, Item
-from litespan.export.client import Answer, Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.otlp import OtlpExporter
-from litespan.export.policy import TRANSIENT, Policy, Refusal
-from litespan.export.presets import flat, silence, text, translated
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
-from litespan.version import VERSION
+from litespan.export import (
+    JSON,
+    TRANSIENT,
+    VERSION,
+    Answer,
+    Batch,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    OtlpExporter,
+    Policy,
+    Refusal,
+    Secret,
+    Variables,
+    dumps,
+    log_once,
+    renamed_attributes,
+    suppress_errors,
+    to_scalar,
+    to_text,
+    without_content,
+)
 from litespan_exporters.sentry.event import (
     PERSON,
     RENAMED,
@@ -43,11 +54,11 @@ _CALLS_REMEMBERED: Final = 50  # of one trace
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
     """What Sentry's copy of the span has that differs from the span. Pure."""
-    cost, own = span.cost, {**span.attributes, **translated(span)}
+    cost, own = span.cost, {**span.attributes, **renamed_attributes(span)}
     return {
-        **{name: flat(value) for name, value in own.items()},
+        **{name: to_scalar(value) for name, value in own.items()},
         **dict.fromkeys(RENAMED),
-        **{new: flat(own.get(old)) for old, new in RENAMED.items()},
+        **{new: to_scalar(own.get(old)) for old, new in RENAMED.items()},
         "http.request.method": None,  # it would make the call one of HTTP
         "sentry.op": op(span),
         "sentry.origin": "auto.ai.litellm",
@@ -81,7 +92,7 @@ def _embedded(span: GenAISpan) -> str | None:
     """The texts of an embedding: Sentry's page of such a call shows no messages."""
     if span.operation != "embeddings" or span.input_messages is None:
         return None
-    return text([message.text for message in span.input_messages])
+    return to_text([message.text for message in span.input_messages])
 
 
 def stages(span: GenAISpan) -> dict[str, Any]:
@@ -92,10 +103,10 @@ def stages(span: GenAISpan) -> dict[str, Any]:
         offset = round((stage.time_ns - span.start_ns) / 1e6, 3)
         if stage.name not in first:  # of many chunks the first
             first[stage.name] = offset
-            said = {RENAMED.get(name, name): flat(v) for name, v in stage.attributes.items()}
+            said = {RENAMED.get(name, name): to_scalar(v) for name, v in stage.attributes.items()}
             told.append({"stage": stage.name, "offset_ms": offset, **said})
     offsets = {s.FOR_STAGE_OFFSET.format(name): offset for name, offset in first.items()}
-    return {**offsets, s.FOR_STAGES: text(told) if told else None}
+    return {**offsets, s.FOR_STAGES: to_text(told) if told else None}
 
 
 class SentryExporter(OtlpExporter):
@@ -115,7 +126,7 @@ class SentryExporter(OtlpExporter):
     )
     hints: ClassVar[Mapping[str, str]] = {
         "403": "forbidden: check SENTRY_DSN",
-        "404": "no such path: check SENTRY_DSN; a self-hosted server must take OTLP",
+        "404": "not found: check SENTRY_DSN; a self-hosted server must take OTLP",
         "rate_limit": "Sentry asked for a pause (X-Sentry-Rate-Limits)",
     }
 
@@ -147,7 +158,7 @@ class SentryExporter(OtlpExporter):
             return
         read = read_dsn(keys[0].reveal())
         if read is None:
-            self.off("SENTRY_DSN is not https://KEY@HOST/PROJECT", "copy it anew from Sentry")
+            self.disable("SENTRY_DSN is not https://KEY@HOST/PROJECT", "copy it anew from Sentry")
         elif base := self.base_url(read.url):
             auth = f"sentry_key={read.key.reveal()}, sentry_version=7"
             client = f"sentry_client=litespan/{VERSION}"
@@ -162,7 +173,7 @@ class SentryExporter(OtlpExporter):
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """`attributes(span)`, and what the variables say of the program."""
         hidden = dict.fromkeys((*PERSON, s.FOR_EMBEDDINGS_INPUT))
-        private = {} if self.person else {**hidden, **silence(span)}
+        private = {} if self.person else {**hidden, **without_content(span)}
         return {**attributes(span), **self._program(span), **private}
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
@@ -219,7 +230,7 @@ class SentryExporter(OtlpExporter):
         """OTLP's partial success."""
         return super().refusals(answer, items) if items[0].path == TRACES else ()
 
-    def heard(self, answer: Answer) -> None:
+    def on_answer(self, answer: Answer) -> None:
         """Obey `X-Sentry-Rate-Limits`."""
         self.paused.hear(answer)
 

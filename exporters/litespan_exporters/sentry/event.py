@@ -11,12 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.export import GenAISpan, Stage
-from litespan.export.presets import flat, text
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
-from litespan.version import VERSION
+from litespan.export import JSON, VERSION, GenAISpan, Stage, dumps, openai, to_scalar, to_text
 
 LONGEST: Final = 8192  # characters of a message; Sentry cuts what is longer
 LONGEST_TAG: Final = 200
@@ -135,7 +130,7 @@ def trace(span: GenAISpan, *, person: bool = True) -> dict[str, JSON]:
         "data": {
             RENAMED.get(name, name): _cut(value) if isinstance(value, str) else value
             for name, fact in span.facts.items()
-            if (value := flat(fact)) is not None and (person or name not in PERSON)
+            if (value := to_scalar(fact)) is not None and (person or name not in PERSON)
         },
     }
     return {name: value for name, value in told.items() if value is not None}
@@ -163,7 +158,7 @@ def crumb(span: GenAISpan, stage: Stage) -> JSON:
     """A stage as a breadcrumb. The error's text is in the exception, where it survives."""
     failed = stage.name == "failure"
     data: dict[str, JSON] = {
-        RENAMED.get(name, name): flat(value) for name, value in stage.attributes.items()
+        RENAMED.get(name, name): to_scalar(value) for name, value in stage.attributes.items()
     }
     return _crumb(s.STAGE_PREFIX + stage.name, span, stage.time_ns, data, failed)
 
@@ -177,9 +172,9 @@ def input_crumb(span: GenAISpan, content: bool) -> JSON:
         "stream": span.request.stream or None,
     }
     for name, value in openai.parameters(span).items():
-        data[_PARAMETERS.get(name, name)] = flat(value)
+        data[_PARAMETERS.get(name, name)] = to_scalar(value)
     if content and (messages := openai.sent(span)) is not None:
-        data["messages"] = _cut(text(messages))
+        data["messages"] = _cut(to_text(messages))
     told = {name: value for name, value in data.items() if value is not None}
     return _crumb(_INPUT, span, span.start_ns, told)
 

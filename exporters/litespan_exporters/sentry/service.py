@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from litespan.export.client import Answer, Secret
+from litespan.export import Answer, Secret
 
 TRACES: Final = "/integration/otlp/v1/traces/"
 ENVELOPE: Final = "/envelope/"

@@ -98,7 +98,7 @@ class StoreExporter(SpanExporter, ABC):
         values = (argument, *(os.environ.get(name) for name in variables), default)
         return next((value.strip() for value in values if value and value.strip()), "")
 
-    def off(self, problem: str, mend: str) -> None:
+    def disable(self, problem: str, mend: str) -> None:
         """Stay off: nothing is stored, and one line says why and what to do."""
         self.problem = f"{problem}: {self.name} export is off; {mend}"
         log_once(f"off.{self.name}.{problem}", "%s", self.problem)
@@ -112,7 +112,7 @@ class StoreExporter(SpanExporter, ABC):
         packages = [module.partition(".")[0] for module in self.needs]
         missing = [package for package in packages if find_spec(package) is None]
         if missing:
-            self.off(f"{missing[0]} is not installed", f"pip install 'litespan[{self.name}]'")
+            self.disable(f"{missing[0]} is not installed", f"pip install 'litespan[{self.name}]'")
             return
         self.place = place
         self._writer = Writer(self._connect, self.bounds, self)
@@ -206,7 +206,7 @@ class StoreExporter(SpanExporter, ABC):
             self._writer = Writer(self._connect, self.bounds, self)
         else:
             self._writer = None
-            self.off("the process forked during a write", "start it anew")
+            self.disable("the process forked during a write", "start it anew")
         self._paused = None
 
     # --- what the writer tells -----------------------------------------------------------

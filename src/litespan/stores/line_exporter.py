@@ -45,7 +45,7 @@ class LinesExporter(StoreExporter):
         try:
             self.rotation = Rotation.parse(self.setting(rotate, variable))
         except ValueError as error:
-            self.off(f"{variable}: {error}", "mend it or unset it")
+            self.disable(f"{variable}: {error}", "fix it or unset it")
             return
         self.turn_on(self.path.as_uri())
 
