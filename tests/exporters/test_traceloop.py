@@ -119,8 +119,8 @@ def test_no_content(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     ("variable", "value", "line"),
     [
         ("TRACELOOP_TRACING_ENABLED", "false", "TRACELOOP_TRACING_ENABLED is false"),
-        ("TRACELOOP_BASE_URL", "grpc://api.example", "TRACELOOP_BASE_URL is an address for gRPC"),
-        ("TRACELOOP_BASE_URL", "api.example:4317", "TRACELOOP_BASE_URL is an address for gRPC"),
+        ("TRACELOOP_BASE_URL", "grpc://api.example", "TRACELOOP_BASE_URL is a gRPC address"),
+        ("TRACELOOP_BASE_URL", "api.example:4317", "TRACELOOP_BASE_URL is a gRPC address"),
     ],
 )
 def test_off(

@@ -1,4 +1,4 @@
-"""Messages in the shape of Datadog LLM Observability. Pure.
+"""Messages in the format of Datadog LLM Observability. Pure.
 
 https://docs.datadoghq.com/llm_observability/instrumentation/api/#message (seen 2026-11-20)
 """
@@ -23,15 +23,15 @@ def answered(kind: str, span: GenAISpan) -> JSON:
     return _io(kind, every, openai.output_of(span), "assistant")
 
 
-def _io(kind: str, messages: tuple[Message, ...], said: JSON, role: str) -> JSON:
-    """Messages are for calls of models only: the rest has one text."""
+def _io(kind: str, messages: tuple[Message, ...], content: JSON, role: str) -> JSON:
+    """Messages for model calls, one text for other spans."""
     if not messages:
         return None
     if kind == "llm":
         names = {call.id: call.name for message in messages for call in message.tool_calls}
         return {"messages": [each for message in messages for each in _messages(message, names)]}
     texts = [message.text for message in messages if message.role == role and message.text]
-    return {"value": texts[-1] if texts else openai.text_of(said)}
+    return {"value": texts[-1] if texts else openai.text_of(content)}
 
 
 def _messages(message: Message, names: dict[str | None, str | None]) -> list[JSON]:
@@ -55,7 +55,7 @@ def _blob(part: Part) -> JSON:
 
 
 def _content(message: Message) -> str:
-    """The texts, and a word for each thing that is elsewhere."""
+    """The texts, with placeholders for referenced media."""
     texts = []
     for part in message.parts:
         if part.type == "text" and part.content:

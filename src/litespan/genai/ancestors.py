@@ -28,8 +28,8 @@ _DEPTH: Final = 128  # of a chain of parents, which may contain loops in a forge
 
 
 @dataclass(frozen=True, slots=True)
-class Descendants:
-    """Combined data of the GenAI spans below a span. Content is None if none was captured."""
+class Summary:
+    """Combined data of the GenAI spans below a span. Content is None if not captured."""
 
     started: int  # ns, of the call that `input` is from
     ended: int  # ns, of the call that `output` is from
@@ -39,14 +39,14 @@ class Descendants:
     user: str | None = None
     session: str | None = None
 
-    def merge(self, other: "Descendants") -> "Descendants":
+    def merge(self, other: "Summary") -> "Summary":
         """Combine both: the first input and the last output. Idempotent."""
         first, last = self, self
         if self.input is None or (other.input is not None and other.started < self.started):
             first = other
         if self.output is None or (other.output is not None and other.ended > self.ended):
             last = other
-        return Descendants(
+        return Summary(
             first.started,
             last.ended,
             first.input,
@@ -60,9 +60,9 @@ class Descendants:
         return len(self.input or "") + len(self.output or "")
 
 
-Keep = Callable[[ReadableSpan, Descendants | None, bool], bool]
-"""Decides whether to send a span that is not a GenAI span. Arguments: the span, its descendants if
-any, and whether a child was sent earlier with this span as its parent."""
+Keep = Callable[[ReadableSpan, Summary | None, bool], bool]
+"""Decides whether to send a span that is not a GenAI span. Arguments: the span, the summary of the
+calls below it if any, and whether a child was sent earlier with this span as its parent."""
 
 
 class Ancestors:
@@ -86,14 +86,14 @@ class Ancestors:
         self.keep = keep
         self.awaits = awaits
         self.remembered = remembered
-        self._awaited: OrderedDict[SpanIds, Descendants] = OrderedDict()
+        self._awaited: OrderedDict[SpanIds, Summary] = OrderedDict()
         self._ended: OrderedDict[SpanIds, bool] = OrderedDict()  # ids → whether it was sent
         self._held = 0
         self._expected = 0
         self._parent_seen = False
 
     def find(
-        self, spans: Sequence[ReadableSpan], summaries: Mapping[SpanIds, Descendants]
+        self, spans: Sequence[ReadableSpan], summaries: Mapping[SpanIds, Summary]
     ) -> "Lineage":
         """Find the ancestors in one batch.
 
@@ -103,7 +103,7 @@ class Ancestors:
         """
         awaits = self.awaits and (self._parent_seen or self._expected < MAX_MISSING_PARENTS)
         ended = {ids_of(span.context): span for span in spans}
-        found: dict[SpanIds, Descendants] = {}
+        found: dict[SpanIds, Summary] = {}
         awaited: set[SpanIds] = set()
         for key, span in ended.items():
             before = self._take(key)
@@ -130,10 +130,10 @@ class Ancestors:
     def _add_to_parents(
         self,
         span: ReadableSpan,
-        own: Descendants,
+        own: Summary,
         ended: Mapping[SpanIds, ReadableSpan],
-        found: dict[SpanIds, Descendants],
-        summaries: Mapping[SpanIds, Descendants],
+        found: dict[SpanIds, Summary],
+        summaries: Mapping[SpanIds, Summary],
     ) -> None:
         for key, above in _parents(span, ended):
             if above is None:
@@ -144,7 +144,7 @@ class Ancestors:
             else:
                 found[key] = found[key].merge(own) if key in found else own
 
-    def _await(self, key: SpanIds, below: Descendants) -> None:
+    def _await(self, key: SpanIds, below: Summary) -> None:
         before = self._take(key)
         self._expected += before is None
         below = below if before is None else before.merge(below)
@@ -155,7 +155,7 @@ class Ancestors:
         while self._awaited and (len(self._awaited) > self.remembered or self._held > MAX_HELD):
             self._held -= len(self._awaited.popitem(last=False)[1])
 
-    def _take(self, key: SpanIds) -> Descendants | None:
+    def _take(self, key: SpanIds) -> Summary | None:
         before = self._awaited.pop(key, None)
         self._held -= 0 if before is None else len(before)
         return before
@@ -166,8 +166,8 @@ class Lineage:
     """The spans of one batch and their parents, as the service receives them."""
 
     ended: Mapping[SpanIds, ReadableSpan]
-    kept: Mapping[SpanIds, Descendants | None]
-    """Spans to send that are not GenAI spans, and their descendants."""
+    kept: Mapping[SpanIds, Summary | None]
+    """Spans to send that are not GenAI spans, and the summary of the calls below each."""
     sent: frozenset[SpanIds]
     earlier: Mapping[SpanIds, bool]
     awaits: bool
