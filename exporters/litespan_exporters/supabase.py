@@ -27,7 +27,7 @@ from litespan.export import (
     plain,
 )
 from litespan.stores.columns import COLUMNS, Kind, clean
-from litespan.stores.schema import INDEXES, LONGEST_INDEXED
+from litespan.stores.schema import INDEXES, MAX_INDEXED
 
 TABLE: Final = "SUPABASE_TABLE"
 """`table` or `schema.table`; `request_logs` has LiteLLM's columns, others have litespan's."""
@@ -102,7 +102,7 @@ def row(span: GenAISpan) -> dict[str, JSON]:
         if value is not None and column.kind in _JSON:
             value = _JSON[column.kind](value)
         if column.name in _INDEXED and isinstance(value, str):
-            value = value[:LONGEST_INDEXED]
+            value = value[:MAX_INDEXED]
         values[column.name] = plain(value)
     return values
 

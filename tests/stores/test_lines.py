@@ -231,7 +231,7 @@ def test_what_is_kept_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert in_jsonl(path).read() == expected(calls(range(1150, 1200)))
     assert stats()["export.jsonl.dropped.buffer_full"] - before == 150
     lines = [record.getMessage() for record in caplog.records]
-    assert sum("the store was away for too long" in line for line in lines) == 1
+    assert sum("the store was unavailable for too long" in line for line in lines) == 1
 
 
 def test_bytes_that_are_kept_are_bounded(tmp_path: Path) -> None:
