@@ -1,1 +1,1 @@
-"""What litespan costs, as ratios to bare OpenTelemetry spans: `python -m benchmarks --help`."""
+"""The overhead of litespan, compared to bare OpenTelemetry spans: `python -m benchmarks --help`."""

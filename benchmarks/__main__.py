@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def load(name: str) -> ModuleType:
-    """The benchmark's module; imported only when asked for, as most import LiteLLM."""
+    """The benchmark's module, imported on demand because most import LiteLLM."""
     return importlib.import_module(f"benchmarks.{name}")
 
 

@@ -1,4 +1,4 @@
-"""A callback of LiteLLM's proxy that makes litespan's three spans of a request by hand.
+"""A LiteLLM proxy callback that creates litespan's three spans of a request by hand.
 
 Around `Router.acompletion`, from constants, with the fewest calls of the SDK's public API, and
 exported as litespan's are: what of litespan's cost is OpenTelemetry's.
@@ -95,7 +95,7 @@ answer = Router.acompletion
 
 
 async def acompletion(self: Any, *args: Any, **kwargs: Any) -> Any:
-    """LiteLLM's, and three spans."""
+    """Run LiteLLM's hook and create three spans."""
     server = tracer.start_span("POST /v1/chat/completions", None, SpanKind.SERVER, SERVER)
     inside = set_span_in_context(server)
     router = tracer.start_span("litellm.router chat", inside, attributes=ROUTER)

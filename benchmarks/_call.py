@@ -1,4 +1,4 @@
-"""What is measured around: a LiteLLM whose functions return a ready answer at once.
+"""The base of the measurements: a LiteLLM whose functions return a prepared response.
 
 LiteLLM's own milliseconds would hide the microseconds of a wrapper. So `litellm.completion`,
 `acompletion` and the logging object that LiteLLM makes in every call are replaced, before
@@ -33,7 +33,7 @@ ARGUMENTS: Final[dict[str, Any]] = {
     "user": "alice",
     "metadata": {"feature": "search", "release": 7},
 }
-# What a hand-written span of such a call would say.
+# Attributes of a hand-written span of such a call.
 ATTRIBUTES: Final[dict[str, Any]] = {
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "openai",
@@ -59,7 +59,7 @@ ATTRIBUTES: Final[dict[str, Any]] = {
 
 
 def logging_class() -> Any:
-    """A stand-in for LiteLLM's logging object: the call's id and what it cost, ready.
+    """A stub of LiteLLM's logging object with the call's id and cost.
 
     A class of its own each time, since an instrumentation may patch its methods.
     """
@@ -76,7 +76,7 @@ def logging_class() -> Any:
             self.model_call_details: dict[str, Any] = {}
 
         def pre_call(self) -> None:
-            """What LiteLLM calls before it sends the request."""
+            """LiteLLM calls this before it sends the request."""
 
     return Logging
 
@@ -113,7 +113,7 @@ def ready_response() -> Any:
 
 
 def ready_chunks(count: int) -> list[Any]:
-    """The chunks of a streamed answer of `count` words, as LiteLLM hands them out."""
+    """The chunks of a streamed response of `count` words, as LiteLLM returns them."""
     chunks = [
         litellm.ModelResponseStream(
             id="chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
@@ -129,7 +129,7 @@ def ready_chunks(count: int) -> list[Any]:
 
 
 class ReadyStream(litellm.CustomStreamWrapper):
-    """Hands out ready chunks, either way, as LiteLLM's stream object does."""
+    """Returns prepared chunks, sync or async, as LiteLLM's stream object does."""
 
     def __init__(self, chunks: list[Any]) -> None:  # its own would want a provider
         self.chunks = chunks
@@ -178,7 +178,7 @@ class Functions:
 
 @contextmanager
 def ready_litellm(result: Callable[[bool], Any]) -> Iterator[Functions]:
-    """Functions that return `result(stream)` stand in LiteLLM's place; gives their bare twins.
+    """Replace LiteLLM's functions by ones that return `result(stream)`; returns the bare ones.
 
     To be instrumented, and let go again, inside.
     """
@@ -199,7 +199,7 @@ def ready_litellm(result: Callable[[bool], Any]) -> Iterator[Functions]:
 
 
 class Bare:
-    """Spans written by hand around a function, as the measure of all others."""
+    """Hand-written spans around a function, as the base of comparison."""
 
     def __init__(self, tracer: Tracer, functions: Functions) -> None:
         def span() -> None:
@@ -235,7 +235,7 @@ class Bare:
 
 
 def by_hand(tracer: Tracer, functions: Functions, span: Any) -> Callable[[], None]:
-    """The same call with the same span, made by as few calls of the SDK as can be."""
+    """The same call with the same span, created with as few SDK calls as possible."""
     names = list(span.attributes)
     answer = names.index("gen_ai.response.id")  # the first that the call's start cannot know
     first = {name: span.attributes[name] for name in names[:answer]}
@@ -255,7 +255,7 @@ def by_hand(tracer: Tracer, functions: Functions, span: Any) -> Callable[[], Non
 
 
 def called(function: Callable[[], Any]) -> int:
-    """How many functions, of Python and of C, are called by calling `function`."""
+    """The number of Python and C functions that `function` calls."""
     count = 0
 
     def profile(_frame: Any, event: str, _argument: Any) -> None:
@@ -274,7 +274,7 @@ def called(function: Callable[[], Any]) -> int:
 
 
 class Last(SpanProcessor):
-    """Keeps the span that ended last; the only processor, and nearly no work."""
+    """Keeps the last ended span, as the only processor."""
 
     span: Any = None
 

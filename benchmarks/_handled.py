@@ -34,34 +34,34 @@ GIVEN: Final[dict[str, Any]] = {
 
 
 class Slow(CustomLogger):
-    """A handler that awaits, as for a service, and tells nobody but this program."""
+    """A handler that awaits, as for a service, and only counts calls."""
 
-    told = 0
+    handled = 0
 
     async def async_log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         await asyncio.sleep(SECONDS)
-        self.told += 1
+        self.handled += 1
 
 
 class Telling(Slow):
-    """The same, and it says so."""
+    """The same; also prints a line for each call."""
 
     async def async_log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         await asyncio.sleep(SECONDS)
-        say("told")
+        say("handled")
 
 
 def say(word: str) -> None:
-    """Write a line with the time, in one piece."""
+    """Write a line with the time in one write."""
     os.write(1, f"{word} {time.monotonic()}\n".encode())
 
 
 def register(who: str) -> None:
-    """Have the handler told by litespan, or by LiteLLM."""
+    """Register the handler with litespan or LiteLLM."""
     if who == "litespan":
         litespan.LiteLLMInstrumentor().instrument(tracer_provider=TracerProvider())
         litespan.add_callback(Telling())
@@ -70,7 +70,7 @@ def register(who: str) -> None:
 
 
 async def several(count: int) -> None:
-    """So many calls, fifty at a time."""
+    """Make `count` calls, fifty at a time."""
 
     async def some(number: int) -> None:
         for _ in range(number):
@@ -84,13 +84,13 @@ async def several(count: int) -> None:
 
 
 def end(count: int) -> None:
-    """The calls, and the end of the program."""
+    """The calls, then exit."""
     asyncio.run(several(count))
     say("ended")
 
 
 def stay(count: int) -> None:
-    """The same in a program that lives on for a minute."""
+    """The same in a program that runs for another minute."""
 
     async def and_stay() -> None:
         await several(count)
@@ -101,7 +101,7 @@ def stay(count: int) -> None:
 
 
 def streams(count: int) -> None:
-    """Streams that are thrown away after two chunks."""
+    """Streams that are abandoned after two chunks."""
 
     async def some(number: int) -> None:
         for _ in range(number):
@@ -118,7 +118,7 @@ def streams(count: int) -> None:
 
 
 def loops(count: int) -> None:
-    """A loop a call, closed after it."""
+    """A new event loop for each call."""
     for _ in range(count):
         asyncio.run(several(1))
     say("ended")
@@ -150,11 +150,11 @@ def forked(count: int) -> None:
         child.join()
 
 
-# --- what it costs the calls ------------------------------------------------------------
+# --- overhead of a call ----------------------------------------------------------------
 
 
 class Contender:
-    """One who is measured: switched on before its block of calls, and off after it."""
+    """A measured variant: enabled before its block of calls, disabled after it."""
 
     def __init__(self, on: Callable[[], Any], off: Callable[[], Any], handler: Slow | None) -> None:
         self.on = on
@@ -203,7 +203,7 @@ def contenders() -> dict[str, Contender]:
 
 
 def cpu(rounds: int) -> None:
-    """CPU of blocks of calls that take turns, as ratios: of their thread, and of the process."""
+    """CPU ratios of alternating blocks of calls, for their thread and for the process."""
     loop = asyncio.new_event_loop()
     found = contenders()
     own: dict[str, list[float]] = {name: [] for name in found}
@@ -215,11 +215,11 @@ def cpu(rounds: int) -> None:
         thread, process = time.thread_time(), time.process_time()
         loop.run_until_complete(several(BLOCK))
         thread = time.thread_time() - thread
-        while handler is not None and handler.told < BLOCK:
+        while handler is not None and handler.handled < BLOCK:
             loop.run_until_complete(asyncio.sleep(0.05))
         process = time.process_time() - process
         if handler is not None:
-            handler.told = 0
+            handler.handled = 0
         contender.off()
         return thread, process
 

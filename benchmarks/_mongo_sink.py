@@ -1,4 +1,4 @@
-"""A process that takes MongoDB's wire protocol and answers yes: a server that costs nothing."""
+"""A process that acknowledges every write of MongoDB's wire protocol."""
 
 import selectors
 import socket

@@ -1,7 +1,7 @@
-"""Paired CPU readings: short blocks of calls that take turns in one process.
+"""Paired CPU readings: short alternating blocks of calls in one process.
 
 Whatever else the machine does falls on all contenders alike, and each round gives a ratio of
-its own; what is told is the median of those ratios, with their quartiles.
+its own; the result is the median of those ratios, with their quartiles.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ Clock = Callable[[], float]  # CPU seconds
 
 @dataclass(frozen=True)
 class Reading:
-    """The median over all rounds: `ratio` to the base, its quartiles, and µs a call."""
+    """The median over all rounds: `ratio` to the base, its quartiles, and µs per call."""
 
     ratio: float
     low: float
@@ -61,7 +61,7 @@ def measure(
     count: int = 40,
     clock: Clock = time.thread_time,
 ) -> dict[str, Reading]:
-    """Readings by contender. What `nothing` takes is taken off all others, `base` included."""
+    """Readings by contender. The time of `nothing` is subtracted from all others."""
     took = times(contenders, rounds=rounds, count=count, clock=clock)
     return {
         name: _reading(took[name], took[base], took[nothing])

@@ -20,7 +20,7 @@ from benchmarks import _call, _paired, stream
 
 BASE, NOTHING, OWN = "bare span", "nothing", "own"
 SETTLES = 0.03  # s, by when LiteLLM's threads and tasks are done with a block of calls
-# LiteLLM keeps what it has made of `callbacks` in all of these.
+# LiteLLM copies `callbacks` to all of these.
 LISTS = (
     *("callbacks", "input_callback", "service_callback", "success_callback", "failure_callback"),
     *("_async_input_callback", "_async_success_callback", "_async_failure_callback"),
@@ -67,7 +67,7 @@ def openlit(provider: TracerProvider, content: bool) -> str:
 
 
 def wrapper(name: str, content: bool, rounds: int) -> dict[str, Any]:
-    """Around ready answers: ratios to the bare span, and what is added to a chunk."""
+    """Prepared responses: ratios to the bare span, and overhead per chunk."""
     provider, last = _call.traced()
     trace.set_tracer_provider(provider)
     response, source = _call.ready_response(), stream.Source()
@@ -104,7 +104,7 @@ def wrapper(name: str, content: bool, rounds: int) -> dict[str, Any]:
 
 
 class Ended(_call.Last):
-    """Counts the spans that end, on whatever thread."""
+    """Counts ended spans on all threads."""
 
     count = 0
 
@@ -113,7 +113,7 @@ class Ended(_call.Last):
 
 
 def mocked(name: str, _content: bool, rounds: int) -> dict[str, Any]:
-    """The difference made to LiteLLM's own mocked calls, in CPU of all threads."""
+    """The overhead of LiteLLM's own mocked calls, in CPU of all threads."""
     ended = Ended()
     provider = TracerProvider()
     provider.add_span_processor(ended)
@@ -155,7 +155,7 @@ def mocked(name: str, _content: bool, rounds: int) -> dict[str, Any]:
 
 
 def bare_span(provider: TracerProvider) -> float:
-    """Seconds of CPU that a bare span takes here."""
+    """CPU seconds of a bare span."""
     functions = _call.Functions(lambda _stream: None, _call.logging_class())
     spans = _call.Bare(provider.get_tracer("benchmarks"), functions)
     blocks = {
@@ -170,7 +170,7 @@ Switch = Callable[[bool], None]
 
 
 def switches() -> dict[str, Callable[[TracerProvider], tuple[str, Switch]]]:
-    """How those that are measured around real calls are switched on and off."""
+    """How to enable and disable the contenders around real calls."""
 
     def ours(provider: TracerProvider) -> tuple[str, Switch]:
         title = litespan(provider, content=False)
@@ -196,7 +196,7 @@ def switches() -> dict[str, Callable[[TracerProvider], tuple[str, Switch]]]:
 
 
 def arguments() -> dict[str, Any]:
-    """Those of every call, with a metadata of its own: LiteLLM writes into it."""
+    """Arguments of a call with its own metadata, which LiteLLM modifies."""
     metadata = dict(_call.ARGUMENTS["metadata"])
     return {**_call.ARGUMENTS, "metadata": metadata, "mock_response": "The capital is Paris."}
 

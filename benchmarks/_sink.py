@@ -1,4 +1,4 @@
-"""What the proxies under load export to: counts OTLP spans of calls, or says nothing, for ever.
+"""The export target of the proxies: counts OTLP spans of calls, or never answers.
 
 `python -m benchmarks._sink` prints its URL. A path names whose spans they are:
 `/NAME/…/v1/traces`; `GET /NAME` tells how many calls there are so far.

@@ -1,4 +1,4 @@
-"""What `litespan.adopt()` adds to a call: a look at LiteLLM's four lists, around a ready answer.
+"""The overhead of `litespan.adopt()` per call: a check of LiteLLM's four lists.
 
 Ratios to the same call without adoption. The look is the same whether anything was taken from the
 lists or not; what was taken then costs what the same exporters and handlers cost in any case.

@@ -1,4 +1,4 @@
-"""Handlers: what reaches one that awaits a second, and what it costs the calls.
+"""Handlers: calls that reach one that awaits a second, and its overhead.
 
 Real calls over HTTP, to a provider in a process of its own; each row is a program that ends as it
 says. Beside it the same program with LiteLLM's own `litellm.callbacks = [handler]`.
@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).parent.parent
 ROUNDS: Final = 12
 QUICK: Final = 3
 BOTH: Final = ("litespan", "LiteLLM")
-# The program's way to end → what it is called, how many calls, and who tells the handler.
+# How the program exits → its title, the number of calls, and who calls the handler.
 WAYS: Final[dict[str, tuple[str, int, tuple[str, ...]]]] = {
     "end": ("end of the program after the last call", 5000, BOTH),
     "stay": ("the same, but the program lives on for 60 s", 5000, BOTH[1:]),
@@ -36,7 +36,7 @@ WAYS: Final[dict[str, tuple[str, int, tuple[str, ...]]]] = {
 
 
 class Delivered(NamedTuple):
-    """How many calls were told, and s from the last call to the last of them."""
+    """The number of handled calls, and s from the last call to the last of them."""
 
     calls: int
     seconds: float
@@ -44,7 +44,7 @@ class Delivered(NamedTuple):
 
 def run(*, quick: bool) -> None:
     with provider() as url:
-        print("| 50 at a time | told by | calls | delivered | s after the last call |")
+        print("| 50 at a time | called by | calls | delivered | s after the last call |")
         print("|---|---|---|---|---|")
         for way, (title, count, tellers) in WAYS.items():
             number = count // 10 if quick else count
@@ -59,8 +59,8 @@ def run(*, quick: bool) -> None:
             for row in ratios(took, base):
                 print(f"| {row[0]}, {title} | {' | '.join(row[1:])} |")
     print("\n| around a ready answer | to no handler | quartiles | µs |\n|---|---|---|---|")
-    for name, told in calls(QUICK if quick else ROUNDS * 8).items():
-        print(f"| {name} | {told} |")
+    for name, result in calls(QUICK if quick else ROUNDS * 8).items():
+        print(f"| {name} | {result} |")
     print("\n| stream with a handler for chunks | µs a chunk | quartiles | calls a chunk |")
     print("|---|---|---|---|")
     for name, reading in chunks(QUICK if quick else ROUNDS * 2).items():
@@ -69,7 +69,7 @@ def run(*, quick: bool) -> None:
 
 @contextmanager
 def provider() -> Iterator[str]:
-    """A loopback provider in a process of its own, so that its work is nobody else's."""
+    """A loopback provider in a separate process, so that its CPU is not measured."""
     code = (
         "import sys; from litespan.testing import LoopbackProvider\n"
         "with LoopbackProvider() as provider: print(provider.url, flush=True); sys.stdin.read()"
@@ -84,7 +84,7 @@ def provider() -> Iterator[str]:
 
 
 def program(url: str, *words: Any) -> str:
-    """What `benchmarks._handled` prints, as far as it came."""
+    """The output of `benchmarks._handled`, possibly incomplete."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks._handled", *map(str, words)],
         cwd=ROOT,
@@ -103,11 +103,11 @@ def program(url: str, *words: Any) -> str:
 
 
 def delivered(url: str, way: str, who: str, count: int) -> Delivered:
-    """What came of so many calls."""
+    """The result of the calls."""
     lines = [line.split() for line in program(url, way, who, count).splitlines()]
-    told = [float(line[1]) for line in lines if line[:1] == ["told"]]
+    handled = [float(line[1]) for line in lines if line[:1] == ["handled"]]
     ended = max(float(line[1]) for line in lines if line[:1] == ["ended"])
-    return Delivered(len(told), max(told, default=ended) - ended)
+    return Delivered(len(handled), max(handled, default=ended) - ended)
 
 
 def ratios(took: dict[str, dict[str, list[float]]], base: int) -> Iterator[tuple[str, ...]]:
@@ -122,11 +122,11 @@ def ratios(took: dict[str, dict[str, list[float]]], base: int) -> Iterator[tuple
         yield tuple(row)
 
 
-# --- around ready answers: what is done on the caller's thread ---------------------------
+# --- prepared responses: work on the caller's thread -----------------------------------
 
 
 class Sync:
-    """A handler that does nothing with what it is told."""
+    """A handler that does nothing."""
 
     def log_stream_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
@@ -144,7 +144,7 @@ class Async:
 
 
 class AtTheEnd:
-    """One that most handlers are like."""
+    """A typical handler."""
 
     async def async_log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
@@ -156,20 +156,20 @@ _made: Final[list[Any]] = []
 
 
 def told_by(handler: Any, **options: Any) -> Any:
-    """What tells a handler."""
+    """The callback that calls a handler."""
     _made.append(litespan.CallbackSpanProcessor(handler, **options).callback)
     return _made[-1]
 
 
 def choose(callback: Any) -> None:
-    """Have calls told to one handler only, once all are done with the last ones."""
+    """Route calls to one handler only, after all have finished."""
     for each in _made:
         each.delivery.drain(time.monotonic() + 600)  # none is dropped or left over
     Watchers.all = (callback.watch,) if callback is not None else ()
 
 
 def calls(rounds: int) -> dict[str, _paired.Reading]:
-    """What a handler adds to a call, on the caller's thread."""
+    """The overhead of a handler per call, on the caller's thread."""
     import litellm
 
     handlers = {"no handler": None, "a handler of successes": told_by(AtTheEnd())}
@@ -202,7 +202,7 @@ def calls(rounds: int) -> dict[str, _paired.Reading]:
 
 
 def chunks(rounds: int) -> dict[str, stream.Added]:
-    """What a handler of chunks adds to each, on the caller's thread."""
+    """The overhead of a chunk handler per chunk, on the caller's thread."""
     import litellm
 
     source = stream.Source()

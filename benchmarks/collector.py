@@ -1,4 +1,4 @@
-"""What the collector costs: bytes a call, calls a second and core, memory.
+"""The cost of the collector: bytes per call, calls per second and core, memory.
 
     make collector && python -m benchmarks collector [--quick]
 
@@ -39,7 +39,7 @@ class Cost:
 
     @property
     def per_core(self) -> float:
-        """Spans a second and core."""
+        """Spans per second and core."""
         return self.spans / self.cpu
 
 
@@ -50,7 +50,7 @@ def cpu_of(pid: int) -> float:
 
 
 def memory_of(pid: int) -> float:
-    """MiB that a process has had resident, at its highest."""
+    """Peak resident memory of a process in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
@@ -58,7 +58,7 @@ def memory_of(pid: int) -> float:
 def measure(
     configs: list[Path], env: Mapping[str, str], total: int, content: int, batch: int = 200
 ) -> Cost:
-    """Send `total` spans, wait until the collector has nothing to do, and add up."""
+    """Send `total` spans, wait until the collector is idle, and measure."""
     bodies = [body for body, _ in requests(total // batch, batch, content)]
     with tempfile.TemporaryDirectory() as folder:
         running = Collector(Path(folder), configs, {"OTELCOL_MEMORY_MIB": "6000", **env})
@@ -105,7 +105,7 @@ def sizes() -> dict[str, tuple[int, int]]:
 
 
 def _vary(span: Span, random: Random, words: list[str], content: int) -> None:
-    """Give the call ids, times, tokens, cost and words of its own: copies compress too well."""
+    """Make the call unique, because copies compress too well."""
     span.trace_id, span.span_id = random.randbytes(16), random.randbytes(8)
     span.start_time_unix_nano += random.randrange(10**12)
     span.end_time_unix_nano = span.start_time_unix_nano + random.randrange(10**10)

@@ -1,4 +1,4 @@
-"""What a vendor's mapping and encoding takes on one core, beside OTLP's protobuf on the same spans.
+"""CPU of a vendor's mapping and encoding, compared to OTLP's protobuf for the same spans.
 
 Read, map, encode: everything between the SDK's queue and the socket, for batches of 100 spans
 as litespan writes them. Goals: content off at most 2 x the OTLP encoding; content on at most
@@ -37,19 +37,19 @@ def run(*, quick: bool) -> None:
         readings = _paired.measure(
             contenders, base="otlp", nothing="nothing", rounds=rounds, count=COUNT
         )
-        tell(title, readings)
+        show(title, readings)
 
 
 def otlp(batch: Sequence[Any]) -> bytes:
-    """What the OTLP exporter sends."""
+    """The body of the OTLP exporter."""
     from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
     body: bytes = encode_spans(batch).SerializeToString()
     return body
 
 
-def tell(title: str, readings: dict[str, _paired.Reading]) -> None:
-    """A table, and for each vendor whether it is within its goal."""
+def show(title: str, readings: dict[str, _paired.Reading]) -> None:
+    """Print a table, and whether each vendor meets its goal."""
     once = readings["otlp"].micros
     limit = 2 * once + (1.5 * readings["json"].micros if "json" in readings else 0)
     print(f"| {title} | spans/s | to OTLP | quartiles | µs a span | of the goal |")
@@ -67,7 +67,7 @@ def tell(title: str, readings: dict[str, _paired.Reading]) -> None:
 
 
 def exporters(batch: Sequence[Any]) -> dict[str, _paired.Block]:
-    """By name: from spans to bodies, as `export` does it."""
+    """Name → conversion of spans to bodies, as in `export`."""
     from litespan.export.http import HttpExporter
     from litespan_exporters.athina import AthinaExporter
     from litespan_exporters.datadog import DatadogExporter

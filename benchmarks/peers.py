@@ -1,4 +1,4 @@
-"""The same measures for other instrumentations of LiteLLM, each in an environment of its own.
+"""The same measures for other instrumentations of LiteLLM, each in a separate environment.
 
 Every row is one process with its own bare span, around the same ready answer; the environments
 are made under `build/peers`, with the LiteLLM of this one, from a package registry. LiteLLM's own
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 CACHE = ROOT / "build" / "peers"
 ROUNDS = 150
 QUICK = 25
-# Who → what is to be installed beside LiteLLM; nothing: it runs in this environment.
+# Name → packages in addition to LiteLLM; none: it runs in this environment.
 PEERS = {
     "litespan": (),
     "openllmetry": ("opentelemetry-instrumentation-litellm==0.62.4", "opentelemetry-sdk"),
@@ -61,7 +61,7 @@ def run(*, quick: bool) -> None:
 
 
 def environment(name: str, requirements: tuple[str, ...]) -> Path:
-    """The Python of the peer's environment, made if there is none yet."""
+    """The Python of the peer's environment, created if missing."""
     if not requirements:
         return Path(sys.executable)
     where = CACHE / name

@@ -4,7 +4,7 @@ All proxies run at once, each one worker, in front of one loopback provider; blo
 over HTTP, short ones, take turns among them in random order. CPU is user and system time of the
 proxy's process, from the start of one of its blocks to the start of its next, so that what it
 exports later is counted, too. Each round gives a ratio to the bare proxy; the median and the
-quartiles of the rounds are told. Delivered: spans of calls that have come in, by requests.
+quartiles of the rounds are printed. Delivered: received spans of calls divided by requests.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ WAYS = {
 
 @dataclass
 class Proxy:
-    """A proxy that runs, and what was measured of it, by kind of request."""
+    """A running proxy and its measurements by kind of request."""
 
     url: str
     process: "subprocess.Popen[bytes]"
@@ -112,7 +112,7 @@ class Proxy:
         return sum(self.threads.values()) / 1e9
 
     def next_block(self, kind: str) -> None:
-        """Close the window of the last block, and begin one."""
+        """End the window of the last block, and start one."""
         now = self.seconds()
         if self.begun is not None:
             last, before = self.begun
@@ -134,12 +134,12 @@ def run(*, quick: bool) -> None:
         asyncio.run(_load(proxies, rounds))
         counts = {name: delivered(proxy, name, sink) for name, proxy in proxies.items()}
         for kind in KINDS:
-            tell(kind, proxies, counts)
+            show(kind, proxies, counts)
 
 
 @contextmanager
 def helper(module: str) -> Iterator[str]:
-    """A server in a process of its own, whose first line is its address."""
+    """A server in a separate process, which prints its address first."""
     process = subprocess.Popen([sys.executable, "-m", module], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -209,7 +209,7 @@ def ready(proxy: Proxy) -> None:
 
 
 async def _load(proxies: Mapping[str, Proxy], rounds: int) -> None:
-    """Blocks of both kinds in turn, after some to warm up."""
+    """Alternating blocks of both kinds, after a warm-up."""
     headers = {"authorization": f"Bearer {KEY}"}
     # uvicorn closes idle connections after 5 s, maybe just as a request comes
     limits = httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=2)
@@ -257,7 +257,7 @@ async def _block(proxy: Proxy, client: httpx.AsyncClient, kind: str) -> None:
 
 
 def delivered(proxy: Proxy, name: str, sink: str) -> float:
-    """Spans of calls ÷ requests, once no more come."""
+    """Spans of calls ÷ requests, after the last one arrives."""
     deadline = time.monotonic() + DRAIN
     while True:
         calls = int(httpx.get(f"{sink}/{slug(name)}", timeout=60).json()["calls"])
@@ -266,7 +266,7 @@ def delivered(proxy: Proxy, name: str, sink: str) -> float:
         time.sleep(1)
 
 
-def tell(kind: str, proxies: Mapping[str, Proxy], counts: Mapping[str, float]) -> None:
+def show(kind: str, proxies: Mapping[str, Proxy], counts: Mapping[str, float]) -> None:
     """A table of one kind of requests."""
     bare = proxies[BARE]
     print(

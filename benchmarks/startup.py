@@ -1,4 +1,4 @@
-"""The CPU that litespan adds to the start of a program, which need not use LiteLLM.
+"""The CPU that litespan adds to the start of a program, with or without LiteLLM.
 
 Whole processes under `opentelemetry-instrument`, with litespan and with litespan disabled, in
 turns; then what patching takes once the program has imported LiteLLM, beside that import.
@@ -58,7 +58,7 @@ def run(*, quick: bool) -> None:
 
 
 def cpu(env: dict[str, str]) -> tuple[float, str]:
-    """(CPU seconds, what was printed) of one process under `opentelemetry-instrument`."""
+    """(CPU seconds, output) of one process under `opentelemetry-instrument`."""
     instrument = Path(sys.executable).with_name("opentelemetry-instrument")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(

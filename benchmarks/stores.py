@@ -1,11 +1,11 @@
-"""Rows a second into each store, beside the driver's own best way of inserting the same rows.
+"""Rows per second of each store, compared to the driver's fastest insert of the same rows.
 
 One core's worth of work, the database server's included: rows by CPU seconds of all processes.
 Both sides get the same finished rows (plain Python values, with content, fresh keys), 2,000 at a
 time. litespan's side is all that an exporter does with them: its buffer, its thread, upsert by
 key. The driver's side is the fastest plain insert there is: COPY into the table itself, Arrow into
 DuckDB and Parquet, `insert_many`, one `writelines` a file. Goal: 70 % of it. Making the rows out of
-spans comes on top, and is told apart.
+spans is measured separately.
 
 MongoDB: the server of `MONGODB_URI`; without it, a process that answers yes to everything, and
 whose work is not counted.
@@ -52,8 +52,8 @@ def run(*, quick: bool) -> None:
         with tempfile.TemporaryDirectory() as folder, place(Path(folder)) as (ours, theirs):
             contenders: dict[str, _paired.Block] = {
                 "nothing": _paired.calls(lambda: fresh(rows)),
-                "driver": _paired.calls(partial(anew, theirs, rows)),
-                "litespan": _paired.calls(partial(anew, ours, rows)),
+                "driver": _paired.calls(partial(insert_new, theirs, rows)),
+                "litespan": _paired.calls(partial(insert_new, ours, rows)),
             }
             readings = _paired.measure(
                 contenders,
@@ -63,10 +63,10 @@ def run(*, quick: bool) -> None:
                 count=COUNT,
                 clock=cpu,
             )
-        tell(name, readings["litespan"], readings["driver"], a_row)
+        show(name, readings["litespan"], readings["driver"], a_row)
 
 
-def tell(name: str, ours: _paired.Reading, theirs: _paired.Reading, a_row: float) -> None:
+def show(name: str, ours: _paired.Reading, theirs: _paired.Reading, a_row: float) -> None:
     share, low, high = 1 / ours.ratio, 1 / ours.high, 1 / ours.low
     both = 1 / (a_row + ours.micros / 1e6 / BATCH)
     print(
@@ -102,7 +102,7 @@ def cpu() -> float:
 
 
 def tree(pid: int) -> float:
-    """CPU seconds of a process and of its children, also of those that are gone."""
+    """CPU seconds of a process and of its children, also of exited ones."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ticks = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -110,16 +110,16 @@ def tree(pid: int) -> float:
 
 
 def fresh(rows: Rows) -> Rows:
-    """The rows as those of other calls."""
+    """The rows with new keys."""
     return [[uuid4(), *row[1:]] for row in rows]
 
 
-def anew(insert: Insert, rows: Rows) -> None:
+def insert_new(insert: Insert, rows: Rows) -> None:
     insert(fresh(rows))
 
 
 def writer(exporter: Any) -> Insert:
-    """All that an exporter does with rows, until they are in the store."""
+    """What an exporter does with rows until they are stored."""
 
     def insert(rows: Rows) -> None:
         if not exporter._writer.wait(exporter._writer.put(rows)):
@@ -136,7 +136,7 @@ def json_line(row: list[Any]) -> str:
 
 @contextmanager
 def counted(pid: int) -> Iterator[None]:
-    """A server whose work counts."""
+    """A server whose CPU is measured."""
     SERVERS.append(pid)
     try:
         yield
@@ -184,7 +184,7 @@ def sqlite(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     kinds = [column.kind for column in COLUMNS]
 
     def cells(rows: Rows) -> list[list[Any]]:
-        """Both sides need the values as SQLite takes them; the conversion is counted for both."""
+        """Both sides need SQLite's values, so both include the conversion."""
         convert = store._VALUES
         return [
             [

@@ -1,4 +1,4 @@
-"""What litespan adds to each chunk of a stream, around a LiteLLM stream of ready chunks.
+"""The overhead of litespan per chunk, around a LiteLLM stream of prepared chunks.
 
 The figures include the reading of all chunks at the stream's end, spread over the chunks: the
 difference between a long and a short stream, divided by the difference of their lengths. Calls
@@ -31,7 +31,7 @@ class Source:
 
 
 class Added(NamedTuple):
-    """What is added to each chunk: µs (median and quartiles) and function calls."""
+    """Overhead per chunk: µs (median and quartiles) and function calls."""
 
     micros: float
     low: float
@@ -81,7 +81,7 @@ def added(
     *,
     rounds: int,
 ) -> dict[str, Added]:
-    """What `wrapped` adds to the chunks that `bare` gives, after each of `choices` in turn."""
+    """The overhead of `wrapped` for the chunks of `bare`, for each of `choices`."""
     asynchronous = inspect.iscoroutinefunction(bare)
     make = _areader if asynchronous else _reader
     readers = {("", n): make(source, bare, n, lambda: None) for n in (LONG, SHORT)}
@@ -124,7 +124,7 @@ def _areader(
 
 
 def _per_chunk(readings: dict[Key, list[Any]], name: str) -> Iterator[float]:
-    """What `name` adds to a chunk, round by round."""
+    """The overhead of `name` per chunk and round."""
     columns = ((name, LONG), (name, SHORT), ("", LONG), ("", SHORT))
     for own, own_short, bare, bare_short in zip(*(readings[key] for key in columns), strict=True):
         yield (own - own_short - bare + bare_short) / (LONG - SHORT)

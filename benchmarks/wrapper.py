@@ -1,4 +1,4 @@
-"""The time that litespan adds to a call, around a LiteLLM that returns a ready answer.
+"""The time that litespan adds to a call, around a LiteLLM with a prepared response.
 
 Ratios to a bare SDK span: `start_span`, 20 times `set_attribute`, `end`, written by hand around
 the same function. "By hand" is litespan's own span, attribute for attribute and event for event,

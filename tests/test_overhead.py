@@ -5,6 +5,7 @@ LiteLLM's own functions are replaced by ones that return a ready answer; the tim
 """
 
 import gc
+import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -16,6 +17,16 @@ from opentelemetry.trace import Tracer
 
 from benchmarks import _call
 from litespan import LiteLLMInstrumentor
+
+
+@pytest.mark.parametrize("module", ["litespan", "litespan.export", "litespan.stores.exporter"])
+def test_an_import_does_not_load_the_http_client(module: str) -> None:
+    """Neither httpx nor protobuf is imported before something is sent."""
+    code = f"import sys, {module}; print({{'httpx', 'google.protobuf'}} & {{*sys.modules}})"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "set()\n"
 
 
 class Messages(list[dict[str, str]]):

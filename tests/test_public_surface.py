@@ -48,7 +48,14 @@ def parameters(thing: Any) -> str:
         found = inspect.signature(thing).parameters.values()
     except (TypeError, ValueError):
         return ""
-    return "(" + ", ".join(str(each.replace(annotation=each.empty)) for each in found) + ")"
+    return "(" + ", ".join(map(_without_type, found)) + ")"
+
+
+def _without_type(parameter: inspect.Parameter) -> str:
+    default = parameter.default
+    if isinstance(default, frozenset):  # its order differs between Python versions
+        default = sorted(default)
+    return str(parameter.replace(annotation=parameter.empty, default=default))
 
 
 def entry_points() -> Iterator[str]:

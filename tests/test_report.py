@@ -387,8 +387,8 @@ class TestBadInput:
             (["a", "b"], "unrecognized arguments"),
             (["missing.db"], "there is no file missing.db; record calls with"),
             (["."], "there is no Parquet file in ."),
-            (["text.txt"], "text.txt is nothing that litespan wrote"),
-            (["theirs.db"], "theirs.db is a database, but not one that litespan wrote"),
+            (["text.txt"], "text.txt was not written by litespan"),
+            (["theirs.db"], "theirs.db is a database that litespan did not write"),
         ],
     )
     def test_report(

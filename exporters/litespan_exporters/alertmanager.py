@@ -14,9 +14,7 @@ from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.episodes import Flow
 from litespan.alerting.exporter import details, titled
 from litespan.alerting.text import iso, tidy
-from litespan.export.http import Variables
-from litespan.export.policy import Policy
-from litespan.genai.values import JSON
+from litespan.export import JSON, Policy, Variables
 
 PATH: Final = "/api/v2/alerts"
 _ANNOTATIONS: Final = {"Error", "Prompt", "Call", "Trace", "Count", "User"}

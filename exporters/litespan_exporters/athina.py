@@ -1,20 +1,24 @@
-"""Athina: one inference a call.
+"""Athina: one inference for each call.
 
 https://docs.athina.ai/api-reference/logging/log-llm-inference (seen 2026-11-20); fields as in
-athina-logger 1.3.0. Athina knows no failures: they are told in `custom_attributes`.
+athina-logger 1.3.0. Athina has no field for errors: they go into `custom_attributes`.
 """
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.policy import Policy
-from litespan.export.presets import flat, scalars
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
+from litespan.export import (
+    JSON,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Variables,
+    dumps,
+    openai,
+    scalar_attributes,
+    to_scalar,
+)
 
 PATH: Final = "/api/v1/log/inference"
 
@@ -29,7 +33,7 @@ PASSED_ON: Final = (
     "expected_response",
     "user_query",
 )
-"""Keys of the call's metadata that are fields of Athina's, as in LiteLLM's own callback."""
+"""Metadata keys that become fields of Athina, as in LiteLLM's own callback."""
 
 _OPTIONS: Final = {
     "temperature": "temperature",
@@ -43,12 +47,12 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
     """The body of one inference. Pure.
 
     Args:
-        span: a call.
-        environment: else the resource's, else `production`.
+        span: a model call.
+        environment: default the resource's, else `production`.
     """
-    who, used = span.identity, span.usage
+    identity, used = span.identity, span.usage
     failed = span.error is not None
-    told: dict[str, JSON] = {
+    fields: dict[str, JSON] = {
         "prompt": openai.sent(span),
         "response": None if failed else _response(span),
         "language_model_id": span.model,
@@ -56,9 +60,9 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
         "tools": openai.tools(span),
         "tool_calls": None if failed else _tool_calls(span),
         "external_reference_id": span.call.id or str(span.key),
-        "customer_id": who.team_id or who.organization_id,
-        "customer_user_id": who.user or who.end_user_id,
-        "session_id": who.session,
+        "customer_id": identity.team_id or identity.organization_id,
+        "customer_user_id": identity.user or identity.end_user_id,
+        "session_id": identity.session,
         "user_query": _query(span),
         "prompt_tokens": None if failed else used.input,
         "completion_tokens": None if failed else used.output,
@@ -69,13 +73,13 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
         "custom_attributes": custom_attributes(span),
     }
     for name in PASSED_ON:
-        if (value := who.metadata.get(name)) is not None:
-            told[name] = str(flat(value))
-    return {name: value for name, value in told.items() if value is not None}
+        if (value := identity.metadata.get(name)) is not None:
+            fields[name] = str(to_scalar(value))
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
-    """What Athina has no field for; the failure, too."""
+    """Data without a field of its own, including the error."""
     error = span.error
     own: dict[str, Any] = {
         "provider": span.provider,
@@ -89,11 +93,11 @@ def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
         "service": span.service.name,
         "service_version": span.service.version,
     }
-    return {**scalars(span), **{name: value for name, value in own.items() if value is not None}}
+    return scalar_attributes(span, own)
 
 
 def _response(span: GenAISpan) -> JSON:
-    """OpenAI's shape, which Athina evaluates; None without content."""
+    """The response in OpenAI's format, which Athina evaluates; None without content."""
     messages = openai.received(span)
     if messages is None:
         return None
@@ -118,8 +122,8 @@ def _tool_calls(span: GenAISpan) -> JSON:
 
 
 def _query(span: GenAISpan) -> str | None:
-    asked = [m.text for m in span.input_messages or () if m.role == "user" and m.text]
-    return asked[-1] if asked else None
+    texts = [m.text for m in span.input_messages or () if m.role == "user" and m.text]
+    return texts[-1] if texts else None
 
 
 def _model_options(span: GenAISpan) -> JSON:
@@ -152,12 +156,12 @@ class AthinaExporter(HttpExporter):
         environment: str | None = None,
         **limits: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            api_key: else ATHINA_API_KEY.
-            base_url: else ATHINA_BASE_URL, else https://log.athina.ai.
-            environment: else the resource's, else `production`.
+            api_key: default ATHINA_API_KEY.
+            base_url: default ATHINA_BASE_URL, else https://log.athina.ai.
+            environment: default the resource's, else `production`.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
@@ -167,13 +171,13 @@ class AthinaExporter(HttpExporter):
             self.connect(base.removesuffix(PATH) + PATH, {"athina-api-key": keys[0]})
 
     def item(self, span: GenAISpan) -> Item | None:
-        """One inference; agents and tools are no calls, and have none."""
+        """One inference for each model call; none for agents and tools."""
         if not span.is_call:
             return None
         return Item(str(span.key), dumps(to_inference(span, self.environment)))
 
     def encode(self, items: Sequence[Item]) -> bytes:
-        """One inference a request."""
+        """The only inference of the request."""
         (item,) = items
         body: bytes = item.data
         return body

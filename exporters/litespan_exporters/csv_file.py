@@ -1,17 +1,17 @@
-"""One line a call in a CSV file, for spreadsheets. Standard library only.
+"""One line for each call in a CSV file, for spreadsheets. Standard library only.
 
     OTEL_TRACES_EXPORTER=csv LITESPAN_CSV=calls.csv opentelemetry-instrument python app.py
 
-Columns are those of `litespan.stores.columns`, the first line has their names; a file with other
-columns is put aside, and a new one begun. UTF-8, fields quoted where needed (RFC 4180), lists and
+Columns are those of `litespan.stores.columns`; the first line has their names. A file with other
+columns is rotated. UTF-8, fields quoted where needed (RFC 4180), lists and
 objects as JSON, money in decimals, times ISO 8601 in UTC.
 
-A spreadsheet takes text that begins with `=`, `+`, `-` or `@` for a formula, some after blanks or
-characters that show nothing, and what users and models write ends up here: such text gets an
-apostrophe in front, as does text that begins with one. https://owasp.org/www-community/attacks/CSV_Injection
+Spreadsheets treat text that starts with `=`, `+`, `-` or `@` as a formula, some also after blanks
+or invisible characters. Such text, and text that starts with an apostrophe, gets an apostrophe in
+front. https://owasp.org/www-community/attacks/CSV_Injection
 
-Lines are only ever appended: a call that was put on record when it started has two lines, and
-the one whose outcome is not `started` counts.
+Lines are only appended: a call that was recorded at its start has two lines, of which the one
+whose outcome is not `started` is valid.
 """
 
 import csv
@@ -42,22 +42,22 @@ _TEXT: Final[dict[Kind, Callable[[Any], Any]]] = {
     "money": "{:f}".format,
     "flag": lambda flag: "true" if flag else "false",
     "time": _time,
-    "list": _list,  # begins with a bracket
+    "list": _list,  # needs no guard, because it starts with a bracket
     "json": guarded,
 }
-"""How values are written, where `csv` would not do it so itself."""
+"""Kind → format of values that differs from the default of `csv`."""
 _COLUMNS: Final = [_TEXT.get(column.kind) for column in COLUMNS]
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> list[bytes]:
-    """Rows as lines of a file (each several lines, where a cell has line breaks)."""
+    """Rows as lines; a row has several lines if a cell has line breaks."""
     written: list[str] = []
     csv.writer(_Into(written.append), lineterminator="\r\n").writerows(rows)
     return [line.encode() for line in written]
 
 
 class _Into:
-    """A file that hands on what is written: one whole line at a time."""
+    """A file object that passes each written line to a function."""
 
     def __init__(self, write: Callable[[str], Any]) -> None:
         self.write = write
@@ -75,7 +75,7 @@ class CsvExporter(LinesExporter):
 
     @staticmethod
     def lines(rows: Sequence[Row]) -> list[bytes]:
-        """Each row as CSV, None as nothing."""
+        """Each row as CSV; None as an empty cell."""
         return csv_lines(
             [
                 value if value is None or write is None else write(value)
@@ -86,7 +86,7 @@ class CsvExporter(LinesExporter):
 
 
 def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
-    """The records of a CSV file and of those that rotation has put aside."""
+    """The records of a CSV file and its rotated files."""
     return read_lines(place, since, _parse)
 
 
@@ -95,21 +95,21 @@ def _parse(lines: TextIO) -> Iterator[Record | None]:
     source = _Lines(lines)
     rows = csv.DictReader(source, next(csv.reader(source), []))
     while True:
-        source.taken.clear()
+        source.row_lines.clear()
         try:
             yield _record(next(rows))
         except StopIteration:
             return
         except BROKEN:
-            source.back()  # a row that is cut within quotes has swallowed others
+            source.back()  # a row truncated within quotes includes later lines
             yield None
 
 
 class _Lines:
-    """Lines, of which those after the first of a row can be had again."""
+    """Lines of a file; `back` returns those after the first line of a row."""
 
     def __init__(self, lines: TextIO) -> None:
-        self.taken: list[str] = []
+        self.row_lines: list[str] = []
         self._lines = lines
         self._again: list[str] = []
 
@@ -117,12 +117,12 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        self.taken.append(self._again.pop() if self._again else next(self._lines))
-        return self.taken[-1]
+        self.row_lines.append(self._again.pop() if self._again else next(self._lines))
+        return self.row_lines[-1]
 
     def back(self) -> None:
-        """Give all lines again but the first that was taken."""
-        self._again += reversed(self.taken[1:])
+        """Return all lines of the row except the first one."""
+        self._again += reversed(self.row_lines[1:])
 
 
 def _record(cells: Mapping[str | None, Any]) -> Record:

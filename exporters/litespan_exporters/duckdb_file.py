@@ -1,14 +1,15 @@
-"""One row a call in a DuckDB file (extra `duckdb`).
+"""One row for each call in a DuckDB file (extra `duckdb`).
 
     OTEL_TRACES_EXPORTER=duckdb LITESPAN_DUCKDB=calls.duckdb opentelemetry-instrument python app.py
     duckdb -readonly calls.duckdb 'select model, sum(cost_usd) from llm_calls group by all'
 
-DuckDB lets one process at a time open a file: https://duckdb.org/docs/connect/concurrency. So the
-file is open only while rows are written and a tenth of a second after that; processes take turns,
-and whoever finds it taken tries again, for as long as it has room to keep rows. Many busy workers
-had better write a file each: `LITESPAN_DUCKDB=calls-{pid}.duckdb`.
+Only one process at a time can open a file: https://duckdb.org/docs/connect/concurrency. So the file
+is only open while rows are written and for 0.1 s after that. Processes take turns, and retry while
+their buffers have room. Use one file for each of many busy workers:
+`LITESPAN_DUCKDB=calls-{pid}.duckdb`.
 
-No indexes but the primary key: DuckDB's own statistics find times, and others slow down writing.
+There is no index except the primary key: DuckDB's statistics find times, and indexes slow down
+writing.
 """
 
 import os
@@ -54,12 +55,12 @@ TYPES: Final[dict[Kind, str]] = {
     "list": "VARCHAR[]",
     "json": "JSON",
 }
-_AGAIN: Final = 20  # writes after which a plain insert is tried again
+_UPSERTS: Final = 20  # writes after which to try a plain insert again
 _HINTS: Final = (
-    ("lock", f"another process has it open; they take turns, or name a file each: {VARIABLE}"),
+    ("lock", f"another process has it open; use one file for each process: {VARIABLE}"),
     ("No space", "free some disk space"),
     ("Cannot open", "its folder must exist and be writable"),
-    ("not a valid DuckDB", "name a file of DuckDB's, or a new one"),
+    ("not a valid DuckDB", "use a DuckDB file or a new one"),
 )
 _LIST: Final = ", ".join(NAMES)
 _NEWS: Final = ", ".join([f"{name} = excluded.{name}" for name in NAMES[1:]])
@@ -71,7 +72,7 @@ _UPSERT: Final = (
 
 
 def ddl() -> str:
-    """The statement that makes the table."""
+    """The statement that creates the table."""
     columns = [
         f"{column.name} {TYPES[column.kind]}{' primary key' if column.kind == 'key' else ''}"
         for column in COLUMNS
@@ -85,16 +86,16 @@ class DuckDBExporter(StoreExporter):
     Reads LITESPAN_DUCKDB.
 
     Args:
-        path: The file, `{pid}` in it for the process's number; default `LITESPAN_DUCKDB`, else
-            `./litespan.duckdb`. Made when missing; its folder must exist.
-        content: False leaves messages, instructions and tools out.
+        path: The file, with `{pid}` for the process id; default `LITESPAN_DUCKDB`, else
+            `./litespan.duckdb`. Created if missing; its folder must exist.
+        content: False excludes messages, instructions and tools.
         limits: see `StoreExporter`.
     """
 
     name = "duckdb"
     needs = ("duckdb", "pyarrow")
     limits = Limits(max_rows=20_000, tries=8, backoff=0.05, max_backoff=1.0, idle=0.1)
-    fork_safe = False  # a child would find, and use, the parent's open database
+    fork_safe = False  # a child would use the parent's open database
 
     def __init__(
         self, path: str | os.PathLike[str] | None = None, *, content: bool = True, **limits: Any
@@ -103,11 +104,11 @@ class DuckDBExporter(StoreExporter):
         given = None if path is None else os.fspath(path)
         chosen = self.setting(given, VARIABLE, default=DEFAULT)
         self.path: Final = Path(chosen).expanduser().absolute()
-        self._known = 0  # inode of the file whose table is known to be right
+        self._known = 0  # inode of the file whose table is checked
         self.turn_on(self.path.as_uri())
 
     def connect(self) -> Store:
-        """Open the file, and make the table or what it lacks.
+        """Open the file, and create the table or missing columns.
 
         Raises:
             Away: the file cannot be opened, or another process has it.
@@ -119,7 +120,7 @@ class DuckDBExporter(StoreExporter):
             _make(path)
             file = _File(duckdb.connect(path, config={"temp_directory": ""}), path)
             known = Path(path).stat().st_ino
-            if known != self._known:  # else it has been looked at before
+            if known != self._known:  # else already checked
                 file.ensure()
                 self._known = known
         except duckdb.Error as error:
@@ -128,20 +129,20 @@ class DuckDBExporter(StoreExporter):
 
 
 def failure(path: str, error: "duckdb.Error") -> Exception:
-    """What an error of DuckDB's means for the rows. Its own text can hold their content."""
+    """Convert an error of DuckDB, whose message can contain content."""
     import duckdb
 
     if isinstance(error, duckdb.DataError | duckdb.IntegrityError):
         return Refused(type(error).__name__)
-    said = str(error).partition("\n")[0]
-    hint = next((hint for words, hint in _HINTS if words in said), "look at the disk")
+    message = str(error).partition("\n")[0]
+    hint = next((hint for words, hint in _HINTS if words in message), "check the disk")
     return Away(f"cannot write {path}: {type(error).__name__} ({hint})", hint)
 
 
 def _make(path: str) -> None:
-    """Make a database that only its owner may read, if there is none.
+    """Create a database that only its owner can read, if there is none.
 
-    DuckDB takes no empty file for one. Where this is not possible, DuckDB makes it, or says why.
+    DuckDB does not accept an empty file. If this fails, DuckDB creates it or reports the error.
     """
     import duckdb
 
@@ -151,7 +152,7 @@ def _make(path: str) -> None:
         made = Path(folder) / "made.duckdb"
         duckdb.connect(str(made)).close()
         made.chmod(private_files.FILE)
-        os.link(made, path)  # unlike a renaming, it replaces nothing
+        os.link(made, path)  # unlike rename, does not replace a file
 
 
 class _File:
@@ -160,7 +161,7 @@ class _File:
     def __init__(self, connection: "duckdb.DuckDBPyConnection", path: str) -> None:
         self._connection = connection
         self._path = path
-        self._upserts = 0  # writes that are upserts without a try at a plain insert
+        self._upserts = 0  # remaining writes without a plain insert
 
     def write(self, rows: Sequence[Row]) -> None:
         """Upsert all rows in one transaction."""
@@ -178,32 +179,32 @@ class _File:
             raise failure(self._path, error) from None
 
     def _insert(self) -> None:
-        """New calls are the rule, and plainly inserted in half the time that an upsert takes."""
+        """Try a plain insert first, which takes half the time of an upsert."""
         import duckdb
 
         if not self._upserts:
             try:
                 self._connection.execute(_INSERT)
-            except duckdb.ConstraintException:  # of all rows none is in
-                self._upserts = _AGAIN
+            except duckdb.ConstraintException:  # no row was inserted
+                self._upserts = _UPSERTS
             else:
                 return
         self._upserts -= 1
         self._connection.execute(_UPSERT)
 
     def _hide_log(self) -> None:
-        """Make the write-ahead log private before rows are in it; DuckDB makes it readable."""
+        """Make the write-ahead log private before it contains rows."""
         if not os.path.exists(log := f"{self._path}.wal"):  # noqa: PTH110 - no Path each time
-            self._connection.execute(f"comment on table {TABLE} is 'one row a call'")
+            self._connection.execute(f"comment on table {TABLE} is 'one row for each call'")
         with suppress(OSError):
             os.chmod(log, private_files.FILE)  # noqa: PTH101
 
     def close(self) -> None:
-        """Close the file, for others to open it."""
+        """Close the file, so that other processes can open it."""
         self._connection.close()
 
     def ensure(self) -> None:
-        """Make the table or its missing columns; close the file if that fails."""
+        """Create the table or missing columns; close the file on failure."""
         try:
             self._ensure()
         except BaseException:
@@ -222,12 +223,12 @@ class _File:
             elif present[column.name] != kind:
                 raise Away(
                     f"{TABLE}.{column.name} in {self._path} is {present[column.name]}, not {kind} "
-                    f"(name another file in {VARIABLE})",
+                    f"(set another file in {VARIABLE})",
                     "schema",
                 )
 
     def _present(self) -> dict[str, str] | None:
-        """The columns that there are → their types; None if there is no table."""
+        """Existing columns → types; None if there is no table."""
         found = self._connection.execute(
             "select column_name, data_type from information_schema.columns where table_name = ?",
             [TABLE],
@@ -246,21 +247,21 @@ def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
         with duckdb.connect(path, read_only=True) as connection:
             described = connection.execute(f"describe {TABLE}").fetchall()
             present = {str(name) for name, *_ in described}
-            # Times as numbers: for zones, Python needs a package that DuckDB does not bring.
+            # Times as numbers, because DuckDB needs another package to return time zones.
             times = {name: f"epoch_us({name})" for name, kind in KINDS.items() if kind == "time"}
             chosen = ", ".join(times.get(n, n) if n in present else "null" for n in columns)
-            begun = moment(since).timestamp() if since else 0.0
+            start = moment(since).timestamp() if since else 0.0
             found = connection.execute(
                 f"select {chosen} from {TABLE} where start_time >= to_timestamp(?) "  # noqa: S608
                 "order by start_time",
-                [begun],
+                [start],
             )
             while rows := found.fetchmany(FETCH):
                 for row in rows:
                     yield dict(zip(columns, map(_value, columns, row), strict=True))
     except duckdb.Error as error:
-        said = str(error).partition("\n")[0]
-        raise Unreadable(f"cannot read {path}: {said}") from error
+        message = str(error).partition("\n")[0]
+        raise Unreadable(f"cannot read {path}: {message}") from error
 
 
 def _value(name: str, value: Any) -> Any:

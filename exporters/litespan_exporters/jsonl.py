@@ -1,15 +1,15 @@
-"""One JSON object a call, one line each: a file that everything reads. Standard library only.
+"""One JSON object in one line for each call. Standard library only.
 
     OTEL_TRACES_EXPORTER=jsonl LITESPAN_JSONL=calls.jsonl opentelemetry-instrument python app.py
     jq -r 'select(.outcome == "failure") | [.start_time, .model, .error_type] | @tsv' calls.jsonl
 
-Names are those of `litespan.stores.columns`; what is not known is left out. Money is a string
-with ten decimal places (a JSON number would be read as a binary fraction), times are ISO 8601
+Names are those of `litespan.stores.columns`; unknown values are left out. Money is a string with
+ten decimal places (parsers read JSON numbers as binary fractions), times are ISO 8601
 in UTC, lists and objects are JSON.
 
-Lines are only ever appended: a call that was put on record when it started has two lines, and
-the one whose outcome is not `started` counts. `litespan report` and `litespan replay` see it so.
-Any number of processes may write one file (on Windows: one). https://jsonlines.org
+Lines are only appended: a call that was recorded at its start has two lines, of which the one
+whose outcome is not `started` is valid. `litespan report` and `litespan replay` use that one.
+Several processes may write one file (on Windows: one). https://jsonlines.org
 """
 
 import json
@@ -33,7 +33,7 @@ _JSON: Final[dict[Kind, Callable[[Any], str]]] = {
     "flag": lambda flag: "true" if flag else "false",
     "time": lambda at: f'"{at:%Y-%m-%dT%H:%M:%S.%fZ}"',
     "list": lambda items: f"[{','.join(map(encode_basestring, items))}]",
-    "json": lambda text: text,  # already is
+    "json": lambda text: text,  # already JSON
 }
 _MONEY: Final = [column.name for column in COLUMNS if column.kind == "money"]
 _MEMBERS: Final = [(f'"{column.name}":', _JSON[column.kind]) for column in COLUMNS]
@@ -64,7 +64,7 @@ def _line(row: Row) -> bytes:
 
 
 def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
-    """The records of a JSONL file and of those that rotation has put aside."""
+    """The records of a JSONL file and its rotated files."""
     return read_lines(place, since, _parse)
 
 

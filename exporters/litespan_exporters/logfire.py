@@ -1,7 +1,7 @@
-"""Pydantic Logfire, by OTLP, with what its pages on LLM calls read.
+"""Pydantic Logfire over OTLP, with the attributes that its LLM pages read.
 
-https://logfire.pydantic.dev/docs/how-to-guides/alternative-clients/ (seen 2026-11-20). Its
-limits: https://logfire.pydantic.dev/docs/reference/limits/
+https://logfire.pydantic.dev/docs/how-to-guides/alternative-clients/ (seen 2026-11-20). Limits:
+https://logfire.pydantic.dev/docs/reference/limits/
 """
 
 import re
@@ -13,14 +13,18 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
-from litespan.errors import log_once
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.http import Variables
-from litespan.export.otlp import OtlpExporter, copy_of
-from litespan.export.policy import Policy
-from litespan.export.presets import text, translated
-from litespan.genai.values import JSON
+from litespan.export import (
+    JSON,
+    GenAISpan,
+    Item,
+    OtlpExporter,
+    Policy,
+    Variables,
+    copy_of,
+    log_once,
+    renamed_attributes,
+    to_text,
+)
 
 REGIONS: Final = {
     "us": "https://logfire-us.pydantic.dev",
@@ -35,13 +39,13 @@ _JSON: Final = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TO
 
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
-    """What Logfire's copy of the span has besides. Pure."""
-    told = translated(span)
-    parsed = [name for name in _JSON if name in span.attributes or name in told]
+    """Attributes to add to Logfire's copy of the span. Pure."""
+    fields = renamed_attributes(span)
+    parsed = [name for name in _JSON if name in span.attributes or name in fields]
     schema: JSON = {"type": "object", "properties": {name: {"type": "array"} for name in parsed}}
     message = short(span.name)
     return {
-        **told,
+        **fields,
         "operation.cost": span.cost.total,
         s.FOR_SYSTEM: span.provider,
         s.CONVERSATION_ID: span.identity.session,
@@ -51,24 +55,24 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "logfire.level_num": level(span),
         "logfire.span_type": "span",
         "logfire.tags": list(span.identity.tags) or None,
-        "logfire.json_schema": text(schema) if parsed else None,
+        "logfire.json_schema": to_text(schema) if parsed else None,
     }
 
 
 def level(span: GenAISpan) -> int:
-    """The severity, as OpenTelemetry numbers it."""
+    """OpenTelemetry's severity number."""
     if span.error is not None:
         return _ERROR
     return _WARNING if span.call.outcome in ("cancelled", "abandoned") else _INFO
 
 
 def short(name: str) -> str:
-    """`name` in at most 512 bytes."""
+    """`name`, truncated to 512 bytes."""
     return name.encode("utf-8", "replace")[:_LONGEST_NAME].decode("utf-8", "ignore")
 
 
 def region_of(token: str) -> str:
-    """Where a write token belongs: by its prefix, the US for those without."""
+    """The URL of a write token's region: by its prefix, else the US."""
     found = re.match(r"pylf_v\d+_([a-z]+)_", token)
     return REGIONS.get(found.group(1) if found else "us", REGIONS["us"])
 
@@ -84,7 +88,7 @@ class LogfireExporter(OtlpExporter):
     variables = Variables(keys=("LOGFIRE_TOKEN",), url=("LOGFIRE_BASE_URL",))
     policy = Policy(max_bytes=5_000_000, gzip=True, split=frozenset({400, 413}))
     hints: ClassVar[Mapping[str, str]] = {
-        "401": "not authorised: check LOGFIRE_TOKEN (a write token), and that its region is right",
+        "401": "unauthorized: check LOGFIRE_TOKEN (a write token) and its region",
     }
 
     def __init__(
@@ -96,13 +100,13 @@ class LogfireExporter(OtlpExporter):
         environment: str | None = None,
         **limits: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
             token: a write token, else LOGFIRE_TOKEN.
-            base_url: else LOGFIRE_BASE_URL, else by the token's region.
-            service_name: else LOGFIRE_SERVICE_NAME, else `service.name`.
-            environment: else LOGFIRE_ENVIRONMENT, else the resource's.
+            base_url: default LOGFIRE_BASE_URL, else by the token's region.
+            service_name: default LOGFIRE_SERVICE_NAME, else `service.name`.
+            environment: default LOGFIRE_ENVIRONMENT, else the resource's.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
@@ -112,29 +116,31 @@ class LogfireExporter(OtlpExporter):
         }
         self._last: tuple[Resource, Resource] | None = None
         if not self.flag("LOGFIRE_SEND_TO_LOGFIRE", default=True):
-            self.off("LOGFIRE_SEND_TO_LOGFIRE is false", "unset it to send")
+            self.disable("LOGFIRE_SEND_TO_LOGFIRE is false", "unset it to send")
         elif keys := self.credentials(token=token):
             token = keys[0].reveal()
             if "," in token:
-                self.off("LOGFIRE_TOKEN holds several tokens", "name one project's")
+                self.disable(
+                    "LOGFIRE_TOKEN contains several tokens", "set the token of one project"
+                )
                 return
             named = base_url or self.variable("LOGFIRE_BASE_URL")
             if base := self.base_url(named or region_of(token)):
-                # Without "Bearer".
+                # Logfire expects no "Bearer".
                 self.connect(base.removesuffix(PATH) + PATH, {"Authorization": keys[0]})
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
-        """`attributes(span)`."""
+        """Attributes to add to the copy."""
         return attributes(span)
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """The GenAI spans, with a word on those that are too old."""
+        """GenAI spans; logs if some are too old."""
         if any((span.start_time or 0) < time.time_ns() - _DAY_NS for span in spans):
-            log_once("logfire.old", "logfire: spans older than 24 hours; Logfire refuses them")
+            log_once("logfire.old", "logfire: Logfire rejects spans older than 24 hours")
         yield from super().items(spans)
 
     def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
-        """The enriched copy, of the program that Logfire's variables name."""
+        """The enriched copy, with the service name from Logfire's variables."""
         copied = {**self.kept(view), **self.attributes(view)}
         resource = self._resource(span.resource)
         return copy_of(span, copied, name=short(span.name), resource=resource)

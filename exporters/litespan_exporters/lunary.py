@@ -1,8 +1,8 @@
-"""Lunary: the two events of a run, its start and its end.
+"""Lunary: a start and an end event for each run.
 
 https://docs.lunary.ai/docs/api/runs (seen 2026-11-20), and the receiver's source:
 https://github.com/lunary-ai/lunary, `packages/backend/src/api/v1/runs/ingest.ts`. Its OTLP
-endpoint does not know the current conventions, and drops users and costs.
+endpoint does not support the current conventions and drops users and costs.
 """
 
 import re
@@ -14,22 +14,28 @@ from uuid import UUID
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan.errors import suppress_errors
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.client import Answer, Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.policy import Policy, Refusal
-from litespan.export.presets import scalars
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.times import iso
-from litespan.genai.values import JSON, parse
+from litespan.export import (
+    JSON,
+    Answer,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Refusal,
+    Secret,
+    Variables,
+    dumps,
+    iso,
+    openai,
+    parse,
+    scalar_attributes,
+    suppress_errors,
+)
 from litespan.stores.columns import clean
 
 PATH: Final = "/v1/runs/ingest"
 KEYS: Final = ("LUNARY_PRIVATE_KEY", "LUNARY_PUBLIC_KEY", "LUNARY_APP_ID")
-"""Where its SDK looks for the key, in this order."""
+"""Variables in which its SDK looks for the key, in this order."""
 
 TYPES: Final = {
     "embeddings": "embed",
@@ -39,56 +45,56 @@ TYPES: Final = {
     "invoke_workflow": "chain",
     "retrieval": "retriever",
 }
-"""Operation → run type; a call of a model is `llm`."""
+"""Operation → run type; default `llm`."""
 
 PARENT: Final = "parent_run_id"
-"""Metadata of LiteLLM's users: the `@lunary.chain` run that a call belongs to."""
+"""Metadata key with the `@lunary.chain` run of the call, as in LiteLLM's callback."""
 
 
 def to_start(span: GenAISpan, parent: str | None = None) -> dict[str, JSON]:
     """The event that opens the run. Pure.
 
     Args:
-        span: a call, which may not have ended.
-        parent: the run that it belongs to.
+        span: a call that may not have ended.
+        parent: id of the parent run.
     """
-    who = span.identity
+    identity = span.identity
     return {
         **_common(span, "start", span.start_ns),
         "parentRunId": parent,
         "name": span.model or span.name,
-        "input": openai.asked(span),
-        "userId": who.user,
-        "tags": [*who.tags] or None,
+        "input": openai.input_of(span),
+        "userId": identity.user,
+        "tags": [*identity.tags] or None,
         "params": {**_parameters(span)} or None,
         "metadata": metadata(span),
     }
 
 
 def to_end(span: GenAISpan) -> dict[str, JSON]:
-    """The event that closes the run: its end, or its error. Pure."""
+    """The event that closes the run: `end` or `error`. Pure."""
     used, error = span.usage, span.error
     ended = max(span.end_ns or 0, span.start_ns)
-    told: dict[str, JSON] = {
+    fields: dict[str, JSON] = {
         **_common(span, "end" if error is None else "error", ended),
-        "output": openai.answered(span),
+        "output": openai.output_of(span),
         "metadata": metadata(span),
     }
     if error is not None:
         message = error.message or error.type
-        told["error"] = {"message": message, "stack": f"{error.type}: {message}"}
+        fields["error"] = {"message": message, "stack": f"{error.type}: {message}"}
     tokens: dict[str, JSON] = {
         "prompt": used.input,
         "completion": used.output,
         "promptCached": used.cache_read,
     }
     if used.total is not None:
-        told["tokensUsage"] = {name: n for name, n in tokens.items() if n is not None}
-    return told
+        fields["tokensUsage"] = {name: n for name, n in tokens.items() if n is not None}
+    return fields
 
 
 def metadata(span: GenAISpan) -> dict[str, JSON]:
-    """What the events have no field for: scalars, on one level, as Lunary keeps them."""
+    """Data without a field in the events, as a flat mapping of scalars."""
     own: dict[str, Any] = {
         "trace_id": span.trace_id,
         "span_id": span.span_id,
@@ -101,11 +107,11 @@ def metadata(span: GenAISpan) -> dict[str, JSON]:
         "service_version": span.service.version,
         "environment": span.service.environment,
     }
-    return {**scalars(span), **{name: value for name, value in own.items() if value is not None}}
+    return scalar_attributes(span, own)
 
 
 def run_id(text: str, project: str) -> str:
-    """The id that Lunary's Python SDK gives to a run of this name."""
+    """The id that Lunary's Python SDK uses for a run of this name."""
     return str(UUID(sha256(f"{text}{project}".encode("utf-8", "replace")).hexdigest()[:32]))
 
 
@@ -139,7 +145,7 @@ class LunaryExporter(HttpExporter):
     policy = Policy(
         max_items=100,
         split=frozenset({400, 413}),
-        attempt=12.0,  # Lunary waits 5 s for a parent that it does not know
+        attempt=12.0,  # Lunary waits 5 s for an unknown parent
     )
     hints: ClassVar[Mapping[str, str]] = {
         "401": f"no such project: check {', '.join(KEYS)}",
@@ -149,11 +155,11 @@ class LunaryExporter(HttpExporter):
     def __init__(
         self, api_key: str | None = None, base_url: str | None = None, **limits: Any
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            api_key: else LUNARY_PRIVATE_KEY, LUNARY_PUBLIC_KEY, LUNARY_APP_ID.
-            base_url: else LUNARY_API_URL, else https://api.lunary.ai.
+            api_key: default LUNARY_PRIVATE_KEY, LUNARY_PUBLIC_KEY, LUNARY_APP_ID.
+            base_url: default LUNARY_API_URL, else https://api.lunary.ai.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
@@ -165,12 +171,12 @@ class LunaryExporter(HttpExporter):
             self.connect(base.removesuffix(PATH) + PATH, {"Authorization": bearer})
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """Start and end of each run; together, since an end only updates."""
+        """Start and end of each run together, because an end only updates."""
         return self._items(spans, finished=True)
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """The start events of calls that begin; a second one does no harm. Never raises."""
-        return self.bring(self._items(spans, finished=False))
+        """Send the start events of calls. Sending them again is harmless. Never raises."""
+        return self.send(self._items(spans, finished=False))
 
     def _items(self, spans: Sequence[ReadableSpan], *, finished: bool) -> Iterator[Item]:
         views = []
@@ -196,15 +202,15 @@ class LunaryExporter(HttpExporter):
         return b'{"events":[%b]}' % b",".join([item.data for item in items])
 
     def shrink(self, item: Item, excess: int) -> Item | None:
-        """Less content; an item holds two events."""
+        """Cut content; an item has two events."""
         pair = Item(item.key, b"[%b]" % item.data)
         smaller = super().shrink(pair, excess)
         return None if smaller is None else Item(item.key, smaller.data[1:-1])
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
-        """A 200 holds a result for each event; a start that was there already is no loss."""
-        said = parse(answer.body.decode("utf-8", "replace"))
-        results = said.get("results") if isinstance(said, dict) else None
+        """A 200 has a result for each event; duplicates are not errors."""
+        body = parse(answer.body.decode("utf-8", "replace"))
+        results = body.get("results") if isinstance(body, dict) else None
         lost: dict[str, str] = {}  # run → why; an event may be the second one of its run
         for result in results if isinstance(results, list) else ():
             if isinstance(result, dict) and result.get("success") is False:
@@ -215,28 +221,28 @@ class LunaryExporter(HttpExporter):
 
 
 def _parents_first(views: Sequence[GenAISpan]) -> list[GenAISpan]:
-    """By time, in the milliseconds that Lunary sorts by, and in these by depth.
+    """Sort by start time in milliseconds, as Lunary does, then by depth.
 
-    A run whose parent is not there yet makes Lunary wait for 5 s, and loses that parent.
+    For a run with an unknown parent, Lunary waits 5 s and then drops the parent.
     """
     here = {(view.trace_id, view.span_id): view for view in views}
 
-    def place(view: GenAISpan) -> tuple[int, int]:
+    def order(view: GenAISpan) -> tuple[int, int]:
         depth, above = 0, view
         while (parent := here.get((view.trace_id, above.parent_span_id or ""))) is not None:
             depth, above = depth + 1, parent
-            if depth > len(views):  # a forged loop
+            if depth > len(views):  # a loop in a forged trace
                 break
         return view.start_ns // 1_000_000, depth
 
-    return sorted(views, key=place)
+    return sorted(views, key=order)
 
 
 _KNOWN: Final = re.compile("duplicate|already exists|unique constraint", re.IGNORECASE)
 
 
 def _data(event: dict[str, JSON]) -> bytes:
-    """The event as Lunary's PostgreSQL takes it, whose JSON has no NUL."""
-    told: dict[str, JSON] = {k: value for k, value in event.items() if value is not None}
-    data = dumps(told)
-    return dumps(clean(told)) if b"\\u0000" in data else data
+    """The event as JSON without NUL, which Lunary's PostgreSQL rejects."""
+    fields: dict[str, JSON] = {k: value for k, value in event.items() if value is not None}
+    data = dumps(fields)
+    return dumps(clean(fields)) if b"\\u0000" in data else data

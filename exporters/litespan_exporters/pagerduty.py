@@ -10,9 +10,7 @@ from typing import Any, ClassVar, Final
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import details, titled
 from litespan.alerting.text import iso, tidy
-from litespan.export.http import Variables
-from litespan.export.policy import Policy
-from litespan.genai.values import JSON
+from litespan.export import JSON, Policy, Variables
 
 _LONGEST_KEY: Final = 255
 PATH: Final = "/v2/enqueue"

@@ -1,18 +1,17 @@
-"""Calls as Parquet files, by day, for DuckDB, Spark, pandas and their like (extra `parquet`).
+"""Calls as Parquet files by day, for DuckDB, Spark, pandas and others (extra `parquet`).
 
     OTEL_TRACES_EXPORTER=parquet LITESPAN_PARQUET=calls opentelemetry-instrument python app.py
     duckdb -c "select model, sum(cost_usd) from 'calls/*/*.parquet' group by all"
 
-Files are written whole, under another name first, into `date=YYYY-MM-DD/` by the call's start in
-UTC: whoever reads sees a file complete or not at all, and any number of processes may write.
+Files go to `date=YYYY-MM-DD/` by the start of the call in UTC. They are written under a temporary
+name and then renamed, so readers only see complete files, and several processes may write.
 
-A file of a few rows is a bad file. So rows are kept in memory for up to a minute
-(`LITESPAN_PARQUET_INTERVAL`, in seconds), until there are enough for a file; what is there when
-the process ends is written then. SIGKILL loses that minute: choose 0, or another store, where that
-matters.
+Small files are inefficient. So rows are kept in memory for up to `LITESPAN_PARQUET_INTERVAL`
+seconds (default 60) or until there are enough for a file; the rest is written at exit. SIGKILL
+loses these rows: use 0 or another store if that matters.
 
-A file that is written is never changed. A call that is exported again is in two files: of the rows
-of a key, the one whose outcome is not `started` counts, and of several such any (they are equal).
+Files are never changed. A call that is exported again is in two files: of the rows of a key, one
+whose outcome is not `started` is valid; if there are several, they are equal.
 """
 
 import itertools
@@ -55,10 +54,10 @@ class ParquetExporter(StoreExporter):
     Reads LITESPAN_PARQUET. Also LITESPAN_PARQUET_INTERVAL.
 
     Args:
-        path: The folder; default `LITESPAN_PARQUET`, else `./litespan-parquet`. Made when missing.
-        interval: Seconds that rows may wait for others; default `LITESPAN_PARQUET_INTERVAL`,
-            else 60. With 0 every export writes a file.
-        content: False leaves messages, instructions and tools out.
+        path: The folder; default `LITESPAN_PARQUET`, else `./litespan-parquet`. Created if missing.
+        interval: Seconds that rows may wait to be written together; default
+            `LITESPAN_PARQUET_INTERVAL`, else 60. With 0 every export writes a file.
+        content: False excludes messages, instructions and tools.
         limits: see `StoreExporter`.
     """
 
@@ -85,23 +84,23 @@ class ParquetExporter(StoreExporter):
             linger = -1.0
         super().__init__(content=content, **{"linger": max(linger, 0.0), **limits})
         if not 0 <= linger <= 86_400:
-            self.off(f"{INTERVAL}={text!r} is no number of seconds", "mend it or unset it")
+            self.disable(f"{INTERVAL}={text!r} is not a number of seconds", "fix it or unset it")
         else:
             self.turn_on(self.path.as_uri())
 
     def connect(self) -> "Folder":
-        """The folder; nothing to open."""
+        """The folder, which needs no connection."""
         return Folder(self.path)
 
 
 class Folder:
-    """Where the files go."""
+    """The folder of the files."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def write(self, rows: Sequence[Row]) -> None:
-        """One new file for each day that the rows are of; all or none of them."""
+        """Write one new file for each day of the rows; all files or none."""
         days: dict[date, list[Row]] = defaultdict(list)
         for row in rows:
             days[row[_START].date()].append(row)
@@ -120,10 +119,10 @@ class Folder:
             raise away(self._path, error) from error
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
     def _write(self, folder: Path, rows: list[Row]) -> tuple[Path, Path]:
-        """Write a file under a name that readers pass over; that name, and its true one."""
+        """Write a file under a temporary name. Returns this and the final name."""
         from pyarrow import parquet
 
         private_files.make_folder(folder)
@@ -141,7 +140,7 @@ class Folder:
 
 
 def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
-    """The rows of a Parquet file, or of all in a folder and its folders, oldest file first."""
+    """The rows of a Parquet file, or of all files below a folder, oldest file first."""
     return once(later(_rows(Path(place).expanduser(), columns), since))
 
 
@@ -156,22 +155,22 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     for file in files:
         try:
             opened = parquet.ParquetFile(file)
-            there = [name for name in columns if name in opened.schema_arrow.names]
-            if "key" not in there:
-                raise Unreadable(f"{file} is nothing that litespan wrote")
-            for batch in opened.iter_batches(FETCH, columns=there):
+            present = [name for name in columns if name in opened.schema_arrow.names]
+            if "key" not in present:
+                raise Unreadable(f"{file} was not written by litespan")
+            for batch in opened.iter_batches(FETCH, columns=present):
                 for row in batch.to_pylist():
                     yield _record(file, {name: row.get(name) for name in columns})
         except (OSError, ArrowException) as error:
-            said = str(error).partition("\n")[0]
-            raise Unreadable(f"cannot read {file}: {said}") from error
+            message = str(error).partition("\n")[0]
+            raise Unreadable(f"cannot read {file}: {message}") from error
 
 
 def _record(file: Path, row: Record) -> Record:
     try:
         return checked({name: converted(name, value) for name, value in row.items()})
-    except (ValueError, AttributeError) as error:  # columns of these names, of other kinds
-        raise Unreadable(f"{file} is nothing that litespan wrote") from error
+    except (ValueError, AttributeError) as error:  # same column names with other types
+        raise Unreadable(f"{file} was not written by litespan") from error
 
 
 READER: Final = Reader(read, (VARIABLE,), DEFAULT, is_one=lambda head: head.startswith(b"PAR1"))

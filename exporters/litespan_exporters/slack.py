@@ -11,12 +11,7 @@ from typing import Any, ClassVar, Final
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import details, more, titled
 from litespan.alerting.text import inert, tidy
-from litespan.export.batching import Item
-from litespan.export.client import Answer, Secret
-from litespan.export.http import Variables
-from litespan.export.policy import Refusal
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON, parse
+from litespan.export import JSON, Answer, Item, Refusal, Secret, Variables, dumps, parse
 
 TOKEN: Final = "SLACK_API_TOKEN"
 CHANNEL: Final = "SLACK_API_CHANNEL"

@@ -1,14 +1,14 @@
-"""The embedded default: one row a call in a SQLite file. Standard library only.
+"""The default store: one row for each call in a SQLite file. Standard library only.
 
     OTEL_TRACES_EXPORTER=sqlite LITESPAN_SQLITE=calls.db opentelemetry-instrument python app.py
     sqlite3 calls.db 'select model, count(*), sum(cost_usd) from calls group by model'
 
-Table `llm_calls` has the columns of `litespan.stores.columns`, money as integers of 1e-10 USD
-in columns that end in `_e10`, so that `sum()` is exact (up to 900 million USD). The view
-`calls` shows the same rows with money in USD (a binary fraction, good to read and to plot).
+Table `llm_calls` has the columns of `litespan.stores.columns`. Money is an integer of 1e-10 USD in
+columns with the suffix `_e10`, so that `sum()` is exact (up to 900 million USD). The view `calls`
+has the same rows with money in USD as floating-point numbers, to read and plot.
 Times are ISO 8601 text in UTC, flags 0 and 1, lists and objects JSON.
 
-Any number of processes and threads may write at once, also after a fork.
+Several processes and threads may write concurrently, also after a fork.
 """
 
 import json
@@ -34,8 +34,8 @@ VARIABLE: Final = "LITESPAN_SQLITE"
 DEFAULT: Final = "litespan.db"
 TABLE: Final = "llm_calls"
 VERSION: Final = 1
-"""Schema version, in the file's `user_version`. Raise it when `COLUMNS` gains one: an older
-file is given the new columns (empty) and index when it is opened for writing."""
+"""Schema version, in the file's `user_version`. Increase it with each new column: opening an
+older file for writing adds the columns (empty) and indexes."""
 APPLICATION: Final = int.from_bytes(b"lspn", "big")  # the file's `application_id`
 
 _TYPES: Final[dict[Kind, str]] = {
@@ -59,22 +59,22 @@ _INSERT: Final = (  # every name in it is from `COLUMNS`
     f"insert into {TABLE} ({', '.join(_NAMES)}) values ({', '.join('?' * len(_NAMES))}) "  # noqa: S608
     "on conflict (key) do "
 )
-_STARTED: Final = _INSERT + "nothing"  # never over a row that is already finished
+_STARTED: Final = _INSERT + "nothing"  # must not replace a finished row
 _FINISHED: Final = _INSERT + "update set " + ", ".join(f"{n}=excluded.{n}" for n in _NAMES[1:])
 
-_CURES: Final = (
+_FIXES: Final = (
     ("unable to open", "its folder must exist and be writable"),
     ("readonly", "make the file and its folder writable"),
     ("is full", "free some disk space"),
-    ("locked", f"something else has kept it locked for {BUSY_S:.0f} s; end that transaction"),
-    ("not a database", "this is no SQLite file; name another one"),
-    ("malformed", "the file is damaged; move it away, or mend it with sqlite3's .recover"),
-    ("I/O error", "look at the disk and its free space"),
+    ("locked", f"another process has locked it for {BUSY_S:.0f} s; end that transaction"),
+    ("not a database", "this is not a SQLite file; use another one"),
+    ("malformed", "the file is damaged; move it away, or repair it with sqlite3's .recover"),
+    ("I/O error", "check the disk and its free space"),
 )
 
 
 class Unusable(sqlite3.Error):
-    """The file is a healthy database that is not ours to write; the text says why."""
+    """The file is another database; the message says why it cannot be used."""
 
 
 class SQLiteExporter(SpanExporter):
@@ -82,14 +82,14 @@ class SQLiteExporter(SpanExporter):
 
     Reads LITESPAN_SQLITE.
 
-    Spans that are no calls of a model (the application's, HTTP, tools, agents, litespan's
-    router parent) are left out. Nothing here raises: a file that cannot be written is one log
-    line that names it and the cure, `FAILURE`, and the counter `export.sqlite.dropped`.
+    Spans that are not model calls (of the application, HTTP, tools, agents, routers) are left out.
+    No method raises: if the file cannot be written, `export` returns FAILURE, counts
+    `export.sqlite.dropped`, and logs one line that says how to fix it.
 
     Args:
-        path: The file; default `LITESPAN_SQLITE`, else `./litespan.db`. Made when missing, at
-            the first call; its folder must exist.
-        content: False leaves messages, instructions and tools out, whatever the spans carry.
+        path: The file; default `LITESPAN_SQLITE`, else `./litespan.db`. Created for the
+            first call; its folder must exist.
+        content: False excludes messages, instructions and tools.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, content: bool = True) -> None:
@@ -101,18 +101,18 @@ class SQLiteExporter(SpanExporter):
         self.problem = ""  # why the last write failed
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write finished spans: one transaction, a row a call, the last writer of a key wins."""
+        """Write one row for each finished call in one transaction. The last write wins."""
         return self._write(spans, _FINISHED)
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write calls that have only begun: outcome `started`, until `export` has the rest.
+        """Write started calls with the outcome `started`, until `export` replaces the row.
 
-        A call whose process dies keeps that row. What is finished already stays as it is.
+        If the process dies, that row remains. Finished rows are not changed.
         """
         return self._write(spans, _STARTED)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """True: what `export` returned SUCCESS for is in the file."""
+        """Do nothing: `export` has already written its rows."""
         return True
 
     def shutdown(self) -> None:
@@ -122,39 +122,38 @@ class SQLiteExporter(SpanExporter):
             self._file.close()
 
     def _write(self, spans: Sequence[ReadableSpan], statement: str) -> SpanExportResult:
-        made = rows(spans, _VALUES, content=self._content)
-        written = not made or (not self._closed and self._written(statement, made))
-        count(f"export.sqlite.{'sent' if written else 'dropped'}", len(made))
+        values = rows(spans, _VALUES, content=self._content)
+        written = not values or (not self._closed and self._insert(statement, values))
+        count(f"export.sqlite.{'sent' if written else 'dropped'}", len(values))
         return SpanExportResult.SUCCESS if written else SpanExportResult.FAILURE
 
-    def _written(self, statement: str, made: list[list[Any]]) -> bool:
+    def _insert(self, statement: str, values: list[list[Any]]) -> bool:
         try:
-            self._file.write(statement, made)
+            self._file.write(statement, values)
         except (sqlite3.Error, OSError) as error:
-            self._complain(error)
+            self._report(error)
             return False
         self.problem = ""
         return True
 
-    def _complain(self, error: Exception) -> None:
-        cures = [cure for words, cure in _CURES if words in str(error)]
-        cure = f" ({cures[0]})" if cures else ""
+    def _report(self, error: Exception) -> None:
+        fixes = [fix for words, fix in _FIXES if words in str(error)]
+        fix = f" ({fixes[0]})" if fixes else ""
         self.problem = (
-            f"cannot record calls in {self.path}: {error}{cure}. "
-            f"Set {VARIABLE} to use another file."
+            f"cannot record calls in {self.path}: {error}{fix}. Set {VARIABLE} to use another file."
         )
         log_once(f"sqlite:{self.path}:{error}", "%s", self.problem)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Bring the file to this version's schema; whoever is first does it."""
+    """Update the schema of the file, in one process at a time."""
     if _versions(connection) == (APPLICATION, VERSION):
         return
     with transaction(connection):
         application, version = _versions(connection)
         tables = connection.execute("select name from sqlite_master").fetchall()
         if application != APPLICATION and tables:
-            raise Unusable("it is another application's database; name a file of litespan's own")
+            raise Unusable("it is another application's database; use another file")
         if version > VERSION:
             raise Unusable(
                 f"a newer litespan wrote it (schema {version}, this one knows {VERSION}); "
@@ -197,9 +196,9 @@ def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
         try:
             present = {name for _, name, *_ in connection.execute(f"pragma table_info({TABLE})")}
             names = [f"{n}_e10" if KINDS[n] == "money" else n for n in columns]
-            # A file of an older schema lacks columns until this version writes to it.
+            # An older file lacks columns until this version writes to it.
             chosen = ", ".join(name if name in present else "null" for name in names)
-            sql = f"select {chosen} from {TABLE} where start_time >= ? order by start_time"  # noqa: S608 - names of ours
+            sql = f"select {chosen} from {TABLE} where start_time >= ? order by start_time"  # noqa: S608 - our own names
             for row in connection.execute(sql, (since,)):
                 yield {n: _value(n, v) for n, v in zip(columns, row, strict=True)}
         finally:
@@ -220,9 +219,9 @@ def _value(name: str, value: Any) -> Any:
 def _open(path: Path) -> sqlite3.Connection:
     place = f"file:{quote(str(path))}?"
     try:
-        # For reading only; but "mode=ro" would leave WAL's helper files behind.
+        # Only for reading, but "mode=ro" would leave WAL files behind.
         return _ours(sqlite3.connect(place + "mode=rw", uri=True), path)
-    except sqlite3.OperationalError:  # a folder where SQLite may not put those files
+    except sqlite3.OperationalError:  # SQLite must not create these files in the folder
         return _ours(sqlite3.connect(place + "immutable=1", uri=True), path)
 
 
@@ -235,7 +234,7 @@ def _ours(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         raise
     if application != APPLICATION:
         connection.close()
-        raise Unreadable(f"{path} is a database, but not one that litespan wrote")
+        raise Unreadable(f"{path} is a database that litespan did not write")
     return connection
 
 

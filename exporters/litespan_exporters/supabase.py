@@ -1,7 +1,7 @@
-"""Supabase: one row a call, upserted through its REST interface (PostgREST).
+"""Supabase: one row for each call, upserted through its REST API (PostgREST).
 
 https://docs.postgrest.org/en/v12/references/api/tables_views.html#upsert (seen 2026-11-20).
-The table is the one that LiteLLM's own callback fills, or litespan's (`rows.COLUMNS`).
+The table has the columns of LiteLLM's own callback, or those of `litespan.stores.columns`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,25 +12,30 @@ from urllib.parse import quote
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.client import Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.policy import Policy
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.times import iso
-from litespan.genai.values import JSON, parse, plain
+from litespan.export import (
+    JSON,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Secret,
+    Variables,
+    dumps,
+    iso,
+    openai,
+    parse,
+    plain,
+)
 from litespan.stores.columns import COLUMNS, Kind, clean
-from litespan.stores.schema import INDEXES, LONGEST_INDEXED
+from litespan.stores.schema import INDEXES, MAX_INDEXED
 
 TABLE: Final = "SUPABASE_TABLE"
-"""`table` or `schema.table`; `request_logs` has LiteLLM's columns, any other litespan's."""
+"""`table` or `schema.table`; `request_logs` has LiteLLM's columns, others have litespan's."""
 
-LITELLMS: Final = "request_logs"
+LITELLM_TABLE: Final = "request_logs"
 
 STATUS: Final = {
-    "started": "initiated",  # LiteLLM's word
+    "started": "initiated",  # as in LiteLLM
     "success": "success",
     "abandoned": "success",
     "failure": "failure",
@@ -42,7 +47,7 @@ _STARTED: Final = "return=minimal,resolution=ignore-duplicates,missing=default"
 _INDEXED: Final = {name for index in INDEXES for name in index} - {"start_time"}
 _JSON: Final[Mapping[Kind, Callable[[Any], JSON]]] = {
     "key": str,
-    "money": lambda amount: float(Decimal(amount)),  # its digits are the exact ones
+    "money": lambda amount: float(Decimal(amount)),  # prints the exact digits
     "time": lambda at: at.isoformat().replace("+00:00", "Z"),
     "json": parse,
 }
@@ -91,15 +96,15 @@ def request_log(span: GenAISpan) -> dict[str, JSON]:
 
 def row(span: GenAISpan) -> dict[str, JSON]:
     """A row of a table with litespan's columns. Pure."""
-    made: dict[str, JSON] = {}
+    values: dict[str, JSON] = {}
     for column in COLUMNS:
         value = column.read(span)
         if value is not None and column.kind in _JSON:
             value = _JSON[column.kind](value)
         if column.name in _INDEXED and isinstance(value, str):
-            value = value[:LONGEST_INDEXED]
-        made[column.name] = plain(value)
-    return made
+            value = value[:MAX_INDEXED]
+        values[column.name] = plain(value)
+    return values
 
 
 class SupabaseExporter(HttpExporter):
@@ -112,11 +117,11 @@ class SupabaseExporter(HttpExporter):
     variables = Variables(keys=("SUPABASE_KEY",), url=("SUPABASE_URL",))
     policy = Policy(max_items=500, split=frozenset({400, 409, 413}))
     hints: ClassVar[Mapping[str, str]] = {
-        "400": f"the table refuses the row: compare its columns with those of {TABLE}",
-        "401": "not authorised: check SUPABASE_KEY and its right to write (row level security)",
-        "403": "forbidden: check SUPABASE_KEY and its right to write (row level security)",
-        "404": f"no such table: make it, or name it in {TABLE}",
-        "409": "the table has another constraint, which the row breaks",
+        "400": f"the table rejects the row: compare its columns with those of {TABLE}",
+        "401": "unauthorized: check SUPABASE_KEY and its permission to write (row level security)",
+        "403": "forbidden: check SUPABASE_KEY and its permission to write (row level security)",
+        "404": f"table not found: create it, or set its name in {TABLE}",
+        "409": "the row violates another constraint of the table",
     }
 
     def __init__(
@@ -127,18 +132,18 @@ class SupabaseExporter(HttpExporter):
         table: str | None = None,
         **limits: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
             url: `https://{project}.supabase.co`, else SUPABASE_URL.
-            key: a secret key or the service role's, else SUPABASE_KEY.
+            key: a secret key or the service role key; default SUPABASE_KEY.
             table: `table` or `schema.table`, else SUPABASE_TABLE, else `request_logs`.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        named = table or self.variable(TABLE) or LITELLMS
+        named = table or self.variable(TABLE) or LITELLM_TABLE
         schema, _, self.table = named.rpartition(".")
-        self.litellms = self.table == LITELLMS
+        self.litellm_table = self.table == LITELLM_TABLE
         keys = self.credentials(key=key)
         if keys and (base := self.base_url(url)):
             path = f"/rest/v1/{quote(self.table, safe='')}"
@@ -152,28 +157,28 @@ class SupabaseExporter(HttpExporter):
             )
 
     def base_url(self, argument: str | None) -> str | None:
-        """The project's URL; there is no default."""
+        """The project's URL; required."""
         if not (argument or self.variable("SUPABASE_URL")):
-            self.lacks("SUPABASE_URL", argument="url")
+            self.report_missing("SUPABASE_URL", argument="url")
             return None
         return super().base_url(argument)
 
     def item(self, span: GenAISpan) -> Item | None:
-        """One row; agents and tools are no calls, and have none."""
+        """One row for each model call; none for agents and tools."""
         if not span.is_call:
             return None
-        made = request_log(span) if self.litellms else row(span)
-        unique = "litellm_call_id" if self.litellms else "key"
-        columns = quote(",".join(f'"{name}"' for name in made), safe="")
+        values = request_log(span) if self.litellm_table else row(span)
+        unique = "litellm_call_id" if self.litellm_table else "key"
+        columns = quote(",".join(f'"{name}"' for name in values), safe="")
         started = span.call.outcome == "started"
         return Item(
-            # By what is unique: a statement must not meet one row twice.
-            str(made[unique]),
-            dumps(clean(made)),
+            # By the unique column: a statement must not contain a row twice.
+            str(values[unique]),
+            dumps(clean(values)),
             path=f"?on_conflict={unique}&columns={columns}",
             headers=(("Prefer", _STARTED if started else _FINISHED),),
         )
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Put calls that begin on record, unless they are finished there. Never raises."""
+        """Write started calls, unless their finished rows exist. Never raises."""
         return self.export(spans)

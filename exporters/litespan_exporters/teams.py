@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import details, more, titled
 from litespan.alerting.text import iso
-from litespan.export.http import Variables
-from litespan.genai.values import JSON
+from litespan.export import JSON, Variables
 
 _COLOURS = {"info": "Accent", "warning": "Warning", "error": "Attention", "critical": "Attention"}
 

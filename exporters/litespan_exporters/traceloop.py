@@ -1,4 +1,4 @@
-"""Traceloop, by OTLP, with the attributes of OpenLLMetry that it reads.
+"""Traceloop over OTLP, with the OpenLLMetry attributes that it reads.
 
 https://www.traceloop.com/docs/openllmetry/integrations/traceloop (seen 2026-11-20); names:
 https://github.com/traceloop/openllmetry, opentelemetry-semantic-conventions-ai 0.5.1.
@@ -10,13 +10,16 @@ from typing import Any, ClassVar, Final
 from opentelemetry.util.re import parse_env_headers
 
 from litespan import semconv as s
-from litespan.export import GenAISpan
-from litespan.export.client import Secret
-from litespan.export.http import Variables
-from litespan.export.otlp import OtlpExporter
-from litespan.export.policy import Policy
-from litespan.export.presets import silence, translated
-from litespan.genai import openai
+from litespan.export import (
+    GenAISpan,
+    OtlpExporter,
+    Policy,
+    Secret,
+    Variables,
+    openai,
+    renamed_attributes,
+    without_content,
+)
 
 PATH: Final = "/v1/traces"
 TYPES: Final = {
@@ -26,26 +29,30 @@ TYPES: Final = {
     "embeddings": "embedding",
     "rerank": "rerank",
 }
-"""Operation → `llm.request.type`; another call of a model is `unknown`."""
+"""Operation → `llm.request.type`; `unknown` for other model calls."""
 
 ASSOCIATION: Final = "traceloop.association.properties."
 
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
-    """What Traceloop's copy of the span has besides. Pure."""
-    who, used = span.identity, span.usage
-    people = {"user_id": who.user, "session_id": who.session, "customer_id": who.end_user_id}
-    known = {name: value for name, value in people.items() if value is not None}
+    """Attributes to add to Traceloop's copy of the span. Pure."""
+    identity, used = span.identity, span.usage
+    ids = {
+        "user_id": identity.user,
+        "session_id": identity.session,
+        "customer_id": identity.end_user_id,
+    }
+    known = {name: value for name, value in ids.items() if value is not None}
     return {
-        **translated(span),
-        **{ASSOCIATION + name: value for name, value in {**who.metadata, **known}.items()},
+        **renamed_attributes(span),
+        **{ASSOCIATION + name: value for name, value in {**identity.metadata, **known}.items()},
         s.FOR_SYSTEM: span.provider,
         "llm.request.type": TYPES.get(span.operation, "unknown") if span.is_call else None,
         "llm.usage.total_tokens": used.total,
         s.TOTAL_TOKENS: used.total,
         s.FOR_REASONING_TOKENS: used.reasoning,
         s.FOR_IS_STREAMING: span.request.stream,
-        s.FOR_USER: who.user,
+        s.FOR_USER: identity.user,
         s.FOR_FINISH_REASON: openai.finish_reason(span, 0),
         "traceloop.prompt.key": span.request.prompt_name,
         "traceloop.prompt.version_name": span.request.prompt_version,
@@ -76,13 +83,13 @@ class TraceloopExporter(OtlpExporter):
         content: bool | None = None,
         **limits: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            api_key: else TRACELOOP_API_KEY.
-            base_url: else TRACELOOP_BASE_URL, else https://api.traceloop.com.
-            headers: instead of the one with the key, else TRACELOOP_HEADERS.
-            content: False leaves captured content out, else TRACELOOP_TRACE_CONTENT.
+            api_key: default TRACELOOP_API_KEY.
+            base_url: default TRACELOOP_BASE_URL, else https://api.traceloop.com.
+            headers: replace the header with the key; default TRACELOOP_HEADERS.
+            content: False excludes captured content; default TRACELOOP_TRACE_CONTENT.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
@@ -90,7 +97,7 @@ class TraceloopExporter(OtlpExporter):
             self.flag("TRACELOOP_TRACE_CONTENT", default=True) if content is None else content
         )
         if not self.flag("TRACELOOP_TRACING_ENABLED", default=True):
-            self.off("TRACELOOP_TRACING_ENABLED is false", "unset it to send")
+            self.disable("TRACELOOP_TRACING_ENABLED is false", "unset it to send")
             return
         own = headers or parse_env_headers(self.variable("TRACELOOP_HEADERS"), liberal=True)
         sent = {name: Secret(value) for name, value in own.items()}
@@ -100,13 +107,13 @@ class TraceloopExporter(OtlpExporter):
             self.connect(base.removesuffix(PATH) + PATH, sent)
 
     def base_url(self, argument: str | None) -> str | None:
-        """Where to; Traceloop's SDK takes what has no http scheme for gRPC."""
+        """The base URL; Traceloop's SDK treats addresses without http scheme as gRPC."""
         url = argument or self.variable("TRACELOOP_BASE_URL")
         if url and not url.startswith(("http://", "https://")):
-            self.off("TRACELOOP_BASE_URL is an address for gRPC", "use the http(s) one")
+            self.disable("TRACELOOP_BASE_URL is a gRPC address", "use the http(s) URL")
             return None
         return super().base_url(argument)
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
-        """`attributes(span)`, without content if that is not wanted."""
-        return {**attributes(span), **({} if self.content else silence(span))}
+        """Attributes to add to the copy; removes content if configured."""
+        return {**attributes(span), **({} if self.content else without_content(span))}

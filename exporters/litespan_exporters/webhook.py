@@ -14,11 +14,7 @@ from typing import Any, ClassVar, Final
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.exporter import titled
 from litespan.alerting.text import iso, tidy
-from litespan.export.batching import Item
-from litespan.export.client import Secret
-from litespan.export.http import Variables
-from litespan.export.policy import Policy
-from litespan.genai.values import JSON
+from litespan.export import JSON, Item, Policy, Secret, Variables
 
 SECRET_VARIABLE: Final = "LITESPAN_WEBHOOK_SECRET"
 SIGNATURE: Final = "X-Signature-256"

@@ -17,8 +17,8 @@ ALWAYS = {
     "litellm.outcome": "success",
 }
 FIELDS: dict[str, dict[str, Any]] = {
-    "model asked for": {"gen_ai.request.model": "model-asked"},
-    "model that answered": {"gen_ai.response.model": "model-answered"},
+    "requested model": {"gen_ai.request.model": "model-asked"},
+    "response model": {"gen_ai.response.model": "model-answered"},
     "streamed": {"gen_ai.request.stream": True},
     "temperature": {"gen_ai.request.temperature": 0.7391},
     "max_tokens": {"gen_ai.request.max_tokens": 1907},

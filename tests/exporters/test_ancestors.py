@@ -18,7 +18,13 @@ from opentelemetry.trace import (
 )
 
 from litespan import LiteLLMInstrumentor
-from litespan.genai.ancestors import LONGEST, UNANSWERED, Ancestors, Below, Lineage
+from litespan.genai.ancestors import (
+    MAX_CONTENT,
+    MAX_MISSING_PARENTS,
+    Ancestors,
+    Lineage,
+    Summary,
+)
 from litespan.testing import LoopbackProvider
 from litespan_exporters.datadog import DatadogExporter
 from litespan_exporters.datadog_otlp import DatadogOtlpExporter
@@ -301,9 +307,9 @@ def plain(number: int, parent: int | None = None) -> ReadableSpan:
     return ReadableSpan("work", local(number), above, start_time=1, end_time=2)
 
 
-def among(ancestors: Ancestors, spans: list[ReadableSpan], **calls: Below) -> Lineage:
+def among(ancestors: Ancestors, spans: list[ReadableSpan], **calls: Summary) -> Lineage:
     """The lineage of a batch in which the spans `_1`, `_2`, … are calls."""
-    return ancestors.among(spans, {(1, int(name[1:])): below for name, below in calls.items()})
+    return ancestors.find(spans, {(1, int(name[1:])): below for name, below in calls.items()})
 
 
 def all_above() -> Ancestors:
@@ -315,20 +321,20 @@ def all_above() -> Ancestors:
 def test_the_order_in_a_batch_does_not_matter(order: int) -> None:
     """In one export the ancestors are found wherever they stand."""
     batch = [plain(3, 2), plain(2, 1), plain(1)][::order]
-    assert set(among(all_above(), batch, _3=Below(1, 2)).kept) == {(1, 1), (1, 2)}
+    assert set(among(all_above(), batch, _3=Summary(1, 2)).kept) == {(1, 1), (1, 2)}
 
 
 def test_parents_are_not_remembered_without_end() -> None:
     """Neither their number grows for ever, nor their content."""
     ancestors = all_above()
     for number in range(10, 20):
-        among(ancestors, [plain(number + 100, number)], **{f"_{number + 100}": Below(1, 2)})
+        among(ancestors, [plain(number + 100, number)], **{f"_{number + 100}": Summary(1, 2)})
     assert set(among(ancestors, [plain(n) for n in range(10, 20)]).kept) == {
         (1, 17),
         (1, 18),
         (1, 19),
     }
-    huge = Below(1, 2, "x" * (LONGEST + 1))
+    huge = Summary(1, 2, "x" * (MAX_CONTENT + 1))
     assert len(among(ancestors, [plain(2, 1)], _2=huge).kept) == 0
     (below,) = among(ancestors, [plain(1)]).kept.values()
     assert below is not None
@@ -339,26 +345,26 @@ def test_parents_that_never_come_are_not_waited_for() -> None:
     """Those of another tracer provider, say; until one comes after all."""
     ancestors = Ancestors(lambda _span, below, _awaited: below is not None)
     call = plain(2, 1)
-    assert among(ancestors, [call], _2=Below(1, 2)).parent(call) == local(1)
-    for number in range(10, 10 + UNANSWERED):
-        among(ancestors, [plain(number + 100, number)], **{f"_{number + 100}": Below(1, 2)})
+    assert among(ancestors, [call], _2=Summary(1, 2)).parent(call) == local(1)
+    for number in range(10, 10 + MAX_MISSING_PARENTS):
+        among(ancestors, [plain(number + 100, number)], **{f"_{number + 100}": Summary(1, 2)})
     other = plain(4, 3)
-    assert among(ancestors, [other], _4=Below(1, 2)).parent(other) is None
+    assert among(ancestors, [other], _4=Summary(1, 2)).parent(other) is None
     assert among(ancestors, [plain(3)]).kept
     late = plain(6, 5)
-    assert among(ancestors, [late], _6=Below(1, 2)).parent(late) == local(5)
+    assert among(ancestors, [late], _6=Summary(1, 2)).parent(late) == local(5)
 
 
 def test_a_loop_of_parents_ends() -> None:
     """Whoever forwards spans to us may have forged them."""
-    lineage = among(all_above(), [plain(3, 2), plain(2, 1), plain(1, 2)], _3=Below(1, 2))
+    lineage = among(all_above(), [plain(3, 2), plain(2, 1), plain(1, 2)], _3=Summary(1, 2))
     assert set(lineage.kept) == {(1, 1), (1, 2)}
 
 
 def test_the_first_input_and_the_last_output() -> None:
     """Of the calls that have some, whichever arrives first."""
-    first, last = Below(1, 5, "a", "b"), Below(3, 9, "c", "d")
-    nothing = Below(0, 20)
+    first, last = Summary(1, 5, "a", "b"), Summary(3, 9, "c", "d")
+    nothing = Summary(0, 20)
     for one, other in ((first, last), (last, first)):
-        both = nothing.and_also(one).and_also(other).and_also(nothing)
+        both = nothing.merge(one).merge(other).merge(nothing)
         assert (both.input, both.output) == ("a", "d")

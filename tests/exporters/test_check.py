@@ -55,8 +55,8 @@ def test_a_service_that_takes_it(name: str) -> None:
 @pytest.mark.parametrize(
     ("reply", "line"),
     [
-        (Reply(401, b"no such key"), "401: not authorised: check LANGFUSE_PUBLIC_KEY and"),
-        (Reply(404), "404: no such path: check LANGFUSE_BASE_URL"),
+        (Reply(401, b"no such key"), "401: unauthorized: check LANGFUSE_PUBLIC_KEY and"),
+        (Reply(404), "404: not found: check LANGFUSE_BASE_URL"),
         (Reply(302, headers={"Location": "http://x.test"}), "302: redirects are not followed"),
         (Reply(400, f"bad {SECRET}".encode()), "said: bad ***)"),
         (Reply(400, f"bad{ESCAPE}".encode()), "said: bad\ufffd[2J"),
@@ -82,7 +82,7 @@ def test_what_is_not_set() -> None:
     assert status == 1
     assert err == (
         "langfuse: LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY are not set: langfuse export is "
-        "off; set them or take langfuse off the exporters\n"
+        "off; set them or remove langfuse from the exporters\n"
     )
     assert out.startswith("helicone: ")
 

@@ -112,10 +112,10 @@ def test_sites(given: str | None, url: str) -> None:
     """US1 by default; the address of the web page is understood."""
     delivery = DatadogExporter(SECRET, given).delivery
     assert delivery is not None
-    assert delivery.wire.url == url
+    assert delivery.client.url == url
     otlp = DatadogOtlpExporter(SECRET, given).delivery
     assert otlp is not None
-    assert otlp.wire.url == f"https://otlp.{site_of(given)}/v1/traces"
+    assert otlp.client.url == f"https://otlp.{site_of(given)}/v1/traces"
 
 
 def test_a_site_without_the_product(caplog: pytest.LogCaptureFixture) -> None:

@@ -626,7 +626,7 @@ def test_rubbish(seed: int) -> None:
     view = read(attributes)
     for messages in (view.input_messages, view.output_messages):
         json.dumps([message.to_json() for message in messages or ()], allow_nan=False)
-    json.dumps([openai.asked(view), openai.answered(view), openai.tools(view)], allow_nan=False)
+    json.dumps([openai.input_of(view), openai.output_of(view), openai.tools(view)], allow_nan=False)
     assert view.tool_definitions is None or isinstance(view.tool_definitions, tuple)
     assert view.system_instructions is None or isinstance(view.system_instructions, tuple)
 

@@ -157,9 +157,9 @@ PERMANENT = {
 }
 
 
-@pytest.mark.parametrize(("status", "mend"), PERMANENT.items())
-def test_permanent_failures(status: int, mend: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What another try cannot mend is dropped, counted, and logged once with what to mend."""
+@pytest.mark.parametrize(("status", "fix"), PERMANENT.items())
+def test_permanent_failures(status: int, fix: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Permanent errors drop the items, count them, and log once how to fix it."""
     before = stats().get(f"export.echo.dropped.{status}", 0)
     reply = Reply(status, b"no: Bearer " + KEY.encode(), {"Location": "http://127.0.0.2/"})
     with running(lambda _: reply) as vendor:
@@ -169,7 +169,7 @@ def test_permanent_failures(status: int, mend: str, caplog: pytest.LogCaptureFix
     assert len(vendor.received) == 2
     assert stats()[f"export.echo.dropped.{status}"] - before == 4
     (line,) = [record.getMessage() for record in caplog.records]
-    assert mend in line
+    assert fix in line
     assert f"echo: 2 span(s) dropped: {status}" in line
     assert KEY not in line
 
@@ -234,7 +234,7 @@ def test_too_large_alone_is_cut_and_marked() -> None:
     with running(store, lambda r: Reply(413) if len(r.body) > 1000 else None) as vendor:
         exporter = Echo(KEY, vendor.url)
         assert exporter.export(spans(1, "long " * 2000)) is SpanExportResult.SUCCESS
-        assert exporter.last.cut == 4
+        assert exporter.last.truncated == 4
         assert exporter.export(spans(1, "short")) is SpanExportResult.SUCCESS
     (cut, _) = [json.loads(r.body)[0]["text"] for r in vendor.received if len(r.body) <= 1000]
     assert cut.startswith("long long ")
@@ -364,16 +364,25 @@ def test_httpx_logs_no_line_per_export(caplog: pytest.LogCaptureFixture) -> None
     [
         (
             None,
-            "ECHO_API_KEY is not set: echo export is off; set it or take echo off the exporters",
+            "ECHO_API_KEY is not set: echo export is off; set it or remove echo from the exporters",
         ),
         (
             "  ",
-            "ECHO_API_KEY is not set: echo export is off; set it or take echo off the exporters",
+            "ECHO_API_KEY is not set: echo export is off; set it or remove echo from the exporters",
         ),
-        ("a\nb", "ECHO_API_KEY holds characters that no key has: echo export is off; set it anew"),
+        (
+            "a\nb",
+            (
+                "ECHO_API_KEY contains characters that are not valid in an API key: "
+                "echo export is off; set it again"
+            ),
+        ),
         (
             "schlüssel",
-            "ECHO_API_KEY holds characters that no key has: echo export is off; set it anew",
+            (
+                "ECHO_API_KEY contains characters that are not valid in an API key: "
+                "echo export is off; set it again"
+            ),
         ),
     ],
 )
@@ -431,7 +440,7 @@ def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("https://\u2460.example.com", "is not a URL"),
         ("ftp://localhost", "is not an http(s) URL"),
         ("api.example.com", "is not an http(s) URL"),
-        ("https://user:pw@api.example.com", "holds a user name or password"),
+        ("https://user:pw@api.example.com", "contains a user name or password"),
         ("https://api.example.com?key=1", "has a query"),
         ("https://api.example.com:port", "is not a URL"),
         ("", "is not an http(s) URL"),
@@ -465,7 +474,7 @@ def test_plain_http_on_a_private_network_works_and_warns_once(
         assert repr(Echo(KEY)) == f"<Echo http://{host}>"
     (line,) = [record.getMessage() for record in caplog.records]
     assert "ECHO_URL is not https" in line
-    assert "can read the credentials and all that is recorded" in line
+    assert "can read the credentials and all recorded data" in line
     assert KEY not in line
 
 
@@ -480,7 +489,7 @@ def test_secrets_are_not_shown() -> None:
     exporter = Echo(KEY, "https://127.0.0.1:9")
     delivery = exporter.delivery
     assert delivery is not None
-    shown = repr([exporter, vars(exporter), vars(delivery), vars(delivery.wire)])
+    shown = repr([exporter, vars(exporter), vars(delivery), vars(delivery.client)])
     assert KEY not in shown
     assert "***" in shown
 

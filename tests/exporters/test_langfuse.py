@@ -224,7 +224,7 @@ def test_hosts(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], url: 
         monkeypatch.setenv(f"LANGFUSE_{name}", value)
     delivery = LangfuseExporter(SECRET, SECRET).delivery
     assert delivery is not None
-    assert delivery.wire.url == url
+    assert delivery.client.url == url
 
 
 def test_what_the_program_says_of_itself(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ def test_the_program_by_logfires_variables(vendor: Vendor, monkeypatch: pytest.M
     ("variable", "value", "line"),
     [
         ("LOGFIRE_SEND_TO_LOGFIRE", "false", "LOGFIRE_SEND_TO_LOGFIRE is false"),
-        ("LOGFIRE_TOKEN", "one,two", "LOGFIRE_TOKEN holds several tokens"),
+        ("LOGFIRE_TOKEN", "one,two", "LOGFIRE_TOKEN contains several tokens"),
         ("LOGFIRE_BASE_URL", "http://logfire.example", "LOGFIRE_BASE_URL is not https"),
     ],
 )

@@ -211,7 +211,7 @@ def test_a_429_is_a_pause(headers: dict[str, str], wait: float) -> None:
         assert len(vendor.received) == 1
     before = Limits({"": sentry.paused.until[""] - wait})
     sentry.paused = before  # the time is over
-    assert not before.forbid("/envelope/")
+    assert not before.is_limited("/envelope/")
 
 
 @pytest.mark.parametrize(

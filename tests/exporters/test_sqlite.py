@@ -264,7 +264,7 @@ class TestFaults:
         [
             ("missing/calls.db", "its folder must exist and be writable"),
             (".", "its folder must exist and be writable"),
-            ("text.txt", "this is no SQLite file; name another one"),
+            ("text.txt", "this is not a SQLite file; use another one"),
             ("theirs.db", "it is another application's database"),
             ("newer.db", "a newer litespan wrote it (schema 99, this one knows 1)"),
         ],

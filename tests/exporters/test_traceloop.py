@@ -100,7 +100,7 @@ def test_headers_instead_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
         (request,) = vendor.received
     assert request.headers["x-tenant"] == "a b"
     assert request.headers["authorization"] == "Basic abc"
-    assert "abc" not in repr(vars(exporter.delivery.wire))  # type: ignore[union-attr]
+    assert "abc" not in repr(vars(exporter.delivery.client))  # type: ignore[union-attr]
 
 
 def test_no_content(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,8 +119,8 @@ def test_no_content(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     ("variable", "value", "line"),
     [
         ("TRACELOOP_TRACING_ENABLED", "false", "TRACELOOP_TRACING_ENABLED is false"),
-        ("TRACELOOP_BASE_URL", "grpc://api.example", "TRACELOOP_BASE_URL is an address for gRPC"),
-        ("TRACELOOP_BASE_URL", "api.example:4317", "TRACELOOP_BASE_URL is an address for gRPC"),
+        ("TRACELOOP_BASE_URL", "grpc://api.example", "TRACELOOP_BASE_URL is a gRPC address"),
+        ("TRACELOOP_BASE_URL", "api.example:4317", "TRACELOOP_BASE_URL is a gRPC address"),
     ],
 )
 def test_off(

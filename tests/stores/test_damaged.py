@@ -56,7 +56,10 @@ def test_half_a_character(
     else:
         path.write_bytes(damaged)
     assert numbers(path) == (3, 3 * COST)
-    assert capsys.readouterr().err == f"litespan: 2 line(s) of {path} cannot be read: left out\n"
+    assert (
+        capsys.readouterr().err
+        == f"litespan: 2 line(s) of {path} cannot be read and are left out\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,7 @@ def test_values_of_other_kinds(
     assert main(["report", str(path), "--json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["total"]["calls"] == 1
-    assert said.err == f"litespan: 1 line(s) of {path} cannot be read: left out\n"
+    assert said.err == f"litespan: 1 line(s) of {path} cannot be read and are left out\n"
 
 
 def test_endless_nesting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +175,10 @@ def test_rows_of_csv_with_other_numbers_of_cells(
     lines[2] = damage(lines[2])
     path.write_bytes(b"\r\n".join(lines) + b"\r\n")
     assert numbers(path) == (2, 2 * COST)
-    assert capsys.readouterr().err == f"litespan: 1 line(s) of {path} cannot be read: left out\n"
+    assert (
+        capsys.readouterr().err
+        == f"litespan: 1 line(s) of {path} cannot be read and are left out\n"
+    )
 
 
 @pytest.mark.parametrize("kind", EXPORTERS)
@@ -219,7 +225,7 @@ def test_parquet_by_others(
     parquet.write_table(pa.table(columns), path)
     assert main(["report", str(path)]) == 2
     said = capsys.readouterr().err
-    assert said == f"litespan report: {path} is nothing that litespan wrote\n"
+    assert said == f"litespan report: {path} was not written by litespan\n"
 
 
 @pytest.mark.parametrize("kind", EXPORTERS)

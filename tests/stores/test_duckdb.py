@@ -118,7 +118,7 @@ def test_another_process_has_the_file(path: Path, caplog: pytest.LogCaptureFixtu
     exporter.shutdown()
     assert in_duckdb(path).read() == expected(calls([1, 2, 3]))
     (line,) = said(caplog)
-    assert "another process has it open; they take turns, or name a file each" in line
+    assert "another process has it open; use one file for each process" in line
 
 
 def test_processes_take_turns(path: Path) -> None:
@@ -229,4 +229,4 @@ def test_not_a_duckdb_file(path: Path, caplog: pytest.LogCaptureFixture) -> None
     assert exporter.export([CASES["chat"]]) is FAILED
     exporter.shutdown()
     assert path.read_text() == "dear diary" * 1000
-    assert "name a file of DuckDB's, or a new one" in said(caplog)[0]
+    assert "use a DuckDB file or a new one" in said(caplog)[0]

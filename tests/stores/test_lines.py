@@ -139,7 +139,7 @@ def test_rotation_that_is_not_understood(
     (record,) = caplog.records
     assert record.getMessage() == (
         "LITESPAN_JSONL_ROTATE: 'weekly' is not a size (64MB), hour, day or gzip: "
-        "jsonl export is off; mend it or unset it"
+        "jsonl export is off; fix it or unset it"
     )
 
 
@@ -231,7 +231,7 @@ def test_what_is_kept_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert in_jsonl(path).read() == expected(calls(range(1150, 1200)))
     assert stats()["export.jsonl.dropped.buffer_full"] - before == 150
     lines = [record.getMessage() for record in caplog.records]
-    assert sum("the store was away for too long" in line for line in lines) == 1
+    assert sum("the store was unavailable for too long" in line for line in lines) == 1
 
 
 def test_bytes_that_are_kept_are_bounded(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_server_that_comes_back(
     assert exporter.force_flush(60_000)
     assert exporter.export(calls(range(30, 35))) is OK
     assert stored(server) == expected(calls(range(35)))
-    assert all("look at the server, and at LITESPAN_MONGODB" in line for line in said(caplog))
+    assert all("check the server and LITESPAN_MONGODB" in line for line in said(caplog))
 
 
 def test_cut_connection(server: MongoServer, make: Make) -> None:
@@ -159,7 +159,7 @@ def test_one_document_that_is_refused(
     assert exporter.export([*calls(range(20)), bad, *calls(range(20, 40))]) is FAILED
     assert stored(server) == expected(calls(range(40)))
     assert stats()["export.mongodb.dropped.refused"] - before == 1
-    assert said(caplog)[0] == "mongodb: a row is refused: write error 121 (logged once)"
+    assert said(caplog)[0] == "mongodb: a row was rejected: write error 121 (logged once)"
     assert "mallory" not in caplog.text
 
 
@@ -177,14 +177,14 @@ def test_two_writers_of_a_new_call(server: MongoServer, make: Make) -> None:
 @pytest.mark.parametrize(
     ("what", "code", "result", "line"),
     [
-        ("createIndexes", 13, OK, "mongodb: no right to make indexes: look-ups are slow"),
+        ("createIndexes", 13, OK, "mongodb: no permission to create indexes, so queries are slow"),
         (
             "update",
             13,
             FAILED,
             (
                 "mongodb: OperationFailure 13 (check user and password in LITESPAN_MONGODB, and "
-                "the user's role); 1 row(s) are kept and tried again (logged once)"
+                "the user's role); 1 row(s) are kept and retried (logged once)"
             ),
         ),
     ],
@@ -333,7 +333,7 @@ def test_no_address(uri: str, caplog: pytest.LogCaptureFixture) -> None:
     assert exporter.export([CASES["chat"]]) is FAILED
     assert said(caplog) == [
         (
-            "LITESPAN_MONGODB is no MongoDB address: mongodb export is off; write "
+            "LITESPAN_MONGODB is not a MongoDB URI: mongodb export is off; write "
             "mongodb://user@host/database"
         )
     ]
@@ -346,8 +346,8 @@ def test_uri_that_pymongo_refuses(caplog: pytest.LogCaptureFixture) -> None:
     assert exporter.export([CASES["chat"]]) is FAILED
     exporter.shutdown()
     assert said(caplog)[0].startswith(
-        "mongodb: LITESPAN_MONGODB is not understood: InvalidURI (write special characters of the "
-        "password as %40; look at the options); "
+        "mongodb: LITESPAN_MONGODB is invalid: InvalidURI (escape special characters in the "
+        "password as %40; check the options); "
     )
     assert "secret" not in caplog.text
 

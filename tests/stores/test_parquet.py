@@ -170,8 +170,8 @@ def test_interval_that_is_none(
     assert exporter.export([CASES["chat"]]) is FAILED
     (line,) = [r.getMessage() for r in caplog.records if r.name == "litespan"]
     assert line == (
-        f"LITESPAN_PARQUET_INTERVAL='{interval}' is no number of seconds: parquet export is off; "
-        "mend it or unset it"
+        f"LITESPAN_PARQUET_INTERVAL='{interval}' is not a number of seconds: parquet export is "
+        "off; fix it or unset it"
     )
 
 

@@ -123,8 +123,8 @@ class TestTable:
         assert exporter.export([CASES["chat"]]) is FAILED
         assert said(caplog) == [
             (
-                f"postgres: {table}.cost_usd is double precision, not numeric(18,10) (name another "
-                "table in LITESPAN_POSTGRES_TABLE); 1 row(s) are kept and tried again (logged once)"
+                f"postgres: {table}.cost_usd is double precision, not numeric(18,10) (set another "
+                "table in LITESPAN_POSTGRES_TABLE); 1 row(s) are kept and retried (logged once)"
             )
         ]
 
@@ -307,7 +307,7 @@ class TestBadTimes:
         assert in_postgres(postgres, table).read() == expected(calls(range(200)))
         assert stats()["export.postgres.dropped.refused"] - before == 1
         assert said(caplog)[0] == (
-            "postgres: a row is refused: CheckViolation (23514) (logged once)"
+            "postgres: a row was rejected: CheckViolation (23514) (logged once)"
         )
         assert "mallory" not in caplog.text
 
@@ -426,7 +426,7 @@ class TestSettings:
         assert exporter.export([CASES["chat"]]) is FAILED
         assert said(caplog) == [
             (
-                "LITESPAN_POSTGRES is no PostgreSQL address: postgres export is off; write "
+                "LITESPAN_POSTGRES is not a PostgreSQL URL: postgres export is off; write "
                 "postgresql://user@host/database"
             )
         ]
@@ -452,7 +452,7 @@ class TestSettings:
         """A name that could be anything else than one table is refused in one line."""
         exporter = make("postgresql://h/db", table=name)
         assert bool(exporter.problem) == bool(name)
-        assert ["is no table's name" in line for line in said(caplog)] == [True] * bool(name)
+        assert ["is not a table name" in line for line in said(caplog)] == [True] * bool(name)
 
     def test_driver_is_missing(self) -> None:
         """Without psycopg: one line with the command that installs it."""

@@ -208,15 +208,18 @@ def test_broken_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     whole = path.read_text()
     path.write_text(whole + whole[:100] + "\n" + '{"key": 7}\n[]\n' + '{"key":"xyz"}\n')
     assert len(list(records(str(path)))) == 2
-    assert capsys.readouterr().err == f"litespan: 4 line(s) of {path} cannot be read: left out\n"
+    assert (
+        capsys.readouterr().err
+        == f"litespan: 4 line(s) of {path} cannot be read and are left out\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"hello", "is nothing that litespan wrote"),
+        (b"hello", "was not written by litespan"),
         (b"PAR1 and no more", "cannot read"),
-        (gzip.compress(b"hello"), "is nothing that litespan wrote"),
+        (gzip.compress(b"hello"), "was not written by litespan"),
         (b"........DUCK....", "cannot read"),
     ],
 )

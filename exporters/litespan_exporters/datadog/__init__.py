@@ -1,4 +1,4 @@
-"""Datadog LLM Observability: its HTTP API, or the Datadog agent where there is one.
+"""Datadog LLM Observability: through its HTTP API or the Datadog Agent.
 
 https://docs.datadoghq.com/llm_observability/instrumentation/api/ (seen 2026-11-20)
 """
@@ -13,29 +13,36 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext
 
-from litespan.counters import count
-from litespan.errors import log_once, suppress_errors
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.client import origin, url_problem
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.policy import TRANSIENT, Policy
-from litespan.genai.ancestors import Ancestors, Below, Key, key_of
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON, parse
+from litespan.export import (
+    JSON,
+    TRANSIENT,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Variables,
+    count,
+    dumps,
+    log_once,
+    origin,
+    parse,
+    suppress_errors,
+    url_problem,
+)
+from litespan.genai.ancestors import Ancestors, SpanIds, Summary, ids_of
 from litespan_exporters.datadog.span import Program, to_event, to_span
-from litespan_exporters.datadog.workflow import below, keeps, named, with_io
+from litespan_exporters.datadog.workflow import keep, named, summary_of, with_io
 
 API: Final = "/api/intake/llm-obs/v1/trace/spans"
 AGENT: Final = "/evp_proxy/v2/api/v2/llmobs"
 CUT: Final = "dropped_io"
-"""Datadog's word, in `collection_errors`, for content that was too large."""
+"""Datadog's value in `collection_errors` for truncated content."""
 
 DAY_NS: Final = 24 * 3600 * 1_000_000_000
 
 
 def program(variables: Mapping[str, str], **arguments: str | None) -> Program:
-    """What Datadog's variables say of the program; arguments win."""
+    """The program's names from arguments, else from Datadog's variables."""
     names = {
         "ml_app": "DD_LLMOBS_ML_APP",
         "service": "DD_SERVICE",
@@ -47,13 +54,13 @@ def program(variables: Mapping[str, str], **arguments: str | None) -> Program:
 
 
 def site_of(given: str | None) -> str:
-    """The Datadog site, by default US1; also when given as the address of the UI."""
+    """The Datadog site, default US1; the URL of the UI also works."""
     site = (given or "").strip().lower() or "datadoghq.com"
     return site.removeprefix("https://").strip("/").removeprefix("app.")
 
 
 def agent_of(variables: Mapping[str, str], argument: str | None) -> str | None:
-    """The agent's URL by argument or variables; None if nothing names one."""
+    """The agent's URL from the argument or variables; None if none is set."""
     if url := argument or variables.get("DD_TRACE_AGENT_URL", "").strip():
         return url.rstrip("/")
     for host_name, port_name in (
@@ -84,8 +91,8 @@ class DatadogExporter(HttpExporter):
         split=frozenset({400, 413, 422}),
     )
     hints: ClassVar[Mapping[str, str]] = {
-        "403": "forbidden: check DD_API_KEY, and that DD_SITE is the key's site",
-        "404": "no such path: check DD_SITE, or that the agent is 7.53 or newer",
+        "403": "forbidden: check DD_API_KEY, and that DD_SITE matches it",
+        "404": "not found: check DD_SITE; the agent must be 7.53 or newer",
     }
 
     def __init__(
@@ -101,27 +108,27 @@ class DatadogExporter(HttpExporter):
         version: str | None = None,
         **limits: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            api_key: else DD_API_KEY.
-            site: else DD_SITE, else datadoghq.com.
-            base_url: where the API is, else DD_LLMOBS_OVERRIDE_ORIGIN, else by the site.
-            agent_url: `http://host:8126` or `unix:///path`, else DD_TRACE_AGENT_URL, else
-                DD_AGENT_HOST; without any of them the API is used.
-            ml_app: the application, else DD_LLMOBS_ML_APP, DD_SERVICE, `service.name`.
-            service: else DD_SERVICE, else `service.name`.
-            env: else DD_ENV, else the resource's deployment environment.
-            version: else DD_VERSION, else `service.version`.
+            api_key: default DD_API_KEY.
+            site: default DD_SITE, else datadoghq.com.
+            base_url: of the API; default DD_LLMOBS_OVERRIDE_ORIGIN, else by site.
+            agent_url: `http://host:8126` or `unix:///path`; default DD_TRACE_AGENT_URL, else
+                DD_AGENT_HOST; if none is set, the API is used.
+            ml_app: the application; default DD_LLMOBS_ML_APP, DD_SERVICE, `service.name`.
+            service: default DD_SERVICE, else `service.name`.
+            env: default DD_ENV, else the resource's deployment environment.
+            version: default DD_VERSION, else `service.version`.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
         self.program = program(self.env, ml_app=ml_app, service=service, env=env, version=version)
         self.site = site_of(site or self.variable("DD_SITE"))
         self.through_agent = False
-        self.ancestors = Ancestors(keeps)
+        self.ancestors = Ancestors(keep)
         self._api = (api_key, base_url)
-        self._agent: str | None = agent_of(self.env, agent_url)  # until it has been asked
+        self._agent: str | None = agent_of(self.env, agent_url)  # until its features are known
         if self._agent is not None and self.tenant is not None and not self.may_use(self._agent):
             self._agent = None
             return
@@ -133,19 +140,22 @@ class DatadogExporter(HttpExporter):
     def _use_api(self) -> None:
         key, url = self._api
         if self.site.endswith("ddog-gov.com"):
-            self.off(f"{self.site} has no LLM Observability", "use another site or take it off")
+            self.disable(
+                f"{self.site} has no LLM Observability",
+                "use another site, or remove datadog from the exporters",
+            )
             return
         keys, base = self.credentials(api_key=key), self.base_url(url)
         if keys and base:
             self.connect(base + API, {"DD-API-KEY": keys[0]})
 
     def base_url(self, argument: str | None) -> str | None:
-        """The API's origin; by the site unless it is overridden."""
+        """The API's origin: the override, else by site."""
         override = argument or self.variable("DD_LLMOBS_OVERRIDE_ORIGIN")
         return super().base_url(override or f"https://api.{self.site}")
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Ask the agent first, once, what it can do; then as every exporter."""
+        """Export spans; before the first export, ask the agent for its features."""
         if self._agent is not None and self.delivery is None:
             with suppress_errors("export.datadog.agent"):
                 self._ask_agent(self._agent)
@@ -154,55 +164,55 @@ class DatadogExporter(HttpExporter):
         return super().export(spans)
 
     def _ask_agent(self, url: str) -> None:
-        """Use the agent if it takes LLM Observability, else the API if there is a key."""
+        """Use the agent if it supports LLM Observability, else the API if a key is set."""
         socket = url.removeprefix("unix://") if url.startswith("unix://") else None
         url = "http://localhost" if socket else url
         if problem := url_problem(url, allow_http=True):  # the agent gets no credentials
             self._agent = None
-            self.off(f"the agent's URL {problem}", "mend DD_TRACE_AGENT_URL or DD_AGENT_HOST")
+            self.disable(f"the agent's URL {problem}", "fix DD_TRACE_AGENT_URL or DD_AGENT_HOST")
             return
-        wire = self.wire(url, {}, attempt=2.0, socket=socket)
+        client = self.new_client(url, {}, attempt=2.0, socket=socket)
         with suppress_instrumentation():
-            answer = wire.get(f"{url}/info")
-            wire.close()
+            answer = client.get(f"{url}/info")
+            client.close()
         if answer.status == 200 and b"/evp_proxy/" in answer.body:
             self._agent, self.through_agent = None, True
             self.connect(url + AGENT, {"X-Datadog-EVP-Subdomain": "llmobs-intake"}, socket)
             return
-        problem = f"the Datadog agent at {origin(url)} takes no LLM Observability"
+        problem = f"the Datadog agent at {origin(url)} does not support LLM Observability"
         if not answer.status:
             problem = f"the Datadog agent at {origin(url)} does not answer ({answer.error})"
         if self._api[0] or self.variable("DD_API_KEY"):
-            log_once("datadog.agent", "%s: datadog export goes to %s", problem, self.site)
+            log_once("datadog.agent", "%s: sending to %s instead", problem, self.site)
             self._agent = None
             self._use_api()
         elif answer.status:
             self._agent = None
-            self.off(problem, "update the agent, or set DD_API_KEY")
+            self.disable(problem, "update the agent, or set DD_API_KEY")
         else:  # it may still be starting
-            log_once("datadog.agent", "%s: spans are dropped until it does", problem)
+            log_once("datadog.agent", "%s: spans are dropped until it answers", problem)
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """GenAI spans, and above them the router's span and those that outlive a batch."""
-        views: dict[Key, GenAISpan] = {}
+        """GenAI spans, and their ancestors that `keep` selects."""
+        views: dict[SpanIds, GenAISpan] = {}
         for span in spans:
             with suppress_errors("export.datadog.mapping"):
                 if (view := GenAISpan.read(span)) is not None:
-                    views[key_of(span.context)] = view
-        said = {key: below(view) for key, view in views.items()}
-        lineage = self.ancestors.among(spans, said)
-        for key, under in {**dict.fromkeys(views), **lineage.kept}.items():
+                    views[ids_of(span.context)] = view
+        summaries = {key: summary_of(view) for key, view in views.items()}
+        lineage = self.ancestors.find(spans, summaries)
+        for key, summary in {**dict.fromkeys(views), **lineage.kept}.items():
             with suppress_errors("export.datadog.mapping"):
                 span = lineage.ended[key]
                 view = views.get(key) or GenAISpan.read(named(span))
                 if view is not None:
-                    yield self._item(view, lineage.parent(span), under)
+                    yield self._item(view, lineage.parent(span), summary)
         if any(view.start_ns < time.time_ns() - DAY_NS for view in views.values()):
-            log_once("datadog.old", "datadog: spans older than 24 hours; Datadog may refuse them")
+            log_once("datadog.old", "datadog: Datadog may reject spans older than 24 hours")
 
-    def _item(self, view: GenAISpan, parent: SpanContext | None, under: Below | None) -> Item:
+    def _item(self, view: GenAISpan, parent: SpanContext | None, summary: Summary | None) -> Item:
         shaped = to_span(view, self.program, parent)
-        shaped = with_io(shaped, under) if under is not None else shaped
+        shaped = with_io(shaped, summary) if summary is not None else shaped
         body = to_event(shaped) if self.through_agent else shaped
         return Item(str(view.key), dumps({**body}), group=str(shaped["ml_app"]))
 
@@ -215,7 +225,7 @@ class DatadogExporter(HttpExporter):
         return b'{"data":{"type":"span","attributes":{"ml_app":%b,"spans":%b}}}' % (app, spans)
 
     def shrink(self, item: Item, excess: int) -> Item | None:
-        """Less content, and Datadog's word for it."""
+        """Cut content, and mark the span as truncated."""
         error: JSON = [CUT]
         smaller = super().shrink(item, excess + len(CUT) + 30)
         body = parse(smaller.data.decode()) if smaller else None

@@ -1,11 +1,9 @@
-"""Messages in the shape of Datadog LLM Observability. Pure.
+"""Messages in the format of Datadog LLM Observability. Pure.
 
 https://docs.datadoghq.com/llm_observability/instrumentation/api/#message (seen 2026-11-20)
 """
 
-from litespan.export import GenAISpan, Message, Part
-from litespan.genai import openai
-from litespan.genai.values import JSON
+from litespan.export import JSON, GenAISpan, Message, Part, openai
 
 
 def given(kind: str, span: GenAISpan) -> JSON:
@@ -14,7 +12,7 @@ def given(kind: str, span: GenAISpan) -> JSON:
     every = (*((Message("system", instructions),) if instructions else ()), *(messages or ()))
     if kind == "embedding" and every:
         return {"documents": [{"text": message.text} for message in every]}
-    return _io(kind, every, openai.asked(span), "user")
+    return _io(kind, every, openai.input_of(span), "user")
 
 
 def answered(kind: str, span: GenAISpan) -> JSON:
@@ -22,18 +20,18 @@ def answered(kind: str, span: GenAISpan) -> JSON:
     every = span.output_messages or ()
     if kind == "retrieval" and every:
         return {"documents": [{"text": message.text} for message in every]}
-    return _io(kind, every, openai.answered(span), "assistant")
+    return _io(kind, every, openai.output_of(span), "assistant")
 
 
-def _io(kind: str, messages: tuple[Message, ...], said: JSON, role: str) -> JSON:
-    """Messages are for calls of models only: the rest has one text."""
+def _io(kind: str, messages: tuple[Message, ...], content: JSON, role: str) -> JSON:
+    """Messages for model calls, one text for other spans."""
     if not messages:
         return None
     if kind == "llm":
         names = {call.id: call.name for message in messages for call in message.tool_calls}
         return {"messages": [each for message in messages for each in _messages(message, names)]}
     texts = [message.text for message in messages if message.role == role and message.text]
-    return {"value": texts[-1] if texts else openai.text_of(said)}
+    return {"value": texts[-1] if texts else openai.text_of(content)}
 
 
 def _messages(message: Message, names: dict[str | None, str | None]) -> list[JSON]:
@@ -57,7 +55,7 @@ def _blob(part: Part) -> JSON:
 
 
 def _content(message: Message) -> str:
-    """The texts, and a word for each thing that is elsewhere."""
+    """The texts, with placeholders for referenced media."""
     texts = []
     for part in message.parts:
         if part.type == "text" and part.content:

@@ -1,7 +1,7 @@
 """`GenAISpan` → a span of Datadog LLM Observability. Pure.
 
 Fields: https://docs.datadoghq.com/llm_observability/instrumentation/api/ (seen 2026-11-20);
-where it leaves something open, what ddtrace 4.16.0 sends.
+details as in ddtrace 4.16.0.
 """
 
 import re
@@ -10,11 +10,7 @@ from typing import Final
 
 from opentelemetry.trace import SpanContext
 
-from litespan.export import GenAISpan
-from litespan.export.presets import flat
-from litespan.genai import openai
-from litespan.genai.values import JSON
-from litespan.version import VERSION
+from litespan.export import JSON, VERSION, GenAISpan, openai, to_scalar
 from litespan_exporters.datadog.messages import answered, given
 
 KINDS: Final = {
@@ -26,7 +22,7 @@ KINDS: Final = {
     "plan": "task",
     "retrieval": "retrieval",
 }
-"""Operation → span kind; other calls of a model are `llm`, the rest tasks."""
+"""Operation → span kind; `llm` for other model calls, `task` for other spans."""
 
 _LONGEST_TAG: Final = 200  # characters
 _LONGEST_APP: Final = 193
@@ -34,7 +30,7 @@ _LONGEST_APP: Final = 193
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Datadog's unified service tags and the application's name; None = by the resource."""
+    """Datadog's unified service tags and application name; None: from the resource."""
 
     ml_app: str | None = None
     service: str | None = None
@@ -51,12 +47,12 @@ def ml_app(name: str) -> str:
 def to_span(
     span: GenAISpan, program: Program, parent: SpanContext | None = None
 ) -> dict[str, JSON]:
-    """The span as route A (the HTTP API) takes it.
+    """The span in the format of the HTTP API.
 
     Args:
-        span: what is sent.
-        program: where it comes from.
-        parent: the nearest span above that Datadog gets too; None makes a root.
+        span: the span.
+        program: the service and application.
+        parent: the nearest ancestor that Datadog receives; None for a root.
     """
     service = program.service or span.service.name
     shaped: dict[str, JSON] = {
@@ -69,7 +65,7 @@ def to_span(
         "duration": max((span.end_ns or span.start_ns) - span.start_ns, 0),
         "status": "ok" if span.error is None else "error",
         "meta": _meta(span),
-        "metrics": {**metrics(span)} if span.is_call else None,  # else they would count twice
+        "metrics": {**metrics(span)} if span.is_call else None,  # parents would count them twice
         "tags": [*tags(span, program)],
         "session_id": span.identity.session,
         "service": service,
@@ -79,7 +75,7 @@ def to_span(
 
 
 def to_event(shaped: dict[str, JSON]) -> dict[str, JSON]:
-    """The same span as ddtrace hands it to the agent (routes B and C)."""
+    """The span in the format of the agent, as ddtrace sends it."""
     meta = shaped["meta"]
     own = dict(meta) if isinstance(meta, dict) else {}
     own["span"] = {"kind": own.pop("kind", "llm")}
@@ -99,12 +95,12 @@ def to_event(shaped: dict[str, JSON]) -> dict[str, JSON]:
 
 
 def decimal(span_id: str) -> str:
-    """A span id of 16 hex digits as the decimal number that evaluations are joined on."""
+    """A span id of 16 hex digits as a decimal number, which evaluations use."""
     return str(int(span_id, 16))
 
 
 def metrics(span: GenAISpan) -> dict[str, float]:
-    """Tokens, USD and seconds, all floats; what is negative is a mistake and left out."""
+    """Tokens, USD and seconds as floats; negative values are left out."""
     used, cost = span.usage, span.cost
     found = {
         "input_tokens": used.input,
@@ -130,8 +126,8 @@ def metrics(span: GenAISpan) -> dict[str, float]:
 
 
 def tags(span: GenAISpan, program: Program) -> list[str]:
-    """`name:value`, as Datadog's facets have them."""
-    who, call = span.identity, span.call
+    """Tags as `name:value`."""
+    identity, call = span.identity, span.call
     named = {
         "env": program.env or span.service.environment,
         "service": program.service or span.service.name,
@@ -140,18 +136,18 @@ def tags(span: GenAISpan, program: Program) -> list[str]:
         "source": "litespan",
         "error": "0" if span.error is None else "1",
         "error_type": span.error.type if span.error else None,
-        "user_id": who.user,
+        "user_id": identity.user,
         "litellm_call_id": call.id,
         "outcome": call.outcome,
         "model_group": call.model_group,
         "cache_hit": None if call.cache_hit is None else str(call.cache_hit).lower(),
-        "team": who.team_alias or who.team_id,
-        "organization": who.organization_id,
-        "project": who.project_id,
-        "end_user": who.end_user_id,
-        "api_key": who.api_key_alias,
+        "team": identity.team_alias or identity.team_id,
+        "organization": identity.organization_id,
+        "project": identity.project_id,
+        "end_user": identity.end_user_id,
+        "api_key": identity.api_key_alias,
     }
-    own = [tag if ":" in tag else f"tag:{tag}" for tag in who.tags]
+    own = [tag if ":" in tag else f"tag:{tag}" for tag in identity.tags]
     shaped = [f"{name}:{value}" for name, value in named.items() if value]
     return [" ".join(tag.split())[:_LONGEST_TAG] for tag in (*shaped, *own)]
 
@@ -173,7 +169,7 @@ def _meta(span: GenAISpan) -> dict[str, JSON]:
 
 def _metadata(span: GenAISpan) -> dict[str, JSON]:
     call, response, request = span.call, span.response, span.request
-    ours: dict[str, JSON] = {
+    own: dict[str, JSON] = {
         **openai.parameters(span),
         "stream": True if request.stream else None,
         "output_type": request.output_type,
@@ -195,13 +191,13 @@ def _metadata(span: GenAISpan) -> dict[str, JSON]:
         "usage_source": span.usage.source,
         "cost_source": span.cost.source,
     }
-    theirs: dict[str, JSON] = {
+    metadata: dict[str, JSON] = {
         key: [*value] if isinstance(value, tuple) else value
         for key, value in span.identity.metadata.items()
         if key not in ("model_name", "model_provider")  # reserved
     }
-    told = {**theirs, **{name: value for name, value in ours.items() if value is not None}}
-    return {name: flat(value) for name, value in told.items()}  # texts, numbers, booleans
+    fields = {**metadata, **{name: value for name, value in own.items() if value is not None}}
+    return {name: to_scalar(value) for name, value in fields.items()}  # texts, numbers, booleans
 
 
 def _tools(span: GenAISpan) -> JSON:

@@ -1,31 +1,39 @@
-"""Helicone: one custom log per call.
+"""Helicone: one custom log for each call.
 
 https://docs.helicone.ai/getting-started/integration-method/custom (seen 2026-11-20), and the
-checks of the worker that receives it: https://github.com/Helicone/helicone, `AsyncLog.ts`.
+source of the receiving worker: https://github.com/Helicone/helicone, `AsyncLog.ts`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-from litespan.export import GenAISpan, Usage
-from litespan.export.batching import Item
-from litespan.export.client import Answer, Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.policy import Policy, Refusal
-from litespan.genai import anthropic, openai
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON, parse
+from litespan.export import (
+    JSON,
+    Answer,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Refusal,
+    Secret,
+    Usage,
+    Variables,
+    anthropic,
+    dumps,
+    openai,
+    parse,
+)
 from litespan_exporters.helicone.meta import header_value, meta
 
 CANCELLED: Final = -3
-"""Helicone's status of a stream that nobody read to its end."""
+"""Helicone's status of a stream that was not read to its end."""
 
-_MOST_HEADERS: Final = 8000  # bytes; what is beyond travels in the body only
+_MAX_HEADERS: Final = 8000  # bytes; larger headers are sent in the body only
 
 
 def path(span: GenAISpan) -> str:
-    """The endpoint whose parser and prices fit: that of the provider, or the custom one."""
+    """The endpoint of the provider, whose parser and prices fit, else the custom one."""
     if span.operation in ("chat", "text_completion", "embeddings") and span.provider == "openai":
         return "/oai/v1/log"
     if span.operation == "chat" and span.provider == "anthropic":
@@ -38,7 +46,7 @@ def to_log(span: GenAISpan, named: Mapping[str, str] | None = None) -> dict[str,
 
     Args:
         span: the call.
-        named: its `meta(span)`, if that is known already.
+        named: `meta(span)` if already computed.
     """
     named = meta(span) if named is None else named
     if is_free(span):
@@ -66,10 +74,10 @@ def to_log(span: GenAISpan, named: Mapping[str, str] | None = None) -> dict[str,
 
 
 def is_free(span: GenAISpan) -> bool:
-    """Is it an answer out of LiteLLM's cache?
+    """Whether LiteLLM answered from its cache.
 
-    Helicone prices every log by its tokens, and takes no cost of 0 for an answer. Its own cache
-    hits are logged with 0 tokens, and so are LiteLLM's; the real ones are properties.
+    Helicone prices every log by its tokens and ignores a cost of 0. So cache hits are logged with 0
+    tokens, as Helicone does for its own; properties have the real numbers.
     """
     return span.call.cache_hit is True and not span.cost.total
 
@@ -78,7 +86,7 @@ _NOTHING: Final = Usage(0, 0, None, None, None, None)
 
 
 def status(span: GenAISpan) -> int:
-    """200, the HTTP status of the failure (500 if it had none), or -3 for a cut stream."""
+    """200, the HTTP status of the error (default 500), or -3 for an unfinished stream."""
     if span.call.outcome in ("cancelled", "abandoned"):
         return CANCELLED
     if span.error is None:
@@ -88,7 +96,7 @@ def status(span: GenAISpan) -> int:
 
 
 def _request(span: GenAISpan) -> dict[str, JSON]:
-    # No `stream`: it would have the answer read as server-sent events, which it is not.
+    # Without `stream`, which makes Helicone parse the response as server-sent events.
     body: dict[str, JSON] = {"model": span.request.model, **openai.parameters(span)}
     messages, tools = openai.sent(span), openai.tools(span)
     if messages is not None:
@@ -125,12 +133,12 @@ def _choices(span: GenAISpan, chat: bool) -> list[JSON]:
     for index in range(amount):
         source = messages[index] if index < len(messages) else None
         silent: JSON = {"role": "assistant", "content": None}
-        said: JSON = source.text if source else ""
+        content: JSON = source.text if source else ""
         if chat:
-            said = shaped[index] if index < len(shaped) else silent
+            content = shaped[index] if index < len(shaped) else silent
         reason = openai.finish_reason(span, index, source)
         choice: dict[str, JSON] = {"index": index, "finish_reason": reason}
-        choices.append({**choice, "message" if chat else "text": said})
+        choices.append({**choice, "message" if chat else "text": content})
     return choices
 
 
@@ -210,11 +218,11 @@ class HeliconeExporter(HttpExporter):
     def __init__(
         self, api_key: str | None = None, base_url: str | None = None, **limits: Any
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            api_key: else HELICONE_API_KEY.
-            base_url: else HELICONE_API_BASE, else https://api.worker.helicone.ai.
+            api_key: default HELICONE_API_KEY.
+            base_url: default HELICONE_API_BASE, else https://api.worker.helicone.ai.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
@@ -223,23 +231,23 @@ class HeliconeExporter(HttpExporter):
             self.connect(base, {"Authorization": Secret(f"Bearer {keys[0].reveal()}")})
 
     def item(self, span: GenAISpan) -> Item | None:
-        """One log; agents and tools are no calls, and have none."""
+        """One log for each model call; none for agents and tools."""
         if not span.is_call:
             return None
-        # The worker reads them from the body, other servers of Helicone from the headers.
+        # The worker reads them from the body, other Helicone servers from the headers.
         named = meta(span)
-        fits = sum(map(len, named)) + sum(map(len, named.values())) <= _MOST_HEADERS
+        fits = sum(map(len, named)) + sum(map(len, named.values())) <= _MAX_HEADERS
         headers = tuple(named.items()) if fits else ()
         return Item(str(span.key), dumps(to_log(span, named)), path(span), headers)
 
     def encode(self, items: Sequence[Item]) -> bytes:
-        """One log a request."""
+        """The only log of the request."""
         (item,) = items
         body: bytes = item.data
         return body
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
-        """A 200 can carry `{"error": …}`."""
-        said = parse(answer.body.decode("utf-8", "replace"))
-        if isinstance(said, dict) and said.get("error"):
-            yield Refusal(str(said["error"]), count=len(items))
+        """A 200 can contain `{"error": …}`."""
+        body = parse(answer.body.decode("utf-8", "replace"))
+        if isinstance(body, dict) and body.get("error"):
+            yield Refusal(str(body["error"]), count=len(items))

@@ -1,4 +1,4 @@
-"""What Helicone files a log under: headers `Helicone-…`, sent as `meta` and as HTTP headers.
+"""`Helicone-…` headers with ids and properties, sent as `meta` and as HTTP headers.
 
 https://docs.helicone.ai/helicone-headers/header-directory (seen 2026-11-20)
 """
@@ -11,22 +11,22 @@ from urllib.parse import quote
 from litespan.export import GenAISpan
 
 _PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F)))
-_NO_NAME: Final = re.compile(r"[^!#$&'*+.^_`|~0-9A-Za-z-]")  # what no header name has
+_INVALID: Final = re.compile(r"[^!#$&'*+.^_`|~0-9A-Za-z-]")  # not allowed in header names
 _LONGEST_VALUE: Final = 1000  # characters
-_HALF: Final = re.compile(r"%[0-9A-F]?$")  # of a cut escape
+_INCOMPLETE_ESCAPE: Final = re.compile(r"%[0-9A-F]?$")  # a truncated escape
 _OWN: Final = "helicone-"
 _FORBIDDEN: Final = frozenset({"helicone-auth"})
 
 
 def meta(span: GenAISpan) -> dict[str, str]:
-    """Who and what, as names and values that a header can have. Own names win."""
-    who, call, cost = span.identity, span.call, span.cost
+    """Ids and properties as valid header names and values. litespan's own names win."""
+    identity, call, cost = span.identity, span.call, span.cost
     named = {
         "Helicone-Request-Id": str(span.key),
-        "Helicone-User-Id": who.user,
-        "Helicone-Session-Id": who.session,
-        "Helicone-Session-Path": f"/{span.operation}" if who.session else None,
-        "Helicone-Session-Name": span.service.name if who.session else None,
+        "Helicone-User-Id": identity.user,
+        "Helicone-Session-Id": identity.session,
+        "Helicone-Session-Path": f"/{span.operation}" if identity.session else None,
+        "Helicone-Session-Name": span.service.name if identity.session else None,
         "Helicone-Prompt-Id": span.request.prompt_name,
         "Helicone-Prompt-Version": span.request.prompt_version,
     }
@@ -49,13 +49,13 @@ def meta(span: GenAISpan) -> dict[str, str]:
         "environment": span.service.environment,
         "service": span.service.name,
         "release": span.service.version,
-        "tags": ",".join(who.tags),
-        "team": who.team_alias or who.team_id,
-        "organization": who.organization_id,
-        "project": who.project_id,
-        "end_user": who.end_user_id,
-        "api_key": who.api_key_alias,
-        "route": who.route,
+        "tags": ",".join(identity.tags),
+        "team": identity.team_alias or identity.team_id,
+        "organization": identity.organization_id,
+        "project": identity.project_id,
+        "end_user": identity.end_user_id,
+        "api_key": identity.api_key_alias,
+        "route": identity.route,
         "outcome": call.outcome,
         "stream": "true" if span.request.stream else None,
         "attempt": _text(call.attempt),
@@ -77,10 +77,10 @@ def meta(span: GenAISpan) -> dict[str, str]:
         if value:
             found[f"Helicone-Property-{name}"] = header_value(value)
     taken = {name.lower() for name in found} | _FORBIDDEN
-    for key, free in who.metadata.items():
-        # A user's own `Helicone-…` metadata keep their names, as LiteLLM's callback has it.
+    for key, free in identity.metadata.items():
+        # Metadata named `Helicone-…` keep their names, as in LiteLLM's callback.
         own = key.lower().startswith(_OWN)
-        name = _NO_NAME.sub("_", key if own else f"Helicone-Property-{key}")
+        name = _INVALID.sub("_", key if own else f"Helicone-Property-{key}")
         if (value := _text(free)) and name.lower() not in taken:
             taken.add(name.lower())
             found[name] = header_value(value)
@@ -93,11 +93,11 @@ def usd(amount: float | None) -> str | None:
 
 
 def header_value(text: str) -> str:
-    """`text` as a header can carry it: percent-encoded UTF-8 unless it is printable ASCII."""
+    """`text` as a header value: percent-encoded UTF-8 unless it is printable ASCII."""
     if text.isascii() and text.isprintable():
         return text[:_LONGEST_VALUE].strip()
     encoded = quote(text, safe=_PRINTABLE.replace("%", ""), errors="replace")
-    return _HALF.sub("", encoded[:_LONGEST_VALUE]).strip()
+    return _INCOMPLETE_ESCAPE.sub("", encoded[:_LONGEST_VALUE]).strip()
 
 
 def _text(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Langfuse: OpenTelemetry spans, enriched so that nothing is lost on the way in.
+"""Langfuse over OTLP, with attributes for what it does not read from the conventions.
 
 https://langfuse.com/integrations/native/opentelemetry (seen 2026-11-20)
 """
@@ -10,34 +10,42 @@ from typing import Any, ClassVar, Final
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
-from litespan.errors import suppress_errors
-from litespan.export import GenAISpan, Service, is_router
-from litespan.export.batching import Item
-from litespan.export.client import Secret
-from litespan.export.http import Variables
-from litespan.export.otlp import OtlpExporter, copy_of, is_valid, item_of
-from litespan.export.policy import TRANSIENT, Policy
+from litespan.export import (
+    TRANSIENT,
+    VERSION,
+    GenAISpan,
+    Item,
+    OtlpExporter,
+    Policy,
+    Secret,
+    Service,
+    Variables,
+    copy_of,
+    is_router,
+    is_valid,
+    item_of,
+    suppress_errors,
+)
 from litespan.genai import readers
-from litespan.genai.ancestors import Ancestors, Below, Keeps, Key, Lineage, key_of
+from litespan.genai.ancestors import Ancestors, Keep, Lineage, SpanIds, Summary, ids_of
 from litespan.genai.content import is_content
-from litespan.version import VERSION
 from litespan_exporters.langfuse.span import INPUT, OUTPUT, REPLACED, attributes, environment
 
 OTHER_SPANS: Final = "LITESPAN_LANGFUSE_OTHER_SPANS"
-"""Which spans that are not GenAI spans Langfuse gets: ancestors (default), all or none."""
+"""Which other spans Langfuse receives: ancestors (default), all or none."""
 
 _ENVIRONMENT: Final = "langfuse.environment"
 _RELEASE: Final = "langfuse.release"
-_TOOL_NAME: Final = "gen_ai.tool.name"  # on a call of a model it would rename the span
+_TOOL_NAME: Final = "gen_ai.tool.name"  # on a model call it would rename the span
 _TRACE_NAME: Final = "langfuse.trace.name"
 _TOP: Final = "langfuse.internal.is_app_root"
-"""Marks the topmost span that Langfuse gets of a program, as its own SDK does. Without it a trace
-whose first span is another program's is missing from the list of traces."""
+"""Marks the topmost span of a process, as Langfuse's own SDK does. Without it, traces that start in
+another process are missing from the list of traces."""
 
-_KEEPS: Final[Mapping[str, Keeps]] = {
-    "ancestors": lambda _span, below, _awaited: below is not None,
-    "all": lambda _span, _below, _awaited: True,
-    "none": lambda _span, _below, _awaited: False,
+_KEEP: Final[Mapping[str, Keep]] = {
+    "ancestors": lambda _span, summary, _awaited: summary is not None,
+    "all": lambda _span, _summary, _awaited: True,
+    "none": lambda _span, _summary, _awaited: False,
 }
 
 
@@ -60,11 +68,11 @@ class LangfuseExporter(OtlpExporter):
         max_bytes=15_000_000,  # the server complains above 16 MB
         gzip=True,
         retry=TRANSIENT | {501, 505, 507, 508, 511, 520, 521, 522, 523, 524},
-        split=frozenset({400, 413}),  # one bad span is a 400 for all
+        split=frozenset({400, 413}),  # one invalid span fails the batch
     )
     hints: ClassVar[Mapping[str, str]] = {
-        "403": "forbidden: the keys lack the right, or the plan's usage limit is reached",
-        "404": "no such path: check LANGFUSE_BASE_URL; a self-hosted server needs 3.22 or newer",
+        "403": "forbidden: the keys lack permission, or the plan's usage limit is reached",
+        "404": "not found: check LANGFUSE_BASE_URL; a self-hosted server needs 3.22 or newer",
     }
     replaced = REPLACED
 
@@ -79,16 +87,16 @@ class LangfuseExporter(OtlpExporter):
         other_spans: str | None = None,
         **limits: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            public_key: `pk-lf-…`, else LANGFUSE_PUBLIC_KEY.
-            secret_key: `sk-lf-…`, else LANGFUSE_SECRET_KEY.
-            base_url: the server, else LANGFUSE_OTEL_HOST, LANGFUSE_BASE_URL, LANGFUSE_HOST,
+            public_key: `pk-lf-…`; default LANGFUSE_PUBLIC_KEY.
+            secret_key: `sk-lf-…`; default LANGFUSE_SECRET_KEY.
+            base_url: the server; default LANGFUSE_OTEL_HOST, LANGFUSE_BASE_URL, LANGFUSE_HOST,
                 else the EU cloud.
-            environment: else LANGFUSE_TRACING_ENVIRONMENT, else the resource's.
-            release: else LANGFUSE_RELEASE, else `service.version`.
-            other_spans: `ancestors` of GenAI spans, `all` or `none`, else
+            environment: default LANGFUSE_TRACING_ENVIRONMENT, else the resource's.
+            release: default LANGFUSE_RELEASE, else `service.version`.
+            other_spans: `ancestors` of GenAI spans, `all` or `none`; default
                 LITESPAN_LANGFUSE_OTHER_SPANS.
             limits: fields of `Policy`.
         """
@@ -96,13 +104,13 @@ class LangfuseExporter(OtlpExporter):
         self.environment = environment or self.env.get("LANGFUSE_TRACING_ENVIRONMENT")
         self.release = release or self.env.get("LANGFUSE_RELEASE")
         self.others = (other_spans or self.variable(OTHER_SPANS) or "ancestors").strip().lower()
-        keeps = _KEEPS.get(self.others, _KEEPS["none"])
-        self.ancestors = Ancestors(keeps, awaits=self.others != "none")
+        keep = _KEEP.get(self.others, _KEEP["none"])
+        self.ancestors = Ancestors(keep, awaits=self.others != "none")
         if not self.flag("LANGFUSE_TRACING_ENABLED", default=True):
-            self.off("LANGFUSE_TRACING_ENABLED is false", "unset it to send")
+            self.disable("LANGFUSE_TRACING_ENABLED is false", "unset it to send")
             return
-        if self.others not in _KEEPS:
-            self.off(f"{OTHER_SPANS} is not ancestors, all or none", "mend it")
+        if self.others not in _KEEP:
+            self.disable(f"{OTHER_SPANS} is not ancestors, all or none", "fix it")
             return
         keys = self.credentials(public_key=public_key, secret_key=secret_key)
         base = self.base_url(base_url)
@@ -117,14 +125,14 @@ class LangfuseExporter(OtlpExporter):
                     "x-langfuse-public-key": public,
                     "x-langfuse-sdk-name": "litespan",
                     "x-langfuse-sdk-version": VERSION,
-                    "x-langfuse-ingestion-version": "4",  # without it, ten minutes of delay
+                    "x-langfuse-ingestion-version": "4",  # else delayed by 10 minutes
                 },
             )
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """GenAI spans as enriched copies, other spans by choice."""
-        calls: dict[Key, tuple[str, dict[str, Any]]] = {}
-        said: dict[Key, Below] = {}
+        """GenAI spans as enriched copies, and other spans as configured."""
+        calls: dict[SpanIds, tuple[str, dict[str, Any]]] = {}
+        summaries: dict[SpanIds, Summary] = {}
         valid = []
         for span in spans:
             with suppress_errors(f"export.{self.name}.mapping"):
@@ -132,74 +140,86 @@ class LangfuseExporter(OtlpExporter):
                 if view is None:
                     valid += [span] if is_valid(span) else []
                 elif self.takes(span):
-                    key, told = key_of(span.context), self._call(view)
-                    calls[key], said[key] = (str(view.key), told), _below(span, told)
+                    key, fields = ids_of(span.context), self._call(view)
+                    calls[key], summaries[key] = (str(view.key), fields), _summary(span, fields)
                     valid.append(span)
-        lineage = self.ancestors.among(valid, said)
-        for key, (name, told) in calls.items():
+        lineage = self.ancestors.find(valid, summaries)
+        for key, (name, fields) in calls.items():
             span = lineage.ended[key]
             with suppress_errors(f"export.{self.name}.mapping"):
-                yield Item(name, copy_of(span, _named(told, span, lineage)))
-        for key, below in lineage.kept.items():
+                yield Item(name, copy_of(span, _with_trace_name(fields, span, lineage)))
+        for key, summary in lineage.kept.items():
             span = lineage.ended[key]
             with suppress_errors(f"export.{self.name}.mapping"):
-                yield item_of(copy_of(span, _named(self._structure(span, below), span, lineage)))
+                yield item_of(
+                    copy_of(span, _with_trace_name(self._structure(span, summary), span, lineage))
+                )
 
     def _call(self, view: GenAISpan) -> dict[str, Any]:
         own = {**self.kept(view), **attributes(view), **self._program(view.service)}
-        return {**own, **_said(view.attributes)}
+        return {**own, **_langfuse_attributes(view.attributes)}
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
-        """What Langfuse shows among an observation's metadata."""
-        foreign = view.scope != s.SCOPE and view.is_call
+        """Attributes that Langfuse shows as metadata."""
+        third_party = view.scope != s.SCOPE and view.is_call
         return {
             name: value
             for name, value in super().kept(view).items()
             if not name.startswith(s.METADATA_PREFIX)
-            and not (foreign and (name == _TOOL_NAME or is_content(name)))
+            and not (third_party and (name == _TOOL_NAME or is_content(name)))
         }
 
     def _program(self, service: Service) -> dict[str, Any]:
-        """What runs: by our settings, else by Langfuse's names for it, else by OpenTelemetry's."""
+        """Environment and release from settings, Langfuse attributes or the resource."""
         names = service.attributes
         where = self.environment or names.get(_ENVIRONMENT) or service.environment
         release = self.release or names.get(_RELEASE) or service.version
         return {_ENVIRONMENT: environment(str(where or "")), _RELEASE: release}
 
-    def _structure(self, span: ReadableSpan, below: Below | None) -> dict[str, Any]:
-        """A span above calls, with the first input and the last output of these.
+    def _structure(self, span: ReadableSpan, summary: Summary | None) -> dict[str, Any]:
+        """An ancestor of calls, with their first input and last output.
 
-        The router's span holds model attributes, but is no generation. A user on a span above
-        would replace the user of the call.
+        Router spans have model attributes but are no generations. A user on an ancestor would
+        replace the user of the call.
         """
         own = span.attributes or {}
-        told: dict[str, Any] = {**own}
+        fields: dict[str, Any] = {**own}
         if is_router(span):
-            told["langfuse.observation.type"] = "span"
-        if below is not None:
-            told |= {INPUT: below.input, OUTPUT: below.output, _TRACE_NAME: below.trace_name}
-            if below.user is not None:
-                told[s.USER_ID] = None
-        return {**told, **self._program(readers.service(span.resource)), **_said(own)}
+            fields["langfuse.observation.type"] = "span"
+        if summary is not None:
+            fields |= {
+                INPUT: summary.input,
+                OUTPUT: summary.output,
+                _TRACE_NAME: summary.trace_name,
+            }
+            if summary.user is not None:
+                fields[s.USER_ID] = None
+        return {
+            **fields,
+            **self._program(readers.service(span.resource)),
+            **_langfuse_attributes(own),
+        }
 
 
-def _below(span: ReadableSpan, told: Mapping[str, Any]) -> Below:
-    """What the spans above a GenAI span get to know of it."""
+def _summary(span: ReadableSpan, fields: Mapping[str, Any]) -> Summary:
+    """The data of a GenAI span for the spans above it."""
     names = (INPUT, OUTPUT, _TRACE_NAME, s.USER_ID)
-    texts = [value if isinstance(value := told.get(name), str) else None for name in names]
-    return Below(span.start_time or 0, span.end_time or 0, *texts)
+    texts = [value if isinstance(value := fields.get(name), str) else None for name in names]
+    return Summary(span.start_time or 0, span.end_time or 0, *texts)
 
 
-def _named(told: dict[str, Any], span: ReadableSpan, lineage: Lineage) -> dict[str, Any]:
-    """`told`, with the mark and the trace's name if the span is the topmost that is sent."""
+def _with_trace_name(
+    fields: dict[str, Any], span: ReadableSpan, lineage: Lineage
+) -> dict[str, Any]:
+    """`fields`, with the mark and the trace name if the span is the topmost one."""
     if lineage.parent(span) is None:
-        return {**told, _TRACE_NAME: told.get(_TRACE_NAME) or span.name, _TOP: True}
-    return told
+        return {**fields, _TRACE_NAME: fields.get(_TRACE_NAME) or span.name, _TOP: True}
+    return fields
 
 
-def _said(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What the span says in Langfuse's words, by the user or by Langfuse's SDK, stands."""
-    said = {name: value for name, value in attributes.items() if name.startswith("langfuse.")}
-    if _ENVIRONMENT in said:
-        said[_ENVIRONMENT] = environment(str(said[_ENVIRONMENT]))
-    return said
+def _langfuse_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """`langfuse.*` attributes that the user or Langfuse's SDK set; they take precedence."""
+    own = {name: value for name, value in attributes.items() if name.startswith("langfuse.")}
+    if _ENVIRONMENT in own:
+        own[_ENVIRONMENT] = environment(str(own[_ENVIRONMENT]))
+    return own

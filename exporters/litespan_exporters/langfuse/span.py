@@ -1,20 +1,16 @@
-"""`GenAISpan` → what Langfuse is told of it in its own words. Pure.
+"""`GenAISpan` → `langfuse.*` attributes. Pure.
 
 https://langfuse.com/integrations/native/opentelemetry (seen 2026-11-20). Langfuse reads the
-GenAI conventions, but not the cost split, the first chunk's time, tags, tool calls in
-message parts; those travel in its own `langfuse.*` attributes.
+GenAI conventions, except for split costs, time to the first chunk, tags, and tool calls in
+message parts.
 """
 
 import re
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.export import GenAISpan, Usage
-from litespan.genai import openai
+from litespan.export import JSON, GenAISpan, Usage, iso, openai, to_text
 from litespan.genai.conventions import PARAMETERS
-from litespan.genai.json_text import to_text
-from litespan.genai.times import iso
-from litespan.genai.values import JSON
 
 TYPES: Final = {
     "embeddings": "embedding",
@@ -25,18 +21,18 @@ TYPES: Final = {
     "plan": "chain",
     "retrieval": "retriever",
 }
-"""Operation → observation type; other calls of a model are generations, the rest spans."""
+"""Operation → observation type; `generation` for other model calls, else `span`."""
 
 INPUT: Final = "langfuse.observation.input"
 OUTPUT: Final = "langfuse.observation.output"
 
-_AGE: Final = 1e9  # s; nobody waited longer
-_VERSION: Final = re.compile("[0-9]{1,9}")  # of a prompt: a number, by Langfuse
+_AGE: Final = 1e9  # s; limits implausible values
+_VERSION: Final = re.compile("[0-9]{1,9}")  # Langfuse's prompt versions are numbers
 
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
-    """What Langfuse is told of a GenAI span beyond what it reads by itself. Pure."""
-    who, call = span.identity, span.call
+    """Attributes to add to Langfuse's copy of the span. Pure."""
+    identity, call = span.identity, span.call
     kind = TYPES.get(span.operation, "generation" if span.is_call else "span")
     added: dict[str, Any] = {
         "langfuse.observation.type": kind,
@@ -46,17 +42,17 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "langfuse.observation.cost_details": _json(cost_details(span)),
         "langfuse.observation.completion_start_time": completion_start_time(span),
         INPUT: _json(_input(span)),
-        OUTPUT: _json(openai.answered(span)),
+        OUTPUT: _json(openai.output_of(span)),
         "langfuse.observation.metadata.litellm_call_id": call.id,
         "langfuse.observation.metadata.provider": span.provider,
-        "langfuse.trace.name": who.metadata.get("trace_name"),
-        "langfuse.trace.tags": list(who.tags) or None,
-        **{f"langfuse.trace.metadata.{k}": v for k, v in who.metadata.items()},
-        s.USER_ID: who.user,
-        s.SESSION_ID: who.session,
+        "langfuse.trace.name": identity.metadata.get("trace_name"),
+        "langfuse.trace.tags": list(identity.tags) or None,
+        **{f"langfuse.trace.metadata.{k}": v for k, v in identity.metadata.items()},
+        s.USER_ID: identity.user,
+        s.SESSION_ID: identity.session,
         **_level(span),
     }
-    if not span.is_call:  # the calls below it carry usage and cost
+    if not span.is_call:  # the calls below it have usage and cost
         for name in ("model.name", "usage_details", "cost_details"):
             del added[f"langfuse.observation.{name}"]
     if kind == "generation" and _VERSION.fullmatch(span.request.prompt_version or ""):
@@ -77,40 +73,40 @@ REPLACED: Final = frozenset(
         *PARAMETERS.values(),
     }
 )
-"""What `attributes` says in Langfuse's own words travels once; metadata do, too."""
+"""Attributes that those of `attributes` replace."""
 
 
 def usage_details(usage: Usage) -> dict[str, JSON]:
-    """Tokens that add up to the total: Langfuse's `input` has no cached tokens in it.
+    """Tokens that add up to the total: Langfuse's `input` excludes cached tokens.
 
-    Its prices for `input_cache_creation` are those of five minutes.
+    Langfuse prices `input_cache_creation` as five-minute writes.
     """
     cached, written = usage.cache_read or 0, usage.cache_creation or 0
     hour = min(usage.cache_creation_1h or 0, written)
     fresh = max((usage.input or 0) - cached - written, 0)
-    heard = min(usage.audio_input or 0, fresh)
+    audio = min(usage.audio_input or 0, fresh)
     reasoning = usage.reasoning or 0
-    answered = max((usage.output or 0) - reasoning, 0)
-    spoken = min(usage.audio_output or 0, answered)
+    visible = max((usage.output or 0) - reasoning, 0)
+    audio_output = min(usage.audio_output or 0, visible)
     details = {
-        "input": None if usage.input is None else fresh - heard,
-        "input_audio_tokens": heard or None,
+        "input": None if usage.input is None else fresh - audio,
+        "input_audio_tokens": audio or None,
         "input_cached_tokens": cached or None,
         "input_cache_creation": written - hour or None,
         "input_cache_creation_1h": hour or None,
-        "output": None if usage.output is None else answered - spoken,
+        "output": None if usage.output is None else visible - audio_output,
         "output_reasoning_tokens": reasoning or None,
-        "output_audio_tokens": spoken or None,
+        "output_audio_tokens": audio_output or None,
     }
     known = {name: tokens for name, tokens in details.items() if tokens is not None}
     return {**known, "total": sum(known.values())} if known else {}
 
 
 def cost_details(span: GenAISpan) -> dict[str, JSON]:
-    """USD as JSON numbers; a string would be dropped without a word.
+    """USD as JSON numbers; Langfuse silently drops strings.
 
-    A call that failed before it used anything cost nothing. Without a cost Langfuse counts the
-    tokens of its input, and charges them.
+    A call that failed without usage costs 0. Without a cost, Langfuse would estimate one from the
+    input.
     """
     costs = {"input": span.cost.input, "output": span.cost.output, "total": span.cost.total}
     known: dict[str, JSON] = {name: usd for name, usd in costs.items() if usd is not None}
@@ -119,13 +115,13 @@ def cost_details(span: GenAISpan) -> dict[str, JSON]:
 
 
 def completion_start_time(span: GenAISpan) -> str | None:
-    """When the first chunk came, as ISO 8601 in UTC; None unless it is a stream."""
+    """The time of the first chunk, as ISO 8601 in UTC; None unless it is a stream."""
     wait = span.response.time_to_first_chunk
     return None if wait is None else iso(span.start_ns + round(min(wait, _AGE) * 1e9))
 
 
 def environment(name: str) -> str | None:
-    """`name` as Langfuse takes it: lower case, `a-z0-9-_`, 40 characters, not `langfuse…`."""
+    """A valid Langfuse environment: lower case, `a-z0-9-_`, 40 characters, not `langfuse…`."""
     shaped = re.sub(r"[^a-z0-9_-]", "-", name.lower())
     while (bare := shaped.removeprefix("langfuse").lstrip("-_")) != shaped:
         shaped = bare
@@ -133,8 +129,8 @@ def environment(name: str) -> str | None:
 
 
 def _input(span: GenAISpan) -> JSON:
-    asked, tools = openai.asked(span), openai.tools(span)
-    return {"messages": asked, "tools": tools} if tools else asked
+    messages, tools = openai.input_of(span), openai.tools(span)
+    return {"messages": messages, "tools": tools} if tools else messages
 
 
 def _level(span: GenAISpan) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Grafana Loki: one log record a call, by OTLP, or by its push API before Loki 3.
+"""Grafana Loki: one log record for each call, over OTLP, or its push API before Loki 3.
 
 https://grafana.com/docs/loki/latest/send-data/otel/ and
 https://grafana.com/docs/loki/latest/reference/loki-http-api/ (seen 2026-11-20).
@@ -21,16 +21,21 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan import semconv as s
-from litespan.errors import suppress_errors
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.client import Answer, Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.otlp import CONTENT_TYPE
-from litespan.export.policy import Policy, Refusal
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
-from litespan.version import VERSION
+from litespan.export import (
+    CONTENT_TYPE,
+    JSON,
+    VERSION,
+    Answer,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    Policy,
+    Refusal,
+    Secret,
+    Variables,
+    dumps,
+    suppress_errors,
+)
 from litespan_exporters.loki.record import (
     Record,
     resource_of,
@@ -45,7 +50,7 @@ from litespan_exporters.loki.record import (
 OTLP: Final = "/otlp/v1/logs"
 PUSH: Final = "/loki/api/v1/push"
 STAGES: Final = "LITESPAN_LOKI_STAGES"
-"""`true`: also a record for each stage of a call, but chunks."""
+"""`true`: also a record for each stage of a call, except chunks."""
 
 
 class LokiExporter(HttpExporter):
@@ -58,10 +63,10 @@ class LokiExporter(HttpExporter):
     variables = Variables(keys=(), url=("LOKI_URL",))
     policy = Policy(max_items=500, max_bytes=1_000_000, split=frozenset({400, 413}))
     hints: ClassVar[Mapping[str, str]] = {
-        "400": "refused: older than a week, or against the limits of this Loki",
-        "401": "not authorised: check LOKI_USERNAME, LOKI_PASSWORD and LOKI_TENANT_ID",
+        "400": "rejected: older than a week, or exceeds limits of this Loki",
+        "401": "unauthorized: check LOKI_USERNAME, LOKI_PASSWORD and LOKI_TENANT_ID",
         "403": "forbidden: check LOKI_USERNAME, LOKI_PASSWORD and LOKI_TENANT_ID",
-        "404": f"no such path: for a Loki before 3.0, let LOKI_URL end in {PUSH}",
+        "404": f"not found: for Loki before 3.0, append {PUSH} to LOKI_URL",
     }
 
     def __init__(
@@ -74,14 +79,14 @@ class LokiExporter(HttpExporter):
         stages: bool | None = None,
         **limits: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            url: of Loki, else LOKI_URL; ending in `/loki/api/v1/push` it chooses that API.
-            username: of basic authentication, else LOKI_USERNAME.
-            password: its password or token, else LOKI_PASSWORD.
-            tenant: else LOKI_TENANT_ID.
-            stages: a record for each stage, too, else LITESPAN_LOKI_STAGES.
+            url: of Loki; default LOKI_URL. The suffix `/loki/api/v1/push` selects that API.
+            username: for basic authentication; default LOKI_USERNAME.
+            password: password or token; default LOKI_PASSWORD.
+            tenant: default LOKI_TENANT_ID.
+            stages: also send a record for each stage; default LITESPAN_LOKI_STAGES.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
@@ -107,36 +112,36 @@ class LokiExporter(HttpExporter):
 
     @classmethod
     def variables_for(cls, url: str, secret: str) -> dict[str, str]:
-        """A Loki behind basic authentication."""
+        """Variables for basic authentication."""
         return {"LOKI_URL": url, "LOKI_USERNAME": "litespan", "LOKI_PASSWORD": secret}
 
     def base_url(self, argument: str | None) -> str | None:
-        """Where Loki is; there is no default."""
+        """Loki's URL; required."""
         if not (argument or self.variable("LOKI_URL")):
-            self.lacks("LOKI_URL", argument="url")
+            self.report_missing("LOKI_URL", argument="url")
             return None
         return super().base_url(argument)
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """A record of each call, and of its stages if they are wanted."""
+        """A record of each call and, if configured, of its stages."""
         return self._items(spans, self._records)
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """A record of the first stage of each call that begins. Never raises."""
-        return self.bring(self._items(spans, lambda view: [started(view)]))
+        """Send a record of each started call. Never raises."""
+        return self.send(self._items(spans, lambda view: [started(view)]))
 
     def _records(self, span: GenAISpan) -> list[Record]:
         return [*(stage_records(span) if self.stages else ()), to_record(span)]
 
     def _items(
-        self, spans: Sequence[ReadableSpan], records: Callable[[GenAISpan], list[Record]]
+        self, spans: Sequence[ReadableSpan], to_records: Callable[[GenAISpan], list[Record]]
     ) -> Iterator[Item]:
         for span in spans:
             with suppress_errors("export.loki.mapping"):
                 view = GenAISpan.read(span)
                 if view is not None and view.is_call:
-                    for made in records(view):
-                        yield self._item(f"{view.key}:{made.event}:{made.time_ns}", made)
+                    for record in to_records(view):
+                        yield self._item(f"{view.key}:{record.event}:{record.time_ns}", record)
 
     def _item(self, key: str, record: Record) -> Item:
         if self.pushes:
@@ -144,7 +149,7 @@ class LokiExporter(HttpExporter):
         return Item(key, (resource_of(record), to_otlp(record)))
 
     def encode(self, items: Sequence[Item]) -> bytes:
-        """One OTLP request, or one push with a stream for each set of labels."""
+        """An OTLP request, or a push request with a stream for each set of labels."""
         pairs = [item.data for item in items]
         if not self.pushes:
             body: bytes = _request(pairs).SerializeToString()
@@ -158,11 +163,11 @@ class LokiExporter(HttpExporter):
         return dumps({"streams": list(streams.values())})
 
     def shrink(self, item: Item, excess: int) -> Item | None:
-        """Nothing: a line is cut when it is made, and is small beside a request."""
+        """None: lines are truncated when created, and are small compared to a request."""
         return None
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
-        """OTLP's partial success."""
+        """Partial success of OTLP."""
         if self.pushes:
             return
         try:

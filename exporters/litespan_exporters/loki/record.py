@@ -1,4 +1,4 @@
-"""`GenAISpan` → records of Loki, as OTLP logs or as lines of its push API. Pure.
+"""`GenAISpan` → Loki records, as OTLP logs or lines of its push API. Pure.
 
 Limits: https://grafana.com/docs/loki/latest/configure/#limits_config, and which attributes
 become labels: https://grafana.com/docs/loki/latest/send-data/otel/ (seen 2026-11-20).
@@ -13,19 +13,14 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from litespan import semconv as s
-from litespan.export import GenAISpan, Stage
-from litespan.export.batching import shrink
-from litespan.export.presets import flat
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
+from litespan.export import JSON, GenAISpan, Stage, dumps, openai, shrink, to_scalar
 from litespan.stores.columns import PLACES
 
-LONGEST_LINE: Final = 240_000  # bytes; Loki throws away what is longer than 256 KB
-MOST_METADATA: Final = 120  # entries of structured metadata; Loki takes 128
-MOST_OF_METADATA: Final = 60_000  # bytes; Loki takes 64 KB
-_LONGEST_VALUE: Final = 2_000  # characters
-_LONGEST_LABEL: Final = 2_048  # bytes
+MAX_LINE: Final = 240_000  # bytes; Loki drops lines above 256 KB
+MAX_METADATA: Final = 120  # entries of structured metadata; Loki's limit is 128
+MAX_METADATA_BYTES: Final = 60_000  # bytes; Loki's limit is 64 KB
+_MAX_VALUE: Final = 2_000  # characters
+_MAX_LABEL: Final = 2_048  # bytes
 _LAST: Final = 2**63 - 1  # ns; Loki's own limit
 
 _SEVERITY: Final = {"info": (9, "INFO"), "warn": (13, "WARN"), "error": (17, "ERROR")}
@@ -33,14 +28,14 @@ _SEVERITY: Final = {"info": (9, "INFO"), "warn": (13, "WARN"), "error": (17, "ER
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One entry of the log."""
+    """One log record."""
 
     time_ns: int
     event: str
     level: str  # info, warn, error
-    labels: Mapping[str, str]  # of few values: what Loki indexes
+    labels: Mapping[str, str]  # low-cardinality values that Loki indexes
     line: dict[str, JSON]
-    metadata: Mapping[str, Any]  # scalars, by OpenTelemetry's names
+    metadata: Mapping[str, Any]  # scalars under OpenTelemetry names
     trace_id: str
     span_id: str
 
@@ -73,7 +68,7 @@ def to_record(span: GenAISpan) -> Record:
 
 
 def started(span: GenAISpan) -> Record:
-    """A call that begins: the record of its first stage."""
+    """A started call."""
     line: dict[str, JSON] = {
         "message": f"{span.name} started",
         "event": "llm_call_started",
@@ -88,24 +83,24 @@ def started(span: GenAISpan) -> Record:
 
 
 def stage_records(span: GenAISpan) -> Iterator[Record]:
-    """One for each stage of a finished call; chunks are too many."""
+    """One for each stage of a finished call except chunks."""
     for stage in span.stages:
         name = s.STAGE_PREFIX + stage.name
         if name != s.EVENT_CHUNK:
             failed = name == s.EVENT_FAILURE
-            told = {key: flat(value) for key, value in stage.attributes.items()}
+            fields = {key: to_scalar(value) for key, value in stage.attributes.items()}
             line: dict[str, JSON] = {
                 "message": f"{span.name} {stage.name}",
                 "event": stage.name,
                 "call_id": span.call.id,
                 "offset_ms": _offset(span, stage),
-                **told,
+                **fields,
             }
             yield _record(span, stage.time_ns, name, "error" if failed else "info", line)
 
 
 def summary(span: GenAISpan) -> str:
-    """A call in a few words: `chat gpt-4o-mini success 1.25s 30 tok $0.000009`."""
+    """A short summary of a call: `chat gpt-4o-mini success 1.25s 30 tok $0.000009`."""
     words = [span.name or span.operation, span.call.outcome]
     if span.duration is not None:
         words.append(f"{span.duration:.3g}s")
@@ -119,13 +114,13 @@ def summary(span: GenAISpan) -> str:
 
 
 def money(span: GenAISpan) -> str | None:
-    """The cost in USD, all ten places."""
+    """The cost in USD with ten decimal places."""
     exact = span.exact_cost
     return None if exact is None or abs(exact) >= 10**8 else f"{exact.quantize(PLACES):f}"
 
 
 def level(span: GenAISpan) -> str:
-    """How bad it is."""
+    """The log level."""
     if span.error is not None:
         return "error"
     return "warn" if span.call.outcome in ("cancelled", "abandoned") else "info"
@@ -136,10 +131,10 @@ def _offset(span: GenAISpan, stage: Stage) -> float:
 
 
 def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[str, JSON]) -> Record:
-    program = span.service
+    service = span.service
     labels = {
-        s.SERVICE_NAME: program.name or "unknown_service",
-        s.ENVIRONMENT: program.environment,
+        s.SERVICE_NAME: service.name or "unknown_service",
+        s.ENVIRONMENT: service.environment,
         "level": level,
         s.OPERATION: span.operation,
         s.PROVIDER: span.provider,
@@ -147,8 +142,8 @@ def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[st
     metadata = {
         "event.name": event,
         "call_id": span.call.id,
-        **{name: flat(value) for name, value in span.facts.items()},
-        s.SERVICE_VERSION: program.version,
+        **{name: to_scalar(value) for name, value in span.facts.items()},
+        s.SERVICE_VERSION: service.version,
         s.COST: money(span),
     }
     return Record(
@@ -164,13 +159,13 @@ def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[st
 
 
 def _bounded(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What of it Loki takes, the first first; the trace's ids come on top."""
+    """Metadata within Loki's limits; the first entries take precedence."""
     found: dict[str, Any] = {}
     size = 0
     for name, value in metadata.items():
-        short = value[:_LONGEST_VALUE] if isinstance(value, str) else value
+        short = value[:_MAX_VALUE] if isinstance(value, str) else value
         size += _bytes(name) + (_bytes(short) if isinstance(short, str) else 24)
-        if len(found) >= MOST_METADATA or size > MOST_OF_METADATA:
+        if len(found) >= MAX_METADATA or size > MAX_METADATA_BYTES:
             break
         if short is not None and short != "":
             found[name] = short
@@ -182,10 +177,10 @@ def _bytes(text: str) -> int:
 
 
 def line_of(record: Record) -> str:
-    """The line, as JSON; its content is cut where Loki would throw the line away."""
+    """The line as JSON, truncated to Loki's limit."""
     line = dumps(record.line)
-    if len(line) > LONGEST_LINE:
-        smaller = shrink({**record.line}, LONGEST_LINE)
+    if len(line) > MAX_LINE:
+        smaller = shrink({**record.line}, MAX_LINE)
         line = dumps(smaller or {"message": record.line["message"], "event": record.event})
     return line.decode()
 
@@ -194,7 +189,7 @@ def line_of(record: Record) -> str:
 
 
 def to_otlp(record: Record) -> LogRecord:
-    """The record; what Loki indexes of it is in the resource (`resource_of`)."""
+    """The record; `resource_of` has the attributes that Loki indexes."""
     number, text = _SEVERITY[record.level]
     return LogRecord(
         time_unix_nano=record.time_ns,
@@ -211,13 +206,13 @@ def to_otlp(record: Record) -> LogRecord:
 
 
 def _named(event: str) -> dict[str, Any]:
-    """Before OpenTelemetry 1.34 a record has no field for its name; Loki reads the attribute."""
+    """The event name, a field since OpenTelemetry 1.34. Loki reads the attribute."""
     known = "event_name" in LogRecord.DESCRIPTOR.fields_by_name
     return {"event_name": event} if known else {}
 
 
 def resource_of(record: Record) -> list[KeyValue]:
-    """The program. Nothing that differs from process to process: it would be a label."""
+    """The service, without attributes that differ by process: they would be labels."""
     names = (s.SERVICE_NAME, s.ENVIRONMENT)
     return [pair(name, record.labels[name]) for name in names if name in record.labels]
 
@@ -239,15 +234,15 @@ def pair(name: str, value: Any) -> KeyValue:
 
 
 def to_labels(record: Record) -> dict[str, str]:
-    """The labels of the record's stream, by Loki's rules for their names and sizes."""
+    """Labels of the stream, by Loki's rules for names and sizes."""
     return {
-        _name(name): _whole(value).encode()[:_LONGEST_LABEL].decode("utf-8", "ignore")
+        _name(name): _whole(value).encode()[:_MAX_LABEL].decode("utf-8", "ignore")
         for name, value in record.labels.items()
     }
 
 
 def to_entry(record: Record) -> list[JSON]:
-    """Time in nanoseconds, line and structured metadata: strings, all of them."""
+    """Time in nanoseconds, line and structured metadata, all as strings."""
     ids = {"trace_id": record.trace_id, "span_id": record.span_id}
     metadata: dict[str, JSON] = {
         _name(name): _text(value) for name, value in {**record.metadata, **ids}.items()

@@ -1,16 +1,16 @@
-"""One document a call in a MongoDB collection, by PyMongo (extra `mongodb`).
+"""One document for each call in a MongoDB collection, through PyMongo (extra `mongodb`).
 
     OTEL_TRACES_EXPORTER=mongodb LITESPAN_MONGODB=mongodb://localhost/litespan …
     db.llm_calls.aggregate([{$group: {_id: "$model", usd: {$sum: "$cost_usd"}}}])
 
-Fields have the names of the columns; what is not known is left out. `_id` is the key (a string),
-money is Decimal128, times are dates (whole milliseconds), lists and objects are what they are.
-In the keys of objects dots and leading dollars are written as U+FF0E and U+FF04, for queries take
-the plain ones for something else: `attributes.gen_ai\uff0erequest\uff0emodel`. Whole numbers
+Fields have the names of the columns; unknown values are left out. `_id` is the key (a string),
+money is Decimal128, times are dates (in milliseconds), lists and objects are arrays and documents.
+In the keys of objects, dots and leading dollars are written as U+FF0E and U+FF04, because they have
+a special meaning in queries: `attributes.gen_ai\uff0erequest\uff0emodel`. Whole numbers
 beyond 64 bits are text in attributes; in content Decimal128, or text beyond 34 digits.
 
-Finished documents replace those of the same key; started ones are inserted if there is none.
-The role `readWrite` on the database is enough; without the right to make indexes, none are made.
+Finished documents replace those of the same key; started ones are only inserted.
+The role `readWrite` on the database suffices; without permission, no indexes are created.
 """
 
 import json
@@ -37,17 +37,17 @@ URI: Final = "MONGODB_URI"
 COLLECTION: Final = "LITESPAN_MONGODB_COLLECTION"
 DEFAULT_DATABASE: Final = "litespan"
 
-_DEEPEST: Final = 60  # of the hundred levels that MongoDB takes
-_LARGEST: Final = 16_000_000  # bytes; MongoDB takes 16 MiB
-_TWO_WRITERS: Final = 11000  # the same key was inserted by another one at this moment
-_NO_RIGHT: Final = 13
+_DEEPEST: Final = 60  # levels; MongoDB's limit is 100
+_LARGEST: Final = 16_000_000  # bytes; MongoDB's limit is 16 MiB
+_DUPLICATE_KEY: Final = 11000  # another writer inserted the same key concurrently
+_UNAUTHORIZED: Final = 13
 _OPTIONS: Final = {
     "serverSelectionTimeoutMS": 3_000,
     "connectTimeoutMS": 3_000,
     "socketTimeoutMS": 20_000,
     "appname": "litespan",
 }
-"""Unless the URI says otherwise."""
+"""Defaults, which the URI overrides."""
 
 
 class MongoExporter(StoreExporter):
@@ -59,7 +59,7 @@ class MongoExporter(StoreExporter):
         uri: `mongodb://…` or `mongodb+srv://…`, with the database's name (else `litespan`);
             default `LITESPAN_MONGODB`, else `MONGODB_URI`.
         collection: Default `LITESPAN_MONGODB_COLLECTION`, else `llm_calls`.
-        content: False leaves messages, instructions and tools out.
+        content: False excludes messages, instructions and tools.
         limits: see `StoreExporter`.
     """
 
@@ -79,17 +79,19 @@ class MongoExporter(StoreExporter):
         self._uri = self.setting(uri, VARIABLE, URI)
         self.collection = self.setting(collection, COLLECTION, default=TABLE)
         if not self._uri:
-            self.off(f"{VARIABLE} is not set", f"set it, or {URI}, to the database's URI")
+            self.disable(f"{VARIABLE} is not set", f"set it, or {URI}, to the database's URI")
         elif (place := _place(self._uri, self.collection)) is None:
-            self.off(f"{self.variable} is no MongoDB address", "write mongodb://user@host/database")
+            self.disable(
+                f"{self.variable} is not a MongoDB URI", "write mongodb://user@host/database"
+            )
         else:
             self.turn_on(place)
 
     def connect(self) -> Store:
-        """Make a client, and the indexes.
+        """Create a client and the indexes.
 
         Raises:
-            Away: no server, or it does not let us in.
+            Away: there is no server, or it denies access.
         """
         import pymongo
         from pymongo.errors import ConfigurationError, PyMongoError
@@ -115,24 +117,24 @@ class MongoExporter(StoreExporter):
         return documents
 
     def failure(self, error: "PyMongoError") -> Away:
-        """Why nothing can be written. Its own text can have credentials in it."""
+        """Convert an error of PyMongo, whose message can contain credentials."""
         from pymongo import errors
 
         kind = type(error).__name__
         code = error.code if isinstance(error, errors.OperationFailure) else None
         if isinstance(error, errors.InvalidURI | errors.ConfigurationError):
-            hint = "write special characters of the password as %40; look at the options"
-            return Away(f"{self.variable} is not understood: {kind} ({hint})", kind)
-        if code in (_NO_RIGHT, 18):  # not authorised, not authenticated
+            hint = "escape special characters in the password as %40; check the options"
+            return Away(f"{self.variable} is invalid: {kind} ({hint})", kind)
+        if code in (_UNAUTHORIZED, 18):  # unauthorized, unauthenticated
             hint = f"check user and password in {self.variable}, and the user's role"
             return Away(f"{kind} {code} ({hint})", str(code))
         if isinstance(error, errors.OperationFailure):
-            return Away(f"{kind} {code} (look at the server's log)", str(code))
-        return Away(f"no connection: {kind} (look at the server, and at {self.variable})", kind)
+            return Away(f"{kind} {code} (check the server's log)", str(code))
+        return Away(f"no connection: {kind} (check the server and {self.variable})", kind)
 
 
 def _place(uri: str, collection: str) -> str | None:
-    """Host, database and collection, without user and password; None if it is no URI."""
+    """Host, database and collection, without credentials; None for an invalid URI."""
     try:
         parts = urlsplit(uri)
     except ValueError:
@@ -158,16 +160,18 @@ class _Documents:
         self._exporter = exporter
 
     def ensure(self) -> None:
-        """Make the indexes that are missing."""
+        """Create missing indexes."""
         from pymongo import IndexModel
         from pymongo.errors import OperationFailure
 
         try:
             self._collection.create_indexes([IndexModel(list(names)) for names in INDEXES])
         except OperationFailure as error:
-            if error.code != _NO_RIGHT:
+            if error.code != _UNAUTHORIZED:
                 raise
-            log_once("mongodb.indexes", "mongodb: no right to make indexes: look-ups are slow")
+            log_once(
+                "mongodb.indexes", "mongodb: no permission to create indexes, so queries are slow"
+            )
 
     def write(self, rows: Sequence[Row]) -> None:
         """Upsert all rows, in any order."""
@@ -197,17 +201,17 @@ class _Documents:
         self._client.close()
 
     def _failure_of(self, error: Any) -> Exception:
-        """What single documents, or the server's promise to keep them, have failed by."""
+        """Convert errors of single documents or of the write concern."""
         details = error.details or {}
         codes = {wrong.get("code") for wrong in details.get("writeErrors", ())}
-        if codes - {_TWO_WRITERS}:
+        if codes - {_DUPLICATE_KEY}:
             return Refused(f"write error {', '.join(sorted(map(str, codes)))}")
-        why = "another writer has inserted the same call" if codes else "not replicated"
-        return Away(f"{why} (it is written again)", why)
+        reason = "another writer has inserted the same call" if codes else "not replicated"
+        return Away(f"{reason} (it is written again)", reason)
 
 
 def document(row: Row) -> dict[str, Any]:
-    """A row as a document, `_id` first, without what is None; content left out if too large."""
+    """A row as a document without None, and without content if it is too large."""
     made = {
         name: convert(value) if convert is not None else value
         for (name, convert), value in zip(_FIELDS, row, strict=True)
@@ -235,17 +239,17 @@ def _decimal(value: Any) -> Any:
 
 
 def _parsed(text: str) -> Any:
-    """JSON text as BSON takes it, and queries find it."""
+    """Parse JSON text to values for BSON."""
     value = _decode(text)
     brackets = text.count("{") + text.count("[")
-    return _flat(value, _DEEPEST) if brackets > _DEEPEST else value
+    return _limit_depth(value, _DEEPEST) if brackets > _DEEPEST else value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {_key(key): value for key, value in pairs}
 
 
-@lru_cache(4096)  # most names are those of the conventions
+@lru_cache(4096)  # most names are from the conventions
 def _key(key: str) -> str:
     key = key.replace(".", "\uff0e")
     return f"\uff04{key[1:]}" if key.startswith("$") else key
@@ -260,13 +264,13 @@ def _integer(digits: str) -> Any:
 _decode: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer).decode
 
 
-def _flat(value: Any, depth: int) -> Any:
-    """`value`, with JSON text in place of what is nested deeper than that."""
+def _limit_depth(value: Any, depth: int) -> Any:
+    """`value` with JSON text in place of deeper levels."""
     if isinstance(value, dict | list) and not depth:
         return json.dumps(value, ensure_ascii=False, default=str)
     if isinstance(value, dict):
-        return {key: _flat(item, depth - 1) for key, item in value.items()}
-    return [_flat(item, depth - 1) for item in value] if isinstance(value, list) else value
+        return {key: _limit_depth(item, depth - 1) for key, item in value.items()}
+    return [_limit_depth(item, depth - 1) for item in value] if isinstance(value, list) else value
 
 
 _BSON: Final[dict[Kind, Callable[[Any], Any]]] = {

@@ -1,4 +1,4 @@
-"""Reading the MongoDB collection that the exporter writes to."""
+"""Reads the MongoDB collection of the exporter."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from litespan_exporters.mongodb import COLLECTION, DEFAULT_DATABASE, URI, VARIAB
 
 
 def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
-    """The documents of the MongoDB collection that the exporter writes to."""
+    """The documents of the MongoDB collection."""
     try:
         import pymongo
         from pymongo.errors import ConfigurationError, PyMongoError
@@ -36,7 +36,7 @@ def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
 
 
 def _of_bson(name: str, value: Any) -> Any:
-    """Exact numbers as decimals or ints, pairs as objects, keys as they were."""
+    """Convert BSON numbers to decimals or ints, and restore keys."""
     from bson.decimal128 import Decimal128
     from bson.int64 import Int64
 

@@ -1,15 +1,15 @@
-"""One row a call in PostgreSQL 12 or newer, by psycopg 3 (extra `postgres`).
+"""One row for each call in PostgreSQL 12 or newer, through psycopg 3 (extra `postgres`).
 
     OTEL_TRACES_EXPORTER=postgres LITESPAN_POSTGRES=postgresql://app@db/app …
     select model, count(*), sum(cost_usd) from litespan.llm_calls group by model;
 
-A batch travels by COPY into a temporary stage and from there into the table, in one transaction:
-new keys are inserted, known ones replaced, finished rows never by started ones.
+A batch is copied (COPY) into a temporary table and upserted into the table in one transaction. A
+started row never replaces a finished one.
 
-The table is made when it is missing, and given the columns that a newer version knows. It has a
-schema of its own, `litespan`: tools that own `public`, such as LiteLLM's proxy with Prisma, drop
-what they do not know there. Where the role may not make it, somebody else runs `ddl()`; writing
-needs USAGE on the schema, SELECT, INSERT and UPDATE on the table, and TEMPORARY on the database.
+The exporter creates the table and missing columns. The table is in the schema `litespan`, because
+tools that own `public`, such as LiteLLM's proxy with Prisma, drop tables that they do not know. If
+the role must not create it, run the statements of `ddl()` as an owner. Writing needs USAGE on the
+schema, SELECT, INSERT and UPDATE on the table, and TEMPORARY on the database.
 """
 
 import os
@@ -21,7 +21,7 @@ from litespan.stores.buffer import NAMES, Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.exporter import StoreExporter
 from litespan.stores.libpq import for_libpq
-from litespan.stores.schema import INDEXES, LONGEST_INDEXED, TABLE
+from litespan.stores.schema import INDEXES, MAX_INDEXED, TABLE
 from litespan.stores.writer import Away, Refused, Store
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ URL: Final = "DATABASE_URL"
 TABLE_VARIABLE: Final = "LITESPAN_POSTGRES_TABLE"
 DEFAULT_TABLE: Final = f"litespan.{TABLE}"
 LIBPQ: Final = ("PGSERVICE", "PGHOST", "PGDATABASE")
-"""One of these is enough, too: libpq reads them and their like itself."""
+"""One of these also suffices: libpq reads them and its other variables."""
 
 TYPES: Final[dict[Kind, str]] = {
     "key": "uuid",
@@ -51,21 +51,21 @@ _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?")
 _CUT: Final = [NAMES.index(name) for name in {n for i in INDEXES for n in i} - {"start_time"}]
 _BAD_ROW: Final = ("22", "23", "54")  # classes of SQLSTATE: data, constraints, program limits
 _HINTS: Final = {
-    "08": "look at the server, and at host, user and password in {variable}",
+    "08": "check the server, and host, user and password in {variable}",
     "28": "check user and password in {variable}",
-    "3D": "make that database, or name another in {variable}",
-    "3F": "make that schema, or let the role make it",
-    "40": "several writers met",
-    "42501": "grant it, or have the table made by the statements of {ddl}",
-    "42": "make the table by the statements of {ddl}",
-    "53": "free disk space, memory or connections of the server",
-    "25": "this server takes no writes; name the primary",
+    "3D": "create the database, or set another one in {variable}",
+    "3F": "create the schema, or allow the role to create it",
+    "40": "several writers conflicted",
+    "42501": "grant it, or create the table with the statements of {ddl}",
+    "42": "create the table with the statements of {ddl}",
+    "53": "free disk space, memory or connections on the server",
+    "25": "this server is read-only; use the primary",
 }
 _DDL: Final = "python -m litespan_exporters.postgres"
 
 
 def ddl(table: str = DEFAULT_TABLE) -> Iterator[str]:
-    """The statements that make the table and its indexes; each may run again."""
+    """The idempotent statements that create the table and its indexes."""
     schema, _, name = table.rpartition(".")
     if schema:
         yield f"create schema if not exists {schema}"
@@ -75,7 +75,7 @@ def ddl(table: str = DEFAULT_TABLE) -> Iterator[str]:
     ]
     yield f"create table if not exists {table} (\n  {f',{chr(10)}  '.join(columns)}\n)"
     for indexed in INDEXES:
-        # The calls of a day lie together: a few kilobytes of BRIN find them.
+        # Rows are ordered by time, so a small BRIN index suffices.
         using = "brin " if indexed == ("start_time",) else ""
         index = f"{name}_{'_'.join(indexed)}"
         yield (
@@ -97,7 +97,7 @@ class PostgresExporter(StoreExporter):
         dsn: URI or `key=value` string; default `LITESPAN_POSTGRES`, else `DATABASE_URL`, else
             libpq's own variables (`PGHOST`, `PGSERVICE`, …).
         table: `schema.table`; default `LITESPAN_POSTGRES_TABLE`, else `litespan.llm_calls`.
-        content: False leaves messages, instructions and tools out.
+        content: False excludes messages, instructions and tools.
         limits: see `StoreExporter`.
     """
 
@@ -117,26 +117,26 @@ class PostgresExporter(StoreExporter):
         self._dsn = self.setting(dsn, VARIABLE, URL)
         self.table = self.setting(table, TABLE_VARIABLE, default=DEFAULT_TABLE)
         if not self._dsn and not any(map(os.environ.get, LIBPQ)):
-            self.off(f"{VARIABLE} is not set", "set it, or DATABASE_URL, to the database's URL")
+            self.disable(f"{VARIABLE} is not set", "set it, or DATABASE_URL, to the database's URL")
         elif not _NAME.fullmatch(self.table):
-            self.off(f"{TABLE_VARIABLE} is no table's name", "use lower case: schema.table")
+            self.disable(f"{TABLE_VARIABLE} is not a table name", "use lower case: schema.table")
         elif (place := self._place()) is None:
-            self.off(
-                f"{self.variable} is no PostgreSQL address", "write postgresql://user@host/database"
+            self.disable(
+                f"{self.variable} is not a PostgreSQL URL", "write postgresql://user@host/database"
             )
         else:
             self.turn_on(place)
 
     def _place(self) -> str | None:
-        """Host, port, database and table, without user and password; None if it is none."""
+        """Host, port, database and table, without credentials; None for an invalid address."""
         self._dsn = for_libpq(self._dsn)
         try:
             from psycopg import conninfo
         except ImportError:
-            return ""  # said by `turn_on`
+            return ""  # `turn_on` reports this
         try:
             parts = conninfo.conninfo_to_dict(self._dsn)
-        except Exception:  # noqa: BLE001 - whose text has parts of it, passwords too
+        except Exception:  # noqa: BLE001 - the message can contain the password
             return None
         host, port = (
             str(parts.get(name) or default).partition(",")[0]
@@ -148,16 +148,16 @@ class PostgresExporter(StoreExporter):
         return f"postgresql://{host}:{port}/{parts.get('dbname') or ''}#{self.table}"
 
     def connect(self) -> Store:
-        """Connect, and make the table or check it.
+        """Connect, and create or check the table.
 
         Raises:
-            Away: no connection, or no such table and no right to make it.
+            Away: there is no connection, or no table and no permission to create it.
         """
         import psycopg
 
         wanted: dict[str, Any] = {
             "connect_timeout": 5,
-            "tcp_user_timeout": 10_000,  # ms; else a vanished server is waited for, for hours
+            "tcp_user_timeout": 10_000,  # ms; by default hours
             "keepalives_idle": 30,
             "fallback_application_name": "litespan",
         }
@@ -180,25 +180,25 @@ class PostgresExporter(StoreExporter):
         return table
 
     def failure(self, error: "Error") -> Exception:
-        """What an error of PostgreSQL's means for the rows. Its own text can hold their content."""
+        """Convert an error of PostgreSQL, whose message can contain content."""
         state = error.sqlstate or ""
         if state.startswith(_BAD_ROW):
             return Refused(f"{type(error).__name__} ({state})")
         hint = next((h for s, h in _HINTS.items() if state.startswith(s)), _HINTS["08"])
-        said = error.diag.message_primary or _first_line(error)
+        message = error.diag.message_primary or _first_line(error)
         return Away(
-            f"{said} ({hint.format(variable=self.variable, ddl=_DDL)})",
+            f"{message} ({hint.format(variable=self.variable, ddl=_DDL)})",
             state or type(error).__name__,
         )
 
 
 def _first_line(error: Exception) -> str:
-    """Of libpq's report on a connection: hosts and users, never passwords."""
+    """The first line of libpq's message, which contains hosts and users but no passwords."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 class _Table:
-    """A connection, and the table that it writes to."""
+    """A connection and its table."""
 
     def __init__(self, connection: "Connection[Any]", exporter: PostgresExporter) -> None:
         self._connection = connection
@@ -211,9 +211,9 @@ class _Table:
             f"(like {table}) on commit delete rows"
         )
         self._copy = f"copy {_STAGE} ({_LIST}) from stdin"
-        # In the order of keys, so that two writers wait for each other instead of for ever.
+        # Ordered by key, so that two writers do not deadlock.
         self._upsert = (
-            f"insert into {table} as old ({_LIST}) "  # noqa: S608 - names of ours, one checked
+            f"insert into {table} as old ({_LIST}) "  # noqa: S608 - our own names, and a checked one
             f"select {_LIST} from {_STAGE} order by key "
             f"on conflict (key) do update set {news} "
             "where old.outcome = 'started' or excluded.outcome <> 'started'"
@@ -225,8 +225,8 @@ class _Table:
 
         for row in rows:
             for column in _CUT:
-                if (text := row[column]) is not None and len(text) > LONGEST_INDEXED:
-                    row[column] = f"{text[: LONGEST_INDEXED - 1]}…"
+                if (text := row[column]) is not None and len(text) > MAX_INDEXED:
+                    row[column] = f"{text[: MAX_INDEXED - 1]}…"
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 cursor.execute(self._begin)
@@ -242,7 +242,7 @@ class _Table:
         self._connection.close()
 
     def ensure(self) -> None:
-        """Make the table or its missing columns; whoever is first does it.
+        """Create the table or missing columns, in one process at a time.
 
         Raises:
             Away: a column is of another type.
@@ -251,29 +251,29 @@ class _Table:
         if not set(NAMES) <= set(present):
             with self._connection.transaction():
                 self._connection.execute("select pg_advisory_xact_lock(hashtext('litespan'))")
-                for statement in self._lacking(self._present()):
+                for statement in self._missing(self._present()):
                     self._connection.execute(statement)
             present = self._present()
         for column in COLUMNS:
             if present[column.name] != TYPES[column.kind]:
                 raise Away(
                     f"{self._exporter.table}.{column.name} is {present[column.name]}, not "
-                    f"{TYPES[column.kind]} (name another table in {TABLE_VARIABLE})",
+                    f"{TYPES[column.kind]} (set another table in {TABLE_VARIABLE})",
                     "schema",
                 )
 
-    def _lacking(self, present: dict[str, str]) -> Iterator[str]:
+    def _missing(self, present: dict[str, str]) -> Iterator[str]:
         table = self._exporter.table
         for column in COLUMNS if present else ():
             if column.name not in present:
                 yield f"alter table {table} add column {column.name} {TYPES[column.kind]}"
         schema = self._connection.execute("select to_regnamespace(%s)", (table.split(".")[0],))
-        (there,) = schema.fetchone() or (None,)
-        # `create schema if not exists` wants rights on the database even when it does nothing.
-        yield from (s for s in ddl(table) if not (there and s.startswith("create schema")))
+        (exists,) = schema.fetchone() or (None,)
+        # `create schema if not exists` needs permission even if the schema exists.
+        yield from (s for s in ddl(table) if not (exists and s.startswith("create schema")))
 
     def _present(self) -> dict[str, str]:
-        """The columns that there are → their types."""
+        """Existing columns → types."""
         found = self._connection.execute(
             "select attname, format_type(atttypid, atttypmod) from pg_attribute "
             "where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",

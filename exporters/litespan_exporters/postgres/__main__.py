@@ -1,4 +1,4 @@
-"""`python -m litespan_exporters.postgres`: print the statements that make the table."""
+"""`python -m litespan_exporters.postgres`: print the statements that create the table."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Reading the PostgreSQL table that the exporter writes to."""
+"""Reads the PostgreSQL table of the exporter."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from litespan_exporters.postgres import (
 
 
 def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
-    """The rows of the PostgreSQL table that the exporter writes to."""
+    """The rows of the PostgreSQL table."""
     try:
         import psycopg
     except ImportError:
@@ -29,7 +29,7 @@ def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
                 "select attname from pg_attribute where attrelid = to_regclass(%s)", (table,)
             ).fetchall()
             if not described:
-                raise Unreadable(f"there is no table {table}; name it in {TABLE_VARIABLE}")
+                raise Unreadable(f"there is no table {table}; set its name in {TABLE_VARIABLE}")
             present = {str(name) for (name,) in described}
             chosen = ", ".join(name if name in present else "null" for name in columns)
             with connection.cursor("litespan_records") as cursor:
@@ -42,12 +42,12 @@ def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
                 for row in cursor:
                     yield dict(zip(columns, map(converted, columns, row), strict=True))
     except psycopg.Error as error:
-        said = error.diag.message_primary or type(error).__name__
-        raise Unreadable(f"cannot read the PostgreSQL table {table}: {said}") from None
+        message = error.diag.message_primary or type(error).__name__
+        raise Unreadable(f"cannot read the PostgreSQL table {table}: {message}") from None
 
 
 def postgres_url(dsn: str) -> str:
-    """What the exporter takes for an address, as a URL; empty if there is none."""
+    """The exporter's connection string as a URL; empty if there is none."""
     if not dsn:
         return "postgresql://" if any(map(os.environ.get, LIBPQ)) else ""
     if "://" in dsn:
@@ -59,8 +59,8 @@ def postgres_url(dsn: str) -> str:
         raise missing("psycopg", "postgres") from None
     try:
         parts = conninfo_to_dict(dsn)
-    except Error:  # whose text has parts of it, passwords too
-        raise Unreadable("LITESPAN_POSTGRES is no PostgreSQL address") from None
+    except Error:  # the message can contain the password
+        raise Unreadable("LITESPAN_POSTGRES is not a PostgreSQL URL") from None
     name = quote(str(parts.pop("dbname", "")), safe="")
     return f"postgresql:///{name}?{urlencode(parts)}"
 

@@ -1,7 +1,7 @@
-"""PostHog LLM analytics, by OTLP; by its capture API where a server is too old for that.
+"""PostHog LLM analytics over OTLP, or its capture API for older servers.
 
 https://posthog.com/docs/llm-analytics/installation/opentelemetry (seen 2026-11-20), and the
-checks of the service that receives it: https://github.com/PostHog/posthog, `rust/capture`.
+source of the receiving service: https://github.com/PostHog/posthog, `rust/capture`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,51 +11,55 @@ from urllib.parse import urlsplit
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
-from litespan.counters import count
-from litespan.errors import log_once
-from litespan.export import GenAISpan
-from litespan.export.batching import Item
-from litespan.export.client import Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.otlp import OtlpExporter
-from litespan.export.policy import Policy
-from litespan.export.presets import text, translated
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.values import plain
+from litespan.export import (
+    GenAISpan,
+    HttpExporter,
+    Item,
+    OtlpExporter,
+    Policy,
+    Secret,
+    Variables,
+    count,
+    dumps,
+    log_once,
+    openai,
+    plain,
+    renamed_attributes,
+    to_text,
+)
 from litespan_exporters.posthog.event import common, to_event
 
 ROUTE: Final = "LITESPAN_POSTHOG_ROUTE"
-"""How: `otlp` (default), or `batch` for servers without PostHog's OTLP endpoint."""
+"""`otlp` (default), or `batch` for servers without an OTLP endpoint."""
 
 OTLP: Final = "/i/v0/ai/otel"  # exactly: no `/v1/traces`
 BATCH: Final = "/batch/"
 
 KNOWN: Final = ("chat", "embeddings")
-"""The operations that PostHog takes for calls of models; all others are spans to it."""
+"""Operations that PostHog treats as model calls; others are spans."""
 
 FOREIGN: Final = ("traceloop.", "llm.", "ai.", "eve.", "pydantic_ai.", "openinference.")
-"""Attributes that would have the span read by the rules of another instrumentation."""
+"""Prefixes of attributes that make PostHog apply another instrumentation's rules."""
 
-_MOST_OF_AN_EVENT: Final = 900_000  # bytes of the JSON that the server makes of a span
-_BESIDES: Final = 4_000  # bytes of it that are ids, times and names
-_SMALL: Final = _MOST_OF_AN_EVENT // 7  # characters; one takes at most six bytes: \u0000
+_MAX_EVENT: Final = 900_000  # bytes of the JSON that the server creates from a span
+_OVERHEAD: Final = 4_000  # bytes for ids, times and names
+_SMALL: Final = _MAX_EVENT // 7  # characters, at up to six bytes each: \u0000
 
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
-    """What PostHog's copy of the span has that differs from the span. Pure."""
+    """Attributes to change in PostHog's copy of the span. Pure."""
     return {
-        **translated(span),
+        **renamed_attributes(span),
         **{name: None for name in span.attributes if name.startswith(FOREIGN)},
         s.OPERATION: classified(span),
         "posthog.distinct_id": span.identity.user,
-        "$ai_tools": text(tools) if (tools := openai.tools(span)) else None,
+        "$ai_tools": to_text(tools) if (tools := openai.tools(span)) else None,
         **common(span),
     }
 
 
 def classified(span: GenAISpan) -> str:
-    """The operation, and of a call one that makes it a generation, with its cost."""
+    """The operation; `chat` for model calls that PostHog would not treat as generations."""
     return span.operation if span.operation in KNOWN or not span.is_call else "chat"
 
 
@@ -73,13 +77,13 @@ class PosthogExporter(OtlpExporter):
         default_url="https://us.i.posthog.com",
     )
     policy = Policy(
-        max_items=100,  # one more is a 400 for all of them
+        max_items=100,  # PostHog rejects larger batches with a 400
         max_bytes=4_000_000,
         split=frozenset({400, 413}),
     )
     hints: ClassVar[Mapping[str, str]] = {
-        "400": "refused: a span against PostHog's rules, or the quota is used up",
-        "404": f"no such path: check POSTHOG_API_URL; for an older server set {ROUTE}=batch",
+        "400": "rejected: an invalid span, or the quota is exhausted",
+        "404": f"not found: check POSTHOG_API_URL; for an older server set {ROUTE}=batch",
     }
 
     def __init__(
@@ -90,20 +94,20 @@ class PosthogExporter(OtlpExporter):
         route: str | None = None,
         **limits: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            api_key: of the project, `phc_…`; else POSTHOG_API_KEY, POSTHOG_PROJECT_API_KEY,
+            api_key: the project's, `phc_…`; default POSTHOG_API_KEY, POSTHOG_PROJECT_API_KEY,
                 POSTHOG_PROJECT_TOKEN.
-            base_url: else POSTHOG_API_URL, POSTHOG_HOST, else the US cloud.
-            route: `otlp` or `batch`, else LITESPAN_POSTHOG_ROUTE, else `otlp`.
+            base_url: default POSTHOG_API_URL, POSTHOG_HOST, else the US cloud.
+            route: `otlp` or `batch`; default LITESPAN_POSTHOG_ROUTE, else `otlp`.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
         self.route = (route or self.variable(ROUTE)).strip().lower() or "otlp"
         self.key: Secret | None = None
         if self.route not in ("otlp", "batch"):
-            self.off(f"{ROUTE} is neither otlp nor batch", "mend it")
+            self.disable(f"{ROUTE} is not otlp or batch", "fix it")
             return
         others = ("POSTHOG_API_KEY", "POSTHOG_PROJECT_API_KEY", "POSTHOG_PROJECT_TOKEN")
         keys = self.credentials(api_key=api_key or self.variable(*others) or None)
@@ -114,7 +118,7 @@ class PosthogExporter(OtlpExporter):
             (self.key,) = keys
             base = ingestion(base.removesuffix(OTLP))
             if self.route == "batch":
-                # By name, so that an answer that echoes the key is scrubbed.
+                # By class, to skip the protobuf content type of `OtlpExporter`.
                 HttpExporter.connect(self, base + BATCH, {"Authorization": self._bearer()})
             else:
                 self.connect(base + OTLP, {"Authorization": self._bearer()})
@@ -123,22 +127,22 @@ class PosthogExporter(OtlpExporter):
         return Secret(f"Bearer {self.key.reveal() if self.key else ''}")
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
-        """`attributes(span)`."""
+        """Attributes to add to the copy."""
         return attributes(span)
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """The GenAI spans, none of them larger than PostHog takes."""
+        """GenAI spans within PostHog's size limit."""
         if self.route == "batch":
             yield from map(self._fit, HttpExporter.items(self, spans))
         else:
             yield from map(self._fit, super().items(spans))
 
     def item(self, span: GenAISpan) -> Item:
-        """An event of the capture API."""
+        """An event for the capture API."""
         return Item(str(span.key), dumps(to_event(span)))
 
     def encode(self, items: Sequence[Item]) -> bytes:
-        """An OTLP request, or a batch of events; the latter holds the project's key."""
+        """An OTLP request, or a batch of events with the project's key."""
         if self.route == "otlp":
             return super().encode(items)
         key = dumps(self.key.reveal() if self.key else "")
@@ -146,24 +150,24 @@ class PosthogExporter(OtlpExporter):
         return b'{"api_key":%b,"historical_migration":false,"batch":[%b]}' % (key, batch)
 
     def shrink(self, item: Item, excess: int) -> Item | None:
-        """Less content, by either route."""
+        """Cut content."""
         if self.route == "batch":
             return HttpExporter.shrink(self, item, excess)
         return super().shrink(item, excess)
 
     def _fit(self, item: Item) -> Item:
-        """`item`, with its content cut if it is larger than one event may be."""
+        """`item`, truncated to the maximum size of an event."""
         if _characters(item.data) < _SMALL:
             return item
         fitting: Item | None = item
-        while fitting is not None and (size := _bytes(fitting.data)) > _MOST_OF_AN_EVENT:
-            fitting = self.shrink(fitting, size - _MOST_OF_AN_EVENT)
+        while fitting is not None and (size := _bytes(fitting.data)) > _MAX_EVENT:
+            fitting = self.shrink(fitting, size - _MAX_EVENT)
         if fitting is None or fitting is item:
             return item
         count("export.posthog.truncated")
         log_once(
             "export.posthog.cut",
-            "posthog: content was cut to fit the size that the service takes (logged once)",
+            "posthog: content was truncated to the size limit of the service (logged once)",
         )
         return fitting
 
@@ -181,15 +185,15 @@ def _length(value: Any) -> int:
 
 
 def _bytes(data: Any) -> int:
-    """What the event takes as JSON, in which the JSON text of a span's attributes stays text."""
+    """The size of the event as JSON; JSON text in attributes stays text."""
     if isinstance(data, bytes):
-        return len(data) + _BESIDES
-    told = {**data.resource.attributes, **(data.attributes or {})}
-    return len(dumps(plain(told))) + _BESIDES
+        return len(data) + _OVERHEAD
+    fields = {**data.resource.attributes, **(data.attributes or {})}
+    return len(dumps(plain(fields))) + _OVERHEAD
 
 
 def ingestion(url: str) -> str:
-    """`url`, where events go if it is the address of the UI."""
+    """The URL for events if `url` is that of the UI, else `url`."""
     parts = urlsplit(url)
     regions = {f"{region}.posthog.com": region for region in ("us", "eu")}
     regions["app.posthog.com"] = "us"

@@ -1,21 +1,17 @@
-"""`GenAISpan` → an AI event of PostHog's capture API. Pure.
+"""`GenAISpan` → an event of PostHog's capture API. Pure.
 
-https://posthog.com/docs/ai-engineering/traces-generations/manual (seen 2026-11-20); where it
-leaves something open, what the posthog SDK 7.91.1 sends.
+https://posthog.com/docs/ai-engineering/traces-generations/manual (seen 2026-11-20); details as
+in the posthog SDK 7.91.1.
 """
 
 from typing import Any, Final
 from uuid import uuid5
 
-from litespan.export import GenAISpan
-from litespan.genai import openai
+from litespan.export import JSON, VERSION, GenAISpan, iso, openai
 from litespan.genai.span import NAMESPACE
-from litespan.genai.times import iso
-from litespan.genai.values import JSON
-from litespan.version import VERSION
 
 EVENTS: Final = {"embeddings": "$ai_embedding"}
-"""Operation → event; another call of a model is a generation, the rest is a span."""
+"""Operation → event; generation for other model calls, else span."""
 
 
 def to_event(span: GenAISpan) -> dict[str, JSON]:
@@ -31,18 +27,18 @@ def to_event(span: GenAISpan) -> dict[str, JSON]:
 
 
 def distinct_id(span: GenAISpan) -> str:
-    """The user; else a stable id of the session or of the trace, at most 200 characters."""
-    who = span.identity
-    if who.user:
-        return who.user[:200]
-    whole = (who.session or span.trace_id).encode("utf-8", "replace").decode()
+    """The user, else a stable id of the session or trace; at most 200 characters."""
+    identity = span.identity
+    if identity.user:
+        return identity.user[:200]
+    whole = (identity.session or span.trace_id).encode("utf-8", "replace").decode()
     return str(uuid5(NAMESPACE, whole))
 
 
 def costs(span: GenAISpan) -> dict[str, float | None]:
-    """All three in USD, as far as they are known: with less PostHog uses prices of its own.
+    """Input, output and total cost in USD. Unless all are set, PostHog uses its own prices.
 
-    What cost nothing has no part that cost something: an answer from a cache.
+    A total of 0, as for a cache hit, sets all to 0.
     """
     cost = span.cost
     sent, received, total = cost.input, cost.output, cost.total
@@ -62,7 +58,7 @@ def costs(span: GenAISpan) -> dict[str, float | None]:
 
 
 def common(span: GenAISpan) -> dict[str, Any]:
-    """Properties that PostHog does not find in the GenAI conventions by itself."""
+    """Properties that PostHog does not read from the GenAI conventions."""
     parameters = openai.parameters(span)
     error, used = span.error, span.usage
     return {
@@ -76,7 +72,7 @@ def common(span: GenAISpan) -> dict[str, Any]:
         "$ai_audio_output_tokens": used.audio_output,
         "$ai_cache_creation_5m_input_tokens": used.cache_creation_5m,
         "$ai_cache_creation_1h_input_tokens": used.cache_creation_1h,
-        # The input includes cached tokens. Of Anthropic's models PostHog assumes the opposite.
+        # The input includes cached tokens; for Anthropic, PostHog assumes the opposite.
         "$ai_cache_reporting_exclusive": False,
         "$ai_stop_reason": openai.finish_reason(span, 0),
         "$ai_http_status": error.code if error else 200,
@@ -86,7 +82,7 @@ def common(span: GenAISpan) -> dict[str, Any]:
 
 def _properties(span: GenAISpan) -> dict[str, JSON]:
     used, error, host = span.usage, span.error, span.request.server_address
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         **span.facts,
         **common(span),
         "$ai_trace_id": span.trace_id,
@@ -115,4 +111,4 @@ def _properties(span: GenAISpan) -> dict[str, JSON]:
         "service_version": span.service.version,
         "environment": span.service.environment,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,8 +1,8 @@
-"""Sentry: spans by OTLP, and an error event for each failed call.
+"""Sentry: spans over OTLP, and an error event for each failed call.
 
-https://docs.sentry.io/concepts/otlp/ (seen 2026-11-20). OTLP alone makes no issues, so a
-failed call is told a second time, as an event that is linked to its span. Sentry drops the
-events of spans, so the stages of a call travel as attributes.
+https://docs.sentry.io/concepts/otlp/ (seen 2026-11-20). OTLP spans create no issues, so
+a failed call is also sent as an error event that is linked to its span. Sentry drops span events,
+so the stages of a call are sent as attributes.
 """
 
 from collections import OrderedDict
@@ -13,17 +13,28 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan import semconv as s
-from litespan.errors import log_once, suppress_errors
-from litespan.export import GenAISpan
-from litespan.export.batching import Batch, Item
-from litespan.export.client import Answer, Secret
-from litespan.export.http import HttpExporter, Variables
-from litespan.export.otlp import OtlpExporter
-from litespan.export.policy import TRANSIENT, Policy, Refusal
-from litespan.export.presets import flat, silence, text, translated
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
-from litespan.version import VERSION
+from litespan.export import (
+    JSON,
+    TRANSIENT,
+    VERSION,
+    Answer,
+    Batch,
+    GenAISpan,
+    HttpExporter,
+    Item,
+    OtlpExporter,
+    Policy,
+    Refusal,
+    Secret,
+    Variables,
+    dumps,
+    log_once,
+    renamed_attributes,
+    suppress_errors,
+    to_scalar,
+    to_text,
+    without_content,
+)
 from litespan_exporters.sentry.event import (
     PERSON,
     RENAMED,
@@ -37,23 +48,23 @@ from litespan_exporters.sentry.event import (
 from litespan_exporters.sentry.service import ENVELOPE, TRACES, Limits, read_dsn
 
 _ENVELOPE: Final = (("Content-Type", "application/x-sentry-envelope"),)
-_TRACES_REMEMBERED: Final = 1000  # with calls under way; beyond that the oldest is forgotten
+_TRACES_REMEMBERED: Final = 1000  # with running calls; the oldest is dropped first
 _CALLS_REMEMBERED: Final = 50  # of one trace
 
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
-    """What Sentry's copy of the span has that differs from the span. Pure."""
-    cost, own = span.cost, {**span.attributes, **translated(span)}
+    """Attributes of Sentry's copy of the span that differ. Pure."""
+    cost, own = span.cost, {**span.attributes, **renamed_attributes(span)}
     return {
-        **{name: flat(value) for name, value in own.items()},
+        **{name: to_scalar(value) for name, value in own.items()},
         **dict.fromkeys(RENAMED),
-        **{new: flat(own.get(old)) for old, new in RENAMED.items()},
-        "http.request.method": None,  # it would make the call one of HTTP
+        **{new: to_scalar(own.get(old)) for old, new in RENAMED.items()},
+        "http.request.method": None,  # would make it an HTTP call
         "sentry.op": op(span),
         "sentry.origin": "auto.ai.litellm",
         s.CONVERSATION_ID: span.identity.session,
         s.TOTAL_TOKENS: span.usage.total,
-        **older(span),
+        **legacy_tokens(span),
         s.FOR_STREAMING: span.request.stream,
         s.FOR_EMBEDDINGS_INPUT: _embedded(span),
         s.FOR_COST_TOTAL: cost.total,
@@ -63,11 +74,10 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
     }
 
 
-def older(span: GenAISpan) -> dict[str, int | None]:
-    """Parts of the tokens under the names that Relay had before those of the conventions.
+def legacy_tokens(span: GenAISpan) -> dict[str, int | None]:
+    """Token details under the names that older versions of Relay read.
 
-    An older Relay prices by them, and puts its own figures over ours: without them cached
-    tokens cost what all others do.
+    These versions replace our costs with their own, computed from these attributes.
     """
     used = span.usage
     return {
@@ -78,24 +88,26 @@ def older(span: GenAISpan) -> dict[str, int | None]:
 
 
 def _embedded(span: GenAISpan) -> str | None:
-    """The texts of an embedding: Sentry's page of such a call shows no messages."""
+    """Input texts of an embedding, for which Sentry shows no messages."""
     if span.operation != "embeddings" or span.input_messages is None:
         return None
-    return text([message.text for message in span.input_messages])
+    return to_text([message.text for message in span.input_messages])
 
 
 def stages(span: GenAISpan) -> dict[str, Any]:
-    """When each stage was first reached, in ms after the start, and all that they say."""
+    """Stage offsets in ms after the start, and the stages with their attributes."""
     first: dict[str, float] = {}
-    told: list[JSON] = []
+    fields: list[JSON] = []
     for stage in span.stages:
         offset = round((stage.time_ns - span.start_ns) / 1e6, 3)
-        if stage.name not in first:  # of many chunks the first
+        if stage.name not in first:  # only the first chunk
             first[stage.name] = offset
-            said = {RENAMED.get(name, name): flat(v) for name, v in stage.attributes.items()}
-            told.append({"stage": stage.name, "offset_ms": offset, **said})
+            attributes = {
+                RENAMED.get(name, name): to_scalar(v) for name, v in stage.attributes.items()
+            }
+            fields.append({"stage": stage.name, "offset_ms": offset, **attributes})
     offsets = {s.FOR_STAGE_OFFSET.format(name): offset for name, offset in first.items()}
-    return {**offsets, s.FOR_STAGES: text(told) if told else None}
+    return {**offsets, s.FOR_STAGES: to_text(fields) if fields else None}
 
 
 class SentryExporter(OtlpExporter):
@@ -110,12 +122,12 @@ class SentryExporter(OtlpExporter):
     policy = Policy(
         max_items=100,
         max_bytes=1_000_000,  # one event, or one span, may have 1 MiB
-        retry=TRANSIENT - {429},  # then Sentry wants it dropped
+        retry=TRANSIENT - {429},  # Sentry requires clients to drop it
         split=frozenset({400, 413}),
     )
     hints: ClassVar[Mapping[str, str]] = {
         "403": "forbidden: check SENTRY_DSN",
-        "404": "no such path: check SENTRY_DSN; a self-hosted server must take OTLP",
+        "404": "not found: check SENTRY_DSN; a self-hosted server must support OTLP",
         "rate_limit": "Sentry asked for a pause (X-Sentry-Rate-Limits)",
     }
 
@@ -127,12 +139,12 @@ class SentryExporter(OtlpExporter):
         release: str | None = None,
         **limits: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
             dsn: `https://{key}@{host}/{project}`, else SENTRY_DSN.
-            environment: else SENTRY_ENVIRONMENT, else the resource's.
-            release: else SENTRY_RELEASE, else `service.version`.
+            environment: default SENTRY_ENVIRONMENT, else the resource's.
+            release: default SENTRY_RELEASE, else `service.version`.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
@@ -142,12 +154,12 @@ class SentryExporter(OtlpExporter):
         self.trace_rate = self._rate("SENTRY_API_TRACE_RATE")
         self.person = self.content = self.flag("SENTRY_SEND_DEFAULT_PII", default=True)
         self.paused = Limits()
-        self.begun: OrderedDict[str, tuple[JSON, ...]] = OrderedDict()  # by trace
+        self.started_calls: OrderedDict[str, tuple[JSON, ...]] = OrderedDict()  # by trace
         if (keys := self.credentials(dsn=dsn)) is None:
             return
         read = read_dsn(keys[0].reveal())
         if read is None:
-            self.off("SENTRY_DSN is not https://KEY@HOST/PROJECT", "copy it anew from Sentry")
+            self.disable("SENTRY_DSN is not https://KEY@HOST/PROJECT", "copy it again from Sentry")
         elif base := self.base_url(read.url):
             auth = f"sentry_key={read.key.reveal()}, sentry_version=7"
             client = f"sentry_client=litespan/{VERSION}"
@@ -160,13 +172,13 @@ class SentryExporter(OtlpExporter):
         return {"SENTRY_DSN": f"{scheme}://{secret}@{host}/1"}
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
-        """`attributes(span)`, and what the variables say of the program."""
+        """Attributes to change in the copy, with environment and release."""
         hidden = dict.fromkeys((*PERSON, s.FOR_EMBEDDINGS_INPUT))
-        private = {} if self.person else {**hidden, **silence(span)}
+        private = {} if self.person else {**hidden, **without_content(span)}
         return {**attributes(span), **self._program(span), **private}
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """A copy of each GenAI span, and an event of each failed call."""
+        """A copy of each GenAI span, and an event for each failed call."""
         for span in spans:
             with suppress_errors("export.sentry.mapping"):
                 view = GenAISpan.read(span)
@@ -179,27 +191,32 @@ class SentryExporter(OtlpExporter):
 
     def _event(self, span: GenAISpan) -> Item:
         program = self._program(span)
-        told = to_event(
+        fields = to_event(
             span,
             program["sentry.environment"],
             program["sentry.release"],
-            self.begun.get(span.trace_id, ()),
+            self.started_calls.get(span.trace_id, ()),
             person=self.person,
         )
-        # A group of its own: an envelope holds one event.
+        # A separate group, because an envelope has one event.
         group = span.key.hex
-        return Item(f"event:{span.key}", dumps(told), path=ENVELOPE, headers=_ENVELOPE, group=group)
+        return Item(
+            f"event:{span.key}", dumps(fields), path=ENVELOPE, headers=_ENVELOPE, group=group
+        )
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Remember the calls that begin: breadcrumbs, should one of their trace fail."""
+        """Remember started calls as breadcrumbs for errors in their trace."""
         for span in spans:
             with suppress_errors("export.sentry.started"):
                 view = GenAISpan.read(span)
                 if view is not None and view.is_call:
-                    crumbs = (*self.begun.pop(view.trace_id, ()), input_crumb(view, self.person))
-                    self.begun[view.trace_id] = crumbs[-_CALLS_REMEMBERED:]
-                    if len(self.begun) > _TRACES_REMEMBERED:
-                        self.begun.popitem(last=False)
+                    crumbs = (
+                        *self.started_calls.pop(view.trace_id, ()),
+                        input_crumb(view, self.person),
+                    )
+                    self.started_calls[view.trace_id] = crumbs[-_CALLS_REMEMBERED:]
+                    if len(self.started_calls) > _TRACES_REMEMBERED:
+                        self.started_calls.popitem(last=False)
         return SpanExportResult.SUCCESS
 
     def encode(self, items: Sequence[Item]) -> bytes:
@@ -209,23 +226,23 @@ class SentryExporter(OtlpExporter):
         return envelope(items[0].group, items[0].data)
 
     def shrink(self, item: Item, excess: int) -> Item | None:
-        """Cut a span as every preset does, an event as every JSON."""
+        """Cut content of a span or an event."""
         cut = (
             super().shrink if item.path == TRACES else lambda i, e: HttpExporter.shrink(self, i, e)
         )
         return cut(item, excess)
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
-        """OTLP's partial success."""
+        """Partial success of OTLP."""
         return super().refusals(answer, items) if items[0].path == TRACES else ()
 
-    def heard(self, answer: Answer) -> None:
-        """Obey `X-Sentry-Rate-Limits`."""
-        self.paused.hear(answer)
+    def on_answer(self, answer: Answer) -> None:
+        """Update the rate limits."""
+        self.paused.update(answer)
 
     def forbidden(self, batch: Batch) -> str:
-        """Dropped, not kept: so Sentry asks of its own SDKs."""
-        return "rate_limit" if self.paused.forbid(batch.path) else ""
+        """Drop rate-limited items, as Sentry requires of SDKs."""
+        return "rate_limit" if self.paused.is_limited(batch.path) else ""
 
     def _program(self, span: GenAISpan) -> dict[str, str | None]:
         return {
@@ -246,5 +263,5 @@ class SentryExporter(OtlpExporter):
 
 
 def _sampled(trace_id: str, rate: float) -> bool:
-    """By the trace's id, so that a trace is whole."""
+    """Sample by trace id, to keep or drop whole traces."""
     return int(trace_id[-14:], 16) < rate * 2**56

@@ -1,9 +1,9 @@
 """`GenAISpan` of a failed call → an error event of Sentry. Pure.
 
 Payload: https://develop.sentry.dev/sdk/foundations/transport/event-payloads/ (seen
-2026-11-20). What its default scrubbing takes for a secret (names with "token", "auth" or
-"api_key"; texts with such a word in contexts and breadcrumbs) is renamed or left out: checked
-with Sentry's own code, see `tests/exporters/test_sentry.py`.
+2026-11-20). Names that its default scrubbing treats as secrets (with "token", "auth" or
+"api_key"; also such words in contexts and breadcrumbs) are renamed or left out. The tests check
+this with Sentry's own code.
 """
 
 import re
@@ -11,14 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.export import GenAISpan, Stage
-from litespan.export.presets import flat, text
-from litespan.genai import openai
-from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
-from litespan.version import VERSION
+from litespan.export import JSON, VERSION, GenAISpan, Stage, dumps, openai, to_scalar, to_text
 
-LONGEST: Final = 8192  # characters of a message; Sentry cuts what is longer
+LONGEST: Final = 8192  # characters of a message; Sentry's limit
 LONGEST_TAG: Final = 200
 MOST_CRUMBS: Final = 100
 
@@ -33,10 +28,10 @@ RENAMED: Final = {
     s.RATE_LIMIT_MAX_TOKENS: s.FOR_RATE_LIMIT_MAX_USAGE,
     s.RATE_LIMIT_RESET_TOKENS: s.FOR_RATE_LIMIT_RESET_USAGE,
 }
-"""Attributes under names that Sentry does not take for secrets."""
+"""New names for attributes that Sentry would scrub as secrets."""
 
 PERSON: Final = (s.USER_ID, s.END_USER_ID, s.FOR_USER)
-"""Attributes that say who somebody is."""
+"""Attributes that identify a person."""
 
 _STATUS: Final = {
     400: "invalid_argument",
@@ -68,10 +63,10 @@ def to_event(
 
     Args:
         span: a span with an `error`.
-        environment: as `environment_name` makes it.
-        release: as `release_name` makes it.
+        environment: from `environment_name`.
+        release: from `release_name`.
         before: breadcrumbs from before the call's own, oldest first.
-        person: whether the user's id is told.
+        person: whether to include the user's id.
     """
     error = span.error
     kind = error.type if error else "_OTHER"
@@ -107,9 +102,9 @@ def to_event(
 
 
 def tags(span: GenAISpan) -> dict[str, str]:
-    """What issues are searched by: one line of at most 200 characters each."""
+    """Tags for search, of at most 200 characters each."""
     error, call = span.error, span.call
-    told = {
+    fields = {
         s.PROVIDER: span.provider,
         s.OPERATION: span.operation,
         s.REQUEST_MODEL: span.request.model,
@@ -119,12 +114,12 @@ def tags(span: GenAISpan) -> dict[str, str]:
         s.MODEL_GROUP: call.model_group,
         s.TEAM_ID: span.identity.team_id,
     }
-    return {name: short for name, value in told.items() if value and (short := _short(value))}
+    return {name: short for name, value in fields.items() if value and (short := _short(value))}
 
 
 def trace(span: GenAISpan, *, person: bool = True) -> dict[str, JSON]:
-    """What links the event to its span, and the span's facts, tokens and cost among them."""
-    told: dict[str, JSON] = {
+    """The trace context, which links the event to its span, with the span's attributes."""
+    fields: dict[str, JSON] = {
         "type": "trace",
         "trace_id": span.trace_id,
         "span_id": span.span_id,
@@ -135,14 +130,14 @@ def trace(span: GenAISpan, *, person: bool = True) -> dict[str, JSON]:
         "data": {
             RENAMED.get(name, name): _cut(value) if isinstance(value, str) else value
             for name, fact in span.facts.items()
-            if (value := flat(fact)) is not None and (person or name not in PERSON)
+            if (value := to_scalar(fact)) is not None and (person or name not in PERSON)
         },
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def op(span: GenAISpan) -> str:
-    """The operation as Sentry names it: `gen_ai.chat`, `gen_ai.embeddings` and so on."""
+    """Sentry's operation: `gen_ai.chat`, `gen_ai.embeddings` and so on."""
     return f"{_FAMILY}.{span.operation}" if span.operation else _FAMILY
 
 
@@ -150,7 +145,7 @@ _FAMILY: Final = s.OPERATION.partition(".")[0]
 
 
 def status(span: GenAISpan) -> str:
-    """The HTTP status of a failure in Sentry's words."""
+    """The status in Sentry's terms."""
     if span.error is None:
         return "cancelled" if span.call.outcome in ("cancelled", "abandoned") else "ok"
     code = span.error.code
@@ -160,16 +155,16 @@ def status(span: GenAISpan) -> str:
 
 
 def crumb(span: GenAISpan, stage: Stage) -> JSON:
-    """A stage as a breadcrumb. The error's text is in the exception, where it survives."""
+    """A stage as a breadcrumb. The error message is in the exception instead."""
     failed = stage.name == "failure"
     data: dict[str, JSON] = {
-        RENAMED.get(name, name): flat(value) for name, value in stage.attributes.items()
+        RENAMED.get(name, name): to_scalar(value) for name, value in stage.attributes.items()
     }
     return _crumb(s.STAGE_PREFIX + stage.name, span, stage.time_ns, data, failed)
 
 
 def input_crumb(span: GenAISpan, content: bool) -> JSON:
-    """A call that begins, as a breadcrumb of the error event that may come."""
+    """A started call as a breadcrumb for a later error event."""
     data: dict[str, JSON] = {
         "provider": span.provider,
         "model": span.request.model,
@@ -177,11 +172,11 @@ def input_crumb(span: GenAISpan, content: bool) -> JSON:
         "stream": span.request.stream or None,
     }
     for name, value in openai.parameters(span).items():
-        data[_PARAMETERS.get(name, name)] = flat(value)
+        data[_PARAMETERS.get(name, name)] = to_scalar(value)
     if content and (messages := openai.sent(span)) is not None:
-        data["messages"] = _cut(text(messages))
-    told = {name: value for name, value in data.items() if value is not None}
-    return _crumb(_INPUT, span, span.start_ns, told)
+        data["messages"] = _cut(to_text(messages))
+    fields = {name: value for name, value in data.items() if value is not None}
+    return _crumb(_INPUT, span, span.start_ns, fields)
 
 
 _INPUT: Final = s.STAGE_PREFIX + "input"
@@ -191,19 +186,19 @@ _PARAMETERS: Final = {"max_tokens": "max_output"}  # not a secret
 def _crumb(
     category: str, span: GenAISpan, ns: int, data: Mapping[str, JSON], failed: bool = False
 ) -> JSON:
-    told: dict[str, JSON] = {
+    fields: dict[str, JSON] = {
         "timestamp": _seconds(ns),
         "type": "error" if failed else "default",
         "category": category,
         "level": "error" if failed else "info",
         "message": _cut(span.name),
     }
-    return {**told, "data": {**data}} if data else told
+    return {**fields, "data": {**data}} if data else fields
 
 
 def _context(span: GenAISpan) -> JSON:
-    call, who = span.call, span.identity
-    told: dict[str, Any] = {
+    call, identity = span.call, span.identity
+    fields: dict[str, Any] = {
         "type": _FAMILY,
         "operation": span.operation,
         "provider": span.provider,
@@ -221,36 +216,36 @@ def _context(span: GenAISpan) -> JSON:
         "provider_request_id": call.provider_request_id,
         "stream_end": call.stream_end,
         "chunks": call.chunks,
-        "session_id": who.session,
-        "team": who.team_alias or who.team_id,
-        "key_alias": who.api_key_alias,
-        "labels": ", ".join(who.tags) or None,
+        "session_id": identity.session,
+        "team": identity.team_alias or identity.team_id,
+        "key_alias": identity.api_key_alias,
+        "labels": ", ".join(identity.tags) or None,
     }
     return {
         name: _cut(value) if isinstance(value, str) else value
-        for name, value in told.items()
+        for name, value in fields.items()
         if value is not None
     }
 
 
 def environment_name(name: str | None) -> str | None:
-    """`name` as Sentry takes it: no spaces, slashes or control characters, 64 at most."""
+    """A valid environment name: no spaces, slashes or control characters, 64 at most."""
     shaped = re.sub(r"[\s/\x00-\x1f]+", "-", (name or "").strip())[:64]
     return None if shaped.lower() in ("", "none") else shaped
 
 
 def release_name(name: str | None) -> str | None:
-    r"""`name` as Sentry takes it: no `/`, `\`, line feeds or tabs, 200 at most."""
+    r"""A valid release name: no `/`, `\`, line feeds or tabs, 200 at most."""
     shaped = re.sub(r"[\s/\\\x00-\x1f]+", "-", (name or "").strip())[:200]
     return None if shaped in ("", ".", "..") or shaped.lower() == "latest" else shaped
 
 
 def envelope(event_id: str, payload: bytes) -> bytes:
-    """The event framed.
+    """The event in an envelope.
 
     https://develop.sentry.dev/sdk/foundations/envelopes/
 
-    Without `sent_at`: by it Sentry would correct the clock, and a retry is sent unchanged.
+    Without `sent_at`, from which Sentry corrects times: retries are sent unchanged.
     """
     header = dumps({"event_id": event_id, "sdk": {"name": "litespan", "version": VERSION}})
     item = dumps({"type": "event", "content_type": "application/json", "length": len(payload)})

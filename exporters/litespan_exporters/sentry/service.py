@@ -1,4 +1,4 @@
-"""Sentry's addresses and rate limits. Pure."""
+"""Sentry's DSN and rate limits. Pure."""
 
 import math
 import time
@@ -7,27 +7,27 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from litespan.export.client import Answer, Secret
+from litespan.export import Answer, Secret
 
 TRACES: Final = "/integration/otlp/v1/traces/"
 ENVELOPE: Final = "/envelope/"
 
 CATEGORIES: Final = {TRACES: ("span", "transaction"), ENVELOPE: ("error",)}
-"""Path → the data categories that Sentry may limit it by."""
+"""Path → data categories that can be rate limited."""
 
-_MINUTE: Final = 60.0  # s to wait after a 429 that does not say how long
+_MINUTE: Final = 60.0  # s to wait after a 429 without Retry-After
 
 
 @dataclass(frozen=True, slots=True)
 class Dsn:
-    """Where events of a project go, and its key."""
+    """URL and key of a project."""
 
     url: str  # up to `/api/{project}`
     key: Secret
 
 
 def read_dsn(text: str) -> Dsn | None:
-    """`https://{key}@{host}/{path}{project}` taken apart; None if it is not that.
+    """Parse `https://{key}@{host}/{path}{project}`; None if invalid.
 
     https://develop.sentry.dev/sdk/foundations/transport/authentication/#parsing-the-dsn
     """
@@ -45,12 +45,12 @@ def read_dsn(text: str) -> Dsn | None:
 
 @dataclass(slots=True)
 class Limits:
-    """Until when Sentry wants nothing of which category."""
+    """Rate limits by category."""
 
     until: dict[str, float] = field(default_factory=dict)  # category → monotonic s; "" = all
 
-    def hear(self, answer: Answer) -> None:
-        """Take in an answer of any status: limits can come with a success."""
+    def update(self, answer: Answer) -> None:
+        """Read the limits from an answer of any status."""
         now = time.monotonic()
         if header := answer.headers.get("x-sentry-rate-limits"):
             for category, seconds in read_limits(header):
@@ -59,8 +59,8 @@ class Limits:
             wait = _MINUTE if answer.retry_after is None else answer.retry_after
             self._extend("", now + wait)
 
-    def forbid(self, path: str) -> bool:
-        """Must nothing be sent to `path` now?"""
+    def is_limited(self, path: str) -> bool:
+        """Whether nothing may be sent to `path` now."""
         now = time.monotonic()
         return any(self.until.get(category, 0.0) > now for category in ("", *CATEGORIES[path]))
 

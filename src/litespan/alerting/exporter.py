@@ -130,7 +130,7 @@ class AlertExporter(HttpExporter):
         ((name, given),) = argument.items()
         url = (given or self.variable(*self.variables.url)).strip()
         if not url:
-            self.lacks(self.variables.url[0], argument=name)
+            self.report_missing(self.variables.url[0], argument=name)
             return None
         return url if self.may_use(url.partition("?")[0]) else None
 
@@ -236,7 +236,7 @@ class AlertExporter(HttpExporter):
         return "later"
 
     def _stop(self, cause: str) -> None:
-        said = self.last.said.get(cause)
+        said = self.last.reasons.get(cause)
         answer = f' ("{said}")' if said else ""
         self.problem = f"{self.name} alerts are off until the program is started anew"
         log_once(

@@ -73,9 +73,9 @@ def told(exporter: HttpExporter, line: str) -> str:
     """`line`, with where it was sent and, if it was not taken, why and what to mend."""
     if exporter.delivery is None:
         return exporter.problem or f"{line}: there is nothing to send it to"
-    where = origin(exporter.delivery.wire.url)
+    where = origin(exporter.delivery.client.url)
     for cause in exporter.last.dropped:
-        said = exporter.last.said.get(cause)
+        said = exporter.last.reasons.get(cause)
         answer = f" ({where} said: {said})" if said else f" ({where})"
         return f"{cause}: {exporter.explain(cause)}{answer}"
     return f"{where} {line}"

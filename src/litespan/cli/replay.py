@@ -177,7 +177,7 @@ class Target:
             self._taken(todo)
         else:
             tally = getattr(self.exporter, "last", None)
-            keys = tally.taken if isinstance(tally, Tally) else ()
+            keys = tally.accepted if isinstance(tally, Tally) else ()
             self._taken([call for call in todo if call[0] in keys])
             self._one_by_one([call for call in todo if call[0] not in keys])
 

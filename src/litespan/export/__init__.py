@@ -1,5 +1,18 @@
-"""From a finished OpenTelemetry span to what a vendor or a store wants to know of it."""
+"""Everything an exporter for a vendor needs: span views, base classes, transport and JSON."""
 
+from typing import TYPE_CHECKING, Any, Final
+
+from litespan.counters import count
+from litespan.errors import log_once, suppress_errors
+from litespan.export.batching import Batch, Item, shrink
+from litespan.export.policy import TRANSIENT, Policy, Refusal
+from litespan.export.presets import (
+    renamed_attributes,
+    scalar_attributes,
+    to_scalar,
+    without_content,
+)
+from litespan.genai import anthropic, openai
 from litespan.genai.groups import (
     Call,
     Cost,
@@ -11,24 +24,81 @@ from litespan.genai.groups import (
     Stage,
     Usage,
 )
+from litespan.genai.json_text import dumps, to_text
 from litespan.genai.messages import Message, Part, ToolDefinition
 from litespan.genai.span import GenAISpan, is_genai, is_router, key_of
+from litespan.genai.times import iso
+from litespan.genai.values import JSON, parse, plain
+from litespan.version import VERSION
+
+if TYPE_CHECKING:
+    from litespan.export.client import Answer, Secret, origin, url_problem
+    from litespan.export.http import HttpExporter, Variables
+    from litespan.export.otlp import CONTENT_TYPE, OtlpExporter, copy_of, is_valid, item_of
 
 __all__ = [
+    "CONTENT_TYPE",
+    "JSON",
+    "TRANSIENT",
+    "VERSION",
+    "Answer",
+    "Batch",
     "Call",
     "Cost",
     "Error",
     "GenAISpan",
+    "HttpExporter",
     "Identity",
+    "Item",
     "Message",
+    "OtlpExporter",
     "Part",
+    "Policy",
+    "Refusal",
     "Request",
     "Response",
+    "Secret",
     "Service",
     "Stage",
     "ToolDefinition",
     "Usage",
+    "Variables",
+    "anthropic",
+    "copy_of",
+    "count",
+    "dumps",
     "is_genai",
     "is_router",
+    "is_valid",
+    "iso",
+    "item_of",
     "key_of",
+    "log_once",
+    "openai",
+    "origin",
+    "parse",
+    "plain",
+    "renamed_attributes",
+    "scalar_attributes",
+    "shrink",
+    "suppress_errors",
+    "to_scalar",
+    "to_text",
+    "url_problem",
+    "without_content",
 ]
+
+# Imported on first use: these modules import httpx or protobuf, which stores do not need.
+_LAZY: Final = {
+    **dict.fromkeys(("Answer", "Secret", "origin", "url_problem"), "client"),
+    **dict.fromkeys(("HttpExporter", "Variables"), "http"),
+    **dict.fromkeys(("CONTENT_TYPE", "OtlpExporter", "copy_of", "is_valid", "item_of"), "otlp"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

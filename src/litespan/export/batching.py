@@ -1,4 +1,4 @@
-"""What is sent together: items, bodies within a vendor's limits, content cut to fit. Pure."""
+"""Batches of items within a vendor's limits, and truncation of content. Pure."""
 
 import math
 import re
@@ -11,10 +11,10 @@ from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON
 
 SHORTEST_CUT: Final = 256
-"""Characters. A string no longer than this is never cut: it is a name or an id, not content."""
+"""Characters. Shorter strings are never cut: they are names or ids, not content."""
 
 LONGEST_KEPT: Final = 16
-"""Items. No list is shortened to fewer: what is no longer is not a conversation."""
+"""Items. No list is shortened to fewer: a shorter one is not a conversation."""
 
 _MARKER: Final = "… [cut by litespan: originally {} characters]"
 _MARKED: Final = re.compile(r"… \[cut by litespan: originally (\d+) characters\]$")
@@ -22,21 +22,21 @@ _MARKED: Final = re.compile(r"… \[cut by litespan: originally (\d+) characters
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One span as a vendor takes it."""
+    """One span in the vendor's format."""
 
     key: str  # the span's idempotency key
     data: Any  # JSON in UTF-8, or whatever the exporter's `encode` takes
     path: str = ""  # appended to the exporter's URL
-    headers: tuple[tuple[str, str], ...] = ()  # of the request that carries it
-    group: str = ""  # items of different groups never share a request
+    headers: tuple[tuple[str, str], ...] = ()  # of the request
+    group: str = ""  # items of different groups do not share a request
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Items that travel in one request, and its body before compression."""
+    """The items of one request, and its body before compression."""
 
     items: tuple[Item, ...]
-    body: bytes = field(repr=False)  # PostHog's holds the project's key
+    body: bytes = field(repr=False)  # can contain the API key
 
     @property
     def path(self) -> str:
@@ -57,8 +57,8 @@ def pack(
 ) -> Iterator[Batch]:
     """Batches of at most `max_items` items and `max_bytes` bytes of encoded body.
 
-    Only neighbours with the same path, headers and group share a batch. A single item beyond
-    `max_bytes` makes a batch of its own: the caller cuts or drops it.
+    Only adjacent items with the same path, headers and group share a batch. A single item larger
+    than `max_bytes` becomes a batch of its own: the caller truncates or drops it.
     """
     for _, group in groupby(items, key=lambda item: (item.path, item.headers, item.group)):
         same = tuple(group)
@@ -73,37 +73,37 @@ def _fit(
     if len(body) <= max_bytes or len(items) == 1:
         yield Batch(items, body)
         return
-    for half in halves(items):
+    for half in split_in_half(items):
         yield from _fit(half, encode, max_bytes)
 
 
-def halves(items: tuple[Item, ...]) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
-    """The items, cut in the middle."""
+def split_in_half(items: tuple[Item, ...]) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """The first and the second half of the items."""
     middle = len(items) // 2
     return items[:middle], items[middle:]
 
 
 def shrink(value: JSON, max_bytes: int) -> JSON:
-    """`value` with its longest strings cut until it takes at most `max_bytes` as JSON.
+    """Cut the longest strings in `value` until it takes at most `max_bytes` as JSON.
 
-    Each cut string ends in a marker that states its original length in characters. When all
-    strings are short, the longest list loses its middle. None if that does not help either:
-    there is nothing left that is long enough to be content.
+    Each cut string ends in a marker with its original length in characters. If all strings are
+    short, items are removed from the middle of the longest list. Returns None if nothing is left
+    that is long enough to be content.
     """
-    tree = [value]  # a holder, so that the root can be replaced too
+    tree = [value]  # so that the root can be replaced, too
     while (excess := (size := len(dumps(tree[0]))) - max_bytes) > 0:
         if places := [place for place in _strings(tree) if len(place[0]) > SHORTEST_CUT]:
             sizes = [len(dumps(text)) for text, _, _ in places]
             for index, less in cuts(sizes, excess):
                 text, holder, at = places[index]
                 holder[at] = cut(text, less)
-        elif not _thin(tree, excess / size):
+        elif not _shorten_list(tree, excess / size):
             return None
     return tree[0]
 
 
 def cuts(sizes: Sequence[int], excess: int) -> list[tuple[int, int]]:
-    """(index, bytes to lose) of the largest, so that they end up equal and lose `excess`."""
+    """(index, bytes to cut) of the largest sizes, to make them equal and cut `excess` in total."""
     order = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
     above = 0
     for count, index in enumerate(order, 1):
@@ -114,8 +114,8 @@ def cuts(sizes: Sequence[int], excess: int) -> list[tuple[int, int]]:
     return [(index, sizes[index] - level) for index in order[:count]]
 
 
-def _thin(tree: JSON, share: float) -> bool:
-    """Take so much of the longest list out of its middle; False if none is long."""
+def _shorten_list(tree: JSON, share: float) -> bool:
+    """Remove a share from the middle of the longest list; False if no list is long."""
     longest = max(_lists(tree), key=len)
     if len(longest) <= LONGEST_KEPT:
         return False
@@ -127,20 +127,20 @@ def _thin(tree: JSON, share: float) -> bool:
 
 
 def cut(text: str, excess: int) -> str:
-    """`text` without its last `excess` bytes (as JSON) or more, and with the marker."""
+    """Cut at least `excess` bytes (as JSON) from the end of `text`, and add the marker."""
     marked = _MARKED.search(text)
     original = int(marked.group(1)) if marked else len(text)
     head = text[: marked.start()] if marked else text
     marker = _MARKER.format(original)
     per_character = len(dumps(text)) / len(text)
     keep = len(head) - math.ceil(excess / per_character) - len(marker)
-    if head.startswith("data:") or keep < SHORTEST_CUT // 2:  # half an image is of no use
+    if head.startswith("data:") or keep < SHORTEST_CUT // 2:  # part of an image is useless
         keep = 0
     return head[:keep] + marker
 
 
 def _strings(value: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Every string below `value`, with the container and the key or index that hold it."""
+    """Every string in `value`, with its container and its key or index."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for at, item in pairs:
         if isinstance(item, str):

@@ -1,4 +1,4 @@
-"""One HTTP request to a vendor: client per process, secrets wrapped, answers as plain data."""
+"""HTTP requests to a vendor: one client per process, secrets that do not print."""
 
 import gzip
 import logging
@@ -20,29 +20,29 @@ from litespan.export.batching import Batch
 from litespan.export.tenant import ForbiddenHost, PinnedTransport, Tenant, literal_address
 
 THREAD: Final = "litespan-export"
-"""Name of the threads that do the requests."""
+"""Name of the threads that send requests."""
 
 TIMEOUT: Final = "timeout"
-"""Cause of what was not answered, or not accepted, in time."""
+"""Cause of items that were not answered or accepted in time."""
 FORBIDDEN_HOST: Final = "forbidden_host"
-"""Cause of what a tenant's exporter may not send where it should go."""
+"""Cause of items whose URL a tenant's exporter must not use."""
 
-_MOST_OF_AN_ANSWER: Final = 65_536  # bytes; more is not read
-_LONGEST_WAIT: Final = 600.0  # s; a Retry-After beyond that is taken for a mistake
-_SHORTEST_SECRET: Final = 3  # characters; less would be found in any text
+_MAX_ANSWER: Final = 65_536  # bytes; the rest is not read
+_MAX_RETRY_AFTER: Final = 600.0  # s; a longer Retry-After is taken for a mistake
+_MAX_PLAIN: Final = 3  # characters; masking such short words would garble any text
 _SCHEMES: Final = frozenset(
     {"basic", "bearer", "sentry", "sentry_key", "sentry_version", "sentry_client"}
 )
-"""Words of credentials that are none."""
+"""Words in credentials that are not secret."""
 _INTERNAL: Final = (
     *(".localhost", ".local", ".internal", ".svc", ".lan", ".home.arpa", ".localdomain"),
     *(".intranet", ".private", ".corp", ".home"),
 )
-"""Ends of names that the internet's DNS does not have: of clusters, clouds and local networks."""
+"""Suffixes of host names in clusters, clouds and local networks, which public DNS lacks."""
 
 
 class Secret:
-    """A credential that prints as `***`; `reveal()` gives it away, for a request only."""
+    """A credential that prints as `***`. Call `reveal()` only to build a request."""
 
     __slots__ = ("_value",)
 
@@ -59,22 +59,22 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back of one request."""
+    """The answer to one request."""
 
-    status: int  # HTTP status; 0 = no answer
+    status: int  # HTTP status; 0: no answer
     body: bytes = b""
     retry_after: float | None = None  # seconds from now
-    error: str = ""  # class of the transport error when there is no answer, or `timeout`
-    headers: Mapping[str, str] = field(default_factory=dict)  # names in any case
+    error: str = ""  # without an answer: class of the transport error, or `timeout`
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in any letter case
 
     @property
     def cause(self) -> str:
-        """One low-cardinality word: the status, or the transport error."""
+        """The status or the transport error, as one low-cardinality word."""
         return str(self.status) if self.status else self.error
 
 
 class Client:
-    """Posts batches to one URL. One client per process, made at first use."""
+    """Posts batches to one URL. Each process creates its client on first use."""
 
     def __init__(
         self,
@@ -88,17 +88,17 @@ class Client:
         secrets: Iterable[Secret] = (),
         tenant: Tenant | None = None,
     ) -> None:
-        """Connect nothing yet.
+        """Open no connection yet.
 
         Args:
             url: where to post; an item's `path` is appended.
             headers: of every request.
-            compress: whether the bodies are sent with gzip.
-            connections: how many are kept open at most.
-            attempt: seconds that a request may wait for the vendor's next byte.
-            socket: path of a Unix socket to go through, whatever host the URL names.
-            secrets: what an answer may echo and nobody is told, beside those in `headers`.
-            tenant: whose rules decide where requests may go; None if any place will do.
+            compress: whether bodies are compressed with gzip.
+            connections: the maximum number of open connections.
+            attempt: seconds to wait for the next byte of an answer.
+            socket: path of a Unix socket to use instead of the host in the URL.
+            secrets: credentials to mask in answers, in addition to those in `headers`.
+            tenant: whose rules restrict the hosts; None for no restriction.
         """
         self.url = url
         self.headers = headers
@@ -112,16 +112,16 @@ class Client:
         self._client: httpx.Client | None = None
         self._pid = 0
 
-    def client(self) -> httpx.Client:
-        """This process's client. After a fork the parent's sockets are left to the parent."""
+    def http_client(self) -> httpx.Client:
+        """The client of this process. A forked child leaves the parent's sockets alone."""
         if self._client is None or self._pid != os.getpid():
-            logging.getLogger("httpx").addFilter(_by_the_application)
+            logging.getLogger("httpx").addFilter(_not_from_export)
             limits = httpx.Limits(
                 max_connections=self.connections,
                 max_keepalive_connections=self.connections,
                 keepalive_expiry=30.0,
             )
-            with undivided:  # httpx imports some of what it needs now
+            with undivided:  # httpx imports some modules only now
                 self._client = httpx.Client(
                     timeout=httpx.Timeout(self.attempt, pool=None),
                     limits=limits,
@@ -137,13 +137,13 @@ class Client:
             return PinnedTransport(self.tenant, limits)
         return httpx.HTTPTransport(uds=self.socket, limits=limits) if self.socket else None
 
-    def hurry(self, attempt: float) -> None:
-        """From now on wait no longer than `attempt` seconds for the vendor's next byte."""
+    def limit_wait(self, attempt: float) -> None:
+        """From now on, wait at most `attempt` seconds for the next byte of an answer."""
         self.attempt = min(self.attempt, attempt)
-        self.client().timeout = httpx.Timeout(self.attempt, pool=None)
+        self.http_client().timeout = httpx.Timeout(self.attempt, pool=None)
 
     def post(self, batch: Batch) -> Answer:
-        """Send one batch. Transport errors become an `Answer` without a status."""
+        """Send one batch. A transport error becomes an `Answer` with status 0."""
         headers = {
             "Content-Type": "application/json",
             **{k: v.reveal() if isinstance(v, Secret) else v for k, v in self.headers.items()},
@@ -153,18 +153,18 @@ class Client:
         if self.compress:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, compresslevel=3, mtime=0)
-        return self._ask("POST", self.url + batch.path, content=body, headers=headers)
+        return self._send("POST", self.url + batch.path, content=body, headers=headers)
 
     def get(self, url: str) -> Answer:
-        """Ask, without credentials."""
-        return self._ask("GET", url)
+        """Send a GET request without credentials."""
+        return self._send("GET", url)
 
-    def _ask(self, method: str, url: str, **request: Any) -> Answer:
+    def _send(self, method: str, url: str, **request: Any) -> Answer:
         try:
-            with self.client().stream(method, url, **request) as response:
+            with self.http_client().stream(method, url, **request) as response:
                 return Answer(
                     response.status_code,
-                    _start_of(response),
+                    _read_start(response),
                     retry_after(response.headers.get("retry-after"), time.time()),
                     headers=response.headers,
                 )
@@ -176,25 +176,25 @@ class Client:
             return Answer(0, error=type(error).__name__)
 
     def close(self) -> None:
-        """Close the connections. A later `post` would open new ones."""
+        """Close the connections. A later request opens new ones."""
         client, self._client = self._client, None
         if client is not None and self._pid == os.getpid():
             client.close()
 
     def scrub(self, text: str) -> str:
-        """`text`, one short line without credentials that it may echo, or control characters."""
+        """`text` as one short line, with credentials masked and control characters replaced."""
         for secret in self._secrets:
             for word in (secret.reveal(), *re.split(r"[\s,=]+", secret.reveal())):
-                if len(word) > _SHORTEST_SECRET and word.lower() not in _SCHEMES:
+                if len(word) > _MAX_PLAIN and word.lower() not in _SCHEMES:
                     text = text.replace(word, "***")
         line = " ".join(text.split())[:200]
         return "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait by a Retry-After header: a number of seconds or an HTTP date.
+    """Parse a Retry-After header: a number of seconds or an HTTP date.
 
-    None if there is none or it makes no sense; never negative, at most ten minutes.
+    Returns seconds from 0 to 600, or None if the header is missing or invalid.
     https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
 
     Args:
@@ -211,20 +211,20 @@ def retry_after(value: str | None, now: float) -> float | None:
         except ValueError:
             return None
         seconds = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now
-    return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else None
+    return min(max(seconds, 0.0), _MAX_RETRY_AFTER) if math.isfinite(seconds) else None
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of `url`: what may be shown of it."""
+    """Scheme, host and port of `url`, which may be logged."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
 def url_problem(url: str, allow_http: bool = False) -> str:
-    """Why credentials may not be sent to `url`, or nothing.
+    """Why credentials must not be sent to `url`; empty if they may.
 
-    Plain http is for this machine and for private networks, and elsewhere for who says so.
+    Plain http is allowed on this machine and in private networks, elsewhere with `allow_http`.
     """
     try:
         parts = urlsplit(url)
@@ -235,16 +235,16 @@ def url_problem(url: str, allow_http: bool = False) -> str:
     if parts.scheme not in ("http", "https") or not host:
         return "is not an http(s) URL"
     if parts.username or parts.password:
-        return "holds a user name or password: use the variables for credentials"
+        return "contains a user name or password: use the variables for credentials"
     if parts.query or parts.fragment:
-        return "has a query or a fragment: only scheme, host and path are used"
+        return "has a query or a fragment: use scheme, host and path only"
     if parts.scheme == "http" and not allow_http and not _is_internal(host):
-        return "is not https, so that keys and content could be read on the way"
+        return "is not https, so others on the network could read keys and content"
     return ""
 
 
 def is_exposed(url: str) -> bool:
-    """Whether what is sent to `url` can be read on the way: plain http, beyond this machine."""
+    """Whether others on the network can read requests to `url`: plain http, not to this machine."""
     parts = urlsplit(url)
     return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
 
@@ -257,7 +257,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_internal(host: str) -> bool:
-    """Whether `host` is on a private network, by its address or by a name only used there."""
+    """Whether `host` is on a private network, by its address or its name."""
     address = literal_address(host)
     if address is not None:
         return not address.is_global
@@ -265,15 +265,15 @@ def _is_internal(host: str) -> bool:
     return "." not in name or name.endswith(_INTERNAL) or ".svc." in name
 
 
-def _start_of(response: httpx.Response) -> bytes:
+def _read_start(response: httpx.Response) -> bytes:
     body = b""
     for chunk in response.iter_bytes():
         body += chunk
-        if len(body) >= _MOST_OF_AN_ANSWER:
+        if len(body) >= _MAX_ANSWER:
             break
     return body
 
 
-def _by_the_application(record: logging.LogRecord) -> bool:
-    """Httpx logs a line per request; those of an export are no news to the application."""
+def _not_from_export(record: logging.LogRecord) -> bool:
+    """Keep httpx from logging a line for each request of an export."""
     return record.threadName != THREAD

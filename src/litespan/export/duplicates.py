@@ -1,7 +1,7 @@
-"""Others who send the same calls to the same service: named once, with the line to change.
+"""Warns about other code that sends the same calls to the same service.
 
-Instrumentations of the same calls, whatever service they send to, are named by
-`litespan.instrumentation.conflicts`. This module names those that send to one service.
+`litespan.instrumentation.conflicts` warns about other instrumentations of the same calls,
+independent of services.
 """
 
 import sys
@@ -19,35 +19,35 @@ _LISTS: Final = (
     "_async_failure_callback",
 )
 _NAMES: Final = {"datadog": "datadog_llm_observability"}
-"""Exporter → LiteLLM's name for the same, where it is another."""
+"""Exporter → LiteLLM's name of the service, if it differs."""
 _INTEGRATIONS: Final = {
     "litellm.integrations.posthog": "posthog",
     "litellm.integrations.datadog.datadog_llm_obs": "datadog_llm_observability",
 }
-"""Module of a callback object that LiteLLM has put in place of a name."""
+"""Module of a callback object → the name that LiteLLM has replaced with it."""
 
 
 def check_service(exporter: str) -> None:
-    """Warn, once each, of whoever else sends calls where `exporter` sends them. Cheap."""
-    for rival, cure in (*_in_lists(exporter), *_RIVALS.get(exporter, _nobody)()):
+    """Warn once about each other sender to the service of `exporter`. Cheap."""
+    for sender, fix in (*_in_lists(exporter), *_OTHER_SENDERS.get(exporter, _none)()):
         log_once(
-            f"rival:{exporter}:{rival}",
-            "%s sends the same calls as litespan's %s exporter: each shows up twice. %s",
-            rival,
+            f"duplicate:{exporter}:{sender}",
+            "%s sends the same calls as litespan's %s exporter, so each appears twice. %s",
+            sender,
             exporter,
-            cure,
+            fix,
         )
 
 
 def _in_lists(exporter: str) -> Iterator[tuple[str, str]]:
-    """LiteLLM's own callback for the service, by name or already as an object."""
+    """LiteLLM's own callback for the service, by name or as an object."""
     litellm, wanted = sys.modules.get("litellm"), _NAMES.get(exporter, exporter)
     for name in _LISTS:
         for callback in tuple(getattr(litellm, name, None) or ()):
             if _name_of(callback) == wanted:
-                where = "callbacks" if name.startswith("_") else name
-                cure = f"Take {wanted!r} out of litellm.{where}"
-                yield f"LiteLLM's own {wanted!r} callback", cure
+                option = "callbacks" if name.startswith("_") else name
+                fix = f"Remove {wanted!r} from litellm.{option}"
+                yield f"LiteLLM's own {wanted!r} callback", fix
 
 
 def _name_of(callback: Any) -> str | None:
@@ -58,24 +58,24 @@ def _name_of(callback: Any) -> str | None:
 
 
 def _sentry() -> Iterator[tuple[str, str]]:
-    """sentry-sdk's integrations, if its client has them."""
+    """Integrations of sentry-sdk that are active."""
     get_client = getattr(sys.modules.get("sentry_sdk"), "get_client", None)
     client = get_client() if get_client is not None else None
     find = getattr(client, "get_integration", lambda _: None)
     if find("litellm") is not None:
         yield (
             "sentry-sdk's LiteLLMIntegration",
-            "Switch it off: sentry_sdk.init(disabled_integrations=[LiteLLMIntegration()])",
+            "Disable it: sentry_sdk.init(disabled_integrations=[LiteLLMIntegration()])",
         )
     if getattr(find("otlp"), "setup_otlp_traces_exporter", False):
         yield (
             "sentry-sdk's OTLPIntegration",
-            "Switch it off: OTLPIntegration(setup_otlp_traces_exporter=False)",
+            "Disable it: OTLPIntegration(setup_otlp_traces_exporter=False)",
         )
 
 
-def _nobody() -> Iterator[tuple[str, str]]:
+def _none() -> Iterator[tuple[str, str]]:
     yield from ()
 
 
-_RIVALS: Final[dict[str, Callable[[], Iterator[tuple[str, str]]]]] = {"sentry": _sentry}
+_OTHER_SENDERS: Final[dict[str, Callable[[], Iterator[tuple[str, str]]]]] = {"sentry": _sentry}

@@ -1,4 +1,4 @@
-"""An exporter's own metrics, under the names that the OpenTelemetry SDK uses for its own.
+"""Exporter metrics under the names of the OpenTelemetry SDK's metrics.
 
 https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/
 """
@@ -13,7 +13,7 @@ from litespan import semconv as s
 from litespan.counters import observe
 from litespan.export.policy import Tally
 
-EXPORTED: Final = "otel.sdk.exporter.span.exported"  # {span}; error.type on those lost
+EXPORTED: Final = "otel.sdk.exporter.span.exported"  # {span}; lost spans have error.type
 INFLIGHT: Final = "otel.sdk.exporter.span.inflight"  # {span}
 DURATION: Final = "otel.sdk.exporter.operation.duration"  # s, retries included
 COMPONENT_TYPE: Final = "otel.component.type"
@@ -26,7 +26,7 @@ class ExporterMetrics:
     """Counts the spans of one exporter, through the global meter provider."""
 
     def __init__(self, component: type, url: str, *, tenant: bool = False) -> None:
-        """Those of a tenant's exporters count together: tenants must not add series."""
+        """Create the instruments. All exporters of tenants share one series."""
         observe()
         meter = metrics.get_meter(s.SCOPE)
         kind = f"{component.__module__}.{component.__qualname__}"
@@ -50,11 +50,11 @@ class ExporterMetrics:
         )
 
     def begin(self, spans: int) -> None:
-        """An export begins."""
+        """Record the start of an export."""
         self._inflight.add(spans, self.attributes)
 
     def end(self, spans: int, tally: Tally, seconds: float) -> None:
-        """An export has ended so, after `seconds`."""
+        """Record the end of an export."""
         self._inflight.add(-spans, self.attributes)
         if tally.sent:
             self._exported.add(tally.sent, self.attributes)

@@ -1,8 +1,7 @@
-"""`HttpExporter`: a vendor reached over HTTP, as a `SpanExporter`.
+"""`HttpExporter`: the base class of span exporters that send over HTTP.
 
-A vendor is one pure function `GenAISpan` → JSON and one small subclass that says where to
-send it and with which credentials. What the vendor's service is told, how it is retried and
-when it is given up is the same for all: `litespan.export.sender`.
+A vendor is one pure function `GenAISpan` → JSON and one small subclass with its URL and
+credentials. Retries and deadlines are the same for all: see `litespan.export.sender`.
 """
 
 import os
@@ -30,67 +29,67 @@ from litespan.export.client import (
 from litespan.export.duplicates import check_service
 from litespan.export.exporter_metrics import ExporterMetrics
 from litespan.export.policy import Policy, Refusal, Tally
-from litespan.export.sender import Outlet, Sender
+from litespan.export.sender import Sender
 from litespan.export.tenant import ALLOW_HOSTS, Tenant
 from litespan.genai.json_text import dumps
 from litespan.genai.span import GenAISpan
 from litespan.genai.values import parse
 
 ALLOW_HTTP = "LITESPAN_ALLOW_HTTP"
-"""`true`: send to plain http URLs on the internet, too, and say nothing about others."""
+"""`true`: also send to plain http URLs on the internet, and do not warn about others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """The environment variables that a vendor's users have already set."""
+    """The names of a vendor's environment variables."""
 
-    keys: tuple[str, ...]  # credentials, all of them needed
-    url: tuple[str, ...] = ()  # where to send to; the first that is set wins
+    keys: tuple[str, ...]  # credentials, all required
+    url: tuple[str, ...] = ()  # the base URL; the first variable that is set wins
     default_url: str = ""
 
 
 class HttpExporter(SpanExporter):
-    """Base of the vendors. Subclasses set the class attributes and write `item`."""
+    """Base class of vendors. Subclasses set the class attributes and implement `item`."""
 
     name: ClassVar[str]
-    """As in `OTEL_TRACES_EXPORTER`."""
+    """The name in `OTEL_TRACES_EXPORTER`."""
     variables: ClassVar[Variables]
     policy: ClassVar[Policy] = Policy()
     hints: ClassVar[Mapping[str, str]] = {}
-    """What to mend, by HTTP status, in addition to what holds for every vendor."""
+    """HTTP status → how to fix it, where the vendor differs from the general text."""
     shows_routers: ClassVar[bool] = False
-    """Is the span above a router's attempts of use to it? Then stage lists give it that, too."""
+    """Whether the exporter also needs router spans, which are parents of the attempts."""
 
     unit: ClassVar[str] = "span(s)"
-    """What the items are, in the log."""
+    """The word for items in log messages."""
 
     def __init__(self, *, of_tenant: Tenant | None = None, **limits: Any) -> None:
-        """Off until `connect` is called.
+        """Create an exporter that is off until `connect` is called.
 
         Args:
             of_tenant: the rules for an exporter that a team or key of LiteLLM's proxy has
-                configured: it reads no environment variable, and may not send everywhere.
-            limits: fields of `Policy`, to override the vendor's.
+                configured: it reads no environment variables and may not send to every host.
+            limits: fields of `Policy` that override the vendor's.
         """
         self.tenant = of_tenant
         self.limits = replace(self.policy, **limits) if limits else self.policy
         self.delivery: Sender | None = None
         self.problem = ""  # why the exporter is off
-        self.last = Tally()  # what became of the last export
+        self.last = Tally()  # result of the last export
         self._secrets: list[Secret] = []
 
     # --- configuration: argument, then environment, then default -----------------------
 
     @property
     def env(self) -> Mapping[str, str]:
-        """The environment variables that count: for a tenant's exporter none."""
+        """The environment variables; none for a tenant's exporter."""
         return os.environ if self.tenant is None else {}
 
     def credentials(self, *unnamed: str | None, **named: str | None) -> list[Secret] | None:
-        """One credential a key variable: the argument, else the variable.
+        """One credential for each variable in `variables.keys`: the argument, else the variable.
 
-        None, with one line in the log, unless all of them are there. That line names what was to
-        be set: for a tenant the argument, if it has been given by name.
+        If one is missing or invalid, this returns None and logs one line that names what to set:
+        for a tenant the argument if passed by name, else the variable.
         """
         keys = self.variables.keys
         names = (*keys[: len(unnamed)], *named) if self.tenant is not None else keys
@@ -101,46 +100,48 @@ class HttpExporter(SpanExporter):
             )
         }
         if missing := [name for name, value in values.items() if not value]:
-            self.lacks(*missing)
-        elif odd := [name for name, value in values.items() if not is_credential(value)]:
-            self.off(f"{odd[0]} holds characters that no key has", "set it anew")
+            self.report_missing(*missing)
+        elif invalid := [name for name, value in values.items() if not is_credential(value)]:
+            self.disable(
+                f"{invalid[0]} contains characters that are not valid in an API key", "set it again"
+            )
         else:
             self._secrets = [Secret(value) for value in values.values()]
             return self._secrets
         return None
 
     def variable(self, *names: str) -> str:
-        """The value of the first of these environment variables that is set, or nothing."""
+        """The value of the first of these environment variables that is set, or an empty string."""
         found = (self.env.get(name, "").strip() for name in names)
         return next(filter(None, found), "")
 
     def flag(self, name: str, default: bool) -> bool:
-        """Whether an environment variable says true or false."""
+        """A Boolean environment variable; `default` if it is unset or invalid."""
         known = {"true": True, "1": True, "false": False, "0": False}
         return known.get(self.variable(name).lower(), default)
 
     def base_url(self, argument: str | None) -> str | None:
-        """Where to send to, without a slash at the end; None if it must not be used."""
+        """The base URL without a trailing slash; None if it must not be used."""
         url = argument or self.variable(*self.variables.url) or self.variables.default_url
         return url.rstrip("/") if self.may_use(url) else None
 
     def may_use(self, url: str) -> bool:
-        """Whether `url` may be sent to. If not, the exporter is off, and one line says why."""
-        said = (name for name in self.variables.url if self.variable(name).startswith(url or "-"))
-        variable = next(said, "the URL")
+        """Whether requests may go to `url`. If not, the exporter stays off and logs why."""
+        names = (name for name in self.variables.url if self.variable(name).startswith(url or "-"))
+        variable = next(names, "the URL")
         allowed = self.flag(ALLOW_HTTP, default=False)
         problem = url_problem(url, allow_http=allowed or self.tenant is not None)
         if not problem and self.tenant is not None:
             problem = self.tenant.url_problem(url)
         if problem:
-            mend = f"use https, or set {ALLOW_HTTP}=true" if "https" in problem else "mend it"
-            self.off(f"{variable} {problem}", mend)
+            fix = f"use https, or set {ALLOW_HTTP}=true" if "https" in problem else "fix it"
+            self.disable(f"{variable} {problem}", fix)
         elif not allowed and is_exposed(url):
             log_once(
                 f"http.{self.name}.{origin(url)}",
-                "%s: %s is not https: whoever can watch the network between here and %s can read "
-                "the credentials and all that is recorded; use https, or set %s=true if nobody "
-                "can",
+                "%s: %s is not https: others on the network between here and %s can read the "
+                "credentials and all recorded data; use https, or set %s=true if the network is "
+                "trusted",
                 self.name,
                 variable,
                 origin(url),
@@ -148,44 +149,44 @@ class HttpExporter(SpanExporter):
             )
         return not problem
 
-    def lacks(self, *names: str, argument: str = "") -> None:
-        """Stay off because these settings are missing; `argument`: what a tenant calls it."""
+    def report_missing(self, *names: str, argument: str = "") -> None:
+        """Stay off because these settings are missing; tenants know it as `argument`."""
         shown = [argument] if argument and self.tenant is not None else [*names]
         several = len(shown) > 1
-        stand = f"{' and '.join(shown)} {'are' if several else 'is'} not set"
-        mend = f"set {'them' if several else 'it'} or take {self.name} off the exporters"
-        self.off(stand, mend)
+        problem = f"{' and '.join(shown)} {'are' if several else 'is'} not set"
+        fix = f"set {'them' if several else 'it'} or remove {self.name} from the exporters"
+        self.disable(problem, fix)
 
-    def off(self, problem: str, mend: str) -> None:
-        """Stay off: nothing is sent, and one line says why and what to do.
+    def disable(self, problem: str, fix: str) -> None:
+        """Stay off: send nothing, and log what is wrong and how to fix it.
 
-        For a tenant's exporter that line is written where the tenant is known.
+        For a tenant's exporter, the caller logs it together with the tenant's name.
         """
         if self.tenant is not None:
             self.problem = self.problem or problem
             return
-        self.problem = f"{problem}: {self.name} export is off; {mend}"
+        self.problem = f"{problem}: {self.name} export is off; {fix}"
         log_once(f"off.{self.name}.{problem}", "%s", self.problem)
 
-    def wire(self, url: str, headers: Mapping[str, str | Secret], **options: Any) -> Client:
-        """A connection to `url` that keeps to the rules for this exporter."""
+    def new_client(self, url: str, headers: Mapping[str, str | Secret], **options: Any) -> Client:
+        """A client for `url` that follows the rules for this exporter."""
         return Client(url, headers, tenant=self.tenant, **options)
 
     def connect(
         self, url: str, headers: Mapping[str, str | Secret], socket: str | None = None
     ) -> None:
-        """Turn the exporter on. No connection is made before the first export.
+        """Turn the exporter on. The first export opens the connection.
 
         Args:
             url: where to post.
             headers: of every request; credentials as `Secret`.
-            socket: path of a Unix socket to go through.
+            socket: path of a Unix socket to use instead of the host in the URL.
         """
-        if odd := next((name for name, value in headers.items() if not _fits(value)), ""):
-            self.off(f"the header {odd} would hold what no header can", "use printable ASCII")
+        if invalid := next((k for k, value in headers.items() if not _is_header_value(value)), ""):
+            self.disable(f"the header {invalid} has an invalid value", "use printable ASCII")
             return
         limits = self.limits
-        wire = self.wire(
+        client = self.new_client(
             url,
             headers,
             compress=limits.gzip,
@@ -194,25 +195,24 @@ class HttpExporter(SpanExporter):
             socket=socket,
             secrets=self._secrets,
         )
-        # Not at the first export: that may come when the meter provider is already shut down.
+        # Not on the first export: the meter provider may already be shut down by then.
         self.metrics = ExporterMetrics(type(self), url, tenant=self.tenant is not None)
-        outlet = Outlet(self.pack, self.shrink, self.refusals, self.heard, self.forbidden)
-        self.delivery = Sender(wire, limits, outlet)
+        self.delivery = Sender(client, limits, self)
 
     @classmethod
     def variables_for(cls, url: str, secret: str) -> dict[str, str]:
-        """The variables that point this exporter to `url` with the credential `secret`."""
+        """Environment variables that make the exporter use `url` with the credential `secret`."""
         names = cls.variables
         return {**dict.fromkeys(names.keys, secret), **dict.fromkeys(names.url[:1], url)}
 
-    # --- what a vendor says ----------------------------------------------------------
+    # --- what a vendor defines -------------------------------------------------------
 
     def item(self, span: GenAISpan) -> Item | None:
-        """The span as the vendor takes it; None if the vendor does not get such spans."""
+        """Convert a span to the vendor's format; None if the vendor does not receive such spans."""
         raise NotImplementedError
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """All that this export sends. By default the GenAI spans, each by `item`."""
+        """All items of one export. By default one `item` for each GenAI span."""
         for span in spans:
             with suppress_errors(f"export.{self.name}.mapping"):
                 view = GenAISpan.read(span)
@@ -220,80 +220,80 @@ class HttpExporter(SpanExporter):
                     yield item
 
     def encode(self, items: Sequence[Item]) -> bytes:
-        """The body of one request. By default a JSON array of the items."""
+        """Encode the body of one request. By default a JSON array of the items."""
         return b"[" + b",".join([item.data for item in items]) + b"]"
 
     def shrink(self, item: Item, excess: int) -> Item | None:
-        """`item` with `excess` bytes less of content; None if it has not got them."""
+        """Cut `excess` bytes of content from `item`; None if it has not that much."""
         smaller = shrink(parse(item.data.decode()), len(item.data) - excess)
         return None if smaller is None else replace(item, data=dumps(smaller))
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
-        """What a 2xx answer refuses all the same. By default nothing."""
+        """Find the items that a 2xx answer rejects. By default none."""
         return ()
 
-    def heard(self, answer: Answer) -> None:
-        """Every answer, before it is acted upon. By default nobody listens."""
+    def on_answer(self, answer: Answer) -> None:
+        """Receive every answer before its items are settled. By default do nothing."""
 
     def forbidden(self, batch: Batch) -> str:
-        """One word why `batch` is dropped instead of sent. By default it is sent."""
+        """Return a one-word reason to drop `batch` unsent. By default it is sent."""
         return ""
 
     def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
-        """Requests within the vendor's limits."""
+        """Put items into batches within the vendor's limits."""
         return pack(items, self.encode, self.limits.max_items, self.limits.max_bytes)
 
     # --- SpanExporter ----------------------------------------------------------------
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Map and send. Never raises; what could not be sent is counted and logged once."""
-        kept = [span for span in spans if self.name not in _muted(span)]
-        return self.bring(self.items(kept))
+        """Map and send spans. Never raises; lost spans are counted and logged once."""
+        kept = [span for span in spans if self.name not in _muted_exporters(span)]
+        return self.send(self.items(kept))
 
-    def bring(self, made: Iterable[Item]) -> SpanExportResult:
-        """Send items, which may be made only now; of those with one key the last. Never raises."""
+    def send(self, items: Iterable[Item]) -> SpanExportResult:
+        """Send items; of those with the same key only the last. Never raises."""
         delivery, self.last = self.delivery, Tally()
         if delivery is None or delivery.closed.is_set():
             return SpanExportResult.FAILURE
         with suppress_errors(f"export.{self.name}"):
             check_service(self.name)
-            items = list({item.key: item for item in made}.values())
-            if not items:
+            unique = list({item.key: item for item in items}.values())
+            if not unique:
                 return SpanExportResult.SUCCESS
-            begun = time.perf_counter()
-            self.metrics.begin(len(items))
-            self.last = delivery.send(items)
-            self.metrics.end(len(items), self.last, time.perf_counter() - begun)
+            started = time.perf_counter()
+            self.metrics.begin(len(unique))
+            self.last = delivery.send(unique)
+            self.metrics.end(len(unique), self.last, time.perf_counter() - started)
             self._report(self.last)
             return SpanExportResult.FAILURE if self.last.dropped else SpanExportResult.SUCCESS
         return SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing is kept between exports."""
+        """Do nothing: no span is kept between exports."""
         return True
 
     def shutdown(self) -> None:
-        """Stop: what an export is still trying to send is given up."""
+        """Stop. Running exports drop what they have not sent."""
         if self.delivery is not None:
             self.delivery.close()
 
     def __repr__(self) -> str:
-        to = origin(self.delivery.wire.url) if self.delivery is not None else "off"
+        to = origin(self.delivery.client.url) if self.delivery is not None else "off"
         return f"<{type(self).__name__} {to}>"
 
     def explain(self, cause: str) -> str:
-        """What a status or transport error means for the user, in a few words."""
+        """What an HTTP status or transport error means, and how to fix it."""
         keys = " and ".join(self.variables.keys)
         where = self.variables.url[0] if self.variables.url else "the URL"
         common = {
-            "401": f"not authorised: check {keys}",
-            "403": f"forbidden: check {keys} and what they may do",
-            "404": f"no such path: check {where}",
-            "413": "too large, even with its content cut",
+            "401": f"unauthorized: check {keys}",
+            "403": f"forbidden: check {keys} and its permissions",
+            "404": f"not found: check {where}",
+            "413": "too large, even with truncated content",
             FORBIDDEN_HOST: f"not a public https host; the operator may allow it ({ALLOW_HOSTS})",
-            "too_large": "too large, even with its content cut",
-            "429": "rate limit",
-            "rejected": "refused by the service",
+            "too_large": "too large, even with truncated content",
+            "429": "rate limited",
+            "rejected": "rejected by the service",
             "shutdown": "the process ended before they were accepted",
             "timeout": "no answer in time",
         }
@@ -304,20 +304,20 @@ class HttpExporter(SpanExporter):
         return common.get(cause, "HTTP error" if cause.isdigit() else "no connection")
 
     def _report(self, tally: Tally) -> None:
-        amounts = {"sent": tally.sent, "retried": tally.retried, "truncated": tally.cut}
+        amounts = {"sent": tally.sent, "retried": tally.retried, "truncated": tally.truncated}
         for what, amount in amounts.items():
             if amount:
                 count(f"export.{self.name}.{what}", amount)
-        if tally.cut:
+        if tally.truncated:
             log_once(
                 f"export.{self.name}.cut",
-                "%s: content was cut to fit the size that the service takes (logged once)",
+                "%s: content was truncated to the size limit of the service (logged once)",
                 self.name,
             )
         for cause, items in tally.dropped.items():
             count(f"export.{self.name}.dropped", items)
             count(f"export.{self.name}.dropped.{cause}", items)
-            said = f' ("{tally.said[cause]}")' if tally.said.get(cause) else ""
+            reason = f' ("{tally.reasons[cause]}")' if tally.reasons.get(cause) else ""
             log_once(
                 f"export.{self.name}.dropped.{cause}",
                 "%s: %d %s dropped: %s: %s%s (logged once)",
@@ -326,21 +326,21 @@ class HttpExporter(SpanExporter):
                 self.unit,
                 cause,
                 self.explain(cause),
-                said,
+                reason,
             )
 
 
-def _fits(value: str | Secret) -> bool:
+def _is_header_value(value: str | Secret) -> bool:
     text = value.reveal() if isinstance(value, Secret) else value
     return text.isascii() and text.isprintable()
 
 
 def is_credential(text: str) -> bool:
-    """Could `text` be one? They are printable ASCII without spaces."""
+    """Whether `text` can be a credential: printable ASCII without spaces."""
     return text.isascii() and text.isprintable() and " " not in text
 
 
-def _muted(span: ReadableSpan) -> tuple[object, ...]:
-    """The exporters that the call's own settings, or its team's, keep the span from."""
+def _muted_exporters(span: ReadableSpan) -> tuple[object, ...]:
+    """The exporters that must not get the span, by the settings of the call or its team."""
     muted = (span.attributes or {}).get(s.MUTE)
     return tuple(muted) if isinstance(muted, (list, tuple)) else ()

@@ -1,8 +1,7 @@
-"""`OtlpExporter`: a service that takes OTLP, told what it would otherwise not understand.
+"""`OtlpExporter`: the base class for services that accept OTLP.
 
-Every destination gets its own copy of the span, with the attributes that this service
-reads added; the span itself, which other processors share, is never touched. The copies
-travel by the same delivery as everything else (`litespan.export.sender`).
+Each service receives its own copy of the span with the attributes that it reads. The span itself,
+which other processors share, is not changed.
 https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
@@ -37,31 +36,31 @@ from litespan.genai.span import GenAISpan, key_of
 from litespan.genai.values import parse, plain, whole
 
 CONTENT_TYPE: Final = "application/x-protobuf"
-_UNENCODABLE: Final = (ValueError, TypeError)  # what protobuf says to values it has no room for
-_DURATION: Final = 2**64  # ns since the epoch that OTLP can hold
+_UNENCODABLE: Final = (ValueError, TypeError)  # raised by protobuf for values that do not fit
+_TIME_LIMIT: Final = 2**64  # ns since the epoch; the range of OTLP
 
 
 class OtlpExporter(HttpExporter):
-    """Base of the presets. Subclasses write `attributes`, a pure function of the view."""
+    """Base class of OTLP vendors. Subclasses implement `attributes`, a pure function."""
 
     replaced: ClassVar[frozenset[str]] = frozenset()
-    """Attributes that are left out of the copy, because added ones say the same."""
+    """Attributes to leave out of the copy, because added attributes replace them."""
 
     content = True
-    """Do events that hold content travel, too?"""
+    """Whether to send events with content."""
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
-        """What is added to the copy of a GenAI span; None as value removes an attribute."""
+        """Attributes to add to the copy of a GenAI span; None removes an attribute."""
         raise NotImplementedError
 
     def connect(
         self, url: str, headers: Mapping[str, str | Secret], socket: str | None = None
     ) -> None:
-        """Turn the exporter on; `url` is the full URL for traces."""
+        """Turn the exporter on. `url` is the full URL for traces."""
         super().connect(url, {"Content-Type": CONTENT_TYPE, **headers}, socket)
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """The GenAI spans, each as an enriched copy."""
+        """An enriched copy of each GenAI span."""
         for span in spans:
             with suppress_errors(f"export.{self.name}.mapping"):
                 view = GenAISpan.read(span)
@@ -69,20 +68,20 @@ class OtlpExporter(HttpExporter):
                     yield Item(str(view.key), self.copy(span, view))
 
     def takes(self, span: ReadableSpan) -> bool:
-        """Has the span ids and times that a service takes? One that has not is counted."""
+        """Whether the span has valid ids and times. Counts invalid spans."""
         if is_valid(span):
             return True
         count(f"export.{self.name}.dropped")
         count(f"export.{self.name}.dropped.invalid")
         log_once(
             f"export.{self.name}.dropped.invalid",
-            "%s: 1 span(s) dropped: invalid: no ids, or times that OTLP cannot hold (logged once)",
+            "%s: 1 span(s) dropped: invalid: no ids, or times out of range (logged once)",
             self.name,
         )
         return False
 
     def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
-        """The span that this destination gets."""
+        """The copy of the span for this service."""
         copied = {**self.kept(view), **self.attributes(view)}
         return copy_of(span, copied, content=self.content)
 
@@ -96,16 +95,16 @@ class OtlpExporter(HttpExporter):
         return body
 
     def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
-        """Requests within the vendor's limits. A span that cannot be encoded costs itself only."""
+        """Put items into batches within the limits, without spans that cannot be encoded."""
         same, limits = tuple(items), self.limits
         try:
             return list(pack(same, self.encode, limits.max_items, limits.max_bytes))
         except _UNENCODABLE:
-            good = filter(None, map(self._mended, same))
-            return list(pack(good, self.encode, limits.max_items, limits.max_bytes))
+            valid = filter(None, map(self._encodable, same))
+            return list(pack(valid, self.encode, limits.max_items, limits.max_bytes))
 
-    def _mended(self, item: Item) -> Item | None:
-        """`item` if it can be encoded, cleaned of what cannot be if need be, else None."""
+    def _encodable(self, item: Item) -> Item | None:
+        """`item`, cleaned if necessary; None if it cannot be encoded."""
         try:
             self.encode((item,))
         except _UNENCODABLE:
@@ -117,7 +116,7 @@ class OtlpExporter(HttpExporter):
         return item
 
     def shrink(self, item: Item, excess: int) -> Item | None:
-        """`item` with its largest attributes cut, inside their JSON if they are JSON."""
+        """Truncate the largest attributes of `item`, inside their JSON if they are JSON."""
         attributes = dict(item.data.attributes)
         names = [k for k, v in attributes.items() if isinstance(v, str) and len(v) > SHORTEST_CUT]
         if not names:
@@ -128,10 +127,10 @@ class OtlpExporter(HttpExporter):
         return replace(item, data=copy_of(item.data, attributes))
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
-        """The partial success of an OTLP answer; it does not say which spans."""
+        """Partial success of an OTLP answer, which does not name the spans."""
         try:
             partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
-        except DecodeError:  # JSON or nothing: some services answer what they like
+        except DecodeError:  # some services answer with JSON or nothing
             return
         if partial.rejected_spans > 0:
             yield Refusal(partial.error_message, count=partial.rejected_spans)
@@ -154,7 +153,7 @@ def copy_of(
     resource: Resource | None = None,
     content: bool = True,
 ) -> ReadableSpan:
-    """A finished copy of `span` with other attributes, and other parts where given."""
+    """A copy of a finished span with other attributes, and other fields where given."""
     return ReadableSpan(
         name=_plain(span.name if name is None else name),
         context=span.context,
@@ -172,21 +171,21 @@ def copy_of(
 
 
 def clean(span: ReadableSpan) -> ReadableSpan:
-    """A copy of `span` without half characters in its status and resource, too.
+    """A copy of `span` without lone surrogates, including in its status and resource.
 
-    They are rare there, and looking for them in every span would cost every span.
+    They are rare there, so this is only called if encoding fails.
     """
-    status, told = span.status, span.status.description
+    status, description = span.status, span.status.description
     return copy_of(
         span,
         span.attributes or {},
-        status=Status(status.status_code, _plain(told)) if told else status,
+        status=Status(status.status_code, _plain(description)) if description else status,
         resource=Resource(_cleaned(span.resource.attributes)),
     )
 
 
 def _events(span: ReadableSpan, *, content: bool) -> Sequence[Event]:
-    """The events; free text, which those of stages have none of, without half characters."""
+    """The events without lone surrogates; events of stages have no free text."""
     events = span.events
     if all(event.name.startswith(s.STAGE_PREFIX) for event in events):
         return events
@@ -203,21 +202,23 @@ def _cleaned(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def item_of(span: ReadableSpan) -> Item:
-    """An item that is not a GenAI span; its ids must be valid."""
+    """An item for any span with valid ids."""
     context = span.get_span_context()
     trace_id, span_id = (context.trace_id, context.span_id) if context else (0, 0)
     return Item(str(key_of(format_trace_id(trace_id), format_span_id(span_id))), span)
 
 
 def is_valid(span: ReadableSpan) -> bool:
-    """Are ids and times such that a service takes them? One that is not can cost a batch."""
+    """Whether ids and times are valid. One invalid span can fail a whole batch."""
     context = span.get_span_context()
     times = (span.start_time or 0, span.end_time or 0)
-    return context is not None and context.is_valid and all(0 <= time < _DURATION for time in times)
+    return (
+        context is not None and context.is_valid and all(0 <= time < _TIME_LIMIT for time in times)
+    )
 
 
 def _plain(value: Any) -> Any:
-    """`value` without what OTLP's protobuf refuses: half characters, giant integers."""
+    """`value` without lone surrogates and integers beyond 64 bits, which protobuf rejects."""
     if type(value) is str:
         return value if value.isascii() or _is_whole(value) else _whole(value)
     if type(value) is int:
@@ -227,7 +228,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
-        # Not every service reads maps, and no SDK before 1.40 sends them.
+        # Not every service reads maps, and SDKs before 1.40 do not send them.
         return _plain(to_text(plain(value)))
     return value
 

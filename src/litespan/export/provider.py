@@ -1,4 +1,4 @@
-"""A tracer provider for a process that has none: the SDK's own, from the OTEL_* variables."""
+"""Sets up the SDK's tracer provider from the OTEL_* variables if a process has none."""
 
 import os
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from litespan.errors import log_once, suppress_errors
 from litespan.variables import DISABLED, SIGNALS, configured, corrected, disabled, exporter_variable
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_{}_ENDPOINT")
-_SHORTEST: Final = 2  # characters of a value that is looked for in an error's text
+_SHORTEST: Final = 2  # characters of a value to search for in an error message
 
 traces_exporters: Final[list[str]] = []
-"""The names of the exporters that are given every span, where the provider comes from here."""
+"""Names of the exporters that receive every span, if this module set up the provider."""
 
 
 def missing() -> bool:
-    """Whether nobody has set a tracer provider up in this process."""
+    """Whether this process has no tracer provider."""
     return isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 def set_up() -> str:
-    """Set a tracer provider up; what spans go to, for the log.
+    """Set up a tracer provider. Returns the exporters for the log.
 
-    Without OTEL_TRACES_EXPORTER spans go to OTLP, as the specification has it; metrics and logs
-    go there, too, where an OTLP endpoint is named.
+    Without OTEL_TRACES_EXPORTER, spans are sent over OTLP, as the specification says. Metrics and
+    logs are sent, too, if an OTLP endpoint is set.
     """
     with suppress_errors("setting up a tracer provider"), _corrected():
         from opentelemetry.sdk._configuration import _OTelSDKConfigurator
@@ -35,14 +35,14 @@ def set_up() -> str:
         try:
             configurator.configure()
         except Exception as error:
-            _say_which(error)
+            _log_variables(error)
             raise
         return goes_to(_names())
-    return "none, as the OTEL_* variables can not be used"
+    return "none, because the OTEL_* variables are invalid"
 
 
 def goes_to(exporters: str) -> str:
-    """`exporters`, unless the SDK is switched off."""
+    """`exporters`, unless the SDK is disabled."""
     return f"none, as {DISABLED} is set" if disabled(os.environ) else exporters
 
 
@@ -54,8 +54,8 @@ def _names() -> str:
     return names
 
 
-def _say_which(error: Exception) -> None:
-    """Name the variables whose values the error is about; its own text may hold credentials."""
+def _log_variables(error: Exception) -> None:
+    """Log the variables whose values are in the error, whose text may contain credentials."""
     text = str(error)
     named = [
         name
@@ -65,7 +65,7 @@ def _say_which(error: Exception) -> None:
     if named:
         log_once(
             "otel variables",
-            "%s: OpenTelemetry's SDK cannot use this value (%s), so no span is exported",
+            "%s: OpenTelemetry's SDK cannot use this value (%s), so no spans are exported",
             ", ".join(named),
             type(error).__name__,
         )
@@ -73,9 +73,9 @@ def _say_which(error: Exception) -> None:
 
 @contextmanager
 def _corrected() -> Iterator[None]:
-    """The variables for exporters with their defaults, and without what the SDK fails at.
+    """Set default exporters and correct values that the SDK rejects.
 
-    Put back afterwards: what LiteLLM starts reads them.
+    The variables are restored afterwards, because child processes read them.
     """
     before = dict(os.environ)
     for signal in SIGNALS:

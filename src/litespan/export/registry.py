@@ -12,7 +12,7 @@ GROUP: Final = "opentelemetry_traces_exporter"
 
 
 class UnknownExporter(ValueError):
-    """No exporter of that name is installed. The message says which are."""
+    """No exporter of that name is installed. The message lists the installed ones."""
 
 
 def names() -> list[str]:
@@ -21,16 +21,16 @@ def names() -> list[str]:
 
 
 def find(name: str) -> EntryPoint | None:
-    """The entry point of one exporter, not loaded; None if there is none of that name."""
+    """The entry point of an exporter, not loaded; None if there is none."""
     return next(iter(entry_points(group=GROUP, name=name)), None)
 
 
 def load(name: str) -> Any:
-    """The class of the exporter of that name.
+    """The class of an exporter.
 
     Raises:
-        UnknownExporter: none is installed under that name.
-        Exception: whatever its module raises when it is imported.
+        UnknownExporter: no exporter has that name.
+        Exception: any exception that its module raises on import.
     """
     found = find(name)
     if found is None:
@@ -39,7 +39,7 @@ def load(name: str) -> Any:
 
 
 def unknown(name: str) -> str:
-    """What to say of a name that no exporter has."""
+    """The message for a name that no exporter has."""
     known = names()
     near = difflib.get_close_matches(name.lower(), known, 1)
     guess = f" (did you mean {near[0]}?)" if near else ""

@@ -1,155 +1,165 @@
-"""One way of bringing items to a vendor: retries, deadlines, partial success, shutdown.
+"""Sends items to a vendor: retries, deadlines, partial success, shutdown.
 
-The requests run on short-lived daemon threads of our own. The thread that asked for them
-only waits, so neither its deadline nor `close()` ever hangs on a socket.
+Requests run on short-lived daemon threads. The calling thread only waits, so a blocked socket
+cannot delay its deadline or `close()`.
 """
 
 import heapq
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import count
 from random import uniform
-from typing import Final
+from typing import Final, Protocol
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from litespan.background import fork
 from litespan.errors import suppress_errors
-from litespan.export.batching import Batch, Item, halves
+from litespan.export.batching import Batch, Item, split_in_half
 from litespan.export.client import FORBIDDEN_HOST, THREAD, TIMEOUT, Answer, Client
 from litespan.export.policy import Policy, Refusal, Tally
 
-_LOOK: Final = 0.2  # s between two looks at whether the process is ending
+_POLL: Final = 0.2  # s between two checks whether the process is exiting
 
 
-@dataclass(slots=True)
-class Outlet:
-    """What of a delivery differs from vendor to vendor, beside the policy."""
+class Destination(Protocol):
+    """What a `Sender` needs from the exporter that it sends for."""
 
-    pack: Callable[[Iterable[Item]], Iterable[Batch]]
-    """Items → batches within the limits."""
-    shrink: Callable[[Item, int], Item | None]
-    """The item with that many bytes less of content, or None if it has not got them."""
-    refusals: Callable[[Answer, Sequence[Item]], Iterable[Refusal]]
-    """What a 2xx answer refuses all the same."""
-    heard: Callable[[Answer], None] = lambda _: None
-    """Told of every answer, before its items have their fate."""
-    forbidden: Callable[[Batch], str] = lambda _: ""
-    """Why a batch must not be sent now nor later, in one word; nothing if it may."""
+    def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
+        """Put items into batches within the limits."""
+        ...
+
+    def shrink(self, item: Item, excess: int) -> Item | None:
+        """Cut `excess` bytes of content from an item; None if it has not that much."""
+        ...
+
+    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
+        """Find the items that a 2xx answer rejects."""
+        ...
+
+    def on_answer(self, answer: Answer) -> None:
+        """Receive every answer before its items are settled."""
+        ...
+
+    def forbidden(self, batch: Batch) -> str:
+        """Return a one-word reason to drop the batch unsent, or an empty string."""
+        ...
 
 
 class Sender:
-    """Brings items over a wire until each is accepted, refused or out of time."""
+    """Sends items until each is accepted, rejected or out of time."""
 
-    def __init__(self, wire: Client, policy: Policy, outlet: Outlet) -> None:
-        self.wire = wire
+    def __init__(self, client: Client, policy: Policy, destination: Destination) -> None:
+        self.client = client
         self.policy = policy
-        self.outlet = outlet
+        self.destination = destination
         self.closed = threading.Event()
-        self._renew()
-        fork.register(self, after_in_child=Sender._renew)
-        self.hung = False  # did the last export end without a single answer?
-        self.not_before = 0.0  # monotonic s: the vendor's Retry-After, for all its requests
+        self._reset()
+        fork.register(self, after_in_child=Sender._reset)
+        self.unanswered = False  # whether the last export ended without any answer
+        self.not_before = 0.0  # monotonic s: Retry-After holds for all requests to the vendor
 
-    def _renew(self) -> None:
-        """Also in a forked child: the parent's threads are not in it."""
+    def _reset(self) -> None:
+        """Also runs in a forked child, which has none of the parent's threads."""
         self._lock = threading.Lock()
-        self._at_work = 0
+        self._active = 0
 
     def send(self, items: Iterable[Item]) -> Tally:
-        """Send all items; returns when each has its fate, or the time is up."""
-        run = _Run(self, items)
-        run.finish()
-        return run.tally
+        """Send all items. Returns when each is settled or the time is up."""
+        export = _Export(self, items)
+        export.run()
+        return export.tally
 
     def close(self) -> None:
-        """End what is under way: what is not accepted yet counts as dropped."""
+        """Stop running exports. Items that are not accepted yet count as dropped."""
         self.closed.set()
-        self.at_work(0)
+        self.count_active(0)
 
-    def at_work(self, more: int) -> None:
-        """So many threads more, or fewer, are sending; the last one closes the connections."""
+    def count_active(self, change: int) -> None:
+        """Count the sending threads; after `close()` the last one closes the connections."""
         with self._lock:
-            self._at_work += more
-            if self.closed.is_set() and self._at_work == 0:
-                self.wire.close()
+            self._active += change
+            if self.closed.is_set() and self._active == 0:
+                self.client.close()
 
 
-class _Run:
-    """One export: a heap of batches by due time, worked off by a few threads."""
+class _Export:
+    """One export: a heap of batches by due time, and the threads that send them."""
 
-    def __init__(self, delivery: Sender, items: Iterable[Item]) -> None:
-        self.delivery = delivery
-        self.policy = delivery.policy
+    def __init__(self, sender: Sender, items: Iterable[Item]) -> None:
+        self.sender = sender
+        self.policy = sender.policy
         self.tally = Tally()
-        self.change = threading.Condition()
-        self.waiting: list[tuple[float, int, int, Batch]] = []  # due, order, tries so far
+        self.changed = threading.Condition()
+        self.queue: list[tuple[float, int, int, Batch]] = []  # due, order, attempts
         self.order = count()
-        self.open = 0  # items without a fate
-        self.over = ""  # why the run was given up, if it was
-        self.last = ""  # cause of the last retry
-        self.begun = self.accepted = time.monotonic()
-        self.ending: float | None = None  # since when the process is known to be ending
-        for batch in delivery.outlet.pack(items):
-            self.open += len(batch.items)
+        self.pending = 0  # items that are not settled
+        self.stopped_by = ""  # why the export stopped early
+        self.last_cause = ""  # of a retry
+        self.started = self.last_accepted = time.monotonic()
+        self.exiting_since: float | None = None  # monotonic s
+        for batch in sender.destination.pack(items):
+            self.pending += len(batch.items)
             self._add(batch)
 
-    def finish(self) -> None:
-        """Work until no item is open, or there is a reason to stop."""
-        self.delivery.wire.client()  # before the threads, so that they share one
-        workers = min(self.policy.concurrency, len(self.waiting))
-        if workers and not self._start(workers):  # nobody can look at the clock meanwhile
-            self.delivery.wire.hurry(self.policy.exit_patience)
+    def run(self) -> None:
+        """Send until no item is pending or there is a reason to stop."""
+        self.sender.client.http_client()  # before the threads start, so that they share one
+        workers = min(self.policy.concurrency, len(self.queue))
+        if workers and not self._start_threads(workers):
+            # This thread sends, so none watches the clock.
+            self.sender.client.limit_wait(self.policy.exit_patience)
             self._work()
-        with self.change:
-            while self.open and not self.over:
-                self.change.wait(_LOOK)
-                self._look()
-            if self.open:
-                cause = self.last if self.over == TIMEOUT and self.last else self.over
-                self.tally.dropped[cause] += self.open
-            self.change.notify_all()
-        self.delivery.hung = bool(self.over) and not self.tally.answered
-        if self.ending is not None and self.over:  # one such wait per exit is enough
-            self.delivery.close()
+        with self.changed:
+            while self.pending and not self.stopped_by:
+                self.changed.wait(_POLL)
+                self._check()
+            if self.pending:
+                timed_out = self.stopped_by == TIMEOUT
+                cause = (self.last_cause if timed_out else "") or self.stopped_by
+                self.tally.dropped[cause] += self.pending
+            self.changed.notify_all()
+        self.sender.unanswered = bool(self.stopped_by) and not self.tally.answered
+        if self.exiting_since is not None and self.stopped_by:  # wait only once per exit
+            self.sender.close()
 
-    def _start(self, workers: int) -> int:
+    def _start_threads(self, workers: int) -> int:
         started = 0
         try:
             while started < workers:
                 threading.Thread(target=self._work, name=THREAD, daemon=True).start()
                 started += 1
-        except RuntimeError:  # Python 3.12.0 and 3.12.1 start none once the process is ending
+        except RuntimeError:  # Python 3.12.0 and 3.12.1 start no threads at exit
             pass
         return started
 
-    def _look(self) -> None:
-        if self.open and not self.over:
-            self.over = self._why_stop()
+    def _check(self) -> None:
+        if self.pending and not self.stopped_by:
+            self.stopped_by = self._why_stop()
 
     def _why_stop(self) -> str:
         now = time.monotonic()
-        if self.delivery.closed.is_set():
+        if self.sender.closed.is_set():
             return "shutdown"
-        if now - self.begun > self.policy.timeout:
+        if now - self.started > self.policy.timeout:
             return TIMEOUT
-        if self.ending is None and not threading.main_thread().is_alive():
-            self.ending = now
-        if self.ending is not None:
-            waited, patience = now - max(self.accepted, self.ending), self.policy.exit_patience
+        if self.exiting_since is None and not threading.main_thread().is_alive():
+            self.exiting_since = now
+        if self.exiting_since is not None:
+            waited = now - max(self.last_accepted, self.exiting_since)
+            patience = self.policy.exit_patience
         else:
-            waited = now - max(self.accepted, self.delivery.not_before)
+            waited = now - max(self.last_accepted, self.sender.not_before)
             patience = self.policy.patience
-        if self.delivery.hung:
+        if self.sender.unanswered:
             patience = min(patience, self.policy.hung_patience)
         return TIMEOUT if waited > patience else ""
 
-    # --- on the threads that send --------------------------------------------------
+    # --- on the sending threads -----------------------------------------------------
 
     def _work(self) -> None:
-        self.delivery.at_work(1)
+        self.sender.count_active(1)
         with suppress_instrumentation():
             while (taken := self._next()) is not None:
                 batch, tries = taken
@@ -157,37 +167,37 @@ class _Run:
                     self._try(batch, tries)
                     continue
                 self._drop(len(batch.items), "error")
-        self.delivery.at_work(-1)
+        self.sender.count_active(-1)
 
     def _next(self) -> tuple[Batch, int] | None:
-        with self.change:
-            while self.open and not self.over:
+        with self.changed:
+            while self.pending and not self.stopped_by:
                 now = time.monotonic()
-                due = max(self.waiting[0][0], self.delivery.not_before) if self.waiting else None
+                due = max(self.queue[0][0], self.sender.not_before) if self.queue else None
                 if due is not None and due <= now:
-                    _, _, tries, batch = heapq.heappop(self.waiting)
+                    _, _, tries, batch = heapq.heappop(self.queue)
                     return batch, tries + 1
-                self.change.wait(_LOOK if due is None else min(due - now, _LOOK))
-                self._look()
+                self.changed.wait(_POLL if due is None else min(due - now, _POLL))
+                self._check()
             return None
 
     def _try(self, batch: Batch, tries: int) -> None:
-        outlet = self.delivery.outlet
-        if cause := outlet.forbidden(batch):
+        destination = self.sender.destination
+        if cause := destination.forbidden(batch):
             self._drop(len(batch.items), cause)
             return
-        answer = self.delivery.wire.post(batch)
-        outlet.heard(answer)
+        answer = self.sender.client.post(batch)
+        destination.on_answer(answer)
         self._settle(batch, tries, answer)
 
     def _settle(self, batch: Batch, tries: int, answer: Answer) -> None:
-        """Give each item of an answered batch its fate, or another try."""
+        """Settle the items of an answered batch, or schedule a retry."""
         self.tally.answered = self.tally.answered or answer.status != 0
         if 200 <= answer.status < 300:
             self._accept(batch, tries, answer)
-        elif self._one_may_be_to_blame(batch, answer):
-            for half in reversed(halves(batch.items)):
-                for part in self.delivery.outlet.pack(half):
+        elif self._worth_splitting(batch, answer):
+            for half in reversed(split_in_half(batch.items)):
+                for part in self.sender.destination.pack(half):
                     self._add(part, first=True)
         elif answer.status == 413:
             self._cut(batch, max(len(batch.body) // 2, 1), answer)
@@ -198,35 +208,35 @@ class _Run:
         else:
             self._drop(len(batch.items), answer.cause, answer.body)
 
-    def _one_may_be_to_blame(self, batch: Batch, answer: Answer) -> bool:
-        """Is it worth sending the halves apart? Not when single items fail one after another."""
+    def _worth_splitting(self, batch: Batch, answer: Answer) -> bool:
+        """Whether to send the halves separately: not if single items fail one after another."""
         if answer.status not in self.policy.split or len(batch.items) == 1:
             return False
-        in_vain = self.tally.dropped[answer.cause] > 1 and not self.tally.sent
-        return answer.status == 413 or not in_vain
+        none_accepted = self.tally.dropped[answer.cause] > 1 and not self.tally.sent
+        return answer.status == 413 or not none_accepted
 
     def _accept(self, batch: Batch, tries: int, answer: Answer) -> None:
         left = {item.key: item for item in batch.items}
         lost = 0
-        for refusal in self.delivery.outlet.refusals(answer, batch.items):
-            named = [left.pop(key) for key in refusal.keys if key in left]
-            if named and refusal.retry:
-                for part in self.delivery.outlet.pack(named):
+        for refusal in self.sender.destination.refusals(answer, batch.items):
+            found = [left.pop(key) for key in refusal.keys if key in left]
+            if found and refusal.retry:
+                for part in self.sender.destination.pack(found):
                     self._retry(part, tries, answer)
-            elif named:
-                self._drop(len(named), "rejected", refusal.reason.encode())
-            if unnamed := min(refusal.count, len(left) - lost):
-                lost += unnamed
-                self._drop(unnamed, "rejected", refusal.reason.encode())
-        with self.change:
-            self.accepted = time.monotonic()
-            self._close(len(left) - lost)
-            if not self.over:
+            elif found:
+                self._drop(len(found), "rejected", refusal.reason.encode())
+            if others := min(refusal.count, len(left) - lost):
+                lost += others
+                self._drop(others, "rejected", refusal.reason.encode())
+        with self.changed:
+            self.last_accepted = time.monotonic()
+            self._reduce_pending(len(left) - lost)
+            if not self.stopped_by:
                 self.tally.sent += len(left) - lost
-                self.tally.taken.update(() if lost else left)
+                self.tally.accepted.update(() if lost else left)
 
     def _add(self, batch: Batch, first: bool = False) -> None:
-        """Queue a batch; what is too large by itself is cut before it is sent."""
+        """Queue a batch. An item that is too large by itself is truncated first."""
         if len(batch.body) > self.policy.max_bytes:
             self._cut(batch, len(batch.body) - self.policy.max_bytes, Answer(0, error="too_large"))
         else:
@@ -234,48 +244,48 @@ class _Run:
 
     def _cut(self, batch: Batch, excess: int, answer: Answer) -> None:
         (item,) = batch.items
-        smaller = self.delivery.outlet.shrink(item, excess)
+        smaller = self.sender.destination.shrink(item, excess)
         if smaller is None:
             self._drop(1, answer.cause, answer.body)
             return
-        with self.change:
-            self.tally.cut += 1
-        for part in self.delivery.outlet.pack((smaller,)):
+        with self.changed:
+            self.tally.truncated += 1
+        for part in self.sender.destination.pack((smaller,)):
             self._add(part, first=True)
 
     def _retry(self, batch: Batch, tries: int, answer: Answer) -> None:
         now = time.monotonic()
-        self.last = answer.cause
-        asked = answer.retry_after
-        if asked is not None and asked >= self.policy.backoff:
-            wait = asked
-            self.delivery.not_before = max(self.delivery.not_before, now + wait)
+        self.last_cause = answer.cause
+        requested = answer.retry_after
+        if requested is not None and requested >= self.policy.backoff:
+            wait = requested
+            self.sender.not_before = max(self.sender.not_before, now + wait)
         elif answer.status == 0 and tries == 1 and answer.error != TIMEOUT:
-            wait = 0.0  # most likely a kept connection that the vendor has closed meanwhile
-        else:  # also for a Retry-After of no time at all: asking at once again and again is rude
+            wait = 0.0  # most likely an idle connection that the vendor has closed
+        else:  # also for a Retry-After of 0, to not retry in a tight loop
             jitter = uniform(0.8, 1.2)  # noqa: S311 - no secret
             wait = min(self.policy.backoff * 2.0 ** (tries - 1), self.policy.max_backoff) * jitter
-        if now + wait > self.begun + self.policy.timeout:
+        if now + wait > self.started + self.policy.timeout:
             self._drop(len(batch.items), answer.cause, answer.body)
             return
-        with self.change:
+        with self.changed:
             self.tally.retried += 1
         self._queue(batch, now + wait, tries, False)
 
     def _queue(self, batch: Batch, due: float, tries: int, first: bool) -> None:
-        with self.change:
+        with self.changed:
             order = -next(self.order) if first else next(self.order)
-            heapq.heappush(self.waiting, (due, order, tries, batch))
-            self.change.notify_all()
+            heapq.heappush(self.queue, (due, order, tries, batch))
+            self.changed.notify_all()
 
-    def _drop(self, items: int, cause: str, said: bytes = b"") -> None:
-        with self.change:
-            if not self.over:
+    def _drop(self, items: int, cause: str, response: bytes = b"") -> None:
+        with self.changed:
+            if not self.stopped_by:
                 self.tally.dropped[cause] += items
-                text = said.decode("utf-8", "replace")
-                self.tally.said.setdefault(cause, self.delivery.wire.scrub(text))
-            self._close(items)
+                text = response.decode("utf-8", "replace")
+                self.tally.reasons.setdefault(cause, self.sender.client.scrub(text))
+            self._reduce_pending(items)
 
-    def _close(self, items: int) -> None:
-        self.open = max(self.open - items, 0)
-        self.change.notify_all()
+    def _reduce_pending(self, items: int) -> None:
+        self.pending = max(self.pending - items, 0)
+        self.changed.notify_all()

@@ -1,8 +1,8 @@
-"""What an exporter may use that a team or key of LiteLLM's proxy has configured.
+"""Rules for exporters that a team or key of LiteLLM's proxy has configured.
 
-A tenant names the URL, but the request leaves from the operator's network and process. So a
-tenant's exporter reads no environment variable, and reaches only what anybody on the internet can
-reach: public addresses by https, and the hosts that the operator allows.
+A tenant chooses the URL, but the request comes from the operator's network and process. So such an
+exporter reads no environment variables, and only reaches public addresses over https and the hosts
+that the operator allows.
 """
 
 import socket
@@ -18,19 +18,19 @@ ALLOW_HOSTS: Final = "LITESPAN_TEAM_HOSTS"
 _PORTS: Final = {"http": 80, "https": 443}
 _PUBLIC_V6: Final = IPv6Network("2000::/3")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-_SPECIAL: Final = (  # global to Python, or to old versions of it, but not for tenants
-    IPv4Network("168.63.129.16/32"),  # Azure's metadata and wire server
-    IPv4Network("192.0.0.0/24"),  # protocols, and Oracle's metadata server
+_SPECIAL: Final = (  # global in some Python versions, but forbidden for tenants
+    IPv4Network("168.63.129.16/32"),  # Azure metadata and wire server
+    IPv4Network("192.0.0.0/24"),  # protocol assignments, and Oracle's metadata server
     IPv4Network("192.88.99.0/24"),  # 6to4 relays
     IPv6Network("2001::/32"),  # Teredo
-    IPv6Network("2002::/16"),  # 6to4: an IPv4 address in disguise
+    IPv6Network("2002::/16"),  # 6to4: contains an IPv4 address
 )
 Address = IPv4Address | IPv6Address
 Resolve = Callable[..., Any]
 
 
 class ForbiddenHost(httpx.TransportError):
-    """The host is not one that a tenant may send to."""
+    """A tenant must not send to the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ class Tenant:
     """The rules for one tenant's exporter.
 
     Attributes:
-        hosts: `host` or `host:port` that may also be private and without TLS.
-        resolve: finds the addresses of a name, as `socket.getaddrinfo` does.
+        hosts: `host` or `host:port` entries that may be private and without TLS.
+        resolve: resolves a name, as `socket.getaddrinfo`.
     """
 
     hosts: tuple[str, ...] = ()
     resolve: Resolve = socket.getaddrinfo
 
     def allows(self, host: str, scheme: str, port: int | None) -> bool:
-        """Whether the operator has named this host."""
+        """Whether the operator allows this host."""
         name = f"[{host}]" if ":" in host else host
         standard = _PORTS.get(scheme)
         if port in (None, standard) and name in self.hosts:
@@ -54,8 +54,8 @@ class Tenant:
         return f"{name}:{port or standard}" in self.hosts
 
     def url_problem(self, url: str) -> str:
-        """Why `url` cannot be used, as far as that is known before its name is resolved."""
-        parts = urlsplit(url)  # it is a URL: checked before
+        """Why `url` must not be used, before its name is resolved; empty if it may."""
+        parts = urlsplit(url)  # already validated
         host = (parts.hostname or "").lower()
         if self.allows(host, parts.scheme, parts.port):
             return ""
@@ -67,10 +67,10 @@ class Tenant:
         return ""
 
     def addresses(self, url: httpx.URL) -> list[str]:
-        """The addresses to connect to, checked: none of them is resolved again.
+        """Resolve and check the addresses to connect to. They are not resolved again.
 
         Raises:
-            ForbiddenHost: one of them is not public, or there is no TLS.
+            ForbiddenHost: an address is not public, or there is no TLS.
             httpx.ConnectError: the name has no address.
         """
         host = url.raw_host.decode("ascii").lower()
@@ -90,20 +90,19 @@ class Tenant:
 
 
 class PinnedTransport(httpx.HTTPTransport):
-    """Connects to the very addresses that were checked.
+    """Connects to exactly the addresses that were checked.
 
-    The name is resolved once for each connection attempt. It stays in the Host header, in SNI,
-    and in what the certificate is verified against.
+    The name is resolved once for each connection attempt. The Host header, SNI and certificate
+    verification still use the name.
     """
 
     def __init__(self, tenant: Tenant, limits: httpx.Limits) -> None:
-        # The operator's trust store holds; proxies and netrc are left out, as with any
-        # transport that a client is given.
+        # Uses the operator's trust store. Like any custom transport, it ignores proxies and netrc.
         super().__init__(verify=httpx.create_ssl_context(), trust_env=False, limits=limits)
         self._tenant = tenant
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send to the first of the addresses that takes the connection."""
+        """Send to the first address that accepts the connection."""
         refused: httpx.TransportError | None = None
         for address in self._tenant.addresses(request.url):
             pinned = httpx.Request(
@@ -124,7 +123,7 @@ class PinnedTransport(httpx.HTTPTransport):
 
 
 def literal_address(host: str) -> Address | None:
-    """The address that `host` is, also in decimal, octal or hexadecimal; None for a name."""
+    """`host` as an address, also from decimal, octal or hexadecimal; None for a name."""
     try:
         return ip_address(host)
     except ValueError:
@@ -138,8 +137,8 @@ def literal_address(host: str) -> Address | None:
 def is_public(address: Address) -> bool:
     """Whether `address` is a unicast destination on the internet.
 
-    Not: private, loopback, link-local (metadata services), carrier-grade NAT, multicast, reserved
-    and documentation ranges, and IPv6 addresses that stand for such an IPv4 address.
+    Excludes private, loopback, link-local (metadata services), carrier-grade NAT, multicast,
+    reserved and documentation ranges, and IPv6 addresses that contain such an IPv4 address.
     """
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped

@@ -1,1 +1,1 @@
-"""Messages in the shapes of the providers' APIs → the shape of the GenAI conventions. Pure."""
+"""Typed views of finished GenAI spans, and conversion of provider formats to the conventions."""

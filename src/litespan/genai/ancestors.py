@@ -1,4 +1,4 @@
-"""Which spans above the GenAI spans are sent too, and what the calls below them say."""
+"""Ancestors of GenAI spans: which of them are sent, and the content of the calls below them."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,30 +8,30 @@ from typing import Final
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext
 
-Key = tuple[int, int]
+SpanIds = tuple[int, int]
 """Trace id and span id."""
 
-REMEMBERED: Final = 10_000
-"""Spans: parents that have not ended yet, and spans that have. Beyond that the oldest go."""
+MAX_REMEMBERED: Final = 10_000
+"""Parents that have not ended, and spans that have; each limit drops the oldest."""
 
-MOST_HELD: Final = 32_000_000
-"""Characters of content kept for parents that have not ended yet, in total."""
+MAX_HELD: Final = 32_000_000
+"""Characters of content held for all parents that have not ended."""
 
-LONGEST: Final = 1_000_000
-"""Characters. A parent does not repeat content that is longer."""
+MAX_CONTENT: Final = 1_000_000
+"""Characters. Longer content is not copied to parents."""
 
-UNANSWERED: Final = 20
-"""Parents. If that many are awaited and none has ever come, then they go elsewhere: to another
-tracer provider, or to a filter. Until one comes, their children are the topmost spans."""
+MAX_MISSING_PARENTS: Final = 20
+"""If that many parents are missing and none has ever arrived, another tracer provider or a filter
+gets them. Until one arrives, their children are treated as topmost spans."""
 
-_DEPTH: Final = 128  # of a chain of parents; a forged trace may have loops
+_DEPTH: Final = 128  # of a chain of parents, which may contain loops in a forged trace
 
 
 @dataclass(frozen=True, slots=True)
-class Below:
-    """What the GenAI spans below a span say. Content is None where none is recorded."""
+class Summary:
+    """Combined data of the GenAI spans below a span. Content is None if not captured."""
 
-    begun: int  # ns, of the call that `input` is from
+    started: int  # ns, of the call that `input` is from
     ended: int  # ns, of the call that `output` is from
     input: str | None = None  # of the first call that has one
     output: str | None = None  # of the last call that has one
@@ -39,15 +39,15 @@ class Below:
     user: str | None = None
     session: str | None = None
 
-    def and_also(self, other: "Below") -> "Below":
-        """Both: the first input and the last output. Doing this twice changes nothing."""
+    def merge(self, other: "Summary") -> "Summary":
+        """Combine both: the first input and the last output. Idempotent."""
         first, last = self, self
-        if self.input is None or (other.input is not None and other.begun < self.begun):
+        if self.input is None or (other.input is not None and other.started < self.started):
             first = other
         if self.output is None or (other.output is not None and other.ended > self.ended):
             last = other
-        return Below(
-            first.begun,
+        return Summary(
+            first.started,
             last.ended,
             first.input,
             last.output,
@@ -60,98 +60,102 @@ class Below:
         return len(self.input or "") + len(self.output or "")
 
 
-Keeps = Callable[[ReadableSpan, Below | None, bool], bool]
-"""Whether a span that is not GenAI is sent: the span, what is below it if anything is, and
-whether a child of it was sent before, with this span as its parent."""
+Keep = Callable[[ReadableSpan, Summary | None, bool], bool]
+"""Decides whether to send a span that is not a GenAI span. Arguments: the span, the summary of the
+calls below it if any, and whether a child was sent earlier with this span as its parent."""
 
 
 class Ancestors:
-    """Finds the spans above GenAI spans in a stream of ended spans, which comes in batches.
+    """Finds ancestors of GenAI spans in batches of ended spans.
 
-    Children end before their parents. A parent that has not ended when its child is sent is
-    awaited. A parent in another process is not, nor one that ended in an earlier batch and was
-    not sent: its child is the topmost span that the service gets.
+    Children end before their parents, so a parent that has not ended is expected in a later batch.
+    A parent in another process is not, nor one that ended earlier and was not sent: its child is
+    the topmost span that the service receives.
     """
 
-    def __init__(self, keeps: Keeps, *, awaits: bool = True, remembered: int = REMEMBERED) -> None:
-        """Remember nothing yet.
+    def __init__(
+        self, keep: Keep, *, awaits: bool = True, remembered: int = MAX_REMEMBERED
+    ) -> None:
+        """Start without any spans.
 
         Args:
-            keeps: which spans that are not GenAI are sent.
-            awaits: whether a parent that has not ended yet will be sent.
-            remembered: how many spans of each kind are remembered.
+            keep: decides which spans that are not GenAI spans are sent.
+            awaits: whether parents that have not ended will be sent.
+            remembered: how many awaited and how many ended spans to remember.
         """
-        self.keeps = keeps
+        self.keep = keep
         self.awaits = awaits
         self.remembered = remembered
-        self._awaited: OrderedDict[Key, Below] = OrderedDict()
-        self._past: OrderedDict[Key, bool] = OrderedDict()  # ended → was it sent?
+        self._awaited: OrderedDict[SpanIds, Summary] = OrderedDict()
+        self._ended: OrderedDict[SpanIds, bool] = OrderedDict()  # ids → whether it was sent
         self._held = 0
-        self._sought = 0
-        self._came = False
+        self._expected = 0
+        self._parent_seen = False
 
-    def among(self, spans: Sequence[ReadableSpan], said: Mapping[Key, Below]) -> "Lineage":
-        """The lineage of one batch.
+    def find(
+        self, spans: Sequence[ReadableSpan], summaries: Mapping[SpanIds, Summary]
+    ) -> "Lineage":
+        """Find the ancestors in one batch.
 
         Args:
-            spans: all of them.
-            said: those that are GenAI and are sent, and what they say.
+            spans: all ended spans of the batch.
+            summaries: the data of each GenAI span that is sent.
         """
-        awaits = self.awaits and (self._came or self._sought < UNANSWERED)
-        ended = {key_of(span.context): span for span in spans}
-        found: dict[Key, Below] = {}
-        awaited: set[Key] = set()
+        awaits = self.awaits and (self._parent_seen or self._expected < MAX_MISSING_PARENTS)
+        ended = {ids_of(span.context): span for span in spans}
+        found: dict[SpanIds, Summary] = {}
+        awaited: set[SpanIds] = set()
         for key, span in ended.items():
             before = self._take(key)
-            own = said.get(key)
+            own = summaries.get(key)
             if before is not None:
-                self._came = True
+                self._parent_seen = True
                 awaited.add(key)
-                own = before if own is None else own.and_also(before)
+                own = before if own is None else own.merge(before)
             if own is not None:
-                if key not in said:
-                    found[key] = found[key].and_also(own) if key in found else own
-                self._climb(span, own, ended, found, said)
+                if key not in summaries:
+                    found[key] = found[key].merge(own) if key in found else own
+                self._add_to_parents(span, own, ended, found, summaries)
         kept = {
             key: found.get(key)
             for key, span in ended.items()
-            if key not in said and self.keeps(span, found.get(key), key in awaited)
+            if key not in summaries and self.keep(span, found.get(key), key in awaited)
         }
-        sent = {**dict.fromkeys(said), **kept}
+        sent = {**dict.fromkeys(summaries), **kept}
         for key in ended:
-            self._past[key] = key in sent
-        _trim(self._past, self.remembered)
-        return Lineage(ended, kept, frozenset(sent), self._past, awaits)
+            self._ended[key] = key in sent
+        _trim(self._ended, self.remembered)
+        return Lineage(ended, kept, frozenset(sent), self._ended, awaits)
 
-    def _climb(
+    def _add_to_parents(
         self,
         span: ReadableSpan,
-        own: Below,
-        ended: Mapping[Key, ReadableSpan],
-        found: dict[Key, Below],
-        said: Mapping[Key, Below],
+        own: Summary,
+        ended: Mapping[SpanIds, ReadableSpan],
+        found: dict[SpanIds, Summary],
+        summaries: Mapping[SpanIds, Summary],
     ) -> None:
-        for key, above in _above(span, ended):
+        for key, above in _parents(span, ended):
             if above is None:
-                if self.awaits and key not in self._past:
+                if self.awaits and key not in self._ended:
                     self._await(key, own)
-            elif key in said:
+            elif key in summaries:
                 return
             else:
-                found[key] = found[key].and_also(own) if key in found else own
+                found[key] = found[key].merge(own) if key in found else own
 
-    def _await(self, key: Key, below: Below) -> None:
+    def _await(self, key: SpanIds, below: Summary) -> None:
         before = self._take(key)
-        self._sought += before is None
-        below = below if before is None else before.and_also(below)
-        if len(below) > LONGEST:
+        self._expected += before is None
+        below = below if before is None else before.merge(below)
+        if len(below) > MAX_CONTENT:
             below = replace(below, input=None, output=None)
         self._awaited[key] = below
         self._held += len(below)
-        while self._awaited and (len(self._awaited) > self.remembered or self._held > MOST_HELD):
+        while self._awaited and (len(self._awaited) > self.remembered or self._held > MAX_HELD):
             self._held -= len(self._awaited.popitem(last=False)[1])
 
-    def _take(self, key: Key) -> Below | None:
+    def _take(self, key: SpanIds) -> Summary | None:
         before = self._awaited.pop(key, None)
         self._held -= 0 if before is None else len(before)
         return before
@@ -159,36 +163,36 @@ class Ancestors:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Who is above whom in one batch, as the service gets it."""
+    """The spans of one batch and their parents, as the service receives them."""
 
-    ended: Mapping[Key, ReadableSpan]
-    kept: Mapping[Key, Below | None]
-    """The spans to send that are not GenAI, and what is below them."""
-    sent: frozenset[Key]
-    past: Mapping[Key, bool]
+    ended: Mapping[SpanIds, ReadableSpan]
+    kept: Mapping[SpanIds, Summary | None]
+    """Spans to send that are not GenAI spans, and the summary of the calls below each."""
+    sent: frozenset[SpanIds]
+    earlier: Mapping[SpanIds, bool]
     awaits: bool
 
     def parent(self, span: ReadableSpan) -> SpanContext | None:
-        """The nearest span above that the service gets; None if `span` is the topmost."""
+        """The nearest ancestor that the service receives; None if `span` is the topmost."""
         context = span.parent
-        for key, above in _above(span, self.ended):
+        for key, above in _parents(span, self.ended):
             if key in self.sent:
                 return context
             if above is None:
-                return context if self.past.get(key, self.awaits) else None
+                return context if self.earlier.get(key, self.awaits) else None
             context = above.parent
         return None
 
 
-def _above(
-    span: ReadableSpan, ended: Mapping[Key, ReadableSpan]
-) -> Iterator[tuple[Key, ReadableSpan | None]]:
-    """The parents in this process, nearest first, up to one that is not in the batch."""
+def _parents(
+    span: ReadableSpan, ended: Mapping[SpanIds, ReadableSpan]
+) -> Iterator[tuple[SpanIds, ReadableSpan | None]]:
+    """Ancestors in this process, nearest first, up to one that is not in the batch."""
     parent = span.parent
     for _ in range(_DEPTH):
         if parent is None or parent.is_remote:
             return
-        key = key_of(parent)
+        key = ids_of(parent)
         above = ended.get(key)
         yield key, above
         if above is None:
@@ -196,11 +200,11 @@ def _above(
         parent = above.parent
 
 
-def key_of(context: SpanContext | None) -> Key:
-    """What spans are told apart by."""
+def ids_of(context: SpanContext | None) -> SpanIds:
+    """Trace id and span id; zeros without a context."""
     return (context.trace_id, context.span_id) if context is not None else (0, 0)
 
 
-def _trim(past: OrderedDict[Key, bool], remembered: int) -> None:
-    while len(past) > remembered:
-        past.popitem(last=False)
+def _trim(earlier: OrderedDict[SpanIds, bool], remembered: int) -> None:
+    while len(earlier) > remembered:
+        earlier.popitem(last=False)

@@ -1,4 +1,4 @@
-"""A call's content in the shape of Anthropic's API.
+"""Content in the format of Anthropic's API.
 
 https://docs.anthropic.com/en/api/messages
 """
@@ -11,7 +11,7 @@ from litespan.genai.messages import Message, Part, ToolDefinition
 from litespan.genai.span import GenAISpan
 from litespan.genai.values import JSON
 
-_INSTRUCTIONS: Final = frozenset({"system", "developer"})  # roles that `system` holds
+_INSTRUCTIONS: Final = frozenset({"system", "developer"})  # roles that belong into `system`
 _STOP: Final = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -22,7 +22,7 @@ _STOP: Final = {
 
 
 def request(span: GenAISpan) -> dict[str, JSON]:
-    """The body of the request, with what of it the span carries."""
+    """The request body, as far as the span has it."""
     body = openai.parameters(span)
     body["model"] = span.request.model
     if "stop" in body:
@@ -43,7 +43,7 @@ def request(span: GenAISpan) -> dict[str, JSON]:
 
 
 def response(span: GenAISpan) -> dict[str, JSON]:
-    """The body of the answer, with what of it the span carries."""
+    """The response body, as far as the span has it."""
     messages = span.output_messages or ()
     reason = openai.finish_reason(span, 0, messages[0] if messages else None)
     body: dict[str, JSON] = {
@@ -58,10 +58,10 @@ def response(span: GenAISpan) -> dict[str, JSON]:
 
 
 def usage(span: GenAISpan) -> dict[str, JSON]:
-    """Tokens, as Anthropic states them: all kinds, and none of them part of another.
+    """Tokens as Anthropic counts them: no count includes another.
 
-    Its `input_tokens` has no cached tokens in it. Where only the sum of cache writes is known
-    they are of five minutes, its default.
+    `input_tokens` excludes cached tokens. Cache writes of unknown duration count as five minutes,
+    Anthropic's default.
     """
     used = span.usage
     if used.total is None:
@@ -104,8 +104,8 @@ def _block(part: Part) -> JSON:
                 "input": part.input,
             }
         case "tool_call_response", _:
-            said = openai.text_of(part.response)
-            shaped = {"type": "tool_result", "tool_use_id": part.id, "content": said}
+            result = openai.text_of(part.response)
+            shaped = {"type": "tool_result", "tool_use_id": part.id, "content": result}
         case "uri", ("image" | None):
             shaped = {"type": "image", "source": {"type": "url", "url": part.uri}}
         case "blob", "image":

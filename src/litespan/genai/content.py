@@ -1,4 +1,4 @@
-"""Where other instrumentations put messages and tools, by the tables in `conventions`."""
+"""Finds messages and tools on spans of other instrumentations, by the tables in `conventions`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -10,17 +10,17 @@ from litespan.genai import conventions as c
 from litespan.genai import framework_content
 from litespan.genai.values import JSON, Attributes, parse, plain
 
-_WHO: Final = {s.OUTPUT_MESSAGES: "assistant"}  # speaks, unless a role is given
+_ROLES: Final = {s.OUTPUT_MESSAGES: "assistant"}  # of messages without a role
 _DEPTH: Final = 12  # segments of a flattened name; real ones have eight
-_DIGITS: Final = 10  # of a position in one
+_DIGITS: Final = 10  # of an index in a flattened name
 
 
 def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
     """The raw value of the content attribute `name`, or None.
 
-    Looked for in the attribute itself, in the convention's details event, in numbered or
-    JSON attributes, in events of the old conventions, then where places put it. Messages
-    come in parts or in the shape of some API; all are understood further on.
+    Searches the attribute itself, the details event of the conventions, numbered or JSON
+    attributes, events of older conventions, then attributes of frameworks. The value has parts or
+    the format of some API; `messages` reads both.
     """
     if name in attributes:
         return attributes[name]
@@ -32,12 +32,14 @@ def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
             return _text_or_json(attributes[prefix], name)
         if numbered := _numbered(attributes, prefix):
             items = [_unwrapped(item) for item in numbered]
-            return items if name == s.TOOL_DEFINITIONS else [*_turns(items, _WHO.get(name, "user"))]
+            return (
+                items if name == s.TOOL_DEFINITIONS else [*_turns(items, _ROLES.get(name, "user"))]
+            )
     return _from_events(name, events) or _by_framework(name, attributes)
 
 
 def is_content(name: str) -> bool:
-    """Does an attribute of that name hold what was said, by any convention?"""
+    """Whether any convention uses an attribute of that name for content."""
     return (
         name in c.CONTENT
         or framework_content.is_content(name)
@@ -53,23 +55,23 @@ _PREFIXES: Final = tuple(
 def _by_framework(name: str, attributes: Attributes) -> object:
     if attributes.get(s.OPERATION) == "execute_tool":
         return framework_content.tool(name, attributes)
-    for place, read in framework_content.SOURCES.get(name, ()):
-        if place in attributes and (found := read(_parsed(attributes[place]))):
+    for source, read in framework_content.SOURCES.get(name, ()):
+        if source in attributes and (found := read(_parsed(attributes[source]))):
             return found
-    if name == s.OUTPUT_MESSAGES and (answered := framework_content.answer(attributes)):
-        return answered
+    if name == s.OUTPUT_MESSAGES and (answer := framework_content.answer(attributes)):
+        return answer
     rest = {
         s.INPUT_MESSAGES: framework_content.ANY_INPUT,
         s.OUTPUT_MESSAGES: framework_content.ANY_OUTPUT,
     }
-    for place in rest.get(name, ()):
-        if place in attributes:
-            return _text_or_json(attributes[place], name)
+    for source in rest.get(name, ()):
+        if source in attributes:
+            return _text_or_json(attributes[source], name)
     return None
 
 
 def _parsed(value: object) -> JSON:
-    """JSON, also of a list of JSON texts."""
+    """Parse JSON, or a list of JSON texts."""
     parsed = parse(value)
     if isinstance(parsed, list):
         return [parse(item) if isinstance(item, str) else item for item in parsed]
@@ -101,7 +103,7 @@ def _listed(node: JSON) -> JSON:
 
 
 def _turns(items: Sequence[JSON], role: str) -> Iterator[JSON]:
-    """Messages with roles: OpenLLMetry leaves some out, and has thinking as a message before."""
+    """Messages with roles: OpenLLMetry omits some, and puts thinking into a separate message."""
     thought: JSON = None
     for item in items:
         if not isinstance(item, dict):
@@ -122,7 +124,7 @@ def _turn(item: dict[str, JSON], role: str) -> dict[str, JSON]:
 
 
 def _unwrapped(node: JSON) -> JSON:
-    """One message, part or tool without the wrappers that OpenInference puts around it."""
+    """A message, part or tool without OpenInference's wrapper objects."""
     if isinstance(node, list):
         return [_unwrapped(item) for item in node]
     if not isinstance(node, dict):
@@ -144,7 +146,7 @@ def _unwrapped(node: JSON) -> JSON:
 
 
 def _text_or_json(value: object, name: str) -> object:
-    """Messages as they are, also inside a request or an answer, or plain text as one message."""
+    """Messages, also from a request or response body, or plain text as one message."""
     parsed = parse(value)
     if isinstance(parsed, dict):
         inner = _inside(parsed)
@@ -181,13 +183,13 @@ def _event_message(fields: Attributes, role: str) -> JSON:
         value = message.get(key)
         if isinstance(value, str) and value.startswith(("[{", "{")):
             message[key] = parse(value) or value
-    if "id" in message:  # of a tool's answer
+    if "id" in message:  # of a tool result
         message.setdefault("tool_call_id", message["id"])
     return message
 
 
 def _inside(value: dict[str, JSON]) -> JSON:
-    """The messages of a request, of an answer of OpenAI's, or of one of LangChain's."""
+    """The messages in a request body, or in a response of OpenAI or LangChain."""
     if isinstance(choices := value.get("choices"), list):
         return [c["message"] for c in choices if isinstance(c, dict) and "message" in c]
     for name in ("messages", "contents", "generations", "message"):
@@ -195,7 +197,7 @@ def _inside(value: dict[str, JSON]) -> JSON:
         if isinstance(found, dict):
             return [found]
         while isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
-            found = found[0]  # LangChain's, of several runs
+            found = found[0]  # LangChain: several runs
         if isinstance(found, list):
             inner = [item.get("message", item) for item in found if isinstance(item, dict)]
             return inner or None

@@ -1,6 +1,6 @@
-"""How other instrumentations name what litespan names in `semconv`: tables, no logic.
+"""Names of other instrumentations for the attributes in `semconv`: tables only.
 
-Each table is `{their name: our name}`. Sources, with the versions that were read:
+Each table is `{their name: our name}`. Sources:
 
 - the GenAI conventions up to 1.36 and the official packages that write them
   (opentelemetry-instrumentation-openai-v2 2.4b0, opentelemetry-util-genai 1.3b0):
@@ -31,7 +31,7 @@ PARAMETERS: Final = {
     "previous_response_id": s.REQUEST_PREVIOUS_RESPONSE_ID,
     "service_tier": s.OPENAI_REQUEST_SERVICE_TIER,
 }
-"""Plain name of a request parameter, as in `GenAISpan.request.parameters` → our name."""
+"""Key of `GenAISpan.request.parameters` → our name."""
 
 OLD_GENAI: Final = {
     "gen_ai.system": s.PROVIDER,
@@ -107,7 +107,7 @@ OPENINFERENCE: Final = {
 RENAMES: Final = tuple(
     (OLD_GENAI | OPENLLMETRY | OPENINFERENCE | frameworks.VERCEL | frameworks.OTHERS).items()
 )
-"""All of them: an earlier entry wins over a later one, and our own name over all."""
+"""All tables. Earlier entries win over later ones, and our own name over all."""
 
 INVOCATION: Final = {
     "model": s.REQUEST_MODEL,
@@ -132,7 +132,7 @@ INVOCATION: Final = {
 """Keys of OpenInference's `llm.invocation_parameters` (JSON) → our name."""
 INVOCATION_KEYS: Final = ("llm.invocation_parameters", "embedding.invocation_parameters")
 
-MODEL: Final = "llm.model_name"  # OpenInference: as answered, or as asked for
+MODEL: Final = "llm.model_name"  # OpenInference: the response model, else the request model
 FINISH_REASON: Final = "gen_ai.completion.{}.finish_reason"  # OpenLLMetry before 2026
 FIRST_CHUNK_EVENTS: Final = frozenset(
     {
@@ -141,14 +141,14 @@ FIRST_CHUNK_EVENTS: Final = frozenset(
         "llm.content.completion.chunk",
     }
 )
-"""Span events whose first one says when the first chunk came."""
+"""Span events; the first one marks the first chunk."""
 
 METADATA_JSON: Final = "metadata"  # OpenInference: one JSON object
 METADATA_PROPERTIES: Final = (*frameworks.METADATA, "traceloop.association.properties.")
 """Prefixes of metadata with one key each."""
 
 OPERATIONS: Final = {
-    # OpenInference's span kinds; CHAIN and the rest are the application's own structure
+    # OpenInference's span kinds; CHAIN and others are application structure
     "LLM": "chat",
     "EMBEDDING": "embeddings",
     "RERANKER": "rerank",
@@ -168,7 +168,7 @@ KINDS: Final = (
     *("openinference.span.kind", "llm.request.type", "traceloop.span.kind"),
     *frameworks.KINDS,
 )
-"""Attributes whose value, if `OPERATIONS` has it, makes a span a GenAI span."""
+"""Attributes that mark a GenAI span if `OPERATIONS` contains their value."""
 OLD_PROVIDER: Final = "gen_ai.system"
 
 PROVIDERS: Final = {
@@ -188,7 +188,7 @@ PROVIDERS: Final = {
     "xai": "x_ai",
     **frameworks.PROVIDERS,
 }
-"""Provider names of others, lower-cased → the convention's. What is not here stays."""
+"""Other provider names, in lower case → the name in the conventions."""
 
 STRUCTURE: Final = frozenset(
     {
@@ -203,15 +203,15 @@ STRUCTURE: Final = frozenset(
         *(f"{verb}_memory_store" for verb in ("create", "delete")),
     }
 )
-"""Operations that are not themselves a call of a model."""
+"""Operations that are not model calls."""
 
 CONTENT: Final = frozenset(
     {s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS}
 )
 KNOWN: Final = frozenset(value for value in vars(s).values() if isinstance(value, str)) - CONTENT
-"""Names that a foreign span's attributes may keep in `GenAISpan.facts`: an allowlist."""
+"""Allowlist of attributes of other instrumentations' spans for `GenAISpan.facts`."""
 
-# --- where content is ------------------------------------------------------------------
+# --- sources of content ------------------------------------------------------------------
 FLAT: Final = {
     s.INPUT_MESSAGES: (
         *("gen_ai.prompt", "llm.input_messages", "llm.prompts"),
@@ -222,12 +222,12 @@ FLAT: Final = {
     ),
     s.TOOL_DEFINITIONS: ("llm.request.functions", "llm.tools"),
 }
-"""Our name → prefixes of numbered attributes (`gen_ai.prompt.0.role`), or of one JSON value."""
+"""Our name → prefixes of numbered attributes (`gen_ai.prompt.0.role`) or names of JSON ones."""
 WRAPPERS: Final = (
     *("message", "message_content", "tool_call", "tool", "image", "audio", "video"),
     *("prompt", "completion", "embedding", "document"),
 )
-"""Keys that OpenInference puts around one thing: `{"message": {…}}`."""
+"""Keys of OpenInference's wrapper objects: `{"message": {…}}`."""
 MESSAGE_EVENTS: Final = {
     s.INPUT_MESSAGES: {
         "gen_ai.system.message": "system",
@@ -237,7 +237,7 @@ MESSAGE_EVENTS: Final = {
     },
     s.OUTPUT_MESSAGES: {"gen_ai.choice": "assistant"},
 }
-"""Our name → span events that carry one message each, and its role (conventions ≤ 1.36)."""
+"""Our name → span events with one message each, and its role (conventions ≤ 1.36)."""
 CONTENT_EVENTS: Final = {
     s.INPUT_MESSAGES: ("gen_ai.content.prompt", "gen_ai.prompt"),
     s.OUTPUT_MESSAGES: ("gen_ai.content.completion", "gen_ai.completion"),

@@ -1,4 +1,4 @@
-"""Where frameworks that write spans of their own put what was said. Sources: `frameworks`."""
+"""Attributes in which frameworks put content. See `frameworks` for the sources."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,7 +10,7 @@ Read = Callable[[JSON], JSON]
 
 
 def at(*path: str) -> Read:
-    """What is at that path of nested objects, or None."""
+    """A reader of the value at that path of nested objects; None if there is none."""
 
     def read(value: JSON) -> JSON:
         for key in path:
@@ -26,22 +26,22 @@ def _list(*values: JSON) -> JSON:
 
 
 def _prompt(value: JSON) -> JSON:
-    """Vercel's `ai.prompt`: a system text, and messages or one text."""
+    """Vercel's `ai.prompt`: messages, or one text."""
     prompt = at("prompt")(value)
     if isinstance(prompt, str):
-        return _asked([prompt])
+        return _user_messages([prompt])
     return prompt or at("messages")(value)
 
 
-def _asked(value: JSON) -> JSON:
-    """Texts as messages of the user."""
+def _user_messages(value: JSON) -> JSON:
+    """Texts as user messages."""
     texts = value if isinstance(value, list) else [value]
     return [{"role": "user", "content": text} for text in texts if isinstance(text, str)] or None
 
 
 def _system(value: JSON) -> JSON:
-    told = at("config", "system_instruction")(value)
-    return at("parts")(told) if isinstance(told, dict) else _text(told)
+    instruction = at("config", "system_instruction")(value)
+    return at("parts")(instruction) if isinstance(instruction, dict) else _text(instruction)
 
 
 def _declared(value: JSON) -> JSON:
@@ -66,7 +66,7 @@ def _text(value: JSON) -> JSON:
 
 
 def _events(output: bool) -> Read:
-    """The `events` attribute of Pydantic AI and Logfire: the old events as one list."""
+    """The `events` attribute of Pydantic AI and Logfire: older message events as one list."""
 
     def read(value: JSON) -> JSON:
         found: list[JSON] = []
@@ -83,8 +83,8 @@ SOURCES: Final[dict[str, tuple[tuple[str, Read], ...]]] = {
     s.INPUT_MESSAGES: (
         ("ai.prompt.messages", at()),
         ("ai.prompt", _prompt),
-        ("ai.values", _asked),
-        ("ai.value", _asked),
+        ("ai.values", _user_messages),
+        ("ai.value", _user_messages),
         ("gcp.vertex.agent.llm_request", at("contents")),
         ("events", _events(output=False)),
         ("request_data", at("messages")),
@@ -107,12 +107,12 @@ SOURCES: Final[dict[str, tuple[tuple[str, Read], ...]]] = {
         ("gen_ai.request.available_tools", at()),
     ),
 }
-"""Our name → attributes with JSON, and where in it the content is."""
+"""Our name → attributes with JSON, and a reader of the content in it."""
 
 TEXTS: Final = ("ai.response.text", "gen_ai.response.text", "ai.response.object")
 REASONING: Final = "ai.response.reasoning"
 CALLS: Final = ("ai.response.toolCalls", "gen_ai.response.tool_calls")
-"""Vercel's and Sentry's answers: their texts, and the calls of tools, apart."""
+"""Vercel and Sentry put texts and tool calls of a response into separate attributes."""
 
 TOOL_NAME: Final = ("gen_ai.tool.name", "tool.name", "ai.toolCall.name", "traceloop.entity.name")
 TOOL_CALL: Final = ("gen_ai.tool.call.id", "ai.toolCall.id", "tool_call.id")
@@ -126,7 +126,7 @@ RESULT: Final = (
 )
 ANY_INPUT: Final = ("input.value", "traceloop.entity.input")
 ANY_OUTPUT: Final = ("output.value", "traceloop.entity.output")
-"""Where OpenInference and OpenLLMetry put what they have no better place for."""
+"""Generic attributes of OpenInference and OpenLLMetry."""
 
 _CONTENT: Final = frozenset(
     {
@@ -139,12 +139,12 @@ _CONTENT: Final = frozenset(
 
 
 def is_content(name: str) -> bool:
-    """Does an attribute of that name hold what was said, by a framework?"""
+    """Whether a framework uses an attribute of that name for content."""
     return name in _CONTENT
 
 
 def answer(attributes: Attributes) -> JSON:
-    """One message of an answer that is told in several attributes, or None."""
+    """One message from a response in several attributes, or None."""
     parts: list[JSON] = []
     if isinstance(thought := attributes.get(REASONING), str):
         parts.append({"type": "reasoning", "content": thought})
@@ -165,17 +165,17 @@ def _first_text(text: str) -> str:
 
 
 def tool(name: str, attributes: Attributes) -> JSON:
-    """What a tool was given, or what it answered, as one message; None if that is not told."""
-    called, answered = name == s.INPUT_MESSAGES, name == s.OUTPUT_MESSAGES
-    places = (*ARGUMENTS, *ANY_INPUT) if called else (*RESULT, *ANY_OUTPUT)
-    said = next((attributes[place] for place in places if attributes.get(place)), None)
-    if said is None or not (called or answered):
+    """Arguments or result of a tool as one message; None if the span has none."""
+    called, returned = name == s.INPUT_MESSAGES, name == s.OUTPUT_MESSAGES
+    sources = (*ARGUMENTS, *ANY_INPUT) if called else (*RESULT, *ANY_OUTPUT)
+    value = next((attributes[each] for each in sources if attributes.get(each)), None)
+    if value is None or not (called or returned):
         return None
     part: dict[str, JSON] = {
         "type": "tool_call" if called else "tool_call_response",
         "id": _first(attributes, TOOL_CALL),
         "name": _first(attributes, TOOL_NAME),
-        "arguments" if called else "response": _unpacked(said),
+        "arguments" if called else "response": _unpacked(value),
     }
     return [{"role": "assistant" if called else "tool", "parts": [part]}]
 

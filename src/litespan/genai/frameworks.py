@@ -1,6 +1,6 @@
-"""How frameworks that write spans of their own name things: tables, as in `conventions`.
+"""Attribute names of frameworks: tables, as in `conventions`.
 
-What was read:
+Sources:
 
 - Vercel's AI SDK: https://ai-sdk.dev/docs/ai-sdk-core/telemetry#collected-data
 - Google's ADK: https://github.com/google/adk-python `telemetry/tracing.py`
@@ -50,7 +50,7 @@ OTHERS: Final = {
     "langtrace.service.type": s.OPERATION,
     "gen_ai.request.is_stream": s.REQUEST_STREAM,  # OpenLIT
     "gen_ai.server.time_to_first_token": s.TIME_TO_FIRST_CHUNK,
-    "gen_ai.usage.input_tokens.cached": s.CACHE_READ_TOKENS,  # Sentry's
+    "gen_ai.usage.input_tokens.cached": s.CACHE_READ_TOKENS,  # Sentry
     "gen_ai.usage.input_tokens.cache_write": s.CACHE_CREATION_TOKENS,
     "gen_ai.usage.output_tokens.reasoning": s.REASONING_TOKENS,
     "gen_ai.response.time_to_first_token": s.TIME_TO_FIRST_CHUNK,
@@ -91,4 +91,4 @@ PROVIDERS: Final = {
     "mistral": "mistral_ai",
 }
 SUFFIXES: Final = (".chat", ".responses", ".messages", ".completion", ".embedding")
-"""Of Vercel's names of providers: which of their interfaces it was."""
+"""Suffixes of Vercel's provider names, which say the API."""

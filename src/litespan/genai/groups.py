@@ -1,9 +1,9 @@
-"""The parts of a finished GenAI span, as frozen records.
+"""Groups of fields of a finished GenAI span, as frozen records.
 
-A field is None (or empty) when the span does not say: nothing is invented, and 0 is a
-measured 0. Times are nanoseconds since the epoch, durations seconds, money US dollars.
-Names are explained at https://github.com/open-telemetry/semantic-conventions-genai and,
-for what LiteLLM adds, at https://docs.litellm.ai/docs/observability/opentelemetry_integration.
+A field is None (or empty) if the span has no value; 0 is a measured 0. Times are in nanoseconds
+since the epoch, durations in seconds, costs in USD.
+Names: https://github.com/open-telemetry/semantic-conventions-genai and, for LiteLLM's own,
+https://docs.litellm.ai/docs/observability/opentelemetry_integration.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from litespan.genai.values import Attributes, Scalar
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who made the call."""
+    """The user, session and tenant of the call."""
 
     user: str | None  # the application's user
     session: str | None  # conversation or session
@@ -34,14 +34,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for."""
+    """The request."""
 
     model: str | None  # as the caller named it
     stream: bool
     server_address: str | None
     server_port: int | None
     parameters: Mapping[str, Scalar | tuple[Scalar, ...]]
-    """By plain name, only those given: max_tokens, temperature, top_p, top_k, seed, choice_count,
+    """Only those that were set: max_tokens, temperature, top_p, top_k, seed, choice_count,
     frequency_penalty, presence_penalty, stop_sequences, encoding_formats, reasoning_level,
     previous_response_id, service_tier."""
     output_type: str | None  # text, json, image, speech
@@ -52,11 +52,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back."""
+    """The response."""
 
     id: str | None  # the provider's id of the response
     model: str | None  # as the provider named it
-    finish_reasons: tuple[str, ...]  # one a choice, the provider's words
+    finish_reasons: tuple[str, ...]  # one for each choice, as the provider named them
     time_to_first_chunk: float | None  # s, streams only
     service_tier: str | None
     system_fingerprint: str | None
@@ -64,7 +64,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens. `input` includes the cached ones, `output` the reasoning ones."""
+    """Token counts. `input` includes cached tokens, `output` reasoning tokens."""
 
     input: int | None
     output: int | None
@@ -74,8 +74,8 @@ class Usage:
     source: str | None  # provider, litellm, estimated
     audio_input: int | None = None  # part of input
     audio_output: int | None = None  # part of output
-    cache_creation_5m: int | None = None  # part of cache_creation, kept for five minutes
-    cache_creation_1h: int | None = None  # part of cache_creation, kept for an hour
+    cache_creation_5m: int | None = None  # part of cache_creation, cached for 5 minutes
+    cache_creation_1h: int | None = None  # part of cache_creation, cached for 1 hour
 
     @property
     def total(self) -> int | None:
@@ -87,9 +87,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What it cost, in USD. `total` includes the others, except `saved`."""
+    """Cost in USD. `total` includes the others except `saved`."""
 
-    total: float | None  # None = unknown; 0.0 = free, e.g. a response-cache hit
+    total: float | None  # None: unknown; 0.0: free, such as a response-cache hit
     input: float | None
     output: float | None
     cache_read: float | None
@@ -101,13 +101,13 @@ class Cost:
 
     @property
     def exact(self) -> Decimal | None:
-        """`total` as the decimal number that its shortest notation says, for exact sums."""
+        """`total` as its shortest decimal number, for exact sums."""
         return None if self.total is None else Decimal(repr(self.total))
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Why it failed. Present if and only if the span's status is ERROR or it was cancelled."""
+    """The error. Present if the span's status is ERROR."""
 
     type: str  # exception or provider error name; `_OTHER` if unknown
     message: str | None
@@ -116,7 +116,7 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Which LiteLLM call this was, and how it ended. Foreign spans fill `outcome` only."""
+    """The LiteLLM call and its outcome. Spans of other instrumentations only have `outcome`."""
 
     id: str | None  # litellm_call_id; attempts of one call can share it
     type: str | None  # completion, acompletion, embedding, …
@@ -127,7 +127,7 @@ class Call:
     fallback_to: str | None
     provider_model: str | None  # what LiteLLM sent to the provider
     provider_request_id: str | None
-    outcome: str  # success, failure, cancelled, abandoned; started = not ended yet
+    outcome: str  # success, failure, cancelled, abandoned; started: not ended
     cache_hit: bool | None  # LiteLLM's response cache
     stream_end: str | None  # complete, abandoned, closed, cancelled, dropped, error
     chunks: int | None  # stream chunks received
@@ -135,7 +135,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A moment of the call: one `litellm.*` span event."""
+    """A stage of the call: one `litellm.*` span event."""
 
     name: str  # pre_api_call, post_api_call, stream_chunk, success, failure
     time_ns: int
@@ -144,7 +144,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The program that made the call: the span's resource."""
+    """The service that made the call: the span's resource."""
 
     name: str | None
     version: str | None

@@ -1,4 +1,4 @@
-"""Content without the bytes in it: each image, sound or file becomes a reference by its hash."""
+"""Replaces inline bytes in content: images, audio and files become references by hash."""
 
 import hashlib
 import re
@@ -9,11 +9,11 @@ from typing import Any, Final
 from litespan.genai.names import MIME
 from litespan.objects import contents
 
-_DEEPEST: Final = 48  # levels of what a caller or a provider made
-_MOST: Final = 20_000  # lists and objects of one message
+_MAX_DEPTH: Final = 48  # levels
+_MAX_CONTAINERS: Final = 20_000  # lists and objects in one message
 _LEAVES: Final = frozenset({str, bool, int, float, bytes, bytearray, type(None)})
-_CUT: Final = "…"  # stands for what is beyond these bounds
-_SHORT: Final = 256  # characters of text that are not taken for bytes
+_CUT: Final = "…"  # replaces values beyond these limits
+_SHORT: Final = 256  # characters; shorter text is not taken for base64
 
 _BASE64: Final = r"[A-Za-z0-9+/_-]"
 _DATA_URL: Final = re.compile(
@@ -22,29 +22,29 @@ _DATA_URL: Final = re.compile(
 _WHOLE_DATA_URL: Final = re.compile(r"data:[\w.+-]+/[^,\s]+,")
 _QUOTED: Final = re.compile(rf"""(["'])({_BASE64}{{{_SHORT},}}=*)(?=\\?["'])""")
 _ALL: Final = re.compile(rf"(?:{_BASE64}{{60,}}\r?\n)*{_BASE64}*=*\s*")
-# Fields that hold base64 of any length if what stands beside them says so.
+# Fields with base64 of any length, if the fields beside them say so.
 _BYTES: Final = ("data", "blob", "bytes", "b64_json")
 _LOCATED: Final = {"blob": "uri", "uri": "uri", "file": "file_id"}
 _BINARY: Final = ("image/", "audio/", "video/", "application/")
-_FEWEST: Final = 3  # different characters; bytes have more, a line of dashes has not
+_FEWEST: Final = 3  # distinct characters; a line of dashes has fewer
 
 
 def digest(data: Any) -> str:
-    """`sha256:<hex>` of inline data, as it was sent (base64 text stays base64 text)."""
+    """`sha256:<hex>` of inline data as it was sent; base64 text is not decoded."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
 def bounded(value: Any) -> Any:
-    """A copy of `value` as lists, dicts, scalars and bytes: a tree of limited depth and size."""
-    return _Walk().copy(value, _DEEPEST)
+    """A copy of `value` of limited depth and size, as lists, dicts, scalars and bytes."""
+    return _Walk().copy(value, _MAX_DEPTH)
 
 
 def referenced(value: Any) -> Any:
     """A copy of a `bounded` value without bytes.
 
-    A `blob` part becomes a `uri` part with the hash of the bytes. Bytes elsewhere, data URLs
-    and long base64 become that hash. Addresses lose their query, which may hold a signature.
+    A `blob` part becomes a `uri` part with the hash of the bytes. Other bytes, data URLs and long
+    base64 become that hash. URLs lose their query, which may contain a signature.
     """
     if isinstance(value, str):
         return text(value)
@@ -72,10 +72,10 @@ def _without_bytes(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Walk:
-    """One copy, and how much more it may hold."""
+    """One copy, and the size that is left."""
 
     def __init__(self) -> None:
-        self.left = _MOST
+        self.left = _MAX_CONTAINERS
 
     def copy(self, value: Any, depth: int) -> Any:
         if type(value) in _LEAVES:
@@ -88,18 +88,18 @@ class _Walk:
         if isinstance(value, (list, tuple)):
             return [self.copy(item, depth - 1) for item in value if self.left >= 0]
         fields = contents(value)
-        made = hasattr(value, "__pydantic_extra__")  # its class may add fields without a value
-        if made or isinstance(value, Mapping):
+        pydantic = hasattr(value, "__pydantic_extra__")  # Pydantic adds fields without a value
+        if pydantic or isinstance(value, Mapping):
             return {
                 str(name): self.copy(item, depth - 1)
                 for name, item in fields.items()
-                if self.left >= 0 and not (made and item is None)
+                if self.left >= 0 and not (pydantic and item is None)
             }
         return value if isinstance(value, (str, int, float)) else str(value)
 
 
 def text(value: str) -> str:
-    """`value` without the bytes in it: data URLs and long base64 become their hash."""
+    """`value` with data URLs and long base64 replaced by their hash."""
     if len(value) < _SHORT and "data:" not in value:
         return value
     if _WHOLE_DATA_URL.match(value) and not value.partition(",")[2][:1].isspace():

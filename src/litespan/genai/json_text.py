@@ -1,4 +1,4 @@
-"""JSON as vendors take it: compact, in UTF-8, without what JSON cannot hold."""
+"""Compact, valid JSON in UTF-8."""
 
 import json
 import math

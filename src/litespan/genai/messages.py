@@ -19,27 +19,29 @@ _PART_FIELDS: Final = frozenset({*_PART_TEXTS, "type", "arguments", "response"})
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a message; `type` says which of the other fields mean something."""
+    """One part of a message; `type` decides which other fields are set."""
 
     type: str
     """text, reasoning, tool_call, tool_call_response, blob, file, uri, …"""
     content: str | None = None  # of text and reasoning; base64 of a blob
-    id: str | None = None  # of a tool call, or of the call that a response answers
+    id: str | None = None  # of a tool call; in a response, of its call
     name: str | None = None  # of the called tool
     arguments: JSON = None  # of a tool call, parsed
-    response: JSON = None  # of a tool
+    response: JSON = None  # of a tool call
     modality: str | None = None  # image, audio, video
     mime_type: str | None = None
     uri: str | None = None
     file_id: str | None = None
-    extra: Mapping[str, JSON] = field(default_factory=dict)  # what the schema does not name
+    extra: Mapping[str, JSON] = field(
+        default_factory=dict
+    )  # fields that the schema does not define
 
     @property
     def input(self) -> dict[str, JSON]:
         """A tool call's arguments as an object.
 
-        No arguments, which some providers state as empty text, are an empty object. Anything else
-        that is not an object, such as text that was cut, is its `value`.
+        Missing arguments and empty text become an empty object. Anything else that is not an
+        object, such as truncated text, becomes `{"value": …}`.
         """
         if isinstance(self.arguments, dict):
             return self.arguments
@@ -47,7 +49,7 @@ class Part:
         return {} if empty else {"value": self.arguments}
 
     def to_json(self) -> dict[str, JSON]:
-        """The part in the convention's JSON form."""
+        """The part as JSON of the conventions."""
         known: dict[str, JSON] = {
             "type": self.type,
             **{name: getattr(self, name) for name in _PART_TEXTS},
@@ -83,11 +85,11 @@ class Message:
 
     @property
     def tool_responses(self) -> tuple[Part, ...]:
-        """The parts that answer a tool call: `id`, `response`."""
+        """The parts with tool results: `id`, `response`."""
         return tuple([p for p in self.parts if p.type == "tool_call_response"])
 
     def to_json(self) -> dict[str, JSON]:
-        """The message in the convention's JSON form."""
+        """The message as JSON of the conventions."""
         message: dict[str, JSON] = {"role": self.role, "parts": [p.to_json() for p in self.parts]}
         if self.name is not None:
             message["name"] = self.name
@@ -98,7 +100,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """A tool that the model was offered."""
+    """A tool that the model may call."""
 
     type: str  # function
     name: str
@@ -106,7 +108,7 @@ class ToolDefinition:
     parameters: JSON  # JSON schema
 
     def to_json(self) -> dict[str, JSON]:
-        """The definition in the convention's JSON form."""
+        """The definition as JSON of the conventions."""
         definition: dict[str, JSON] = {"type": self.type, "name": self.name}
         if self.description is not None:
             definition["description"] = self.description
@@ -116,9 +118,9 @@ class ToolDefinition:
 
 
 def read_messages(value: object) -> tuple[Message, ...] | None:
-    """Messages from a JSON string or a structured value, in the shape of any API.
+    """Read messages from JSON text or a structured value, in the format of any API.
 
-    None when `value` holds no list of messages. What cannot be understood is left out.
+    Returns None if `value` is no list of messages. Invalid messages are left out.
     """
     parsed = parse(value)
     if isinstance(parsed, dict):
@@ -127,7 +129,7 @@ def read_messages(value: object) -> tuple[Message, ...] | None:
 
 
 def read_parts(value: object) -> tuple[Part, ...] | None:
-    """Parts (system instructions) from a JSON string or structured value, or plain text."""
+    """Read parts (system instructions) from JSON text, a structured value or plain text."""
     parsed = parse(value)
     if parsed is None:
         return (Part("text", value),) if isinstance(value, str) and value else None
@@ -137,7 +139,7 @@ def read_parts(value: object) -> tuple[Part, ...] | None:
 
 
 def read_tools(value: object) -> tuple[ToolDefinition, ...] | None:
-    """Tool definitions from a JSON string or structured value, in the shape of any API."""
+    """Read tool definitions from JSON text or a structured value, in the format of any API."""
     parsed = parse(value)
     if not isinstance(parsed, list):
         return None
@@ -146,15 +148,15 @@ def read_tools(value: object) -> tuple[ToolDefinition, ...] | None:
 
 
 def _each(read: Callable[[Any], T | None], items: list[JSON]) -> tuple[T, ...]:
-    """What `read` makes of each item; rubbish can be nested deeper than Python can follow."""
+    """Apply `read` to each item; skip those nested too deeply for Python."""
     found: list[T] = []
     for item in items:
         try:
-            made = read(item)
+            result = read(item)
         except RecursionError:
             continue
-        if made is not None:
-            found.append(made)
+        if result is not None:
+            found.append(result)
     return tuple(found)
 
 

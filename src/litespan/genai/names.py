@@ -1,4 +1,4 @@
-"""What the providers' APIs call the fields and the kinds of a message's parts: tables only."""
+"""Names of message parts and their fields in provider APIs: tables only."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ KEPT: Final = (
     *("blob", "uri", "tool_call", "tool_call_response"),
     *("server_tool_call", "server_tool_call_response"),
 )
-"""Kinds in the conventions' own form."""
+"""Types that already have the form of the conventions."""
 
 TEXTS: Final = ("text", "input_text", "output_text", "summary_text", "refusal")
 THOUGHTS: Final = ("thinking", "reasoning", "reasoning_text")
@@ -17,24 +17,24 @@ MEDIA: Final = (
     *("resource", "resource_link"),
 )
 CALLS: Final = ("_call", "-call", "_use", "_request")
-"""Ends of the kinds that call a tool: `tool_use`, `web_search_call`, `mcp_approval_request`."""
+"""Suffixes of types that call a tool: `tool_use`, `web_search_call`, `mcp_approval_request`."""
 
 RESULTS: Final = ("_output", "_result", "-result", "_response", "_list_tools")
-"""Ends of the kinds that answer such a call."""
+"""Suffixes of types that hold a tool result."""
 
 MODALITIES: Final = ("image", "audio", "video")
 SOURCES: Final = (
     *("source", "file", "input_audio", "audio", "image_url", "video_url", "audio_url"),
     *("image_file", "image", "video", "document", "resource"),
 )
-"""Where a part keeps what describes its bytes, if not in itself."""
+"""Fields with an object that describes the bytes."""
 
 HELD: Final = (
     *("data", "file_data", "base64", "bytes", "blob", "b64_json", "url", "uri", "file_url"),
     *("file_uri", "fileUri", "image_url", "video_url", "audio_url"),
     *("image", "audio", "video", "content"),
 )
-"""Bytes or an address."""
+"""Fields with bytes or a URL."""
 
 MIME: Final = ("media_type", "mediaType", "mimeType", "mime_type")
 
@@ -48,10 +48,10 @@ ANSWERS: Final = ("output", "outputs", "result", "results", "content", "response
 BOOKKEEPING: Final = frozenset(
     {*CALL_IDS, *NAMES, *ANSWERS, "type", "status", "index", "caller", "cache_control", "error"}
 )
-"""What a call without arguments by any of those names has besides."""
+"""Fields of a tool call that are not arguments."""
 
 OPAQUE: Final = frozenset({"data", "encrypted_content", "signature", "cache_control"})
-"""Encrypted for the provider's own use: no content, and often long."""
+"""Encrypted data of the provider: not content, and often long."""
 
 UNTYPED: Final = {
     "text": "text",
@@ -79,4 +79,4 @@ UNTYPED: Final = {
     "document": "document",
     "content": "text",
 }
-"""Google's and Bedrock's parts have no `type`: the field that they have → what it holds."""
+"""Field → kind, for parts of Google and Bedrock, which have no `type`."""

@@ -1,4 +1,4 @@
-"""A call's content in the shape of OpenAI's API, which most services render best.
+"""Content in the format of OpenAI's API, which most services render best.
 
 https://platform.openai.com/docs/api-reference/chat/create
 """
@@ -18,14 +18,14 @@ _PARAMETERS: Final = {
 }
 _FINISH: Final = {
     "tool_call": "tool_calls",
-    "tool-calls": "tool_calls",  # Vercel's words
+    "tool-calls": "tool_calls",  # Vercel
     "content-filter": "content_filter",
 }
 TOOL: Final = "execute_tool"
 
 
 def parameters(span: GenAISpan) -> dict[str, JSON]:
-    """The request's parameters under OpenAI's names; only those that were given."""
+    """The request parameters that were set, under OpenAI's names."""
     found: dict[str, JSON] = {}
     for name, value in span.request.parameters.items():
         plain: JSON = list(value) if isinstance(value, tuple) else value
@@ -39,7 +39,7 @@ def parameters(span: GenAISpan) -> dict[str, JSON]:
 
 
 def sent(span: GenAISpan) -> list[JSON] | None:
-    """The input messages, instructions first; None if the span carries no content."""
+    """Input messages, instructions first; None if the span has no content."""
     instructions = span.system_instructions
     messages = span.input_messages
     if instructions is None and messages is None:
@@ -49,13 +49,13 @@ def sent(span: GenAISpan) -> list[JSON] | None:
 
 
 def received(span: GenAISpan) -> list[JSON] | None:
-    """The output messages, one a choice; None if the span carries no content."""
+    """Output messages, one for each choice; None if the span has no content."""
     messages = span.output_messages
     return None if messages is None else [shaped for each in messages for shaped in message(each)]
 
 
-def asked(span: GenAISpan) -> JSON:
-    """The input: of a tool its arguments, else the messages."""
+def input_of(span: GenAISpan) -> JSON:
+    """The arguments of a tool call, else the input messages."""
     if span.operation == TOOL:
         for each in span.input_messages or ():
             for call in each.tool_calls:
@@ -63,8 +63,8 @@ def asked(span: GenAISpan) -> JSON:
     return sent(span)
 
 
-def answered(span: GenAISpan) -> JSON:
-    """The output: of a tool its answer, else the message, or a list of them."""
+def output_of(span: GenAISpan) -> JSON:
+    """The result of a tool call, else the output message, or a list of several."""
     if span.operation == TOOL:
         for each in span.output_messages or ():
             for answer in each.tool_responses:
@@ -74,7 +74,7 @@ def answered(span: GenAISpan) -> JSON:
 
 
 def tools(span: GenAISpan) -> list[JSON] | None:
-    """The tools that the model was offered; None if the span carries none."""
+    """Definitions of the tools; None if the span has none."""
     if span.tool_definitions is None:
         return None
     return [
@@ -84,14 +84,14 @@ def tools(span: GenAISpan) -> list[JSON] | None:
 
 
 def finish_reason(span: GenAISpan, index: int, message: Message | None = None) -> str | None:
-    """Why choice `index` ended, in OpenAI's words: stop, length, tool_calls, content_filter."""
+    """Finish reason of choice `index`: stop, length, tool_calls, content_filter."""
     reasons = span.response.finish_reasons
     reason = reasons[index] if index < len(reasons) else message and message.finish_reason
     return _FINISH.get(reason, reason) if reason else None
 
 
 def message(message: Message) -> Iterator[JSON]:
-    """A message in OpenAI's shape; a tool's answers become messages of their own."""
+    """A message in OpenAI's format; tool results become separate messages."""
     for part in message.tool_responses:
         yield {"role": "tool", "tool_call_id": part.id, "content": text_of(part.response)}
     parts = [p for p in message.parts if p.type not in _APART]
@@ -112,7 +112,7 @@ _APART: Final = ("tool_call", "tool_call_response", "reasoning")
 
 
 def text_of(value: JSON) -> str:
-    """A tool's answer or arguments as text: strings as they are, anything else as JSON."""
+    """Tool results or arguments as text: strings unchanged, anything else as JSON."""
     return value if isinstance(value, str) else to_text(value)
 
 
@@ -128,7 +128,7 @@ def _tool_call(part: Part) -> JSON:
 
 
 def _content(parts: Sequence[Part]) -> JSON:
-    """A string if there is one text, null if there is nothing, else a list of parts."""
+    """A string for one text part, null for no parts, else a list of parts."""
     if not parts:
         return None
     if len(parts) == 1 and parts[0].type == "text":

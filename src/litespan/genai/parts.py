@@ -1,4 +1,4 @@
-"""One part of a message, in the shape of any provider's API → the GenAI conventions' parts.
+"""Converts message parts of any provider's API to parts of the GenAI conventions.
 
 OpenAI's chat and Responses APIs, Anthropic's Messages, Google's contents, Bedrock's Converse,
 MCP's tool results and Vercel's AI SDK:
@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock
 https://modelcontextprotocol.io/specification/2025-06-18/server/tools#tool-result,
 https://ai-sdk.dev/docs/reference/ai-sdk-core/model-message
 
-Inline bytes stay in the `blob` parts made here; `inline.referenced` takes them out.
+Inline bytes stay in `blob` parts; `inline.referenced` replaces them.
 """
 
 import json
@@ -24,7 +24,7 @@ Fields = Mapping[str, Any]
 
 
 def read(part: Any) -> list[Part]:
-    """The parts that one element of a message's content stands for; mostly it is one."""
+    """Convert one element of a message's content; it usually becomes one part."""
     if isinstance(part, str):
         return [text(part)]
     if isinstance(part, (bytes, bytearray)):
@@ -47,37 +47,37 @@ def reasoning(content: str) -> Part:
 
 
 def tool_call(identifier: Any, name: Any, arguments: Any) -> Part:
-    """A tool call; `arguments` that are the JSON text of an object become that object."""
+    """A tool call; `arguments` given as JSON text of an object are parsed."""
     part: Part = {"type": "tool_call", "name": str(name or ""), "arguments": loads(arguments)}
     return {**part, "id": str(identifier)} if identifier else part
 
 
 def tool_response(identifier: Any, response: Any, name: Any = None) -> Part:
-    """What a tool answered."""
-    part: Part = {"type": "tool_call_response", "response": answered(response)}
+    """A tool result."""
+    part: Part = {"type": "tool_call_response", "response": tool_result(response)}
     if identifier:
         part["id"] = str(identifier)
     return {**part, "name": name} if name else part
 
 
-def media(modality: str | None, held: Any, mime: Any = None) -> Part:
-    """An image, a sound, a video or a file: by its address, else with its bytes, as a `blob`.
+def media(modality: str | None, data: Any, mime: Any = None) -> Part:
+    """An image, audio, video or file: a `uri` part, or a `blob` part with its bytes.
 
     Args:
-        modality: `image`, `audio` or `video`; None for anything else, or if only `mime` says.
-        held: an address, a data URL, base64 or bytes.
+        modality: `image`, `audio` or `video`; None for others, or if `mime` decides.
+        data: a URL, a data URL, base64 text or bytes.
         mime: its MIME type, if known.
     """
-    if isinstance(held, str) and held.startswith("data:"):
-        head, _, held = held.partition(",")
+    if isinstance(data, str) and data.startswith("data:"):
+        head, _, data = data.partition(",")
         mime = head[5:].partition(";")[0] or mime
-    elif isinstance(held, str) and "://" in held[:32]:
-        return _of_type({"type": "uri", "uri": held}, modality, mime)
-    return _of_type({"type": "blob", "content": held}, modality, mime)
+    elif isinstance(data, str) and "://" in data[:32]:
+        return _of_type({"type": "uri", "uri": data}, modality, mime)
+    return _of_type({"type": "blob", "content": data}, modality, mime)
 
 
-def answered(value: Any) -> Any:
-    """A tool's answer: text as one string, parts of other kinds in the conventions' form."""
+def tool_result(value: Any) -> Any:
+    """A tool result: text as one string, other parts in the form of the conventions."""
     if isinstance(value, (list, tuple)):
         if not all(isinstance(item, str) or _is_content(contents(item)) for item in value):
             return value
@@ -86,13 +86,13 @@ def answered(value: Any) -> Any:
             return "".join(part["content"] for part in found)
         return found
     fields = contents(value)
-    if set(fields) == {"type", "value"}:  # Vercel's
-        return answered(fields["value"])
+    if set(fields) == {"type", "value"}:  # Vercel
+        return tool_result(fields["value"])
     return read(value) if fields.get("type") in n.MEDIA else value
 
 
 def loads(value: Any) -> Any:
-    """The object that JSON text stands for; anything that is none, as it is."""
+    """Parse JSON text of an object; anything else is returned unchanged."""
     if not isinstance(value, str) or not value.lstrip().startswith("{"):
         return value
     try:
@@ -102,7 +102,7 @@ def loads(value: Any) -> Any:
 
 
 def first(fields: Fields, *names: str) -> Any:
-    """The first of these fields that is there."""
+    """The value of the first of these fields that is set."""
     return next((fields[name] for name in names if fields.get(name) is not None), None)
 
 
@@ -111,19 +111,19 @@ def _as_text(content: Any) -> str:
 
 
 def _is_content(fields: Fields) -> bool:
-    """Is it a part of content, rather than a tool's own data?"""
+    """Whether this is a content part, not data of a tool."""
     kind = fields.get("type")
-    if kind is None:  # Bedrock's
+    if kind is None:  # Bedrock
         return len(fields) == 1 and next(iter(fields)) in n.UNTYPED
     return kind in n.TEXTS or kind in n.MEDIA
 
 
-def _said(_kind: str, fields: Fields) -> list[Part]:
+def _text_part(_kind: str, fields: Fields) -> list[Part]:
     return [text(first(fields, "text", "content", "refusal"))]
 
 
-def _kept(kind: str, fields: Fields) -> list[Part]:
-    """A part that is in the conventions' form already, as older versions had it, too."""
+def _unchanged(kind: str, fields: Fields) -> list[Part]:
+    """A part in the form of the conventions, also of older versions."""
     part = {name: value for name, value in fields.items() if value is not None}
     if kind == "tool_call":
         part["arguments"] = loads(part.get("arguments"))
@@ -132,17 +132,17 @@ def _kept(kind: str, fields: Fields) -> list[Part]:
     return [part]
 
 
-def _thoughts(_kind: str, fields: Fields) -> list[Part]:
-    said = first(fields, "thinking", "text", "content")
-    if isinstance(said, str):
-        return [reasoning(said)]
-    lists = [each for each in (said, fields.get("summary")) if isinstance(each, (list, tuple))]
+def _reasoning_parts(_kind: str, fields: Fields) -> list[Part]:
+    content = first(fields, "thinking", "text", "content")
+    if isinstance(content, str):
+        return [reasoning(content)]
+    lists = [each for each in (content, fields.get("summary")) if isinstance(each, (list, tuple))]
     texts = [first(contents(item), "text", "content") for items in lists for item in items]
     return [reasoning(each) for each in texts if isinstance(each, str)]
 
 
 def _call(kind: str, fields: Fields) -> list[Part]:
-    """A call of a tool; with its answer, where the provider has run the tool itself."""
+    """A tool call, with its result if the provider ran the tool."""
     named = contents(first(fields, "function", "custom")) or fields
     identifier = first(fields, *n.CALL_IDS)
     plain = kind.replace("-", "_").removesuffix("_call").removesuffix("_use")
@@ -159,31 +159,31 @@ def _call(kind: str, fields: Fields) -> list[Part]:
     return [call, tool_response(identifier, answer)]
 
 
-def _answer(_kind: str, fields: Fields) -> list[Part]:
-    said = first(fields, *n.ANSWERS)
-    if said is None:
-        said = {k: v for k, v in fields.items() if k not in n.CALL_IDS and k != "type"} or ""
+def _result(_kind: str, fields: Fields) -> list[Part]:
+    content = first(fields, *n.ANSWERS)
+    if content is None:
+        content = {k: v for k, v in fields.items() if k not in n.CALL_IDS and k != "type"} or ""
     identifier = first(fields, "approval_request_id", *n.CALL_IDS)
-    return [tool_response(identifier, said, first(fields, *n.NAMES))]
+    return [tool_response(identifier, content, first(fields, *n.NAMES))]
 
 
 def _media(kind: str, fields: Fields) -> list[Part]:
     source = next((s for name in n.SOURCES if (s := contents(fields.get(name)))), fields)
-    held = contents(source.get("s3Location")).get("uri") or first(source, *n.HELD)
+    data = contents(source.get("s3Location")).get("uri") or first(source, *n.HELD)
     document = kind == "document" and "content" in source
-    said = held if document or source.get("type") in ("text", "content") else source.get("text")
-    if isinstance(said, str):
-        return [text(said)]
-    if isinstance(held, (list, tuple)):  # a document made of parts
-        return [part for item in held for part in read(item)]
+    content = data if document or source.get("type") in ("text", "content") else source.get("text")
+    if isinstance(content, str):
+        return [text(content)]
+    if isinstance(data, (list, tuple)):  # a document with parts
+        return [part for item in data for part in read(item)]
     modality = next((each for each in n.MODALITIES if each in kind), fields.get("modality"))
     modality = "image" if kind == "computer_screenshot" else modality
     mime = first(source, *n.MIME) or first(fields, *n.MIME)
     form = first(source, "format") or first(fields, "format")
     if mime is None and isinstance(form, str) and modality:
         mime = f"{modality}/{form}"
-    if isinstance(held, (str, bytes, bytearray)):
-        return [media(modality, held, mime)]
+    if isinstance(data, (str, bytes, bytearray)):
+        return [media(modality, data, mime)]
     identifier = source.get("file_id") or fields.get("file_id")
     if identifier:
         return [_of_type({"type": "file", "file_id": str(identifier)}, modality, mime)]
@@ -200,15 +200,15 @@ def _of_type(part: Part, modality: Any, mime: Any) -> Part:
 
 
 def _untyped(fields: Fields) -> list[Part]:
-    """Google and Bedrock have one field for each kind, and no `type`."""
+    """A part of Google or Bedrock: one field for each kind, and no `type`."""
     name = next((name for name in n.UNTYPED if fields.get(name) is not None), None)
     if name is None:
         return _generic("unknown", fields)
     kind, inner = n.UNTYPED[name], fields[name]
     within = contents(inner)
     if kind == "text":
-        said = text(inner)
-        return [reasoning(said["content"]) if fields.get("thought") is True else said]
+        content = text(inner)
+        return [reasoning(content["content"]) if fields.get("thought") is True else content]
     if kind == "call":
         code = "code" in within
         called = first(within, *n.NAMES) or ("code_execution" if code else name)
@@ -216,8 +216,8 @@ def _untyped(fields: Fields) -> list[Part]:
         return [tool_call(first(within, *n.CALL_IDS), called, given)]
     if kind == "answer":
         answer = first(within, *n.ANSWERS, "outcome")
-        if pictures := within.get("parts"):  # beside the answer of a function, at Google
-            answer = [answer, *(part for each in pictures for part in read(each))]
+        if images := within.get("parts"):  # Google: beside the result of a function
+            answer = [answer, *(part for each in images for part in read(each))]
         return [tool_response(first(within, *n.CALL_IDS), answer, within.get("name"))]
     if kind == "thought":
         thought = first(contents(within.get("reasoningText")), "text")
@@ -226,23 +226,23 @@ def _untyped(fields: Fields) -> list[Part]:
 
 
 def _generic(kind: str, fields: Fields) -> list[Part]:
-    """A kind without a form of its own: its fields, and the text in it as its content."""
+    """Any other type: its fields, with its text as content."""
     part = {name: value for name, value in fields.items() if name not in n.OPAQUE}
-    said = answered(part.pop("content", part.pop("text", None)))
+    content = tool_result(part.pop("content", part.pop("text", None)))
     part["type"] = kind
-    if said is not None:
-        part["content"] = _as_text(said)
+    if content is not None:
+        part["content"] = _as_text(content)
     return [part]
 
 
 _Reader = Callable[[str, Fields], list[Part]]
 _READERS: Final[Mapping[str, _Reader]] = {
-    **dict.fromkeys(n.TEXTS, _said),
-    **dict.fromkeys(n.THOUGHTS, _thoughts),
+    **dict.fromkeys(n.TEXTS, _text_part),
+    **dict.fromkeys(n.THOUGHTS, _reasoning_parts),
     **dict.fromkeys(n.MEDIA, _media),
-    **dict.fromkeys(n.KEPT, _kept),
+    **dict.fromkeys(n.KEPT, _unchanged),
     **dict.fromkeys(("function", "custom"), _call),
-    "search_result": _generic,  # a source that the user gives, not the answer of a tool
+    "search_result": _generic,  # a source from the user, not a tool result
 }
 
 
@@ -251,4 +251,4 @@ def _reader(kind: str) -> _Reader:
         return _READERS[kind]
     if kind.endswith(n.CALLS):
         return _call
-    return _answer if kind.endswith(n.RESULTS) else _generic
+    return _result if kind.endswith(n.RESULTS) else _generic

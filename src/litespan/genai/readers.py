@@ -1,4 +1,4 @@
-"""Attributes → the parts of a `GenAISpan`: one pure function a part, each a table of names."""
+"""Attributes → the groups of a `GenAISpan`: one pure function for each group."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def identity(a: Attributes) -> Identity:
-    """Who made the call."""
+    """User, session and tenant of the call."""
     return Identity(
         user=string(a, s.USER_ID),
         session=string(a, s.SESSION_ID) or string(a, s.CONVERSATION_ID),
@@ -62,7 +62,7 @@ def _metadata(a: Attributes) -> Mapping[str, Scalar | tuple[Scalar, ...]]:
 
 
 def request(a: Attributes) -> Request:
-    """What was asked for."""
+    """The request."""
     return Request(
         model=string(a, s.REQUEST_MODEL),
         stream=boolean(a, s.REQUEST_STREAM) is True,
@@ -85,7 +85,7 @@ def _parameter(a: Attributes, name: str) -> Scalar | tuple[Scalar, ...] | None:
 
 
 def response(a: Attributes) -> Response:
-    """What came back."""
+    """The response."""
     return Response(
         id=string(a, s.RESPONSE_ID),
         model=string(a, s.RESPONSE_MODEL),
@@ -97,7 +97,7 @@ def response(a: Attributes) -> Response:
 
 
 def usage(a: Attributes) -> Usage:
-    """Tokens."""
+    """Token counts."""
     return Usage(
         input=tokens(a, s.INPUT_TOKENS),
         output=tokens(a, s.OUTPUT_TOKENS),
@@ -113,7 +113,7 @@ def usage(a: Attributes) -> Usage:
 
 
 def cost(a: Attributes) -> Cost:
-    """US dollars."""
+    """Cost in USD."""
     return Cost(
         total=_first(money, a, s.COST, s.COST_TOTAL),
         input=money(a, s.COST_INPUT),
@@ -128,7 +128,7 @@ def cost(a: Attributes) -> Cost:
 
 
 def error(span: ReadableSpan, a: Attributes, events: tuple[Event, ...]) -> Error | None:
-    """Why it failed: None unless the span's status is ERROR."""
+    """The error; None unless the span's status is ERROR."""
     if span.status.status_code is not StatusCode.ERROR:
         return None
     exception: Attributes = {}
@@ -143,7 +143,7 @@ def error(span: ReadableSpan, a: Attributes, events: tuple[Event, ...]) -> Error
 
 
 def call(span: ReadableSpan, a: Attributes) -> Call:
-    """Which LiteLLM call, and how it ended."""
+    """The LiteLLM call and its outcome."""
     failed = span.status.status_code is StatusCode.ERROR
     outcome = string(a, s.OUTCOME) or ("failure" if failed else "success")
     return Call(
@@ -164,10 +164,10 @@ def call(span: ReadableSpan, a: Attributes) -> Call:
 
 
 def service(resource: Resource) -> Service:
-    """The program that made the call."""
-    global _last_service  # noqa: PLW0603 - a memo of one, set in one step
+    """The service that made the call."""
+    global _last_service  # noqa: PLW0603 - a cache of one entry, set atomically
     last, service = _last_service
-    if resource is not last:  # one resource serves all spans of a provider
+    if resource is not last:  # all spans of a provider share one resource
         a = resource.attributes
         service = Service(
             name=string(a, s.SERVICE_NAME),
@@ -183,7 +183,7 @@ _last_service: tuple[Resource | None, Service] = (None, Service(None, None, None
 
 
 def stages(events: tuple[Event, ...]) -> tuple[Stage, ...]:
-    """The `litellm.*` events, in order of time."""
+    """The `litellm.*` events, ordered by time."""
     stages = [
         Stage(event.name[len(s.STAGE_PREFIX) :], event.timestamp, dict(event.attributes or {}))
         for event in events

@@ -1,8 +1,8 @@
 """`ReadableSpan` → `GenAISpan`: one frozen, typed view of a finished GenAI span.
 
-The only code that reads attribute names. Exporters and stores take the view, so they serve
-spans by litespan, by the official GenAI instrumentations, by OpenLLMetry and by OpenInference
-alike: what those write is renamed (`conventions.py`) to the names in `litespan.semconv`.
+Exporters and stores read this view instead of attributes. So they support spans of litespan, the
+official GenAI instrumentations, OpenLLMetry and OpenInference: `conventions.py` maps their names to
+those in `litespan.semconv`.
 """
 
 from collections.abc import Callable
@@ -44,21 +44,21 @@ T = TypeVar("T")
 
 
 def is_router(span: ReadableSpan) -> bool:
-    """Is this litespan's `litellm.router …` parent span: structure, not a generation?"""
+    """Whether this is litespan's `litellm.router …` span, the parent of model calls."""
     return span.name.startswith(s.ROUTER_SPAN) and _scope(span) == s.SCOPE
 
 
 def is_genai(span: ReadableSpan) -> bool:
-    """Is this a GenAI span, by any instrumentation that litespan understands?
+    """Whether this is a GenAI span of any supported instrumentation.
 
-    Model calls, and the tool, agent and retrieval spans of other instrumentations.
-    `GenAISpan.is_call` tells them apart. The router parent is not a GenAI span.
+    GenAI spans are model calls, and tool, agent and retrieval spans of other instrumentations; see
+    `GenAISpan.is_call`. Router spans are not GenAI spans.
     """
     return translation.is_genai(span.attributes or {})
 
 
 def at_top(span: ReadableSpan) -> ReadableSpan:
-    """A copy for an exporter that is not given the parent: to it the parent is elsewhere."""
+    """A copy with a remote parent, for an exporter that does not receive the parent."""
     above = span.parent
     if above is not None:
         above = SpanContext(
@@ -87,10 +87,9 @@ def key_of(trace_id: str, span_id: str) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class GenAISpan:
-    """A finished GenAI span: what was called, by whom, what came back and what it cost.
+    """A typed view of a finished GenAI span.
 
-    A span that has not ended yet (the started snapshot of a call) reads the same: `end_ns`
-    is None and `call.outcome` is "started".
+    The snapshot of a call that has only started has `end_ns` None and `call.outcome` "started".
     """
 
     trace_id: str  # 32 hex digits
@@ -110,16 +109,16 @@ class GenAISpan:
     call: Call
     service: Service
     scope: str  # instrumentation scope: `litespan` for our own spans
-    attributes: Attributes = field(repr=False)  # all of them, as the span was written
+    attributes: Attributes = field(repr=False)  # all, unchanged
     _named: Attributes = field(repr=False, compare=False)  # under the current names
     _events: tuple[Event, ...] = field(repr=False, compare=False)
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def read(cls, span: ReadableSpan) -> "GenAISpan | None":
-        """The view of `span`, or None if it is not a GenAI span. Never raises.
+        """Read `span`; None if it is not a GenAI span. Never raises.
 
-        Attribute values of a wrong type count as absent.
+        Attribute values of a wrong type are ignored.
         """
         context = span.context
         attributes = _attributes(span)
@@ -155,7 +154,7 @@ class GenAISpan:
 
     @property
     def key(self) -> UUID:
-        """The same for every exporter and every retry: uuid5 of trace id and span id."""
+        """Idempotency key for every exporter and retry: uuid5 of trace id and span id."""
         return self._once("key", lambda: key_of(self.trace_id, self.span_id))
 
     @property
@@ -165,7 +164,7 @@ class GenAISpan:
 
     @property
     def model(self) -> str | None:
-        """The model that answered, else the one asked for."""
+        """The response model, else the requested one."""
         return self.response.model or self.request.model
 
     @property
@@ -175,35 +174,35 @@ class GenAISpan:
 
     @property
     def is_call(self) -> bool:
-        """Is it one call of a model, not a tool, agent or workflow around some?"""
+        """Whether this is a model call, not a tool, agent or workflow."""
         return self.operation not in conventions.STRUCTURE
 
     @property
     def input_messages(self) -> tuple[Message, ...] | None:
-        """What was sent; None when the span carries no content (parsed at first use)."""
+        """Input messages, parsed on first use; None if the span has no content."""
         return self._content(s.INPUT_MESSAGES, read_messages)
 
     @property
     def output_messages(self) -> tuple[Message, ...] | None:
-        """What came back, one message a choice; None when the span carries no content."""
+        """Output messages, one for each choice; None if the span has no content."""
         return self._content(s.OUTPUT_MESSAGES, read_messages)
 
     @property
     def system_instructions(self) -> tuple[Part, ...] | None:
-        """Instructions sent apart from the messages; None when there are none."""
+        """System instructions sent separately from messages; None if there are none."""
         return self._content(s.SYSTEM_INSTRUCTIONS, read_parts)
 
     @property
     def tool_definitions(self) -> tuple[ToolDefinition, ...] | None:
-        """The tools that the model was offered; None when the span carries none."""
+        """Tool definitions; None if the span has none."""
         return self._content(s.TOOL_DEFINITIONS, read_tools)
 
     @property
     def facts(self) -> dict[str, JSON]:
-        """The attributes without content, under the current names, JSON-able.
+        """Attributes without content, under the current names, as JSON values.
 
-        Of foreign spans only what litespan knows: an allowlist, for others write headers
-        and prompts into attributes.
+        For spans of other instrumentations this is an allowlist, because their attributes can
+        contain headers and prompts.
         """
         own = self.scope == s.SCOPE
         return {
@@ -215,16 +214,16 @@ class GenAISpan:
 
     @property
     def content_truncated(self) -> int | None:
-        """Original length in characters of content that litespan cut; None if whole."""
+        """Original length in characters of truncated content; None if not truncated."""
         return integer(self._named, s.CONTENT_ORIGINAL_LENGTH)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The LiteLLM stages on the span, in order of time."""
+        """LiteLLM stages on the span, ordered by time."""
         return self._once("stages", lambda: readers.stages(self._events))
 
     def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
-        if self.scope == s.SCOPE:  # one place to look; spans without content are the most
+        if self.scope == s.SCOPE:  # our own spans have one source
             return self._once(name, lambda: read(self._named.get(name)))
         return self._once(name, lambda: read(content.find(name, self._named, self._events)))
 
@@ -235,7 +234,7 @@ class GenAISpan:
 
 
 def _attributes(span: ReadableSpan) -> dict[str, object]:
-    """A plain dict: the SDK's own mapping costs a Python call and a lock for every look-up."""
+    """A plain dict, because each look-up in the SDK's mapping takes a lock."""
     attributes = span.attributes
     if not attributes:
         return {}

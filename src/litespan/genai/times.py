@@ -1,4 +1,4 @@
-"""Times as services want them."""
+"""Time formats."""
 
 from datetime import datetime, timedelta, timezone
 from typing import Final
@@ -10,7 +10,7 @@ _LAST: Final = 253_402_300_799_000_000  # µs: the last second of 9999
 def iso(ns: int) -> str:
     """Nanoseconds since the epoch as ISO 8601 in UTC with microseconds, ending in Z.
 
-    At least 1970 and at most the year 9999.
+    Times are clamped to the years 1970 to 9999.
     """
     at = _EPOCH + timedelta(microseconds=min(max(ns, 0) // 1000, _LAST))
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Spans of other instrumentations under litespan's names, by the tables in `conventions`."""
+"""Renames attributes of other instrumentations by the tables in `conventions`."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count, takewhile
@@ -12,7 +12,7 @@ from litespan.genai.values import Attributes, amount, number, parse, string
 
 
 def is_genai(attributes: Attributes) -> bool:
-    """Does any convention mark these attributes as a GenAI span's?"""
+    """Whether any convention marks these attributes as those of a GenAI span."""
     return (
         string(attributes, s.OPERATION) is not None
         or string(attributes, c.OLD_PROVIDER) is not None
@@ -21,7 +21,7 @@ def is_genai(attributes: Attributes) -> bool:
 
 
 def rename(attributes: Attributes, events: Sequence[Event], start_ns: int) -> Attributes:
-    """The attributes, and beside them what they and the events mean under litespan's names."""
+    """The attributes, with their values and those of the events added under litespan's names."""
     named = dict(attributes)
     for theirs, ours in c.RENAMES:
         if theirs in attributes and ours not in named:
@@ -33,7 +33,9 @@ def rename(attributes: Attributes, events: Sequence[Event], start_ns: int) -> At
     if (provider := string(named, s.PROVIDER)) is not None:
         named[s.PROVIDER] = _provider(provider.lower())
     if (streamed := string(named, s.REQUEST_STREAM)) is not None:
-        named[s.REQUEST_STREAM] = streamed.lower() == "true"  # LiteLLM's own writes text
+        named[s.REQUEST_STREAM] = (
+            streamed.lower() == "true"
+        )  # LiteLLM's own integration writes text
     model = string(attributes, c.MODEL)
     if model is not None and named.setdefault(s.REQUEST_MODEL, model) != model:
         named.setdefault(s.RESPONSE_MODEL, model)
@@ -56,9 +58,9 @@ def _provider(name: str) -> str:
 
 
 def _include(named: dict[str, object], whole: str, *parts: str) -> None:
-    """Add to `whole` what it cannot have in it, since it is less than its parts.
+    """Add the parts to `whole` if it is less than their sum, so that it cannot include them.
 
-    Some who tell of Anthropic leave cached tokens out, some who tell of Gemini the reasoning.
+    Some instrumentations exclude cached tokens of Anthropic, or reasoning tokens of Gemini.
     """
     tokens, inner = amount(named, whole), sum(amount(named, part) or 0 for part in parts)
     if tokens is not None and inner > tokens:

@@ -1,7 +1,7 @@
-"""Checked reading of attribute values: the right type or None, never a cast, never an error.
+"""Reads attribute values with type checks: the requested type or None, never an error.
 
-Span attributes come from any instrumentation and can hold anything. These functions are
-the only way in: what has another type than the one asked for counts as absent.
+Span attributes come from any instrumentation and can have any type. A value of another type than
+the requested one is ignored.
 """
 
 import json
@@ -15,8 +15,8 @@ JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | Non
 Scalar: TypeAlias = str | bool | int | float
 Attributes: TypeAlias = Mapping[str, object]
 
-_INT64: Final = 2**63  # what OTLP and every store can hold
-_MOST_BITS: Final = 4096  # Python refuses to write thousands of decimal digits
+_INT64: Final = 2**63  # the range of OTLP and every store
+_MAX_BITS: Final = 4096  # Python refuses to format thousands of decimal digits
 
 
 def _finite(number: str) -> float | None:
@@ -24,7 +24,7 @@ def _finite(number: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-# Python reads and writes NaN and Infinity, which no other JSON reader takes.
+# Python accepts NaN and Infinity, which are not valid JSON.
 _DECODER: Final = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite)
 
 
@@ -43,25 +43,25 @@ def integer(attributes: Attributes, key: str) -> int | None:
 
 
 def amount(attributes: Attributes, key: str) -> int | None:
-    """The integer under `key` that counts something: a negative one is a mistake, so None."""
+    """The count under `key`; None if it is negative."""
     value = integer(attributes, key)
     return value if value is not None and value >= 0 else None
 
 
 def tokens(attributes: Attributes, key: str) -> int | None:
-    """The number of tokens under `key`; None for one that no call can use."""
+    """The number of tokens under `key`; None if it is implausibly large."""
     value = amount(attributes, key)
     return value if value is not None and value <= MOST_TOKENS else None
 
 
 def money(attributes: Attributes, key: str) -> float | None:
-    """The USD under `key`; None for an amount that no call can cost."""
+    """The USD under `key`; None if the amount is implausibly large."""
     value = quantity(attributes, key)
     return value if value is not None and value <= MOST_USD else None
 
 
 def quantity(attributes: Attributes, key: str) -> float | None:
-    """The finite number under `key` of seconds or money: a negative one is a mistake, so None."""
+    """The seconds or money under `key`; None if it is negative or not finite."""
     value = number(attributes, key)
     return value if value is not None and value >= 0 else None
 
@@ -81,7 +81,7 @@ def boolean(attributes: Attributes, key: str) -> bool | None:
 
 
 def strings(attributes: Attributes, key: str) -> tuple[str, ...]:
-    """The strings under `key`: a sequence's strings, a JSON array's, or one plain string."""
+    """The strings under `key`, from a sequence, a JSON array or one plain string."""
     value = attributes.get(key)
     if isinstance(value, str):
         parsed = parse(value) if value.startswith("[") else None
@@ -109,7 +109,7 @@ def scalar(value: object) -> Scalar | tuple[Scalar, ...] | None:
 
 
 def parse(value: object) -> JSON:
-    """A JSON string parsed, a structured value as plain lists and dicts; None if neither."""
+    """Parse JSON text, or convert a structured value with `plain`; None for invalid JSON."""
     if isinstance(value, str):
         try:
             parsed: JSON = _DECODER.decode(value)
@@ -120,9 +120,9 @@ def parse(value: object) -> JSON:
 
 
 def plain(value: object, depth: int = 64) -> JSON:
-    """`value` as JSON-able lists, dicts and scalars; the rest becomes a str, NaN None.
+    """`value` as lists, dicts and scalars of JSON. Other types become text, NaN becomes None.
 
-    So do integers beyond 64 bits, which most readers of JSON would round.
+    Integers beyond 64 bits become text, because most JSON parsers round them.
     """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -138,7 +138,7 @@ def plain(value: object, depth: int = 64) -> JSON:
 
 
 def whole(value: int) -> int | str:
-    """`value`, as text if it has more than 64 bits; in hex if it has thousands of digits."""
+    """`value`, or text if it exceeds 64 bits: hexadecimal for thousands of digits."""
     if -_INT64 <= value < _INT64:
         return value
-    return str(value) if value.bit_length() < _MOST_BITS else hex(value)
+    return str(value) if value.bit_length() < _MAX_BITS else hex(value)

@@ -1,4 +1,4 @@
-"""Copies of spans without content, for exporters that are not to have it."""
+"""Copies of spans without content, for exporters that must not receive it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -15,10 +15,10 @@ _RATIO_BITS: Final = (1 << 64) - 1
 
 
 def stripped(span: ReadableSpan, read: GenAISpan) -> ReadableSpan:
-    """The span without messages, instructions and tools, whoever recorded it.
+    """A copy of the span without messages, instructions and tools.
 
-    Of litespan's own spans all other attributes stay; of those by others, what litespan knows
-    by name. Echoes of the request in the text of an error are masked.
+    Spans of litespan keep all other attributes; spans of other instrumentations keep those that
+    litespan knows by name. Parts of the request in error messages are masked.
     """
     attributes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
@@ -46,7 +46,7 @@ def stripped(span: ReadableSpan, read: GenAISpan) -> ReadableSpan:
 
 
 def has_content(read: GenAISpan) -> bool:
-    """Whether the span carries any."""
+    """Whether the span has content."""
     return any(
         content is not None
         for content in (
@@ -59,18 +59,18 @@ def has_content(read: GenAISpan) -> bool:
 
 
 def sampled(span: ReadableSpan, ratio: float) -> bool:
-    """Whether this trace is among the share `ratio` whose content is kept: all of it or none."""
+    """Whether this trace is in the share `ratio` that keeps its content."""
     context = span.context
     return context is not None and (context.trace_id & _RATIO_BITS) < ratio * (_RATIO_BITS + 1)
 
 
 def _is_plain(event: Event) -> bool:
-    """Whether it is one of the events that hold no content."""
+    """Whether this is an event without content."""
     return event.name == s.EVENT_EXCEPTION or event.name.startswith(s.STAGE_PREFIX)
 
 
 def _event(event: Event, texts: list[str]) -> Event:
-    """The event, without echoes of the request in what it says of an exception."""
+    """The event, with parts of the request masked in the exception message."""
     given = event.attributes or {}
     if event.name != s.EVENT_EXCEPTION:
         return event

@@ -1,7 +1,7 @@
-"""A text file that any number of processes append whole lines to, and that is rotated.
+"""A rotated text file to which several processes append whole lines.
 
-Whoever writes holds a lock on the file (`flock`), and looks after getting it whether the file
-still has its name; so rotation, and `logrotate` or `rm`, take no line from anybody.
+A writer locks the file (`flock`) and then checks that the file still has its name, so rotation,
+`logrotate` or `rm` lose no lines.
 """
 
 import errno
@@ -21,7 +21,7 @@ from litespan.errors import suppress_errors
 from litespan.stores import private_files
 from litespan.stores.writer import Away
 
-if sys.platform != "win32":  # one process a file there
+if sys.platform != "win32":  # on Windows only one process may write a file
     import fcntl
 
 
@@ -40,27 +40,27 @@ _HINTS: Final = {
 
 
 def away(path: Path, error: OSError) -> Away:
-    """Why nothing can be written to `path`, and how to mend it."""
+    """The error for a file that cannot be written: why, and how to fix it."""
     number = error.errno or 0
-    said = os.strerror(number) if number else type(error).__name__
-    hint = _HINTS.get(number, "look at the disk")
-    return Away(f"cannot write {path}: {said} ({hint})", errno.errorcode.get(number, "OSError"))
+    reason = os.strerror(number) if number else type(error).__name__
+    hint = _HINTS.get(number, "check the disk")
+    return Away(f"cannot write {path}: {reason} ({hint})", errno.errorcode.get(number, "OSError"))
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """When a file is put aside under a name with its time, and a new one begun."""
+    """When to rename a file, with the time in its name, and start a new one."""
 
-    size: int = 0  # bytes; 0 = however long
-    period: str = ""  # a `strftime` format: put aside when the time by it has changed (UTC)
-    gzip: bool = False  # compress what is put aside
+    size: int = 0  # bytes; 0: no limit
+    period: str = ""  # a `strftime` format: rotate when the formatted time (UTC) changes
+    gzip: bool = False  # compress rotated files
 
     @classmethod
     def parse(cls, text: str) -> "Rotation":
         """Read a list such as `64MB,day,gzip`.
 
         Raises:
-            ValueError: with the word that is not understood.
+            ValueError: a word is invalid; the message contains it.
         """
         size, period, compress = 0, "", False
         for word in filter(None, (part.strip() for part in text.split(","))):
@@ -75,7 +75,7 @@ class Rotation:
         return cls(size, period, compress)
 
     def due(self, size: int, written: float, more: int) -> bool:
-        """Is it time, for a file of `size` bytes last `written` then, before `more` bytes?"""
+        """Whether to rotate a file of `size` bytes, last `written` then, before adding `more`."""
         if not size:
             return False
         if self.size and size + more > self.size:
@@ -85,12 +85,12 @@ class Rotation:
 
 
 class AppendFile:
-    """One such file.
+    """A file to append to.
 
     Args:
-        path: The file; made when missing. Its folder must exist.
-        rotation: When to begin a new one.
-        header: The first line of each file. A file that begins with another one is put aside.
+        path: The file; created if missing. Its folder must exist.
+        rotation: When to start a new file.
+        header: The first line of each file. A file with another first line is rotated.
     """
 
     def __init__(self, path: Path, rotation: Rotation, header: bytes = b"") -> None:
@@ -103,7 +103,7 @@ class AppendFile:
         """Append all lines, each with one `write`, or none.
 
         Raises:
-            Away: the file cannot be written; it is as it was.
+            Away: the file cannot be written and is unchanged.
         """
         try:
             with self._locked():
@@ -133,16 +133,16 @@ class AppendFile:
             fd = self._fd
             if sys.platform != "win32":
                 fcntl.flock(fd, fcntl.LOCK_EX)
-            if self._has_its_name(fd):
+            if self._is_current(fd):
                 break
             self.close()
         try:
             yield
         finally:
-            if sys.platform != "win32" and self._fd == fd:  # else closed, which unlocks it too
+            if sys.platform != "win32" and self._fd == fd:  # closing also unlocks
                 fcntl.flock(fd, fcntl.LOCK_UN)
 
-    def _has_its_name(self, fd: int) -> bool:
+    def _is_current(self, fd: int) -> bool:
         try:
             return os.path.samestat(os.fstat(fd), self.path.stat())
         except FileNotFoundError:
@@ -153,7 +153,7 @@ class AppendFile:
             if not size and self._header:
                 self._write(self._header)
             elif size and self._read(1, size - 1) != b"\n":
-                self._write(b"\n")  # the end of a line that somebody could not finish
+                self._write(b"\n")  # ends an incomplete line
             for line in lines:
                 self._write(line)
         except OSError:
@@ -161,11 +161,11 @@ class AppendFile:
             raise
 
     def _write(self, line: bytes) -> None:
-        while line:  # a second round only on a disk that is full, to hear so
+        while line:  # a partial write means a full disk; the next one raises
             line = line[os.write(self._fd, line) :]
 
     def _read(self, length: int, at: int) -> bytes:
-        os.lseek(self._fd, at, os.SEEK_SET)  # what is written goes to the end all the same
+        os.lseek(self._fd, at, os.SEEK_SET)  # writes still append
         return os.read(self._fd, length)
 
     def _must_rotate(self, size: int, more: int) -> bool:
@@ -174,15 +174,15 @@ class AppendFile:
         return self._rotation.due(size, os.fstat(self._fd).st_mtime, more)
 
     def _rotate(self) -> None:
-        """Put the file aside as `name-TIME-PID.suffix`. Nobody writes to it after that."""
+        """Rename the file to `name-TIME-PID.suffix`. No process writes to it after that."""
         now = datetime.now(timezone.utc)
         name = f"{self.path.stem}-{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}{self.path.suffix}"
-        aside = self.path.with_name(name)
-        self.path.rename(aside)
+        rotated = self.path.with_name(name)
+        self.path.rename(rotated)
         self.close()
         if self._rotation.gzip:
             with suppress_errors("compressing a rotated file"):
-                _compress(aside)
+                _compress(rotated)
 
 
 def _compress(path: Path) -> None:

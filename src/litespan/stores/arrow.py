@@ -1,4 +1,4 @@
-"""Rows as an Arrow table: how DuckDB and Parquet take many at once."""
+"""Rows as an Arrow table, for DuckDB and Parquet."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ def schema() -> "pa.Schema":
 
 
 def table(rows: Sequence[Row]) -> "pa.Table":
-    """The rows as a table of that schema."""
+    """The rows as a table with that schema."""
     import pyarrow as pa
 
     wanted = schema()

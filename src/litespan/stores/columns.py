@@ -1,7 +1,7 @@
-"""One row a call: the same columns, by the same names, in every store.
+"""One row for each call: the same columns in every store.
 
-`COLUMNS` is the whole definition: name, kind, where the value comes from, what it means.
-A store maps the nine kinds to its own types and leaves the rest to this module.
+`COLUMNS` defines them: name, kind, source of the value, meaning. A store maps the nine kinds to its
+own types.
 
 Amounts of money are `Decimal` US dollars with ten places (1e-10 USD), rounded half to even,
 so that sums in a store with exact numbers are exact.
@@ -27,7 +27,7 @@ Kind = Literal["key", "text", "integer", "real", "money", "flag", "time", "list"
 
 PLACES: Final = Decimal("1e-10")
 """Resolution of money, in USD."""
-_MOST: Final = Decimal("1e8")  # numeric(18,10) of the stores holds less than this
+_MAX_USD: Final = Decimal("1e8")  # the limit of numeric(18,10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,15 @@ class Column:
     name: str
     kind: Kind
     read: Callable[[GenAISpan], Any]
-    """The value as a plain Python one of the kind, or None."""
+    """Reads the value as a Python value of the kind, or None."""
     meaning: str
     content: bool = False
-    """Does it hold what people and models said?"""
+    """Whether it contains content."""
 
 
 def _money(usd: float | None) -> Decimal | None:
     exact = None if usd is None else Decimal(repr(usd))
-    if exact is None or abs(exact) >= _MOST:
+    if exact is None or abs(exact) >= _MAX_USD:
         return None
     return exact.quantize(PLACES, ROUND_HALF_EVEN)
 
@@ -75,11 +75,11 @@ def _finite(value: Any) -> Any:
 
 
 def _stages(span: GenAISpan) -> str | None:
-    made = [
+    stages = [
         {"name": stage.name, "time_ns": stage.time_ns, "attributes": plain(stage.attributes)}
         for stage in span.stages
     ]
-    return _dump(made) if made else None
+    return _dump(stages) if stages else None
 
 
 def _dump_all(items: Iterable[Any] | None) -> str | None:
@@ -92,8 +92,8 @@ COLUMNS: Final = (
     Column("span_id", "text", lambda s: s.span_id, "16 hex digits"),
     Column("parent_span_id", "text", lambda s: s.parent_span_id, "16 hex digits"),
     Column("call_id", "text", lambda s: s.call.id, "litellm_call_id; attempts can share it"),
-    Column("start_time", "time", lambda s: _time(s.start_ns), "when the call began"),
-    Column("end_time", "time", lambda s: _time(s.end_ns), "when it ended; null: not yet"),
+    Column("start_time", "time", lambda s: _time(s.start_ns), "start of the call"),
+    Column("end_time", "time", lambda s: _time(s.end_ns), "end of the call; null: not ended"),
     Column("duration_s", "real", lambda s: s.duration, "seconds"),
     Column(
         "first_chunk_s",
@@ -105,21 +105,35 @@ COLUMNS: Final = (
         "outcome",
         "text",
         lambda s: s.call.outcome,
-        "success, failure, cancelled, abandoned; started = no end on record",
+        "success, failure, cancelled, abandoned; started: no end recorded",
     ),
-    Column("error_type", "text", lambda s: s.error and s.error.type, "why it failed"),
-    Column("error_message", "text", lambda s: s.error and s.error.message, "as scrubbed"),
-    Column("http_status", "integer", lambda s: s.error and s.error.code, "of a failure"),
+    Column("error_type", "text", lambda s: s.error and s.error.type, "type of the error"),
+    Column(
+        "error_message",
+        "text",
+        lambda s: s.error and s.error.message,
+        "message of the error, scrubbed",
+    ),
+    Column(
+        "http_status", "integer", lambda s: s.error and s.error.code, "HTTP status of the error"
+    ),
     Column("operation", "text", lambda s: s.operation, "chat, embeddings, …"),
     Column("call_type", "text", lambda s: s.call.type, "LiteLLM's: completion, aembedding, …"),
     Column("provider", "text", lambda s: s.provider, "openai, anthropic, …"),
-    Column("model", "text", lambda s: s.model, "the one that answered, else the one asked for"),
+    Column("model", "text", lambda s: s.model, "response model, else requested model"),
     Column("request_model", "text", lambda s: s.request.model, "as the caller named it"),
     Column("response_model", "text", lambda s: s.response.model, "as the provider named it"),
-    Column("response_id", "text", lambda s: s.response.id, "the provider's"),
-    Column("provider_request_id", "text", lambda s: s.call.provider_request_id, "a header"),
-    Column("model_group", "text", lambda s: s.call.model_group, "the Router's name"),
-    Column("deployment_id", "text", lambda s: s.call.deployment_id, "the Router's choice"),
+    Column("response_id", "text", lambda s: s.response.id, "response id of the provider"),
+    Column(
+        "provider_request_id",
+        "text",
+        lambda s: s.call.provider_request_id,
+        "request id of the provider, from a header",
+    ),
+    Column("model_group", "text", lambda s: s.call.model_group, "model group of the Router"),
+    Column(
+        "deployment_id", "text", lambda s: s.call.deployment_id, "deployment that the Router chose"
+    ),
     Column("attempt", "integer", lambda s: s.call.attempt, "1, 2, …"),
     Column("fallback_from", "text", lambda s: s.call.fallback_from, "model group"),
     Column("fallback_to", "text", lambda s: s.call.fallback_to, "model group"),
@@ -127,37 +141,41 @@ COLUMNS: Final = (
     Column("user_id", "text", lambda s: s.identity.user, "the application's user"),
     Column("session_id", "text", lambda s: s.identity.session, "conversation or session"),
     Column("team_id", "text", lambda s: s.identity.team_id, "the proxy's team"),
-    Column("team_alias", "text", lambda s: s.identity.team_alias, "its name"),
-    Column("organization_id", "text", lambda s: s.identity.organization_id, "the proxy's"),
-    Column("project_id", "text", lambda s: s.identity.project_id, "the proxy's"),
+    Column("team_alias", "text", lambda s: s.identity.team_alias, "alias of the team"),
+    Column(
+        "organization_id", "text", lambda s: s.identity.organization_id, "the proxy's organization"
+    ),
+    Column("project_id", "text", lambda s: s.identity.project_id, "the proxy's project"),
     Column("end_user_id", "text", lambda s: s.identity.end_user_id, "the proxy's end user"),
-    Column("api_key_hash", "text", lambda s: s.identity.api_key_hash, "of the proxy's key"),
-    Column("api_key_alias", "text", lambda s: s.identity.api_key_alias, "name of that key"),
-    Column("route", "text", lambda s: s.identity.route, "the proxy's, /chat/completions"),
+    Column("api_key_hash", "text", lambda s: s.identity.api_key_hash, "hash of the proxy's key"),
+    Column("api_key_alias", "text", lambda s: s.identity.api_key_alias, "alias of the proxy's key"),
+    Column("route", "text", lambda s: s.identity.route, "route of the proxy, /chat/completions"),
     Column("tags", "list", lambda s: list(s.identity.tags), "in the caller's order"),
     Column("metadata", "json", lambda s: _dump(dict(s.identity.metadata)), "object of scalars"),
-    Column("input_tokens", "integer", lambda s: s.usage.input, "cached ones included"),
-    Column("output_tokens", "integer", lambda s: s.usage.output, "reasoning ones included"),
+    Column("input_tokens", "integer", lambda s: s.usage.input, "including cached tokens"),
+    Column("output_tokens", "integer", lambda s: s.usage.output, "including reasoning tokens"),
     Column("cache_read_tokens", "integer", lambda s: s.usage.cache_read, "part of input"),
     Column("cache_creation_tokens", "integer", lambda s: s.usage.cache_creation, "part of input"),
     Column("reasoning_tokens", "integer", lambda s: s.usage.reasoning, "part of output"),
     Column("usage_source", "text", lambda s: s.usage.source, "provider, litellm, estimated"),
-    Column("cost_usd", "money", lambda s: _money(s.cost.total), "all of it; null: unknown"),
+    Column("cost_usd", "money", lambda s: _money(s.cost.total), "total cost; null: unknown"),
     Column("input_cost_usd", "money", lambda s: _money(s.cost.input), "part of the cost"),
     Column("output_cost_usd", "money", lambda s: _money(s.cost.output), "part of the cost"),
-    Column("saved_usd", "money", lambda s: _money(s.cost.saved), "by the response cache"),
+    Column("saved_usd", "money", lambda s: _money(s.cost.saved), "saved by the response cache"),
     Column("cost_source", "text", lambda s: s.cost.source, "litellm, provider, estimated"),
     Column("cache_hit", "flag", lambda s: s.call.cache_hit, "LiteLLM's response cache"),
-    Column("stream", "flag", lambda s: s.request.stream, "asked for as a stream?"),
+    Column("stream", "flag", lambda s: s.request.stream, "whether a stream was requested"),
     Column("stream_end", "text", lambda s: s.call.stream_end, "complete, abandoned, dropped, …"),
-    Column("chunks", "integer", lambda s: s.call.chunks, "received"),
-    Column("finish_reasons", "list", lambda s: list(s.response.finish_reasons), "a choice each"),
-    Column("service_name", "text", lambda s: s.service.name, "the program"),
-    Column("service_version", "text", lambda s: s.service.version, "its version"),
+    Column("chunks", "integer", lambda s: s.call.chunks, "number of received chunks"),
+    Column(
+        "finish_reasons", "list", lambda s: list(s.response.finish_reasons), "one for each choice"
+    ),
+    Column("service_name", "text", lambda s: s.service.name, "name of the service"),
+    Column("service_version", "text", lambda s: s.service.version, "version of the service"),
     Column("environment", "text", lambda s: s.service.environment, "production, …"),
-    Column("span_name", "text", lambda s: s.name, "as in the trace"),
+    Column("span_name", "text", lambda s: s.name, "name of the span"),
     Column("scope", "text", lambda s: s.scope, "the instrumentation that made the span"),
-    Column("attributes", "json", lambda s: _dump(s.facts), "all attributes but content"),
+    Column("attributes", "json", lambda s: _dump(s.facts), "all attributes except content"),
     Column("stages", "json", _stages, "LiteLLM's: list of name, time_ns, attributes"),
     Column(
         "input_messages",
@@ -177,18 +195,18 @@ COLUMNS: Final = (
         "system_instructions",
         "json",
         lambda s: _dump_all(s.system_instructions),
-        "parts",
+        "in the parts schema",
         content=True,
     ),
     Column(
         "tool_definitions",
         "json",
         lambda s: _dump_all(s.tool_definitions),
-        "as offered to the model",
+        "tools that the model may call",
         content=True,
     ),
 )
-"""Every column, in the order of the tables."""
+"""All columns in table order."""
 
 
 def rows(
@@ -197,16 +215,15 @@ def rows(
     *,
     content: bool = True,
 ) -> list[list[Any]]:
-    """The rows of those spans that are calls of a model, values in the order of `COLUMNS`.
+    """Convert spans of model calls to rows, with values in the order of `COLUMNS`.
 
-    Each call once: of several spans with one key the last. A span that cannot become a row
-    is left out, logged and counted, and never costs the others. Text can hold NUL characters
-    and halves of surrogate pairs: see `clean`.
+    Of several spans with the same key only the last is kept. A span that cannot be converted is
+    logged, counted and left out. Text can contain NUL characters and lone surrogates: see `clean`.
 
     Args:
         spans: Any spans.
-        convert: How the store wants the (not None) values of a kind.
-        content: False leaves columns of content None.
+        convert: Kind → conversion of values that are not None, for the store.
+        content: False leaves content columns None.
     """
     found = {}
     cells = [
@@ -231,9 +248,9 @@ def _nothing(_call: GenAISpan) -> None:
 
 
 def clean(value: Any) -> Any:
-    """`value`, and text in lists and objects, without what UTF-8 and databases refuse.
+    """`value` without lone surrogates and NUL, also inside lists and dicts.
 
-    Halves of surrogate pairs become "?" (replacement by the codec), NUL becomes U+FFFD.
+    Lone surrogates become "?", NUL becomes U+FFFD: UTF-8 and databases reject them.
     """
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")

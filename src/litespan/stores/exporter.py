@@ -1,8 +1,7 @@
-"""`StoreExporter`: rows in a database or file, as a `SpanExporter`.
+"""`StoreExporter`: the base class of exporters that write rows to a database or file.
 
-A store is one small class that opens, writes and closes (`_writer.Store`) and one subclass
-of this that says where it is. Retries, the buffer for bad times, forks and the end of the
-process are the same for all.
+A store is one small class that writes and closes (`writer.Store`) and one subclass of
+`StoreExporter` that opens it. Retries, buffering, forks and shutdown are the same for all.
 """
 
 import atexit
@@ -31,66 +30,68 @@ from litespan.stores.writer import Away, Refused, Store, Writer
 
 
 def clean_text(text: str) -> str:
-    """`text` as any store takes it: no NUL, no half of a surrogate pair."""
+    """`text` without NUL and lone surrogates."""
     return text if text.isascii() and "\0" not in text else clean(text)
 
 
 def clean_json(text: str) -> str:
-    """JSON text as any store takes it: the same holds for the strings inside."""
+    """JSON text without NUL and lone surrogates, also inside its strings."""
     text = clean_text(text)
     if "\\u0000" not in text:
         return text
     return json.dumps(clean(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
 
 
-_FORK_WAIT: Final = 3.0  # s for a write to end before a fork
+_FORK_WAIT: Final = 3.0  # s to wait for a write before a fork
 
 CLEAN: Final[dict[Kind, Callable[[Any], Any]]] = {
     "text": clean_text,
     "list": lambda texts: [clean_text(text) for text in texts],
     "json": clean_json,
 }
-"""What is done to the values of a kind before a store sees them."""
+"""Kind → conversion of values for every store."""
 
 
 class StoreExporter(SpanExporter, ABC):
-    """Base of the stores. Subclasses set the class attributes and write `connect`."""
+    """Base class of stores. Subclasses set the class attributes and implement `connect`."""
 
     name: ClassVar[str]
-    """As in `OTEL_TRACES_EXPORTER`."""
+    """The name in `OTEL_TRACES_EXPORTER`."""
     limits: ClassVar[Limits] = Limits()
     needs: ClassVar[tuple[str, ...]] = ()
-    """Modules that are imported before `connect`, of the extra with the store's name."""
+    """Modules to import before `connect`, from the extra with the store's name."""
     fork_safe: ClassVar[bool] = True
-    """Can the store be open while the process forks, if the child does not use it?
+    """Whether the store may stay open during a fork if the child does not use it.
 
-    If not, it is not left open at the end of the process either, whoever forgets `shutdown`.
+    If not, it is also closed at exit, even without `shutdown`.
     """
 
     def __init__(self, *, content: bool = True, **limits: Any) -> None:
-        """Off until `turn_on` is called.
+        """Create an exporter that is off until `turn_on` is called.
 
         Args:
-            content: whether captured messages are stored at all.
-            limits: fields of `Limits`, to override the store's.
+            content: whether to store captured content.
+            limits: fields of `Limits` that override the store's.
         """
         self.content = content
         self.bounds = replace(self.limits, **limits) if limits else self.limits
-        self.problem = ""  # why the exporter is off, or its store away
-        self.place = ""  # where it writes to, without secrets
+        self.problem = ""  # why the exporter is off or its store unavailable
+        self.place = ""  # where it writes, without credentials
         self._writer: Writer | None = None
         self._metrics: ExporterMetrics | None = None
-        self._of_parents: list[Writer] = []  # their connections are not ours to close
+        self._of_parents: list[
+            Writer
+        ] = []  # kept after a fork, because only the parent may close their connections
         self._paused: Writer | None = None  # around a fork
 
     # --- configuration -------------------------------------------------------------------
 
     @abstractmethod
     def connect(self) -> Store:
-        """Open the store: on a thread of the writer's, at the first row and after a failure.
+        """Open the store, on the writer's thread, for the first row and after a failure.
 
         Raises:
-            Away: it cannot be opened now; the message says why and what to do.
+            Away: the store is unavailable; the message says why and how to fix it.
         """
 
     def setting(self, argument: str | None, *variables: str, default: str = "") -> str:
@@ -98,33 +99,33 @@ class StoreExporter(SpanExporter, ABC):
         values = (argument, *(os.environ.get(name) for name in variables), default)
         return next((value.strip() for value in values if value and value.strip()), "")
 
-    def off(self, problem: str, mend: str) -> None:
-        """Stay off: nothing is stored, and one line says why and what to do."""
-        self.problem = f"{problem}: {self.name} export is off; {mend}"
+    def disable(self, problem: str, fix: str) -> None:
+        """Stay off: store nothing, and log what is wrong and how to fix it."""
+        self.problem = f"{problem}: {self.name} export is off; {fix}"
         log_once(f"off.{self.name}.{problem}", "%s", self.problem)
 
     def turn_on(self, place: str) -> None:
-        """Accept spans. Nothing is opened before the first one.
+        """Turn the exporter on. The first span opens the store.
 
         Args:
-            place: where the rows go, for people to read: no secrets.
+            place: where rows are written, for logs, without credentials.
         """
         packages = [module.partition(".")[0] for module in self.needs]
         missing = [package for package in packages if find_spec(package) is None]
         if missing:
-            self.off(f"{missing[0]} is not installed", f"pip install 'litespan[{self.name}]'")
+            self.disable(f"{missing[0]} is not installed", f"pip install 'litespan[{self.name}]'")
             return
         self.place = place
         self._writer = Writer(self._connect, self.bounds, self)
-        _look_after(self)
+        _register_hooks(self)
 
     # --- SpanExporter --------------------------------------------------------------------
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write one row a call. Never raises.
+        """Write one row for each call. Never raises.
 
-        FAILURE says that rows are not in the store yet: they are kept, within limits, and
-        written when the store is back.
+        FAILURE means that rows are not in the store yet. They are kept within limits and written
+        when the store is available again.
         """
         if self._writer is None:
             return SpanExportResult.FAILURE
@@ -132,33 +133,33 @@ class StoreExporter(SpanExporter, ABC):
             made = self._rows(spans)
             if not made:
                 return SpanExportResult.SUCCESS
-            begun = time.perf_counter()
+            started = time.perf_counter()
             metrics = self._metrics_of()
             metrics.begin(len(made))
             ticket = self._writer.put(made)
             done = self._writer.wait(ticket)
-            tally = Tally(sent=len(made) - ticket.open - ticket.lost)
-            if missed := ticket.open + ticket.lost:
-                tally.dropped["refused" if ticket.lost else "kept"] = missed
-            metrics.end(len(made), tally, time.perf_counter() - begun)
+            tally = Tally(sent=len(made) - ticket.pending - ticket.lost)
+            if unwritten := ticket.pending + ticket.lost:
+                tally.dropped["refused" if ticket.lost else "kept"] = unwritten
+            metrics.end(len(made), tally, time.perf_counter() - started)
             return SpanExportResult.SUCCESS if done else SpanExportResult.FAILURE
         return SpanExportResult.FAILURE
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> None:
-        """Put calls on record that have not ended, without waiting. Never raises.
+        """Write rows of started calls without waiting. Never raises.
 
-        The finished span's row replaces the started one's.
+        The row of the finished span replaces them.
         """
         if self._writer is not None:
             with suppress_errors(f"export.{self.name}"):
                 self._writer.offer(self._rows(spans))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Write what is waiting; False if not all of it could be written in time."""
+        """Write waiting rows; False if not all are written in time."""
         return self._writer is None or self._writer.flush(timeout_millis / 1000)
 
     def shutdown(self) -> None:
-        """Write what is waiting, within a few seconds, and close the store."""
+        """Write waiting rows within a few seconds, and close the store."""
         if self._writer is not None:
             with suppress_errors(f"export.{self.name}.shutdown"):
                 self._writer.close()
@@ -181,13 +182,13 @@ class StoreExporter(SpanExporter, ABC):
         return self._metrics
 
     def _before_fork(self) -> None:
-        """Close what a fork would break."""
+        """Close a store that must not be open during a fork."""
         writer = self._writer
         if not self.fork_safe and writer is not None and writer.pause(_FORK_WAIT):
             self._paused = writer
 
     def _before_exit(self) -> None:
-        """Close what would break in an interpreter that ends; what still comes opens it again."""
+        """Close a store that must not be open at exit. Later rows open it again."""
         writer = self._writer
         if writer is not None and writer.pause(_FORK_WAIT):
             writer.resume()
@@ -198,7 +199,7 @@ class StoreExporter(SpanExporter, ABC):
             writer.resume()
 
     def _after_in_child(self) -> None:
-        """A connection of its own; what the parent has not written is the parent's."""
+        """Use a new writer; unwritten rows belong to the parent."""
         if self._writer is None:
             return
         self._of_parents.append(self._writer)
@@ -206,38 +207,38 @@ class StoreExporter(SpanExporter, ABC):
             self._writer = Writer(self._connect, self.bounds, self)
         else:
             self._writer = None
-            self.off("the process forked during a write", "start it anew")
+            self.disable("the process forked during a write", "restart it")
         self._paused = None
 
-    # --- what the writer tells -----------------------------------------------------------
+    # --- calls from the writer ----------------------------------------------------------
 
     def written(self, rows: int) -> None:
-        """Count rows that are in the store."""
+        """Count written rows."""
         self.problem = ""
         count(f"export.{self.name}.sent", rows)
 
     def retrying(self, away: Away, rows: int) -> None:
-        """Count a failed write, and say once per cause what is wrong."""
+        """Count a failed write, and log once for each cause."""
         self.problem = str(away)
         count(f"export.{self.name}.retried")
         log_once(
             f"export.{self.name}.{away.cause}",
-            "%s: %s; %d row(s) are kept and tried again (logged once)",
+            "%s: %s; %d row(s) are kept and retried (logged once)",
             self.name,
             away,
             rows,
         )
 
     def dropped(self, cause: str, rows: int) -> None:
-        """Count rows that are given up, and say once per cause."""
+        """Count dropped rows, and log once for each cause."""
         if not rows:
             return
         count(f"export.{self.name}.dropped", rows)
         count(f"export.{self.name}.dropped.{cause.replace(' ', '_')}", rows)
         why = {
-            "buffer full": "the store was away for too long",
+            "buffer full": "the store was unavailable for too long",
             "shutdown": "the process ended before they were written",
-            "refused": "the store does not take them, see above",
+            "refused": "the store rejected them, see above",
         }
         log_once(
             f"export.{self.name}.dropped.{cause}",
@@ -248,18 +249,18 @@ class StoreExporter(SpanExporter, ABC):
         )
 
     def refused(self, error: Exception) -> None:
-        """Log, once per kind of error, why a row was not taken.
+        """Log once for each kind of error why a row was rejected.
 
-        Texts of libraries can quote the row, and so what users and models said.
+        Messages of libraries are not logged, because they can contain content.
         """
         why = str(error) if isinstance(error, Refused) else type(error).__name__
         log_once(
-            f"export.{self.name}.{why}", "%s: a row is refused: %s (logged once)", self.name, why
+            f"export.{self.name}.{why}", "%s: a row was rejected: %s (logged once)", self.name, why
         )
 
 
-def _look_after(exporter: StoreExporter) -> None:
-    """Be told of forks and of the end, for as long as the exporter lives."""
+def _register_hooks(exporter: StoreExporter) -> None:
+    """Register hooks for forks and exit that do not keep the exporter alive."""
     if not exporter.fork_safe:
         here = weakref.ref(exporter)
 

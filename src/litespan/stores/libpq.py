@@ -1,10 +1,10 @@
-"""PostgreSQL addresses as libpq takes them."""
+"""PostgreSQL URLs for libpq."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 
 def for_libpq(dsn: str) -> str:
-    """A URL as other tools write it (SQLAlchemy, Prisma) as libpq takes it."""
+    """Convert a URL of other tools (SQLAlchemy, Prisma) for libpq."""
     if "://" not in dsn:
         return dsn
     try:
@@ -15,6 +15,6 @@ def for_libpq(dsn: str) -> str:
         query = [(name, value) for name, value in parse_qsl(parts.query) if name in known]
     except (ImportError, ValueError):
         return dsn
-    # Not by urlunsplit, which leaves the slashes of a URL without a host (of a socket) out.
+    # Not urlunsplit, which drops the slashes of a URL without a host (for a socket).
     url = f"{parts.scheme.partition('+')[0]}://{parts.netloc}{parts.path}"
     return f"{url}?{urlencode(query)}" if query else url

@@ -1,4 +1,4 @@
-"""A store that is a file of lines: what JSONL and CSV share."""
+"""Base class of stores that append lines to a file: JSONL and CSV."""
 
 import os
 from abc import abstractmethod
@@ -13,15 +13,15 @@ from litespan.stores.writer import Store
 
 
 class LinesExporter(StoreExporter):
-    """Appends one line a call to a file.
+    """Appends one line for each call to a file.
 
     Args:
         path: The file; default the store's variable, else `litespan` with the store's suffix in
             the working directory. Its folder must exist.
-        rotate: When to begin a new file: a list of a size (`64MB`), `hour` or `day`, and `gzip`
-            to compress the old one; default the variable with `_ROTATE` at its end, else never.
-            Files that are put aside are never deleted.
-        content: False leaves messages, instructions and tools out.
+        rotate: When to start a new file: a list of a size (`64MB`), `hour` or `day`, and `gzip`
+            to compress the old one; default the variable with the suffix `_ROTATE`, else never.
+            Rotated files are never deleted.
+        content: False excludes messages, instructions and tools.
         limits: see `StoreExporter`.
     """
 
@@ -45,14 +45,14 @@ class LinesExporter(StoreExporter):
         try:
             self.rotation = Rotation.parse(self.setting(rotate, variable))
         except ValueError as error:
-            self.off(f"{variable}: {error}", "mend it or unset it")
+            self.disable(f"{variable}: {error}", "fix it or unset it")
             return
         self.turn_on(self.path.as_uri())
 
     @staticmethod
     @abstractmethod
     def lines(rows: Sequence[Row]) -> list[bytes]:
-        """Each row as a line, with its end."""
+        """Each row as a line, including the line end."""
 
     def connect(self) -> Store:
         """The file, not opened yet."""

@@ -1,4 +1,4 @@
-"""Reading stores that are files of lines: JSONL and CSV."""
+"""Reads stores that are files of lines: JSONL and CSV."""
 
 import csv
 import gzip
@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TextIO
 
-from litespan.stores.records import Record, later, once, packed, said
+from litespan.stores.records import Record, is_gzip, later, once, reason
 
 BROKEN: Final = (ValueError, ArithmeticError, AttributeError, TypeError, RecursionError, csv.Error)
-"""What a line raises that a crash has cut, or that nobody of ours wrote."""
+"""Raised for truncated lines and lines that litespan did not write."""
 
 
 def read_lines(
     place: str, since: str, parse: Callable[[TextIO], Iterator[Record | None]]
 ) -> Iterator[Record]:
-    """The records of a file and of the files that rotation has put aside, oldest first.
+    """The records of a file and its rotated files, oldest first.
 
     Args:
         place: the file's path.
@@ -30,17 +30,19 @@ def read_lines(
 
 def _records(path: Path, parse: Callable[[TextIO], Iterator[Record | None]]) -> Iterator[Record]:
     broken = 0
-    for file in (*_put_aside(path), path):
+    for file in (*_rotated(path), path):
         for record in _whole(file, parse):
             if record is None:
                 broken += 1
             else:
                 yield record
     if broken:
-        print(f"litespan: {broken} line(s) of {path} cannot be read: left out", file=sys.stderr)
+        print(
+            f"litespan: {broken} line(s) of {path} cannot be read and are left out", file=sys.stderr
+        )
 
 
-def _put_aside(path: Path) -> list[Path]:
+def _rotated(path: Path) -> list[Path]:
     stem, suffix = re.escape(path.stem), re.escape(path.suffix)
     name = re.compile(rf"{stem}-\d{{8}}T\d{{6}}\.\d{{6}}Z-\d+{suffix}(\.gz)?")
     return sorted(file for file in path.parent.iterdir() if name.fullmatch(file.name))
@@ -49,16 +51,16 @@ def _put_aside(path: Path) -> list[Path]:
 def _whole(
     path: Path, parse: Callable[[TextIO], Iterator[Record | None]]
 ) -> Iterator[Record | None]:
-    """The records of one file as far as it can be read: a packed one may have lost its end."""
+    """The records of one file, as far as it can be read: a compressed file may be truncated."""
     try:
         with _opened(path) as lines:
             yield from parse(lines)
     except (OSError, EOFError, zlib.error, csv.Error) as error:
-        print(f"litespan: {path} cannot be read to its end: {said(error)}", file=sys.stderr)
+        print(f"litespan: {path} cannot be read to its end: {reason(error)}", file=sys.stderr)
 
 
 def _opened(path: Path) -> TextIO:
-    """The file as text; what is no UTF-8, such as half a character, costs its line only."""
-    if packed(path):
+    """The file as text. Invalid UTF-8 only affects its own line."""
+    if is_gzip(path):
         return gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="")
     return path.open(encoding="utf-8", errors="replace", newline="")

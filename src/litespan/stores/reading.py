@@ -1,4 +1,4 @@
-"""Reading recorded calls: any store that has an entry point in `litespan_readers`."""
+"""Reads recorded calls from any store with an entry point in `litespan_readers`."""
 
 import gzip
 import os
@@ -10,29 +10,29 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from litespan.stores.records import NAMES, Reader, Record, Unreadable, packed, said
+from litespan.stores.records import NAMES, Reader, Record, Unreadable, is_gzip, reason
 
 GROUP: Final = "litespan_readers"
 DEFAULT: Final = "sqlite"
-"""The store that is read where none is named."""
+"""The store to read if none is named."""
 
 
 @cache
 def readers() -> dict[str, Reader]:
-    """The installed readers by the name of their store, as in `OTEL_TRACES_EXPORTER`."""
+    """The installed readers by store name, as in `OTEL_TRACES_EXPORTER`."""
     return {found.name: found.load() for found in sorted(entry_points(group=GROUP))}
 
 
 def records(source: str, columns: Sequence[str] = NAMES, since: str = "") -> Iterator[Record]:
-    """The calls in `source` that began at `since` or later, each once.
+    """The calls in `source` that started at `since` or later, each once.
 
     Args:
         source: A file, a folder of Parquet files, a database's URL, or a store's name.
-        columns: What to read of each call; `key`, `outcome` and `start_time` are always read.
+        columns: The columns to read; `key`, `outcome` and `start_time` are always read.
         since: ISO 8601 in UTC; empty for all.
 
     Raises:
-        Unreadable: there is nothing, or litespan did not write it.
+        Unreadable: the source is missing, or litespan did not write it.
     """
     place = placed(source)
     wanted = tuple(dict.fromkeys(("key", "outcome", "start_time", *columns)))
@@ -40,7 +40,7 @@ def records(source: str, columns: Sequence[str] = NAMES, since: str = "") -> Ite
 
 
 def placed(source: str) -> str:
-    """The place that a store's name stands for, as its variables say; other places unchanged.
+    """The place of a store from its variables; a path or URL is returned unchanged.
 
     Raises:
         Unreadable: the store has no default place and its variable is not set.
@@ -56,7 +56,7 @@ def placed(source: str) -> str:
 
 
 def named(source: str) -> str:
-    """A place as it may be shown: a database's URL without user, password and options."""
+    """A place for display: a database URL without user, password and options."""
     place = placed(source)
     if "://" not in place:
         return place
@@ -65,7 +65,7 @@ def named(source: str) -> str:
 
 
 def _reader(source: str, place: str) -> Reader:
-    """The reader of a place: by its scheme, its first bytes, or the name of an empty file."""
+    """The reader of a place, by its scheme, first bytes, or the suffix of an empty file."""
     found = readers()
     for reader in found.values():
         if reader.schemes and place.startswith(reader.schemes):
@@ -81,16 +81,16 @@ def _reader(source: str, place: str) -> Reader:
                 f"there is no file {path}; record calls with OTEL_TRACES_EXPORTER=sqlite, or name "
                 f"the file, here or in {found[DEFAULT].variables[0]}"
             ) from error
-        raise Unreadable(f"cannot read {path}: {said(error)}") from error
+        raise Unreadable(f"cannot read {path}: {reason(error)}") from error
     if not head:
         suffix = Path(path.name.removesuffix(".gz")).suffix[1:]
         return found.get(source) or found.get(suffix) or found[DEFAULT]
     for reader in found.values():
         if reader.is_one(head):
             return reader
-    raise Unreadable(f"{path} is nothing that litespan wrote")
+    raise Unreadable(f"{path} was not written by litespan")
 
 
 def _head(path: Path) -> bytes:
-    with gzip.open(path) if packed(path) else path.open("rb") as file:
+    with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
         return file.read(16)

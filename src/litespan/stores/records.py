@@ -1,4 +1,4 @@
-"""One recorded call as a plain dict, the same from every store; and what a store reads with.
+"""Recorded calls as plain dicts, the same from every store, and the reader of a store.
 
 A record has the columns of `litespan.stores.columns` with plain values: text, numbers, `Decimal`
 US dollars, times as ISO 8601 text in UTC with microseconds and `Z`, lists, parsed JSON.
@@ -21,13 +21,13 @@ Record: TypeAlias = dict[str, Any]
 KINDS: Final[dict[str, Kind]] = {column.name: column.kind for column in COLUMNS}
 NAMES: Final = tuple(KINDS)
 TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
-"""How a record writes times."""
+"""Format of times in records."""
 FETCH: Final = 2_000
-"""Rows that a reader fetches at a time."""
+"""Rows to fetch at a time."""
 
 
 class Unreadable(Exception):
-    """The place cannot be read. The message says why, and what to do."""
+    """The place cannot be read. The message says why and how to fix it."""
 
 
 def missing(module: str, extra: str) -> Unreadable:
@@ -37,16 +37,16 @@ def missing(module: str, extra: str) -> Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How the records of one store are read. Found by the entry points in `litespan_readers`.
+    """Reads the records of one store. Registered as an entry point in `litespan_readers`.
 
     Attributes:
         read: `(place, columns, since)` → records. A place is a path or a URL, `since` is ISO
             8601 text in UTC or empty. Raises Unreadable.
-        variables: environment variables that name the place, the first one set wins.
-        default: the place where no variable is set; empty if there is none.
-        schemes: what a URL of such a store begins with; empty for a file.
-        is_one: whether a file is such a store, by its first 16 bytes.
-        place: turns the value of a variable into a place that `read` takes.
+        variables: environment variables with the place; the first one set wins.
+        default: the place if no variable is set; empty if there is none.
+        schemes: prefixes of the store's URLs; empty for a file.
+        is_one: whether a file is such a store, from its first 16 bytes.
+        place: converts the value of a variable to a place for `read`.
     """
 
     read: Callable[[str, Sequence[str], str], Iterator[Record]]
@@ -58,7 +58,7 @@ class Reader:
 
 
 def once(found: Iterable[Record]) -> Iterator[Record]:
-    """Each call once, where it can be there several times: finished rather than started."""
+    """Remove duplicate calls; finished calls take precedence over started ones."""
     seen: set[bytes] = set()
     started: dict[bytes, Record] = {}
     for record in found:
@@ -75,7 +75,7 @@ def once(found: Iterable[Record]) -> Iterator[Record]:
 
 
 def converted(name: str, value: Any) -> Any:
-    """A driver's value as a record has it."""
+    """Convert a driver's value to the value in a record."""
     if value is None:
         return None
     kind = KINDS[name]
@@ -88,17 +88,17 @@ def converted(name: str, value: Any) -> Any:
 
 
 def later(found: Iterable[Record], since: str) -> Iterator[Record]:
-    """The records of calls that began at `since` or later."""
+    """The records of calls that started at `since` or later."""
     return (record for record in found if (record["start_time"] or "") >= since)
 
 
-def said(error: Exception) -> str:
-    """What an error of reading says, in a few words."""
+def reason(error: Exception) -> str:
+    """A short message for an error."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def packed(path: Path) -> bool:
-    """Is it a file of gzip's?"""
+def is_gzip(path: Path) -> bool:
+    """Whether the file is compressed with gzip."""
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
 
@@ -109,19 +109,19 @@ def moment(text: str) -> datetime:
 
 
 def checked(record: Record) -> Record:
-    """`record`, if its values are such as litespan writes.
+    """Check that all values of `record` are valid, and return it.
 
     Raises:
-        ValueError: one is not, or is missing; the text is its column.
+        ValueError: a value is invalid or missing; the message is its column.
     """
     for name, value in record.items():
-        fits = name not in _NEEDED if value is None else _FORMS[name](value)
+        fits = name not in _REQUIRED if value is None else _FORMS[name](value)
         if not fits:
             raise ValueError(name)
     return record
 
 
-_NEEDED: Final = frozenset({"key", "trace_id", "span_id", "start_time", "outcome"})
+_REQUIRED: Final = frozenset({"key", "trace_id", "span_id", "start_time", "outcome"})
 
 
 def _is(*types: type) -> Callable[[Any], bool]:
@@ -134,8 +134,8 @@ def _matches(pattern: str) -> Callable[[Any], bool]:
 
 
 def _is_time(value: str) -> bool:
-    begun = datetime.fromisoformat(value.removesuffix("Z"))
-    return f"{begun.isoformat(timespec='microseconds')}Z" == value
+    start = datetime.fromisoformat(value.removesuffix("Z"))
+    return f"{start.isoformat(timespec='microseconds')}Z" == value
 
 
 _OF_KIND: Final[dict[Kind, Callable[[Any], bool]]] = {
@@ -155,4 +155,4 @@ _FORMS: Final[dict[str, Callable[[Any], bool]]] = {
     "trace_id": _matches("[0-9a-f]{32}"),
     **dict.fromkeys(("span_id", "parent_span_id"), _matches("[0-9a-f]{16}")),
 }
-"""Column → is this (not None) a value of it?"""
+"""Column → check of values that are not None."""

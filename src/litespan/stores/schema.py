@@ -1,4 +1,4 @@
-"""What the stores with tables and indexes share: names, and which look-ups are quick."""
+"""Names and indexes for stores with tables."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ INDEXES: Final = (
     ("trace_id",),
     ("call_id",),
 )
-"""Columns of each index, beside the primary key `key`."""
+"""Columns of each index, in addition to the primary key `key`."""
 
-LONGEST_INDEXED: Final = 500
-"""Characters of an indexed text. The attributes have it whole."""
+MAX_INDEXED: Final = 500
+"""Characters of indexed text. `attributes` has the full text."""

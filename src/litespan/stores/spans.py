@@ -1,4 +1,4 @@
-"""A recorded call → the span that it was: what a store holds can be exported again."""
+"""Converts recorded calls back to spans, to export them again."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -26,10 +26,10 @@ _SERVICE: Final = {
 
 
 def span_of(record: Mapping[str, Any]) -> ReadableSpan:
-    """The span of a record (see `litespan.stores.reading`), as exporters take it.
+    """Convert a record (see `litespan.stores.reading`) to a span for exporters.
 
-    Ids, times (to the microsecond), attributes, content, stages, error and service are those of
-    the recorded span, so its key is, too.
+    Ids, times (in microseconds), attributes, content, stages, error, service and key are those of
+    the recorded span.
     """
     attributes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
@@ -68,7 +68,7 @@ def _events(record: Mapping[str, Any]) -> Iterator[Event]:
 
 
 def _end(record: Mapping[str, Any]) -> int | None:
-    """By the duration, which a store has to the nanosecond, unlike its times."""
+    """From the duration, which is more precise than the stored times."""
     if record["duration_s"] is None:
         return None
     duration: float = record["duration_s"]

@@ -1,4 +1,4 @@
-"""Text that a spreadsheet does not take for a formula.
+"""Escapes text that a spreadsheet would treat as a formula.
 
 https://owasp.org/www-community/attacks/CSV_Injection
 """
@@ -7,17 +7,17 @@ import unicodedata
 from typing import Final
 
 _SIGNS: Final = "=+-@\u2212"
-_SPLITS: Final = "\t\r\n"  # some spreadsheets begin another cell here
-_FILLERS: Final = "\u115f\u1160\u3164\uffa0"  # letters that show nothing
+_SPLITS: Final = "\t\r\n"  # some spreadsheets start a new cell here
+_FILLERS: Final = "\u115f\u1160\u3164\uffa0"  # invisible letters
 
 
 def guarded(text: str) -> str:
-    """`text`, made harmless to spreadsheets; `unguarded` takes that back."""
+    """`text` with an apostrophe in front if necessary; `unguarded` reverses this."""
     return f"'{text}" if text[:1] == "'" or _is_formula(text) else text
 
 
 def _is_formula(text: str) -> bool:
-    """May a spreadsheet take it for one? Signs count in any width: to some, all are the same."""
+    """Whether a spreadsheet may treat it as a formula. Full-width signs count, too."""
     for character in text:
         if character.isalnum() and character not in _FILLERS:
             return False
@@ -30,5 +30,5 @@ def _is_formula(text: str) -> bool:
 
 
 def unguarded(text: str) -> str:
-    """What `guarded` was given."""
+    """Reverse `guarded`."""
     return text.removeprefix("'")

@@ -1,7 +1,7 @@
-"""A SQLite file that any number of processes and threads write to.
+"""A SQLite file that several processes and threads write to.
 
-The file is in WAL mode; each process has one connection, made when it is needed: at the first
-write, after a fork, and after somebody removed the file.
+The file is in WAL mode. Each process has one connection, opened for the first write, after a fork,
+and after the file was removed.
 See https://www.sqlite.org/wal.html and https://www.sqlite.org/howtocorrupt.html.
 """
 
@@ -16,16 +16,16 @@ from typing import Any, Final
 from litespan.background import fork
 from litespan.stores import private_files
 
-BUSY_S: Final = 2.0  # how long a write waits for other writers
-_FORK_WAIT_S: Final = BUSY_S + 1  # longer than a write can wait for its turn
+BUSY_S: Final = 2.0  # s that a write waits for other writers
+_FORK_WAIT_S: Final = BUSY_S + 1  # longer than a write waits
 
 
 class SQLiteFile:
-    """One file and this process's connection to it.
+    """A file and this process's connection to it.
 
     Args:
-        path: The file; made when missing. Its folder must exist.
-        prepare: Brings a new connection's schema up to date; may run at any write.
+        path: The file; created if missing. Its folder must exist.
+        prepare: Updates the schema of a new connection; may run on any write.
     """
 
     def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
@@ -39,27 +39,27 @@ class SQLiteFile:
             self,
             before=SQLiteFile._pause,
             after_in_parent=SQLiteFile._resume,
-            after_in_child=SQLiteFile._renew,
+            after_in_child=SQLiteFile._reset,
         )
 
     def write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run `statement` for every row, all or none.
+        """Run `statement` for every row in one transaction.
 
-        Raises sqlite3.Error or OSError; UnicodeEncodeError for half of a surrogate pair.
+        Raises sqlite3.Error or OSError; UnicodeEncodeError for a lone surrogate.
         """
         with self.changing() as connection:
             connection.executemany(statement, rows)
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all that the block does, or nothing. Raises as `write`."""
+        """A transaction around the block. Raises as `write`."""
         with self._lock:
             connection = self._connect()
             with transaction(connection):
                 yield connection
 
     def close(self) -> None:
-        """Close the connection; a later write opens another."""
+        """Close the connection. A later write opens it again."""
         with self._lock:
             self._disconnect()
 
@@ -72,9 +72,9 @@ class SQLiteFile:
             self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         try:
-            self._prepare(connection)  # first: it refuses files that are not ours
+            self._prepare(connection)  # first, because it rejects other applications' files
             _to_wal(connection)
-            connection.execute("pragma synchronous = normal")  # nothing is lost by kill -9
+            connection.execute("pragma synchronous = normal")  # survives kill -9
         except BaseException:
             connection.close()
             raise
@@ -86,11 +86,10 @@ class SQLiteFile:
         if connection is not None:
             connection.close()
 
-    # An open SQLite connection must not cross a fork, not even to be closed in the child: both
-    # processes would believe that they hold its locks. So it is closed before a fork.
-    # `subprocess` does not come here: it forks and executes at once.
+    # A child must not use or close an open SQLite connection: both processes would assume that they
+    # hold its locks. So it is closed before a fork. `subprocess` does not run these hooks.
     def _pause(self) -> None:
-        """Before a fork: wait for the write that is under way, and close."""
+        """Before a fork: wait for the running write, and close."""
         self._paused = self._lock.acquire(timeout=_FORK_WAIT_S)
         if self._paused:
             self._disconnect()
@@ -100,8 +99,8 @@ class SQLiteFile:
         if self._paused:
             self._lock.release()
 
-    def _renew(self) -> None:
-        """After a fork, in the child: the lock's owner is not here."""
+    def _reset(self) -> None:
+        """After a fork, in the child: replace the lock, whose owner is in the parent."""
         self._lock = Lock()
         if self._connection is not None:
             _orphans.append(self._connection)
@@ -110,19 +109,19 @@ class SQLiteFile:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing of what the body executes; waits up to `BUSY_S` for other writers."""
+    """Run the body in a transaction. Waits up to `BUSY_S` for other writers."""
     connection.execute("begin immediate")
     try:
         yield
         connection.execute("commit")
     except BaseException:
-        if connection.in_transaction:  # a full disk has rolled back already
+        if connection.in_transaction:  # a full disk rolls back by itself
             connection.execute("rollback")
         raise
 
 
 def _to_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL; SQLite itself does not wait for others here."""
+    """Switch to WAL mode. SQLite does not wait for other processes here."""
     deadline = time.monotonic() + BUSY_S
     while not _switched(connection, last_try=time.monotonic() > deadline):
         time.sleep(0.01)
@@ -146,4 +145,4 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-_orphans: Final[list[sqlite3.Connection]] = []  # kept, so that nothing closes them in a child
+_orphans: Final[list[sqlite3.Connection]] = []  # kept, so that a child does not close them

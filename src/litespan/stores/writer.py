@@ -1,8 +1,8 @@
-"""A writer: one thread a process that brings rows to a store, and keeps what it cannot bring.
+"""Writes rows to a store on one thread for each process, and buffers rows that cannot be written.
 
-A store is a database or a file. It can be slow, go away and come back, or refuse a row. The
-thread that exports only hands rows over and waits for a bounded time; what is not written by
-then stays in a bounded buffer and is written when the store is back.
+A store (a database or file) can be slow or unavailable, or reject a row. The exporting thread only
+adds rows to a bounded buffer and waits for a bounded time. Unwritten rows stay in the buffer until
+the store is available again.
 """
 
 import threading
@@ -17,13 +17,13 @@ from litespan.errors import suppress_errors
 from litespan.stores.buffer import Buffer, Entry, Limits, Row, Ticket
 
 THREAD: Final = "litespan-store"
-"""Name of the threads that write."""
+"""Name of the writing threads."""
 
 
 class Away(Exception):
-    """The store takes nothing at the moment; the same rows may be written later.
+    """The store is unavailable; the same rows may be written later.
 
-    The message says why and how to mend it, without secrets. `cause` is one word for it.
+    The message says why and how to fix it, without credentials. `cause` is one word for it.
     """
 
     def __init__(self, message: str, cause: str = "away") -> None:
@@ -32,112 +32,112 @@ class Away(Exception):
 
 
 class Refused(Exception):
-    """The store does not take a row. The message holds nothing of the row."""
+    """The store rejected a row. The message contains no data of the row."""
 
 
 class Store(Protocol):
     """An open database or file. Used by one thread at a time."""
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Upsert `rows` by key, each key at most once; a started row never over a finished one.
+        """Upsert `rows` by key. Keys are unique; a started row must not replace a finished one.
 
-        Raises `Away` if the store takes nothing, any other exception if it is the rows'
-        fault. What a failed write has left behind may be written again.
+        Raises `Away` if the store is unavailable, any other exception if it rejects the rows. Rows
+        of a failed write may be written again.
         """
 
     def close(self) -> None:
-        """Let go of connections and files."""
+        """Release connections and files."""
 
 
 class Observer(Protocol):
-    """Whom a writer tells what it does, while it holds its lock: be short."""
+    """Receives events of a writer, which holds its lock meanwhile: return quickly."""
 
     def written(self, rows: int) -> None:
-        """So many rows are in the store."""
+        """`rows` rows were written."""
 
     def retrying(self, away: Away, rows: int) -> None:
-        """A write of so many rows has failed; they are kept."""
+        """A write of `rows` rows failed; they are kept."""
 
     def dropped(self, cause: str, rows: int) -> None:
-        """So many rows are given up."""
+        """`rows` rows were dropped."""
 
     def refused(self, error: Exception) -> None:
-        """Why the store did not take a row."""
+        """The store rejected a row."""
 
 
 class Writer:
-    """Brings rows to a store that `connect` opens when there are some."""
+    """Writes rows to a store that `connect` opens when needed."""
 
-    def __init__(self, connect: Callable[[], Store], limits: Limits, tell: Observer) -> None:
+    def __init__(self, connect: Callable[[], Store], limits: Limits, observer: Observer) -> None:
         self._connect = connect
         self._limits = limits
-        self._tell = tell
-        self._change = threading.Condition()  # guards all but the store
-        self._kept = Buffer(limits)
+        self._observer = observer
+        self._changed = threading.Condition()  # guards everything except the store
+        self._buffer = Buffer(limits)
         self._thread: threading.Thread | None = None
-        self._tries = 0  # failed ones since the last write that succeeded
-        self._not_before = 0.0  # monotonic s: when the next try is due
-        self._closing = False  # write what is there, then stop
-        self._closed = False  # stop at once
-        self.away = False  # did the last tries fail, or take longer than anybody waits?
-        self._use = threading.Lock()  # held by the one who uses the store
+        self._tries = 0  # failures since the last successful write
+        self._not_before = 0.0  # monotonic s of the next attempt
+        self._closing = False  # write what is buffered, then stop
+        self._closed = False  # stop immediately
+        self.away = False  # whether the store is unavailable or too slow
+        self._use = threading.Lock()  # held while the store is used
         self._store: Store | None = None
 
     def put(self, rows: Iterable[Row]) -> Ticket:
-        """Hand rows over. A newer row of a call replaces the one that still waits."""
+        """Add rows. A newer row of a call replaces one that still waits."""
         ticket = Ticket()
-        with self._change:
+        with self._changed:
             if self._closing:
                 ticket.lost = len(list(rows))
-                self._tell.dropped("shutdown", ticket.lost)
+                self._observer.dropped("shutdown", ticket.lost)
                 return ticket
-            if not len(self._kept):
+            if not len(self._buffer):
                 self._not_before = max(self._not_before, _later(self._limits.linger))
-            self._kept.add(rows, ticket)
-            self._change.notify_all()
+            self._buffer.add(rows, ticket)
+            self._changed.notify_all()
         self._start()
         return ticket
 
     def offer(self, rows: Sequence[Row]) -> None:
-        """Hand over rows that nobody waits for, if there is room for them."""
-        with self._change:
-            if len(self._kept) + len(rows) > self._limits.keep_rows:
-                self._tell.dropped("buffer full", len(rows))
+        """Add rows without waiting for them, if the buffer has room."""
+        with self._changed:
+            if len(self._buffer) + len(rows) > self._limits.keep_rows:
+                self._observer.dropped("buffer full", len(rows))
                 return
         self.put(rows)
 
     def wait(self, ticket: Ticket) -> bool:
-        """Wait until the rows of `ticket` are written; False if they are not, in time.
+        """Wait until the rows of `ticket` are written; False if they are not written in time.
 
-        A store that is known to be away is not waited for, and rows that linger count as
-        written as long as the store is not away.
+        Does not wait for an unavailable store. With `linger`, rows count as written while the
+        store is available.
         """
         until = _later(self._limits.patience)
-        with self._change:
-            while ticket.open and not self.away and not self._limits.linger:
+        with self._changed:
+            while ticket.pending and not self.away and not self._limits.linger:
                 if (left := until - time.monotonic()) <= 0:
                     self.away = True
                     break
-                self._change.wait(left)
+                self._changed.wait(left)
             self._trim()
-            return not ticket.lost and not (ticket.open and self.away)
+            return not ticket.lost and not (ticket.pending and self.away)
 
     def flush(self, seconds: float) -> bool:
-        """Wait until nothing is left to write; False if that takes longer than `seconds`."""
+        """Wait until the buffer is empty; False if that takes longer than `seconds`."""
         until = _later(seconds)
-        with self._change:
+        with self._changed:
             if not self.away:
                 self._not_before = 0.0
-            self._change.notify_all()
-            while not self._kept.empty and not self._closed:
+            self._changed.notify_all()
+            while not self._buffer.empty and not self._closed:
                 if (left := until - time.monotonic()) <= 0:
                     break
-                self._change.wait(left)
-            return self._kept.empty
+                self._changed.wait(left)
+            return self._buffer.empty
 
     def close(self) -> None:
-        """Write what is left, within a bounded time, and close the store."""
-        with self._change:
+        """Write what is left within a bounded time, and close the store."""
+        with self._changed:
             if self._closing:
                 return
             self._closing = True
@@ -145,43 +145,43 @@ class Writer:
             seconds = self._limits.hung_patience if self.away else self._limits.exit_patience
         until = _later(seconds)
         self.flush(seconds)
-        with self._change:
+        with self._changed:
             self._closed = True
-            self._drop("shutdown", self._kept.clear())
-            self._change.notify_all()
+            self._drop("shutdown", self._buffer.clear())
+            self._changed.notify_all()
         if self._thread is None:
             self._close_store()
-        else:  # it closes the store, unless it hangs
+        else:  # the thread closes the store, unless it hangs
             self._thread.join(max(until - time.monotonic(), 0.0) + self._limits.hung_patience)
 
     def pause(self, seconds: float) -> bool:
-        """Close the store and let nobody use it until `resume`; False if a write takes longer."""
+        """Close the store and block its use until `resume`; False if a write takes longer."""
         if not self._use.acquire(timeout=seconds):
             return False
         self._close_store()
         return True
 
     def resume(self) -> None:
-        """After a `pause` that said True: write on."""
+        """Continue after a `pause` that returned True."""
         self._use.release()
 
     # --- on the thread ---------------------------------------------------------------
 
     def _start(self) -> None:
-        with self._change:
+        with self._changed:
             if self._thread is not None:
                 return
             self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
             try:
                 self._thread.start()
-            except RuntimeError:  # the interpreter is ending and starts no more threads
+            except RuntimeError:  # the interpreter starts no threads at exit
                 self._thread = None
             else:
                 return
         self._work(_later(self._limits.exit_patience))
 
     def _work(self, until: float | None = None) -> None:
-        """Write what there is and what comes; with `until`, only what there is by then."""
+        """Write buffered and later rows; with `until`, stop at that time or when none is left."""
         with suppress_instrumentation():
             while (entries := self._next(until)) is not None:
                 with self._use:
@@ -194,24 +194,24 @@ class Writer:
                     self._close_store()
 
     def _next(self, until: float | None) -> list[Entry] | None:
-        """What to write next, waiting for it; an empty list after idle time, None at the end."""
-        with self._change:
-            while not self._closed and (len(self._kept) or not self._closing):
+        """Wait for the next rows to write; an empty list when idle, None at the end."""
+        with self._changed:
+            while not self._closed and (len(self._buffer) or not self._closing):
                 now = time.monotonic()
-                if until is not None and (now > until or not len(self._kept)):
+                if until is not None and (now > until or not len(self._buffer)):
                     break
-                if not len(self._kept):
+                if not len(self._buffer):
                     idle = self._limits.idle if self._store is not None else None
-                    if not self._change.wait(idle):
+                    if not self._changed.wait(idle):
                         return []
-                elif now >= self._not_before or (self._kept.full and not self.away):
-                    return self._kept.take()
+                elif now >= self._not_before or (self._buffer.full and not self.away):
+                    return self._buffer.take()
                 else:
-                    self._change.wait(self._not_before - now)
+                    self._changed.wait(self._not_before - now)
             return None
 
     def _write(self, entries: list[Entry]) -> None:
-        """Write `entries`; halves of them apart when a row among them is refused."""
+        """Write `entries`; if one is rejected, write halves separately."""
         parts = [entries]
         while parts:
             part = parts.pop()
@@ -220,7 +220,7 @@ class Writer:
             except Away as away:
                 self._retry(away)
                 return
-            except Exception as error:  # noqa: BLE001 - any library's; the exporter is told
+            except Exception as error:  # noqa: BLE001 - any library's; passed to the observer
                 if len(part) == 1:
                     self._settle(part, error)
                 else:
@@ -246,46 +246,46 @@ class Writer:
                 store.close()
 
     def _settle(self, entries: list[Entry], error: Exception | None = None) -> None:
-        with self._change:
+        with self._changed:
             self.away = False
             self._tries = 0
-            if self._closed:  # too late: they are counted as dropped
+            if self._closed:  # too late: already counted as dropped
                 return
             if error is not None:
-                self._tell.refused(error)
+                self._observer.refused(error)
                 self._drop("refused", entries)
             else:
-                self._kept.done(entries)
-                self._tell.written(len(entries))
-            self._change.notify_all()
+                self._buffer.done(entries)
+                self._observer.written(len(entries))
+            self._changed.notify_all()
 
     def _retry(self, away: Away) -> None:
-        """Keep what could not be written, before what came since, and wait a little."""
+        """Return the rows to the buffer, and schedule the next attempt."""
         stale = self._store is not None and self._tries == 0
         self._close_store()
-        with self._change:
+        with self._changed:
             if self._closed:
                 return
-            self._tell.retrying(away, len(self._kept.under_way))
-            self._kept.put_back()
+            self._observer.retrying(away, len(self._buffer.writing))
+            self._buffer.put_back()
             self._tries += 1
             wait = min(self._limits.backoff * 2.0 ** (self._tries - 1), self._limits.max_backoff)
-            # An open connection that fails has most likely been closed while it was idle.
+            # An open connection that fails was most likely closed while it was idle.
             self._not_before = 0.0 if stale else _later(wait * uniform(0.8, 1.2))  # noqa: S311
             self.away = self.away or self._tries >= self._limits.tries
             self._trim()
-            self._change.notify_all()
+            self._changed.notify_all()
 
     # --- with the lock held ------------------------------------------------------------
 
     def _trim(self) -> None:
         if self.away:
-            self._drop("buffer full", self._kept.trim())
+            self._drop("buffer full", self._buffer.trim())
 
     def _drop(self, cause: str, entries: Sequence[Entry]) -> None:
-        self._kept.lose(entries)
+        self._buffer.lose(entries)
         if entries:
-            self._tell.dropped(cause, len(entries))
+            self._observer.dropped(cause, len(entries))
 
 
 def _later(seconds: float) -> float:
