@@ -285,7 +285,7 @@ def test_check(name: str, vendor: Vendor) -> None:
         f"from litespan.cli import main; raise SystemExit(main(['check', '{name}']))", env=env
     )
     assert (ran.code, ran.stderr) == (0, "")
-    assert ran.stdout.startswith(f"{name}: {vendor.url} took the test")
+    assert ran.stdout.startswith(f"{name}: {vendor.url} accepted the test")
     assert len(vendor.received) == 1
     assert "This is a test alert of litespan." in vendor.received[0].body.decode()
 
