@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar, Final
-from uuid import UUID
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
@@ -167,8 +166,7 @@ class AlertExporter(HttpExporter):
         """Stop watching calls that have ended, whether or not `export` gets them. Never raises."""
         if self.engine is not None:
             with suppress_errors(f"export.{self.name}"):
-                keys: list[UUID] = [call.key for call in _calls(spans)]
-                self.engine.ended(keys)
+                self.engine.ended([call.key for call in _calls(spans)])
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send pending alerts, digests included. Returns whether all were sent."""

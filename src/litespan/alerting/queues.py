@@ -49,25 +49,6 @@ class Intake:
                 self.spent[key] = (self.spent.get(key, (0.0, span))[0] + usd, span)
 
 
-@dataclass(slots=True)
-class TokenBucket:
-    """Allows `rate` messages a second, and `_BURST` at once."""
-
-    rate: float
-    tokens: float = _BURST
-    at: float = 0.0
-
-    def wait(self, now: float) -> float:
-        """Seconds until a message may be sent."""
-        self.tokens = min(_BURST, self.tokens + max(0.0, now - self.at) * self.rate)
-        self.at = now
-        return max(0.0, (1.0 - self.tokens) / self.rate)
-
-    def take(self) -> None:
-        """Count one message."""
-        self.tokens -= 1.0
-
-
 class Outbox:
     """Notices that wait to be sent. Not thread-safe. `now` is in s since the epoch.
 
@@ -83,7 +64,9 @@ class Outbox:
         self.name = name
         self._send, self._limit, self._digest = send, limit, digest
         self._waiting: OrderedDict[str, tuple[float, Notice]] = OrderedDict()  # key → since, notice
-        self._bucket = TokenBucket(rate)
+        self._rate = rate
+        self._tokens = _BURST  # token bucket: messages that may be sent now
+        self._refilled = 0.0  # s since the epoch
         self._lost = 0  # alerts that did not fit, since the last message
         self.not_before = 0.0  # s since the epoch: send nothing earlier
         self.stopped = False  # for good: the destination does not exist, or refuses us
@@ -132,9 +115,9 @@ class Outbox:
         waiting = sorted(self._waiting.items(), key=lambda item: not _urgent(item[1][1]))
         oldest = min(since for since, _ in self._waiting.values())
         due = _urgent(waiting[0][1][1]) or now - oldest >= self._digest
-        if not flush and (not due or now < self.not_before or self._bucket.wait(now) > 0):
+        if not flush and (not due or now < self.not_before or not self._has_token(now)):
             return True
-        self._bucket.take()
+        self._tokens -= 1.0
         batch = waiting[: self._limit]
         result: SendResult = "refused"  # a message that cannot be built must not block the rest
         with suppress_errors(f"alerts.{self.name}.message"):
@@ -148,6 +131,11 @@ class Outbox:
             del self._waiting[key]
         count(f"alerts.{self.name}.{'told' if result == 'sent' else 'refused'}", len(batch))
         return result == "sent"
+
+    def _has_token(self, now: float) -> bool:
+        refill = max(0.0, now - self._refilled) * self._rate
+        self._tokens, self._refilled = min(_BURST, self._tokens + refill), now
+        return self._tokens >= 1.0
 
 
 def _urgent(notice: Notice) -> bool:

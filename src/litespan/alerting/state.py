@@ -104,7 +104,7 @@ def _change(connection: Any, table: str, mark: str, key: str, step: "Step[T]") -
     return result
 
 
-class SQLite:
+class _SQLite:
     """State in a SQLite file, which is created if it is missing. Methods raise sqlite3.Error."""
 
     shared = True
@@ -113,12 +113,10 @@ class SQLite:
         self._file = SQLiteFile(Path(path).expanduser().absolute(), _prepare)
 
     def change(self, key: str, step: "Step[T]") -> T:
-        """See `State`."""
         with self._file.changing() as connection:
             return _change(connection, "litespan_alerts", "?", key, step)
 
     def due(self, prefix: str, now: float) -> list[str]:
-        """See `State`."""
         with self._file.changing() as connection:
             rows = connection.execute(
                 "select key from litespan_alerts where due <= ? and substr(key, 1, ?) = ? limit ?",
@@ -127,7 +125,6 @@ class SQLite:
             return [key for (key,) in rows]
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
 
 
@@ -136,7 +133,7 @@ def _prepare(connection: Any) -> None:
     connection.execute(_INDEX.format(table="litespan_alerts"))
 
 
-class Postgres:
+class _Postgres:
     """State in a PostgreSQL table, `litespan.alerts`. Methods raise psycopg.Error."""
 
     shared = True
@@ -149,14 +146,12 @@ class Postgres:
         self._pid = os.getpid()
 
     def change(self, key: str, step: "Step[T]") -> T:
-        """See `State`."""
         connection = self._connected()
         with connection.transaction():
             connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (key,))
             return _change(connection, "litespan.alerts", "%s", key, step)
 
     def due(self, prefix: str, now: float) -> list[str]:
-        """See `State`."""
         rows = self._connected().execute(
             "select key from litespan.alerts where due <= %s and starts_with(key, %s) limit %s",
             (now, prefix, _MAX_DUE),
@@ -164,7 +159,6 @@ class Postgres:
         return [key for (key,) in rows.fetchall()]
 
     def close(self) -> None:
-        """Close the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(Exception):
@@ -193,7 +187,7 @@ class Postgres:
         return connection
 
 
-class Fallback:
+class _Fallback:
     """A shared state, or this process's memory while the shared state fails. Never raises."""
 
     shared = True
@@ -204,16 +198,13 @@ class Fallback:
         self._retry_at = 0.0  # monotonic s
 
     def change(self, key: str, step: "Step[T]") -> T:
-        """See `State`."""
         key = clean(key)  # it contains names from calls; PostgreSQL accepts no NUL
         return self._run(lambda state: state.change(key, step))
 
     def due(self, prefix: str, now: float) -> list[str]:
-        """See `State`."""
         return self._run(lambda state: state.due(prefix, now))
 
     def close(self) -> None:
-        """Close the shared state."""
         self._shared.close()
 
     def _run(self, operation: Callable[[State], T]) -> T:
@@ -238,5 +229,5 @@ def state_at(place: str) -> State:
     if not place:
         return Memory()
     if place.startswith(("postgresql://", "postgres://", "postgresql+")):
-        return Fallback(Postgres(for_libpq(place)))
-    return Fallback(SQLite(place))
+        return _Fallback(_Postgres(for_libpq(place)))
+    return _Fallback(_SQLite(place))
