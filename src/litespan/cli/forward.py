@@ -65,7 +65,7 @@ def _parser() -> Parser:
     settings = Settings.from_env()
     parser = Parser(
         prog="litespan forward",
-        description="Receive OTLP over HTTP and pass the GenAI spans to exporters, which are "
+        description="Receive OTLP over HTTP and pass the spans to exporters, which are "
         "configured by their own environment variables. The answer is 200 when every exporter has "
         "delivered the spans; until then the sender keeps them.",
     )
