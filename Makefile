@@ -1,11 +1,11 @@
-# Every target makes what it needs: `make demo` or `make test` works first on a clean clone
-# with make and Python 3.10 or newer. PYTHON=… names another interpreter.
+# Every target creates what it needs: `make demo` and `make test` work on a clean clone with make
+# and Python 3.10 or newer. PYTHON=… selects another interpreter.
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := constraints/newest.txt
 export LITELLM_LOCAL_MODEL_COST_MAP := True
-# s: a test that hangs fails, with the stacks of all threads
+# in s; a test that hangs fails and prints the stacks of all threads
 export PYTEST_TIMEOUT := 300
 
 .PHONY: help demo test beside check bench collector docs docs-serve docs-tables soak format constraints clean
@@ -17,44 +17,44 @@ help: ## list the targets
 demo: $(VENV)/.demo ## run a LiteLLM program against a loopback provider and report on it
 	$(BIN)/litespan demo
 
-test: $(VENV)/.dev ## run the tests (ARGS="-k stream" picks some)
+test: $(VENV)/.dev ## run the tests (ARGS="-k stream" selects some)
 	$(BIN)/python -m pytest $(ARGS)
 
-beside: ## run the tests beside other instrumentations, in an environment that has them
+beside: ## run the tests with other instrumentations, in an environment that has them
 	PYTHON="$(PYTHON)" scripts/venv build/beside constraints/beside.txt --editable '.[all]' --group beside
 	build/beside/bin/python -m pytest -o python_files='beside_*.py' tests/beside $(ARGS)
 
-check: $(VENV)/.dev ## lint, format and types, as CI does
+check: $(VENV)/.dev ## check lint, format and types, as CI does
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev ## measure what litespan adds to a call (ARGS=--quick for a first look)
+bench: $(VENV)/.dev ## measure what litespan adds to a call (ARGS=--quick for a short run)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(VENV)/.dev ## build the documentation site into build/site, warnings being errors
+docs: $(VENV)/.dev ## build the documentation site into build/site; warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 docs-serve: $(VENV)/.dev ## serve the documentation site and rebuild it on changes
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --watch src --watch exporters
 
-docs-tables: $(VENV)/.dev ## write the tables of README.md and docs/ that are made from the code
+docs-tables: $(VENV)/.dev ## update the tables in README.md and docs/ that are generated from the code
 	$(BIN)/python -m scripts.docs_tables
 
-collector: ## build the OpenTelemetry Collector that our configurations run on (needs Go)
+collector: ## build the OpenTelemetry Collector for collector-config.yaml (needs Go)
 	scripts/collector
 
-soak: $(VENV)/.dev collector ## ten minutes of each fault between application and collector, with figures
+soak: $(VENV)/.dev collector ## run each fault between application and collector for ten minutes
 	PYTEST_TIMEOUT=1200 LITESPAN_SOAK=600 $(BIN)/python -m pytest -q -s tests/collector/test_faults.py
 
 format: $(VENV)/.dev ## sort imports and format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-constraints: ## resolve both ends of the version matrix anew (needs uv)
+constraints: ## resolve the oldest and newest tested versions again (needs uv)
 	scripts/constraints
 
-clean: ## remove what make and the tools made
+clean: ## remove everything that make and the tools created
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.demo: pyproject.toml $(PINS)

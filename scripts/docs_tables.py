@@ -1,8 +1,8 @@
-"""The tables of the documentation that are made from the code: `make docs-tables` writes them.
+"""Generates the tables of the documentation from the code: `make docs-tables`.
 
-A row of the table of exporters comes from the exporter's entry point and its class's docstring:
-the first line says what the exporter does, and the first sentence that begins with "Reads" names
-the variables that users set first. A row of the tables of settings and of thresholds is a field.
+A row of the exporter table comes from an entry point and the docstring of its class: the first
+line is the description, and the first sentence that begins with "Reads" lists the variables that
+users set first. A row of the tables of settings and thresholds is a field of a dataclass.
 """
 
 import re
@@ -21,7 +21,7 @@ VARIABLE: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 
 
 def exporters() -> dict[str, dict[str, type[Any]]]:
-    """The classes of our exporters, by what they are and by name."""
+    """The exporter classes of this project, by kind and name."""
     kinds: dict[str, dict[str, type[Any]]] = {"Services": {}, "Stores": {}, "Alerts": {}}
     found = entry_points(group="opentelemetry_traces_exporter")
     for point in sorted(found, key=lambda point: point.name):
@@ -33,13 +33,13 @@ def exporters() -> dict[str, dict[str, type[Any]]]:
 
 
 def exporter_table() -> str:
-    """The rows of all exporters."""
+    """The table of all exporters."""
     rows = [exporter_row(*each) for kind in exporters().values() for each in kind.items()]
     return _table(["name", "what it does", "variables", "extra"], rows)
 
 
 def exporter_row(name: str, cls: type[Any]) -> list[str]:
-    """The row of one exporter."""
+    """The table row of one exporter."""
     doc = cls.__doc__ or ""
     reads = re.search(r"\bReads (.+?)\.(?:\s|$)", " ".join(doc.split()))
     if reads is None:
@@ -54,7 +54,7 @@ def exporter_row(name: str, cls: type[Any]) -> list[str]:
 
 
 def setting_table() -> str:
-    """The rows of all settings of the core."""
+    """The table of all settings of the core."""
     rows = [
         [f"`{row.metadata['env']}`", default(row), row.metadata["values"], row.metadata["about"]]
         for row in fields(Settings)
@@ -63,7 +63,7 @@ def setting_table() -> str:
 
 
 def threshold_table() -> str:
-    """The rows of all thresholds of alerts."""
+    """The table of all thresholds of alerts."""
     rows = [
         [f"`{row.metadata['env']}`", default(row), row.metadata["about"]]
         for row in fields(Thresholds)
@@ -72,7 +72,7 @@ def threshold_table() -> str:
 
 
 def default(row: Any) -> str:
-    """The default of a field, as a user would set it."""
+    """The default of a field, as a value of its variable."""
     value = row.default
     if value is None:
         text = "off"
@@ -95,11 +95,11 @@ TABLES: Final[dict[str, tuple[Path, Callable[[], str]]]] = {
     "settings": (ROOT / "docs/settings.md", setting_table),
     "thresholds": (ROOT / "docs/alerting.md", threshold_table),
 }
-"""Each table between its two markers, `<!-- --8<-- [start:NAME] -->` and `[end:NAME]`."""
+"""Page and function of each table, which is between `[start:NAME]` and `[end:NAME]` there."""
 
 
 def parts(name: str) -> tuple[str, str, str]:
-    """The page of a table: what is before it, the table, and what is after it."""
+    """The page of a table: the text before it, the table, the text after it."""
     text = TABLES[name][0].read_text(encoding="utf-8")
     start, end = f"<!-- --8<-- [start:{name}] -->\n", f"<!-- --8<-- [end:{name}] -->\n"
     before, _, rest = text.partition(start)

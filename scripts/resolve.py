@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Ask pip, and uv when there is one, what a user who installs litespan today would get.
+"""Checks with pip, and uv if installed, what installing litespan today resolves to.
 
     scripts/resolve.py dist/litespan-….whl
 
-Alone, with every extra beside LiteLLM, and beside LiteLLM's proxy: the OpenTelemetry
-packages must be of one release. Fails when there is no solution, or a mixed one.
+The OpenTelemetry packages must be of one release: with litespan alone, with all extras and LiteLLM,
+and with LiteLLM's proxy. Fails if there is no solution or if releases are mixed.
 """
 
 import json
@@ -15,7 +15,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-BETA = 21  # OpenTelemetry 1.N comes with the instrumentation packages 0.(N+21)
+BETA = 21  # OpenTelemetry 1.N is released with instrumentation packages 0.(N+21)
 STABLE = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
 UNSTABLE = ("opentelemetry-instrumentation", "opentelemetry-distro")
 SHOWN = (*STABLE, *UNSTABLE, "wrapt", "httpx", "litellm")

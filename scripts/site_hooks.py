@@ -1,7 +1,7 @@
-"""MkDocs hooks: links are written for the repository, and work on the site, too.
+"""MkDocs hooks that make links between files of the repository work on the site.
 
-`docs/` is the root of the site. A file outside it that a page links to is copied to the same
-path below that root, and the links are adapted. `README.md` stands for the entry page.
+`docs/` is the root of the site. A linked file outside of it is copied to the same path below that
+root, and links to it are rewritten. Links to `README.md` lead to the entry page.
 """
 
 import posixpath
@@ -21,13 +21,13 @@ OUTSIDE = (
     "collector-config.yaml",
     "examples/callbacks/README.md",
 )
-"""Pages of the site that are not in docs/, and files that the included parts of README.md name."""
+"""Pages of the site outside of docs/, and files that included parts of README.md link to."""
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Fill the list of services: every page of docs/exporters/ that is not in `nav` itself."""
+    """Add every page of docs/exporters/ that is not in `nav` to the list of services."""
     destinations = next(section for section in config.nav or [] if "Destinations" in section)
     services = next(entry for entry in destinations["Destinations"] if "Services" in entry)
     services["Services"] = [
@@ -38,7 +38,7 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add the reference of exporter classes, and the pages that are outside docs/."""
+    """Add the reference of exporter classes, and the pages outside of docs/."""
     reference = "reference/exporters.md"
     files.append(File.generated(config, reference, content=exporter_reference()))
     for path in OUTSIDE:
@@ -46,9 +46,9 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 
 
 def exporter_reference() -> str:
-    """The API reference of every exporter that has an entry point."""
+    """The API reference of all exporters with an entry point."""
     text = "# litespan_exporters\n\n"
-    text += "How to set them up without code: [Destinations](../exporters/README.md).\n"
+    text += "How to configure them without code: [Destinations](../exporters/README.md).\n"
     for kind, classes in docs_tables.exporters().items():
         text += f"\n## {kind}\n"
         for cls in classes.values():
@@ -58,11 +58,11 @@ def exporter_reference() -> str:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Adapt the links of one page, and copy the files outside docs/ that they lead to."""
+    """Rewrite the links of one page, and copy linked files outside of docs/."""
     source = page.file.src_uri
     here = posixpath.dirname(source if source in OUTSIDE else f"docs/{source}")
 
-    def adapted(link: re.Match[str]) -> str:
+    def rewrite(link: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(here, link[1]))
         target = "index.md" if path == "README.md" else path.removeprefix("docs/")
         if target == path and path not in files.src_uris and (ROOT / path).is_file():
@@ -70,4 +70,4 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return posixpath.relpath(target, posixpath.dirname(source) or ".")
 
     parts = FENCE.split(markdown)
-    return "".join(part if part.startswith("```") else LINK.sub(adapted, part) for part in parts)
+    return "".join(part if part.startswith("```") else LINK.sub(rewrite, part) for part in parts)

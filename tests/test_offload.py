@@ -130,7 +130,7 @@ def test_report_and_replay_read_it_again(loopback: LoopbackProvider, tmp_path: P
     assert "cannot be read: FileNotFoundError" in gone.stderr
     again = {"LITESPAN_JSONL": str(tmp_path / "again.jsonl")}
     replayed = litespan("replay", database, "--to", "jsonl", env=again)
-    line = "jsonl: 3 sent, 3 of them without content that cannot be read\n"
+    line = "jsonl: 3 sent, 3 of them without offloaded content\n"
     assert (replayed.returncode, replayed.stdout) == (0, line)
     assert litespan("report", database, "--call", "other").returncode == 1
 

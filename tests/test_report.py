@@ -282,8 +282,8 @@ class TestForms:
             "0.25",
         ] in cells
         assert lines[-2:] == [
-            "The cost of 1 call is unknown, and not in these sums.",
-            "1 call without an end on record: still running, or killed.",
+            "The cost of 1 call is unknown and not included in the sums.",
+            "1 call did not finish: still running, or killed.",
         ]
 
     def test_names_cannot_write_to_the_screen(
@@ -343,7 +343,7 @@ class TestForms:
     def test_empty(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """No call in the time asked for is no error."""
         assert main(["report", str(database), "--since", "2027-01-01"]) == 0
-        assert capsys.readouterr().out == f"No calls in {database} (of the time asked for).\n"
+        assert capsys.readouterr().out == f"No calls in {database} (in the requested time).\n"
 
 
 def in_terminal(columns: int, arguments: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
-"""Alertmanager: alerts for it to group, silence, route and repeat.
+"""Alertmanager: it groups, silences, routes and repeats the alerts.
 
-https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml (0.25 was run). Every
-process posts what it sees, with the same labels; Alertmanager makes one alert of them. An alert
-ends by its `endsAt`, so that no process ends what another one still sees.
+https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml (tested
+with 0.25). Every process posts its alerts. Alerts with the same labels are one alert in
+Alertmanager, which ends at the latest `endsAt`: no process resolves an alert of another one.
 """
 
 import re
@@ -11,9 +11,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
-from litespan.alerting.episodes import Flow
-from litespan.alerting.exporter import details, titled
-from litespan.alerting.text import iso, tidy
+from litespan.alerting.message import details, iso, tidy, title_of
 from litespan.export import JSON, Policy, Variables
 
 PATH: Final = "/api/v2/alerts"
@@ -24,8 +22,8 @@ def to_alert(notice: Notice, resolve: float) -> dict[str, JSON]:
     """One alert. Pure.
 
     Args:
-        notice: what is told.
-        resolve: seconds after the latest finding until the alert ends.
+        notice: firing or repeated.
+        resolve: s from the latest finding to the end of the alert.
     """
     finding, example = notice.finding, notice.finding.example
     labels = {
@@ -36,15 +34,15 @@ def to_alert(notice: Notice, resolve: float) -> dict[str, JSON]:
         "environment": example.environment,
         **dict(finding.labels),
     }
-    annotations: dict[str, JSON] = {"summary": titled(notice)}
+    annotations: dict[str, JSON] = {"summary": title_of(notice)}
     for name, value in details(notice).items():
         if name in _ANNOTATIONS:
             annotations[name.lower()] = value
     return {
         "labels": {
-            label_name(name): tidied
+            label_name(name): text
             for name, value in labels.items()
-            if (tidied := tidy(value))  # an empty one is an error to Alertmanager
+            if (text := tidy(value))  # Alertmanager rejects empty labels
         },
         "annotations": annotations,
         "startsAt": iso(notice.since),
@@ -53,7 +51,7 @@ def to_alert(notice: Notice, resolve: float) -> dict[str, JSON]:
 
 
 def label_name(name: str) -> str:
-    """`name` in the characters that Prometheus takes for one of a label."""
+    """`name` with only the characters that Prometheus allows in a label name."""
     return re.sub(r"[^a-zA-Z0-9_]", "_", name)
 
 
@@ -69,7 +67,7 @@ class AlertmanagerExporter(AlertExporter):
         max_items=100, patience=10.0, timeout=30.0, hung_patience=5.0, exit_patience=3.0
     )
     rate = 10.0
-    tells_end = False
+    sends_resolved = False
     hints: ClassVar[Mapping[str, str]] = {"400": "Alertmanager did not understand the alerts"}
 
     def __init__(
@@ -79,23 +77,21 @@ class AlertmanagerExporter(AlertExporter):
         thresholds: Thresholds | None = None,
         **options: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            base_url: else ALERTMANAGER_URL, else http://localhost:9093.
-            thresholds: what is worth an alert; else of the environment. Its cool-down, repeat
-                and digest are Alertmanager's own.
-            options: as of `AlertExporter`.
+            base_url: default: ALERTMANAGER_URL, else http://localhost:9093.
+            thresholds: default: from the environment. `cooldown`, `repeat` and `digest` are
+                not used: Alertmanager has its own settings for them.
+            options: see `AlertExporter`.
         """
         super().__init__(thresholds=thresholds, **options)
-        self.thresholds = replace(self.thresholds, digest=0.0)
+        resolve = self.thresholds.resolve
+        # An alert that still fires must be posted again before its `endsAt`.
+        self.thresholds = replace(self.thresholds, digest=0.0, cooldown=0.0, repeat=resolve / 3)
         base = self.base_url(base_url)
         self.turn_on(None if base is None else base + PATH, {})
 
-    def flow(self, flow: Flow) -> Flow:
-        """What goes on is posted again in time, and never held back."""
-        return Flow(flow.resolve, cooldown=0.0, repeat=flow.resolve / 3)
-
     def message(self, notices: Sequence[Notice], lost: int) -> JSON:
-        """Each an alert of its own: grouping is Alertmanager's."""
+        """A list of alerts."""
         return [to_alert(notice, self.thresholds.resolve) for notice in notices]

@@ -1,4 +1,4 @@
-"""PagerDuty: alerts as events, triggered and resolved under one key.
+"""PagerDuty: alerts as events that are triggered and resolved under one key.
 
 https://developer.pagerduty.com/docs/events-api-v2-overview (seen 2026-11-20).
 """
@@ -8,11 +8,10 @@ from hashlib import sha256
 from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
-from litespan.alerting.exporter import details, titled
-from litespan.alerting.text import iso, tidy
+from litespan.alerting.message import details, iso, tidy, title_of
 from litespan.export import JSON, Policy, Variables
 
-_LONGEST_KEY: Final = 255
+_MAX_KEY: Final = 255  # characters
 PATH: Final = "/v2/enqueue"
 
 
@@ -28,7 +27,7 @@ def to_event(notice: Notice, routing_key: str, lost: int = 0) -> dict[str, JSON]
         return event
     labels = dict(finding.labels)
     payload: dict[str, JSON] = {
-        "summary": titled(notice),
+        "summary": title_of(notice),
         "source": tidy(example.service) or "litespan",
         "severity": finding.severity,
         "timestamp": iso(notice.since),
@@ -48,12 +47,12 @@ def to_event(notice: Notice, routing_key: str, lost: int = 0) -> dict[str, JSON]
 
 
 def dedup_key(notice: Notice) -> str:
-    """The same for trigger and resolve, in all processes."""
+    """The same key for trigger and resolve, in all processes; at most 255 characters."""
     key = tidy(f"litespan/{notice.finding.key}", 10_000)
-    if len(key) <= _LONGEST_KEY:
+    if len(key) <= _MAX_KEY:
         return key
     end = sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
-    return f"{key[: _LONGEST_KEY - 17]}/{end}"
+    return f"{key[: _MAX_KEY - 17]}/{end}"
 
 
 class PagerdutyExporter(AlertExporter):
@@ -70,7 +69,7 @@ class PagerdutyExporter(AlertExporter):
     )
     policy = Policy(max_items=1, patience=10.0, timeout=30.0, hung_patience=5.0, exit_patience=3.0)
     hints: ClassVar[Mapping[str, str]] = {
-        "400": "PagerDuty did not take the event: check PAGERDUTY_API_KEY, which is the routing "
+        "400": "PagerDuty did not accept the event: check PAGERDUTY_API_KEY, which is the routing "
         "key of an Events API v2 integration"
     }
 
@@ -82,14 +81,14 @@ class PagerdutyExporter(AlertExporter):
         thresholds: Thresholds | None = None,
         **options: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            routing_key: of an Events API v2 integration; else PAGERDUTY_API_KEY, as LiteLLM
-                calls it, else PAGERDUTY_ROUTING_KEY.
-            base_url: else PAGERDUTY_API_BASE, else https://events.pagerduty.com.
-            thresholds: what is worth an alert; else of the environment.
-            options: as of `AlertExporter`.
+            routing_key: of an Events API v2 integration; default: PAGERDUTY_API_KEY (LiteLLM's
+                name for it), else PAGERDUTY_ROUTING_KEY.
+            base_url: default: PAGERDUTY_API_BASE, else https://events.pagerduty.com.
+            thresholds: default: from the environment.
+            options: see `AlertExporter`.
         """
         super().__init__(thresholds=thresholds, **options)
         names = (self.variables.keys[0], "PAGERDUTY_ROUTING_KEY")
@@ -101,6 +100,6 @@ class PagerdutyExporter(AlertExporter):
             self.turn_on(base + PATH, {})
 
     def message(self, notices: Sequence[Notice], lost: int) -> JSON:
-        """One event a request."""
+        """One event per request."""
         (notice,) = notices
         return to_event(notice, self._routing_key.reveal(), lost)

@@ -1,31 +1,30 @@
-"""Microsoft Teams: alerts as adaptive cards, by a workflow's or an incoming webhook.
+"""Microsoft Teams: alerts as adaptive cards, through the webhook of a workflow or channel.
 
 https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using
-and https://adaptivecards.io/explorer/ (seen 2026-11-20). Texts of calls are text runs, which
-Teams shows as they are: it reads Markdown in other elements.
+and https://adaptivecards.io/explorer/ (seen 2026-11-20). Texts from calls are text runs,
+because Teams interprets Markdown in other elements.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
-from litespan.alerting.exporter import details, more, titled
-from litespan.alerting.text import iso
+from litespan.alerting.message import details, iso, lost_line, title_of
 from litespan.export import JSON, Variables
 
 _COLOURS = {"info": "Accent", "warning": "Warning", "error": "Attention", "critical": "Attention"}
 
 
 def to_message(notices: Sequence[Notice], lost: int = 0) -> dict[str, JSON]:
-    """One card for all notices. Pure."""
+    """One card about all notices. Pure."""
     body: list[JSON] = []
     for notice in notices:
         colour = "Good" if notice.over else _COLOURS[notice.finding.severity]
-        body.append(_line(titled(notice), weight="Bolder", color=colour))
+        body.append(_line(title_of(notice), weight="Bolder", color=colour))
         for name, value in {**details(notice), "Since": iso(notice.since)}.items():
             body.append(_line(f"{name}: {value}", size="Small"))
     if lost:
-        body.append(_line(more(lost), size="Small"))
+        body.append(_line(lost_line(lost), size="Small"))
     card: dict[str, JSON] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -52,7 +51,7 @@ class TeamsExporter(AlertExporter):
     hidden_path = True
     hints: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("401", "403", "404", "410"),
-        "there is no such webhook, or its workflow is off: check MS_TEAMS_WEBHOOK_URL",
+        "the webhook does not exist, or its workflow is off: check MS_TEAMS_WEBHOOK_URL",
     )
 
     def __init__(
@@ -62,12 +61,12 @@ class TeamsExporter(AlertExporter):
         thresholds: Thresholds | None = None,
         **options: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            webhook_url: else MS_TEAMS_WEBHOOK_URL.
-            thresholds: what is worth an alert; else of the environment.
-            options: as of `AlertExporter`.
+            webhook_url: default: MS_TEAMS_WEBHOOK_URL.
+            thresholds: default: from the environment.
+            options: see `AlertExporter`.
         """
         super().__init__(thresholds=thresholds, **options)
         self.turn_on(self.webhook(webhook_url=webhook_url), {})

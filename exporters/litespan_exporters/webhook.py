@@ -1,7 +1,8 @@
-"""Any service: alerts as JSON, signed.
+"""Any service: alerts as signed JSON.
 
-`docs/alerting.md` has the fields. With a secret, `X-Signature-256` is `t=<s>,v1=<hex>`: the
-HMAC-SHA256, by that secret, of `<s>.<body>`, where `<s>` is when it was signed, s since the epoch.
+`docs/alerting.md` lists the fields. With a secret, the header `X-Signature-256` is
+`t=<s>,v1=<hex>`: the HMAC-SHA256 of `<s>.<body>` with that secret, where `<s>` is the time of
+signing in s since the epoch.
 """
 
 import hashlib
@@ -12,8 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
-from litespan.alerting.exporter import titled
-from litespan.alerting.text import iso, tidy
+from litespan.alerting.message import iso, tidy, title_of
 from litespan.export import JSON, Item, Policy, Secret, Variables
 
 SECRET_VARIABLE: Final = "LITESPAN_WEBHOOK_SECRET"
@@ -24,7 +24,7 @@ VERSION: Final = "1"
 def to_alert(notice: Notice, lost: int = 0) -> dict[str, JSON]:
     """One alert as JSON. Pure. Times are RFC 3339, money is USD."""
     finding, example = notice.finding, notice.finding.example
-    told: dict[str, JSON] = {
+    known: dict[str, JSON] = {
         name: tidy(value, 400)
         for name, value in {
             "call_id": example.call_id,
@@ -53,15 +53,15 @@ def to_alert(notice: Notice, lost: int = 0) -> dict[str, JSON]:
         "labels": {name: tidy(value) for name, value in finding.labels},
         "value": finding.value,
         "threshold": finding.threshold,
-        "summary": titled(notice),
-        "example": told,
+        "summary": title_of(notice),
+        "example": known,
     }
 
 
 def signature(secret: str, body: bytes, at: int) -> str:
-    """The header's value for a body signed `at` s since the epoch."""
-    signed = hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
-    return f"t={at},v1={signed}"
+    """The header value for a body that is signed `at` s since the epoch."""
+    digest = hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
+    return f"t={at},v1={digest}"
 
 
 class WebhookExporter(AlertExporter):
@@ -83,27 +83,27 @@ class WebhookExporter(AlertExporter):
         thresholds: Thresholds | None = None,
         **options: Any,
     ) -> None:
-        """Arguments win over the environment.
+        """Arguments take precedence over the environment.
 
         Args:
-            url: else LITESPAN_WEBHOOK_URL, else WEBHOOK_URL.
-            secret: to sign with; else LITESPAN_WEBHOOK_SECRET, else nothing is signed.
-            thresholds: what is worth an alert; else of the environment.
-            options: as of `AlertExporter`.
+            url: default: LITESPAN_WEBHOOK_URL, else WEBHOOK_URL.
+            secret: for signing; default: LITESPAN_WEBHOOK_SECRET, else requests are not signed.
+            thresholds: default: from the environment.
+            options: see `AlertExporter`.
         """
         super().__init__(thresholds=thresholds, **options)
         self._secret = Secret((secret or self.variable(SECRET_VARIABLE)).strip())
         self.turn_on(self.webhook(url=url), {})
 
     def message(self, notices: Sequence[Notice], lost: int) -> JSON:
-        """One alert a request."""
+        """One alert per request."""
         (notice,) = notices
         return to_alert(notice, lost)
 
     def request(self, notices: Sequence[Notice], lost: int) -> Item:
-        """The body is signed as it is sent."""
+        """With a secret, the request is signed when it is sent."""
         item = super().request(notices, lost)
         if not self._secret.reveal():
             return item
-        signed = signature(self._secret.reveal(), item.data, int(time.time()))
-        return replace(item, headers=((SIGNATURE, signed),))
+        value = signature(self._secret.reveal(), item.data, int(time.time()))
+        return replace(item, headers=((SIGNATURE, value),))

@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.alerting import AlertExporter, Example, Finding, Notice, Thresholds
-from litespan.alerting.exporter import _REFUSED
+from litespan.alerting.exporter import _MAX_REFUSALS
 from litespan_exporters.slack import SlackExporter
 from litespan_exporters.slack import to_message as slack_message
 from tests.alerting.calls import NO_KEY, NOON, RATE_LIMIT, span
@@ -113,7 +113,7 @@ def test_golden(
     exporter = connected(name, vendor.url, monkeypatch)
     most = exporter.limits.max_items
     for at in range(0, len(SHOWN[case]), most):
-        assert exporter._tell(SHOWN[case][at : at + most], 3) == "sent"
+        assert exporter._send(SHOWN[case][at : at + most], 3) == "sent"
     exporter.shutdown()
     bodies = [strict(request.body) for request in vendor.received]
     golden(GOLDEN / name / f"{case}.json", bodies)
@@ -226,7 +226,7 @@ def test_a_refused_message(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             exporter.export([span(**RATE_LIMIT, model=model)])
             exporter.force_flush(60_000)
         exporter.shutdown()
-    assert len(vendor.received) == _REFUSED
+    assert len(vendor.received) == _MAX_REFUSALS
 
 
 @each
@@ -285,7 +285,7 @@ def test_check(name: str, vendor: Vendor) -> None:
         f"from litespan.cli import main; raise SystemExit(main(['check', '{name}']))", env=env
     )
     assert (ran.code, ran.stderr) == (0, "")
-    assert ran.stdout.startswith(f"{name}: {vendor.url} took the test")
+    assert ran.stdout.startswith(f"{name}: {vendor.url} accepted the test")
     assert len(vendor.received) == 1
     assert "This is a test alert of litespan." in vendor.received[0].body.decode()
 
@@ -329,7 +329,7 @@ def test_nothing_is_logged_of_a_passing_failure(
         for model in "abc":
             exporter.export([span(**RATE_LIMIT, model=model)])
             exporter.force_flush(60_000)
-        said = "slack: an alert was not taken (503: HTTP error); it is kept and tried again"
+        said = "slack: an alert was not accepted (503: HTTP error); it is kept and sent again later"
         lines = [record.getMessage() for record in caplog.records]
         assert lines == [f"{said} (logged once)"]
         assert exporter.delivery is not None
@@ -348,7 +348,7 @@ def test_hostile_text_does_nothing_where_it_is_read(
         summary=text,
         example=Example(text, text, text, text, text, text, text),
     )
-    assert exporter._tell([hostile], 0) == "sent"
+    assert exporter._send([hostile], 0) == "sent"
     exporter.shutdown()
     for request in vendor.received:
         shown = list(texts(strict(request.body)))

@@ -6,11 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from litespan.alerting import Notice, Thresholds
+from litespan.alerting.calls import MAX_RUNNING
 from litespan.alerting.engine import Engine
-from litespan.alerting.episodes import Flow
-from litespan.alerting.intake import MOST
-from litespan.alerting.outbox import Fate
-from litespan.alerting.running import MOST as MOST_STARTED
+from litespan.alerting.queues import MAX_PENDING, SendResult
 from litespan.alerting.state import Memory, State
 from tests.alerting.calls import DOWN, NO_KEY, NOON, RATE_LIMIT, view
 
@@ -20,7 +18,7 @@ T = Thresholds(burst=None, outage=None)
 class Still(Engine):
     """An engine without its thread: the test says when it turns, and what time it is."""
 
-    def _go(self) -> None:
+    def _wake(self) -> None:
         pass
 
 
@@ -31,7 +29,7 @@ class Desk:
         self,
         t: Thresholds = T,
         state: State | None = None,
-        fates: Sequence[Fate | Exception] = (),
+        fates: Sequence[SendResult | Exception] = (),
         **options: Any,
     ) -> None:
         self.now = float(NOON)
@@ -41,14 +39,13 @@ class Desk:
         self.engine = Still(
             "desk",
             t,
-            Flow.of(t),
             state or Memory(),
             self.tell,
             clock=lambda: self.now,
             **options,
         )
 
-    def tell(self, notices: Sequence[Notice], lost: int) -> Fate:
+    def tell(self, notices: Sequence[Notice], lost: int) -> SendResult:
         fate = self.fates.pop(0) if self.fates else "sent"
         if isinstance(fate, Exception):
             raise fate
@@ -61,7 +58,7 @@ class Desk:
         self.now += after
         self.messages.clear()
         self.engine.put(calls)
-        self.engine.turn(self.now)
+        self.engine.run_once(self.now)
         return [
             [(n.turn, n.finding.rule, n.count, n.suppressed) for n in message]
             for message in self.messages
@@ -149,12 +146,12 @@ def test_messages_are_bounded() -> None:
 def test_memory_is_bounded() -> None:
     """Beyond a thousand kinds that wait, they are counted, and the message says so."""
     desk = Desk()
-    desk.see(*[view(**RATE_LIMIT, model=f"model-{number}") for number in range(MOST + 30)])
+    desk.see(*[view(**RATE_LIMIT, model=f"model-{number}") for number in range(MAX_PENDING + 30)])
     assert desk.lost == [30]
     desk.see(after=1)
     assert desk.lost == [30, 0]
-    desk.engine.started([view(took=None) for _ in range(MOST_STARTED + 30)])
-    assert len(desk.engine._running._started) == MOST_STARTED
+    desk.engine.started([view(took=None) for _ in range(MAX_RUNNING + 30)])
+    assert len(desk.engine._running._started) == MAX_RUNNING
 
 
 def test_a_call_that_hangs() -> None:
@@ -217,7 +214,7 @@ def test_a_budget_is_not_resolved() -> None:
 
 def test_only_some_rules() -> None:
     """A destination can be told of some rules only."""
-    desk = Desk(only=frozenset({"auth"}))
+    desk = Desk(rules=frozenset({"auth"}))
     assert desk.see(view(**RATE_LIMIT)) == []
     assert desk.see(view(**NO_KEY)) == [[("firing", "auth", 1, 0)]]
 
@@ -273,11 +270,11 @@ def test_the_thread_tells_at_once_and_flush_sends_digests() -> None:
     """With the real thread and clock; `flush` waits for what was sent, `close` ends the thread."""
     messages: list[Sequence[Notice]] = []
 
-    def tell(notices: Sequence[Notice], lost: int) -> Fate:
+    def tell(notices: Sequence[Notice], lost: int) -> SendResult:
         messages.append(notices)
         return "sent"
 
-    engine = Engine("desk", T, Flow.of(T), Memory(), tell)
+    engine = Engine("desk", T, Memory(), tell)
     engine.put([view(**RATE_LIMIT)])
     deadline = time.monotonic() + 5
     while not messages and time.monotonic() < deadline:
@@ -293,7 +290,7 @@ def test_the_thread_tells_at_once_and_flush_sends_digests() -> None:
 
 def test_flush_of_a_destination_that_is_away_does_not_wait() -> None:
     """One try, and what is left is counted."""
-    engine = Engine("desk", T, Flow.of(T), Memory(), lambda notices, lost: "later")
+    engine = Engine("desk", T, Memory(), lambda notices, lost: "later")
     engine.put([view(**RATE_LIMIT)])
     begun = time.monotonic()
     assert not engine.flush(10)
@@ -305,11 +302,11 @@ def test_after_a_fork() -> None:
     """The child has an engine of its own: what waits is the parent's to tell."""
     told: list[int] = []
 
-    def tell(notices: Sequence[Notice], lost: int) -> Fate:
+    def tell(notices: Sequence[Notice], lost: int) -> SendResult:
         told.append(len(notices))
         return "sent"
 
-    engine = Engine("desk", T, Flow.of(T), Memory(), tell)
+    engine = Engine("desk", T, Memory(), tell)
     engine.put([view(took=200.0)])  # waits for its digest
     child = os.fork()
     if child == 0:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from litespan.alerting import Finding, Thresholds
-from litespan.alerting.recent import MOST_CALLS, MOST_MODELS, Models
+from litespan.alerting.calls import MAX_CALLS, MAX_MODELS, Models
 from litespan.alerting.rules import NAMES, TEST_MODEL, examine
 from litespan.alerting.spend import add, day_of, judge
 from litespan.cli.check import MARK
@@ -19,7 +19,7 @@ def all_found(
     calls: Sequence[GenAISpan], t: Thresholds = DEFAULT, every: float = 0.1
 ) -> list[Finding]:
     """What the rules find in these calls, one every so many seconds."""
-    models = Models(t.window, t.slow_window)
+    models = Models(t)
     return [
         finding
         for number, call in enumerate(calls)
@@ -220,13 +220,13 @@ def test_no_prompt_unless_asked_for() -> None:
 
 def test_windows_are_bounded() -> None:
     """As many calls and models as there are: memory has an end."""
-    models = Models(60, 300)
-    for number in range(MOST_MODELS + 50):
+    models = Models(DEFAULT)
+    for number in range(MAX_MODELS + 50):
         models.of("openai", f"model-{number}")
     recent = models.of("openai", "model-1")
-    for _ in range(MOST_CALLS + 50):
+    for _ in range(MAX_CALLS + 50):
         recent.calls.add(NOON)
-    assert (len(list(models)), recent.calls.count(NOON)) == (MOST_MODELS, MOST_CALLS)
+    assert (len(models), recent.calls.count(NOON)) == (MAX_MODELS, MAX_CALLS)
 
 
 def test_every_rule_has_a_name() -> None:

@@ -69,7 +69,7 @@ def test_the_same_request_as_the_sdk() -> None:
         answer = WebhookClient(url).send_dict(message)
         assert (answer.status_code, answer.body) == (200, "ok")
         exporter = SlackExporter(url)
-        assert exporter._tell(SHOWN["firing"], 0) == "sent"
+        assert exporter._send(SHOWN["firing"], 0) == "sent"
         exporter.shutdown()
     theirs, ours = vendor.received
     assert (theirs.path, json.loads(theirs.body)) == (ours.path, json.loads(ours.body))

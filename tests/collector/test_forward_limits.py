@@ -79,7 +79,7 @@ def test_a_small_body_of_many_objects_is_refused_before_it_is_decoded(
     assert len(packed) < 60_000
     before = running.memory()
     answer, said = running.post(packed, kind, content_encoding="gzip")
-    assert (answer.status, b"send fewer at a time" in said) == (413, True)
+    assert (answer.status, b"send fewer spans per request" in said) == (413, True)
     assert running.memory() - before < 3 * len(body) + 10 * 2**20
 
 

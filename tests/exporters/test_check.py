@@ -46,7 +46,7 @@ def test_a_service_that_takes_it(name: str) -> None:
     with running(VENDORS[name]()) as vendor:
         status, out, err = check(name, **KEYS, **{URLS[name]: vendor.url})
     assert (status, err) == (0, "")
-    assert out.startswith(f"{name}: {vendor.url} took the test call: look for trace ")
+    assert out.startswith(f"{name}: {vendor.url} accepted the test call: look for trace ")
     assert out.count("\n") == 1
     assert b"litespan-check" in vendor.received[0].body
     assert vendor.wrong == []
@@ -112,4 +112,4 @@ def test_an_exporter_of_somebody_else() -> None:
     """Any exporter of the SDK can be checked."""
     status, out, _ = check("console")
     assert status == 0
-    assert "console: took the test call" in out
+    assert "console: accepted the test call" in out

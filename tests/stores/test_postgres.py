@@ -485,7 +485,7 @@ class TestSettings:
         monkeypatch.setenv("LITESPAN_POSTGRES_TABLE", table)
         monkeypatch.setenv("LITESPAN_POSTGRES", postgres.dsn())
         assert main(["check", "postgres"]) == 0
-        assert "postgres: took the test call" in capsys.readouterr().out
+        assert "postgres: accepted the test call" in capsys.readouterr().out
         assert postgres.sql(f"select model from {table}") == [("litespan-check",)]
         monkeypatch.setenv("LITESPAN_POSTGRES", postgres.dsn(password="not-the-password"))
         assert main(["check", "postgres"]) == 1

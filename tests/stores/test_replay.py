@@ -93,7 +93,8 @@ def test_each_call_reaches_each_exporter(kind: str, tmp_path: Path) -> None:
         assert [len(logs.taken), len(spans.taken)] == [number, number]
         again = replay(env, path, "--to", "helicone,langfuse")
         assert again.stdout == (
-            f"helicone: 0 sent, {number} already there\nlangfuse: 0 sent, {number} already there\n"
+            f"helicone: 0 sent, {number} already delivered\n"
+            f"langfuse: 0 sent, {number} already delivered\n"
         )
         assert {*logs.taken.values(), *spans.taken.values()} == {1}
 
@@ -140,13 +141,13 @@ def test_vendor_that_goes_away_and_comes_back(tmp_path: Path) -> None:
         taken = len(spans.taken)
         assert 500 <= taken < 1600
         assert done.stdout == (
-            f"datadog: {taken:,} sent, {1600 - taken:,} not taken: run the same command again to "
-            "go on\n"
+            f"datadog: {taken:,} sent, {1600 - taken:,} not accepted: run the same command again "
+            "to continue\n"
         )
-        assert "stopped: no exporter takes anything at the moment" in done.stderr
+        assert "stopped: no exporter accepts calls at the moment" in done.stderr
         datadog.fault = None
         again = replay(env, path, "--to", "datadog")
-        assert again.stdout == f"datadog: {1600 - taken:,} sent, {taken:,} already there\n"
+        assert again.stdout == f"datadog: {1600 - taken:,} sent, {taken:,} already delivered\n"
         assert (len(spans.taken), {*spans.taken.values()}) == (1600, {1})
 
 
@@ -159,10 +160,10 @@ def test_one_call_that_is_refused(tmp_path: Path) -> None:
         env = variables(helicone=helicone)
         done = replay(env, path, "--to", "helicone")
         assert (done.returncode, len(logs.taken)) == (1, 60)
-        assert done.stdout.startswith("helicone: 60 sent, 1 not taken")
+        assert done.stdout.startswith("helicone: 60 sent, 1 not accepted")
         helicone.fault = None
         assert replay(env, path, "--to", "helicone").stdout == (
-            "helicone: 1 sent, 60 already there\n"
+            "helicone: 1 sent, 60 already delivered\n"
         )
         assert {*logs.taken.values()} == {1}
 
@@ -203,7 +204,7 @@ def test_calls_without_an_end(tmp_path: Path) -> None:
     exporter.shutdown()
     done = replay({"LITESPAN_CSV": str(tmp_path / "out.csv")}, path, "--to", "csv")
     assert (done.stdout, done.returncode) == ("csv: 1 sent\n", 0)
-    assert "1 call(s) without an end on record are left out" in done.stderr
+    assert "1 unfinished call(s) skipped" in done.stderr
 
 
 def test_from_store_to_store(tmp_path: Path) -> None:
@@ -235,7 +236,7 @@ def test_two_at_a_time(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         f"litespan replay: cannot use {path}.replay: database is locked; another replay uses it: "
-        "wait for its end\n"
+        "wait until it ends\n"
     )
     holder.close()
 

@@ -1,6 +1,6 @@
-"""Alerts from finished spans: rules find, a state machine decides, a destination is told.
+"""Alerts from finished spans: rules detect conditions, destinations receive notices.
 
-`litespan_exporters.slack` and its like are the destinations; `docs/alerting.md` has the rules.
+`docs/alerting.md` describes the rules; `litespan_exporters.slack` is an example of a destination.
 """
 
 from litespan.alerting.alert import Example, Finding, Notice

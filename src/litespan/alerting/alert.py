@@ -1,71 +1,118 @@
-"""What rules find, and what destinations are told: plain frozen records."""
+"""The records of alerts: what a rule finds in a call, and what a destination receives."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import uuid5
 
+from litespan.alerting.thresholds import Thresholds
+from litespan.export import GenAISpan
 from litespan.genai.span import NAMESPACE
+from litespan.redaction.text import scrub_error
 from litespan.stores.columns import clean
 
 Severity = Literal["info", "warning", "error", "critical"]
 Turn = Literal["firing", "repeat", "resolved", "test"]
+Labels = tuple[tuple[str, str], ...]
 URGENT: Final = ("error", "critical")
-"""Severities that do not wait for a digest."""
+"""Severities that are sent without waiting for a digest."""
+_MAX_PROMPT: Final = 300  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One call of those that an alert is about."""
+    """One of the calls that an alert is about. Unknown fields are empty."""
 
     call_id: str = ""
     trace_id: str = ""  # 32 hex digits
     service: str = ""
     environment: str = ""
     user: str = ""
-    error: str = ""  # its message, scrubbed
-    prompt: str = ""  # only if the user asked for content
+    error: str = ""  # error message, scrubbed of credentials
+    prompt: str = ""  # only with LITESPAN_ALERTS_CONTENT=true
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One rule says of one call that it is worth an alert."""
+    """A condition that a rule found in one call."""
 
     rule: str  # failure, auth, quota, burst, outage, slow, …
-    labels: tuple[tuple[str, str], ...]  # together with the rule: what the alert is about
+    labels: Labels  # with the rule, they identify the alert
     severity: Severity
     summary: str  # one line
     example: Example
     value: float | None = None
     threshold: float | None = None
     window: float | None = None  # s
-    count: int = 1  # findings that this stands for
-    lasting: bool = True  # a condition that can be over; else an event, which can not
-    patient: bool = True  # does it keep to the cool-down?
+    count: int = 1  # number of findings that this one stands for
+    lasting: bool = True  # a condition that can be resolved; False: an event
+    patient: bool = True  # whether the cool-down applies
 
     @property
     def key(self) -> str:
-        """Rule and labels as one word, in characters that UTF-8 and databases take."""
+        """Rule and labels as one string that is valid UTF-8 without NUL, for any database."""
         key: str = clean("/".join([self.rule, *(f"{name}={v}" for name, v in self.labels)]))
         return key
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a destination is told of a finding."""
+    """One change of an alert, as sent to a destination."""
 
     finding: Finding
     turn: Turn
-    since: float  # s since the epoch: the first of this time
-    last: float  # the latest of this time
+    since: float  # time of the first finding of this episode, s since the epoch
+    last: float  # time of the latest finding, s since the epoch
     count: int  # findings since `since`
-    suppressed: int = 0  # findings that came since the last notice and were not told
+    suppressed: int = 0  # findings since the previous notice
 
     @property
     def id(self) -> str:
-        """The same for all notices of one firing, so that receivers can join them."""
+        """UUID that all notices of one episode share."""
         return str(uuid5(NAMESPACE, f"alert:{self.finding.key}:{self.since:.3f}"))
 
     @property
     def over(self) -> bool:
-        """Is this the end of it?"""
+        """Whether the alert is resolved."""
         return self.turn == "resolved"
+
+
+def make_finding(
+    rule: str,
+    span: GenAISpan,
+    severity: Severity,
+    summary: str,
+    t: Thresholds,
+    labels: Labels | None = None,
+    **details: Any,
+) -> Finding:
+    """A finding about one call. `labels` defaults to the call's provider and model."""
+    labels = model_labels(span) if labels is None else labels
+    return Finding(rule, labels, severity, summary, _example(span, content=t.content), **details)
+
+
+def model_labels(span: GenAISpan) -> Labels:
+    """Labels for the provider and the requested model."""
+    return (("provider", span.provider or "unknown"), ("model", model_of(span)))
+
+
+def model_of(span: GenAISpan) -> str:
+    """The requested model: the response's name can be more specific and change over time."""
+    return span.request.model or span.response.model or "unknown"
+
+
+def _example(span: GenAISpan, *, content: bool) -> Example:
+    messages = span.input_messages or ()
+    error = (span.error.message or "") if span.error is not None else ""
+    if error and not content:  # providers quote the request in error messages
+        texts = [message.text for message in (*messages, *(span.output_messages or ()))]
+        texts += [part.content or "" for part in span.system_instructions or ()]
+        error = scrub_error(error, {}, texts)
+    return Example(
+        call_id=span.call.id or "",
+        trace_id=span.trace_id,
+        service=span.service.name or "",
+        environment=span.service.environment or "",
+        user=span.identity.user or span.identity.end_user_id or "",
+        error=error,
+        prompt=messages[-1].text[:_MAX_PROMPT] if content and messages else "",
+    )

@@ -1,21 +1,19 @@
-"""The rules: each looks at one finished call, and at the calls before it, and may find fault.
+"""The rules: pure functions that check one finished call against the calls before it.
 
-`RULES` is all of them. They are pure; what lasts from call to call is in `recent` and `spend`.
-The defaults are near those of LiteLLM's own alerting, where it has the rule:
-https://docs.litellm.ai/docs/proxy/alerting
+`examine` applies all of them. Where LiteLLM's own alerting has the same rule, the default
+threshold is close to LiteLLM's: https://docs.litellm.ai/docs/proxy/alerting
 """
 
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from litespan.alerting.alert import Example, Finding, Severity
-from litespan.alerting.recent import Recent
+from litespan.alerting.alert import Finding, make_finding, model_labels, model_of
+from litespan.alerting.calls import Recent
 from litespan.alerting.thresholds import Thresholds
 from litespan.export import GenAISpan
-from litespan.redaction.text import scrub_error
 
 TEST_MODEL: Final = "litespan-check"
-"""The model of the call that `litespan check` sends: always one alert, that it is a test."""
+"""The model of the call that `litespan check` sends. It always causes a test alert."""
 Rule = Callable[[GenAISpan, Recent, float, Thresholds], Finding | None]
 
 _AUTH: Final = frozenset({"AuthenticationError", "PermissionDeniedError"})
@@ -23,7 +21,7 @@ _QUOTA: Final = frozenset({"BudgetExceededError"})
 _QUOTA_WORDS: Final = ("insufficient_quota", "exceeded your current quota", "credit balance")
 _OUTAGE: Final = frozenset(
     {
-        # LiteLLM's exceptions
+        # exceptions of LiteLLM
         "APIConnectionError",
         "APITimeoutError",
         "BadGatewayError",
@@ -31,7 +29,7 @@ _OUTAGE: Final = frozenset(
         "MidStreamFallbackError",
         "ServiceUnavailableError",
         "Timeout",
-        # those of HTTP clients, which come out of streams
+        # exceptions of HTTP clients, raised by streams
         "ClientPayloadError",
         "ConnectError",
         "ConnectTimeout",
@@ -41,7 +39,7 @@ _OUTAGE: Final = frozenset(
         "ServerDisconnectedError",
         "SocketTimeoutError",
         "TimeoutError",
-        # what providers call it in an answer or a stream
+        # error types in responses and streams of providers
         "INTERNAL",
         "UNAVAILABLE",
         "api_error",
@@ -51,28 +49,27 @@ _OUTAGE: Final = frozenset(
         "stream_dropped",
     }
 )
-_SHARE: Final = 0.5  # of a model's calls that must fail for an outage
-_PROMPT: Final = 300  # characters of it that are quoted
+_OUTAGE_SHARE: Final = 0.5  # of a model's calls
 
 
 def examine(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Iterator[Finding]:
-    """All that the rules find. Notes the call in `recent`.
+    """Add the call to `recent` and apply every rule.
 
     Args:
-        span: a finished call of a model.
-        recent: the windows of its model.
+        span: a finished call.
+        recent: the windows of the call's model.
         now: s since the epoch.
-        t: what is worth an alert.
+        t: thresholds.
     """
     if span.request.model == TEST_MODEL:
-        yield found("test", span, "info", "This is a test alert of litespan.", t, ())
+        yield make_finding("test", span, "info", "This is a test alert of litespan.", t, ())
         return
     recent.calls.add(now)
     if span.duration is not None:
         recent.durations.add(now, span.duration)
-    if failed(span):
+    if _failed(span):
         recent.failures.add(now)
-        if is_outage(span):
+        if _is_outage(span):
             recent.outages.add(now)
     for rule in RULES:
         finding = rule(span, recent, now, t)
@@ -80,111 +77,51 @@ def examine(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Itera
             yield finding
 
 
-def found(
-    rule: str,
-    span: GenAISpan,
-    severity: Severity,
-    summary: str,
-    t: Thresholds,
-    labels: tuple[tuple[str, str], ...] | None = None,
-    *,
-    value: float | None = None,
-    threshold: float | None = None,
-    window: float | None = None,
-    lasting: bool = True,
-    patient: bool = True,
-) -> Finding:
-    """A finding of `rule`; about the call's model, unless `labels` say otherwise."""
-    return Finding(
-        rule=rule,
-        labels=model_labels(span) if labels is None else labels,
-        severity=severity,
-        summary=summary,
-        example=example(span, content=t.content),
-        value=value,
-        threshold=threshold,
-        window=window,
-        lasting=lasting,
-        patient=patient,
-    )
-
-
-def model_labels(span: GenAISpan) -> tuple[tuple[str, str], ...]:
-    """Provider and model, as asked for."""
-    return (("provider", span.provider or "unknown"), ("model", model_of(span)))
-
-
-def model_of(span: GenAISpan) -> str:
-    """As the caller named it: the answer's name may be more precise, and change."""
-    return span.request.model or span.response.model or "unknown"
-
-
-def example(span: GenAISpan, *, content: bool) -> Example:
-    """What an alert says of the call. Without `content`, no error text quotes the prompt."""
-    messages = span.input_messages or ()
-    error = (span.error.message or "") if span.error is not None else ""
-    if error and not content:
-        said = [message.text for message in (*messages, *(span.output_messages or ()))]
-        said += [part.content or "" for part in span.system_instructions or ()]
-        error = scrub_error(error, {}, said)
-    return Example(
-        call_id=span.call.id or "",
-        trace_id=span.trace_id,
-        service=span.service.name or "",
-        environment=span.service.environment or "",
-        user=span.identity.user or span.identity.end_user_id or "",
-        error=error,
-        prompt=messages[-1].text[:_PROMPT] if content and messages else "",
-    )
-
-
-def failed(span: GenAISpan) -> bool:
-    """Did it fail, and not because the caller gave up?"""
+def _failed(span: GenAISpan) -> bool:
+    """Whether the call failed; a cancelled call did not."""
     return span.error is not None and span.call.outcome != "cancelled"
 
 
-def is_outage(span: GenAISpan) -> bool:
-    """Did it fail because the provider was not there, or not well?"""
+def _is_outage(span: GenAISpan) -> bool:
+    """Whether the call failed because the provider was unreachable or had a server error."""
     error = span.error
     if error is None:
         return False
     if error.code is not None:
         return error.code == 408 or error.code >= 500
-    # A stream may break off with a refusal, which LiteLLM wraps.
+    # LiteLLM wraps a rate limit in the middle of a stream in MidStreamFallbackError.
     return error.type in _OUTAGE and "RateLimitError" not in (error.message or "")
 
 
 def _access(span: GenAISpan) -> str:
-    """`auth` or `quota`, if that is why the call failed."""
+    """`auth` or `quota` if the call failed for that reason, else an empty string."""
     error = span.error
-    if error is None or not failed(span):
+    if error is None or not _failed(span):
         return ""
-    said = (error.message or "").lower()
-    if error.type in _QUOTA or error.code == 402 or any(word in said for word in _QUOTA_WORDS):
+    message = (error.message or "").lower()
+    if error.type in _QUOTA or error.code == 402 or any(word in message for word in _QUOTA_WORDS):
         return "quota"
     return "auth" if error.type in _AUTH or error.code in (401, 403) else ""
 
 
-# --- one call ---------------------------------------------------------------------------
+# --- rules about one call ---------------------------------------------------------------
 
 
 def _failure(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Finding | None:
-    if not failed(span) or span.error is None:
+    if not _failed(span) or span.error is None:
         return None
     access = _access(span)
     if not (t.access if access else t.failures):
         return None
     kind = span.error.type
-    labels = (*model_labels(span), ("error", kind))
-    what = {"auth": " (credentials refused)", "quota": " (quota used up)"}.get(access, "")
-    summary = f"{kind} from {model_of(span)}{what}"
-    return found(
+    reason = {"auth": " (credentials refused)", "quota": " (quota used up)"}.get(access, "")
+    return make_finding(
         access or "failure",
         span,
         "critical" if access else "error",
-        summary,
+        f"{kind} from {model_of(span)}{reason}",
         t,
-        labels,
+        (*model_labels(span), ("error", kind)),
         patient=not access,
     )
 
@@ -194,70 +131,71 @@ def _slow(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Finding
     if t.slow is None or took is None or took <= t.slow:
         return None
     summary = f"A call of {model_of(span)} took {took:.1f} s (more than {t.slow:g} s)"
-    return found("slow", span, "warning", summary, t, value=took, threshold=t.slow)
+    return make_finding("slow", span, "warning", summary, t, value=took, threshold=t.slow)
 
 
 def _first_chunk(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Finding | None:
-    took = span.response.time_to_first_chunk
-    if t.first_chunk is None or took is None or took <= t.first_chunk:
+    took, limit = span.response.time_to_first_chunk, t.first_chunk
+    if limit is None or took is None or took <= limit:
         return None
-    summary = f"First chunk of {model_of(span)} after {took:.1f} s (more than {t.first_chunk:g} s)"
-    return found("first_chunk", span, "warning", summary, t, value=took, threshold=t.first_chunk)
+    summary = f"First chunk of {model_of(span)} after {took:.1f} s (more than {limit:g} s)"
+    return make_finding("first_chunk", span, "warning", summary, t, value=took, threshold=limit)
 
 
 def _call_cost(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Finding | None:
-    cost = span.cost.total
-    if t.call_cost is None or cost is None or cost <= t.call_cost:
+    cost, limit = span.cost.total, t.call_cost
+    if limit is None or cost is None or cost <= limit:
         return None
-    summary = f"A call of {model_of(span)} cost {cost:.2f} USD (more than {t.call_cost:g} USD)"
-    return found(
-        "call_cost", span, "warning", summary, t, value=cost, threshold=t.call_cost, lasting=False
+    summary = f"A call of {model_of(span)} cost {cost:.2f} USD (more than {limit:g} USD)"
+    return make_finding(
+        "call_cost", span, "warning", summary, t, value=cost, threshold=limit, lasting=False
     )
 
 
 def _fallback(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Finding | None:
-    came, went = span.call.fallback_from, span.call.fallback_to
-    if not t.fallback or not came or not went:
+    source, target = span.call.fallback_from, span.call.fallback_to
+    if not t.fallback or not source or not target:
         return None
-    labels = (("from", came), ("to", went))
-    return found("fallback", span, "warning", f"Fallback from {came} to {went}", t, labels)
+    labels = (("from", source), ("to", target))
+    return make_finding(
+        "fallback", span, "warning", f"Fallback from {source} to {target}", t, labels
+    )
 
 
-# --- the calls of a model -----------------------------------------------------------------
+# --- rules about the recent calls of a model ----------------------------------------------
 
 
 def _burst(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Finding | None:
-    if t.burst is None or not failed(span) or (many := recent.failures.count(now)) < t.burst:
+    if t.burst is None or not _failed(span) or (failures := recent.failures.count(now)) < t.burst:
         return None
-    summary = f"{many} calls of {model_of(span)} failed in {t.window:g} s"
-    return found("burst", span, "error", summary, t, value=many, threshold=t.burst, window=t.window)
+    summary = f"{failures} calls of {model_of(span)} failed in {t.window:g} s"
+    return make_finding(
+        "burst", span, "error", summary, t, value=failures, threshold=t.burst, window=t.window
+    )
 
 
 def _outage(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Finding | None:
-    if t.outage is None or not failed(span) or not is_outage(span):
+    if t.outage is None or not _failed(span) or not _is_outage(span):
         return None
-    many, calls = recent.outages.count(now), recent.calls.count(now)
-    if many < t.outage or many < _SHARE * calls:
+    outages, calls = recent.outages.count(now), recent.calls.count(now)
+    if outages < t.outage or outages < _OUTAGE_SHARE * calls:
         return None
-    major = many >= 2 * t.outage
-    summary = (
-        f"{'Major outage' if major else 'Outage'} of {model_of(span)}: {many} of {calls} calls "
-        f"got no answer or a server error in {t.window:g} s"
-    )
-    return found(
+    major = outages >= 2 * t.outage
+    return make_finding(
         "outage_major" if major else "outage",
         span,
         "critical" if major else "error",
-        summary,
+        f"{'Major outage' if major else 'Outage'} of {model_of(span)}: {outages} of {calls} calls "
+        f"got no answer or a server error in {t.window:g} s",
         t,
-        value=many,
+        value=outages,
         threshold=2 * t.outage if major else t.outage,
         window=t.window,
     )
 
 
-# A call that is not itself slower can not have made the mean or the p95 worse: so these two
-# look at the window only then.
+# A call below the threshold cannot raise the mean or the p95 above it, so `_slow_mean` and
+# `_slow_p95` read the window only for a call above it.
 
 
 def _slow_mean(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Finding | None:
@@ -266,7 +204,7 @@ def _slow_mean(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Fi
     took = recent.durations.numbers(now)
     if len(took) < t.slow_calls or (mean := sum(took) / len(took)) <= t.slow_mean:
         return None
-    return _slower("slow_mean", "mean", span, len(took), mean, t.slow_mean, t)
+    return _slow_model("mean", span, len(took), mean, t.slow_mean, t)
 
 
 def _slow_p95(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Finding | None:
@@ -275,35 +213,33 @@ def _slow_p95(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Fin
     took = sorted(recent.durations.numbers(now))
     if len(took) < t.slow_calls or (p95 := took[int(0.95 * (len(took) - 1))]) <= t.slow_p95:
         return None
-    return _slower("slow_p95", "p95", span, len(took), p95, t.slow_p95, t)
+    return _slow_model("p95", span, len(took), p95, t.slow_p95, t)
 
 
-def _slower(
-    rule: str, what: str, span: GenAISpan, calls: int, value: float, limit: float, t: Thresholds
+def _slow_model(
+    figure: str, span: GenAISpan, calls: int, value: float, limit: float, t: Thresholds
 ) -> Finding:
-    summary = (
-        f"{model_of(span)} is slow: {what} {value:.1f} s (more than {limit:g} s) over {calls} "
-        f"calls in {t.slow_window:g} s"
-    )
-    return found(
-        rule, span, "warning", summary, t, value=value, threshold=limit, window=t.slow_window
+    return make_finding(
+        f"slow_{figure}",
+        span,
+        "warning",
+        f"{model_of(span)} is slow: {figure} {value:.1f} s (more than {limit:g} s) over {calls} "
+        f"calls in {t.slow_window:g} s",
+        t,
+        value=value,
+        threshold=limit,
+        window=t.slow_window,
     )
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    _failure,
-    _burst,
-    _outage,
-    _slow,
-    _slow_mean,
-    _slow_p95,
-    _first_chunk,
-    _call_cost,
-    _fallback,
+    *(_failure, _burst, _outage),
+    *(_slow, _slow_mean, _slow_p95, _first_chunk),
+    *(_call_cost, _fallback),
 )
 NAMES: Final = (
     *("failure", "auth", "quota", "burst", "outage", "outage_major"),
     *("slow", "slow_mean", "slow_p95", "first_chunk", "hanging"),
     *("call_cost", "budget", "anomaly", "fallback"),
 )
-"""Of all findings, for `LITESPAN_<DESTINATION>_ALERTS`."""
+"""The rule names that `LITESPAN_<DESTINATION>_ALERTS` accepts."""

@@ -1,8 +1,8 @@
-"""Where the state of alerts is: this process's memory, or what several processes share.
+"""Where the state of alerts is: in this process's memory, or shared between processes.
 
-All there is to do is `change(key, step)`: `step` takes the record under a key and returns the
-new one (None to forget it) and a result. In a shared state that is one transaction, so of all
-processes exactly one gets the result that says "tell it".
+All changes go through `change(key, step)`: `step` receives the record under a key and returns the
+new record (None to delete it) and a result. A shared state runs it in one transaction, so exactly
+one process gets the result "send a notice".
 """
 
 import json
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Record = Mapping[str, Any]
-"""Plain JSON, with `due`: when it is to be looked at again, s since the epoch."""
+"""A JSON object. Its `due` says when to check it next, in s since the epoch."""
 Step = Callable[[Record | None], tuple[Record | None, T]]
-MOST: Final = 10_000  # records in memory; beyond, the one that was used longest ago goes
-_AWAY: Final = 30.0  # s until a shared state that failed is tried again
-_AT_ONCE: Final = 500  # due records that are looked at in one go
+MAX_RECORDS: Final = 10_000  # in memory; the least recently used one is evicted
+_RETRY_AFTER: Final = 30.0  # s until a shared state that failed is tried again
+_MAX_DUE: Final = 500  # due records in one query
 
 _TABLE: Final = (
     "create table if not exists {table} "
@@ -45,16 +45,16 @@ class State(Protocol):
 
     @property
     def shared(self) -> bool:
-        """Do other processes see it?"""
+        """Whether other processes use it too."""
 
     def change(self, key: str, step: "Step[T]") -> T:
-        """Replace the record under `key` by what `step` makes of it; returns its result."""
+        """Replace the record under `key` with the one that `step` returns; returns its result."""
 
     def due(self, prefix: str, now: float) -> list[str]:
-        """Keys that begin with `prefix`, of records that are due."""
+        """Keys of the records that begin with `prefix` and are due at `now` (s since the epoch)."""
 
     def close(self) -> None:
-        """Close what is open; a later `change` opens it again."""
+        """Close files and connections; the next `change` opens them again."""
 
 
 class Memory:
@@ -67,17 +67,17 @@ class Memory:
         self._lock = threading.Lock()
 
     def change(self, key: str, step: "Step[T]") -> T:
-        """As of `State`."""
+        """See `State`."""
         with self._lock:
             new, result = step(self._records.pop(key, None))
             if new is not None:
                 self._records[key] = new
-                if len(self._records) > MOST:
+                if len(self._records) > MAX_RECORDS:
                     self._records.popitem(last=False)
             return result
 
     def due(self, prefix: str, now: float) -> list[str]:
-        """As of `State`."""
+        """See `State`."""
         with self._lock:
             return [
                 key
@@ -89,8 +89,23 @@ class Memory:
         """Nothing is open."""
 
 
-class SQLite:
-    """The state of processes that see one file. It may be a file of its own or not exist yet."""
+def _change(connection: Any, table: str, mark: str, key: str, step: "Step[T]") -> T:
+    """`State.change` on a database connection, in a transaction of the caller's."""
+    row = connection.execute(f"select record from {table} where key = {mark}", (key,)).fetchone()  # noqa: S608 - constants
+    new, result = step(json.loads(row[0]) if row else None)
+    if new is None:
+        connection.execute(f"delete from {table} where key = {mark}", (key,))  # noqa: S608
+    else:
+        connection.execute(
+            f"insert into {table} (key, due, record) values ({mark}, {mark}, {mark}) "  # noqa: S608
+            "on conflict (key) do update set due = excluded.due, record = excluded.record",
+            (key, new["due"], json.dumps(new)),
+        )
+    return result
+
+
+class _SQLite:
+    """State in a SQLite file, which is created if it is missing. Methods raise sqlite3.Error."""
 
     shared = True
 
@@ -98,33 +113,18 @@ class SQLite:
         self._file = SQLiteFile(Path(path).expanduser().absolute(), _prepare)
 
     def change(self, key: str, step: "Step[T]") -> T:
-        """As of `State`. Raises sqlite3.Error."""
         with self._file.changing() as connection:
-            found = connection.execute(
-                "select record from litespan_alerts where key = ?", (key,)
-            ).fetchone()
-            new, result = step(json.loads(found[0]) if found else None)
-            if new is None:
-                connection.execute("delete from litespan_alerts where key = ?", (key,))
-            else:
-                connection.execute(
-                    "insert into litespan_alerts (key, due, record) values (?, ?, ?) on conflict "
-                    "(key) do update set due = excluded.due, record = excluded.record",
-                    (key, new["due"], json.dumps(new)),
-                )
-        return result
+            return _change(connection, "litespan_alerts", "?", key, step)
 
     def due(self, prefix: str, now: float) -> list[str]:
-        """As of `State`."""
         with self._file.changing() as connection:
-            found = connection.execute(
+            rows = connection.execute(
                 "select key from litespan_alerts where due <= ? and substr(key, 1, ?) = ? limit ?",
-                (now, len(prefix), prefix, _AT_ONCE),
+                (now, len(prefix), prefix, _MAX_DUE),
             )
-            return [key for (key,) in found]
+            return [key for (key,) in rows]
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
 
 
@@ -133,46 +133,32 @@ def _prepare(connection: Any) -> None:
     connection.execute(_INDEX.format(table="litespan_alerts"))
 
 
-class Postgres:
-    """The state of processes that see one database: table `litespan.alerts`."""
+class _Postgres:
+    """State in a PostgreSQL table, `litespan.alerts`. Methods raise psycopg.Error."""
 
     shared = True
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: Connection[Any] | None = None
-        self._of_parents: list[Connection[Any]] = []  # kept: closing one here would end it there
+        # Kept referenced: closing the parent's connection in a fork would close it in the parent.
+        self._inherited: list[Connection[Any]] = []
         self._pid = os.getpid()
 
     def change(self, key: str, step: "Step[T]") -> T:
-        """As of `State`. Raises psycopg.Error."""
         connection = self._connected()
         with connection.transaction():
             connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (key,))
-            found = connection.execute(
-                "select record from litespan.alerts where key = %s", (key,)
-            ).fetchone()
-            new, result = step(json.loads(found[0]) if found else None)
-            if new is None:
-                connection.execute("delete from litespan.alerts where key = %s", (key,))
-            else:
-                connection.execute(
-                    "insert into litespan.alerts (key, due, record) values (%s, %s, %s) on "
-                    "conflict (key) do update set due = excluded.due, record = excluded.record",
-                    (key, new["due"], json.dumps(new)),
-                )
-        return result
+            return _change(connection, "litespan.alerts", "%s", key, step)
 
     def due(self, prefix: str, now: float) -> list[str]:
-        """As of `State`."""
-        found = self._connected().execute(
+        rows = self._connected().execute(
             "select key from litespan.alerts where due <= %s and starts_with(key, %s) limit %s",
-            (now, prefix, _AT_ONCE),
+            (now, prefix, _MAX_DUE),
         )
-        return [key for (key,) in found.fetchall()]
+        return [key for (key,) in rows.fetchall()]
 
     def close(self) -> None:
-        """Close the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(Exception):
@@ -180,7 +166,7 @@ class Postgres:
 
     def _connected(self) -> "Connection[Any]":
         if self._connection is not None and self._pid != os.getpid():
-            self._of_parents.append(self._connection)
+            self._inherited.append(self._connection)
             self._connection = None
         if self._connection is not None and not self._connection.closed:
             return self._connection
@@ -201,50 +187,47 @@ class Postgres:
         return connection
 
 
-class Careful:
-    """A shared state while it can be reached, this process's memory while it can not."""
+class _Fallback:
+    """A shared state, or this process's memory while the shared state fails. Never raises."""
 
     shared = True
 
     def __init__(self, shared: State) -> None:
         self._shared = shared
         self._memory = Memory()
-        self._again = 0.0  # monotonic: when to try the shared one again
+        self._retry_at = 0.0  # monotonic s
 
     def change(self, key: str, step: "Step[T]") -> T:
-        """As of `State`; never raises for the place's sake."""
-        key = clean(key)  # names in it are the caller's: no database takes NUL
-        return self._try(lambda state: state.change(key, step))
+        key = clean(key)  # it contains names from calls; PostgreSQL accepts no NUL
+        return self._run(lambda state: state.change(key, step))
 
     def due(self, prefix: str, now: float) -> list[str]:
-        """As of `State`; never raises for the place's sake."""
-        return self._try(lambda state: state.due(prefix, now))
+        return self._run(lambda state: state.due(prefix, now))
 
     def close(self) -> None:
-        """Close the shared one."""
         self._shared.close()
 
-    def _try(self, ask: Callable[[State], T]) -> T:
-        if time.monotonic() >= self._again:
+    def _run(self, operation: Callable[[State], T]) -> T:
+        if time.monotonic() >= self._retry_at:
             try:
-                return ask(self._shared)
-            except Exception as error:  # noqa: BLE001 - alerts go on without it
-                self._again = time.monotonic() + _AWAY
+                return operation(self._shared)
+            except Exception as error:  # noqa: BLE001 - alerts continue without it
+                self._retry_at = time.monotonic() + _RETRY_AFTER
                 count("alerts.state.away")
                 log_once(
                     f"alerts.state.{type(error).__name__}",
-                    "LITESPAN_ALERTS_STATE can not be used (%s): until it can, each process "
-                    "alerts by itself; check the place and the rights to it",
+                    "LITESPAN_ALERTS_STATE cannot be used (%s): until it can, each process sends "
+                    "alerts independently; check the path or URL and the access rights",
                     type(error).__name__,
                 )
                 self._shared.close()
-        return ask(self._memory)
+        return operation(self._memory)
 
 
 def state_at(place: str) -> State:
-    """The state that `LITESPAN_ALERTS_STATE` names."""
+    """The state that a value of LITESPAN_ALERTS_STATE names."""
     if not place:
         return Memory()
     if place.startswith(("postgresql://", "postgres://", "postgresql+")):
-        return Careful(Postgres(for_libpq(place)))
-    return Careful(SQLite(place))
+        return _Fallback(_Postgres(for_libpq(place)))
+    return _Fallback(_SQLite(place))

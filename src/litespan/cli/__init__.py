@@ -1,6 +1,6 @@
-"""The command `litespan`: what was recorded, and a demonstration.
+"""The command `litespan`.
 
-A command is a module with `run(argv) -> int`; it is imported when it is asked for.
+Each subcommand is a module with `run(argv) -> int`, which is imported only when it runs.
 """
 
 import argparse
@@ -13,27 +13,27 @@ from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
 COMMANDS: Final = {
-    "report": "what the recorded calls used, cost and took",
-    "replay": "send recorded calls to exporters, each once",
-    "check": "send a marked test call to a service, say what it answered",
-    "demo": "run a real LiteLLM program against a provider on this machine",
-    "forward": "receive OTLP and hand its spans to exporters",
+    "report": "show tokens, cost and latency of recorded calls",
+    "replay": "send recorded calls to exporters, each call once",
+    "check": "send a test call to a service and show its answer",
+    "demo": "run a real LiteLLM program against a local provider",
+    "forward": "receive OTLP and pass the spans to exporters",
 }
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and exits with status 2."""
+    """Reports bad arguments in one line and exits with status 2."""
 
     def error(self, message: str) -> NoReturn:
-        """End the program."""
+        """Print `message` to stderr and exit."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def exporter_names(text: str) -> list[str]:
-    """The exporters that an option names, with commas between, each once.
+    """The distinct names in a comma-separated list of exporters.
 
     Raises:
-        argparse.ArgumentTypeError: it names none.
+        argparse.ArgumentTypeError: the list is empty.
     """
     names = list(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
     if not names:
@@ -42,11 +42,11 @@ def exporter_names(text: str) -> list[str]:
 
 
 def printable(text: str, instead: Callable[[str], str] = lambda _: "\ufffd") -> str:
-    """`text` without what could move a terminal's cursor, colour it or turn its direction.
+    """`text` without control characters and other characters that a terminal acts on.
 
     Args:
-        text: of a call, or of a service's answer.
-        instead: what stands for a character that cannot be printed.
+        text: from a call or a service.
+        instead: returns the replacement of a character that cannot be printed.
     """
     if text.isprintable():
         return text
@@ -54,7 +54,7 @@ def printable(text: str, instead: Callable[[str], str] = lambda _: "\ufffd") -> 
 
 
 def json_text(value: Any, default: Callable[[Any], Any]) -> str:
-    """JSON for people; what a terminal would act on is escaped, so it reads as the same value."""
+    """Indented JSON. Characters that a terminal acts on are escaped, so it parses the same."""
     lines = json.dumps(value, default=default, ensure_ascii=False, indent=2).split("\n")
     return "\n".join(printable(line, lambda c: json.dumps(c)[1:-1]) for line in lines)
 
@@ -66,20 +66,20 @@ class _Version(argparse.Action):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command with the given or the process's arguments; the exit status.
+    """Run a command with `argv`, or the process's arguments. Returns the exit status.
 
-    0 is success, 1 a failure, 2 bad input.
+    0: success, 1: failure, 2: bad input.
     """
-    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        options = _parser().parse_args(given[:1])
-        status = import_module(f"litespan.cli.{options.command}").run(given[1:])
+        options = _parser().parse_args(arguments[:1])
+        status = import_module(f"litespan.cli.{options.command}").run(arguments[1:])
         sys.stdout.flush()
-    except SystemExit as end:  # argparse's way out
+    except SystemExit as end:  # raised by argparse
         return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `litespan report | head`: nothing is left to say it to
+    except BrokenPipeError:  # for example `litespan report | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return int(status)
@@ -90,9 +90,9 @@ def _parser() -> Parser:
     parser = Parser(
         prog="litespan",
         description="OpenTelemetry-native callbacks for LiteLLM.",
-        epilog=f"commands:\n{listed}\n\nlitespan COMMAND --help says more.",
+        epilog=f"commands:\n{listed}\n\nSee litespan COMMAND --help for options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="say which, and exit")
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="the command to run")
     return parser

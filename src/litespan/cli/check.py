@@ -1,4 +1,4 @@
-"""`litespan check VENDOR`: send one marked call with the present settings, say what came of it."""
+"""`litespan check`: sends one marked test call with the current settings and shows the result."""
 
 import argparse
 import logging
@@ -22,17 +22,17 @@ from litespan.export.http import HttpExporter
 from litespan.version import VERSION
 
 MARK: Final = "litespan-check"
-"""Model and tag of the test call: how to find it, and how to leave it out of statistics."""
+"""Model and tag of the test call, to find it or to exclude it from statistics."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Check the named exporters; 0 if all took the call, 1 if one did not, 2 for bad input."""
+    """Check the exporters. Returns 0 if all accepted the call, 1 if not, 2 for bad input."""
     options = _parser().parse_args(argv)
     for name in options.exporter:
         if registry.find(name) is None:
             print(f"litespan check: {registry.unknown(name)}", file=sys.stderr)
             return 2
-    logging.getLogger("litespan").addHandler(logging.NullHandler())  # what it says is said below
+    logging.getLogger("litespan").addHandler(logging.NullHandler())  # the result is printed instead
     logging.getLogger("litespan").propagate = False
     return max([_check(name) for name in options.exporter])
 
@@ -40,8 +40,8 @@ def run(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="litespan check",
-        description="Send one marked test call to a service with the present settings, and say "
-        "what it answered. Its model and its tag are called " + MARK + ".",
+        description="Send one test call to a service with the current settings, and show the "
+        f"answer. The call's model and tag are {MARK}.",
     )
     parser.add_argument(
         "exporter", nargs="+", metavar="EXPORTER", help="as in OTEL_TRACES_EXPORTER: langfuse, …"
@@ -51,38 +51,38 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(name: str) -> int:
     exporter: SpanExporter = registry.load(name)()
-    span = marked_call()
+    span = make_test_call()
     try:
-        taken = exporter.export([span]) is SpanExportResult.SUCCESS and exporter.force_flush()
+        accepted = exporter.export([span]) is SpanExportResult.SUCCESS and exporter.force_flush()
     finally:
         exporter.shutdown()
     context = span.get_span_context()
     trace = format_trace_id(context.trace_id if context else 0)
-    line = f"took the test call: look for trace {trace}"
-    if not taken:
-        line = "did not take the test call"
+    line = f"accepted the test call: look for trace {trace}"
+    if not accepted:
+        line = "did not accept the test call"
     if isinstance(exporter, HttpExporter):
-        line = told(exporter, line)
-    elif not taken:
+        line = _result(exporter, line)
+    elif not accepted:
         line = getattr(exporter, "problem", "") or line
-    print(f"{name}: {line}", file=sys.stdout if taken else sys.stderr)
-    return 0 if taken else 1
+    print(f"{name}: {line}", file=sys.stdout if accepted else sys.stderr)
+    return 0 if accepted else 1
 
 
-def told(exporter: HttpExporter, line: str) -> str:
-    """`line`, with where it was sent and, if it was not taken, why and what to mend."""
+def _result(exporter: HttpExporter, line: str) -> str:
+    """`line` with the service's origin or, if the call was dropped, the cause and how to fix it."""
     if exporter.delivery is None:
-        return exporter.problem or f"{line}: there is nothing to send it to"
+        return exporter.problem or f"{line}: no destination is configured"
     where = origin(exporter.delivery.client.url)
     for cause in exporter.last.dropped:
-        said = exporter.last.reasons.get(cause)
-        answer = f" ({where} said: {said})" if said else f" ({where})"
+        body = exporter.last.reasons.get(cause)
+        answer = f" ({where} said: {body})" if body else f" ({where})"
         return f"{cause}: {exporter.explain(cause)}{answer}"
     return f"{where} {line}"
 
 
-def marked_call() -> ReadableSpan:
-    """A finished call of a model that exists nowhere, of no tokens and no cost."""
+def make_test_call() -> ReadableSpan:
+    """A finished call of a model that does not exist, with no tokens and no cost."""
     ids, now = RandomIdGenerator(), time.time_ns()
     return ReadableSpan(
         name=f"chat {MARK}",

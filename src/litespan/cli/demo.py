@@ -1,4 +1,4 @@
-"""`litespan demo`: a real LiteLLM program under `opentelemetry-instrument`, and its spans."""
+"""`litespan demo`: runs a LiteLLM program under `opentelemetry-instrument`, shows its spans."""
 
 import argparse
 import os
@@ -17,18 +17,18 @@ from litespan.testing.decode import Record
 
 APP: Final = Path(__file__).with_name("programs") / "help_desk.py"
 MODEL: Final = "openai/gpt-4o-mini"
-SPARE: Final = "anthropic/claude-sonnet-4-5"
+FALLBACK: Final = "anthropic/claude-sonnet-4-5"
 EMBEDDING: Final = "openai/text-embedding-3-small"
 SHOWN: Final = (s.ATTEMPT, s.ERROR_TYPE, s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
-SAID: Final = "I am the provider on this machine: this is all I say."
+ANSWER: Final = "I am the local provider of this demo: this is my only answer."
 
 
-class Unable(Exception):
-    """The demo can not run here; the text says what is missing and how to get it."""
+class DemoError(Exception):
+    """The demo cannot run; the message says what is missing and how to get it."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the demo with these command-line arguments; the exit status."""
+    """Run the demo with command-line arguments. Returns the exit status."""
     options = _parser().parse_args(argv)
     try:
         _require("litellm", "pip install litellm")
@@ -37,7 +37,7 @@ def run(argv: Sequence[str]) -> int:
         if options.live:
             _require_key(options.live)
         _demo(options)
-    except Unable as problem:
+    except DemoError as problem:
         print(f"litespan demo: {problem}", file=sys.stderr)
         return 1
     return 0
@@ -46,48 +46,48 @@ def run(argv: Sequence[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="litespan demo",
-        description="Run a LiteLLM program under opentelemetry-instrument against a provider on "
-        "this machine; show a span tree and the report. It needs no key and no network.",
+        description="Run a LiteLLM program under opentelemetry-instrument against a local "
+        "provider; show a span tree and the report. It needs no API key and no network.",
     )
     parser.add_argument(
         "--live",
         metavar="MODEL",
-        help="call this model at its real provider, with the key in the environment (it costs "
-        "money); the calls that fail still go to the provider on this machine",
+        help="call this model at its real provider, with the API key in the environment; this "
+        "costs money. The calls that fail still go to the local provider",
     )
     parser.add_argument(
-        "--embedding", metavar="MODEL", help="with --live: an embedding model to call too"
+        "--embedding", metavar="MODEL", help="with --live: also call this embedding model"
     )
     parser.add_argument(
-        "--db", type=Path, metavar="FILE", help="the SQLite file to write to (default: a new one)"
+        "--db", type=Path, metavar="FILE", help="SQLite file to write (default: a new file)"
     )
     return parser
 
 
-def _require(distribution: str, cure: str) -> None:
+def _require(distribution: str, fix: str) -> None:
     try:
         metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        raise Unable(f"{distribution} is not installed: {cure}") from None
+        raise DemoError(f"{distribution} is not installed: {fix}") from None
 
 
 def _require_key(model: str) -> None:
-    import litellm  # seconds of CPU, spent on a live run only
+    import litellm  # takes seconds, and only a live run needs it
 
-    litellm.suppress_debug_info = True  # it prints advice of its own
+    litellm.suppress_debug_info = True  # or it prints hints
     try:
         litellm.get_llm_provider(model)
     except litellm.BadRequestError:
-        raise Unable(f"LiteLLM knows no model {model!r}: name it as provider/model") from None
-    found = litellm.validate_environment(model)
-    if not found["keys_in_environment"]:
-        names = ", ".join(found["missing_keys"]) or "the provider's key"
-        raise Unable(f"no key for {model}: set {names}")
+        raise DemoError(f"LiteLLM knows no model {model!r}: name it as provider/model") from None
+    keys = litellm.validate_environment(model)
+    if not keys["keys_in_environment"]:
+        names = ", ".join(keys["missing_keys"]) or "the provider's key"
+        raise DemoError(f"no key for {model}: set {names}")
 
 
 def _demo(options: argparse.Namespace) -> None:
     database = options.db or Path(tempfile.mkdtemp(prefix="litespan-demo-")) / "litespan.db"
-    models = [options.live or MODEL, options.live or SPARE]
+    models = [options.live or MODEL, options.live or FALLBACK]
     embedding = options.embedding if options.live else EMBEDDING
     arguments = [*models, "--embedding", embedding] if embedding else models
     with LoopbackProvider() as provider, OtlpReceiver() as receiver:
@@ -104,29 +104,29 @@ def _demo(options: argparse.Namespace) -> None:
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         }
         instrument = str(Path(sys.executable).with_name("opentelemetry-instrument"))
-        _say(f"$ opentelemetry-instrument python {APP.name} {' '.join(arguments)}")
+        _print(f"$ opentelemetry-instrument python {APP.name} {' '.join(arguments)}")
         command = [instrument, sys.executable, str(APP), *arguments]
         code = subprocess.run(command, env=env, check=False).returncode  # noqa: S603 - our own
         spans = receiver.spans
     if code:
-        raise Unable(f"the program ended with status {code}; its own message is above")
-    _say("\nThe router's call, attempt by attempt:\n" + _router_tree(spans))
+        raise DemoError(f"the program ended with status {code}; see its output above")
+    _print("\nThe router's call, attempt by attempt:\n" + _router_tree(spans))
     for column in ("model", "user"):
         _report(column, database)
-    _say(f"\nMore of it: litespan report --by tag {database}")
+    _print(f"\nNext: litespan report --by tag {database}")
 
 
 def _inherited() -> dict[str, str]:
-    """The caller's environment without telemetry settings, and no proxy on the way to here."""
+    """The environment without OTEL_ variables, and without an HTTP proxy for 127.0.0.1."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("OTEL_")}
     direct = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1"]))
     return {**kept, "NO_PROXY": direct, "no_proxy": direct}
 
 
 def _loopback_keys(provider: LoopbackProvider) -> dict[str, str]:
-    """Where LiteLLM looks for its providers; here, both are the one on this machine."""
-    base = provider.url_for(text=SAID, input_tokens=640, cached_tokens=512, output_tokens=85)
-    spare = provider.url_for(text=SAID, input_tokens=702, output_tokens=93)
+    """Variables that point LiteLLM's providers to the local one."""
+    base = provider.url_for(text=ANSWER, input_tokens=640, cached_tokens=512, output_tokens=85)
+    spare = provider.url_for(text=ANSWER, input_tokens=702, output_tokens=93)
     return {
         "OPENAI_BASE_URL": base,
         "OPENAI_API_BASE": base,
@@ -150,10 +150,10 @@ def _router_tree(spans: list[Record]) -> str:
 
 
 def _report(column: str, database: Path) -> None:
-    _say(f"\n$ litespan report --by {column} {database}")
+    _print(f"\n$ litespan report --by {column} {database}")
     if report.run(["--by", column, str(database)]):
-        raise Unable("the report failed; its own message is above")
+        raise DemoError("the report failed; see its output above")
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)  # before what the next process prints
+def _print(text: str) -> None:
+    print(text, flush=True)  # before the output of the next process

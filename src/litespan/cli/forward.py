@@ -1,4 +1,4 @@
-"""`litespan forward`: receive OTLP/HTTP and hand the GenAI spans to litespan's exporters."""
+"""`litespan forward`: receives OTLP/HTTP and passes the spans to litespan's exporters."""
 
 import argparse
 import signal
@@ -20,7 +20,7 @@ _MIB = 2**20
 
 
 def run(argv: Sequence[str]) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status."""
+    """Serve until SIGTERM or SIGINT. Returns the exit status."""
     options = _parser().parse_args(argv)
     limits = Limits(
         memory=options.memory * _MIB,
@@ -34,12 +34,13 @@ def run(argv: Sequence[str]) -> int:
     except (NoDestination, ImportError, ValueError) as problem:
         print(f"litespan forward: {problem}", file=sys.stderr)
         return 2
-    except (OSError, OverflowError) as error:  # OverflowError: there is no such port
-        where, why = f"{options.host}:{options.port}", getattr(error, "strerror", None) or error
-        print(f"litespan forward: cannot listen on {where}: {why}", file=sys.stderr)
+    except (OSError, OverflowError) as error:  # OverflowError: invalid port
+        address = f"{options.host}:{options.port}"
+        reason = getattr(error, "strerror", None) or error
+        print(f"litespan forward: cannot listen on {address}: {reason}", file=sys.stderr)
         return 1
     if not _loopback(options.host):
-        print("litespan forward: anyone who reaches this address can send", file=sys.stderr)
+        print("litespan forward: anyone who can reach this address can send spans", file=sys.stderr)
     _serve(receiver, ", ".join(options.to))
     return 0
 
@@ -64,41 +65,50 @@ def _parser() -> Parser:
     settings = Settings.from_env()
     parser = Parser(
         prog="litespan forward",
-        description="Receive OTLP over HTTP and hand its GenAI spans to litespan's exporters, "
-        "which are set up by their own variables. 200 is answered when every exporter has "
-        "delivered; until then the spans are the sender's.",
+        description="Receive OTLP over HTTP and pass the spans to exporters, which are "
+        "configured by their own environment variables. The answer is 200 when every exporter has "
+        "delivered the spans; until then the sender keeps them.",
     )
     parser.add_argument(
         "--to",
         required=True,
         type=exporter_names,
         metavar="NAMES",
-        help="exporters: helicone,datadog",
+        help="exporters, such as helicone,datadog",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=4319, help="0 for any free one (%(default)s)")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=4319,
+        help="port to listen on; 0 for any free port (%(default)s)",
+    )
     parser.add_argument(
         "--memory",
         type=_positive,
         default=256,
         metavar="MIB",
-        help="of all requests in work, decoded; beyond it senders get 429 (%(default)s)",
+        help="memory for all requests in progress, decoded; above it senders get 429 (%(default)s)",
     )
     parser.add_argument(
-        "--request", type=_positive, default=32, metavar="MIB", help="of one body (%(default)s)"
+        "--request",
+        type=_positive,
+        default=32,
+        metavar="MIB",
+        help="maximum size of one body (%(default)s)",
     )
     parser.add_argument(
         "--timeout",
         type=_seconds,
         default=10.0,
         metavar="S",
-        help="for one export, after which the sender gets 503 (%(default)s)",
+        help="timeout of one export; then the sender gets 503 (%(default)s)",
     )
     parser.add_argument(
         "--offload",
         metavar="URL",
         default=settings.offload,
-        help="put large content there (s3://…, gs://…, file:///…) and send a reference "
+        help="store large content there (s3://…, gs://…, file:///…) and send a reference "
         "(LITESPAN_OFFLOAD)",
     )
     parser.add_argument(
@@ -106,7 +116,7 @@ def _parser() -> Parser:
         type=int,
         default=settings.offload_above,
         metavar="BYTES",
-        help="what is large (%(default)s)",
+        help="size from which content is large (%(default)s)",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""One recorded call, whole, as JSON: `litespan report --call ID`."""
+"""`litespan report --call ID`: prints one recorded call as JSON."""
 
 import json
 import sys
@@ -12,19 +12,22 @@ from litespan.stores.spans import CONTENT
 
 
 def print_call(store: str, wanted: str) -> int:
-    """Print each call of that call id, key or trace id; 1 if there is none. Raises Unreadable."""
-    found = 0
+    """Print each call with that call id, key or trace id. Raises Unreadable.
+
+    Returns 0, or 1 if there is none.
+    """
+    calls = 0
     for record in records(store):
         if wanted in (record["call_id"], record["key"], record["trace_id"]):
-            print(json_text(_whole(record), str))
-            found += 1
-    if not found:
+            print(json_text(_with_content(record), str))
+            calls += 1
+    if not calls:
         print(f"litespan report: no call {wanted} in {named(store)}", file=sys.stderr)
-    return 0 if found else 1
+    return 0 if calls else 1
 
 
-def _whole(record: Record) -> Record:
-    """The record with offloaded content in its columns, or the references if it cannot be read."""
+def _with_content(record: Record) -> Record:
+    """The record with offloaded content, or with the references if it cannot be read."""
     try:
         attributes = restored(record["attributes"] or {})
     except Unrestorable as problem:
@@ -39,7 +42,7 @@ def _whole(record: Record) -> Record:
 
 
 def _parsed(content: str) -> Any:
-    """JSON as litespan writes it; other texts as they are."""
+    """Parsed JSON, or the text if it is not JSON."""
     try:
         return json.loads(content)
     except ValueError:

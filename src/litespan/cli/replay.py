@@ -1,4 +1,4 @@
-"""`litespan replay`: send what a store holds to any exporter, once, however often it is run."""
+"""`litespan replay`: sends the calls of a store to exporters, each call once over all runs."""
 
 import logging
 import sqlite3
@@ -25,27 +25,27 @@ from litespan.stores.records import Record, Unreadable
 from litespan.stores.spans import span_of
 
 BATCH: Final = 500  # calls in one export
-_ENOUGH: Final = 3  # exports of single calls that fail, one after another, before it stops
+_MAX_FAILURES: Final = 3  # failed exports of single calls in a row, before an exporter stops
 _PROGRESS: Final = 10_000  # calls between two lines of progress
 _FLUSH_MS: Final = 60_000
 
 
 Call: TypeAlias = tuple[str, Record]
-"""A recorded call and its key."""
+"""The key and the record of a call."""
 
 
 class Unusable(Exception):
-    """An exporter, or the notes of earlier runs, cannot be used; the text says why."""
+    """An exporter or the file of earlier runs cannot be used; the message says why."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Replay; 0 if every call was taken, 1 if some were not, 2 for bad input."""
+    """Replay calls. Returns 0 if all were accepted, 1 if some were not, 2 for bad input."""
     options = _parser().parse_args(argv)
     state = Path(options.state or _state_beside(options.store)).expanduser()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         with closing(Notes(state)) as notes, suppress_instrumentation():
-            targets = [Target(name, made, notes) for name, made in _exporters(options.to)]
+            targets = [Target(name, exporter, notes) for name, exporter in _exporters(options.to)]
             try:
                 _replay(records(options.store, since=options.since or ""), targets)
             finally:
@@ -55,22 +55,22 @@ def run(argv: Sequence[str]) -> int:
         print(f"litespan replay: {problem}", file=sys.stderr)
         return 2
     for target in targets:
-        print(target.told())
+        print(target.summary())
     return 1 if any(target.left for target in targets) else 0
 
 
 def _parser() -> Parser:
     parser = Parser(
         prog="litespan replay",
-        description="Send the calls that a store holds to exporters, as if they had just ended. "
-        "Offloaded content is read back. What an exporter has taken is noted in a file: a second "
-        "run goes on where the first one stopped, and sends nothing twice.",
+        description="Send the calls of a store to exporters, as if they had just ended. Offloaded "
+        "content is read back. A file records what each exporter has accepted: a second run "
+        "continues where the first one stopped, and sends nothing twice.",
     )
     parser.add_argument(
         "store",
         metavar="STORE",
-        help="a JSONL or SQLite file, or any other store: a CSV, DuckDB or Parquet file, a folder "
-        f"of Parquet files, a database's URL, or one of {', '.join(readers())}",
+        help="a JSONL, SQLite, CSV, DuckDB or Parquet file, a folder of Parquet files, the URL of "
+        f"a database, or one of {', '.join(readers())}",
     )
     parser.add_argument(
         "--to",
@@ -83,7 +83,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--state",
         metavar="FILE",
-        help="where to note what was taken (default: beside the store, with .replay at its end)",
+        help="file that records accepted calls (default: the store's path with .replay appended)",
     )
     return parser
 
@@ -94,21 +94,21 @@ def _state_beside(store: str) -> str:
 
 
 def _exporters(names: Sequence[str]) -> Iterator[tuple[str, SpanExporter]]:
-    """The named exporters, made as the SDK makes them: without arguments."""
+    """Create the exporters as the SDK does: without arguments."""
     for name in names:
         try:
             exporter: SpanExporter = registry.load(name)()
         except registry.UnknownExporter as error:
             raise Unusable(str(error)) from None
         except Exception as error:
-            raise Unusable(f"{name} cannot be made: {type(error).__name__}: {error}") from error
+            raise Unusable(f"{name} cannot be created: {type(error).__name__}: {error}") from error
         if problem := getattr(exporter, "problem", ""):
             raise Unusable(problem)
         yield name, exporter
 
 
 class Notes:
-    """Which calls each destination has taken, in a SQLite file that one process uses at a time."""
+    """The calls that each destination has accepted, in a SQLite file that one process locks."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -123,49 +123,49 @@ class Notes:
             self._file.execute("commit")
         except sqlite3.Error as error:
             busy = "locked" in str(error)
-            mend = "another replay uses it: wait for its end" if busy else "name another: --state"
-            raise Unusable(f"cannot use {path}: {error}; {mend}") from error
+            fix = "another replay uses it: wait until it ends" if busy else "set another --state"
+            raise Unusable(f"cannot use {path}: {error}; {fix}") from error
 
     def missing(self, place: str, keys: Sequence[str]) -> set[str]:
-        """Those of the keys that this destination has not taken yet."""
+        """The keys that the destination `place` has not accepted yet."""
         marks = ", ".join("?" * len(keys))
         sql = f"select key from taken where place = ? and key in ({marks})"  # noqa: S608 - marks
         return set(keys) - {key for (key,) in self._file.execute(sql, (place, *keys))}
 
     def add(self, place: str, keys: Sequence[str]) -> None:
-        """This destination has them now."""
+        """Record that the destination `place` has accepted these calls."""
         self._file.execute("begin")
         rows = [(place, key) for key in keys]
         self._file.executemany("insert or ignore into taken values (?, ?)", rows)
         self._file.execute("commit")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close and unlock the file."""
         self._file.close()
 
 
 @dataclass
 class Target:
-    """One exporter, and how far it is."""
+    """One exporter, and its progress."""
 
     name: str
     exporter: SpanExporter
     notes: Notes
     sent: int = 0
-    known: int = 0  # taken by an earlier run
-    left: int = 0  # not taken
+    known: int = 0  # accepted in an earlier run
+    left: int = 0  # not accepted
     stopped: bool = False
     unread: set[str] = field(default_factory=set)  # sent without their offloaded content
 
     @property
     def place(self) -> str:
-        """Where the spans go: the same exporter may point elsewhere the next time."""
-        told = type(self.exporter).__repr__ is not object.__repr__
-        where = repr(self.exporter) if told else getattr(self.exporter, "_endpoint", "")
+        """The exporter's name and URL: it may send elsewhere in another run."""
+        has_repr = type(self.exporter).__repr__ is not object.__repr__
+        where = repr(self.exporter) if has_repr else getattr(self.exporter, "_endpoint", "")
         return f"{self.name} {where}"
 
-    def take(self, calls: Sequence[Call]) -> None:
-        """Send those of the calls that are not there yet, and note what is taken."""
+    def send(self, calls: Sequence[Call]) -> None:
+        """Send the calls that were not accepted yet, and record those that are."""
         missing = self.notes.missing(self.place, [key for key, _ in calls])
         todo = [call for call in calls if call[0] in missing]
         self.known += len(calls) - len(todo)
@@ -174,24 +174,24 @@ class Target:
         if self.stopped:
             self.left += len(todo)
         elif self._export(todo):
-            self._taken(todo)
+            self._accept(todo)
         else:
             tally = getattr(self.exporter, "last", None)
             keys = tally.accepted if isinstance(tally, Tally) else ()
-            self._taken([call for call in todo if call[0] in keys])
+            self._accept([call for call in todo if call[0] in keys])
             self._one_by_one([call for call in todo if call[0] not in keys])
 
     def _one_by_one(self, calls: Sequence[Call]) -> None:
-        """Which call is to blame? None, if the destination takes nothing at all."""
-        in_vain = 0
+        """Send single calls, to find the rejected ones. Stops after several failures in a row."""
+        failures = 0
         for done, call in enumerate(calls):
             if self._export([call]):
-                self._taken([call])
-                in_vain = 0
+                self._accept([call])
+                failures = 0
                 continue
             self.left += 1
-            in_vain += 1
-            if in_vain == _ENOUGH:
+            failures += 1
+            if failures == _MAX_FAILURES:
                 self.stopped = True
                 self.left += len(calls) - done - 1
                 return
@@ -203,7 +203,7 @@ class Target:
         return self.exporter.force_flush(_FLUSH_MS)
 
     def _span(self, key: str, record: Record) -> ReadableSpan:
-        """The call with its offloaded content, or with the references if that cannot be read."""
+        """The call's span with offloaded content, or with the references if it cannot be read."""
         span = span_of(record)
         try:
             return with_content(span)
@@ -213,39 +213,39 @@ class Target:
             self.unread.add(key)
             return span
 
-    def _taken(self, calls: Sequence[Call]) -> None:
+    def _accept(self, calls: Sequence[Call]) -> None:
         self.notes.add(self.place, [key for key, _ in calls])
         self.sent += len(calls)
 
-    def told(self) -> str:
-        """What became of the calls, in one line."""
+    def summary(self) -> str:
+        """The result in one line."""
         line = f"{self.name}: {self.sent:,} sent"
         if self.unread:
-            line += f", {len(self.unread):,} of them without content that cannot be read"
+            line += f", {len(self.unread):,} of them without offloaded content"
         if self.known:
-            line += f", {self.known:,} already there"
+            line += f", {self.known:,} already delivered"
         if self.left:
-            line += f", {self.left:,} not taken: run the same command again to go on"
+            line += f", {self.left:,} not accepted: run the same command again to continue"
         return line
 
 
 def _replay(found: Iterator[Record], targets: Sequence[Target]) -> None:
-    """Every finished call to every exporter, in batches."""
+    """Send every finished call to every exporter, in batches."""
     done = unfinished = 0
     while batch := list(islice(found, BATCH)):
         finished = [record for record in batch if record["outcome"] != "started"]
         unfinished += len(batch) - len(finished)
         calls = [(record["key"], record) for record in finished]
         for target in targets:
-            target.take(calls)
+            target.send(calls)
         before, done = done, done + len(finished)
         if before // _PROGRESS != done // _PROGRESS:
             print(f"{done:,} calls so far", file=sys.stderr)
         if all(target.stopped for target in targets):
-            print("stopped: no exporter takes anything at the moment", file=sys.stderr)
+            print("stopped: no exporter accepts calls at the moment", file=sys.stderr)
             _count_the_rest(found, targets)
     if unfinished:
-        print(f"{unfinished:,} call(s) without an end on record are left out", file=sys.stderr)
+        print(f"{unfinished:,} unfinished call(s) skipped", file=sys.stderr)
 
 
 def _count_the_rest(found: Iterator[Record], targets: Sequence[Target]) -> None:

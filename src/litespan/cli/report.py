@@ -1,4 +1,4 @@
-"""`litespan report`: what the recorded calls used, cost and took, by model, user or day."""
+"""`litespan report`: tokens, cost and latency of recorded calls, by model, user or day."""
 
 import argparse
 import csv
@@ -24,11 +24,11 @@ _HEAD: Final = (
     *("calls", "failed", "tokens\nin", "out", "cost"),
     *("latency\np50", "p95", "first\nchunk\np50", "p95"),
 )
-_NARROW: Final = 16  # characters of a name, at least
+_NARROW: Final = 16  # minimum width of the names, in characters
 
 
 def run(argv: Sequence[str]) -> int:
-    """Print the report that these command-line arguments ask for; the exit status."""
+    """Print a report for command-line arguments. Returns the exit status."""
     options = _parser().parse_args(argv)
     try:
         if options.call:
@@ -46,7 +46,7 @@ def _parser() -> Parser:
     default = readers()[DEFAULT]
     parser = Parser(
         prog="litespan report",
-        description="Sum up the calls that one of litespan's stores holds.",
+        description="Summarize the calls in one of litespan's stores.",
     )
     parser.add_argument(
         "store",
@@ -54,7 +54,7 @@ def _parser() -> Parser:
         nargs="?",
         default=DEFAULT,
         help=f"a file, a folder of Parquet files, the URL of a database, or one of "
-        f"{', '.join(readers())}: what its variable names. "
+        f"{', '.join(readers())}, which are configured by their variables. "
         f"Default: {default.variables[0]}, else ./{default.default}",
     )
     parser.add_argument(
@@ -62,25 +62,25 @@ def _parser() -> Parser:
         type=_by,
         default="model",
         metavar="WHAT",
-        help=f"{', '.join(BY)} or metadata.KEY (default: model). By tag a call counts under each "
-        "of its tags. Days are UTC",
+        help=f"{', '.join(BY)} or metadata.KEY (default: model). By tag, a call counts under "
+        "each of its tags. Days are UTC",
     )
     parser.add_argument(
         "--since",
         type=since,
         metavar="WHEN",
-        help="only calls that began then or later: 30m, 24h, 7d, 4w, 2026-11-01, "
+        help="only calls that started then or later: 30m, 24h, 7d, 4w, 2026-11-01, "
         "2026-11-01T12:00 (UTC, or with an offset)",
     )
     parser.add_argument(
         "--call",
         metavar="ID",
-        help="one call instead, whole, as JSON: by its call id, key or trace id. Offloaded "
-        "content is read back",
+        help="print one call as JSON instead: by its call id, key or trace id. Offloaded content "
+        "is read back",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as one JSON object")
-    form.add_argument("--csv", action="store_true", help="as CSV, a line a group")
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--csv", action="store_true", help="print CSV, one line per group")
     return parser
 
 
@@ -93,7 +93,7 @@ def _by(text: str) -> str:
 
 
 def since(text: str) -> str:
-    """The moment as the store writes it: ISO 8601, UTC."""
+    """Parse a time or an age. Returns ISO 8601 in UTC, as the stores write it."""
     try:
         if ago := re.fullmatch(r"(\d{1,6})([mhdw])", text):
             at = datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -108,14 +108,14 @@ def since(text: str) -> str:
 
 
 def print_json(summary: Summary, file: str) -> None:
-    """One object: `by`, `total`, and `groups`, each with its name under `group`."""
+    """Print one object with `by`, `total` and `groups`; each group has its name in `group`."""
     groups = [{"group": name, **totals.figures()} for name, totals in summary.groups.items()]
     report = {"file": file, "by": summary.by, "total": summary.total.figures()}
     print(json_text({**report, "groups": groups}, float))
 
 
 def print_csv(summary: Summary, file: str) -> None:
-    """A header, then a line a group; the cost is the exact decimal."""
+    """Print a header and one line per group; costs are exact decimals."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([summary.by, *summary.total.figures()])
     for name, totals in summary.groups.items():
@@ -128,10 +128,10 @@ def _plain(value: float | Decimal) -> str:
 
 
 def print_table(summary: Summary, file: str) -> None:
-    """A table for people: by rich if it is installed, else in plain text."""
+    """Print a table, with rich if it is installed, else as plain text."""
     total = summary.total
     if not total.calls:
-        print(f"No calls in {file} (of the time asked for).")
+        print(f"No calls in {file} (in the requested time).")
         return
     times = dict.fromkeys(f"{at[:10]} {at[11:16]}" for at in (summary.first, summary.last) if at)
     print(f"{file}: {_calls(total.calls)}, {' to '.join(times)} UTC; times in seconds")
@@ -148,9 +148,9 @@ def print_table(summary: Summary, file: str) -> None:
 
 def _notes(total: Totals) -> Iterator[str]:
     if total.unpriced:
-        yield f"The cost of {_calls(total.unpriced)} is unknown, and not in these sums."
+        yield f"The cost of {_calls(total.unpriced)} is unknown and not included in the sums."
     if total.unfinished:
-        yield f"{_calls(total.unfinished)} without an end on record: still running, or killed."
+        yield f"{_calls(total.unfinished)} did not finish: still running, or killed."
 
 
 def _calls(number: int) -> str:
@@ -181,7 +181,7 @@ def _count(tokens: int) -> str:
 
 
 def _places(usd: Decimal) -> int:
-    """Decimals for a column of money: the larger its sum, the fewer."""
+    """Decimals for a column of costs: fewer for a larger sum."""
     return 2 if usd >= 1000 else 4 if usd >= 1 else 6
 
 
@@ -215,7 +215,7 @@ def _print_rich(head: tuple[str, ...], rows: list[tuple[str, ...]], total: tuple
     name, *figures = _widths([head, *rows, total])
     gap = 2 if not console.is_terminal or name + sum(figures) + 18 <= console.width else 1
     least = min(name, _NARROW) + sum(figures) + gap * len(figures)
-    # A pipe has no width; a terminal that is too narrow wraps lines by itself.
+    # A pipe has no width; a terminal that is too narrow wraps lines itself.
     console.width = max(console.width, least) if console.is_terminal else name + least
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     table.add_column(head[0], vertical="bottom", overflow="fold", min_width=min(name, _NARROW))

@@ -1,4 +1,4 @@
-"""Recorded calls → sums and percentiles by one of their columns."""
+"""Sums and percentiles of recorded calls, grouped by a column."""
 
 import json
 import math
@@ -31,14 +31,14 @@ Groups = Iterable[str | None]
 
 
 def _error(row: Row) -> str | None:
-    """Why a call did not succeed; cancelled and unfinished ones have no error type."""
+    """Error type of a call; its outcome in brackets if it has none and did not succeed."""
     if row["error_type"] or row["outcome"] in ("success", "abandoned"):
         return row["error_type"] or None
     return f"({row['outcome']})"
 
 
 BY: Final[dict[str, Callable[[Row], Groups]]] = {
-    # As asked for: failures and many streams do not say which version would have answered.
+    # The requested model: failures and many streams have no response model.
     "model": lambda row: [row["request_model"] or row["model"]],
     "user": lambda row: [row["user_id"]],
     "team": lambda row: [row["team_alias"] or row["team_id"]],
@@ -47,21 +47,21 @@ BY: Final[dict[str, Callable[[Row], Groups]]] = {
     "day": lambda row: [row["start_time"][:10]],
     "error": lambda row: [_error(row)],
 }
-"""What calls can be grouped by → the groups of one call (by tag it can be in several)."""
+"""Groupings by name; each returns the groups of one call (by tag there can be several)."""
 
 
 @dataclass(slots=True)
 class Totals:
-    """Sums over some calls."""
+    """Sums over calls."""
 
     calls: int = 0
     failures: int = 0  # failed and cancelled ones
-    unfinished: int = 0  # begun, without an end on record
+    unfinished: int = 0  # started, without a recorded end
     input_tokens: int = 0
     output_tokens: int = 0
     cost_e10: int = 0  # 1e-10 USD
-    priced: int = 0  # calls of known cost
-    unpriced: int = 0  # finished calls that did not fail, of unknown cost
+    priced: int = 0  # calls with a known cost
+    unpriced: int = 0  # successful calls with an unknown cost
     latency: "array[float]" = field(default_factory=lambda: array("d"))  # s, finished calls
     first_chunk: "array[float]" = field(default_factory=lambda: array("d"))  # s, streams
 
@@ -83,11 +83,11 @@ class Totals:
 
     @property
     def cost_usd(self) -> Decimal | None:
-        """The exact sum in USD; None if no call's cost is known."""
+        """The exact sum in USD; None if no cost is known."""
         return Decimal(self.cost_e10).scaleb(-10) if self.priced else None
 
     def figures(self) -> dict[str, int | Decimal | float | None]:
-        """All of it by name: what JSON and CSV show."""
+        """All figures by name, as in JSON and CSV. Latencies are in s."""
         return {
             "calls": self.calls,
             "failures": self.failures,
@@ -105,23 +105,23 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Totals of all calls, and of each group: dearest first, days in their order."""
+    """Totals of all calls and of each group, sorted by cost, or by day."""
 
     by: str
     total: Totals
     groups: dict[str | None, Totals]
-    first: str | None  # start of the first and the last call, ISO 8601
+    first: str | None  # start times of the first and last call, ISO 8601
     last: str | None
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:
-    """The smallest value that at least `share` of them do not exceed (nearest rank)."""
+    """The percentile `share` (0 to 1) of `values` by nearest rank; None if there are none."""
     ordered = sorted(values)
     return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
 
 
 def grouping(by: str) -> Callable[[Row], Groups]:
-    """How to group by `by`: a name in `BY`, or `metadata.<key>`. Raises ValueError."""
+    """The grouping `by`: a name in `BY`, or `metadata.<key>`. Raises ValueError if unknown."""
     if by.startswith(_METADATA) and len(by) > len(_METADATA):
         key = by[len(_METADATA) :]
         return lambda row: [_text((row["metadata"] or {}).get(key))]
@@ -135,9 +135,11 @@ def _text(value: Any) -> str | None:
 
 
 def summarize(source: str, by: str, since: str = "") -> Summary:
-    """Sum up the calls in `source` that began at `since` (ISO 8601, UTC) or later.
+    """Summarize the calls in `source` that started at `since` (ISO 8601, UTC) or later.
 
-    Raises `records.Unreadable` when nothing of ours is there, ValueError for an unknown `by`.
+    Raises:
+        records.Unreadable: `source` is not a store of litespan's.
+        ValueError: unknown `by`.
     """
     groups_of = grouping(by)
     total, groups, first, last = Totals(), dict[str | None, Totals](), None, None
@@ -145,7 +147,7 @@ def summarize(source: str, by: str, since: str = "") -> Summary:
         total.add(row)
         for name in groups_of(row):
             groups.setdefault(name, Totals()).add(row)
-        begun = row["start_time"]  # a file has its calls in the order of their ends
+        begun = row["start_time"]  # stores are sorted by end time
         first, last = min(first or begun, begun), max(last or begun, begun)
     order = _by_name if by == "day" else _by_cost
     return Summary(by, total, dict(sorted(groups.items(), key=order)), first, last)

@@ -1,7 +1,7 @@
-"""`litespan forward`: OTLP/HTTP in, any litespan exporter out.
+"""`litespan forward`: receives OTLP/HTTP and passes the spans to any litespan exporter.
 
-For vendors whose format no collector speaks: a collector, or any program in any language,
-sends OTLP here, and the exporters send what the vendors take.
+It serves vendors without a collector exporter: a collector, or a program in any language, sends
+OTLP here, and the exporters convert it to the vendor's format.
 """
 
 from litespan.forward.decode import Undecodable, read_request, to_spans

@@ -1,4 +1,4 @@
-"""OTLP request bodies → `ReadableSpan`s, as the SDK of the sending program had them. Pure.
+"""Converts OTLP request bodies to `ReadableSpan`s, as the sender's SDK had them. Pure.
 
 https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
@@ -24,7 +24,7 @@ PROTOBUF: Final = "application/x-protobuf"
 
 _IDS: Final = frozenset(
     {"traceId", "spanId", "parentSpanId"}
-)  # hex in OTLP's JSON, unlike all else
+)  # hex in OTLP/JSON; other bytes are base64
 _KINDS: Final = {
     SpanMessage.SPAN_KIND_SERVER: SpanKind.SERVER,
     SpanMessage.SPAN_KIND_CLIENT: SpanKind.CLIENT,
@@ -34,11 +34,11 @@ _KINDS: Final = {
 
 
 class Undecodable(ValueError):
-    """The body is not an OTLP trace request; the text says why, in a few words."""
+    """The body is not an OTLP trace request; the message says why."""
 
 
 def read_request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
-    """The request in `body`, protobuf or JSON. Raises Undecodable."""
+    """Decode a request body, protobuf or JSON. Raises Undecodable."""
     request: ExportTraceServiceRequest
     if content_type == PROTOBUF:
         try:
@@ -49,8 +49,8 @@ def read_request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
     if content_type != JSON:
         raise Undecodable(f"the content type must be {PROTOBUF} or {JSON}")
     try:
-        told = _with_base64_ids(_object(body))
-        request = ParseDict(told, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+        message = _with_base64_ids(_object(body))
+        request = ParseDict(message, ExportTraceServiceRequest(), ignore_unknown_fields=True)
     except (ValueError, TypeError, ParseError, RecursionError) as error:
         raise Undecodable("the body is not an ExportTraceServiceRequest in JSON") from error
     return request
@@ -58,13 +58,13 @@ def read_request(body: bytes, content_type: str) -> ExportTraceServiceRequest:
 
 def _object(body: bytes) -> dict[str, Any]:
     parsed = json.loads(body)
-    if not isinstance(parsed, dict):  # some of what is not, ParseDict takes for no fields
+    if not isinstance(parsed, dict):  # ParseDict accepts some other values as empty
         raise TypeError("not a JSON object")
     return parsed
 
 
 def to_spans(request: ExportTraceServiceRequest) -> list[ReadableSpan]:
-    """Every span of the request, finished, with its resource and scope."""
+    """All spans of the request, finished, with resource and scope."""
     return list(_spans(request))
 
 
@@ -111,9 +111,9 @@ def _status(span: SpanMessage) -> Status:
 
 
 def _is_remote(span: SpanMessage) -> bool:
-    """Is the parent in another process? By the flags; a sender that sets none is older than they.
+    """Whether the parent is in another process, by the span's flags.
 
-    Then it is, of a request that is served or a message that is received.
+    Older senders set no flags; then the parent of a server or consumer span is remote.
     """
     if span.flags & SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK:
         return bool(span.flags & SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)

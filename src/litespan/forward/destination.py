@@ -1,4 +1,4 @@
-"""A place that spans are forwarded to: one exporter, and what came of its last export."""
+"""A destination of forwarded spans: one exporter, and the outcome of its exports."""
 
 import threading
 from collections.abc import Sequence
@@ -12,83 +12,88 @@ from litespan.export import registry
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Tally
 
-_FINAL: Final = frozenset({"rejected", "too_large", "error"})
-"""Causes, beside HTTP statuses, that another try would only repeat."""
+_FLUSH_MS: Final = 5_000
+_PERMANENT: Final = frozenset({"rejected", "too_large", "error"})
+"""Causes besides HTTP statuses for which a retry cannot help."""
 
 
 class NoDestination(Exception):
-    """There is no such exporter, or it is not set up; the text says what to do."""
+    """The exporter does not exist or is not configured; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one export came to, as the sender has to know it."""
+    """The outcome of one export, for the response to the sender."""
 
-    refused: int = 0  # spans that the vendor will never take
-    again: bool = False  # has the sender to send all of them once more?
-    cause: str = ""  # of either: a status or a transport error
+    refused: int = 0  # spans that the vendor rejected for good
+    again: bool = False  # whether the sender has to send all spans again
+    cause: str = ""  # HTTP status or transport error
 
 
 class Destination:
-    """Exports to one vendor, one request of a sender at a time."""
+    """Exports to one vendor, one request at a time."""
 
     def __init__(self, name: str, exporter: SpanExporter) -> None:
         self.name = name
         self.exporter = exporter
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     @classmethod
     def named(cls, name: str, timeout: float) -> "Destination":
-        """The exporter that `OTEL_TRACES_EXPORTER` knows as `name`, set up by its variables.
-
-        Raises NoDestination.
+        """Create the exporter `name` of `OTEL_TRACES_EXPORTER`, configured by its variables.
 
         Args:
-            name: of an installed exporter.
-            timeout: seconds that one export may take; the sender is waiting.
+            name: name of an installed exporter.
+            timeout: s for one export, while the sender waits for the response.
+
+        Raises:
+            NoDestination: the exporter does not exist or is not configured.
         """
         try:
-            kind = registry.load(name)
+            exporter_class = registry.load(name)
         except registry.UnknownExporter as error:
             raise NoDestination(str(error)) from None
         limits = {"timeout": timeout, "patience": timeout / 2}
-        exporter = kind(**limits) if issubclass(kind, HttpExporter) else kind()
+        exporter = (
+            exporter_class(**limits)
+            if issubclass(exporter_class, HttpExporter)
+            else exporter_class()
+        )
         if problem := getattr(exporter, "problem", ""):
             raise NoDestination(problem)
         return cls(name, exporter)
 
     def send(self, spans: Sequence[ReadableSpan], patience: float) -> Outcome:
-        """Export, after at most `patience` seconds of waiting for one's turn."""
-        if not self._turn.acquire(timeout=patience):
+        """Export spans. Waits up to `patience` s for the export of another request to end."""
+        if not self._lock.acquire(timeout=patience):
             return Outcome(again=True, cause="busy")
         try:
             result = self.exporter.export(spans)
             if isinstance(self.exporter, HttpExporter) and self.exporter.last.dropped:
                 return judge(self.exporter.last, self.exporter.limits.retry)
         finally:
-            self._turn.release()
+            self._lock.release()
         failed = result is not SpanExportResult.SUCCESS
         return Outcome(again=failed, cause="failed" if failed else "")
 
     def close(self) -> None:
-        """Send what the exporter still holds, and stop it."""
-        self.exporter.force_flush(int(_FLUSH * 1000))
+        """Flush and shut down the exporter."""
+        self.exporter.force_flush(_FLUSH_MS)
         self.exporter.shutdown()
 
 
-_FLUSH: Final = 5.0  # seconds
-
-
 def judge(tally: Tally, retry: frozenset[int]) -> Outcome:
-    """Whether a repeat can help: yes after a lost connection or a 503, no after a 400."""
-    final = {cause: lost for cause, lost in tally.dropped.items() if _is_final(cause, retry)}
-    causes = [cause for cause in tally.dropped if cause not in final] or list(final)
+    """The outcome of an export: a lost connection or a 503 is worth a retry, a 400 is not."""
+    permanent = {
+        cause: lost for cause, lost in tally.dropped.items() if _is_permanent(cause, retry)
+    }
+    causes = [cause for cause in tally.dropped if cause not in permanent] or list(permanent)
     return Outcome(
-        refused=sum(final.values()),
-        again=len(final) < len(tally.dropped),
+        refused=sum(permanent.values()),
+        again=len(permanent) < len(tally.dropped),
         cause=causes[0] if causes else "",
     )
 
 
-def _is_final(cause: str, retry: frozenset[int]) -> bool:
-    return cause in _FINAL or (cause.isdigit() and int(cause) not in retry)
+def _is_permanent(cause: str, retry: frozenset[int]) -> bool:
+    return cause in _PERMANENT or (cause.isdigit() and int(cause) not in retry)

@@ -1,8 +1,8 @@
-"""One connection of a sender: requests in, answers out.
+"""The HTTP request handler.
 
-A body's memory is taken as it arrives and as it unpacks, so a sender holds what it has sent, not
-what it announces. It unpacks only once it is complete: a slow sender never holds more than it
-sent.
+Memory is reserved as a body arrives and as it is decompressed, so a sender reserves what it has
+sent, not what it announces. A body is decompressed only when it is complete: a slow sender never
+reserves more than it has sent.
 """
 
 import gzip
@@ -21,24 +21,24 @@ from litespan.forward.weight import TooLarge, weight
 
 PATH: Final = "/v1/traces"
 HEALTH: Final = "/healthz"
-_MOST_PASSED_OVER: Final = 128 * 2**20  # bytes of a body that is refused
+_MAX_DISCARDED: Final = 128 * 2**20  # bytes of a refused body that are read
 _CHUNK: Final = 65_536
-_LONGEST_SIZE: Final = 15  # digits of a Content-Length
+_MAX_SIZE_DIGITS: Final = 15  # of Content-Length
 
 
 class Busy(Exception):
-    """Other requests hold the memory at present, or the receiver stops."""
+    """Other requests use the memory, or the receiver is stopping."""
 
 
 class Share:
-    """What one request holds of the memory."""
+    """The memory that one request has reserved."""
 
     def __init__(self, take: Callable[[int], bool]) -> None:
         self.held = 0
         self._take = take
 
     def take(self, size: int) -> None:
-        """Take `size` bytes more. Raises Busy if there are not so many."""
+        """Reserve `size` more bytes. Raises Busy if they are not available."""
         if not self._take(size):
             raise Busy
         self.held += size
@@ -48,21 +48,21 @@ class Handler(BaseHTTPRequestHandler):
     """Serves `POST /v1/traces` and `GET /healthz`."""
 
     protocol_version = "HTTP/1.1"
-    timeout = 60  # seconds to take an answer; `Connections` bounds the waits for a sender
+    timeout = 60  # s for sending a response; `Connections` limits the time of receiving
     server: Any  # `litespan.forward.receiver.Server`
     _unread = 0  # bytes of the body that have not been read
 
     def do_GET(self) -> None:
-        """Health: also when all else is refused."""
+        """Health check. It is answered even when traces are refused."""
         if self.path != HEALTH:
             self._answer(404, b"")
         else:
-            said = {name: value for name, value in stats().items() if name.startswith("forward.")}
-            self._answer(200, json.dumps(said).encode(), JSON)
+            counters = {n: value for n, value in stats().items() if n.startswith("forward.")}
+            self._answer(200, json.dumps(counters).encode(), JSON)
         self.server.wait_for(self.connection, self.server.receiver.limits.idle)
 
     def do_POST(self) -> None:
-        """Forward spans."""
+        """Receive and forward spans."""
         receiver, size = self.server.receiver, self._size()
         self._unread = size or 0
         self.server.wait_for(self.connection, receiver.limits.receive)
@@ -83,14 +83,14 @@ class Handler(BaseHTTPRequestHandler):
             body = self._body(share)
         except Busy:
             count("forward.refused")
-            self._refuse(429, "too much is in work", {"Retry-After": "1"})
+            self._refuse(429, "too many requests in progress", {"Retry-After": "1"})
             return
-        if body is None or not self.server.begin(self.connection):  # the sender has gone
+        if body is None or not self.server.begin(self.connection):  # the sender disconnected
             self.close_connection = True
             return
         if not receiver.enter():
             count("forward.refused")
-            self._answer(503, b"too much is in work", "text/plain", {"Retry-After": "1"})
+            self._answer(503, b"too many requests in progress", "text/plain", {"Retry-After": "1"})
             return
         try:
             self._forward(body, share)
@@ -98,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
             receiver.leave()
 
     def _body(self, share: Share) -> bytes | None:
-        """As it arrives; None if the sender goes first. Raises Busy."""
+        """Read the body; None if the sender disconnects first. Raises Busy."""
         body = bytearray()
         while self._unread:
             chunk = self._chunk()
@@ -109,10 +109,10 @@ class Handler(BaseHTTPRequestHandler):
         return bytes(body)
 
     def _chunk(self) -> bytes:
-        """What has arrived of the body, at least a byte; none if the sender has gone."""
+        """Read the next part of the body; empty if the sender disconnected."""
         chunk: bytes = self.rfile.read1(min(self._unread, _CHUNK))
         self._unread -= len(chunk)
-        self.server.heard(self.connection)
+        self.server.received(self.connection)
         return chunk
 
     def _forward(self, body: bytes, share: Share) -> None:
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         content_type = (self.headers.get("content-type") or "").split(";")[0].strip().lower()
         try:
             if encoding := self.headers.get("content-encoding"):
-                body = _unpacked(body, encoding, limits.request, share)
+                body = _decompressed(body, encoding, limits.request, share)
             share.take(weight(body, content_type, limits.memory - share.held))
             done, refused, cause = self.server.receiver.forward(body, content_type)
         except Undecodable as problem:
@@ -130,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(413, str(problem).encode(), "text/plain")
         except Busy:
             count("forward.refused")
-            self._answer(429, b"too much is in work", "text/plain", {"Retry-After": "1"})
+            self._answer(429, b"too many requests in progress", "text/plain", {"Retry-After": "1"})
         else:
             if done:
                 self._accept(content_type, refused, cause)
@@ -144,21 +144,21 @@ class Handler(BaseHTTPRequestHandler):
             response.partial_success.rejected_spans = refused
             response.partial_success.error_message = cause
         if content_type == JSON:
-            said = {"rejectedSpans": str(refused), "errorMessage": cause}
+            partial = {"rejectedSpans": str(refused), "errorMessage": cause}
             self._answer(
-                200, json.dumps({"partialSuccess": said} if refused else {}).encode(), JSON
+                200, json.dumps({"partialSuccess": partial} if refused else {}).encode(), JSON
             )
         else:
             self._answer(200, response.SerializeToString(), PROTOBUF)
 
     def _size(self) -> int | None:
         text = self.headers.get("content-length") or ""
-        return int(text) if text.isdecimal() and len(text) <= _LONGEST_SIZE else None
+        return int(text) if text.isdecimal() and len(text) <= _MAX_SIZE_DIGITS else None
 
     def _refuse(self, status: int, problem: str, more: dict[str, str] | None = None) -> None:
-        """Read the body's rest and forget it: who is still sending would not see the answer."""
+        """Discard the rest of the body, then answer: senders read only after they have sent all."""
         self.close_connection = True
-        self._unread = min(self._unread, _MOST_PASSED_OVER)
+        self._unread = min(self._unread, _MAX_DISCARDED)
         while self._unread and self._chunk():
             pass
         self._answer(status, problem.encode(), "text/plain", more)
@@ -178,11 +178,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: Any) -> None:
-        """No line a request."""
+        """Log nothing: the base class would write one line per request."""
 
 
-def _unpacked(body: bytes, encoding: str, limit: int, share: Share) -> bytes:
-    """The body without its gzip, at most `limit` bytes. Raises Undecodable, Busy."""
+def _decompressed(body: bytes, encoding: str, limit: int, share: Share) -> bytes:
+    """The decompressed body, at most `limit` bytes. Raises Undecodable or Busy."""
     if encoding == "identity":
         return body
     if encoding != "gzip":

@@ -1,9 +1,9 @@
-"""The OTLP/HTTP receiver: it answers 200 only when every destination has the spans.
+"""The OTLP/HTTP receiver: it answers 200 only when every destination has accepted the spans.
 
-So nothing is kept here that a crash could lose: what is not delivered stays with the sender,
-which is told when to come back (429 or 503 with Retry-After). A repeat may reach a vendor a
-second time; the exporters' keys (`GenAISpan.key`) make that harmless. Memory is bounded: all
-requests share one budget, for their bodies and for what decoding makes of them.
+It stores nothing that a crash could lose: undelivered spans stay with the sender, which retries
+after the time in Retry-After (429 or 503). A retry may reach a vendor twice; the exporters' keys
+(`GenAISpan.key`) make that harmless. Memory is bounded: all requests share one budget for bodies
+and decoded spans.
 https://opentelemetry.io/docs/specs/otlp/#otlphttp-response
 """
 
@@ -25,26 +25,26 @@ from litespan.forward.handler import Handler, Share
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds a receiver. Sizes are bytes, times seconds."""
+    """Limits of a receiver. Sizes are in bytes, times in s."""
 
-    memory: int = 256 * 2**20  # of all requests at once: bodies, and what is made of them
+    memory: int = 256 * 2**20  # of all requests together: bodies and decoded spans
     request: int = 32 * 2**20  # of one body, decompressed
-    connections: int = 64  # requests at work at once; twice as many connections may be open
-    header: float = 10.0  # for a connection's first header
+    connections: int = 64  # requests in progress; twice as many connections may be open
+    header: float = 10.0  # for the header of a connection's first request
     receive: float = 15.0  # for a whole body
-    idle: float = 60.0  # between a connection's requests
+    idle: float = 60.0  # between the requests of a connection
     timeout: float = 10.0  # for one export; senders wait longer (a collector 30 s)
-    retry_after: int = 5  # what a sender is told to wait
+    retry_after: int = 5  # the Retry-After of a 503
 
 
 class Server(Connections):
-    """The connections of a receiver."""
+    """The HTTP server of a receiver."""
 
     receiver: "Receiver"
 
 
 class Receiver:
-    """Listens from construction on; `serve` answers until `stop`."""
+    """Listens once it is created; `serve` answers requests until `stop`."""
 
     def __init__(
         self,
@@ -54,17 +54,17 @@ class Receiver:
         limits: Limits | None = None,
         prepare: Callable[[Sequence[ReadableSpan]], Sequence[ReadableSpan]] | None = None,
     ) -> None:
-        """Bind.
+        """Bind to the address and listen.
 
         Args:
             destinations: each gets every request.
             host: address to listen on.
-            port: 0 for any free one.
-            limits: what bounds memory and time.
-            prepare: what is done to the spans before any destination gets them.
+            port: 0 for any free port.
+            limits: limits of memory and time.
+            prepare: applied to the spans before any destination gets them.
 
         Raises:
-            OSError: the address is in use or not this machine's.
+            OSError: the address is in use, or does not belong to this machine.
         """
         self.destinations = tuple(destinations)
         self.limits = limits or Limits()
@@ -72,14 +72,14 @@ class Receiver:
         self.stopping = False
         self._budget = self.limits.memory
         self._free = threading.Condition()
-        self._at_work = 0
+        self._in_progress = 0
         limits = self.limits
         self._server = Server((host, port), Handler, 2 * limits.connections, limits.header)
         self._server.receiver = self
 
     @property
     def url(self) -> str:
-        """Where senders post to, without the path."""
+        """The base URL, without `/v1/traces`."""
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}"
 
@@ -88,16 +88,16 @@ class Receiver:
         self._server.serve_forever(0.1)
 
     def stop(self, patience: float = 15.0) -> None:
-        """Take no more requests, finish those in work, close the destinations.
+        """Refuse new requests, finish those in progress, close the destinations.
 
         Args:
-            patience: seconds for those in work; later ones are the sender's to repeat.
+            patience: s for requests in progress; senders retry the rest.
         """
         self.stopping = True
         self._server.shutdown()
         until = time.monotonic() + patience
         with self._free:
-            while self._at_work and (left := until - time.monotonic()) > 0:
+            while self._in_progress and (left := until - time.monotonic()) > 0:
                 self._free.wait(left)
         self._server.server_close()
         for destination in self.destinations:
@@ -108,7 +108,7 @@ class Receiver:
 
     @contextmanager
     def share(self) -> Iterator[Share]:
-        """A request's share of the memory, until the block ends."""
+        """The memory of one request; it is released when the block ends."""
         share = Share(self.take)
         try:
             yield share
@@ -117,7 +117,7 @@ class Receiver:
                 self._budget += share.held
 
     def take(self, size: int) -> bool:
-        """Take `size` bytes of the memory, if there are so many."""
+        """Reserve `size` bytes of memory; False if they are not available."""
         with self._free:
             if self.stopping or size > self._budget:
                 return False
@@ -125,23 +125,23 @@ class Receiver:
             return True
 
     def enter(self) -> bool:
-        """Begin to work on a request, if not too many are at work."""
+        """Start a request; False if too many are in progress."""
         with self._free:
-            if self.stopping or self._at_work >= self.limits.connections:
+            if self.stopping or self._in_progress >= self.limits.connections:
                 return False
-            self._at_work += 1
+            self._in_progress += 1
             return True
 
     def leave(self) -> None:
-        """The request is answered."""
+        """End a request."""
         with self._free:
-            self._at_work -= 1
+            self._in_progress -= 1
             self._free.notify_all()
 
     def forward(self, body: bytes, content_type: str) -> tuple[bool, int, str]:
-        """Bring one request's spans to every destination.
+        """Send the spans of one request to every destination.
 
-        Returns whether all have them, how many were refused for good, and the cause.
+        Returns whether all accepted them, how many spans were rejected for good, and the cause.
         Raises Undecodable.
         """
         spans: Sequence[ReadableSpan] = to_spans(read_request(body, content_type))

@@ -1,8 +1,8 @@
-"""How much memory a request's body takes once it is decoded, worked out before it is.
+"""Estimates how much memory a request body takes when decoded, without decoding it.
 
-Two bytes of a body can become an object of a thousand, so a limit on bytes bounds nothing. Here
-the body is scanned and no object is built; the scan ends where the limit is reached. The weights
-are what decoding was measured to take, rounded up.
+Two bytes of a body can become an object of a thousand bytes, so a limit on the size of the body
+is not enough. This scan creates no objects and stops at the limit. The weights are measurements
+of the decoder, rounded up.
 https://protobuf.dev/programming-guides/encoding/
 """
 
@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from litespan.forward.decode import JSON, Undecodable
 
-_Fields = dict[int, tuple[int, Any]]  # field number → weight of its message in bytes, its fields
+_Fields = dict[
+    int, tuple[int, Any]
+]  # field number → weight of its message in bytes, fields of its message
 
 _MESSAGE: Final = 64
 _ANY: Final[_Fields] = {}
@@ -24,43 +26,43 @@ _SPAN: Final[_Fields] = {
     13: (640, {4: (_MESSAGE, _PAIR)}),  # links
     15: (_MESSAGE, {}),
 }
-_ONE: Final = 4096  # a span, with what exporters make of it
-_SCOPE_SPANS: Final[_Fields] = {1: (_MESSAGE, {3: (_MESSAGE, _PAIR)}), 2: (_ONE, _SPAN)}
+_SPAN_WEIGHT: Final = 4096  # a span, and what exporters convert it to
+_SCOPE_SPANS: Final[_Fields] = {1: (_MESSAGE, {3: (_MESSAGE, _PAIR)}), 2: (_SPAN_WEIGHT, _SPAN)}
 _RESOURCE_SPANS: Final[_Fields] = {
     1: (_MESSAGE, {1: (_MESSAGE, _PAIR)}),
     2: (512, _SCOPE_SPANS),
 }
 _REQUEST: Final[_Fields] = {1: (2048, _RESOURCE_SPANS)}  # a `Resource` and its attributes
 
-_DEEPEST: Final = 100  # messages in each other; protobuf's own parsers refuse more
+_MAX_DEPTH: Final = 100  # of nested messages; the limit of protobuf's own parsers
 
 _FIXED: Final = {1: 8, 5: 4}  # bytes of a field, by its wire type
 
 _TOKENS: Final = re.compile(rb'"[^"]*"?|[{\[,:]')
-_OF_TOKEN: Final = {ord("{"): 768, ord("["): 128}
-_OF_OTHERS: Final = 32
+_TOKEN_WEIGHTS: Final = {ord("{"): 768, ord("["): 128}
+_DEFAULT_WEIGHT: Final = 32
 
 
 class TooLarge(ValueError):
-    """The request is larger than this receiver ever takes; the text is for the sender."""
+    """The request exceeds the receiver's memory; the message is for the sender."""
 
 
 def weight(body: bytes, content_type: str, most: int) -> int:
-    """Bytes of memory that the objects in `body` take, without the bytes of their texts.
+    """Bytes of memory that the decoded objects take, without their strings.
 
     Args:
-        body: as `read_request` takes it.
+        body: as for `read_request`.
         content_type: of the body.
-        most: bytes at which to stop.
+        most: limit in bytes.
 
     Raises:
-        TooLarge: it is more than `most`.
+        TooLarge: the weight exceeds `most`.
         Undecodable: the body is not protobuf.
     """
     if content_type == JSON:
         return _of_json(body, most)
     try:
-        left = _less(body, 0, len(body), _REQUEST, most)
+        left = _subtract(body, 0, len(body), _REQUEST, most)
     except IndexError:
         raise Undecodable("the body is not an ExportTraceServiceRequest in protobuf") from None
     if left < 0:
@@ -68,25 +70,22 @@ def weight(body: bytes, content_type: str, most: int) -> int:
     return most - left
 
 
-def _less(body: bytes, at: int, end: int, fields: _Fields, left: int, depth: int = 0) -> int:
-    """`left`, less what the messages there weigh; once below zero, no more is read.
-
-    Raises IndexError where the body is torn.
-    """
-    if depth > _DEEPEST:
+def _subtract(body: bytes, at: int, end: int, fields: _Fields, left: int, depth: int = 0) -> int:
+    """`left` minus the weight of the messages; stops below zero. Raises IndexError if truncated."""
+    if depth > _MAX_DEPTH:
         raise IndexError
     for number, start, stop in _parts(body, at, end):
         if (found := fields.get(number)) is not None:
             left -= found[0]
             if left >= 0 and start < stop:
-                left = _less(body, start, stop, found[1], left, depth + 1)
+                left = _subtract(body, start, stop, found[1], left, depth + 1)
             if left < 0:
                 break
     return left
 
 
 def _parts(body: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The length-delimited fields of a message: number, and where the content begins and ends."""
+    """Number, start and end of each length-delimited field of a message."""
     while at < end:
         tag, at = _varint(body, at)
         kind = tag & 7
@@ -99,14 +98,14 @@ def _parts(body: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
             _, at = _varint(body, at)
         elif kind in _FIXED:
             at += _FIXED[kind]
-        else:  # groups, which OTLP has none of
+        else:  # groups, which OTLP does not use
             raise IndexError
     if at > end:
         raise IndexError
 
 
 def _varint(body: bytes, at: int) -> tuple[int, int]:
-    """The number that begins at `at`, and where what follows it begins."""
+    """The varint at `at`, and the position after it."""
     byte = number = body[at]
     if byte < 128:
         return byte, at + 1
@@ -122,11 +121,11 @@ def _varint(body: bytes, at: int) -> tuple[int, int]:
 
 def _of_json(body: bytes, most: int) -> int:
     total = 0
-    body = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # then a quote begins or ends a string
+    body = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # every quote left delimits a string
     for token in _TOKENS.finditer(body):
         if total > most:
             break
-        total += _OF_TOKEN.get(body[token.start()], _OF_OTHERS)
+        total += _TOKEN_WEIGHTS.get(body[token.start()], _DEFAULT_WEIGHT)
     if total > most:
         raise _too_large(most)
     return total
@@ -135,5 +134,5 @@ def _of_json(body: bytes, most: int) -> int:
 def _too_large(most: int) -> TooLarge:
     return TooLarge(
         f"the spans of this request take more than {most // 2**20} MiB once they are decoded: send "
-        "fewer at a time, or raise --memory"
+        "fewer spans per request, or raise --memory"
     )

@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 - a program to run, not a module to import
-"""A small help desk on LiteLLM: the program that `litespan demo` watches.
+"""A small help desk with LiteLLM: the program that `litespan demo` runs.
 
-It knows nothing of litespan, nor of OpenTelemetry. Where its models are, and their keys, is in
-LiteLLM's own environment variables.
+It does not use litespan or OpenTelemetry. LiteLLM's own environment variables have the URLs and
+keys of its models.
 """
 
 import argparse
@@ -32,25 +32,25 @@ TOOLS: list[dict[str, Any]] = [
 
 
 def order_status(order: str) -> str:
-    """What the shop's own system says."""
+    """The status of an order."""
     return f"Order {order} left our house this morning."
 
 
 def turn(text: str) -> dict[str, Any]:
-    """What the customer says."""
+    """A message from a customer."""
     return {"role": "user", "content": text}
 
 
 def answer(model: str) -> str:
     """A plain call."""
-    asked = litellm.completion(
+    response = litellm.completion(
         model,
         [{"role": "system", "content": "You are a kind help desk."}, turn("How do I return it?")],
         max_tokens=200,
         user="ada",
         metadata={"session_id": "returns-17", "tags": ["returns"], "channel": "mail"},
     )
-    return str(asked.choices[0].message.content)
+    return str(response.choices[0].message.content)
 
 
 async def translate(model: str) -> str:
@@ -71,34 +71,34 @@ async def translate(model: str) -> str:
     return " / ".join(answer.choices[0].message.content for answer in answers)
 
 
-def tell(model: str) -> str:
+def stream(model: str) -> str:
     """A stream."""
-    stream = litellm.completion(
+    chunks = litellm.completion(
         model,
-        [turn("Tell me how you ship.")],
+        [turn("How do you ship?")],
         max_tokens=200,
         stream=True,
         stream_options={"include_usage": True},
         user="ada",
         metadata={"session_id": "shipping-2", "tags": ["shipping"]},
     )
-    return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
 
 def look_up(model: str) -> str:
-    """A tool call: the model asks for the order's status, and then tells it."""
+    """A tool call: the model requests the order's status, then answers with it."""
     history = [turn("Where is my order 4711?")]
-    who: dict[str, Any] = {"user": "grace", "metadata": {"session_id": "order-4711"}}
-    message = litellm.completion(model, history, tools=TOOLS, **who).choices[0].message
+    caller: dict[str, Any] = {"user": "grace", "metadata": {"session_id": "order-4711"}}
+    message = litellm.completion(model, history, tools=TOOLS, **caller).choices[0].message
     history.append(message.model_dump(exclude_none=True))
-    asked = ""
+    prefix = ""
     for call in message.tool_calls or []:
         status = order_status(**json.loads(call.function.arguments))
         history.append({"role": "tool", "tool_call_id": call.id, "content": status})
-        asked = f"(after {call.function.name}) "
+        prefix = f"(after {call.function.name}) "
     if message.tool_calls:
-        message = litellm.completion(model, history, tools=TOOLS, **who).choices[0].message
-    return f"{asked}{message.content}"
+        message = litellm.completion(model, history, tools=TOOLS, **caller).choices[0].message
+    return f"{prefix}{message.content}"
 
 
 def index(model: str) -> str:
@@ -108,7 +108,7 @@ def index(model: str) -> str:
 
 
 def refused() -> str:
-    """A failure: this deployment does not know our key."""
+    """A failure: this deployment rejects the API key."""
     try:
         litellm.completion(
             "openai/gpt-4o",
@@ -119,11 +119,11 @@ def refused() -> str:
         )
     except litellm.AuthenticationError as error:
         return f"{type(error).__name__}, status {error.status_code}"
-    return "the key was taken"
+    return "the key was accepted"
 
 
 def busy(spare: str) -> str:
-    """An overloaded model: the router tries it twice, then falls back to the spare one."""
+    """An overloaded model: the router tries it twice, then falls back to another one."""
     router = litellm.Router(
         model_list=[
             {
@@ -139,18 +139,18 @@ def busy(spare: str) -> str:
         fallbacks=[{"desk": ["spare"]}],
         num_retries=1,
     )
-    said = router.completion(
+    response = router.completion(
         "desk",
         [turn("Are you open on Monday?")],
         max_tokens=200,
         user="grace",
         metadata={"session_id": "hours-9", "tags": ["hours"]},
     )
-    return str(said.choices[0].message.content)
+    return str(response.choices[0].message.content)
 
 
 def main() -> None:
-    """Work through one morning's mail."""
+    """Make all calls and print their results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("spare")
@@ -159,7 +159,7 @@ def main() -> None:
 
     print("a plain call:", answer(options.model))
     print("two at once:", asyncio.run(translate(options.model)))
-    print("a stream:", tell(options.model))
+    print("a stream:", stream(options.model))
     print("a tool call:", look_up(options.model))
     if options.embedding:
         print("an embedding:", index(options.embedding))

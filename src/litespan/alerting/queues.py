@@ -1,0 +1,142 @@
+"""The two bounded queues of an engine: findings to process, and notices to send."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from litespan.alerting import spend
+from litespan.alerting.alert import URGENT, Finding, Notice
+from litespan.counters import count
+from litespan.errors import suppress_errors
+from litespan.export import GenAISpan
+
+SendResult = Literal["sent", "later", "refused", "stopped"]
+Send = Callable[[Sequence[Notice], int], SendResult]
+"""Sends notices, and the number of alerts that were lost, as one message."""
+MAX_PENDING: Final = 1000  # alerts in a queue, and users whose spending is not yet stored
+_BURST: Final = 3.0  # messages that may be sent at once
+
+
+@dataclass(slots=True)
+class Intake:
+    """Findings and spending that the engine's thread has not processed yet."""
+
+    findings: OrderedDict[str, Finding] = field(default_factory=OrderedDict)
+    spent: OrderedDict[tuple[str, str, str], tuple[float, GenAISpan]] = field(
+        default_factory=OrderedDict
+    )
+    lost: int = 0  # findings that did not fit
+
+    def __bool__(self) -> bool:
+        return bool(self.findings or self.spent)
+
+    def add(self, finding: Finding) -> None:
+        """Add a finding; findings of the same key become one."""
+        waiting = self.findings.get(finding.key)
+        if waiting is not None:
+            finding = replace(finding, count=waiting.count + finding.count)
+        elif len(self.findings) >= MAX_PENDING:
+            self.lost += finding.count
+            return
+        self.findings[finding.key] = finding
+
+    def spend(self, span: GenAISpan, usd: float) -> None:
+        """Add the cost of one call, in USD."""
+        for kind, name in spend.payers(span):
+            key = (kind, name, spend.day_of(span).isoformat())
+            if key in self.spent or len(self.spent) < MAX_PENDING:
+                self.spent[key] = (self.spent.get(key, (0.0, span))[0] + usd, span)
+
+
+class Outbox:
+    """Notices that wait to be sent. Not thread-safe. `now` is in s since the epoch.
+
+    Args:
+        name: destination, for counters.
+        send: sends one message.
+        limit: notices in one message.
+        digest: s that non-urgent notices wait, to be sent together.
+        rate: messages a second.
+    """
+
+    def __init__(self, name: str, send: Send, *, limit: int, digest: float, rate: float) -> None:
+        self.name = name
+        self._send, self._limit, self._digest = send, limit, digest
+        self._waiting: OrderedDict[str, tuple[float, Notice]] = OrderedDict()  # key → since, notice
+        self._rate = rate
+        self._tokens = _BURST  # token bucket: messages that may be sent now
+        self._refilled = 0.0  # s since the epoch
+        self._lost = 0  # alerts that did not fit, since the last message
+        self.not_before = 0.0  # s since the epoch: send nothing earlier
+        self.stopped = False  # for good: the destination does not exist, or refuses us
+        self.failed = False  # whether a message failed since this was last reset
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, notice: Notice, now: float) -> None:
+        """Add a notice; it replaces one of the same alert."""
+        key = notice.finding.key
+        waiting = self._waiting.get(key)
+        if waiting is not None and notice.over and waiting[1].turn == "firing":
+            del self._waiting[key]  # resolved before the destination learned of it
+            count(f"alerts.{self.name}.suppressed", notice.count)
+            return
+        if waiting is None and len(self._waiting) >= MAX_PENDING:
+            self.lose(1)
+            return
+        self._waiting[key] = (waiting[0] if waiting else now, notice)
+
+    def update(self, finding: Finding, now: float) -> None:
+        """Count a finding that needs no notice of its own, and add it to a waiting one."""
+        if finding.count:  # 0: a hanging call that was counted before
+            count(f"alerts.{self.name}.suppressed", finding.count)
+        if (waiting := self._waiting.get(finding.key)) is not None:
+            since, notice = waiting
+            newer = replace(notice, count=notice.count + finding.count, last=now)
+            self._waiting[finding.key] = (since, newer)
+
+    def lose(self, alerts: int) -> None:
+        """Count alerts that did not fit."""
+        if alerts:
+            self._lost += alerts
+            count(f"alerts.{self.name}.lost", alerts)
+
+    def send(self, now: float, *, flush: bool) -> bool:
+        """Send one message if a notice is due; others then go with it.
+
+        Returns False if the destination did not accept the message.
+        """
+        if self.stopped:
+            self._waiting.clear()
+        if not self._waiting:
+            return True
+        waiting = sorted(self._waiting.items(), key=lambda item: not _urgent(item[1][1]))
+        oldest = min(since for since, _ in self._waiting.values())
+        due = _urgent(waiting[0][1][1]) or now - oldest >= self._digest
+        if not flush and (not due or now < self.not_before or not self._has_token(now)):
+            return True
+        self._tokens -= 1.0
+        batch = waiting[: self._limit]
+        result: SendResult = "refused"  # a message that cannot be built must not block the rest
+        with suppress_errors(f"alerts.{self.name}.message"):
+            result = self._send([notice for _, (_, notice) in batch], self._lost)
+        self.failed = self.failed or result != "sent"
+        if result == "later":
+            return False
+        self._lost = 0
+        self.stopped = self.stopped or result == "stopped"
+        for key, _ in batch:
+            del self._waiting[key]
+        count(f"alerts.{self.name}.{'told' if result == 'sent' else 'refused'}", len(batch))
+        return result == "sent"
+
+    def _has_token(self, now: float) -> bool:
+        refill = max(0.0, now - self._refilled) * self._rate
+        self._tokens, self._refilled = min(_BURST, self._tokens + refill), now
+        return self._tokens >= 1.0
+
+
+def _urgent(notice: Notice) -> bool:
+    return notice.finding.severity in URGENT or notice.turn == "test"
