@@ -76,9 +76,9 @@ class Call(CallState):
             client.called = True
         outer: Any = ctx.get(CALL_KEY)
         if outer is not None:
-            self.within = caller_of(outer)
-            if self.within is not None:
-                self.within.delegated += 1
+            self.outer_call = caller_of(outer)
+            if self.outer_call is not None:
+                self.outer_call.inner_calls += 1
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.started_ns = time.time_ns()
         self.started = time.perf_counter()
@@ -245,9 +245,9 @@ class Call(CallState):
         if self.ended:
             return
         self.ended = True
-        if self.within is not None and outcome == "failure":
-            self.within.delegated -= 1
-        if self.delegated:
+        if self.outer_call is not None and outcome == "failure":
+            self.outer_call.inner_calls -= 1
+        if self.inner_calls:
             attributes = without_usage(attributes)
         try:
             if outcome == "failure":
@@ -278,7 +278,7 @@ class Call(CallState):
         if self._listeners:
             self._listeners = self.chunk_listeners = ()
         self.context = _NOWHERE
-        self.within = None
+        self.outer_call = None
         if self.logging is not None:
             setattr(self.logging, OWNER, self.parent)
 

@@ -55,10 +55,10 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
     """Return the span attributes of a complete answer; `post` are those of the post-call stage."""
     request = call.request
     combined = None
-    if call.fresh is not None:  # the response cache had the rest of the answer
+    if call.uncached_answer is not None:  # the response cache had the rest of the answer
         combined = replace(answer, hidden={})
-        hidden = {**answer.hidden, **hidden_params(call.fresh), "cache_hit": None}
-        paid = read_answer(request, call.fresh, hidden)
+        hidden = {**answer.hidden, **hidden_params(call.uncached_answer), "cache_hit": None}
+        paid = read_answer(request, call.uncached_answer, hidden)
         answer.usage, answer.hidden = paid.usage, paid.hidden
     usage = answer.usage
     if request.called.provider not in _OPENAI and answer.finish_reasons:

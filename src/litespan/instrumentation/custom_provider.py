@@ -25,8 +25,8 @@ def is_custom(request: Request) -> bool:
 
 def caller_of(outer: Any) -> CallState | None:
     """Return the call of a custom provider that a new call inside `outer` belongs to."""
-    if not hasattr(outer, "delegated"):
-        found: CallState | None = outer.within
+    if not hasattr(outer, "inner_calls"):
+        found: CallState | None = outer.outer_call
         return found
     return outer if not outer.ended and is_custom(outer.request) else None
 

@@ -170,7 +170,7 @@ def _combined(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
     """Keep the provider's part of an embedding response; the rest came from LiteLLM's cache."""
     call = current()
     if isinstance(call, Call):
-        call.fresh = kwargs.get("embedding_response", args[1] if len(args) > 1 else None)
+        call.uncached_answer = kwargs.get("embedding_response", args[1] if len(args) > 1 else None)
     return wrapped, args, kwargs
 
 

@@ -45,11 +45,11 @@ class RouterCall:
         "failure",
         "logging",
         "model",
+        "outer_call",
         "request",
         "signals",
         "silent",
         "span",
-        "within",
     )
     parent: "RouterCall | None" = None
     keeps_chunks = False
@@ -70,7 +70,7 @@ class RouterCall:
     def start(self, ctx: Context) -> None:
         """Start the span under `ctx` and create the context for the attempts."""
         outer: Any = ctx.get(CALL_KEY)
-        self.within = None if outer is None else caller_of(outer)
+        self.outer_call = None if outer is None else caller_of(outer)
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.span: Span = INVALID_SPAN
         if not self.silent:

@@ -48,10 +48,10 @@ class CallState:
         view: the handlers' view of the call, created for the first handler.
         whole: the answer that LiteLLM assembled from a stream, or None.
         failure: the failure that a pass-through answer reports, or None.
-        fresh: the provider's part of an answer that LiteLLM's response cache had in part.
+        uncached_answer: the provider's part of an answer that LiteLLM's response cache had in part.
         end_ns: end time in ns since the epoch if it is known only later, else None.
-        within: the custom provider's call that made this call, or None.
-        delegated: number of calls, without failed ones, that this custom provider has made.
+        outer_call: the custom provider's call that made this call, or None.
+        inner_calls: number of calls, without failed ones, that this custom provider has made.
     """
 
     if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class CallState:
     view: Any = None
     whole: Any = None
     failure: Failure | None = None
-    fresh: Any = None
-    within: "CallState | None" = None
-    delegated = 0
+    uncached_answer: Any = None
+    outer_call: "CallState | None" = None
+    inner_calls = 0
     end_ns: int | None = None
     chunks_left_out = 0
     chunk_listeners: tuple[Callable[[Any], None], ...] = ()

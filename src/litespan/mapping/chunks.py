@@ -66,7 +66,7 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
     answer = Answer(
         # LiteLLM merges tool calls that the provider sends without an index.
         raw=Assembled(chunks, reasons, whole) if chunks else whole,
-        stated={
+        fields={
             "id": _first(chunks, "id"),
             "model": _first(chunks, "model"),
             "service_tier": get(last, "service_tier"),

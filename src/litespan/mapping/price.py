@@ -40,7 +40,7 @@ def list_price(request: Request, answer: Answer, logging: Any) -> float | None:
             figure = as_float(
                 litellm.completion_cost(
                     completion_response=result,
-                    model=answer.stated.get("model") or request.model,
+                    model=answer.fields.get("model") or request.model,
                     custom_llm_provider=None if text else request.provider or None,
                 )
             )
@@ -108,7 +108,7 @@ def _names(request: Request, answer: Answer) -> Iterator[str]:
         yield deployment
     models = (
         get(info, "base_model") or request.arguments.get("base_model"),
-        answer.stated.get("model"),
+        answer.fields.get("model"),
         answer.hidden.get("provider_response_model"),
         answer.hidden.get("litellm_model_name"),
         request.model,
@@ -152,9 +152,9 @@ def _result(request: Request, answer: Answer, logging: Any) -> Any:
     if hasattr(type(raw), "model_copy"):
         return _unpriced(raw)
     result = litellm.ModelResponse(
-        model=answer.stated.get("model") or request.model, usage=_litellm_usage(litellm, usage)
+        model=answer.fields.get("model") or request.model, usage=_litellm_usage(litellm, usage)
     )
-    tier = answer.stated.get("service_tier")
+    tier = answer.fields.get("service_tier")
     if isinstance(tier, str):
         result.service_tier = tier
     result._hidden_params = {  # noqa: SLF001

@@ -31,9 +31,9 @@ _RATE_LIMITS: Final = tuple(
     }.items()
 )
 # Field of the answer, or of its hidden parameters → attribute.
-_STATED: Final = (("id", s.RESPONSE_ID), ("model", s.RESPONSE_MODEL))
-_STATED_BY_OPENAI: Final = (
-    *_STATED,
+_FIELDS: Final = (("id", s.RESPONSE_ID), ("model", s.RESPONSE_MODEL))
+_OPENAI_FIELDS: Final = (
+    *_FIELDS,
     ("service_tier", s.OPENAI_RESPONSE_SERVICE_TIER),
     ("system_fingerprint", s.OPENAI_SYSTEM_FINGERPRINT),
 )
@@ -49,7 +49,7 @@ class Answer:
 
     Attributes:
         raw: LiteLLM's result object; for a stream, the assembled answer, or None.
-        stated: the fields of the provider's answer by name: id, model, ….
+        fields: the fields of the provider's answer by name: id, model, ….
         finish_reasons: one per choice: the provider's if LiteLLM keeps them, else LiteLLM's.
         usage: token counts, None if unknown.
         hidden: LiteLLM's `_hidden_params`: cost, call id, API base, response headers.
@@ -57,7 +57,7 @@ class Answer:
     """
 
     raw: Any
-    stated: Mapping[str, Any]
+    fields: Mapping[str, Any]
     finish_reasons: tuple[str, ...]
     usage: Usage | None
     hidden: Mapping[str, Any]
@@ -143,8 +143,8 @@ def answer_attributes(request: Request, answer: Answer) -> Attributes:
     """Return the attributes of an answer except tokens, cost, content and headers."""
     attributes: Attributes = {}
     openai = request.called.provider == "openai"
-    stated, hidden = answer.stated, answer.hidden
-    for source, table in ((stated, _STATED_BY_OPENAI if openai else _STATED), (hidden, _HIDDEN)):
+    fields, hidden = answer.fields, answer.hidden
+    for source, table in ((fields, _OPENAI_FIELDS if openai else _FIELDS), (hidden, _HIDDEN)):
         for name, attribute in table:
             if name in source and source[name] and isinstance(source[name], str):
                 attributes[attribute] = source[name]
