@@ -37,12 +37,12 @@ def test_a_meter_provider_reads_them_once() -> None:
 def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """One name too many is counted, but not by name."""
     monkeypatch.setattr(counters, "_counts", Counter())
-    for number in range(counters.MOST + 10):
+    for number in range(counters.MAX_NAMES + 10):
         count(f"this test.{number}")
     count("this test.1")
     assert litespan.stats()["other"] == 10
     assert litespan.stats()["this test.1"] == 2
-    assert len(litespan.stats()) == counters.MOST + 1
+    assert len(litespan.stats()) == counters.MAX_NAMES + 1
 
 
 PROGRAM = """

@@ -31,10 +31,10 @@ def slow(tmp_path: Path) -> dict[str, str]:
 def test_import_in_a_thread(slow: dict[str, str]) -> None:
     """The fork waits for it; in the child the module is whole, and there may be more forks."""
     program = f"""{CHILD}
-    from litespan.background.fork import undivided
+    from litespan.background.fork import import_lock
 
     def load():
-        with undivided:
+        with import_lock:
             import slow
             assert slow.READY
 
@@ -51,15 +51,15 @@ def test_thread_that_waits_for_the_forking_one() -> None:
     program = f"""{CHILD}
     from litespan.background import fork
 
-    fork.PATIENCE = 0.5
+    fork.TIMEOUT = 0.5
     done = threading.Event()
 
     def wait():
-        with fork.undivided:
+        with fork.import_lock:
             done.wait()
 
     def enter():
-        with fork.undivided:
+        with fork.import_lock:
             pass
 
     thread = threading.Thread(target=wait)
@@ -77,15 +77,15 @@ def test_thread_that_waits_for_the_forking_one() -> None:
 def test_fork_inside() -> None:
     """Who forks under it can: both go on, and others can enter."""
     program = f"""{CHILD}
-    from litespan.background.fork import undivided
+    from litespan.background.fork import import_lock
 
     def others():
-        thread = threading.Thread(target=undivided.__enter__)
+        thread = threading.Thread(target=import_lock.__enter__)
         thread.start()
         thread.join(10)
         assert not thread.is_alive()
 
-    with undivided:
+    with import_lock:
         pid = os.fork()
     if pid == 0:
         signal.alarm(20)

@@ -25,7 +25,7 @@ def test_gevent() -> None:
     ran = program.run(GEVENT)
     assert (ran.code, ran.stdout) == (0, "went on\n")
     line = (
-        "gevent has patched threading, which litespan does not support: spans are made, "
+        "gevent has patched threading, which litespan does not support: spans are recorded, "
         "but handlers and exporters may stall; use threads or asyncio"
     )
     assert ran.stderr.splitlines() == [line]

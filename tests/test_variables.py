@@ -102,7 +102,7 @@ PROXY = f"""
     [
         ({TRACES: "OTLP"}, ""),
         ({TRACES: "otlp,langfus"}, f"{TRACES}: there is no exporter 'langfus'"),
-        ({PROTOCOL: "http/json"}, f"{PROTOCOL}: OpenTelemetry for Python has no protocol"),
+        ({PROTOCOL: "http/json"}, f"{PROTOCOL}: OpenTelemetry for Python does not support"),
     ],
 )
 def test_spans_arrive_all_the_same(

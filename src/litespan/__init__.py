@@ -4,7 +4,7 @@
 
     LiteLLMInstrumentor().instrument()
 
-or, without a line of code, `opentelemetry-instrument python app.py`.
+or, without code changes: `opentelemetry-instrument python app.py`.
 """
 
 from importlib import import_module as _import_module
@@ -33,7 +33,7 @@ __all__ = [
     "flush",
     "stats",
 ]
-# What a start under `opentelemetry-instrument` does not need is imported when it is used.
+# Imported on first use: a start under `opentelemetry-instrument` does not need them.
 _LATER = {
     "CallbackSpanProcessor": "litespan.callbacks.processor",
     "Route": "litespan.routing.destinations",

@@ -1,4 +1,4 @@
-"""The public functions that instrument LiteLLM where nothing else has: one line is enough."""
+"""Public functions that also instrument LiteLLM if it is not instrumented yet."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,54 +20,57 @@ def add_callback(handler: Any = None, **options: Any) -> AddedCallback:
         options: the other arguments of `CallbackSpanProcessor`.
 
     Returns:
-        A handle with `remove()`. A handler that was added before is not added again: the call
-        returns the handle it has, and logs one line.
+        A handle with `remove()`. Adding a handler again returns its existing handle and logs one
+        line.
 
     Raises:
-        BadHandler: a TypeError that says what is wrong and how to fix it.
+        BadHandler: a TypeError whose message explains the problem and how to fix it.
     """
     added = add(handler, options)
-    LiteLLMInstrumentor().instrument_if_nobody_has()
+    LiteLLMInstrumentor().instrument_implicitly()
     return added
 
 
 def adopt() -> None:
-    """Take over what litespan serves in LiteLLM's callback lists, from the next call on.
+    """Take over the entries of LiteLLM's callback lists that litespan supports.
 
     The lists are `litellm.input_callback`, `success_callback`, `failure_callback` and
-    `callbacks`. litespan takes the names of its exporters that are set up, and the user's
-    `CustomLogger` instances that override logging methods only. Assigning a new list replaces
-    what was taken from the old one; appending adds to it. `LITESPAN_ADOPT=true` does the same.
+    `callbacks`. From the next call on, litespan serves the names of exporters that are
+    configured, and the user's `CustomLogger` instances that override logging methods only.
+    Assigning a new list replaces the entries of the old one; appending adds to them.
+    `LITESPAN_ADOPT=true` does the same.
 
     LiteLLM is instrumented with the global providers if it is not instrumented yet.
     """
     look_at_lists()
-    LiteLLMInstrumentor().instrument_if_nobody_has()
+    LiteLLMInstrumentor().instrument_implicitly()
 
 
 def configure(
     *,
-    input: Iterable[Entry] | Entry | None = None,  # noqa: A002 - LiteLLM's word for it
+    input: Iterable[Entry] | Entry | None = None,  # noqa: A002 - LiteLLM's name
     success: Iterable[Entry] | Entry | None = None,
     failure: Iterable[Entry] | Entry | None = None,
 ) -> None:
-    """Give exporters the calls of one stage: LiteLLM's three callback lists, for exporters.
+    """Set the exporters for started, successful and failed calls.
 
-    Each list holds names of exporters (any in `opentelemetry_traces_exporter`), `SpanExporter`s,
-    or `Route`s that limit content or calls. A list replaces the one set before, also the one set
-    by `LITESPAN_INPUT`, `LITESPAN_SUCCESS` or `LITESPAN_FAILURE`; None leaves a list unchanged.
-    An exporter in several lists gets each call once.
+    The three lists correspond to LiteLLM's callback lists. Each contains exporter names (entry
+    points of `opentelemetry_traces_exporter`), `SpanExporter`s, or `Route`s that limit content
+    or calls. A list replaces the previous one, including one from `LITESPAN_INPUT`,
+    `LITESPAN_SUCCESS` or `LITESPAN_FAILURE`; None leaves a list unchanged. An exporter in
+    several lists receives each call once.
 
     LiteLLM is instrumented with the global providers if it is not instrumented yet.
 
     Args:
-        input: get calls before their request is sent; they must have `export_started`.
-        success: get the calls that succeeded, whole or in part.
-        failure: get the calls that failed or were cancelled.
+        input: exporters that receive calls before their request is sent; they must have
+            `export_started`.
+        success: exporters that receive calls that succeeded, fully or partly.
+        failure: exporters that receive calls that failed or were cancelled.
 
     Raises:
-        BadRoute: a ValueError that says what is wrong and how to fix it. The other entries of
-            the lists are in force.
+        BadRoute: a ValueError whose message explains the problem and how to fix it. The other
+            entries take effect.
     """
-    LiteLLMInstrumentor().instrument_if_nobody_has()
+    LiteLLMInstrumentor().instrument_implicitly()
     give(input, success, failure)

@@ -1,7 +1,7 @@
-"""Counters of what litespan did: sent, dropped, swallowed, and why.
+"""Counters of what litespan sent, dropped and suppressed.
 
-`litespan.stats()` returns them, and the process's meter observes them: one counter,
-`litespan.counter`, by `litespan.counter.name`.
+`litespan.stats()` returns them. The meter exports them as one counter, `litespan.counter`, with
+the attribute `litespan.counter.name`.
 """
 
 from collections import Counter
@@ -14,8 +14,8 @@ from opentelemetry.metrics import CallbackOptions, Observation, get_meter, get_m
 
 from litespan import semconv as s
 
-MOST: Final = 512
-"""Names at most; what comes after is counted as `other`."""
+MAX_NAMES: Final = 512
+"""The maximum number of counter names; further ones are counted as `other`."""
 OTHER: Final = "other"
 
 _lock = Lock()
@@ -24,25 +24,28 @@ _observers: Final[WeakSet[Any]] = WeakSet()
 
 
 class _Global:
-    """Stands for the global meter provider, which may be set later."""
+    """Represents the global meter provider, which may be set later."""
 
 
 def count(name: str, by: int = 1) -> None:
-    """Add `by` to the counter `name`, a dotted path such as `export.helicone.sent`."""
+    """Add `by` to the counter `name`, a dotted name such as `export.helicone.sent`."""
     with _lock:
-        if len(_counts) >= MOST and name not in _counts:
+        if len(_counts) >= MAX_NAMES and name not in _counts:
             name = OTHER
         _counts[name] += by
 
 
 def stats() -> dict[str, int]:
-    """A copy of all counters since the process started, by dotted name."""
+    """Return a copy of all counters since the process started, by dotted name."""
     with _lock:
         return dict(_counts)
 
 
 def observe(meter_provider: Any = None) -> None:
-    """Let a meter provider (default: the global one) read the counters; once each."""
+    """Export the counters through a meter provider, by default the global one.
+
+    Further calls with the same provider have no effect.
+    """
     ours = meter_provider is None or meter_provider is get_meter_provider()
     observer = _Global if ours else meter_provider
     with _lock:

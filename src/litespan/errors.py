@@ -1,9 +1,8 @@
-"""The one place where telemetry errors are swallowed, logged once and counted.
+"""Suppresses, logs and counts litespan's own errors.
 
-Nothing that litespan does may raise into the application. Code that runs on the
-application's threads goes through `quiet(...)`; what fails there is logged once per
-place, with the lines of code that led there, on the logger `litespan`, and counted in
-`litespan.stats()`.
+litespan must never raise into the application. Code that runs on the application's threads uses
+`suppress_errors(...)` or `record_error(...)`: each error is counted in `litespan.stats()` and
+logged once per place and exception type on the logger `litespan`.
 """
 
 import logging
@@ -26,7 +25,7 @@ def log_once(
 ) -> None:
     """Log `message % args` on the logger `litespan`, the first time that `key` is seen.
 
-    With the traceback of `error`, if there is one.
+    Includes the traceback of `error`, if given.
     """
     if key not in _seen:
         _seen.add(key)
@@ -35,9 +34,9 @@ def log_once(
 
 
 def record_error(where: str, error: BaseException) -> None:
-    """Count `error` under `where`, and log where it came from, once per place and type.
+    """Count `error` as `errors.{where}`, and log its traceback once per place and type.
 
-    Its own text is left out: it can hold what a request or a response said.
+    The exception's message is not logged: it may contain parts of a request or response.
     """
     count(f"errors.{where}")
     key = f"{where}:{type(error).__name__}"
@@ -52,7 +51,7 @@ def record_error(where: str, error: BaseException) -> None:
 
 
 class suppress_errors:  # noqa: N801 - reads as a statement: `with suppress_errors("here"):`
-    """`with suppress_errors("exporting"): …` swallows every `Exception` of its body."""
+    """Suppresses and records every `Exception` of its block."""
 
     __slots__ = ("_where",)
 

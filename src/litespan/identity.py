@@ -1,8 +1,8 @@
-"""Who a call is for: `with litespan.context(user=…, session=…): …`.
+"""The user and session of calls: `with litespan.context(user=…, session=…): …`.
 
-The identity travels in the OpenTelemetry context, so it follows asyncio tasks and any
-thread that the context is handed to. It is never written to baggage, which would travel
-on to the model provider.
+The identity is stored in the OpenTelemetry context, so it propagates to asyncio tasks and to
+threads that the context is passed to. It is never written to baggage, which would be sent to
+the model provider.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ _KEY: Final = otel_context.create_key("litespan-identity")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The user, the session, tags and free metadata of the calls inside a `context(...)`."""
+    """User, session, tags and metadata of the calls inside a `context(...)` block."""
 
     user: str | None = None
     session: str | None = None
@@ -32,7 +32,7 @@ NOBODY: Final = Identity()
 
 
 def current(ctx: Context | None = None) -> Identity:
-    """The identity of `ctx`, by default the current context."""
+    """Return the identity in `ctx`, by default the current context."""
     identity = (otel_context.get_current() if ctx is None else ctx).get(_KEY)
     return identity if isinstance(identity, Identity) else NOBODY
 
@@ -45,16 +45,16 @@ def context(
     tags: Iterable[str] = (),
     metadata: Mapping[str, Scalar] | None = None,
 ) -> Iterator[None]:
-    """Give every LiteLLM call in the block a user, a session, tags and metadata.
+    """Set the user, session, tags and metadata of every LiteLLM call in the block.
 
-    Blocks nest: an inner block adds tags and metadata and overrides user and session. What
-    a call says itself (`user=`, `metadata=`) wins over the block.
+    Blocks nest: an inner block adds tags and metadata and overrides user and session. The
+    call's own arguments (`user=`, `metadata=`) take precedence.
 
     Args:
         user: becomes `user.id`.
         session: becomes `session.id` and `gen_ai.conversation.id`.
-        tags: become `litellm.tags`; one string counts as one tag.
-        metadata: becomes `litellm.metadata.<key>`; str, bool, int and float values only.
+        tags: become `litellm.tags`; a single string is one tag.
+        metadata: becomes `litellm.metadata.<key>`; values are str, bool, int or float.
     """
     outer = current()
     added = (tags,) if isinstance(tags, str) else tuple(str(tag) for tag in tags)

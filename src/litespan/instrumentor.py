@@ -1,4 +1,4 @@
-"""`LiteLLMInstrumentor`: LiteLLM's calls become GenAI spans."""
+"""`LiteLLMInstrumentor`: GenAI spans for LiteLLM calls."""
 
 import sys
 from collections.abc import Collection
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 OLDEST: Final = (1, 74)
 PROXY: Final = "litellm.proxy.proxy_server"
-# Taken over by an attacker in March 2026: https://github.com/BerriAI/litellm/issues/24521
+# Published by an attacker in March 2026: https://github.com/BerriAI/litellm/issues/24521
 COMPROMISED: Final = frozenset({"1.82.7", "1.82.8"})
 
 
 class LiteLLMInstrumentor(BaseInstrumentor):
-    """Traces every LiteLLM call of the process.
+    """Instruments LiteLLM: every call in the process gets a GenAI span.
 
-    LiteLLM is not imported: it is patched when the application imports it, or at once if it
-    already has. `instrument()` takes:
+    The instrumentor does not import LiteLLM. It patches LiteLLM when the application imports it,
+    or immediately if it is already imported. `instrument()` accepts:
 
-    * `tracer_provider`, `meter_provider`, `logger_provider`: default the global ones;
-    * `redact`: a function `redact(key, value, attributes)` that sees each content attribute
-      before it is recorded and returns what to record, or None for nothing.
+    * `tracer_provider`, `meter_provider`, `logger_provider`: by default the global providers;
+    * `redact`: a function `redact(key, value, attributes)` that receives each content attribute
+      before it is recorded, and returns the value to record, or None to record nothing.
 
-    A second `instrument()` does nothing; `uninstrument()` puts LiteLLM back as it was, and
-    wrapped functions that somebody has kept pass through.
+    A second `instrument()` has no effect. `uninstrument()` restores LiteLLM; references to
+    wrapped functions remain usable and call the original.
     """
 
     _patches: "Patches | None" = None
@@ -45,36 +45,40 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     _implicit = False
 
     def instrument(self, **kwargs: Any) -> None:
-        """Trace LiteLLM's calls from now on."""
-        adopts = self._implicit and Live.look is not None
+        """Start instrumenting LiteLLM; see the class for the arguments."""
+        had_takeover = self._implicit and Live.look is not None
         if self._implicit:
             self.uninstrument()
         super().instrument(**kwargs)
-        if adopts:
+        if had_takeover:
             from litespan.routing.takeover import look_at_lists
 
             look_at_lists()
 
-    def instrument_if_nobody_has(self) -> None:
-        """Trace LiteLLM's calls with the global providers, until somebody says otherwise."""
+    def instrument_implicitly(self) -> None:
+        """Instrument LiteLLM with the global providers unless it is instrumented already.
+
+        A later `instrument()` replaces this implicit instrumentation.
+        """
         if not self.is_instrumented_by_opentelemetry:
             self.instrument()
             self._implicit = True
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """None: a requirement that is not met would skip us without a word."""
+        """Return no dependencies: an unmet one would silently skip the instrumentation."""
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
         if _gevent():
             logger.warning(
-                "gevent has patched threading, which litespan does not support: spans are made, "
-                "but handlers and exporters may stall; use threads or asyncio"
+                "gevent has patched threading, which litespan does not support: spans are "
+                "recorded, but handlers and exporters may stall; use threads or asyncio"
             )
-        already = "litellm" in sys.modules
-        if not already and not _installed():
+        loaded = "litellm" in sys.modules
+        if not loaded and not _installed():
             logger.warning(
-                "litellm is not installed here: there is nothing to trace; pip install litellm"
+                "litellm is not installed in this environment, so there is nothing to instrument: "
+                "pip install litellm"
             )
         try:
             Live.signals = Signals(
@@ -85,20 +89,20 @@ class LiteLLMInstrumentor(BaseInstrumentor):
                 kwargs.get("redact"),
             )
             conflicts.check_provider(kwargs.get("tracer_provider"))
-        except Exception as error:  # noqa: BLE001 - the application starts without us
+        except Exception as error:  # noqa: BLE001 - the application must start anyway
             record_error("instrumenting", error)
             Live.signals = None
             return
         with suppress_errors("setting up handlers and stage lists"):
             self._set_up(Live.signals.settings)
-        if already:
+        if loaded:
             self._patch(everywhere=True)
         else:
             wrapt.register_post_import_hook(self._imported, "litellm")
         wrapt.register_post_import_hook(_proxy_imported, PROXY)
 
     def _set_up(self, settings: Settings) -> None:
-        """What the environment names: handlers, and exporters by stage. Costs nothing if not."""
+        """Set up the handlers and exporters that environment variables name."""
         if settings.input or settings.success or settings.failure:
             from litespan.routing import configuration
 
@@ -147,13 +151,13 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         if not _supported():
             Live.signals = None
             return
-        # Not before: a program that never imports LiteLLM needs none of it.
+        # Imported here because programs that never import LiteLLM do not need it.
         from litespan.instrumentation.patches import Patches
 
         patches = Patches()
         try:
             patches.apply(everywhere=everywhere)
-        except Exception as error:  # noqa: BLE001 - never half-instrumented
+        except Exception as error:  # noqa: BLE001 - all patches or none
             record_error("patching LiteLLM, which is left as it was:", error)
             patches.undo()
             Live.signals = None
@@ -163,13 +167,13 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
 
 def _gevent() -> bool:
-    """Whether gevent has replaced the threads of this process."""
+    """Whether gevent has patched threading in this process."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
 def _proxy_imported(module: Any) -> None:
-    """LiteLLM's proxy runs in this process: follow its requests, too."""
+    """Instrument LiteLLM's proxy once its server module is imported."""
     if Live.signals is not None:
         from litespan.proxy import hooks
 
@@ -185,17 +189,17 @@ def _installed() -> bool:
 
 
 def _supported() -> bool:
-    """Whether the loaded LiteLLM is one that we know; says so if not."""
+    """Whether the imported LiteLLM version is supported; logs the reason if not."""
     try:
         version = metadata.version("litellm")
         parts = tuple(int(part) for part in version.split(".")[:2])
-    except Exception:  # noqa: BLE001 - a copy without metadata: take it as it is
+    except Exception:  # noqa: BLE001 - a copy without package metadata
         return True
     if version in COMPROMISED:
         log_once(
             "litellm version",
-            "litellm %s is a compromised release and is not instrumented: replace it, and the "
-            "credentials that it could read; pip install 'litellm!=1.82.7,!=1.82.8'",
+            "litellm %s is a compromised release and is not instrumented: upgrade it and rotate "
+            "every credential that it could read; pip install 'litellm!=1.82.7,!=1.82.8'",
             version,
         )
         return False

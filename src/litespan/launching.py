@@ -1,8 +1,8 @@
-"""Loaded by `opentelemetry-instrument` before it starts the program: corrects its variables.
+"""Corrects OTEL_* variables before `opentelemetry-instrument` starts the program.
 
-An entry point of the group `opentelemetry_environment_variables`, whose modules that command
-imports. In the program it would be too late: the SDK is set up before any instrumentation is
-loaded, and ends all of it at the first name that it does not know.
+The command imports the modules in the entry point group `opentelemetry_environment_variables`.
+An instrumentation loads too late for this: the SDK is configured first, and one unknown exporter
+name aborts the configuration.
 """
 
 import os
@@ -13,11 +13,11 @@ from litespan.variables import corrected
 
 
 def correct() -> None:
-    """Correct this process's variables, which the program inherits, and say what was wrong."""
+    """Correct the variables of this process, which the program inherits, and print each problem."""
     with suppress_errors("reading the OTEL_* variables"):
         changes, lines = corrected(os.environ)
         os.environ.update(changes)
         sys.stderr.writelines(f"litespan: {line}\n" for line in lines)
 
 
-correct()  # the command only imports what it finds
+correct()  # the command imports this module and calls nothing

@@ -1,4 +1,4 @@
-"""Reading LiteLLM's objects: pydantic models, plain objects and dicts alike."""
+"""Helpers that read pydantic models, plain objects and dicts alike."""
 
 import json
 import json.encoder
@@ -15,11 +15,10 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 
 
 def get(holder: Any, name: str) -> Any:
-    """`holder.name` or `holder["name"]`, or None if there is no such thing.
+    """Return `holder.name` or `holder["name"]`, or None if it does not exist.
 
-    Of a pydantic model, only what it keeps: its fields, extra fields and private attributes.
-    They are looked up where the model keeps them, because `getattr` takes microseconds for an
-    extra or private name, and for a name that the model does not have.
+    Reads fields, extra fields and private attributes of a pydantic model directly from its
+    storage: `getattr` takes microseconds for extra, private and missing names.
     """
     if isinstance(holder, dict):
         return holder.get(name)
@@ -29,7 +28,7 @@ def get(holder: Any, name: str) -> Any:
     if name in kept:
         return kept[name]
     extra: Any = getattr(holder, "__pydantic_extra__", _ABSENT)
-    if extra is _ABSENT:  # no pydantic model
+    if extra is _ABSENT:  # not a pydantic model
         return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
     if extra and name in extra:
         return extra[name]
@@ -37,7 +36,7 @@ def get(holder: Any, name: str) -> Any:
 
 
 def contents(holder: Any) -> Mapping[str, Any]:
-    """The fields of `holder` by name, for reading several of them; not to be written to."""
+    """Return the fields of `holder` by name. Do not modify the result."""
     if isinstance(holder, dict):
         return holder
     extra: Any = getattr(holder, "__pydantic_extra__", _ABSENT)
@@ -48,7 +47,7 @@ def contents(holder: Any) -> Mapping[str, Any]:
 
 
 def as_int(value: Any) -> int | None:
-    """`value` if it is a whole number (a bool is not)."""
+    """Return `value` as an int if it is a whole number, else None; a bool is not a number."""
     if type(value) is int:
         return value
     if isinstance(value, float) and value.is_integer():
@@ -57,7 +56,7 @@ def as_int(value: Any) -> int | None:
 
 
 def as_float(value: Any) -> float | None:
-    """`value` as a float if it is a number (a bool is not)."""
+    """Return `value` as a float if it is a number, else None; a bool is not a number."""
     if type(value) is float:
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -69,7 +68,7 @@ def as_float(value: Any) -> float | None:
 
 
 def as_cost(value: Any) -> float | None:
-    """`value` in USD if one call can cost that; what cannot be is counted and left out."""
+    """Return `value` as USD; None, counted and logged, if it is not a possible cost of a call."""
     cost = as_float(value)
     if cost is None or 0.0 <= cost <= s.MOST_USD:
         return cost
@@ -78,7 +77,7 @@ def as_cost(value: Any) -> float | None:
 
 
 def as_tokens(value: Any) -> int | None:
-    """`value` if it is a number of tokens that one call can use; -1 if it is any other number."""
+    """Return `value` if it is a possible token count of one call, -1 for any other number."""
     if value is None or (type(value) is int and 0 <= value <= s.MOST_TOKENS):
         return value
     tokens = as_int(value)
@@ -92,8 +91,8 @@ def _refuse(what: str, value: float | None, most: str) -> None:
     count(f"refused.{what}")
     log_once(
         f"refused.{what}",
-        "an answer states %.3g as its %s, which no call can have (0 to %s): it is left out of "
-        "spans and metrics (logged once; litespan.stats() counts it as refused.%s)",
+        "a response reports %.3g as its %s, which is outside the valid range (0 to %s): the value "
+        "is left out of spans and metrics (logged once; litespan.stats() counts refused.%s)",
         value,
         what,
         most,
@@ -102,12 +101,12 @@ def _refuse(what: str, value: float | None, most: str) -> None:
 
 
 def as_text(value: Any) -> str | None:
-    """`value` if it is a string with something in it."""
+    """Return `value` if it is a non-empty string, else None."""
     return value if isinstance(value, str) and value else None
 
 
 def as_texts(value: Any) -> tuple[str, ...] | None:
-    """A string, or the strings of a list, tuple or set, as a tuple; those of a set sorted."""
+    """Return a string, or the strings of a list, tuple or set (sorted), as a tuple."""
     if isinstance(value, str):
         return (value,)
     if isinstance(value, (set, frozenset)):
@@ -118,23 +117,26 @@ def as_texts(value: Any) -> tuple[str, ...] | None:
 
 
 def utf8(text: str) -> str:
-    """`text`, with `?` for halves of surrogate pairs: OTLP cannot carry them."""
+    """Replace lone surrogates by `?`: OTLP cannot encode them."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def is_true(value: Any) -> bool:
-    """True for True and for the word, as it comes from headers and YAML."""
+    """Whether `value` is True or the text "true", as in headers and YAML."""
     return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
 def _encoder() -> Callable[[Any], str]:
-    """Compact JSON. `JSONEncoder` makes its C encoder anew for every text: we keep one."""
+    """Return a compact JSON encoder.
+
+    `json.JSONEncoder` creates a C encoder for each value; this one is created once.
+    """
     try:
         encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
             None, str, json.encoder.encode_basestring, None, ":", ",", False, False, True
         )
         encode([""], 0)
-    except TypeError:  # this Python has none, or one of another kind
+    except TypeError:  # no C encoder, or one with another signature
         return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
     return lambda value: "".join(encode(value, 0))
 
@@ -143,5 +145,5 @@ _encode: Final = _encoder()
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON; what JSON cannot say is said as text, lone surrogates are replaced."""
+    """Return compact JSON; other types become text, lone surrogates `?`."""
     return utf8(_encode(value))

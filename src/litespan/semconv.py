@@ -1,10 +1,10 @@
-"""Every attribute, event and metric name that litespan writes or reads, once.
+"""Every attribute, event and metric name that litespan writes or reads.
 
 `gen_ai.*` names follow the OpenTelemetry GenAI semantic conventions
 (https://github.com/open-telemetry/semantic-conventions-genai, read at
 4a39b6ef1363fab57bc40e18c82abb32cc89ebcd). `litellm.*` names follow LiteLLM's own
-OpenTelemetry integration where it has one for the same thing, so that dashboards
-made for it go on working. No other module of litespan spells these strings.
+OpenTelemetry integration where it has a name for the same value, so that existing
+dashboards keep working. No other module contains these strings.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 SCOPE: Final = "litespan"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.41.0"
 
-# --- what is called ---------------------------------------------------------
+# --- operation --------------------------------------------------------------
 OPERATION: Final = "gen_ai.operation.name"
 PROVIDER: Final = "gen_ai.provider.name"
 REQUEST_MODEL: Final = "gen_ai.request.model"
@@ -52,20 +52,20 @@ OPENAI_SYSTEM_FINGERPRINT: Final = "openai.response.system_fingerprint"
 INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"  # cached tokens included
 OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"  # reasoning tokens included
 CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
-# In transition to `gen_ai.usage.cache_write.input_tokens`: the name that released
-# consumers read is written; both are read.
+# The conventions are renaming this to `gen_ai.usage.cache_write.input_tokens`. litespan writes
+# the name that released consumers read, and reads both.
 CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
 CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 AUDIO_INPUT_TOKENS: Final = "gen_ai.usage.audio.input_tokens"  # part of the input
 AUDIO_OUTPUT_TOKENS: Final = "gen_ai.usage.audio.output_tokens"  # part of the output
-# Anthropic's cache writes by how long they are kept: the prices differ.
+# Anthropic's cache writes by time to live: the prices differ.
 CACHE_CREATION_5M_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_5m_input_tokens"
 CACHE_CREATION_1H_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_1h_input_tokens"
-MOST_TOKENS: Final = 1_000_000_000  # of one call; no call can use more
-MOST_USD: Final = 1_000_000  # of one call
+MOST_TOKENS: Final = 1_000_000_000  # plausibility limit of one call
+MOST_USD: Final = 1_000_000  # plausibility limit of one call
 COST: Final = "gen_ai.usage.cost"  # USD; the convention has no cost attribute yet
-TOTAL_TOKENS: Final = "gen_ai.usage.total_tokens"  # of older conventions; for some services
+TOTAL_TOKENS: Final = "gen_ai.usage.total_tokens"  # from older conventions; some services need it
 DATADOG_COST: Final = "gen_ai.cost.estimated_total"  # USD; Datadog's converter reads it
 COST_PREFIX: Final = "litellm.cost."
 COST_TOTAL: Final = "litellm.cost.total"
@@ -75,7 +75,7 @@ COST_CACHE_READ: Final = "litellm.cost.cache_read"
 COST_CACHE_CREATION: Final = "litellm.cost.cache_creation"
 COST_REASONING: Final = "litellm.cost.reasoning"
 COST_TOOL_USAGE: Final = "litellm.cost.tool_usage"
-COST_SAVED: Final = "litellm.cost.saved"  # what a response-cache hit did not cost
+COST_SAVED: Final = "litellm.cost.saved"  # what a response-cache hit saved
 COST_SOURCE: Final = "litellm.cost.source"  # litellm | provider | estimated | unknown
 USAGE_SOURCE: Final = "litellm.usage.source"  # provider | litellm | estimated
 
@@ -85,13 +85,13 @@ OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 CONTENT_ORIGINAL_LENGTH: Final = "litellm.content.original_length"
-# Content that was put into a store: suffixes of its attribute's name. The first is what
-# opentelemetry-util-genai's upload hook writes.
+# Suffixes of the attribute name for offloaded content. opentelemetry-util-genai's upload hook
+# writes the first one.
 REFERENCE: Final = "_ref"  # URL of the content
 REFERENCE_SHA256: Final = "_ref.sha256"  # hex, of its bytes
 REFERENCE_SIZE: Final = "_ref.size"  # bytes
 
-# --- who --------------------------------------------------------------------
+# --- user and session -------------------------------------------------------
 USER_ID: Final = "user.id"
 SESSION_ID: Final = "session.id"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
@@ -107,14 +107,14 @@ API_KEY_ALIAS: Final = "litellm.api_key.alias"
 REQUEST_ROUTE: Final = "litellm.request.route"
 USER_AGENT: Final = "user_agent.original"
 
-# --- which call -------------------------------------------------------------
+# --- call -------------------------------------------------------------------
 CALL_ID: Final = "litellm.call_id"
 CALL_TYPE: Final = "litellm.call_type"
 PROVIDER_MODEL: Final = "litellm.provider.model"
 MODEL_GROUP: Final = "litellm.model_group"
 DEPLOYMENT_ID: Final = "litellm.deployment.id"
 ATTEMPT: Final = "litellm.attempt"  # 1, 2, …
-ATTEMPTS: Final = "litellm.attempts"  # on the router span: how many there were
+ATTEMPTS: Final = "litellm.attempts"  # on the router span: the number of attempts
 FALLBACK_FROM: Final = "litellm.fallback.from"
 FALLBACK_TO: Final = "litellm.fallback.to"
 PROVIDER_REQUEST_ID: Final = "litellm.provider.request_id"
@@ -122,22 +122,22 @@ RATE_LIMIT_REQUESTS: Final = "litellm.rate_limit.remaining_requests"
 RATE_LIMIT_TOKENS: Final = "litellm.rate_limit.remaining_tokens"
 RATE_LIMIT_MAX_REQUESTS: Final = "litellm.rate_limit.limit_requests"
 RATE_LIMIT_MAX_TOKENS: Final = "litellm.rate_limit.limit_tokens"
-RATE_LIMIT_RESET_REQUESTS: Final = "litellm.rate_limit.reset_requests"  # as the provider writes it
+RATE_LIMIT_RESET_REQUESTS: Final = "litellm.rate_limit.reset_requests"  # in the provider's format
 RATE_LIMIT_RESET_TOKENS: Final = "litellm.rate_limit.reset_tokens"
 CACHE_HIT: Final = "litellm.cache_hit"
-MUTE: Final = "litespan.mute"  # exporters that are not to be given the call
+MUTE: Final = "litespan.mute"  # exporters that skip the call
 OUTCOME: Final = "litellm.outcome"  # success | failure | cancelled | abandoned
 STREAM_END: Final = "litellm.stream.end"
 STREAM_CHUNKS: Final = "litellm.stream.chunks"
-STREAM_CHUNKS_LEFT_OUT: Final = "litellm.stream.chunks_left_out"  # had no room on the span
+STREAM_CHUNKS_LEFT_OUT: Final = "litellm.stream.chunks_left_out"  # did not fit on the span
 CHUNK_INDEX: Final = "litellm.stream.chunk.index"  # 0, 1, …
-CHUNK_CHARACTERS: Final = "litellm.stream.chunk.characters"  # of text in it
+CHUNK_CHARACTERS: Final = "litellm.stream.chunk.characters"  # number of text characters
 ERROR_TYPE: Final = "error.type"
 ERROR_CODE: Final = "litellm.provider.error.code"  # HTTP status of the failure
 HTTP_STATUS: Final = "http.response.status_code"
 
 # --- events -----------------------------------------------------------------
-STAGE_PREFIX: Final = "litellm."  # of every stage's event
+STAGE_PREFIX: Final = "litellm."  # prefix of all stage events
 EVENT_PRE: Final = "litellm.pre_api_call"
 EVENT_POST: Final = "litellm.post_api_call"
 EVENT_CHUNK: Final = "litellm.stream_chunk"
@@ -155,7 +155,7 @@ METRIC_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"  # s
 METRIC_PER_CHUNK: Final = "gen_ai.client.operation.time_per_output_chunk"  # s
 METRIC_COST: Final = "gen_ai.client.operation.cost"  # USD
 TOKEN_TYPE: Final = "gen_ai.token.type"
-METRIC_COUNTER: Final = "litespan.counter"  # {event}: what `litespan.stats()` tells
+METRIC_COUNTER: Final = "litespan.counter"  # {event}: the counters of `litespan.stats()`
 COUNTER_NAME: Final = "litespan.counter.name"
 
 # --- resource ---------------------------------------------------------------
@@ -164,7 +164,7 @@ SERVICE_VERSION: Final = "service.version"
 ENVIRONMENT: Final = "deployment.environment.name"
 ENVIRONMENT_OLD: Final = "deployment.environment"  # before the conventions 1.27; read only
 
-# --- what single services read: on their own copies of a span only ----------
+# --- read by single services: only on their own copy of a span --------------
 FOR_SYSTEM: Final = "gen_ai.system"  # the provider, before `gen_ai.provider.name`
 FOR_COST_INPUT: Final = "gen_ai.cost.input_tokens"  # USD, despite the name; Sentry
 FOR_COST_OUTPUT: Final = "gen_ai.cost.output_tokens"
@@ -178,7 +178,7 @@ FOR_USER: Final = "gen_ai.user"
 FOR_CACHED: Final = "gen_ai.usage.input_tokens.cached"  # Relay, before the conventions' names
 FOR_CACHE_WRITE: Final = "gen_ai.usage.input_tokens.cache_write"
 FOR_REASONING: Final = "gen_ai.usage.output_tokens.reasoning"
-# Sentry takes values under names with "token", "auth" or "api_key" in them for secrets.
+# Sentry treats values under names with "token", "auth" or "api_key" as secrets.
 FOR_KEY_HASH: Final = "litellm.key.hash"
 FOR_KEY_ALIAS: Final = "litellm.key.alias"
 FOR_AUDIO_INPUT: Final = "gen_ai.usage.audio.input"
@@ -188,7 +188,7 @@ FOR_CACHE_WRITE_1H: Final = "litellm.usage.cache_creation.ephemeral_1h"
 FOR_RATE_LIMIT_USAGE: Final = "litellm.rate_limit.remaining_usage"
 FOR_RATE_LIMIT_MAX_USAGE: Final = "litellm.rate_limit.limit_usage"
 FOR_RATE_LIMIT_RESET_USAGE: Final = "litellm.rate_limit.reset_usage"
-FOR_STAGES: Final = "litellm.stages"  # JSON, where span events are not kept
+FOR_STAGES: Final = "litellm.stages"  # JSON, where a service drops span events
 FOR_STAGE_OFFSET: Final = "litellm.stage.{}.offset_ms"
 
 # --- a request to LiteLLM's proxy ---------------------------------------------

@@ -1,7 +1,7 @@
-"""Settings: one frozen table, read from the environment.
+"""Settings that are read from environment variables.
 
-Each field of `Settings` is one variable; its metadata holds the variable's name, the
-values it takes and what it does. `docs/settings.md` is checked against this table.
+Each field of `Settings` is one variable. Its metadata contains the variable's name, its valid
+values and its description. `docs/settings.md` is generated from this table.
 """
 
 import os
@@ -15,12 +15,12 @@ from litespan.errors import log_once
 
 STREAM_EVENTS: Final = ("first", "all", "off")
 STAGE_SIGNALS: Final = ("span", "log", "both")
-WISHES: Final = ("mute", "content", "sampling", "baggage")
+CLIENT_OPTIONS: Final = ("mute", "content", "sampling", "baggage")
 CONTENT_MODES: Final = ("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT")
 
 
 class BadSetting(ValueError):
-    """A value that a setting does not take; the message says which values it takes."""
+    """An invalid value of a setting; the message lists the valid ones."""
 
 
 def _choice(*values: str) -> Callable[[str], str]:
@@ -53,10 +53,10 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _wishes(text: str) -> tuple[str, ...]:
+def _client_options(text: str) -> tuple[str, ...]:
     names = _names(text.lower())
-    if not set(names) <= set(WISHES):
-        raise BadSetting(f"not a list of {', '.join(WISHES)}")
+    if not set(names) <= set(CLIENT_OPTIONS):
+        raise BadSetting(f"not a list of {', '.join(CLIENT_OPTIONS)}")
     return names
 
 
@@ -117,7 +117,7 @@ def _setting(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What litespan does where the user has a choice. Read once, at `instrument()`."""
+    """All settings of the core. Read once, at `instrument()`."""
 
     content: str = _setting(
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
@@ -132,48 +132,48 @@ class Settings:
         65536,
         _size,
         "characters",
-        "The longest content attribute. Longer content is shortened inside its JSON, which "
-        "stays valid.",
+        "The maximum length of a content attribute. Longer content is shortened and remains valid "
+        "JSON.",
     )
     redact: str = _setting(
         "LITESPAN_REDACT",
         "",
         _text,
         "module:function",
-        "A function `redact(key, value, attributes)` that sees each content attribute and each "
-        "error text, which it gets as an input message, before "
-        "it is recorded and returns what to record, or None for nothing.",
+        "A function `redact(key, value, attributes)`. It receives each content attribute before "
+        "it is recorded, and each error text as an input message. It returns the value to record, "
+        "or None to record nothing.",
     )
     offload: str = _setting(
         "LITESPAN_OFFLOAD",
         "",
         _text,
         "URL or path",
-        "Where large content goes: a folder, or s3://…, gs://… and whatever else fsspec knows. "
-        "Exporters are given its URL, hash and size instead.",
+        "Where to store large content: a folder, s3://…, gs://… or any other fsspec URL. "
+        "Exporters receive its URL, hash and size instead.",
     )
     offload_above: int = _setting(
         "LITESPAN_OFFLOAD_ABOVE",
         8192,
         _size,
         "bytes",
-        "Content attributes of more bytes than this are large.",
+        "Content attributes larger than this are offloaded.",
     )
     suppress_nested: bool = _setting(
         "LITESPAN_SUPPRESS_NESTED",
         True,
         _flag,
         "true, false",
-        "Whether instrumentations of the provider's SDK below LiteLLM are kept from reporting "
-        "the same generation again, and litespan below a framework that reports it itself.",
+        "Whether to suppress duplicate spans: those of instrumented provider SDKs below LiteLLM, "
+        "and litespan's own below a framework that reports the same call.",
     )
     baggage: tuple[str, ...] = _setting(
         "LITESPAN_BAGGAGE",
         (),
         _names,
         "names",
-        "Baggage entries to read as identity: user.id, session.id, or any other name, which "
-        "becomes metadata. Baggage is never written.",
+        "Baggage entries to record: `user.id`, `session.id`, or any other name, which becomes "
+        "metadata. litespan never writes baggage.",
     )
 
     stream_events: str = _setting(
@@ -181,8 +181,8 @@ class Settings:
         "first",
         _choice(*STREAM_EVENTS),
         ", ".join(STREAM_EVENTS),
-        "Which chunks of a stream become `litellm.stream_chunk` events. All of them take at most "
-        "half of the room that a span has for events, so that none pushes another one out; "
+        "Which chunks of a stream become `litellm.stream_chunk` events. They use at most half of "
+        "the span's event limit, so that they never displace other events; "
         "`litellm.stream.chunks_left_out` counts the rest.",
     )
     stage_signal: str = _setting(
@@ -190,7 +190,7 @@ class Settings:
         "span",
         _choice(*STAGE_SIGNALS),
         ", ".join(STAGE_SIGNALS),
-        "Whether the stages of a call are events on its span, log events, or both.",
+        "Whether the stages of a call are recorded as span events, log events, or both.",
     )
 
     input: tuple[str, ...] = _setting(
@@ -198,47 +198,46 @@ class Settings:
         (),
         _names,
         "exporters",
-        "Exporters that are told of a call before its request is sent, so that one that hangs or "
-        "dies is on record: those that can update what they have written, such as sqlite.",
+        "Exporters that receive a call before its request is sent, so that calls which hang or "
+        "crash the process are recorded. The exporter must support updates, as sqlite does.",
     )
     success: tuple[str, ...] = _setting(
         "LITESPAN_SUCCESS",
         (),
         _names,
         "exporters",
-        "Exporters that are given the calls that succeeded, besides those of "
-        "OTEL_TRACES_EXPORTER, which are given all spans.",
+        "Exporters that receive calls that succeeded. Exporters in OTEL_TRACES_EXPORTER receive "
+        "all spans.",
     )
     failure: tuple[str, ...] = _setting(
         "LITESPAN_FAILURE",
         (),
         _names,
         "exporters",
-        "Exporters that are given the calls that failed or were cancelled.",
+        "Exporters that receive calls that failed or were cancelled.",
     )
     adopt: bool = _setting(
         "LITESPAN_ADOPT",
         False,
         _flag,
         "true, false",
-        "Whether names and handlers in LiteLLM's own callback lists that litespan serves are "
-        "taken over from there.",
+        "Whether litespan takes over the entries of LiteLLM's callback lists that it supports.",
     )
     exporter_content: tuple[tuple[str, float], ...] = _setting(
         "LITESPAN_EXPORTER_CONTENT",
         (),
         _shares,
         "exporter=off, exporter=0.1, …",
-        "For exporters of these three lists: the share of traces whose recorded content they are "
-        "given, off for none of it. All the rest, cost and tokens too, they are always given.",
+        "For exporters in these three lists: the fraction of traces whose recorded content they "
+        "receive; `off` means none. Everything else, including cost and tokens, is always sent.",
     )
     callbacks: tuple[str, ...] = _setting(
         "LITESPAN_CALLBACKS",
         (),
         _names,
         "module.instance, …",
-        "Handlers that are told the stages of every call: importable names of instances, looked "
-        "up when the first call starts.",
+        "Handlers that receive the stages of every call, as importable names of instances. They "
+        "are imported when the first call starts.",
     )
 
     excluded: tuple[str, ...] = _setting(
@@ -246,49 +245,49 @@ class Settings:
         ("^/health", "^/metrics", "^/ui", "^/_next", "^/litellm-asset-prefix", "^/favicon"),
         _patterns,
         "regular expressions",
-        "Paths of LiteLLM's proxy whose requests get no server span. The LLM calls that they may "
-        "lead to are recorded all the same.",
+        "Paths of LiteLLM's proxy that get no server span. LLM calls made by such requests are "
+        "still recorded.",
     )
     headers: tuple[str, ...] = _setting(
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
         (),
         _lower_names,
         "names",
-        "Headers of requests to LiteLLM's proxy to record, on the server span and on the calls' "
-        "spans. Those that carry credentials are never recorded.",
+        "Request headers of LiteLLM's proxy to record on the server span and on the spans of its "
+        "calls. Headers with credentials are never recorded.",
     )
     body: tuple[str, ...] = _setting(
         "LITESPAN_PROXY_BODY",
         (),
         _names,
         "names",
-        "Top-level fields of the JSON that clients send to LiteLLM's proxy, to be recorded on "
-        "the calls' spans where they hold text, numbers or booleans.",
+        "Top-level fields of request bodies of LiteLLM's proxy to record on the spans of its "
+        "calls, if they are strings, numbers or booleans.",
     )
 
     clients_may: tuple[str, ...] = _setting(
         "LITESPAN_CLIENTS_MAY",
         (),
-        _wishes,
-        ", ".join(WISHES),
-        "What clients of LiteLLM's proxy may decide about the record of their requests: `mute` "
-        "exporters, switch `content` off, leave requests out by their own `sampling` flag in "
-        "`traceparent`, say who they are in `baggage`. By default nothing.",
+        _client_options,
+        ", ".join(CLIENT_OPTIONS),
+        "What clients of LiteLLM's proxy may control for their requests: `mute` exporters, turn "
+        "`content` off, disable recording through the `sampling` flag of `traceparent`, set the "
+        "user and session in `baggage`. Default: nothing.",
     )
     team_hosts: tuple[str, ...] = _setting(
         "LITESPAN_TEAM_HOSTS",
         (),
         _hosts,
         "host or host:port, …",
-        "Hosts that exporters of teams and keys may use although they are not public or have no "
-        "TLS, such as langfuse:3000. Without a port, the scheme's own one.",
+        "Hosts that exporters of teams and keys may use even if they are private or without TLS, "
+        "such as langfuse:3000. Without a port, the default port of the scheme.",
     )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
-        """Read every variable of `env` (default `os.environ`).
+        """Read the settings from `env`, by default `os.environ`.
 
-        A value that is not understood is named in one warning and its default is used.
+        An invalid value is reported in one warning, and the default is used.
         """
         source = os.environ if env is None else env
         values: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""OTEL_* variables as people write them: what the SDK would fail at is corrected, and said.
+"""Corrects OTEL_* variables that the SDK would reject.
 
-One wrong name makes the SDK set up no exporter at all. So names that nobody has are left out, and
-protocols that no exporter speaks are replaced, each with one line.
+One unknown name makes the SDK configure no exporter at all. litespan removes names of exporters
+that are not installed, replaces protocols that no exporter supports, and reports each change.
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
@@ -18,52 +18,52 @@ _OTLP: Final = "otlp"
 _NONE: Final = "none"
 _PROTOCOLS: Final = ("grpc", "http/protobuf")
 _PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
-_OF_SIGNAL: Final = "OTEL_EXPORTER_OTLP_{}_PROTOCOL"
-_LITELLMS: Final = {
+_SIGNAL_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_{}_PROTOCOL"
+_LITELLM_VARIABLES: Final = {
     "OTEL_EXPORTER": "OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_PROTOCOL",
     "OTEL_ENDPOINT": "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_HEADERS": "OTEL_EXPORTER_OTLP_HEADERS",
 }
-"""What LiteLLM's own OpenTelemetry callback reads, and its standard counterpart."""
+"""Variables of LiteLLM's own OpenTelemetry callback, and the standard ones to use instead."""
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 def exporter_variable(signal: str) -> str:
-    """The variable that names a signal's exporters."""
+    """Return the name of the variable that lists a signal's exporters."""
     return f"OTEL_{signal.upper()}_EXPORTER"
 
 
 def corrected(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The variables that need another value, and a line for each value that was wrong.
+    """Return the corrected variables, and one message for each invalid value.
 
-    A signal without a variable counts as `otlp`, as in the specification and in
+    A signal without a variable uses `otlp`, as in the specification and in
     `opentelemetry-instrument`.
     """
-    if configured(environ):  # then the SDK reads none of these
+    if configured(environ):  # the SDK then ignores these variables
         return {}, []
     changes: dict[str, str] = {}
     lines: list[str] = []
-    sent = False  # is anything sent by OTLP?
+    uses_otlp = False
     for signal in SIGNALS:
         variable = exporter_variable(signal)
         given = environ.get(variable, "")
         names = _names(signal, given, lines) if given.strip() else _OTLP
-        sent = sent or _OTLP in names.split(",")
+        uses_otlp = uses_otlp or _OTLP in names.split(",")
         if given.strip() and names != given:
             changes[variable] = names
-    if sent:
+    if uses_otlp:
         changes |= _protocols(environ, lines)
         lines += _hints(environ)
     return changes, lines
 
 
 def configured(environ: Mapping[str, str]) -> bool:
-    """Whether a file says all that these variables would."""
+    """Whether a configuration file replaces these variables."""
     return any(environ.get(name) for name in _FILES)
 
 
 def disabled(environ: Mapping[str, str]) -> bool:
-    """Whether the SDK makes no spans, as OTEL_SDK_DISABLED says."""
+    """Whether OTEL_SDK_DISABLED turns the SDK off."""
     return environ.get(DISABLED, "").strip().lower() == "true"
 
 
@@ -79,8 +79,8 @@ def _names(signal: str, given: str, lines: list[str]) -> str:
         elif name.lower() != _NONE:
             near = difflib.get_close_matches(name.lower(), lower, 1)
             lines.append(
-                f"{exporter_variable(signal)}: there is no exporter {name!r}, so nothing goes there"
-                f"{f' (did you mean {lower[near[0]]}?)' if near else ''}; installed are "
+                f"{exporter_variable(signal)}: there is no exporter {name!r}, so it is ignored"
+                f"{f' (did you mean {lower[near[0]]}?)' if near else ''}; installed: "
                 f"{', '.join(sorted({*installed, _OTLP}))}"
             )
     return ",".join(dict.fromkeys(kept)) or _NONE
@@ -88,13 +88,13 @@ def _names(signal: str, given: str, lines: list[str]) -> str:
 
 def _protocols(environ: Mapping[str, str], lines: list[str]) -> dict[str, str]:
     changes = {}
-    for variable in (_PROTOCOL, *(_OF_SIGNAL.format(signal.upper()) for signal in SIGNALS)):
+    for variable in (_PROTOCOL, *(_SIGNAL_PROTOCOL.format(signal.upper()) for signal in SIGNALS)):
         given = environ.get(variable, "").strip()
         known = given.lower()
         if known and known not in _PROTOCOLS:
             known = "http/protobuf" if known.startswith("http") else ""
             lines.append(
-                f"{variable}: OpenTelemetry for Python has no protocol {given!r}, so "
+                f"{variable}: OpenTelemetry for Python does not support {given!r}, so "
                 f"{known or 'its default'} is used; set {' or '.join(_PROTOCOLS)}"
             )
         if known != given:
@@ -103,10 +103,10 @@ def _protocols(environ: Mapping[str, str], lines: list[str]) -> dict[str, str]:
 
 
 def _hints(environ: Mapping[str, str]) -> Iterator[str]:
-    """LiteLLM's own variables where spans go by OTLP, and nothing says where to."""
-    found = [name for name in _LITELLMS if environ.get(name, "").strip()]
+    """Report LiteLLM's own variables if OTLP is used without a standard endpoint."""
+    found = [name for name in _LITELLM_VARIABLES if environ.get(name, "").strip()]
     if found and not any(environ.get(name, "").strip() for name in _ENDPOINTS):
         yield (
             f"{', '.join(found)}: only LiteLLM's own OpenTelemetry callback reads this; for "
-            f"litespan, set {', '.join(_LITELLMS[name] for name in found)}"
+            f"litespan, set {', '.join(_LITELLM_VARIABLES[name] for name in found)}"
         )

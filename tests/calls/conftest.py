@@ -48,7 +48,7 @@ class Traced:
     def spans(self) -> list[dict[str, Any]]:
         """Every finished span, in the order of their start."""
         gc.collect()
-        assert garbage_collection.told(time.monotonic() + 30)
+        assert garbage_collection.wait_until_done(time.monotonic() + 30)
         return sorted(self.telemetry.spans, key=lambda span: (span["start"], span["span_id"]))
 
     @property

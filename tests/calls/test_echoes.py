@@ -199,8 +199,8 @@ def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(echoes, "_run", counted)
     scrub_error(text, {}, sent_texts({"messages": [{"role": "user", "content": sent}]}))
-    assert 0 < len(compared) <= echoes._MOST_STEPS
-    assert sum(compared) <= 16 * echoes._MOST_STEPS
+    assert 0 < len(compared) <= echoes._MAX_STEPS
+    assert sum(compared) <= 16 * echoes._MAX_STEPS
 
 
 def test_all_of_a_text_goes_where_there_is_too_much_to_compare() -> None:

@@ -123,7 +123,7 @@ def test_each_label_has_a_bounded_number_of_values(
     traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a provider takes every name."""
-    monkeypatch.setattr("litespan.instrumentation.metrics.MOST_VALUES", 3)
+    monkeypatch.setattr("litespan.instrumentation.metrics.MAX_VALUES", 3)
     for number in range(6):
         litellm.completion(**traced.chat(model=f"openai/echo-{number}"))
     found = points(traced, "gen_ai.client.operation.duration")
@@ -135,4 +135,4 @@ def test_without_a_reader_nothing_is_recorded() -> None:
     """As under OTEL_METRICS_EXPORTER=none, where the SDK sets a meter provider all the same."""
     for readers in ([], [InMemoryMetricReader()]):
         metrics = Metrics(MeterProvider(readers).get_meter("this test"))
-        assert metrics.heard is bool(readers)
+        assert metrics.has_reader is bool(readers)

@@ -86,7 +86,7 @@ def test_a_fault_in_reading_content_costs_content_only(
     def fault(*_: Any) -> Any:
         raise Unreadable
 
-    for name in ("input_content", "output_content", "written"):
+    for name in ("input_content", "output_content", "content_attributes"):
         with capture() as traced, monkeypatch.context() as patch:
             patch.setattr(f"litespan.instrumentation.call_end.{name}", fault)
             litellm.completion(**traced.chat())

@@ -21,8 +21,8 @@ def test_litellms_own(
         litellm.completion(**traced.chat())
     warned = [record.getMessage() for record in caplog.records if record.name == "litespan"]
     line = (
-        "LiteLLM's own 'otel' callback reports the same calls as litespan: each shows up twice. "
-        "Take 'otel' out of litellm.callbacks and litellm.success_callback"
+        "LiteLLM's own 'otel' callback reports the same calls as litespan, so each call appears "
+        "twice. Remove 'otel' from litellm.callbacks and litellm.success_callback"
     )
     assert warned == [line]
     assert len(traced.spans) == 4

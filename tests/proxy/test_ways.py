@@ -98,7 +98,7 @@ def mistaken(
 @pytest.mark.parametrize(
     "words",
     [
-        "there is no exporter 'langfus', so nothing goes there (did you mean langfuse?)",
+        "there is no exporter 'langfus', so it is ignored (did you mean langfuse?)",
         "LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY are not set",
         "my_handlers",
         "nowhere",

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from litespan.background.fork import undivided
+from litespan.background.fork import import_lock
 from litespan.counters import count
 from litespan.errors import log_once
 from litespan.stores.columns import clean
@@ -170,7 +170,7 @@ class _Postgres:
             self._connection = None
         if self._connection is not None and not self._connection.closed:
             return self._connection
-        with undivided:
+        with import_lock:
             import psycopg
 
         connection = psycopg.connect(

@@ -1,1 +1,1 @@
-"""Work off the caller's thread, and the rules for forks, process exit and garbage collection."""
+"""Background threads, and the rules for forks, process exit and garbage collection."""

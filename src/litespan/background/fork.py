@@ -1,7 +1,8 @@
-"""Forks: the one place that registers with `os.register_at_fork`.
+"""Fork handling: the only module that calls `os.register_at_fork`.
 
-A forked child has the forking thread alone. Threads, the locks they held and open connections
-belong to the parent; each owner of such things registers here what renews them.
+A forked child process has only the thread that forked. Other threads, the locks that they held
+and open connections belong to the parent. Objects that own such resources register here a
+function that creates them again.
 """
 
 import os
@@ -14,8 +15,8 @@ from litespan.errors import suppress_errors
 
 T = TypeVar("T")
 
-PATIENCE: Final = 5.0
-"""Seconds that a fork waits: a thread that imports may itself wait for the one that forks."""
+TIMEOUT: Final = 5.0
+"""Seconds that a fork waits for `import_lock`; its holder may be waiting for the forking thread."""
 
 
 class _Hook(NamedTuple):
@@ -35,10 +36,10 @@ def register(
     after_in_parent: Callable[[T], object] | None = None,
     after_in_child: Callable[[T], object] | None = None,
 ) -> None:
-    """Call functions around each fork, with `owner`, for as long as it lives.
+    """Call functions around each fork, with `owner` as argument, while `owner` is alive.
 
-    As with `os.register_at_fork`, what was registered last runs first before the fork, and last
-    after it. A function that raises is logged and keeps none of the others from running.
+    As with `os.register_at_fork`, `before` functions run in reverse order of registration and
+    the others in order. An exception is logged and does not stop the other functions.
     """
     _hooks[:] = [hook for hook in _hooks if hook.owner() is not None]
     _hooks.append(_Hook(weakref.ref(owner), before, after_in_parent, after_in_child))
@@ -53,16 +54,16 @@ def _run(step: str, hooks: list[_Hook]) -> None:
                 function(owner)
 
 
-class _Undivided:
-    """A context that a fork waits for: `with undivided: import something`.
+class _ImportLock:
+    """A lock that delays forks: `with import_lock: import something`.
 
-    What another thread was importing while the process forked stays locked in the child for
-    ever, and an import of it there hangs. So litespan's own threads import under this.
+    If a thread is importing a module while the process forks, the module stays locked in the
+    child, and importing it there hangs. litespan's threads therefore import under this lock.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._held = False  # by the thread that forks, around its fork
+        self._held = False  # whether the forking thread acquired the lock
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -71,7 +72,7 @@ class _Undivided:
         self._lock.release()
 
     def before(self) -> None:
-        self._held = self._lock.acquire(timeout=PATIENCE)
+        self._held = self._lock.acquire(timeout=TIMEOUT)
 
     def after_in_parent(self) -> None:
         if self._held:
@@ -79,17 +80,17 @@ class _Undivided:
             self._lock.release()
 
     def after_in_child(self) -> None:
-        if not self._held:  # then a thread holds it that is not there
+        if not self._held:  # held by a thread that does not exist in the child
             self._lock = threading.RLock()
         self.after_in_parent()
 
 
-undivided: Final = _Undivided()
+import_lock: Final = _ImportLock()
 register(
-    undivided,
-    before=_Undivided.before,
-    after_in_parent=_Undivided.after_in_parent,
-    after_in_child=_Undivided.after_in_child,
+    import_lock,
+    before=_ImportLock.before,
+    after_in_parent=_ImportLock.after_in_parent,
+    after_in_child=_ImportLock.after_in_child,
 )
 
 if hasattr(os, "register_at_fork"):  # not on Windows

@@ -1,8 +1,8 @@
-"""Ends of calls that the garbage collector brings: streams and coroutines that nobody has any more.
+"""Calls that end because the garbage collector frees their stream or coroutine.
 
-The collector runs wherever something is allocated, also while a lock is held that telling an end
-needs: ours, the SDK's, that of a span processor of the application's. What it brings is told by
-a thread, which lives for as long as there is something to tell.
+The collector runs wherever something is allocated, possibly while the thread holds a lock that
+ending the call needs: ours, the SDK's, or a span processor's. Such ends run on a thread of their
+own, which lives only while there is work.
 """
 
 import _thread
@@ -16,65 +16,69 @@ from typing import Any, Final
 from litespan.background import fork, process_exit
 from litespan.errors import suppress_errors
 
-_PATIENCE: Final = 5.0  # s that the end of the process waits
-_LOOK: Final = 0.002  # s between two looks
+_EXIT_TIMEOUT: Final = 5.0  # seconds that the process waits at exit
+_POLL_INTERVAL: Final = 0.002  # seconds
 
-_ends: Final[deque[Callable[[], Any]]] = deque()
+_deferred: Final[deque[Callable[[], Any]]] = deque()
 
 
 class _State:
-    collecting = 0  # the thread that the collector is at work on
-    telling = False  # is there a thread that tells?
+    collecting = 0  # id of the thread that is collecting garbage, 0 if none is
+    running = False  # whether a thread runs deferred functions
 
     def forked(self) -> None:
-        _ends.clear()
-        self.telling = False
+        _deferred.clear()
+        self.running = False
 
 
 _state: Final = _State()
 
 
-def outside_collection(function: Callable[..., Any], *args: Any) -> None:
-    """Call `function(*args)`: now, or on another thread if the collector has brought us here."""
+def call_outside_collection(function: Callable[..., Any], *args: Any) -> None:
+    """Call `function(*args)` now, or on another thread during a garbage collection."""
     if _state.collecting != _thread.get_ident():
         function(*args)
         return
-    _ends.append(lambda: function(*args))
-    if not _state.telling:
-        _state.telling = True
+    _deferred.append(lambda: function(*args))
+    if not _state.running:
+        _state.running = True
         try:
-            # Not `threading`'s: that takes locks, which may be held here.
-            _thread.start_new_thread(_tell, ())
-        except RuntimeError:  # the interpreter is ending, or there are too many
-            _tell()
+            # `threading.Thread` takes locks that this thread may already hold.
+            _thread.start_new_thread(_run_deferred, ())
+        except RuntimeError:  # the interpreter is shutting down, or there are too many threads
+            _run_deferred()
 
 
-def told(deadline: float) -> bool:
-    """Wait until all of it is told, until `deadline` (monotonic); whether it is."""
-    while (_ends or _state.telling) and time.monotonic() < deadline:
-        time.sleep(_LOOK)
-    return not (_ends or _state.telling)
+def wait_until_done(deadline: float) -> bool:
+    """Wait for the deferred functions; return whether they finished before `deadline`.
+
+    Args:
+        deadline: on the clock of `time.monotonic()`, in seconds.
+    """
+    while (_deferred or _state.running) and time.monotonic() < deadline:
+        time.sleep(_POLL_INTERVAL)
+    return not (_deferred or _state.running)
 
 
-def _tell() -> None:
-    while _ends:
-        with suppress(IndexError):  # another such thread may have begun meanwhile
+def _run_deferred() -> None:
+    while _deferred:
+        with suppress(IndexError):  # another such thread may have started in the meantime
             while True:
-                end = _ends.popleft()
+                function = _deferred.popleft()
                 with suppress_errors("telling the end of a call"):
-                    end()
-                del end  # it holds the call
-        _state.telling = False  # what comes from now on starts another thread
+                    function()
+                del function  # it references the call
+        _state.running = False  # work that arrives from here on starts another thread
 
 
-def _watch(phase: str, _info: dict[str, int]) -> None:
+def _track_collection(phase: str, _info: dict[str, int]) -> None:
     _state.collecting = _thread.get_ident() if phase == "start" else 0
 
 
-def _wait() -> None:
-    told(time.monotonic() + _PATIENCE)
+def _wait_at_exit() -> None:
+    wait_until_done(time.monotonic() + _EXIT_TIMEOUT)
 
 
-gc.callbacks.append(_watch)
+gc.callbacks.append(_track_collection)
 fork.register(_state, after_in_child=_State.forked)
-process_exit.when_all_ended.insert(0, _wait)
+process_exit.when_all_ended.insert(0, _wait_at_exit)

@@ -1,11 +1,11 @@
-"""The end of the process: what is done before it.
+"""Functions that run before the process exits.
 
-No signal handler is installed. A process that is told to end by a signal ends in order if the
-application says so: `signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))`.
+litespan installs no signal handler. An application that should exit cleanly on a signal needs
+its own: `signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))`.
 """
 
 import atexit
-import concurrent.futures.thread  # noqa: F401 - its end is registered before ours: it runs later
+import concurrent.futures.thread  # noqa: F401 - registers its exit function first, so that it runs after ours
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,21 +13,21 @@ from typing import Any, Final
 from litespan.errors import suppress_errors
 
 when_main_thread_ended: Final[list[Callable[[], None]]] = []
-"""Called when the main thread has ended, others may go on, and executors still take work."""
+"""Called after the main thread has ended: other threads may run, executors accept work."""
 when_all_ended: Final[list[Callable[[], None]]] = []
-"""Called when only daemon threads are left, and executors take no more work."""
-_armed: Final[list[bool]] = []
+"""Called when only daemon threads are left and executors accept no more work."""
+_registered: Final[list[bool]] = []
 
 
 def arm() -> None:
-    """Register with the interpreter's end; to be called when a first call is made.
+    """Register the exit functions; call this at the first LiteLLM call.
 
-    That late, because what was registered last runs first: the end of the tracer provider,
-    registered when that was made, must run after ours.
+    Exit functions run in reverse order of registration. Ours must run before that of the tracer
+    provider, so they are registered after the provider was created.
     """
-    if _armed:
+    if _registered:
         return
-    _armed.append(True)
+    _registered.append(True)
     register: Any = getattr(threading, "_register_atexit", None)
     with suppress_errors("registering with the end of the process"):
         if register is not None:

@@ -1,4 +1,4 @@
-"""Daemon threads, also while the process ends."""
+"""Daemon threads that can also be started while the process exits."""
 
 import queue
 import sys
@@ -8,14 +8,14 @@ from typing import Final
 
 from litespan.background import fork
 
-_STANDING_BY: Final = 8
+_RESERVE: Final = 8
 _NEEDED: Final = (3, 12) <= sys.version_info[:3] < (3, 12, 2)
 
 
-class _StandBy:
-    """Threads that were started beforehand, and wait for work.
+class _ReserveThreads:
+    """Threads that are started in advance and wait for work.
 
-    Python 3.12.0 and 3.12.1 start no thread once the interpreter is ending, which is when a
+    Python 3.12.0 and 3.12.1 cannot start threads during interpreter shutdown, which is when a
     short program exports its spans.
     """
 
@@ -23,7 +23,7 @@ class _StandBy:
         self.work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def start(self) -> None:
-        for _ in range(_STANDING_BY):
+        for _ in range(_RESERVE):
             threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -31,15 +31,15 @@ class _StandBy:
             self.work.get()()
 
 
-_stand_by: Final = _StandBy()
+_reserve: Final = _ReserveThreads()
 if _NEEDED:
-    _stand_by.start()
-    fork.register(_stand_by, after_in_child=_StandBy.start)
+    _reserve.start()
+    fork.register(_reserve, after_in_child=_ReserveThreads.start)
 
 
 def start(function: Callable[[], None], name: str | None = None) -> None:
-    """Run `function` in a thread that does not keep the process alive."""
+    """Run `function` in a daemon thread."""
     try:
         threading.Thread(target=function, name=name, daemon=True).start()
-    except RuntimeError:  # the interpreter is ending
-        _stand_by.work.put(function)
+    except RuntimeError:  # the interpreter is shutting down
+        _reserve.work.put(function)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from litespan.background.fork import undivided
+from litespan.background.fork import import_lock
 from litespan.callbacks.call_queue import CallQueue
 from litespan.callbacks.handler import Handler, Method
 from litespan.callbacks.stage_event import StageEvent
@@ -24,7 +24,7 @@ _OTHER_LOOP: Final = re.compile("(?:attached to|bound to) a different (?:event )
 async def invoke(handler: Handler, queue: CallQueue, event: StageEvent, workers: Workers) -> bool:
     """Run the handler's method for a stage, on the running loop or in a thread; did it go well?"""
     method = handler.method(event.stage, asynchronous=queue.asynchronous)
-    with undivided:  # LiteLLM imports some of what it needs to show a call
+    with import_lock:  # LiteLLM imports some of what it needs to show a call
         run = queue.prepared(method, event) if method is not None else None
     if method is None or run is None:
         count(f"callbacks.{handler.name}.undelivered")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from litespan.background.fork import undivided
+from litespan.background.fork import import_lock
 from litespan.export.batching import Batch
 from litespan.export.tenant import ForbiddenHost, PinnedTransport, Tenant, literal_address
 
@@ -121,7 +121,7 @@ class Client:
                 max_keepalive_connections=self.connections,
                 keepalive_expiry=30.0,
             )
-            with undivided:  # httpx imports some modules only now
+            with import_lock:  # httpx imports some modules only now
                 self._client = httpx.Client(
                     timeout=httpx.Timeout(self.attempt, pool=None),
                     limits=limits,

@@ -1,1 +1,1 @@
-"""LiteLLM's functions become spans: what is wrapped, and the life of one call."""
+"""Wrappers around LiteLLM's functions, and the life cycle of one call."""

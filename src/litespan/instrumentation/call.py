@@ -1,4 +1,4 @@
-"""One live LiteLLM call: one GenAI span, which ends exactly once."""
+"""One LiteLLM call in progress: one GenAI span, which ends exactly once."""
 
 import asyncio
 import time
@@ -11,13 +11,20 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, SpanKind, set_span_in_context
 
 from litespan import semconv as s
-from litespan.background.garbage_collection import outside_collection
+from litespan.background.garbage_collection import call_outside_collection
 from litespan.errors import record_error
 from litespan.instrumentation import call_end
 from litespan.instrumentation.custom_provider import caller_of, without_usage
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
-from litespan.instrumentation.stages import Listener, Stage, Watchers, log, show, tell
+from litespan.instrumentation.stages import (
+    Listener,
+    Stage,
+    Watchers,
+    log_stage,
+    notify,
+    notify_watchers,
+)
 from litespan.instrumentation.state import CALL_KEY, OWNER, STREAM_ENDS, CallState, Outcome
 from litespan.instrumentation.stream import is_stream, wrap_stream
 from litespan.instrumentation.suppression import suppressing
@@ -34,14 +41,14 @@ _NOWHERE: Final = Context()
 class Call(CallState):
     """One provider call, from the call of LiteLLM's function to the end of its result.
 
-    It travels in the OpenTelemetry context under `CALL_KEY`, so that a `SpanProcessor` finds
-    it in `on_start(span, parent_context)` with `current(parent_context)`.
+    The OpenTelemetry context holds it under `CALL_KEY`: a `SpanProcessor` gets it in
+    `on_start(span, parent_context)` with `current(parent_context)`.
     """
 
     keeps_chunks = True
     _listeners: tuple[Listener, ...] = ()
     _announced = False
-    _after: "Callable[[Outcome, Failure | None], None] | None" = None
+    _on_end: "Callable[[Outcome, Failure | None], None] | None" = None
 
     def __init__(
         self,
@@ -63,15 +70,15 @@ class Call(CallState):
             self.attempt = attributes[s.ATTEMPT] = parent.next_attempt()
 
     def start(self, ctx: Context) -> None:
-        """Start the span under `ctx` and make the context for what runs inside."""
+        """Start the span under `ctx` and create the context for code that runs inside."""
         client: Any = ctx.get(CLIENT_KEY)
         if client is not None:
             client.called = True
         outer: Any = ctx.get(CALL_KEY)
         if outer is not None:
-            self.within = caller_of(outer)
-            if self.within is not None:
-                self.within.delegated += 1
+            self.outer_call = caller_of(outer)
+            if self.outer_call is not None:
+                self.outer_call.inner_calls += 1
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.started_ns = time.time_ns()
         self.started = time.perf_counter()
@@ -87,9 +94,9 @@ class Call(CallState):
             ctx = set_span_in_context(self.span, ctx)
         self.context = suppressing(ctx) if self.signals.settings.suppress_nested else ctx
         if Watchers.all and not self.silent:
-            show(self)
+            notify_watchers(self)
 
-    # --- between start and end ----------------------------------------------------
+    # --- context manager and result -------------------------------------------------
 
     def __enter__(self) -> "Call":
         self._token = otel_context.attach(self.context)
@@ -101,14 +108,14 @@ class Call(CallState):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A coroutine that is thrown away is closed in whatever context collects it.
+        # A discarded coroutine is closed in the context of the garbage collection.
         if kind is not GeneratorExit:
             otel_context.detach(self._token)
         if error is not None:
-            outside_collection(self.fail, error)
+            call_outside_collection(self.fail, error)
 
     def result(self, value: Any) -> Any:
-        """What the caller gets: `value`, or a stream that looks and acts like it."""
+        """Return what the caller receives: `value`, or a proxy if `value` is a stream."""
         if self.ended:
             return value
         try:
@@ -119,40 +126,42 @@ class Call(CallState):
             if streaming:
                 return wrap_stream(value, self)
             answer = read_answer(self.request, value, hidden)
-            attributes = call_end.answered(self, answer, post)
-            failure = None if answer.error is None else call_end.failed(self, answer.error)
-            self.answered(failure)
+            attributes = call_end.answered_attributes(self, answer, post)
+            failure = None if answer.error is None else call_end.to_failure(self, answer.error)
+            self.report_failure(failure)
             outcome: Outcome = "success" if failure is None else "failure"
             self.end(outcome, attributes, answer=answer, failure=failure)
-        except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
+        except Exception as error:  # noqa: BLE001 - the caller must get its result
             record_error("reading a result", error)
             self.end("success", {}, answer=Answer(value, {}, (), None, {}))
         return value
 
-    # --- who looks on ---------------------------------------------------------------
+    # --- stages ---------------------------------------------------------------------
 
     def subscribe(self, listener: Listener, *, chunks: bool = False) -> None:
-        """Tell `listener` every stage from now on, on the thread where it happens.
+        """Call `listener` with each further stage, on the thread where the stage occurs.
 
-        The chunks of a stream are among them with `chunks`, if it has not begun yet.
+        Args:
+            listener: must return quickly.
+            chunks: whether to include the chunks of a stream; effective until the first chunk.
         """
         self._listeners = (*self._listeners, listener)
         if chunks:
             self.chunk_listeners = (*self.chunk_listeners, listener)
 
     def announce(self, time_ns: int) -> None:
-        """The stage before the provider is called: once, at the first of LiteLLM's signs."""
+        """Record the stage before the provider call, once."""
         if not self._announced:
             self._announced = True
-            self._note(s.EVENT_PRE, {s.ATTEMPT: self.attempt}, None, time_ns)
+            self._record_stage(s.EVENT_PRE, {s.ATTEMPT: self.attempt}, None, time_ns)
 
     def stage(self, name: str, attributes: Attributes, payload: Any = None) -> None:
-        """Note that a stage was reached now."""
+        """Record that the call has reached a stage."""
         if not self._announced:
             self.announce(self.started_ns)
-        self._note(name, attributes, payload, self.end_ns or time.time_ns())
+        self._record_stage(name, attributes, payload, self.end_ns or time.time_ns())
 
-    def _note(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
+    def _record_stage(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
         if self.silent:
             return
         signals = self.signals
@@ -160,25 +169,25 @@ class Call(CallState):
             if signals.stages_on_span:
                 self.span.add_event(name, attributes, time_ns)
             if signals.stages_on_log:
-                log(self, name, attributes, time_ns)
+                log_stage(self, name, attributes, time_ns)
         except Exception as error:  # noqa: BLE001
             record_error(f"noting {name}", error)
         if self._listeners:
-            tell(Stage(name, self, time_ns, attributes, payload), self._listeners)
+            notify(Stage(name, self, time_ns, attributes, payload), self._listeners)
 
-    # --- the ends -------------------------------------------------------------------
+    # --- end ------------------------------------------------------------------------
 
     def streamed(
         self, how: str, stream: Any, chunks: list[Any], error: BaseException | None = None
     ) -> None:
-        """End with what a stream brought until it ended; `how` is one of `STREAM_ENDS`."""
+        """End with the chunks that a stream produced; `how` is a key of `STREAM_ENDS`."""
         if self.ended:
             return
         answer: Answer | None = None
         attributes: Attributes = {}
         try:
-            answer, finished, attributes = call_end.streamed(self, stream, chunks)
-            if answer.error is not None:  # whatever the reader did then
+            answer, finished, attributes = call_end.read_stream_end(self, stream, chunks)
+            if answer.error is not None:  # regardless of how the reader stopped
                 how = "error"
             elif not finished and (how == "complete" or (how == "error" and is_cut_off(error))):
                 how = "dropped"
@@ -190,16 +199,17 @@ class Call(CallState):
         attributes[s.STREAM_END] = how
         if self.chunks_left_out:
             attributes[s.STREAM_CHUNKS_LEFT_OUT] = self.chunks_left_out
-        failure = call_end.why(self, how, answer, error)
-        self.answered(failure if STREAM_ENDS[how] == "failure" else None)
+        failure = call_end.stream_failure(self, how, answer, error)
+        self.report_failure(failure if STREAM_ENDS[how] == "failure" else None)
         if error is not None and self.parent is not None:
             self.parent.stream_broke(error)
         self.end(STREAM_ENDS[how], attributes, answer=answer, failure=failure, chunks=len(chunks))
 
-    def answered(self, failure: Failure | None) -> None:
-        """Tell the request and the router call above how an answer ended.
+    def report_failure(self, failure: Failure | None) -> None:
+        """Report the failure of an answer, or None, to the router call and the proxy request.
 
-        They may see no exception: a stream can end with an error event, or without an end.
+        They may see no exception: a stream can end with an error event, or without a finish
+        reason.
         """
         client: Any = self.context.get(CLIENT_KEY)
         if client is not None:
@@ -208,13 +218,13 @@ class Call(CallState):
             self.parent.failure = failure
 
     def fail(self, error: BaseException) -> None:
-        """End with an exception, which goes on to the caller."""
+        """End with an exception, which propagates to the caller."""
         if self.ended:
             return
-        failure = call_end.failed(self, error)
+        failure = call_end.to_failure(self, error)
         where: Attributes = {}
         try:
-            where = call_end.where_it_failed(self)
+            where = call_end.failed_server_attributes(self)
             if failure.code is not None:
                 self.stage(s.EVENT_POST, call_end.refusal_attributes(failure))
         except Exception as problem:  # noqa: BLE001
@@ -235,14 +245,14 @@ class Call(CallState):
         if self.ended:
             return
         self.ended = True
-        if self.within is not None and outcome == "failure":
-            self.within.delegated -= 1
-        if self.delegated:
+        if self.outer_call is not None and outcome == "failure":
+            self.outer_call.inner_calls -= 1
+        if self.inner_calls:
             attributes = without_usage(attributes)
         try:
             if outcome == "failure":
                 self.announce(self.started_ns)
-            call_end.tell_end(
+            call_end.record_end(
                 self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
             )
         except Exception as error:  # noqa: BLE001
@@ -254,24 +264,24 @@ class Call(CallState):
                 self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
         except Exception as error:  # noqa: BLE001
             record_error("noting the end of a call", error)
-        finally:  # Ctrl-C may come while a handler is told inline
+        finally:  # KeyboardInterrupt may occur in an inline handler
             try:
                 self.span.end(self.end_ns)
-            except Exception as error:  # noqa: BLE001 - a span processor of the application's
+            except Exception as error:  # noqa: BLE001 - the application's span processors may raise
                 record_error("ending a span", error)
-            self._let_go()
-        if self._after is not None:
-            self._after(outcome, failure)
+            self._release()
+        if self._on_end is not None:
+            self._on_end(outcome, failure)
 
-    def _let_go(self) -> None:
-        """Let go of all that holds the call: messages and answer go without the collector."""
+    def _release(self) -> None:
+        """Break reference cycles, so that messages and answer are freed without the collector."""
         if self._listeners:
             self._listeners = self.chunk_listeners = ()
         self.context = _NOWHERE
-        self.within = None
+        self.outer_call = None
         if self.logging is not None:
             setattr(self.logging, OWNER, self.parent)
 
     def then(self, after: "Callable[[Outcome, Failure | None], None]") -> None:
         """Call `after(outcome, failure)` when the span has ended."""
-        self._after = after
+        self._on_end = after

@@ -1,4 +1,4 @@
-"""What a call's span, its metrics and its stages say at its end."""
+"""Attributes, metrics and stage data at the end of a call."""
 
 import time
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from opentelemetry.trace import Status, StatusCode
 from litespan import semconv as s
 from litespan.errors import record_error
 from litespan.instrumentation.log_events import emit_event
-from litespan.instrumentation.recorded_content import redacted_text, written
+from litespan.instrumentation.recorded_content import content_attributes, redacted_text
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.chunks import read_stream
 from litespan.mapping.content import input_content, output_content
@@ -33,32 +33,32 @@ from litespan.mapping.usage import usage_attributes
 from litespan.objects import get
 from litespan.redaction.echoes import sent_texts
 
-_OPENAI: Final = frozenset({"openai", "azure"})  # whose words LiteLLM leaves as they are
-_TOLD_AT_SUCCESS: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
+_OPENAI: Final = frozenset({"openai", "azure"})  # LiteLLM keeps their finish reasons
+_SUCCESS_ATTRIBUTES: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
 
 def post_attributes(hidden: Mapping[str, Any]) -> Attributes:
-    """What the stage after the provider's answer says: status, request id and rate limits.
+    """Return the attributes of the post-call stage: status, request id and rate limits.
 
-    Headers show that HTTP answered, and LiteLLM raises for any status but the usual one.
+    Response headers prove that the provider answered; LiteLLM raises for any status but 200.
     """
     headers = response_headers(hidden)
     return header_attributes(200, headers) if headers else {}
 
 
 def refusal_attributes(failure: Failure) -> Attributes:
-    """The same where the provider answered with an error."""
+    """Return the attributes of the post-call stage for an error response."""
     return header_attributes(failure.code, answer_headers(failure.error))
 
 
-def answered(call: CallState, answer: Answer, post: Attributes) -> Attributes:
-    """The attributes of a complete answer; `post` is what the stage after it has said."""
+def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> Attributes:
+    """Return the span attributes of a complete answer; `post` are those of the post-call stage."""
     request = call.request
     combined = None
-    if call.fresh is not None:  # a part of the answer: the response cache had the rest
+    if call.uncached_answer is not None:  # the response cache had the rest of the answer
         combined = replace(answer, hidden={})
-        hidden = {**answer.hidden, **hidden_params(call.fresh), "cache_hit": None}
-        paid = read_answer(request, call.fresh, hidden)
+        hidden = {**answer.hidden, **hidden_params(call.uncached_answer), "cache_hit": None}
+        paid = read_answer(request, call.uncached_answer, hidden)
         answer.usage, answer.hidden = paid.usage, paid.hidden
     usage = answer.usage
     if request.called.provider not in _OPENAI and answer.finish_reasons:
@@ -77,8 +77,10 @@ def answered(call: CallState, answer: Answer, post: Attributes) -> Attributes:
     return attributes
 
 
-def streamed(call: CallState, stream: Any, chunks: list[Any]) -> tuple[Answer, bool, Attributes]:
-    """(the answer that `chunks` make up, whether it is whole, its attributes)."""
+def read_stream_end(
+    call: CallState, stream: Any, chunks: list[Any]
+) -> tuple[Answer, bool, Attributes]:
+    """Return (the assembled answer, whether it is complete, its span attributes)."""
     request = call.request
     read = read_stream(request, stream, chunks, call.whole)
     read = with_estimate(request, read, chunks)
@@ -97,22 +99,22 @@ def streamed(call: CallState, stream: Any, chunks: list[Any]) -> tuple[Answer, b
     return answer, read.finished, attributes
 
 
-def why(
+def stream_failure(
     call: CallState, how: str, answer: Answer | None, error: BaseException | None
 ) -> Failure | None:
-    """Why a stream ended as it did: `error`, or what the stream itself says in `answer`."""
+    """Return why a stream failed: from `error`, or from the error object in `answer`."""
     if how == "dropped":
         text = "the stream ended without a finish reason"
         return Failure("stream_dropped", text, error=error)
     if error is not None:
-        return failed(call, error)
-    return failed(call, answer.error) if how == "error" and answer is not None else None
+        return to_failure(call, error)
+    return to_failure(call, answer.error) if how == "error" and answer is not None else None
 
 
-def failed(call: Any, error: Any) -> Failure:
-    """What may leave of an exception, or of an error object in the provider's answer.
+def to_failure(call: Any, error: Any) -> Failure:
+    """Return the redacted failure for an exception or for a provider's error object.
 
-    Of the request only what may be recorded as content.
+    Its message quotes the request only where content is recorded.
     """
     signals = call.signals
     try:
@@ -130,14 +132,14 @@ def failed(call: Any, error: Any) -> Failure:
         return Failure(type(error).__name__ if exception else "provider_error", "", error=exception)
 
 
-def where_it_failed(call: CallState) -> Attributes:
-    """The server's address, as far as LiteLLM had got."""
+def failed_server_attributes(call: CallState) -> Attributes:
+    """Return the server attributes of a failed call, if LiteLLM had resolved the API base."""
     details = getattr(call.logging, "model_call_details", None)
     base = get(get(details, "litellm_params"), "api_base")
     return {**server_attributes(base)} if isinstance(base, str) and base else {}
 
 
-def tell_end(
+def record_end(
     call: CallState,
     outcome: Outcome,
     attributes: Attributes,
@@ -146,7 +148,7 @@ def tell_end(
     failure: Failure | None,
     chunks: int,
 ) -> None:
-    """Write the end to the metrics, the span and the log events."""
+    """Record the end of a call in metrics, on the span and in log events."""
     call_id = call.call_id
     if call_id:
         attributes[s.CALL_ID] = call_id
@@ -155,7 +157,7 @@ def tell_end(
         attributes[s.ERROR_TYPE] = failure.type
         if failure.code is not None:
             attributes[s.ERROR_CODE] = failure.code
-    if call.signals.metrics.heard:
+    if call.signals.metrics.has_reader:
         _measure(call, attributes, chunks)
     if call.silent:
         return
@@ -163,7 +165,7 @@ def tell_end(
     if not span.is_recording():
         return
     if call.record_content:
-        _tell_content(call, attributes, answer)
+        _record_content(call, attributes, answer)
     span.set_attributes(attributes)
     if outcome == "failure" and failure is not None:
         span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
@@ -174,12 +176,11 @@ def tell_end(
 
 
 def success_attributes(attributes: Attributes) -> Attributes:
-    """What the stage of a success says, of all that the span says: tokens and cost."""
-    return {name: attributes[name] for name in _TOLD_AT_SUCCESS if name in attributes}
+    """Return the attributes of the success stage: tokens and cost."""
+    return {name: attributes[name] for name in _SUCCESS_ATTRIBUTES if name in attributes}
 
 
-# Metrics, content, and outcome and cost on the span do not depend on each other: a fault in one
-# costs that one only.
+# An error while recording metrics or content must not affect outcome and cost on the span.
 
 
 def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
@@ -196,15 +197,15 @@ def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
         record_error("measuring a call", problem)
 
 
-def _tell_content(call: CallState, attributes: Attributes, answer: Answer | None) -> None:
-    """Put messages on the span, on a log event, or on both."""
+def _record_content(call: CallState, attributes: Attributes, answer: Answer | None) -> None:
+    """Record messages on the span, on a log event, or on both."""
     try:
         signals = call.signals
         mode = signals.settings.content
-        known = attributes  # whoever looks at them is shown those of the start, too
+        known = attributes  # redactors and log events also get the attributes from the start
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
-        content = written(signals, _messages(call, answer), known)
+        content = content_attributes(signals, _messages(call, answer), known)
         if mode != "EVENT_ONLY":
             attributes.update(content)
         if mode != "SPAN_ONLY":
@@ -214,16 +215,16 @@ def _tell_content(call: CallState, attributes: Attributes, answer: Answer | None
 
 
 def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
-    """What was sent and received, as far as it can be read."""
+    """Return the input and output messages that can be read."""
     values: dict[str, list[Any]] = {}
     try:
         values.update(input_content(call.request))
-    except Exception as problem:  # noqa: BLE001 - the answer can be recorded without
+    except Exception as problem:  # noqa: BLE001 - still record the answer
         record_error("reading the content of a request", problem)
     try:
         output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
         if output:
             values[s.OUTPUT_MESSAGES] = output
-    except Exception as problem:  # noqa: BLE001 - the request can be recorded without
+    except Exception as problem:  # noqa: BLE001 - still record the request
         record_error("reading the content of an answer", problem)
     return values

@@ -1,7 +1,7 @@
-"""Providers of the application's own (`litellm.CustomLLM`) that themselves call LiteLLM.
+"""Custom providers (`litellm.CustomLLM`) that themselves call LiteLLM.
 
-The model is called once, by the inner call, so the outer call states neither tokens nor cost:
-sums over GenAI spans count each token once.
+Only the inner call reaches the model, so the outer call reports neither tokens nor cost. Sums over
+GenAI spans then count each token once.
 """
 
 import sys
@@ -18,28 +18,28 @@ COUNTED: Final = ("gen_ai.usage.", "litellm.usage.", s.COST_PREFIX)
 
 
 def is_custom(request: Request) -> bool:
-    """Whether the application itself is the provider."""
+    """Whether a `CustomLLM` of the application serves the request."""
     litellm = sys.modules.get("litellm")
     return request.provider in getattr(litellm, "_custom_providers", ())
 
 
 def caller_of(outer: Any) -> CallState | None:
-    """The call whose custom provider makes a call inside of `outer`, a call or router call."""
-    if not hasattr(outer, "delegated"):
-        found: CallState | None = outer.within
+    """Return the call of a custom provider that a new call inside `outer` belongs to."""
+    if not hasattr(outer, "inner_calls"):
+        found: CallState | None = outer.outer_call
         return found
     return outer if not outer.ended and is_custom(outer.request) else None
 
 
 def without_usage(attributes: Attributes) -> Attributes:
-    """`attributes` without tokens and cost, which inner calls state."""
+    """Return `attributes` without tokens and cost, which the inner calls report."""
     return {name: value for name, value in attributes.items() if not name.startswith(COUNTED)}
 
 
 def stepping(step: Any, call: CallState, *, is_async: bool) -> Callable[[], Any]:
-    """`step`, which gets the next chunk from a custom provider's code, run inside `call`.
+    """Wrap `step`, which gets the next chunk from a custom provider, to run inside `call`.
 
-    The context is attached for one step only, never across a `yield`.
+    The context is attached during each step only, never across a `yield`.
     """
     if is_async:
 

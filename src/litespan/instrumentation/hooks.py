@@ -1,7 +1,7 @@
-"""The few places inside LiteLLM where litespan looks on or hands the context over.
+"""Patches of LiteLLM's internals that observe a call or propagate the context.
 
-Each row of `hooks()` is (place, name, what makes the replacement out of the original): a missing
-place is left out, since not every version of LiteLLM has all of them.
+Each row of `hooks()` is (object, attribute name, function that wraps the original). Rows whose
+attribute does not exist in the installed LiteLLM version are skipped.
 """
 
 import contextvars
@@ -20,7 +20,7 @@ from litespan.instrumentation import conflicts
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.router_call import RouterCall, broken_stream_of
 from litespan.instrumentation.signals import Live
-from litespan.instrumentation.start import UNTRACED, AnyCall, Inside, adopt, unlogged
+from litespan.instrumentation.start import UNTRACED, AnyCall, WithinRouter, attach_logging, unlogged
 from litespan.instrumentation.state import CALL_KEY, OWNER, current
 from litespan.instrumentation.wrappers import drive, wrap
 from litespan.mapping.request import Request
@@ -31,33 +31,37 @@ Kwargs = dict[str, Any]
 
 
 def hooks(wrappers: Mapping[int, Any]) -> Iterator[tuple[Any, str, Any]]:
-    """Every place to patch besides the public functions."""
+    """Return everything to patch besides the public functions."""
     logging = _module("litellm.litellm_core_utils.litellm_logging")
     router = _module("litellm.router")
     rows = [
-        (getattr(logging, "Logging", None), "__init__", _logging_made),
-        (getattr(logging, "Logging", None), "pre_call", _before_provider),
-        (_module("litellm"), "stream_chunk_builder", _stream_built),
-        (_module("litellm"), "completion_with_retries", _by(_before_retries)),
-        (_module("litellm"), "acompletion_with_retries", _by(_before_retries)),
-        (_module("litellm"), "responses_with_retries", _by(_before_retries)),
-        (_module("litellm"), "aresponses_with_retries", _by(_before_retries)),
+        (getattr(logging, "Logging", None), "__init__", _logging_init),
+        (getattr(logging, "Logging", None), "pre_call", _pre_call),
+        (_module("litellm"), "stream_chunk_builder", _chunk_builder),
+        (_module("litellm"), "completion_with_retries", _proxied(_before_retries)),
+        (_module("litellm"), "acompletion_with_retries", _proxied(_before_retries)),
+        (_module("litellm"), "responses_with_retries", _proxied(_before_retries)),
+        (_module("litellm"), "aresponses_with_retries", _proxied(_before_retries)),
         (_module("litellm.batch_completion.main"), "ThreadPoolExecutor", _context_executor),
-        (_module("litellm.litellm_core_utils.fallback_utils"), "run_async_function", _by(_carry)),
-        (router, "run_async_function", _by(_carry)),
+        (
+            _module("litellm.litellm_core_utils.fallback_utils"),
+            "run_async_function",
+            _proxied(_carry),
+        ),
+        (router, "run_async_function", _proxied(_carry)),
     ]
     kind = getattr(router, "Router", None)
     rows += [
-        (kind, ROUTER.name.partition(".")[2], _by(_router_call)),
-        (kind, "async_function_with_fallbacks_common_utils", _by(_fall_back)),
+        (kind, ROUTER.name.partition(".")[2], _proxied(_router_call)),
+        (kind, "async_function_with_fallbacks_common_utils", _proxied(_fall_back)),
     ]
     caching = getattr(_module("litellm.caching.caching_handler"), "LLMCachingHandler", None)
-    rows += [  # the name has lost its underscore in newer versions
-        (caching, f"{prefix}combine_cached_embedding_response_with_api_result", _by(_combined))
+    rows += [  # newer versions have no leading underscore
+        (caching, f"{prefix}combine_cached_embedding_response_with_api_result", _proxied(_combined))
         for prefix in ("", "_")
     ]
     rows += [
-        (kind, name, _by(_captured(wrappers)))
+        (kind, name, _proxied(_passed_functions(wrappers)))
         for name in (
             "_ageneric_api_call_with_fallbacks_helper",
             "_generic_api_call_with_fallbacks",
@@ -68,18 +72,18 @@ def hooks(wrappers: Mapping[int, Any]) -> Iterator[tuple[Any, str, Any]]:
 
 
 ROUTER_CORE: Final = "litellm.router_rust.core"
-"""The module that LiteLLM's routers run in since 1.110, loaded with the first of them."""
+"""The module that runs LiteLLM's routers since 1.110; imported with the first router."""
 
 
 def router_core_hooks(module: Any) -> Iterator[tuple[Any, str, Any]]:
-    """The places to patch in it."""
+    """Return everything to patch in `ROUTER_CORE`."""
     core = getattr(module, "RustCore", None)
     rows = [
-        (core, "_drive", _by(_core_call)),
-        (core, "_call_sync", _by(_core_call)),
-        (core, "recover_stream", _by(_recover)),
-        (core, "recover_stream_sync", _by(_recover)),
-        (core, "retry_stream", _by(_recover)),
+        (core, "_drive", _proxied(_core_call)),
+        (core, "_call_sync", _proxied(_core_call)),
+        (core, "recover_stream", _proxied(_recover)),
+        (core, "recover_stream_sync", _proxied(_recover)),
+        (core, "retry_stream", _proxied(_recover)),
     ]
     return (row for row in rows if hasattr(row[0], row[1]))
 
@@ -91,10 +95,10 @@ def _module(name: str) -> Any:
 Prepared = tuple[Any, Args, Kwargs]
 
 
-def _by(prepare: Callable[[Any, Args, Kwargs], Prepared]) -> Callable[[Any], Any]:
-    """Replace a function by a proxy that calls what `prepare(function, args, kwargs)` returns.
+def _proxied(prepare: Callable[[Any, Args, Kwargs], Prepared]) -> Callable[[Any], Any]:
+    """Return a patch whose proxy calls what `prepare(function, args, kwargs)` returns.
 
-    If `prepare` fails, LiteLLM's function is called as if there were no proxy.
+    If `prepare` raises, the proxy calls the original function.
     """
 
     def wrapper(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -108,11 +112,11 @@ def _by(prepare: Callable[[Any, Args, Kwargs], Prepared]) -> Callable[[Any], Any
     return lambda original: wrapt.FunctionWrapper(original, wrapper)
 
 
-# The next two run in every call and are plain functions: a proxy takes microseconds to bind.
+# The next two run in every call. They are plain functions because binding a proxy is slow.
 
 
-def _logging_made(original: Any) -> Any:
-    """LiteLLM has made the object that knows the call's id, cost and provider."""
+def _logging_init(original: Any) -> Any:
+    """Attach LiteLLM's logging object, which has the id, cost and provider of the call."""
 
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
@@ -120,7 +124,7 @@ def _logging_made(original: Any) -> Any:
         try:
             call: Any = otel_context.get_current().get(CALL_KEY)
             if call is not None and call.logging is None and not call.ended:
-                adopt(call, self)
+                attach_logging(call, self)
                 conflicts.check_callbacks(sys.modules["litellm"])
         except Exception as error:  # noqa: BLE001
             record_error("meeting LiteLLM's logging object", error)
@@ -128,15 +132,15 @@ def _logging_made(original: Any) -> Any:
     return __init__
 
 
-def _before_provider(original: Any) -> Any:
-    """LiteLLM is about to call the provider."""
+def _pre_call(original: Any) -> Any:
+    """Record the pre-call stage: LiteLLM is about to call the provider."""
 
     @functools.wraps(original)
     def pre_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         now = time.time_ns()
         try:
             return original(self, *args, **kwargs)
-        finally:  # LiteLLM has noted what it is about to send
+        finally:  # LiteLLM has stored the provider request
             with suppress_errors("announcing a call"):
                 call = getattr(self, OWNER, None)
                 if isinstance(call, Call) and not call.ended:
@@ -145,8 +149,8 @@ def _before_provider(original: Any) -> Any:
     return pre_call
 
 
-def _stream_built(original: Any) -> Any:
-    """LiteLLM has put a stream's chunks together, and counted its tokens."""
+def _chunk_builder(original: Any) -> Any:
+    """Keep the answer that LiteLLM assembled from a stream, which includes its token count."""
 
     @functools.wraps(original)
     def stream_chunk_builder(*args: Any, **kwargs: Any) -> Any:
@@ -163,15 +167,15 @@ def _stream_built(original: Any) -> Any:
 
 
 def _combined(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """LiteLLM's response cache had some embeddings of a request, and the provider made the rest."""
+    """Keep the provider's part of an embedding response; the rest came from LiteLLM's cache."""
     call = current()
     if isinstance(call, Call):
-        call.fresh = kwargs.get("embedding_response", args[1] if len(args) > 1 else None)
+        call.uncached_answer = kwargs.get("embedding_response", args[1] if len(args) > 1 else None)
     return wrapped, args, kwargs
 
 
 def _before_retries(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """An attempt has failed, its exception is being handled, and LiteLLM tries again."""
+    """End the failed attempt before LiteLLM retries; its exception is being handled now."""
     call = current()
     error = sys.exc_info()[1]
     if isinstance(call, Call) and error is not None:
@@ -188,7 +192,7 @@ def _name(function: Any) -> str | None:
 
 
 def _router_call(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """A call of any of `Router`'s methods, with all its attempts."""
+    """Open the span around a call of a `Router` method and all its attempts."""
     return drive(wrapped, _open_router), args, kwargs
 
 
@@ -201,14 +205,14 @@ def _open_router(_args: Args, kwargs: Any) -> AnyCall:
         request = Request(ROUTER, dict(kwargs))
         call = RouterCall(signals, request, silent=unlogged(kwargs))
         call.start(otel_context.get_current())
-    except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
+    except Exception as error:  # noqa: BLE001 - the application's call proceeds without a span
         record_error("starting a router's call", error)
         return UNTRACED
     return call
 
 
 def _core_call(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """The same where the router is a core that is handed a plan and the caller's keywords."""
+    """Do the same for `RustCore`, which gets a plan and the caller's keyword arguments."""
     return drive(wrapped, _open_router_core), args, kwargs
 
 
@@ -218,32 +222,33 @@ def _open_router_core(args: Args, kwargs: Kwargs) -> AnyCall:
 
 
 def _fall_back(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """The router falls back, maybe from the middle of a stream that is read elsewhere."""
+    """Run a fallback inside its router call, also if a stream failed in another context."""
     return _after(args[0] if args else kwargs.get("e"), wrapped), args, kwargs
 
 
 def _recover(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """The router's core does."""
+    """Do the same for `RustCore`."""
     return _after(kwargs.get("failure", args[-1] if args else None), wrapped), args, kwargs
 
 
 def _after(error: Any, function: Any) -> Any:
-    """`function`, run inside the router call that `error` came out of, if it is not already."""
+    """Wrap `function` to run inside the router call whose stream failed with `error`."""
 
     def open_call(_args: Args, _kwargs: Kwargs) -> AnyCall:
         router = broken_stream_of(error)
         if router is None or router.ended or current() is not None:
             return UNTRACED
-        return Inside(router)
+        return WithinRouter(router)
 
     return drive(function, open_call)
 
 
-def _captured(wrappers: Mapping[int, Any]) -> Any:
-    """A method of `Router` that runs a LiteLLM function: hand in the wrapped one.
+def _passed_functions(wrappers: Mapping[int, Any]) -> Any:
+    """Return a patch that replaces LiteLLM functions among the arguments by the wrapped ones.
 
-    A router made before instrumentation holds LiteLLM's own. Some of these methods, such as the
-    one behind `Router.responses`, run no other method of `Router`: here the router call begins.
+    A router created before instrumentation holds the original functions. Some of these methods,
+    such as the one behind `Router.responses`, run no other method of `Router`, so the router
+    call starts here.
     """
 
     def hand_in(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
@@ -259,7 +264,7 @@ def _captured(wrappers: Mapping[int, Any]) -> Any:
 
 
 def _carry(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """LiteLLM may run this coroutine function in a thread of its own: take the context along."""
+    """Propagate the context to a coroutine function that LiteLLM may run in another thread."""
     ctx = otel_context.get_current()
     function, *rest = args or (kwargs["async_function"],)
 
@@ -279,8 +284,8 @@ def _context_executor(_original: Any) -> type:
 
 
 class ContextExecutor(ThreadPoolExecutor):
-    """A thread pool whose work sees the context of whoever submitted it."""
+    """A thread pool that runs each function in the context of `submit`."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """As `ThreadPoolExecutor.submit`, inside a copy of the current context."""
+        """Submit `fn` to run in a copy of the current context."""
         return super().submit(contextvars.copy_context().run, fn, *args, **kwargs)

@@ -1,7 +1,7 @@
-"""Log events on any OpenTelemetry that we support: one adapter.
+"""Emits log events on every supported OpenTelemetry version.
 
-From API 1.35 a log record has an event name; on 1.33.1 it has none, and the SDK wants a
-record of its own class. The name is therefore also an attribute, `event.name`.
+Log records have an event name since API 1.35. In 1.33.1 they have none, and the SDK requires its
+own record class. The name is therefore also recorded as the attribute `event.name`.
 """
 
 import inspect
@@ -25,7 +25,10 @@ def emit_event(
     timestamp: int | None = None,
     severity: SeverityNumber = SeverityNumber.INFO,
 ) -> None:
-    """Emit the event `name`, correlated with the span of `context`; `timestamp` in ns."""
+    """Emit the event `name`, correlated with the span in `context`.
+
+    `timestamp` is in ns since the epoch, by default now.
+    """
     now = time.time_ns()
     values: dict[str, Any] = {
         "timestamp": now if timestamp is None else timestamp,
@@ -44,7 +47,7 @@ def emit_event(
 
 def _old_record(logger: Logger, values: dict[str, Any]) -> LogRecord:
     resource = getattr(logger, "resource", None)
-    if resource is None:  # not the SDK's logger: the API's record will do
+    if resource is None:  # not the SDK's logger
         return LogRecord(**values)
     from opentelemetry.sdk import _logs
 

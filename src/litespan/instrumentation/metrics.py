@@ -1,10 +1,10 @@
-"""The GenAI client metrics, with the convention's buckets, and one for cost.
+"""GenAI client metrics with the convention's buckets, and a cost histogram.
 
 https://github.com/open-telemetry/semantic-conventions-genai (metrics). Labels are
 operation, provider, models, server and error type: never a user, key, team or call.
 
-Each label has a bounded number of values. Clients can make up names of models and providers: a
-name that LiteLLM does not know has series of its own once a provider has answered to it.
+The number of values per label is limited. Clients can invent model and provider names: a name
+that LiteLLM does not know becomes a label value only after a provider has answered for it.
 """
 
 import sys
@@ -20,8 +20,8 @@ SECONDS: Final = tuple(0.01 * 2**power for power in range(14))
 TOKENS: Final = tuple(float(4**power) for power in range(14))
 USD: Final = tuple(digit * 10.0**power for power in range(-6, 2) for digit in (1, 2, 5))
 
-OTHER: Final = "_OTHER"  # as in the conventions: a value that is not in the list
-MOST_VALUES: Final = 200  # of one label
+OTHER: Final = "_OTHER"  # the conventions' fallback value
+MAX_VALUES: Final = 200  # per label
 
 _LABELS: Final = (
     s.OPERATION,
@@ -32,7 +32,7 @@ _LABELS: Final = (
     s.SERVER_PORT,
 )
 _PROVIDER_NAMES: Final = frozenset(PROVIDERS.values())
-_MADE_UP: Final = frozenset({s.PROVIDER, s.REQUEST_MODEL})  # maybe, by whoever calls
+_CLIENT_SUPPLIED: Final = frozenset({s.PROVIDER, s.REQUEST_MODEL})
 
 
 class Metrics:
@@ -61,8 +61,8 @@ class Metrics:
         self._cost = histogram(s.METRIC_COST, "USD", "Cost of GenAI operations.", USD)
 
     @property
-    def heard(self) -> bool:
-        """Whether there may be a listener: no, without a meter provider or a reader of its."""
+    def has_reader(self) -> bool:
+        """Whether metrics are collected: False without a meter provider or metric reader."""
         duration: Any = getattr(self._duration, "_real_instrument", self._duration)
         consumer = getattr(duration, "_measurement_consumer", None)
         return duration is not None and bool(getattr(consumer, "_reader_storages", True))
@@ -76,9 +76,14 @@ class Metrics:
         first_chunk: float | None = None,
         per_chunk: float | None = None,
     ) -> None:
-        """Record one finished call; times in seconds.
+        """Record one finished call.
 
-        `start` and `end` are the attributes that its span got at its start and at its end.
+        Args:
+            start: the span attributes at the start.
+            end: the span attributes added at the end.
+            seconds: duration of the call.
+            first_chunk: seconds to the first chunk of a stream.
+            per_chunk: mean seconds between chunks.
         """
         labels: dict[str, Any] = {}
         refused = end.get(s.OUTCOME) != "success" and s.RESPONSE_MODEL not in end
@@ -106,18 +111,18 @@ class Metrics:
             self._per_chunk.record(per_chunk, labels)
 
     def _bounded(self, label: str, value: Any, refused: bool) -> Any:
-        """`value`, or `OTHER` if it may be made up, or the label has too many values."""
+        """Return `value`, or `OTHER` if it may be invented or the label has too many values."""
         seen = self._seen[label]
         if value in seen:
             return value
-        if len(seen) >= MOST_VALUES or (refused and label in _MADE_UP and not _known(value)):
+        if len(seen) >= MAX_VALUES or (refused and label in _CLIENT_SUPPLIED and not _known(value)):
             return OTHER
         seen.add(value)
         return value
 
 
 def _known(name: Any) -> bool:
-    """Whether LiteLLM knows a model or a provider of this name."""
+    """Whether LiteLLM has a model or provider of this name."""
     litellm = sys.modules.get("litellm")
     return (
         name in _PROVIDER_NAMES

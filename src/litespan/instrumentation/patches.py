@@ -1,4 +1,4 @@
-"""Putting wrappers in LiteLLM's place, and taking every one of them out again."""
+"""Applies and reverts all patches of LiteLLM."""
 
 import sys
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from litespan.mapping.targets import TARGETS, Target
 
 
 class Patches:
-    """What has been changed in LiteLLM, so that it can be changed back.
+    """The patches applied to LiteLLM, and how to revert them.
 
     Attributes:
-        wrappers: each original function's wrapper, by the original's id.
+        wrappers: `id()` of each original function → its wrapper.
     """
 
     def __init__(self) -> None:
@@ -26,10 +26,11 @@ class Patches:
         self._applied = False
 
     def apply(self, *, everywhere: bool) -> None:
-        """Patch LiteLLM, which is loaded.
+        """Patch LiteLLM, which must be imported.
 
-        With `everywhere`, names in modules other than LiteLLM's are rebound too: LiteLLM was
-        imported before us, so anybody may hold the original functions.
+        Args:
+            everywhere: whether to rebind names in all modules, not only LiteLLM's. Needed if
+                LiteLLM was imported first: other modules may hold the original functions.
         """
         originals: dict[int, Any] = {}
         for target in TARGETS:
@@ -53,7 +54,7 @@ class Patches:
                 self._patch(*row)
 
     def undo(self) -> None:
-        """Put everything back as it was, last change first."""
+        """Revert all patches in reverse order."""
         self._applied = False
         while self._undo:
             with suppress_errors("unpatching"):
@@ -63,7 +64,7 @@ class Patches:
     def _rebind(self, originals: dict[int, Any], *, everywhere: bool) -> None:
         """Replace every module global that holds one of `originals`.
 
-        In copies: other threads may be importing, and a garbage collection may run anything.
+        Iterates over copies, because other threads and finalizers may import modules.
         """
         for name, module in sys.modules.copy().items():
             if not (everywhere or name == "litellm" or name.startswith("litellm.")):
@@ -85,11 +86,11 @@ class Patches:
         self._undo.append(undo)
 
     def _patch(self, place: Any, name: str, replace: Callable[[Any], Any]) -> None:
-        """Put what `replace` makes of `place.name` in its place."""
+        """Set `place.name` to `replace(place.name)`."""
         try:
             original = getattr(place, name)
             setattr(place, name, replace(original))
-        except Exception as error:  # noqa: BLE001 - this LiteLLM has no such name
+        except Exception as error:  # noqa: BLE001 - not in this LiteLLM version
             record_error(f"patching {name}", error)
             return
 
@@ -100,7 +101,7 @@ class Patches:
 
 
 def _twin(target: Target, module: Any) -> Any:
-    """The sync function beside an async one, whose parameters it may leave unnamed."""
+    """Return the sync counterpart of an async function, which may hide parameter names."""
     name = target.name
     return getattr(module, name[1:], None) if name.startswith("a") else None
 

@@ -1,4 +1,4 @@
-"""Messages as they are recorded: redacted, as JSON text, within the limit."""
+"""Content attributes as recorded: redacted, as JSON, within the length limit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,13 @@ from litespan.mapping.content import encode
 from litespan.redaction.echoes import ECHO
 
 
-def written(
+def content_attributes(
     signals: Signals, values: Mapping[str, list[Any]], attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Content attributes as JSON text, redacted and within the limit.
+    """Return content attributes as JSON text, redacted and within the limit.
 
-    `attributes` are those that the span has besides. A redactor that fails takes the
-    content with it.
+    `values` maps attribute names to messages; `attributes` are the other span attributes, for the
+    redactor. If the redactor raises, the content is not recorded.
     """
     found: dict[str, Any] = {}
     cut = 0
@@ -38,16 +38,16 @@ def written(
 
 
 def redacted_text(signals: Signals, text: str, attributes: Mapping[str, Any]) -> str:
-    """An error text without what the redactor takes out of messages.
+    """Apply the redactor to an error message.
 
-    The redactor is given it as an input message with one text part. One that fails, or keeps
-    nothing, takes the text with it.
+    The redactor receives it as an input message with one text part. If it raises or returns
+    nothing, the whole text becomes `[content]`.
     """
     message = [{"role": "user", "parts": [{"type": "text", "content": text}]}]
     try:
         kept: Any = signals.redactor and signals.redactor(s.INPUT_MESSAGES, message, attributes)
-        said = kept[0]["parts"][0]["content"] if kept else ECHO
+        redacted = kept[0]["parts"][0]["content"] if kept else ECHO
     except Exception as error:  # noqa: BLE001 - the user's function
         record_error("the redactor, so an error's text was not recorded:", error)
         return ECHO
-    return said if isinstance(said, str) else ECHO
+    return redacted if isinstance(redacted, str) else ECHO

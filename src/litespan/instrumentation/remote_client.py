@@ -1,4 +1,4 @@
-"""Whoever waits for a call's result over a network, such as a client of LiteLLM's proxy."""
+"""The remote client that waits for a call, such as a client of LiteLLM's proxy."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,25 +6,25 @@ from typing import Final
 from opentelemetry import context as otel_context
 
 from litespan.mapping.failures import Failure
-from litespan.mapping.team_settings import NONE, TeamWishes
+from litespan.mapping.team_settings import NONE, TeamSettings
 
 CLIENT_KEY: Final = otel_context.create_key("litespan-client")
 
 
 class Client:
-    """Found in a call's context under `CLIENT_KEY`.
+    """The client of a call; the call's context holds it under `CLIENT_KEY`.
 
     Attributes:
-        gone: whether it has hung up: a stream that is given up then was cancelled by it.
+        gone: whether it has disconnected. A stream abandoned after that counts as cancelled.
         called: whether a provider was called for it.
-        who: the attributes of that key, None where it has none, once it is known.
-        team: what the key, by which the proxy has let it in, and the key's team ask of litespan.
-        failure: why the last answer failed that the provider had begun to give, if it did.
+        who: identity attributes of its API key, None where the key has no value.
+        team: the litespan settings of its API key and team.
+        failure: why the last answer failed after it had started, or None.
     """
 
     def __init__(self) -> None:
         self.gone = False
         self.called = False
         self.who: Mapping[str, str | None] = {}
-        self.team: TeamWishes = NONE
+        self.team: TeamSettings = NONE
         self.failure: Failure | None = None

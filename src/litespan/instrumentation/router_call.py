@@ -1,4 +1,4 @@
-"""The parent of a call's attempts: LiteLLM's router, retries and fallbacks."""
+"""The parent span of attempts: LiteLLM's router, retries and fallbacks."""
 
 import asyncio
 from types import TracebackType
@@ -17,9 +17,9 @@ from opentelemetry.trace import (
 )
 
 from litespan import semconv as s
-from litespan.background.garbage_collection import outside_collection
+from litespan.background.garbage_collection import call_outside_collection
 from litespan.errors import record_error
-from litespan.instrumentation.call_end import failed
+from litespan.instrumentation.call_end import to_failure
 from litespan.instrumentation.custom_provider import caller_of
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.state import CALL_KEY, OWNER, STREAM_ENDS, Outcome
@@ -29,10 +29,10 @@ from litespan.mapping.request import Attributes, Request
 
 
 class RouterCall:
-    """One call of the user's that LiteLLM may try several times.
+    """One call by the application that LiteLLM may attempt several times.
 
-    Its span is structure: INTERNAL, without operation, tokens or cost, so that sums over
-    GenAI spans are right. Each attempt is a `Call` under it.
+    Its span is INTERNAL and has no operation, tokens or cost, so that sums over GenAI spans are
+    correct. Each attempt is a child `Call`.
     """
 
     __slots__ = (
@@ -45,11 +45,11 @@ class RouterCall:
         "failure",
         "logging",
         "model",
+        "outer_call",
         "request",
         "signals",
         "silent",
         "span",
-        "within",
     )
     parent: "RouterCall | None" = None
     keeps_chunks = False
@@ -68,9 +68,9 @@ class RouterCall:
         self._token: Any = None
 
     def start(self, ctx: Context) -> None:
-        """Start the span under `ctx` and make the context for the attempts."""
+        """Start the span under `ctx` and create the context for the attempts."""
         outer: Any = ctx.get(CALL_KEY)
-        self.within = None if outer is None else caller_of(outer)
+        self.outer_call = None if outer is None else caller_of(outer)
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.span: Span = INVALID_SPAN
         if not self.silent:
@@ -85,27 +85,27 @@ class RouterCall:
 
     @property
     def awaits_logging(self) -> bool:
-        """Whether a LiteLLM function, not a `Router`, was called and has not set up yet."""
+        """Whether this is a LiteLLM function, not a `Router`, without a logging object so far."""
         return self.logging is None and self.request.target.call_type != s.ROUTER_SPAN
 
     def next_attempt(self) -> int:
-        """The number of the attempt that is about to start, from 1."""
+        """Return the number of the next attempt, starting at 1."""
         self._attempts += 1
         self._broke_with = None
         return self._attempts
 
     def stream_broke(self, error: BaseException) -> None:
-        """An attempt's stream broke with `error`: LiteLLM may fall back because of it."""
+        """Remember that an attempt's stream failed with `error`; LiteLLM may fall back."""
         if not self.ended:
             self._broke_with = error
             _broken[id(error)] = self
 
     def broke_with(self, error: Any) -> bool:
-        """Whether `error` is what the last attempt's stream broke with."""
+        """Whether the last attempt's stream failed with `error`."""
         return self._broke_with is error
 
     def fallback_attributes(self, request: Request) -> Attributes:
-        """From what to what an attempt of another model or model group fell back."""
+        """Return the fallback attributes if an attempt uses another model or model group."""
         tried = str(request.metadata.get("model_group") or request.arguments.get("model") or "")
         if not self.model or not tried or tried == self.model:
             return {}
@@ -124,21 +124,21 @@ class RouterCall:
         if kind is not GeneratorExit:
             otel_context.detach(self._token)
         if error is not None:
-            outside_collection(self.fail, error)
+            call_outside_collection(self.fail, error)
 
     def result(self, value: Any) -> Any:
-        """`value`; if it is a stream, the span stays open until the stream has ended."""
+        """Return `value`; for a stream, the span stays open until the stream ends."""
         try:
-            if issubclass(type(value), Stream):  # an attempt's own: it ends when that ends
+            if issubclass(type(value), Stream):  # of an attempt: end together
                 value.call_of_stream.then(self.end)
             elif is_stream(value):
                 owner = getattr(value, OWNER, None)
                 if owner is None:
                     return wrap_stream(value, self)
-                owner.then(self.end)  # a stream that is passed through
+                owner.then(self.end)  # a pass-through stream
             else:
                 self.end("success")
-        except Exception as error:  # noqa: BLE001 - the result is the caller's whatever happens
+        except Exception as error:  # noqa: BLE001 - the caller must get its result
             record_error("reading a router's result", error)
             self.end("success")
         return value
@@ -146,20 +146,20 @@ class RouterCall:
     def streamed(
         self, how: str, stream: Any, chunks: list[Any], error: BaseException | None = None
     ) -> None:
-        """End as the stream did."""
-        self.end(STREAM_ENDS[how], None if error is None else failed(self, error))
+        """End with the outcome of the stream."""
+        self.end(STREAM_ENDS[how], None if error is None else to_failure(self, error))
 
     def fail(self, error: BaseException) -> None:
-        """End with an exception, which goes on to the caller."""
+        """End with an exception, which propagates to the caller."""
         cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
-        self.end("cancelled" if cancelled else "failure", failed(self, error))
+        self.end("cancelled" if cancelled else "failure", to_failure(self, error))
 
     def end(self, outcome: Outcome, failure: Failure | None = None) -> None:
         """End the span, once."""
         if self.ended:
             return
         self.ended = True
-        self._broke_with = None  # its traceback holds the application's frames
+        self._broke_with = None  # its traceback references the application's frames
         if outcome == "success" and self.failure is not None:
             outcome, failure = "failure", self.failure
         try:
@@ -172,12 +172,12 @@ class RouterCall:
             record_error("ending a router's span", error)
 
 
-# Routers by the id of the exception that a stream broke with. Built-in exceptions take no weak
-# references, and some exceptions cannot be hashed.
+# `id()` of the exception that a stream failed with → router call. Built-in exceptions do not
+# support weak references, and some exceptions are not hashable.
 _broken: "WeakValueDictionary[int, RouterCall]" = WeakValueDictionary()
 
 
 def broken_stream_of(error: Any) -> RouterCall | None:
-    """The router call whose attempt's stream broke with `error`, if it has not ended."""
+    """Return the open router call whose attempt's stream failed with `error`, or None."""
     router = _broken.get(id(error))
     return router if router is not None and router.broke_with(error) else None

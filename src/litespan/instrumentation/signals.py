@@ -1,4 +1,4 @@
-"""What an instrumented process writes to: tracer, metrics, events, and the content policy."""
+"""Tracer, metrics, logger and content policy of an instrumented process."""
 
 import importlib
 import os
@@ -25,9 +25,12 @@ _LIMITS: Final = (
 
 
 class Signals:
-    """The outlets of one `instrument()`, handed to every call.
+    """The tracer, metrics, logger and settings of one `instrument()` call.
 
-    `providers` are those of traces, metrics and logs as given; None stands for the global one.
+    Attributes:
+        providers: the tracer, meter and logger providers passed in; None is the global one.
+        redactor: the user's redactor, or None.
+        content_limit: maximum length of a content attribute, in characters.
     """
 
     __slots__ = (
@@ -63,32 +66,32 @@ class Signals:
 
 
 class Live:
-    """The signals that wrapped functions write to; None after `uninstrument()`.
+    """The signals of the process; `signals` is None while LiteLLM is not instrumented.
 
-    Wrappers that a caller has kept look here, and pass through when there is nothing.
+    Wrappers read them at each call, so that wrappers which outlive `uninstrument()` do nothing.
     """
 
     signals: Signals | None = None
     look: Callable[[], None] | None = None
-    """Looks at LiteLLM's callback lists before each call, once they are adopted."""
+    """Checks LiteLLM's callback lists before each call, after `litespan.adopt()`."""
 
 
 def load_redactor(path: str) -> Redactor | None:
-    """The function that `module:function` names, or None for an empty path.
+    """Import the redactor `module:function`; return None for an empty path.
 
-    One that can not be loaded becomes a redactor that records nothing: content that the
-    user wanted redacted never goes out unredacted.
+    If that fails, return a redactor that drops all content, so that content is never recorded
+    unredacted.
     """
     if not path:
         return None
     module, _, name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # noqa: BLE001 - anything may go wrong in the user's module
+    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
         log_once(
             f"redact:{path}",
-            "LITESPAN_REDACT=%s can not be loaded (%s: %s): no content is recorded; "
-            "name an importable function as module:function",
+            "LITESPAN_REDACT=%s cannot be imported (%s: %s), so no content is recorded; "
+            "set it to an importable function, as module:function",
             path,
             type(error).__name__,
             error,
@@ -97,7 +100,8 @@ def load_redactor(path: str) -> Redactor | None:
     if not callable(found):
         log_once(
             f"redact:{path}",
-            "LITESPAN_REDACT=%s is not a function: no content is recorded",
+            "LITESPAN_REDACT=%s is not callable, so no content is recorded; "
+            "set it to an importable function, as module:function",
             path,
         )
         return _nothing
@@ -110,7 +114,7 @@ def _nothing(_key: str, _value: Any, _attributes: Mapping[str, Any]) -> None:
 
 
 def _sdk_limit() -> int:
-    """The SDK's cap on attribute values, in characters: it would cut JSON in the middle."""
+    """Return the SDK's attribute length limit in characters, at which it would cut JSON."""
     for name in _LIMITS:
         text = os.environ.get(name, "").strip()
         if text.isdigit():

@@ -1,4 +1,4 @@
-"""A stage: one moment of a call, put on its span, on the log, and told to whoever listens."""
+"""Stages of a call: recorded on the span, as log events, and passed to listeners."""
 
 import os
 import time
@@ -17,23 +17,23 @@ from litespan.instrumentation.state import CallState
 from litespan.mapping.estimate import chunk_characters
 from litespan.mapping.request import Attributes
 
-_SDK_EVENTS: Final = 128  # what the SDK keeps on a span, unless it is told otherwise
-_STILL_TO_COME: Final = 2  # events after the last chunk: the end, and an exception
+_SDK_EVENTS: Final = 128  # the SDK's default limit of events per span
+_RESERVED_EVENTS: Final = 2  # for events after the last chunk: the end, and an exception
 _ENDLESS: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One moment of one call.
+    """One stage of one call.
 
     Attributes:
         name: the event's name: `litellm.pre_api_call`, `litellm.post_api_call`,
             `litellm.stream_chunk`, `litellm.success` or `litellm.failure`.
-        call: the call, still live or just ended.
-        time_ns: when it happened, ns since the epoch.
-        attributes: what the event says.
-        payload: LiteLLM's result after the provider's answer (no stream: None), the chunk
-            itself at a chunk, the answer (`Answer`) at success, the `Failure` at failure.
+        call: the call, in progress or just ended.
+        time_ns: time of the stage, ns since the epoch.
+        attributes: the attributes of the event.
+        payload: LiteLLM's result at `post_api_call` (None for a stream), the chunk at
+            `stream_chunk`, the `Answer` at `success`, the `Failure` at `failure`.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Stage:
     payload: Any = None
 
 
-# Called on the caller's thread: must be quick.
+# Runs on the caller's thread and must return quickly.
 Listener = Callable[[Stage], None]
 
 
 class Watchers:
-    """Who is shown every call as it starts, sampled or not, with the context that it runs in."""
+    """Functions that receive every call as it starts, sampled or not, with its context."""
 
     all: tuple["Watcher", ...] = ()
 
@@ -58,13 +58,13 @@ _lock: Final = Lock()
 
 
 def replace_watcher(gone: Watcher | None, *new: Watcher) -> None:
-    """Replace one watcher by others, so that each call sees either it or them."""
+    """Replace one watcher by others atomically, so that no call misses both."""
     with _lock:
         Watchers.all = (*(watch for watch in Watchers.all if watch != gone), *new)
 
 
-def show(call: CallState) -> None:
-    """Show a call that has just started to every watcher; they may subscribe to it."""
+def notify_watchers(call: CallState) -> None:
+    """Pass a call that has just started to every watcher; watchers may subscribe to it."""
     for watch in Watchers.all:
         try:
             watch(call, call.context)
@@ -72,8 +72,8 @@ def show(call: CallState) -> None:
             record_error("watching a call", error)
 
 
-def log(call: CallState, name: str, attributes: Attributes, time_ns: int) -> None:
-    """Put a stage on the log, if the call is sampled."""
+def log_stage(call: CallState, name: str, attributes: Attributes, time_ns: int) -> None:
+    """Emit a stage as a log event, if the call is sampled."""
     if call.span.is_recording():
         call_id = call.call_id
         emit_event(
@@ -86,8 +86,8 @@ def log(call: CallState, name: str, attributes: Attributes, time_ns: int) -> Non
         )
 
 
-def tell(stage: Stage, listeners: tuple[Listener, ...]) -> None:
-    """Tell every listener; one that raises does not keep it from the others."""
+def notify(stage: Stage, listeners: tuple[Listener, ...]) -> None:
+    """Call every listener; an exception in one does not affect the others."""
     for listener in listeners:
         try:
             listener(stage)
@@ -96,10 +96,10 @@ def tell(stage: Stage, listeners: tuple[Listener, ...]) -> None:
 
 
 class Chunks:
-    """Notes the chunks of one stream: the first, or each if the user or a handler wants that.
+    """Records the chunks of one stream: the first, or all if settings or handlers require it.
 
-    On the span they take at most half of the room that it has for events, since the SDK drops
-    the oldest event for one too many. The call's `chunks_left_out` counts the others.
+    Chunk events use at most half of the span's event limit, because the SDK drops the oldest
+    events beyond it. The call's `chunks_left_out` counts the rest.
     """
 
     __slots__ = ("_call", "_index", "_on_log", "_on_span", "each")
@@ -109,11 +109,11 @@ class Chunks:
         self._call = call
         self._index = 0
         self._on_log = {"off": 0, "first": 1}.get(wanted, _ENDLESS)
-        self._on_span = _room(call.span) if wanted == "all" else self._on_log
+        self._on_span = _chunk_capacity(call.span) if wanted == "all" else self._on_log
         self.each = not call.silent and (wanted == "all" or bool(call.chunk_listeners))
 
     def __call__(self, chunk: Any) -> None:
-        """The next chunk has come. Never raises."""
+        """Record the next chunk. Never raises."""
         call, index = self._call, self._index
         self._index += 1
         try:
@@ -130,21 +130,21 @@ class Chunks:
                 elif call.signals.stages_on_span:
                     call.span.add_event(s.EVENT_CHUNK, attributes, time_ns)
                 if call.signals.stages_on_log:
-                    log(call, s.EVENT_CHUNK, attributes, time_ns)
+                    log_stage(call, s.EVENT_CHUNK, attributes, time_ns)
             if call.chunk_listeners:
                 stage = Stage(s.EVENT_CHUNK, call, time_ns, attributes, chunk)
-                tell(stage, call.chunk_listeners)
+                notify(stage, call.chunk_listeners)
         except Exception as error:  # noqa: BLE001
             record_error("noting a chunk", error)
 
 
-def _room(span: Any) -> int:
-    """How many chunks the span can take without losing an event of another kind."""
+def _chunk_capacity(span: Any) -> int:
+    """Return how many chunk events the span can hold without dropping other events."""
     events = getattr(span, "events", None)
     if events is None:  # not recording
         return 0
     room = _event_limit(span) - len(events)
-    return max(0, min(room // 2, room - _STILL_TO_COME))
+    return max(0, min(room // 2, room - _RESERVED_EVENTS))
 
 
 def _event_limit(span: Any) -> int:

@@ -1,8 +1,8 @@
-"""Whether a call of a LiteLLM function is a call of its own, an attempt, or an inner step.
+"""Decides whether a LiteLLM function call is a new call, an attempt, or an inner step.
 
 LiteLLM's functions call each other: `acompletion` runs `completion`, `text_completion` may
-run `completion`, a router runs either, and retries and fallbacks run them again. Exactly one
-span stands for each call of a provider.
+run `completion`, a router runs either, and retries and fallbacks run them again. Each provider
+call gets exactly one span.
 """
 
 import sys
@@ -25,8 +25,8 @@ from litespan.instrumentation.suppression import suppressed
 from litespan.mapping.identity import (
     deployment_attributes,
     identity_attributes,
-    wish_attributes,
-    wishes,
+    mute_attributes,
+    request_options,
     with_baggage,
 )
 from litespan.mapping.proxy_request import gateway_attributes
@@ -37,7 +37,7 @@ from litespan.objects import as_int, get, is_true
 from litespan.settings import Settings
 
 LOGGING: Final = "litellm_logging_obj"
-# Where LiteLLM's proxy keeps the client's request.
+# The argument in which LiteLLM's proxy passes the client's request.
 REQUEST: Final = "proxy_server_request"
 _NO_CONTENT: Final = "turn_off_message_logging"
 _WITH_FALLBACKS: Final = frozenset({"completion", "acompletion"})
@@ -45,7 +45,7 @@ _WITH_RETRIES: Final = frozenset({"completion", "acompletion", "responses", "are
 
 
 class Untraced:
-    """Stands in for a call that gets no span: everything passes through."""
+    """A call without a span; does nothing."""
 
     __slots__ = ()
 
@@ -56,7 +56,7 @@ class Untraced:
         return None
 
     def result(self, value: Any) -> Any:
-        """`value`, untouched."""
+        """Return `value` unchanged."""
         return value
 
 
@@ -64,7 +64,7 @@ UNTRACED: Final = Untraced()
 
 
 class RetriedCall:
-    """A router call and its first attempt in one: LiteLLM retries inside one function call."""
+    """A router call with its first attempt: LiteLLM retries inside one function call."""
 
     __slots__ = ("_attempt", "_router")
 
@@ -87,19 +87,19 @@ class RetriedCall:
         self._router.__exit__(kind, error, trace)
 
     def result(self, value: Any) -> Any:
-        """What the first attempt, or the one that took over, makes of `value`."""
+        """Return what the caller receives for `value`."""
         return self._router.result(self._attempt.result(value))
 
 
-class Inside:
-    """Code that runs for a router call, but outside of its context."""
+class WithinRouter:
+    """Attaches the context of a router call to code that runs outside of it."""
 
     __slots__ = ("_router", "_token")
 
     def __init__(self, router: RouterCall) -> None:
         self._router = router
 
-    def __enter__(self) -> "Inside":
+    def __enter__(self) -> "WithinRouter":
         self._token = otel_context.attach(self._router.context)
         return self
 
@@ -107,11 +107,11 @@ class Inside:
         otel_context.detach(self._token)
 
     def result(self, value: Any) -> Any:
-        """`value`, untouched."""
+        """Return `value` unchanged."""
         return value
 
 
-AnyCall = Call | RouterCall | RetriedCall | Inside | Untraced
+AnyCall = Call | RouterCall | RetriedCall | WithinRouter | Untraced
 
 
 def begin(
@@ -120,7 +120,7 @@ def begin(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> AnyCall:
-    """The call that a function's being called makes; never raises.
+    """Start and return the call for one function call; never raises.
 
     `parameters` are the names of the function's positional parameters.
     """
@@ -138,24 +138,24 @@ def begin(
             return UNTRACED
         arguments = kwargs.copy()
         if args:
-            arguments = {**dict(zip(parameters, args)), **kwargs}  # noqa: B905 - some are given
+            arguments = {**dict(zip(parameters, args)), **kwargs}  # noqa: B905 - args may be shorter
         request = Request(target, arguments)
         router = outer if isinstance(outer, RouterCall) else None
         if router is None and target.call_type in _WITH_RETRIES:
-            several = _several(signals, request, ctx)
-            if several is not None:
-                return several
-        return _attempt(signals, request, router, ctx)
-    except Exception as error:  # noqa: BLE001 - the application's call goes on without a span
+            retried = _start_with_retries(signals, request, ctx)
+            if retried is not None:
+                return retried
+        return _start_call(signals, request, router, ctx)
+    except Exception as error:  # noqa: BLE001 - the application's call proceeds without a span
         record_error("starting a call", error)
         return UNTRACED
 
 
-def _several(signals: Signals, request: Request, ctx: Context) -> AnyCall | None:
-    """A started call that LiteLLM may try several times; None if it will not.
+def _start_with_retries(signals: Signals, request: Request, ctx: Context) -> AnyCall | None:
+    """Start a call that LiteLLM may attempt several times; return None if it will not.
 
-    With fallbacks it tries other models, each through its public function; with retries it
-    calls the provider again itself.
+    For fallbacks, LiteLLM calls its public function again for each model. For retries, it calls
+    the provider again itself.
     """
     arguments, litellm = request.arguments, sys.modules["litellm"]
     fallbacks = request.target.call_type in _WITH_FALLBACKS and (
@@ -169,20 +169,22 @@ def _several(signals: Signals, request: Request, ctx: Context) -> AnyCall | None
             return None
     router = RouterCall(signals, request, silent=unlogged(arguments))
     router.start(ctx)
-    return router if fallbacks else RetriedCall(router, _attempt(signals, request, router, ctx))
+    return router if fallbacks else RetriedCall(router, _start_call(signals, request, router, ctx))
 
 
-def _attempt(signals: Signals, request: Request, router: RouterCall | None, ctx: Context) -> Call:
-    """A started call: an attempt of `router`, or on its own under `ctx`."""
+def _start_call(
+    signals: Signals, request: Request, router: RouterCall | None, ctx: Context
+) -> Call:
+    """Start a call: an attempt of `router`, or a separate call in `ctx`."""
     settings = signals.settings
     arguments, metadata = request.arguments, request.metadata
     content = settings.content != "NO_CONTENT"
-    who = identity.current(ctx)
+    caller = identity.current(ctx)
     if settings.baggage and permitted("baggage", request, ctx, settings):
-        who = with_baggage(who, settings.baggage, ctx)
-    # Free metadata comes first: the SDK drops the oldest attributes.
+        caller = with_baggage(caller, settings.baggage, ctx)
+    # Metadata comes first, because the SDK drops the oldest attributes.
     attributes: Attributes = {
-        **identity_attributes(request, who),
+        **identity_attributes(request, caller),
         **request.called.attributes,
         **request_attributes(request),
     }
@@ -190,16 +192,16 @@ def _attempt(signals: Signals, request: Request, router: RouterCall | None, ctx:
         if "model_group" in metadata:
             attributes.update(deployment_attributes(request))
         if permitted("mute", request, ctx, settings):
-            attributes.update(wish_attributes(request))
+            attributes.update(mute_attributes(request))
         if REQUEST in arguments:
             attributes.update(gateway_attributes(request, settings.headers, settings.body))
             client: Any = ctx.get(CLIENT_KEY)
             team = NONE if client is None else client.team
             if client is not None and "metadata" in arguments and "litellm_metadata" in arguments:
-                # One is the client's own, where old versions of LiteLLM leave forged names.
+                # One is the client's; old LiteLLM versions leave forged identity names in it.
                 known = {name: value for name, value in client.who.items() if value is not None}
                 attributes = {k: v for k, v in attributes.items() if k not in client.who} | known
-            if team.exporters:  # in place of the operator's of the same name
+            if team.exporters:  # these replace the operator's exporters of the same name
                 muted = (*attributes.get(s.MUTE, ()), *team.exporters)
                 attributes[s.MUTE] = tuple(dict.fromkeys(muted))
             content = content if team.content is None else team.content
@@ -217,12 +219,12 @@ def _attempt(signals: Signals, request: Request, router: RouterCall | None, ctx:
     )
     call.start(ctx if router is None else router.context)
     if arguments.get(LOGGING) is not None:
-        adopt(call, arguments[LOGGING])
+        attach_logging(call, arguments[LOGGING])
     return call
 
 
-def adopt(call: Call | RouterCall, logging: Any) -> None:
-    """Tie LiteLLM's logging object and the call that it logs together."""
+def attach_logging(call: Call | RouterCall, logging: Any) -> None:
+    """Link LiteLLM's logging object and its call."""
     call.logging = logging
     if call.parent is not None and call.parent.logging is None:
         call.parent.logging = logging
@@ -230,9 +232,9 @@ def adopt(call: Call | RouterCall, logging: Any) -> None:
 
 
 def _outer(ctx: Context, kwargs: dict[str, Any]) -> Call | RouterCall | None:
-    """The live call that this one happens inside of.
+    """Return the open call that encloses this one, or None.
 
-    Found in the context; where LiteLLM has changed threads, through its logging object.
+    It is in the context or, if LiteLLM has switched threads, on LiteLLM's logging object.
     """
     outer: Any = ctx.get(CALL_KEY)
     if outer is None:
@@ -245,28 +247,29 @@ def _outer(ctx: Context, kwargs: dict[str, Any]) -> Call | RouterCall | None:
 
 
 def _is_inner(outer: Call | RouterCall, kwargs: dict[str, Any]) -> bool:
-    """Whether LiteLLM calls this as a step of `outer`, or somebody else calls it meanwhile.
+    """Whether this is a step of `outer` rather than a separate call during it.
 
-    Until LiteLLM has made its logging object it only passes the call on. Later steps of a
-    call carry that object; what comes without it comes from a handler, a guardrail or a tool.
+    Until LiteLLM has created its logging object it only delegates. Later steps pass that object
+    on; calls without it come from a handler, a guardrail or a tool.
     """
     if isinstance(outer, RouterCall):
         return outer.awaits_logging
     return kwargs.get("acompletion") is True or outer.logging is None or LOGGING in kwargs
 
 
-def permitted(wish: str, request: Request, ctx: Context, settings: Settings) -> bool:
-    """Whether `request` may itself decide about its record; `wish` is one of `settings.WISHES`.
+def permitted(option: str, request: Request, ctx: Context, settings: Settings) -> bool:
+    """Whether the caller of `request` may use `option`, one of `settings.CLIENT_OPTIONS`.
 
-    The program that calls LiteLLM may. A client of LiteLLM's proxy may what the operator permits.
+    A program that calls LiteLLM may use all of them, a client of LiteLLM's proxy those in
+    LITESPAN_CLIENTS_MAY.
     """
     if REQUEST not in request.arguments and ctx.get(CLIENT_KEY) is None:
         return True
-    return wish in settings.clients_may
+    return option in settings.clients_may
 
 
 def unlogged(arguments: Mapping[str, Any]) -> bool:
-    """Whether a call asks for no record (`no-log`), and LiteLLM's settings let it."""
+    """Whether the call has `no-log=True` and LiteLLM's settings permit it."""
     return (
         "no-log" in arguments
         and is_true(arguments["no-log"])
@@ -275,16 +278,19 @@ def unlogged(arguments: Mapping[str, Any]) -> bool:
 
 
 def _content_off(request: Request, ctx: Context, settings: Settings) -> bool:
-    """Whether the user has told LiteLLM, or us, to keep messages out of logs."""
+    """Whether content is turned off through LiteLLM or litespan."""
     if getattr(sys.modules["litellm"], _NO_CONTENT, None) is True:
         return True
     arguments = request.arguments
     given = is_true(arguments.get(_NO_CONTENT))
-    asked = is_true(request.metadata.get(_NO_CONTENT)) or wishes(request).get("content") is False
+    asked = (
+        is_true(request.metadata.get(_NO_CONTENT))
+        or request_options(request).get("content") is False
+    )
     if not given and not asked:
         return False
     if permitted("content", request, ctx, settings):
         return True
-    # LiteLLM puts the settings of a key's team beside the arguments of its client.
+    # LiteLLM mixes the settings of a key's team into the arguments of the client.
     body = get(arguments.get(REQUEST), "body")
     return given and not (isinstance(body, Mapping) and _NO_CONTENT in body)

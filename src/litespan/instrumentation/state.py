@@ -1,4 +1,4 @@
-"""What is known of one live call, and how it is found: by context, or from LiteLLM's objects."""
+"""State of a call in progress; found through the context or LiteLLM's logging object."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -13,7 +13,7 @@ from litespan.mapping.request import Attributes, Request
 from litespan.objects import as_text
 
 OWNER: Final = "_litespan_call"
-"""The attribute of LiteLLM's logging object that holds the live call it belongs to."""
+"""The attribute of LiteLLM's logging object that references its call."""
 CALL_KEY: Final = otel_context.create_key("litespan-call")
 Outcome = Literal["success", "failure", "cancelled", "abandoned"]
 STREAM_ENDS: Final[dict[str, Outcome]] = {
@@ -28,31 +28,30 @@ STREAM_ENDS: Final[dict[str, Outcome]] = {
 
 
 class CallState:
-    """The state of one live call.
+    """The state of one call in progress.
 
     Attributes:
-        signals: where its telemetry goes.
-        request: what was asked for.
-        attributes: the attributes that its span has at the start.
-        context: the context of what runs inside the call.
-        span: its span; not recording if the call is not sampled or must not be seen.
-        parent: the router call that this is an attempt of, or None.
+        signals: tracer, metrics, logger and settings.
+        request: the arguments of the call.
+        attributes: the span attributes at the start.
+        context: the context for code that runs inside the call.
+        span: its span; not recording if the call is not sampled or is silent.
+        parent: the router call of which this is an attempt, or None.
         attempt: 1 for the first attempt.
-        logging: LiteLLM's logging object, once LiteLLM has made it.
-        started_ns: ns since the epoch; `started` and `first_chunk` are on the monotonic
-            clock, in seconds.
+        logging: LiteLLM's logging object, or None until LiteLLM has created it.
+        started_ns: ns since the epoch. `started` and `first_chunk` are monotonic, in seconds.
         ended: whether the span has ended.
-        chunk_listeners: listeners that get each chunk of a stream.
-        chunks_left_out: how many chunks the span had no room for, where it was to have all.
-        silent: whether the user asked for no trace of this call (`no-log`).
+        chunk_listeners: listeners that receive each chunk of a stream.
+        chunks_left_out: number of chunk events that exceeded the span's limit.
+        silent: whether nothing is recorded for this call (`no-log`).
         record_content: whether messages may be recorded.
-        view: what handlers see of the call, made for the first of them.
-        whole: the answer that LiteLLM has made of a stream's chunks, once it has.
-        failure: why an answer that is passed through failed, as the provider states it in it.
-        fresh: the provider's answer where LiteLLM's response cache had a part of it already.
-        end_ns: when it ended, ns since the epoch, where that becomes known later; else None.
-        within: the call of a custom provider that makes this one, or None.
-        delegated: how many calls this one's custom provider has made that did not fail.
+        view: the handlers' view of the call, created for the first handler.
+        whole: the answer that LiteLLM assembled from a stream, or None.
+        failure: the failure that a pass-through answer reports, or None.
+        uncached_answer: the provider's part of an answer that LiteLLM's response cache had in part.
+        end_ns: end time in ns since the epoch if it is known only later, else None.
+        outer_call: the custom provider's call that made this call, or None.
+        inner_calls: number of calls, without failed ones, that this custom provider has made.
     """
 
     if TYPE_CHECKING:
@@ -74,21 +73,21 @@ class CallState:
     view: Any = None
     whole: Any = None
     failure: Failure | None = None
-    fresh: Any = None
-    within: "CallState | None" = None
-    delegated = 0
+    uncached_answer: Any = None
+    outer_call: "CallState | None" = None
+    inner_calls = 0
     end_ns: int | None = None
     chunks_left_out = 0
     chunk_listeners: tuple[Callable[[Any], None], ...] = ()
 
     @property
     def call_id(self) -> str | None:
-        """LiteLLM's id of this call."""
+        """LiteLLM's id of the call."""
         return as_text(getattr(self.logging, "litellm_call_id", None)) or as_text(
             self.request.arguments.get("litellm_call_id")
         )
 
 
 def current(ctx: Context | None = None) -> Any:
-    """The call or router call of `ctx` (default: the current context), or None."""
+    """Return the call or router call in `ctx`, by default the current context, or None."""
     return otel_context.get_value(CALL_KEY, ctx)

@@ -1,8 +1,8 @@
-"""A stream as the caller sees it: LiteLLM's own object, looked through, not looked into.
+"""Transparent proxies around LiteLLM's stream objects.
 
-While chunks flow they are only counted and kept by reference, and no context is attached:
-a context that is attached around a `yield` ends up in somebody else's task. What the chunks
-say is read once, at the end.
+While a stream is being read, chunks are only counted and kept by reference; they are parsed once,
+at the end. No context is attached, because a context attached across a `yield` leaks into other
+tasks.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 
 from litespan.background import process_exit
-from litespan.background.garbage_collection import outside_collection
+from litespan.background.garbage_collection import call_outside_collection
 from litespan.errors import record_error
 from litespan.instrumentation.custom_provider import is_custom, stepping
 from litespan.instrumentation.stages import Chunks
@@ -29,11 +29,11 @@ _NEXT: Final = "__next__"
 _ANEXT: Final = "__anext__"
 _CLOSERS: Final = frozenset({"close", "aclose"})
 _known: Final[dict[type, bool]] = {}
-_open: Final[dict[int, Callable[[], Any]]] = {}  # the streams that have not ended, by their call
+_open_streams: Final[dict[int, Callable[[], Any]]] = {}  # `id()` of a call → its open stream
 
 
 def is_stream(value: Any) -> bool:
-    """Whether `value` hands out chunks rather than being the answer."""
+    """Whether `value` is an iterator or async iterator of chunks."""
     kind = type(value)
     found = _known.get(kind)
     if found is None:
@@ -42,7 +42,7 @@ def is_stream(value: Any) -> bool:
 
 
 def wrap_stream(value: Any, call: Any) -> Any:
-    """`value` behind a proxy that ends `call` when the stream ends, however it does."""
+    """Return a proxy for `value` that ends `call` when the stream ends for any reason."""
     process_exit.arm()
     kind = type(value)
     if not hasattr(kind, _ANEXT):
@@ -50,34 +50,34 @@ def wrap_stream(value: Any, call: Any) -> Any:
     return BothStream(value, call) if hasattr(kind, _NEXT) else AsyncStream(value, call)
 
 
-def _let_go(_chunk: Any) -> None:
-    """What is kept of a chunk that another stream, further in, keeps already."""
+def _discard(_chunk: Any) -> None:
+    """Keep nothing: an inner stream keeps the chunk already."""
 
 
 def _keep_first(stream: Callable[[], Any], chunk: Any) -> None:
     stream()._first(chunk)  # noqa: SLF001
 
 
-def _keep_and_tell(keep: Callable[[Any], None], chunks: Chunks, chunk: Any) -> None:
+def _keep_and_record(keep: Callable[[Any], None], chunks: Chunks, chunk: Any) -> None:
     keep(chunk)
     chunks(chunk)
 
 
 class Stream(_Proxy):
-    """What all streams have in common. `isinstance` sees the class of the wrapped object."""
+    """Base of all stream proxies. `isinstance` sees the class of the wrapped object."""
 
     def __init__(self, wrapped: Any, call: Any) -> None:
         super().__init__(wrapped)
         self._self_call = call
         self._self_chunks: list[Any] = []
-        # No bound method: the stream must die with its last reference, also when unread.
-        self._self_keep: Callable[[Any], None] = _let_go
+        # Not a bound method: a cycle would keep an unread stream alive.
+        self._self_keep: Callable[[Any], None] = _discard
         if call.keeps_chunks:
-            itself = _open[id(call)] = weakref.ref(self)
+            itself = _open_streams[id(call)] = weakref.ref(self)
             self._self_keep = partial(_keep_first, itself)
         self._self_next: Any = getattr(wrapped, _NEXT, None)
         self._self_anext: Any = getattr(wrapped, _ANEXT, None)
-        if is_custom(call.request):  # its code runs as the stream is read
+        if is_custom(call.request):  # its code runs while the stream is read
             self._self_next = stepping(self._self_next, call, is_async=False)
             self._self_anext = stepping(self._self_anext, call, is_async=True)
 
@@ -92,27 +92,27 @@ class Stream(_Proxy):
         keep(chunk)
         chunks = Chunks(call)
         chunks(chunk)
-        self._self_keep = partial(_keep_and_tell, keep, chunks) if chunks.each else keep
+        self._self_keep = partial(_keep_and_record, keep, chunks) if chunks.each else keep
 
-    def _lost(self, problem: Exception) -> None:
-        """A chunk could not be kept: the application reads on, and no more are kept."""
+    def _keeping_failed(self, problem: Exception) -> None:
+        """Stop keeping chunks after an error; the application continues to read."""
         record_error("keeping a chunk", problem)
-        self._self_keep = _let_go
+        self._self_keep = _discard
 
     def _end(self, how: str, error: BaseException | None = None) -> None:
         try:
-            _open.pop(id(self._self_call), None)
-            outside_collection(self._told, how, error)
+            _open_streams.pop(id(self._self_call), None)
+            call_outside_collection(self._finish, how, error)
         except Exception as problem:  # noqa: BLE001
             record_error("ending a stream", problem)
 
-    def _told(self, how: str, error: BaseException | None) -> None:
+    def _finish(self, how: str, error: BaseException | None) -> None:
         try:
             self._self_call.streamed(how, self.__wrapped__, self._self_chunks, error)
         except Exception as problem:  # noqa: BLE001
             record_error("ending a stream", problem)
 
-    def _stopped(self, error: BaseException) -> None:
+    def _raised(self, error: BaseException) -> None:
         if isinstance(error, (StopIteration, StopAsyncIteration)):
             self._end("complete")
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
@@ -151,12 +151,12 @@ class Stream(_Proxy):
         try:
             if not self._self_call.ended:
                 self._end("abandoned")
-        except Exception:  # noqa: BLE001, S110 - the interpreter may be half gone
+        except Exception:  # noqa: BLE001, S110 - the interpreter may be shutting down
             pass
 
 
 class SyncStream(Stream):
-    """A stream for `for`."""
+    """A stream for `for` loops."""
 
     def __iter__(self) -> Any:
         return self
@@ -165,17 +165,17 @@ class SyncStream(Stream):
         try:
             chunk = self._self_next()
         except BaseException as error:
-            self._stopped(error)
+            self._raised(error)
             raise
         try:
             self._self_keep(chunk)
         except Exception as problem:  # noqa: BLE001
-            self._lost(problem)
+            self._keeping_failed(problem)
         return chunk
 
 
 class AsyncStream(Stream):
-    """A stream for `async for`."""
+    """A stream for `async for` loops."""
 
     def __aiter__(self) -> Any:
         return self
@@ -184,25 +184,25 @@ class AsyncStream(Stream):
         try:
             chunk = await self._self_anext()
         except BaseException as error:
-            self._stopped(error)
+            self._raised(error)
             raise
         try:
             self._self_keep(chunk)
         except Exception as problem:  # noqa: BLE001
-            self._lost(problem)
+            self._keeping_failed(problem)
         return chunk
 
 
 class BothStream(SyncStream, AsyncStream):
-    """LiteLLM's chat stream, which can be read either way."""
+    """LiteLLM's chat stream, which supports both loops."""
 
 
 def abandon_open() -> None:
-    """End the streams that nobody will read on: the process ends, and somebody still has them."""
-    for itself in list(_open.values()):
+    """End all open streams at process exit."""
+    for itself in list(_open_streams.values()):
         stream = itself()
         if stream is not None:
             stream._end("abandoned")  # noqa: SLF001
 
 
-process_exit.when_all_ended.insert(0, abandon_open)  # handlers are told of it, too
+process_exit.when_all_ended.insert(0, abandon_open)  # before handlers are drained

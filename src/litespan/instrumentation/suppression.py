@@ -1,9 +1,9 @@
-"""Keeping a provider SDK's instrumentation from reporting the same generation again.
+"""Suppresses instrumentations of provider SDKs that would report the same call again.
 
-The keys are those that the official GenAI utilities and OpenLLMetry honour; each is set only
-where the package is loaded. HTTP instrumentations know neither, so HTTP spans and
-`traceparent` stay. OpenInference honours only the SDK's general key, which would silence
-HTTP as well: `litespan.instrumentation.conflicts` warns about it instead.
+Uses the context keys of OpenTelemetry's GenAI utilities and of OpenLLMetry, each only if the
+package is imported. HTTP instrumentations ignore both, so HTTP spans and `traceparent` remain.
+OpenInference honours only the SDK's general key, which would also suppress HTTP spans:
+`litespan.instrumentation.conflicts` warns about it instead.
 """
 
 import sys
@@ -20,7 +20,7 @@ _general: Any = getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress
 
 
 def suppressing(ctx: Context) -> Context:
-    """`ctx`, in which instrumentations of provider SDKs keep still."""
+    """Return `ctx` with the suppression keys of provider SDK instrumentations set."""
     if _OPENLLMETRY in sys.modules:
         ctx = otel_context.set_value(OPENLLMETRY_KEY, True, ctx)
     genai = sys.modules.get(_GENAI)
@@ -30,9 +30,9 @@ def suppressing(ctx: Context) -> Context:
 
 
 def suppressed(ctx: Context, *, nested: bool) -> bool:
-    """Whether instrumentation is off in `ctx`.
+    """Whether instrumentation is suppressed in `ctx`.
 
-    With `nested`, also where a framework above LiteLLM reports this generation itself.
+    With `nested`, also if a framework above LiteLLM reports the call itself.
     """
     if ctx.get(_general):
         return True
@@ -40,5 +40,5 @@ def suppressed(ctx: Context, *, nested: bool) -> bool:
 
 
 def silenced(ctx: Context) -> Context:
-    """`ctx`, in which no instrumentation at all reports anything."""
+    """Return `ctx` with all instrumentation suppressed."""
     return otel_context.set_value(_general, True, ctx)

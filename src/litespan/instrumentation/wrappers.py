@@ -1,7 +1,4 @@
-"""The two functions that stand in for LiteLLM's: one for sync, one for async.
-
-All they do is in the call that they open; they differ in one `await`.
-"""
+"""The wrappers around LiteLLM's functions: one for sync and one for async functions."""
 
 import functools
 import inspect
@@ -23,13 +20,13 @@ _POSITIONAL: Final = (
 
 
 def wrap(target: Target, function: Any, twin: Any = None) -> Any:
-    """`function`, whose calls become spans; `twin` names its parameters if it does not."""
+    """Wrap `function` to record its calls; `twin` has its parameter names if it hides them."""
     parameters = positional_parameters(function) or positional_parameters(twin)
     return drive(function, functools.partial(begin, target, parameters))
 
 
 def drive(function: Any, open_call: Opener) -> Any:
-    """`function`, run inside the call that `open_call(args, kwargs)` opens."""
+    """Wrap `function` to run inside the call that `open_call(args, kwargs)` returns."""
 
     def sync_driver(
         wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -48,7 +45,7 @@ def drive(function: Any, open_call: Opener) -> Any:
 
 
 class Guarded:
-    """A call whose faults stay inside: LiteLLM's result or exception passes unchanged."""
+    """Contains errors of a call, so that LiteLLM's result or exception passes unchanged."""
 
     __slots__ = ("_call",)
     _call: AnyCall | None
@@ -70,7 +67,7 @@ class Guarded:
         return self
 
     def result(self, value: Any) -> Any:
-        """What the caller gets for LiteLLM's `value`."""
+        """Return what the caller receives for LiteLLM's `value`."""
         if self._call is not None:
             try:
                 return self._call.result(value)
@@ -98,7 +95,7 @@ else:
 
 
 class Wrapper(_Wrapper):
-    """Stands in for a function, and is copied and pickled as functions are: by name."""
+    """A function wrapper that is copied and pickled by name, as functions are."""
 
     def __copy__(self) -> Any:
         return self
@@ -111,9 +108,9 @@ class Wrapper(_Wrapper):
 
 
 def positional_parameters(function: Any) -> Sequence[str]:
-    """The names of the parameters that can be given by position."""
+    """Return the names of the positional parameters of `function`."""
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # it is none, or does not say
+    except (TypeError, ValueError):  # not a function, or without a signature
         return ()
     return tuple(name for name, p in signature.parameters.items() if p.kind in _POSITIONAL)

@@ -1,1 +1,1 @@
-"""Pure functions: LiteLLM's arguments and results → span attributes."""
+"""Pure functions that convert LiteLLM's arguments and results to span attributes."""

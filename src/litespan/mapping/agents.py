@@ -1,7 +1,7 @@
-"""Coding agents' `metadata.user_id`: one text that names device, account and session.
+"""Parses the `metadata.user_id` of coding agents, which contains device, account and session.
 
 Claude Code and agents built on it send it to Anthropic's Messages API, as
-`user_<device>_account_<account>_session_<session>` or, since 2.1.78, as JSON text.
+`user_<device>_account_<account>_session_<session>` or, since 2.1.78, as JSON.
 """
 
 import json
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-_MAX_LENGTH: Final = 2048  # characters; a longer text is taken as it is
+_MAX_LENGTH: Final = 2048  # characters; longer texts are not parsed
 _TEXT: Final = re.compile(
     r"user_(?P<device>.*?)(?:_account_(?P<account>.*?))?_session_(?P<session>.+)", re.DOTALL
 )
@@ -19,17 +19,17 @@ _SESSION: Final = ("session_id", "session")
 
 
 class Agent(NamedTuple):
-    """Who works with a coding agent, and in which session; each None if not known."""
+    """The user and the session of a coding agent; each None if unknown."""
 
     user: str | None
     session: str | None
 
 
 def read_agent(given: Any) -> Agent | None:
-    """The parts of a coding agent's user id; None if `given` is not one.
+    """Parse a coding agent's user id; return None if `given` is not one.
 
-    The user is the account, or the device where no account is named: the session is no part of
-    it, so that one developer is one user.
+    The user is the account, or the device if there is no account. It does not contain the
+    session, so that each developer is one user.
     """
     stated: Any = given
     if isinstance(given, str):
@@ -51,7 +51,7 @@ def read_agent(given: Any) -> Agent | None:
 
 
 def person(given: Any) -> Any:
-    """`given` without the session, if it is a coding agent's user id; else as it is."""
+    """Return the user of a coding agent's user id, and any other value unchanged."""
     agent = read_agent(given)
     return given if agent is None else agent.user
 

@@ -1,4 +1,4 @@
-"""The deltas of a stream → the messages or items that they make up."""
+"""Assembles messages and output items from the deltas of a stream."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -8,9 +8,9 @@ from litespan.objects import contents, get
 
 
 class Assembled:
-    """A stream's choices as of a call without streaming, put together when first asked for.
+    """A stream in the shape of a non-streaming response; `choices` is assembled on first use.
 
-    `whole` is what LiteLLM itself has made of the chunks, if it has.
+    `whole` is the answer that LiteLLM itself assembled, or None.
     """
 
     def __init__(self, chunks: Sequence[Any], reasons: Mapping[int, str], whole: Any) -> None:
@@ -41,35 +41,35 @@ def _assemble(chunks: Sequence[Any], reasons: Mapping[int, str]) -> list[dict[st
 
 
 _TEXTS: Final = ("content", "reasoning_content", "refusal")
-_RESULTS: Final = ("web_search_results", "tool_results")  # each chunk brings all so far
+_RESULTS: Final = ("web_search_results", "tool_results")  # each chunk repeats all results so far
 
 
 class _Message:
-    """The message of one choice, which grows by the deltas of a stream."""
+    """The message of one choice, assembled from deltas."""
 
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = {name: [] for name in _TEXTS}
-        self._spoken: dict[str, list[str]] = {"transcript": [], "data": []}
+        self._audio: dict[str, list[str]] = {"transcript": [], "data": []}
         self._images: list[Any] = []
         self._results: dict[str, Any] = {}
         self._calls: list[dict[str, Any]] = []
-        self._open: dict[int, dict[str, Any]] = {}  # the last call at each index
+        self._open: dict[int, dict[str, Any]] = {}  # index → last tool call
 
     def grow(self, choice: Mapping[str, Any]) -> None:
-        """Take in a choice of a chunk."""
+        """Add the delta of one choice of a chunk."""
         delta = contents(choice.get("delta")) or {"content": choice.get("text")}
         for name in _TEXTS:
             _add(self._texts[name], delta.get(name))
         audio = delta.get("audio")
         if audio:
-            for name, texts in self._spoken.items():
+            for name, texts in self._audio.items():
                 _add(texts, get(audio, name))
         self._images += delta.get("images") or ()
         extra = contents(delta.get("provider_specific_fields"))
         self._results.update({name: extra[name] for name in _RESULTS if extra.get(name)})
         for call in delta.get("tool_calls") or ():
             self._add_call(call, get(call, "index") or 0)
-        if delta.get("function_call") is not None:  # as it was called once
+        if delta.get("function_call") is not None:  # deprecated form of `tool_calls`
             self._add_call({"function": delta["function_call"]}, 0)
 
     def _add_call(self, delta: Any, index: int) -> None:
@@ -87,8 +87,8 @@ class _Message:
         call["function"]["arguments"] += str(arguments or "")
 
     def whole(self) -> dict[str, Any]:
-        """The message as of a call without streaming."""
-        audio = {name: "".join(texts) for name, texts in self._spoken.items()}
+        """Return the message as in a non-streaming response."""
+        audio = {name: "".join(texts) for name, texts in self._audio.items()}
         return {
             "role": "assistant",
             **{name: "".join(texts) or None for name, texts in self._texts.items()},
@@ -99,19 +99,19 @@ class _Message:
         }
 
 
-def _add(texts: list[str], said: Any) -> None:
-    if said:
-        texts.append(str(said))
+def _add(texts: list[str], text: Any) -> None:
+    if text:
+        texts.append(str(text))
 
 
 def _another(call: Mapping[str, Any], identifier: Any, name: Any) -> bool:
-    """Does a delta begin the next call, though its index is that of `call`, or made up?"""
+    """Whether a delta starts another tool call although it has the index of `call`."""
     if identifier and call["id"]:
         return bool(identifier != call["id"])
     return bool(name) and isinstance(loads(call["function"]["arguments"]), dict)
 
 
-# What a delta of the Responses API adds to, where it is not text.
+# Responses API delta kinds → the field they append to, unless it is text.
 _FIELDS: Final = {
     "function_call_arguments": "arguments",
     "mcp_call_arguments": "arguments",
@@ -121,7 +121,7 @@ _FIELDS: Final = {
 
 
 def items(events: Sequence[Any]) -> list[dict[str, Any]]:
-    """The output items of a Responses API stream, as far as they came."""
+    """Return the output items that a Responses API stream has delivered."""
     found: dict[int, dict[str, Any]] = {}
     done: set[int] = set()
     grown: dict[tuple[int, str, int], list[str]] = {}
@@ -143,13 +143,13 @@ def items(events: Sequence[Any]) -> list[dict[str, Any]]:
     return [found[index] for index in sorted(found)]
 
 
-def _fill(item: dict[str, Any], kind: str, said: str) -> None:
+def _fill(item: dict[str, Any], kind: str, text: str) -> None:
     if kind in _FIELDS:
         item.setdefault("type", kind.rpartition("_")[0])
-        item[_FIELDS[kind]] = said
+        item[_FIELDS[kind]] = text
     elif kind.startswith("reasoning"):
         item.setdefault("type", "reasoning")
-        item["summary"] = [*(item.get("summary") or ()), {"type": "summary_text", "text": said}]
+        item["summary"] = [*(item.get("summary") or ()), {"type": "summary_text", "text": text}]
     elif kind in ("output_text", "refusal"):
         item.update({"type": "message", "role": "assistant"})
-        item["content"] = [*(item.get("content") or ()), {"type": "output_text", "text": said}]
+        item["content"] = [*(item.get("content") or ()), {"type": "output_text", "text": text}]

@@ -1,6 +1,6 @@
-"""The chunks of a finished stream → the answer that they make up.
+"""Converts the chunks of a finished stream to an `Answer`.
 
-Runs once, when the stream has ended; while it flows, chunks are only kept by reference.
+Runs once, after the stream has ended.
 """
 
 import json
@@ -14,16 +14,16 @@ from litespan.mapping.response import Answer, hidden_params, read_answer
 from litespan.mapping.usage import Usage, most, read_usage
 from litespan.objects import as_int, contents, get
 
-_TAIL: Final = 8  # chunks at the end of a stream in which an error is looked for
+_TAIL: Final = 8  # chunks at the end of a stream that are searched for an error
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 class Streamed(NamedTuple):
-    """What a stream amounted to.
+    """The result of a stream.
 
     Attributes:
-        answer: as of a call without streaming; `answer.raw` has the shape of its result.
-        finished: whether the provider said that it had come to the end.
+        answer: as for a non-streaming call; `answer.raw` has the shape of its result.
+        finished: whether the provider signalled the end of the answer.
     """
 
     answer: Answer
@@ -33,9 +33,9 @@ class Streamed(NamedTuple):
 def read_stream(
     request: Request, stream: Any, chunks: Sequence[Any], whole: Any = None
 ) -> Streamed:
-    """The answer made up of `chunks`, which came out of LiteLLM's `stream` object.
+    """Assemble the answer from `chunks`, which came from LiteLLM's `stream` object.
 
-    `whole` is what LiteLLM itself has made of them at the end, with its own count of tokens.
+    `whole` is the answer that LiteLLM itself assembled, with its own token count, or None.
     """
     hidden = hidden_params(stream)
     if request.target.operation.name == "chat" and chunks:
@@ -50,9 +50,9 @@ def read_stream(
 
 
 def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -> Streamed:
-    """Chat and text completion chunks."""
+    """Read chunks of the chat and text completion APIs."""
     reasons = _finish_reasons(chunks, as_int(request.arguments.get("n")) or 1)
-    # LiteLLM makes up a finish reason where the provider sent none, and keeps the real one.
+    # LiteLLM invents a finish reason if the provider sent none, and keeps the real one.
     made_up = (
         hasattr(stream, "received_finish_reason")
         and stream.received_finish_reason is None
@@ -64,9 +64,9 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
     last = chunks[-1] if chunks else None
     last = last if whole is None else whole
     answer = Answer(
-        # LiteLLM runs calls of tools together whose provider gives no index.
+        # LiteLLM merges tool calls that the provider sends without an index.
         raw=Assembled(chunks, reasons, whole) if chunks else whole,
-        stated={
+        fields={
             "id": _first(chunks, "id"),
             "model": _first(chunks, "model"),
             "service_tier": get(last, "service_tier"),
@@ -80,12 +80,12 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
 
 
 def _first(chunks: Sequence[Any], name: str) -> Any:
-    """What the first chunk says that says it: Azure's first has neither id nor model."""
+    """Return the first value of `name`: Azure's first chunk has neither id nor model."""
     return next((value for chunk in chunks if (value := get(chunk, name))), None)
 
 
 def _finish_reasons(chunks: Sequence[Any], choices: int) -> dict[int, str]:
-    """The last finish reason of each choice: they stand in the last chunks."""
+    """Return the last finish reason of each choice, reading from the end."""
     reasons: dict[int, str] = {}
     for chunk in reversed(chunks):
         for choice in get(chunk, "choices") or ():
@@ -98,9 +98,9 @@ def _finish_reasons(chunks: Sequence[Any], choices: int) -> dict[int, str]:
 
 
 def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | None:
-    """The provider's figures if a chunk stated them, else LiteLLM's count.
+    """Return the provider's usage if a chunk contains it, else LiteLLM's count.
 
-    LiteLLM keeps every chunk as it came; those that it hands out carry figures of its own.
+    LiteLLM's stream keeps the provider's chunks; the chunks that it yields contain its own count.
     """
     kept = get(stream, "chunks")
     came: list[Any] = kept if isinstance(kept, list) else []
@@ -119,7 +119,7 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
 def _responses(
     request: Request, stream: Any, chunks: Sequence[Any], hidden: Mapping[str, Any]
 ) -> Streamed:
-    """Events of the Responses API: the last one carries the whole response."""
+    """Read events of the Responses API; the last one contains the whole response."""
     error: Any = None
     for chunk in reversed(chunks):
         kind = get(chunk, "type")
@@ -133,7 +133,7 @@ def _responses(
             )
             answer.error = answer.error or error
             done = kind in _DONE
-            if not done:  # LiteLLM raises at `response.failed`, and keeps what it said
+            if not done:  # LiteLLM raises at `response.failed`, but keeps the event
                 last = get(stream, "completed_response")
                 kind = get(last, "type")
                 if getattr(kind, "value", kind) == "response.failed":
@@ -146,7 +146,7 @@ def _responses(
 
 
 def _with_items(response: Any, chunks: Sequence[Any]) -> Any:
-    """`response` with the output that came before it: a stream left early ends without any."""
+    """Add the output items that were streamed, if `response` has none (stream abandoned)."""
     if get(response, "output"):
         return response
     output = items(chunks)
@@ -158,7 +158,7 @@ def _with_items(response: Any, chunks: Sequence[Any]) -> Any:
 
 
 def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
-    """Events of Anthropic's Messages API, as bytes, text or dicts."""
+    """Read events of Anthropic's Messages API, as bytes, text or dicts."""
     message: dict[str, Any] = {}
     usage: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}
@@ -186,7 +186,7 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
 
 
 def error_in(chunks: Sequence[bytes]) -> Any:
-    """The error object at the end of a stream of server-sent events that was passed through."""
+    """Return the error object at the end of a pass-through stream of server-sent events."""
     tail = chunks[-_TAIL:]
     if b"error" not in b"".join(tail):
         return None
@@ -216,13 +216,13 @@ def _closed(block: dict[str, Any]) -> dict[str, Any]:
     if written:
         try:
             block["input"] = json.loads(written)
-        except ValueError:  # the stream stopped inside the tool's arguments
+        except ValueError:  # the stream ended inside the arguments
             block["input"] = written
     return block
 
 
 def server_events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
-    """Server-sent events, however they were cut into chunks."""
+    """Yield server-sent events, however they are split into chunks."""
     rest = b""
     for chunk in chunks:
         if isinstance(chunk, Mapping):
@@ -234,7 +234,7 @@ def server_events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
             if line.startswith(b"data:"):
                 try:
                     event = json.loads(line[5:])
-                except ValueError:  # not JSON: a comment or the end mark
+                except ValueError:  # not JSON, such as `[DONE]`
                     continue
                 if isinstance(event, Mapping):
                     yield event

@@ -1,7 +1,7 @@
-"""Messages in and out of a call → the convention's content attributes, as JSON text.
+"""Converts requests and answers to the convention's content attributes, as JSON text.
 
 Schemas: https://github.com/open-telemetry/semantic-conventions-genai (input and output
-messages, system instructions, tool definitions). Recorded only where the user asked.
+messages, system instructions, tool definitions). Recorded only if the user opts in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ from litespan.objects import contents, dumps, get
 
 Message = dict[str, Any]
 
-# Finish reasons that the convention has a word for.
+# Finish reasons that the convention renames.
 _REASONS: Final = {"tool_calls": "tool_call", "tool_use": "tool_call"}
-# Arguments that hold the request's text where there are no messages.
+# Arguments that contain the input if there is no `messages`.
 _PROMPTS: Final = ("input", "prompt", "query", "contents", "content", "message", "texts")
 _INSTRUCTIONS: Final = ("instructions", "system", "systemInstruction", "system_instruction")
-_PLAIN: Final = 2  # fields of a message that is a role and a text, as most are
-_SPEAKERS: Final = frozenset({"system", "developer", "user", "assistant"})
-# Items of a Responses API answer that wait for the caller to run a tool.
-_WAITING: Final = frozenset(
+_PLAIN: Final = 2  # number of fields of a message with only a role and a text
+_ROLES: Final = frozenset({"system", "developer", "user", "assistant"})
+# Responses API items that require the caller to run a tool.
+_TOOL_REQUESTS: Final = frozenset(
     {
         *("function_call", "custom_tool_call", "computer_call"),
         *("local_shell_call", "apply_patch_call", "mcp_approval_request"),
@@ -35,15 +35,15 @@ _UNFINISHED: Final = frozenset({"in_progress", "queued"})
 
 
 def input_content(request: Request) -> dict[str, list[Any]]:
-    """Input messages, system instructions and tool definitions, where there are any."""
+    """Return input messages, system instructions and tool definitions, if present."""
     arguments = request.arguments
     content: dict[str, list[Any]] = {}
-    messages = read_messages(_asked(arguments))
+    messages = read_messages(_request_messages(arguments))
     if messages:
         content[s.INPUT_MESSAGES] = messages
     instructions = next((arguments[name] for name in _INSTRUCTIONS if arguments.get(name)), None)
     if instructions:
-        content[s.SYSTEM_INSTRUCTIONS] = _told(instructions)
+        content[s.SYSTEM_INSTRUCTIONS] = _instructions(instructions)
     tools = arguments.get("tools") or get(arguments.get("toolConfig"), "tools")
     if tools:
         content[s.TOOL_DEFINITIONS] = inline.referenced(read_tools(inline.bounded(tools)))
@@ -51,7 +51,7 @@ def input_content(request: Request) -> dict[str, list[Any]]:
 
 
 def read_messages(given: Any) -> list[Message]:
-    """Prompts, chat messages and Responses API items, in order; token numbers are left out."""
+    """Convert prompts, chat messages and Responses API items; token ids are left out."""
     if given is None:
         return []
     items = given if isinstance(given, (list, tuple)) else [given]
@@ -59,7 +59,7 @@ def read_messages(given: Any) -> list[Message]:
 
 
 def output_content(raw: Any) -> list[Message]:
-    """What the model answered, one message a choice."""
+    """Return the model's output, one message per choice."""
     stated = contents(raw)
     choices = stated.get("choices", stated.get("candidates")) or get(raw, "choices")
     if isinstance(choices, (list, tuple)) and choices:
@@ -67,14 +67,14 @@ def output_content(raw: Any) -> list[Message]:
     output = stated.get("output")
     if isinstance(output, (list, tuple)):
         return [_joined(output, stated)] if output else []
-    message, reason = _only(stated)
-    return [_finished(_message(message), reason)] if message else _spoken(stated.get("response"))
+    message, reason = _single_message(stated)
+    return [_finished(_message(message), reason)] if message else _speech(stated.get("response"))
 
 
-def _only(stated: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The message of an API that gives one answer, and why it ended; (None, None) if none."""
+def _single_message(stated: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return (message, finish reason) of an API with a single answer, or a false message."""
     message = get(stated.get("output"), "message") or stated.get("message")
-    if isinstance(message, Mapping):  # Bedrock's and Cohere's
+    if isinstance(message, Mapping):  # Bedrock and Cohere
         return message, first(stated, "stopReason", "finish_reason")
     blocks, images, text = stated.get("content"), stated.get("data"), stated.get("text")
     if isinstance(blocks, (list, tuple)):
@@ -85,29 +85,29 @@ def _only(stated: Mapping[str, Any]) -> tuple[Any, Any]:
     return ({"role": "assistant", "content": text}, "stop") if isinstance(text, str) else (None, "")
 
 
-def _asked(arguments: Mapping[str, Any]) -> Any:
-    """The argument that holds the request's messages or text."""
+def _request_messages(arguments: Mapping[str, Any]) -> Any:
+    """Return the argument that contains the messages or the input text."""
     messages = arguments.get("messages")
     if messages is not None:
         return messages
     given = [arguments[name] for name in _PROMPTS if arguments.get(name)]
     texts = [value for value in given if isinstance(value, (str, list, tuple))]
-    # The Responses API's `prompt` is an object that names a template.
+    # In the Responses API, `prompt` is an object that references a template.
     return next(iter([*texts, *given]), None)
 
 
-def _told(instructions: Any) -> list[Part]:
+def _instructions(instructions: Any) -> list[Part]:
     held = inline.bounded(instructions)
-    inner = held.get("parts") if isinstance(held, dict) else None  # Google's
+    inner = held.get("parts") if isinstance(held, dict) else None  # Google
     read: list[Part] = inline.referenced(read_parts(held if inner is None else inner))
     return read
 
 
 def _message(item: Any) -> Message:
     stated = {name: value for name, value in contents(item).items() if value is not None}
-    role, said = stated.get("role"), stated.get("content")
-    if len(stated) == _PLAIN and type(said) is str and type(role) is str and role in _SPEAKERS:
-        return {"role": role, "parts": [{"type": "text", "content": inline.text(said)}]}
+    role, text = stated.get("role"), stated.get("content")
+    if len(stated) == _PLAIN and type(text) is str and type(role) is str and role in _ROLES:
+        return {"role": role, "parts": [{"type": "text", "content": inline.text(text)}]}
     read: Message = inline.referenced(read_message(inline.bounded(stated or item)))
     return read
 
@@ -123,39 +123,39 @@ def _choice(choice: Any) -> Message:
 
 
 def _finished(message: Message, reason: Any) -> Message:
-    said = str(reason or "")
-    return {**message, "finish_reason": _REASONS.get(said, said)}
+    native = str(reason or "")
+    return {**message, "finish_reason": _REASONS.get(native, native)}
 
 
 def _joined(items: Sequence[Any], response: Mapping[str, Any]) -> Message:
-    """The items of one Responses API answer as one assistant message."""
+    """Merge the items of a Responses API answer into one assistant message."""
     read = [part for item in items for part in _message(item)["parts"]]
     reason = get(response.get("incomplete_details"), "reason") or response.get("status")
-    if any(str(get(item, "type")) in _WAITING for item in items):
+    if any(str(get(item, "type")) in _TOOL_REQUESTS for item in items):
         reason = "tool_call"
-    said = {"role": "assistant", "parts": read}
-    return _finished(said, "" if str(reason) in _UNFINISHED else reason or "completed")
+    message = {"role": "assistant", "parts": read}
+    return _finished(message, "" if str(reason) in _UNFINISHED else reason or "completed")
 
 
 def _is_image(item: Any) -> bool:
     return get(item, "b64_json") is not None or get(item, "url") is not None
 
 
-def _spoken(response: Any) -> list[Message]:
-    """Speech: the sound is the whole HTTP answer, which may still be on its way."""
+def _speech(response: Any) -> list[Message]:
+    """Return generated speech: the HTTP response body, if it has been read already."""
     sound = getattr(response, "_content", None)
     if not isinstance(sound, bytes):
         return []
     mime = str(response.headers.get("content-type") or "").partition(";")[0]
-    said = {"role": "assistant", "parts": [media("audio", sound, mime)]}
-    return [_finished(inline.referenced(said), "stop")]
+    message = {"role": "assistant", "parts": [media("audio", sound, mime)]}
+    return [_finished(inline.referenced(message), "stop")]
 
 
 def encode(value: list[Any], limit: int) -> tuple[str, int]:
-    """(JSON text of at most `limit` characters, the length it had, 0 if nothing was cut).
+    """Return (JSON of at most `limit` characters, original length or 0 if nothing was cut).
 
-    What is too long is shortened inside: first the long texts, then whole entries, the
-    oldest first. The result is always valid JSON.
+    Long texts are shortened first, then the oldest entries are removed. The result is always
+    valid JSON.
     """
     written = dumps(value)
     if len(written) <= limit:

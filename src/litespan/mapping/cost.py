@@ -1,4 +1,4 @@
-"""What a call cost, in USD, and who says so. No figure at all rather than a wrong 0."""
+"""The cost of a call in USD and its source. An unknown cost is left out, never 0."""
 
 import math
 from typing import Any, Final
@@ -9,7 +9,7 @@ from litespan.mapping.request import Attributes, Request
 from litespan.mapping.response import Answer
 from litespan.objects import as_cost, as_float
 
-# LiteLLM's cost breakdown → the name of the part.
+# Key in LiteLLM's cost breakdown → attribute.
 _PARTS: Final = (
     ("input_cost", s.COST_INPUT),
     ("output_cost", s.COST_OUTPUT),
@@ -19,7 +19,7 @@ _PARTS: Final = (
     ("tool_usage_cost", s.COST_TOOL_USAGE),
 )
 _ALWAYS: Final = frozenset({"input_cost", "output_cost"})
-# Where a LiteLLM proxy that LiteLLM called has said what the call cost.
+# Response header in which a remote LiteLLM proxy reports the cost.
 _HEADER: Final = "llm_provider-x-litellm-response-cost"
 _UNKNOWN: Final = {s.COST_SOURCE: "unknown"}
 
@@ -27,13 +27,13 @@ _UNKNOWN: Final = {s.COST_SOURCE: "unknown"}
 def cost_attributes(
     request: Request, answer: Answer, logging: Any, *, stream: bool = False, whole: Any = None
 ) -> Attributes:
-    """The cost of a finished call, its parts and its source.
+    """Return the cost of a finished call in USD, its breakdown and its source.
 
-    The figure that LiteLLM hides in a stream is always 0.0. `whole` is what LiteLLM has made of
-    a stream's chunks, and newer versions have priced it.
+    LiteLLM's hidden cost of a stream is always 0.0, so it is ignored. `whole` is the answer that
+    LiteLLM assembled from a stream; newer versions set its cost.
 
-    On a hit in the response cache the call cost nothing, and `litellm.cost.saved` is what it
-    would have cost.
+    A hit in the response cache costs 0, and `litellm.cost.saved` is what the call would have
+    cost.
     """
     usage, hidden = answer.usage, answer.hidden
     if answer.cache_hit:
@@ -45,7 +45,7 @@ def cost_attributes(
         figure: float | None = usage.cost
         source = _source(request, answer, logging)
     elif usage is not None and not usage.known:
-        return {**_UNKNOWN}  # what the answer states cannot be true
+        return {**_UNKNOWN}  # the reported usage is implausible
     elif not stream and ("litellm_model_name" in hidden or "response_cost" in hidden):
         figure = as_cost(hidden.get("response_cost"))
         if _HEADER in (hidden.get("additional_headers") or ()):
@@ -68,21 +68,21 @@ def cost_attributes(
 def saved_attributes(
     request: Request, combined: Answer, logging: Any, paid: Attributes
 ) -> Attributes:
-    """What the response cache saved of an answer that it had a part of; `paid` is the rest."""
+    """Return the saving if the response cache had part of the answer; `paid` is the rest."""
     full, cost = as_cost(price.list_price(request, combined, logging)), paid.get(s.COST)
     return {} if full is None or cost is None else {s.COST_SAVED: max(full - cost, 0.0)}
 
 
 def _source(request: Request, answer: Answer, logging: Any) -> str:
-    """Who states the cost in a usage: LiteLLM writes its own figure there, too."""
+    """Return the source of `usage.cost`: LiteLLM also writes its own figure there."""
     stated = answer.usage.cost if answer.usage is not None else None
     return "litellm" if stated == price.list_price(request, answer, logging) else "provider"
 
 
 def _priced(request: Request, answer: Answer, attributes: Attributes) -> bool:
-    """Whether the price list has a price behind a figure.
+    """Whether LiteLLM's price list has a price for this cost.
 
-    Without one, LiteLLM charges 0 for tokens, and no more than tools and margins.
+    Without one, LiteLLM calculates 0 for tokens and adds only tools and margins.
     """
     parts = attributes.get(s.COST_INPUT), attributes.get(s.COST_OUTPUT)
     if attributes[s.COST] and parts != (0.0, 0.0):
@@ -92,7 +92,7 @@ def _priced(request: Request, answer: Answer, attributes: Attributes) -> bool:
 
 
 def _cost(total: float, source: str, logging: Any) -> Attributes:
-    """The figure, its source, and its parts: LiteLLM's breakdown, if it is one of this figure."""
+    """Return cost, source and LiteLLM's breakdown, if its total matches."""
     attributes: Attributes = {s.COST_SOURCE: source, s.COST: total, s.COST_TOTAL: total}
     breakdown = getattr(logging, "cost_breakdown", None)
     if not breakdown or not isinstance(breakdown, dict) or source == "provider":

@@ -1,4 +1,4 @@
-"""How much a stream brought that did not get as far as its usage: a guess from its text."""
+"""Estimates the token usage of a stream that ended before its usage chunk."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,9 +11,9 @@ from litespan.objects import contents, get
 
 
 def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -> Streamed:
-    """The same with a guessed usage, where the provider and LiteLLM left none.
+    """Add an estimated usage if neither the provider nor LiteLLM reported one.
 
-    A stream that stopped half-way may have said how much came in, but not yet how much went out.
+    A stream that stops early may have reported its input tokens but no output tokens.
     """
     stated = streamed.answer.usage
     if stated is not None and not stated.known:
@@ -22,26 +22,33 @@ def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -
         return streamed
     arguments = request.arguments
     sent = arguments.get("messages") or arguments.get("prompt") or arguments.get("input")
-    received = max(_received(chunks), len(chunks))
+    received = max(_received_characters(chunks), len(chunks))
     usage = estimated_usage(characters([sent] if isinstance(sent, str) else sent or ()), received)
     if stated is not None:
         usage = replace(most([stated, replace(usage, input=None)]), source="estimated", cost=None)
     return streamed._replace(answer=replace(streamed.answer, usage=usage))
 
 
-def _received(chunks: Sequence[Any]) -> int:
-    """How many characters came out of the model."""
+def _received_characters(chunks: Sequence[Any]) -> int:
+    """Return the number of characters that the model produced."""
     if chunks and isinstance(chunks[0], (bytes, str)):
         chunks = list(server_events(chunks))
     return sum(map(chunk_characters, chunks))
 
 
-# Of a delta: what the model wrote. Audio and signatures are no text.
-_WRITTEN: Final = ("content", "reasoning_content", "refusal", "text", "thinking", "partial_json")
+# Text fields of a delta, without audio and signatures.
+_TEXT_FIELDS: Final = (
+    "content",
+    "reasoning_content",
+    "refusal",
+    "text",
+    "thinking",
+    "partial_json",
+)
 
 
 def chunk_characters(chunk: Any) -> int:
-    """How many characters of text, reasoning and tool arguments a chunk carries."""
+    """Return the number of characters of text, reasoning and tool arguments in a chunk."""
     if isinstance(chunk, (bytes, str)):
         return sum(map(chunk_characters, server_events([chunk, "\n"])))
     choices = get(chunk, "choices")
@@ -59,7 +66,7 @@ def chunk_characters(chunk: Any) -> int:
 
 def _delta_characters(delta: Any) -> int:
     stated = contents(delta)
-    total = sum([_length(stated.get(name)) for name in _WRITTEN])
+    total = sum([_length(stated.get(name)) for name in _TEXT_FIELDS])
     for call in stated.get("tool_calls") or ():
         total += _call_characters(get(call, "function"))
     function = stated.get("function_call")

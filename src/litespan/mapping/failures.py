@@ -1,4 +1,4 @@
-"""An exception of a call → `error.type`, its HTTP status, and a text that may leave."""
+"""Converts exceptions to `error.type`, HTTP status and a redacted message."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,21 +9,20 @@ from litespan.mapping.request import Request
 from litespan.objects import as_int, as_text, get
 from litespan.redaction.text import scrub_error
 
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,63}")  # of a kind of error, not a text
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,63}")  # an error code rather than a sentence
 _CHAIN: Final = 8  # exceptions, from LiteLLM's to the HTTP client's
 _CUT_OFF: Final = "Stream ended before a finish_reason was received"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a call failed, as it may be told.
+    """Why a call failed, safe to record.
 
     Attributes:
-        type: the exception's class name, the provider's word for what it reports in an answer, or
-            `stream_dropped`.
-        message: the provider's text: secrets and echoes of content masked, at most 1 KB.
-        code: the HTTP status that the provider answered with, if it did.
-        error: the exception itself; never leaves the process.
+        type: the exception's class name, the provider's error code, or `stream_dropped`.
+        message: the provider's message without secrets and quotes of content, at most 1 KB.
+        code: the HTTP status of the provider's response, if there was one.
+        error: the exception itself; it never leaves the process.
     """
 
     type: str
@@ -33,10 +32,10 @@ class Failure:
 
 
 def read_failure(request: Request, error: BaseException, content: Iterable[str] | None) -> Failure:
-    """What may be told of `error`. `content` is the request's text, None where it is recorded."""
+    """Convert an exception; `content` is the request's text, or None if content is recorded."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - an exception whose __str__ raises is not ours to judge
+    except Exception:  # noqa: BLE001 - `__str__` may raise
         text = ""
     return Failure(
         type=type(error).__name__,
@@ -47,9 +46,9 @@ def read_failure(request: Request, error: BaseException, content: Iterable[str] 
 
 
 def stated_failure(request: Request, error: Any, content: Iterable[str] | None) -> Failure:
-    """What may leave of an error object in an answer or a stream: the provider's name and text.
+    """Convert a provider's error object, or an error text, from an answer or stream.
 
-    OpenAI names the error in `code`, Anthropic in `type`, Google in `status`.
+    The error code is in `code` (OpenAI), `type` (Anthropic) or `status` (Google).
     """
     names = (as_text(get(error, name)) for name in ("code", "type", "status"))
     kind = next(
@@ -65,17 +64,17 @@ def stated_failure(request: Request, error: Any, content: Iterable[str] | None) 
 
 
 def is_cut_off(error: BaseException | None) -> bool:
-    """Whether LiteLLM says by `error`, as it does since 1.110, that a stream just ended."""
+    """Whether LiteLLM (since 1.110) raised `error` because a stream had no finish reason."""
     return _CUT_OFF in str(error)
 
 
 def http_status(error: Any) -> int | None:
-    """The status of the provider's HTTP answer; None where there was no answer.
+    """Return the status of the provider's HTTP response; None if there was no response.
 
-    LiteLLM gives a status, and a made-up response, to errors that had none, such as a refused
-    connection or an argument that it does not take: only headers speak for the provider. It also
-    puts another status in the place of some, such as 500 for Anthropic's 529: the one that came
-    is in the HTTP client's exception, from which LiteLLM raises its own.
+    LiteLLM invents a status and a response for errors without one, such as a refused connection,
+    so only response headers prove that the provider answered. LiteLLM also changes some statuses,
+    such as Anthropic's 529 to 500: the original is in the HTTP client's exception, the cause of
+    LiteLLM's.
     """
     if not answer_headers(error):
         return None
@@ -93,7 +92,7 @@ def http_status(error: Any) -> int | None:
 
 
 def answer_headers(error: Any) -> Mapping[str, str]:
-    """The headers of the provider's HTTP answer; none where there was no answer."""
+    """Return the headers of the provider's HTTP response; empty if there was no response."""
     response = getattr(error, "response", None)
     headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None)
     return headers if isinstance(headers, Mapping) else {}

@@ -1,4 +1,4 @@
-"""Arguments, metadata and `litespan.context(...)` → user, session, tags, metadata."""
+"""Reads user, session, tags and metadata from arguments and `litespan.context(...)`."""
 
 import json
 import sys
@@ -21,13 +21,13 @@ MAX_METADATA: Final = 32
 MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or tag
 MAX_TAGS: Final = 64
 
-_LANGFUSE: Final = "langfuse_"  # request headers that LiteLLM takes for metadata
-_SPEND: Final = "spend_logs_metadata"  # metadata that operators give keys, teams and requests
-# What the caller's metadata says under a name of its own, and the attribute for it.
+_LANGFUSE: Final = "langfuse_"  # prefix of request headers that LiteLLM treats as metadata
+_SPEND: Final = "spend_logs_metadata"  # metadata that operators set on keys, teams and requests
+# Metadata that has an attribute of its own.
 _PROMOTED: Final = frozenset(
     {"user_id", "trace_user_id", "session_id", "litellm_session_id", "tags", "litespan"}
 )
-# What LiteLLM's router writes into the caller's dict, where the next call finds it again.
+# Written by LiteLLM's router into the caller's dict, so that later calls would contain it.
 _INJECTED: Final = frozenset(
     {
         "model_group",
@@ -49,7 +49,7 @@ _INJECTED: Final = frozenset(
         "endpoint",
     }
 )
-# What the proxy writes beside the client's own metadata: only these go on.
+# Metadata added by the proxy that is recorded → attribute.
 _PROXY: Final[Mapping[str, str]] = {
     "user_api_key_team_id": s.TEAM_ID,
     "user_api_key_team_alias": s.TEAM_ALIAS,
@@ -64,13 +64,13 @@ _PROXY: Final[Mapping[str, str]] = {
 
 
 def identity_attributes(request: Request, identity: Identity) -> Attributes:
-    """Who the call is for. Free metadata comes first: the SDK drops the oldest attributes."""
+    """Return identity attributes. Metadata comes first: the SDK drops the oldest attributes."""
     metadata = request.metadata
     from_proxy = "user_api_key" in metadata or "user_api_key_hash" in metadata
-    own: Mapping[str, Any] = _of_client(request) if from_proxy else metadata
+    own: Mapping[str, Any] = _client_metadata(request) if from_proxy else metadata
     free = {**identity.metadata, **own} if identity.metadata else own
     spend = metadata.get(_SPEND) or own.get(_SPEND)
-    if isinstance(spend, Mapping):  # first of all, so that there is room for it
+    if isinstance(spend, Mapping):  # first, so that it fits into the limit
         free = {**spend, **free, **spend}
     attributes = free_metadata(free)
     user, session = _user_and_session(request, identity, own, from_proxy=from_proxy)
@@ -85,19 +85,19 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
             different = list(dict.fromkeys(tags))[:MAX_TAGS]
             attributes[s.TAGS] = tuple([_short(tag) for tag in different])
     if from_proxy:
-        attributes.update(_of_key(metadata))
+        attributes.update(_key_attributes(metadata))
     return attributes
 
 
 def _user_and_session(
     request: Request, identity: Identity, own: Mapping[str, Any], *, from_proxy: bool
 ) -> tuple[Any, Any]:
-    """The first of each that is there; `own` is what the caller has written."""
+    """Return (user, session), each from its first source; `own` is the caller's metadata."""
     arguments, metadata = request.arguments, request.metadata
-    asked = arguments.get("user")
-    if from_proxy and asked == metadata.get("user_api_key_user_id"):
-        asked = None  # LiteLLM fills it in for some routes
-    user = asked or own.get("user_id") or own.get("trace_user_id")
+    client_request = arguments.get("user")
+    if from_proxy and client_request == metadata.get("user_api_key_user_id"):
+        client_request = None  # LiteLLM fills it in for some routes
+    user = client_request or own.get("user_id") or own.get("trace_user_id")
     agent = None
     if user and (type(user) is not str or user[0] == "{" or "_session_" in user):
         agent = read_agent(user)
@@ -110,11 +110,11 @@ def _user_and_session(
     )
     if agent is not None:
         user, session = agent.user, session or agent.session
-    return user or identity.user or (_user_by_proxy(metadata) if from_proxy else None), session
+    return user or identity.user or (_proxy_user(metadata) if from_proxy else None), session
 
 
-def _of_key(metadata: Mapping[str, Any]) -> Attributes:
-    """What LiteLLM says of the proxy's key and its request."""
+def _key_attributes(metadata: Mapping[str, Any]) -> Attributes:
+    """Return what LiteLLM's proxy knows about the API key and the request."""
     attributes: Attributes = {}
     for name, attribute in _PROXY.items():
         value = metadata.get(name)
@@ -125,27 +125,27 @@ def _of_key(metadata: Mapping[str, Any]) -> Attributes:
     return attributes
 
 
-def _user_by_proxy(metadata: Mapping[str, Any]) -> Any:
-    """The user that LiteLLM has put beside its own: from `litellm_metadata`, or the key's."""
+def _proxy_user(metadata: Mapping[str, Any]) -> Any:
+    """Return the user that the proxy set: from `litellm_metadata`, or the API key's."""
     return person(metadata.get("user_id")) or metadata.get("user_api_key_user_id")
 
 
-def _of_client(request: Request) -> Mapping[str, Any]:
-    """What a client of the proxy has written: in the body under either name, or in headers."""
-    asked = request.arguments.get("proxy_server_request")
+def _client_metadata(request: Request) -> Mapping[str, Any]:
+    """Return the metadata that a proxy client sent in the body or in headers."""
+    client_request = request.arguments.get("proxy_server_request")
     own: dict[str, Any] = {}
     for given in (
-        get(get(asked, "body"), "litellm_metadata"),
+        get(get(client_request, "body"), "litellm_metadata"),
         request.metadata.get("requester_metadata"),
     ):
-        stated = _json(given) if isinstance(given, str) else given  # text in a form
+        stated = _json(given) if isinstance(given, str) else given  # text in a multipart form
         if isinstance(stated, Mapping):
             own.update(stated)
-    for name, value in _headers(asked).items():
+    for name, value in _headers(client_request).items():
         if isinstance(name, str) and name.startswith(_LANGFUSE):
             own[name.removeprefix(_LANGFUSE)] = value
-    # LiteLLM writes the trace id of the client's `traceparent` among them.
-    traceparent = _headers(asked).get("traceparent")
+    # LiteLLM adds the trace id of the client's `traceparent`.
+    traceparent = _headers(client_request).get("traceparent")
     if isinstance(traceparent, str) and own.get("trace_id") in traceparent.lower().split("-")[1:2]:
         del own["trace_id"]
     return own
@@ -158,13 +158,13 @@ def _json(text: str) -> Any:
         return None
 
 
-def _headers(asked: Any) -> Mapping[Any, Any]:
-    found = get(asked, "headers")
+def _headers(client_request: Any) -> Mapping[Any, Any]:
+    found = get(client_request, "headers")
     return found if isinstance(found, Mapping) else {}
 
 
 def _header_tags(request: Request) -> tuple[str, ...]:
-    """Tags from the headers that the operator names in LiteLLM's `extra_spend_tag_headers`."""
+    """Return tags from the headers in LiteLLM's `extra_spend_tag_headers`."""
     names = getattr(sys.modules.get("litellm"), "extra_spend_tag_headers", None)
     if not names or not isinstance(names, (list, tuple)):
         return ()
@@ -178,7 +178,7 @@ def _header_tags(request: Request) -> tuple[str, ...]:
 
 
 def deployment_attributes(request: Request) -> Attributes:
-    """What the router chose for this attempt."""
+    """Return the model group and deployment of this attempt."""
     metadata = request.metadata
     group = metadata.get("model_group")
     if not group:
@@ -190,25 +190,25 @@ def deployment_attributes(request: Request) -> Attributes:
     return attributes
 
 
-def wishes(request: Request) -> Mapping[str, Any]:
-    """What a call asks of litespan itself, in `metadata={"litespan": {…}}`."""
+def request_options(request: Request) -> Mapping[str, Any]:
+    """Return the caller's litespan options: `metadata={"litespan": {…}}`."""
     metadata = request.metadata
     given = metadata.get("litespan")
-    if given is None and "requester_metadata" in metadata:  # of the proxy's clients
+    if given is None and "requester_metadata" in metadata:  # from a proxy client
         client = metadata["requester_metadata"]
         given = client.get("litespan") if isinstance(client, Mapping) else None
     return given if given is not None and isinstance(given, Mapping) else _NONE
 
 
-def wish_attributes(request: Request) -> Attributes:
-    """Which exporters are not to have the call."""
-    wished = wishes(request)
-    muted = as_texts(wished["mute"]) if "mute" in wished else None
+def mute_attributes(request: Request) -> Attributes:
+    """Return the exporters that must not receive the call."""
+    options = request_options(request)
+    muted = as_texts(options["mute"]) if "mute" in options else None
     return {s.MUTE: muted[:MAX_TAGS]} if muted else {}
 
 
 def free_metadata(given: Mapping[Any, Any]) -> Attributes:
-    """The caller's own metadata: scalars, bounded in number and length, no secrets."""
+    """Return the caller's scalar metadata, limited in number and length, without secrets."""
     attributes: Attributes = {}
     for name, value in given.items():
         attribute = _attribute(name)
@@ -223,7 +223,7 @@ def free_metadata(given: Mapping[Any, Any]) -> Attributes:
 
 @lru_cache(maxsize=1024)
 def _attribute(name: Any, *, number: bool = False) -> str | None:
-    """The attribute of a caller's metadata, if it may leave. A program has few such names."""
+    """Return the attribute name for a metadata key, or None if it must not be recorded."""
     if not isinstance(name, str) or name in _PROMOTED or name in _INJECTED:
         return None
     if is_secret_name(name, 0 if number else None):
@@ -232,7 +232,7 @@ def _attribute(name: Any, *, number: bool = False) -> str | None:
 
 
 def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None) -> Identity:
-    """`identity`, filled up from the baggage entries that the user has allowed."""
+    """Complete `identity` from the allowed baggage entries."""
     found = {name: str(value) for name in names if (value := baggage.get_baggage(name, ctx))}
     if not found:
         return identity
@@ -251,5 +251,5 @@ def _short(value: Any) -> str:
 def _value(value: Scalar) -> Scalar:
     if isinstance(value, str):
         return utf8(scrub(value[:MAX_LENGTH]))
-    # OTLP carries 64-bit integers; a larger one is kept as text.
+    # OTLP integers have 64 bits; larger ones become text.
     return value if not isinstance(value, int) or -(2**63) <= value < 2**63 else str(value)

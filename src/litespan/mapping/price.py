@@ -1,4 +1,4 @@
-"""LiteLLM's price list: what it charges for an answer, and whether it has a price at all."""
+"""LiteLLM's price list: the cost of an answer, and whether there is a price."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,8 +10,8 @@ from litespan.mapping.response import Answer, hidden_params
 from litespan.mapping.usage import Usage, read_usage
 from litespan.objects import as_float, contents, get
 
-# The figures that LiteLLM charges for: a usage that has the same ones costs the same.
-_CHARGED: Final = (
+# Token counts that LiteLLM charges for: equal counts have equal cost.
+_CHARGED_FIGURES: Final = (
     "input",
     "output",
     "cache_read",
@@ -24,47 +24,47 @@ _PER_TOKEN: Final = ("input_cost_per_token", "output_cost_per_token")
 
 
 def list_price(request: Request, answer: Answer, logging: Any) -> float | None:
-    """What LiteLLM's price list says for `answer`, in USD; None if it has no price.
+    """Return the cost of `answer` in USD by LiteLLM's price list; None if it has no price.
 
-    The call's own prices, discounts and margins count. A cost that the provider states in its
-    usage does not, nor that an answer came from the response cache.
+    Includes the call's own prices, discounts and margins. Ignores a cost in the provider's usage
+    and hits in the response cache.
     """
     try:
         result = _result(request, answer, logging)
         calculate = getattr(logging, "_response_cost_calculator", None)
         figure = None if calculate is None else as_float(calculate(result=result, cache_hit=False))
         if figure is None and (calculate is None or answer.cache_hit):
-            # LiteLLM corrects the provider of a text completion only when it calls it.
+            # The provider of a text completion is corrected only during LiteLLM's own call.
             text = request.target.operation.name == "text_completion"
             litellm: Any = sys.modules["litellm"]
             figure = as_float(
                 litellm.completion_cost(
                     completion_response=result,
-                    model=answer.stated.get("model") or request.model,
+                    model=answer.fields.get("model") or request.model,
                     custom_llm_provider=None if text else request.provider or None,
                 )
             )
         return figure
-    except Exception as error:  # noqa: BLE001 - LiteLLM raises for a model it has no price for
+    except Exception as error:  # noqa: BLE001 - LiteLLM raises if the model has no price
         if not type(error).__module__.startswith("litellm") and type(error) is not Exception:
             record_error("pricing an answer", error)
         return None
 
 
 def price_of_whole(usage: Usage, whole: Any) -> float | None:
-    """What LiteLLM has already charged for the same tokens; to calculate it again is slow."""
+    """Return the cost that LiteLLM has calculated for the same tokens; repeating it is slow."""
     figure = as_float(hidden_params(whole).get("response_cost"))
     if not figure:
         return None
     counted = read_usage(get(whole, "usage"))
     same = counted is not None and all(
-        getattr(counted, name) == getattr(usage, name) for name in _CHARGED
+        getattr(counted, name) == getattr(usage, name) for name in _CHARGED_FIGURES
     )
     return figure if same else None
 
 
 def custom_prices(request: Request) -> Mapping[str, Any]:
-    """The prices that the operator gave with the call or with the router's deployment."""
+    """Return the prices in the call's arguments or the router's deployment."""
     given = {**contents(request.metadata.get("model_info")), **request.arguments}
     return {
         name: value
@@ -74,9 +74,9 @@ def custom_prices(request: Request) -> Mapping[str, Any]:
 
 
 def prices(request: Request, answer: Answer) -> Mapping[str, Any] | None:
-    """The entry of the price list for the model that ran, if it has any price.
+    """Return the price list entry of the model that ran, or None if it has no price.
 
-    LiteLLM's own look-ups answer 0 for a model without prices, and may ask a server.
+    LiteLLM's own lookups return 0 for a model without prices, and may call a server.
     """
     custom = custom_prices(request)
     if custom:
@@ -93,7 +93,7 @@ def prices(request: Request, answer: Answer) -> Mapping[str, Any] | None:
 
 
 def is_free(entry: Mapping[str, Any]) -> bool:
-    """Whether the prices of `entry` say that tokens, or everything, cost nothing."""
+    """Whether the token prices of `entry`, or without them all its prices, are 0."""
     per_token = [_amount(entry.get(name)) for name in _PER_TOKEN]
     if None not in per_token:
         return not any(per_token)
@@ -101,14 +101,14 @@ def is_free(entry: Mapping[str, Any]) -> bool:
 
 
 def _names(request: Request, answer: Answer) -> Iterator[str]:
-    """The names under which LiteLLM may have found a price, in the order that it looks."""
+    """Yield the names under which LiteLLM looks for a price, in its order."""
     info = request.metadata.get("model_info") or request.arguments.get("model_info")
     deployment = answer.hidden.get("model_id") or get(info, "id")
     if isinstance(deployment, str):
         yield deployment
     models = (
         get(info, "base_model") or request.arguments.get("base_model"),
-        answer.stated.get("model"),
+        answer.fields.get("model"),
         answer.hidden.get("provider_response_model"),
         answer.hidden.get("litellm_model_name"),
         request.model,
@@ -120,7 +120,7 @@ def _names(request: Request, answer: Answer) -> Iterator[str]:
 
 
 def _amounts(entry: Mapping[str, Any], *, inside: bool = False) -> Iterator[float]:
-    """Every price in `entry`, those of its tiers and search contexts included."""
+    """Yield every price in `entry`, including tiers and search contexts."""
     for name, value in entry.items():
         if not inside and "cost" not in name and "pricing" not in name:
             continue
@@ -132,7 +132,7 @@ def _amounts(entry: Mapping[str, Any], *, inside: bool = False) -> Iterator[floa
 
 
 def _amount(value: Any) -> float | None:
-    """A price, which operators also write as text."""
+    """Return a price, which may also be text."""
     try:
         return None if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
@@ -140,7 +140,7 @@ def _amount(value: Any) -> float | None:
 
 
 def _result(request: Request, answer: Answer, logging: Any) -> Any:
-    """LiteLLM's object to price: the answer itself, or the smallest one with its usage."""
+    """Return the object for LiteLLM to price: the answer, or a minimal one with its usage."""
     litellm: Any = sys.modules["litellm"]
     usage = answer.usage
     raw = answer.raw
@@ -148,13 +148,13 @@ def _result(request: Request, answer: Answer, logging: Any) -> Any:
     if bridged is not None and usage is not None and usage.source == "provider":
         raw = bridged  # the answer before LiteLLM translated it for `anthropic_messages`
     elif usage is not None and (usage.raw is None or usage.raw is not get(raw, "usage")):
-        raw = None  # a stream's, or a guess
+        raw = None  # from a stream, or estimated
     if hasattr(type(raw), "model_copy"):
         return _unpriced(raw)
     result = litellm.ModelResponse(
-        model=answer.stated.get("model") or request.model, usage=_litellm_usage(litellm, usage)
+        model=answer.fields.get("model") or request.model, usage=_litellm_usage(litellm, usage)
     )
-    tier = answer.stated.get("service_tier")
+    tier = answer.fields.get("service_tier")
     if isinstance(tier, str):
         result.service_tier = tier
     result._hidden_params = {  # noqa: SLF001
@@ -164,7 +164,7 @@ def _result(request: Request, answer: Answer, logging: Any) -> Any:
 
 
 def _unpriced(raw: Any) -> Any:
-    """A copy of LiteLLM's result `raw` without the cost that is already in it."""
+    """Copy LiteLLM's result `raw` without the cost that it contains."""
     copy = raw.model_copy()
     copy._hidden_params = {  # noqa: SLF001
         name: value

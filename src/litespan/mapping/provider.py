@@ -1,4 +1,4 @@
-"""LiteLLM's provider names → `gen_ai.provider.name`, and where the provider is."""
+"""Maps LiteLLM's provider names to `gen_ai.provider.name`, and API bases to server attributes."""
 
 import re
 import sys
@@ -41,7 +41,7 @@ PROVIDERS: Final = MappingProxyType(
     }
 )
 
-# LiteLLM's routes, which stand between provider and model: how the model is called, and where.
+# LiteLLM's routes between provider and model: which API and region to use.
 # https://docs.litellm.ai/docs/providers/bedrock, …/azure, …/openai/responses_api
 _ROUTES: Final[Mapping[str, "re.Pattern[str]"]] = {
     "bedrock": re.compile(
@@ -54,25 +54,25 @@ _ROUTES: Final[Mapping[str, "re.Pattern[str]"]] = {
 
 
 def without_route(model: str, provider: str) -> str:
-    """The model's own name, without the routes that LiteLLM takes out of `model` itself."""
+    """Return the model name without LiteLLM's routes."""
     route = _ROUTES.get(provider.removesuffix("_converse"), _ROUTES[""]).match(model)
     return model[route.end() :] or model if route else model
 
 
 def provider_name(provider: str) -> str:
-    """LiteLLM's provider name in the convention's words; an unknown one stays as it is."""
+    """Return the convention's name of a LiteLLM provider; unknown names are unchanged."""
     return PROVIDERS.get(provider, provider)
 
 
 def resolve(model: str, provider: str | None, api_base: str | None) -> tuple[str, str]:
-    """(model without provider and route, LiteLLM's provider name; "" if not known)."""
+    """Return (model without provider and route, LiteLLM's provider name or "")."""
     litellm: Any = sys.modules.get("litellm")
     model = without_route(model, "")
     try:
         name, found, _, _ = litellm.get_llm_provider(
             model=model, custom_llm_provider=provider, api_base=api_base
         )
-    except Exception:  # noqa: BLE001 - LiteLLM raises BadRequestError for a model it can't place
+    except Exception:  # noqa: BLE001 - BadRequestError for an unknown model
         prefix, slash, rest = model.partition("/")
         return (rest, prefix) if slash and not provider else (model, provider or "")
     return without_route(str(name), str(found or "")), str(found or "")
@@ -80,12 +80,12 @@ def resolve(model: str, provider: str | None, api_base: str | None) -> tuple[str
 
 @lru_cache(maxsize=1024)
 def server_attributes(api_base: str) -> Mapping[str, Any]:
-    """`server.address` and `server.port` of an API base URL: never its path, query or user part."""
+    """Return `server.address` and `server.port` of an API base URL, and no other part of it."""
     try:
         parts = urlsplit(api_base if "//" in api_base else f"//{api_base}")
         host = parts.hostname
         port = parts.port or (80 if parts.scheme in ("http", "ws") else 443)
-    except ValueError as error:  # an API base that is no URL
+    except ValueError as error:  # not a URL
         record_error("reading the API base", error)
         return {}
     return {s.SERVER_ADDRESS: host, s.SERVER_PORT: port} if host else {}

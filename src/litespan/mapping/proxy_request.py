@@ -1,6 +1,6 @@
-"""What a request to LiteLLM's proxy brings beside the call: headers, fields, the model's row.
+"""Attributes of a request to LiteLLM's proxy: headers, body fields and model info.
 
-Only what the operator names goes on, and of that nothing that carries a credential.
+Only the headers and fields that the operator allows are recorded, and never credentials.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,17 +12,17 @@ from litespan.objects import get
 from litespan.redaction.text import is_secret_name, scrub
 
 MAX_LENGTH: Final = 1024  # characters of one value
-MAX_FIELDS: Final = 16  # of a model's row
-# What LiteLLM itself writes into a row.
-_LITELLMS: Final = frozenset({"id", "db_model", "member_auto_router", "direct_access"})
+MAX_FIELDS: Final = 16  # of `model_info`
+# Fields of `model_info` that LiteLLM adds.
+_LITELLM_FIELDS: Final = frozenset({"id", "db_model", "member_auto_router", "direct_access"})
 
 
 def header_attributes(
     headers: Mapping[str, Any], allowed: tuple[str, ...]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The allowed ones of `headers`, as the HTTP conventions name them.
+    """Yield the allowed headers under the names of the HTTP conventions.
 
-    Headers that carry credentials are left out even where they are allowed.
+    Headers with credentials are left out even if they are allowed.
     """
     for name in allowed:
         value = headers.get(name)
@@ -31,7 +31,7 @@ def header_attributes(
 
 
 def body_attributes(body: Any, allowed: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """The allowed fields of a request's JSON that hold text, numbers or booleans."""
+    """Yield the allowed fields of a JSON body that are strings, numbers or booleans."""
     for name in allowed:
         value = get(body, name)
         if isinstance(value, (bool, int, float)):
@@ -41,10 +41,10 @@ def body_attributes(body: Any, allowed: tuple[str, ...]) -> Iterator[tuple[str, 
 
 
 def model_info_attributes(info: Any) -> Iterator[tuple[str, Any]]:
-    """The operator's own `model_info` of a deployment: text, numbers and booleans."""
+    """Yield the strings, numbers and booleans in the operator's `model_info`."""
     found = 0
     for name, value in info.items() if isinstance(info, Mapping) else ():
-        if name in _LITELLMS or not isinstance(name, str) or is_secret_name(name, value):
+        if name in _LITELLM_FIELDS or not isinstance(name, str) or is_secret_name(name, value):
             continue
         if isinstance(value, (str, bool, int, float)):
             found += 1
@@ -57,11 +57,11 @@ def model_info_attributes(info: Any) -> Iterator[tuple[str, Any]]:
 def gateway_attributes(
     request: Request, headers: tuple[str, ...], body: tuple[str, ...]
 ) -> Iterator[tuple[str, Any]]:
-    """All of it, for a call that LiteLLM's proxy makes for a client."""
+    """Yield all these attributes for a call that LiteLLM's proxy makes for a client."""
     yield from model_info_attributes(request.metadata.get("model_info"))
     if headers or body:
-        asked = request.arguments.get("proxy_server_request")
-        given = get(asked, "headers") or request.metadata.get("headers")
+        client_request = request.arguments.get("proxy_server_request")
+        given = get(client_request, "headers") or request.metadata.get("headers")
         if isinstance(given, Mapping):
             yield from header_attributes(given, headers)
-        yield from body_attributes(get(asked, "body"), body)
+        yield from body_attributes(get(client_request, "body"), body)

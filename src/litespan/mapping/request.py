@@ -1,4 +1,4 @@
-"""LiteLLM's arguments → the attributes that are known when a call starts."""
+"""Converts LiteLLM's arguments to the attributes at the start of a call."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -19,7 +19,7 @@ def _choice_count(value: Any) -> int | None:
 
 
 def _output_type(form: Any) -> str:
-    """The form of the answer: a dict that names it, or a class whose JSON it is to be."""
+    """Return the output type for `response_format`, a dict or a class with a JSON schema."""
     text = not isinstance(form, type) and get(form, "type") == "text"
     return "text" if text else "json"
 
@@ -48,17 +48,17 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Reader]]] = {
 }
 
 
-_METADATA: Final = ("litellm_metadata", "metadata")  # the latter wins
+_METADATA: Final = ("litellm_metadata", "metadata")  # the latter takes precedence
 
 
 class Called(NamedTuple):
-    """What is called: all that follows from the function, the model and the API base alone.
+    """The properties of a call that depend only on function, model and API base.
 
     Attributes:
         model: the model's name without LiteLLM's provider prefix, "" if none was given.
-        provider: LiteLLM's name of the provider, "" if not known.
+        provider: LiteLLM's name of the provider, "" if unknown.
         span_name: `{operation} {model}`, the operation alone if no model is known.
-        attributes: what the span says of it.
+        attributes: their span attributes.
     """
 
     model: str
@@ -69,7 +69,7 @@ class Called(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def called(target: Target, model: str, provider: str | None, api_base: str | None) -> Called:
-    """The same for every call with these arguments: worked out once. A program has few of them."""
+    """Return the properties for these arguments; cached, because programs use few models."""
     name, found = resolve(model, provider, api_base)
     operation = target.operation.name
     attributes: Attributes = {
@@ -85,14 +85,14 @@ def called(target: Target, model: str, provider: str | None, api_base: str | Non
 
 
 class Request:
-    """What the caller asked for: a snapshot made before LiteLLM sees the arguments.
+    """A snapshot of a call's arguments, made before LiteLLM modifies them.
 
     Attributes:
         target: the function called.
-        arguments: every argument by its name (a shallow copy; content is not copied).
-        metadata: the caller's, copied: LiteLLM writes into the caller's own dict.
-        called: the model, its provider, and what follows from them.
-        streaming: whether a stream was asked for.
+        arguments: all arguments by name; a shallow copy.
+        metadata: a copy of the caller's metadata, because LiteLLM writes into the original.
+        called: the model, its provider, and their attributes.
+        streaming: whether the call has `stream=True`.
     """
 
     __slots__ = ("arguments", "called", "metadata", "streaming", "target")
@@ -121,12 +121,12 @@ class Request:
 
     @property
     def provider(self) -> str:
-        """LiteLLM's name of the provider, "" if not known."""
+        """LiteLLM's name of the provider, "" if unknown."""
         return self.called.provider
 
 
 def request_attributes(request: Request) -> Attributes:
-    """The parameters of a call; what is called stands in `request.called.attributes`."""
+    """Return the parameters of a call; `request.called.attributes` has model and provider."""
     attributes: Attributes = {}
     if request.streaming:
         attributes[s.REQUEST_STREAM] = True

@@ -1,4 +1,4 @@
-"""LiteLLM's results → what the span says of the answer."""
+"""Converts LiteLLM's results to span attributes."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from litespan.mapping.request import Attributes, Request
 from litespan.mapping.usage import Usage, read_usage
 from litespan.objects import as_text, contents, get
 
-_PREFIX: Final = "llm_provider-"  # which LiteLLM gives the provider's response headers
-# Headers that name the request at the provider.
+_PREFIX: Final = "llm_provider-"  # LiteLLM's prefix of the provider's response headers
+# Headers with the provider's request id.
 _REQUEST_ID: Final = tuple(
     prefix + name
     for name in ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
@@ -30,34 +30,34 @@ _RATE_LIMITS: Final = tuple(
         "x-ratelimit-reset-tokens": s.RATE_LIMIT_RESET_TOKENS,
     }.items()
 )
-# Texts of the answer itself, and of what LiteLLM hides in it → attributes.
-_STATED: Final = (("id", s.RESPONSE_ID), ("model", s.RESPONSE_MODEL))
-_STATED_BY_OPENAI: Final = (
-    *_STATED,
+# Field of the answer, or of its hidden parameters → attribute.
+_FIELDS: Final = (("id", s.RESPONSE_ID), ("model", s.RESPONSE_MODEL))
+_OPENAI_FIELDS: Final = (
+    *_FIELDS,
     ("service_tier", s.OPENAI_RESPONSE_SERVICE_TIER),
     ("system_fingerprint", s.OPENAI_SYSTEM_FINGERPRINT),
 )
 _NATIVE: Final = re.compile(r'"(?:stop_reason|stopReason|finishReason)"')
-_MAX_RAW: Final = 2**18  # characters of an answer that is read again
-_UNFINISHED: Final = frozenset({"queued", "in_progress"})  # states of a response, not its end
+_MAX_RAW: Final = 2**18  # characters of a raw answer that is parsed again
+_UNFINISHED: Final = frozenset({"queued", "in_progress"})  # not finish reasons
 _HIDDEN: Final = (("litellm_model_name", s.PROVIDER_MODEL), ("model_id", s.DEPLOYMENT_ID))
 
 
-@dataclass(slots=True)  # not frozen: one is made in every call, and that would be slow
+@dataclass(slots=True)  # not frozen, which would slow down every call
 class Answer:
-    """What a finished call returned, in one shape for all of LiteLLM's results.
+    """The result of a finished call, in one shape for all LiteLLM functions.
 
     Attributes:
-        raw: LiteLLM's object, whole; for a stream what it stands for, if there is one.
-        stated: what the provider states beside the message, by its own names: id, model, ….
-        finish_reasons: the provider's strings where LiteLLM keeps them, else LiteLLM's, by choice.
-        usage: tokens, None if not known.
+        raw: LiteLLM's result object; for a stream, the assembled answer, or None.
+        fields: the fields of the provider's answer by name: id, model, ….
+        finish_reasons: one per choice: the provider's if LiteLLM keeps them, else LiteLLM's.
+        usage: token counts, None if unknown.
         hidden: LiteLLM's `_hidden_params`: cost, call id, API base, response headers.
-        error: the provider's error object, where the answer reports a failure.
+        error: the provider's error object, if the answer reports a failure.
     """
 
     raw: Any
-    stated: Mapping[str, Any]
+    fields: Mapping[str, Any]
     finish_reasons: tuple[str, ...]
     usage: Usage | None
     hidden: Mapping[str, Any]
@@ -70,10 +70,10 @@ class Answer:
 
 
 def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer:
-    """One shape for a chat, text, responses, messages, embedding, … result."""
+    """Convert a chat, text, responses, messages, embedding, … result to an `Answer`."""
     stated = contents(raw)
     anthropic = request.target.call_type == "anthropic_messages"
-    # Rerank answers count their tokens in `meta`.
+    # Rerank answers have their token counts in `meta`.
     usage = stated.get("usage") or get(stated.get("meta"), "tokens")
     return Answer(
         raw,
@@ -86,26 +86,26 @@ def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer
 
 
 def _error(stated: Mapping[str, Any]) -> Any:
-    """The error object of a response that failed, or of an Anthropic error that came with 200."""
+    """Return the error object of a failed response, or of an Anthropic error with status 200."""
     if stated.get("status") == "failed" or stated.get("type") == "error":
-        return stated.get("error") or {"message": "the provider reports that it failed"}
+        return stated.get("error") or {"message": "the provider reports a failure"}
     return None
 
 
 def hidden_params(raw: Any) -> Mapping[str, Any]:
-    """What LiteLLM hides in its results and streams: cost, call id, API base, headers."""
+    """Return the hidden parameters of a result or stream: cost, call id, API base, headers."""
     private = getattr(raw, "__pydantic_private__", None)
     found = private.get("_hidden_params") if private else get(raw, "_hidden_params")
     return found if isinstance(found, dict) else contents(found)
 
 
 def response_headers(hidden: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The provider's response headers, prefixed by LiteLLM with `llm_provider-`."""
+    """Return the provider's response headers, which LiteLLM prefixes with `llm_provider-`."""
     return contents(hidden.get("additional_headers"))
 
 
 def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
-    """Why the model stopped, by choice, as LiteLLM's answer says it."""
+    """Return the finish reason of each choice in LiteLLM's answer."""
     choices = stated.get("choices")
     if choices and isinstance(choices, (list, tuple)):
         found = [get(choice, "finish_reason") for choice in choices]
@@ -121,9 +121,9 @@ def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def native_finish_reasons(text: Any) -> tuple[str, ...]:
-    """The same in the provider's words, from its answer as it came: JSON `text`.
+    """Return the provider's own finish reasons from its raw JSON answer `text`.
 
-    LiteLLM puts OpenAI's words in the place of those of Anthropic, Google and Bedrock.
+    LiteLLM converts those of Anthropic, Google and Bedrock to OpenAI's.
     """
     if not isinstance(text, str) or len(text) > _MAX_RAW or not _NATIVE.search(text):
         return ()
@@ -140,14 +140,14 @@ def native_finish_reasons(text: Any) -> tuple[str, ...]:
 
 
 def answer_attributes(request: Request, answer: Answer) -> Attributes:
-    """Everything of the answer but tokens, cost, content and what its headers say."""
+    """Return the attributes of an answer except tokens, cost, content and headers."""
     attributes: Attributes = {}
     openai = request.called.provider == "openai"
-    stated, hidden = answer.stated, answer.hidden
-    for told, table in ((stated, _STATED_BY_OPENAI if openai else _STATED), (hidden, _HIDDEN)):
+    fields, hidden = answer.fields, answer.hidden
+    for source, table in ((fields, _OPENAI_FIELDS if openai else _FIELDS), (hidden, _HIDDEN)):
         for name, attribute in table:
-            if name in told and told[name] and isinstance(told[name], str):
-                attributes[attribute] = told[name]
+            if name in source and source[name] and isinstance(source[name], str):
+                attributes[attribute] = source[name]
     if answer.finish_reasons:
         attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
     base = hidden.get("api_base")
@@ -159,7 +159,7 @@ def answer_attributes(request: Request, answer: Answer) -> Attributes:
 
 
 def provider_request_id(headers: Mapping[str, Any]) -> str | None:
-    """The provider's own id of the request, from its response headers."""
+    """Return the provider's request id from its response headers."""
     for name in _REQUEST_ID:
         if name in headers and headers[name] and isinstance(headers[name], str):
             return str(headers[name])[:128]
@@ -167,7 +167,7 @@ def provider_request_id(headers: Mapping[str, Any]) -> str | None:
 
 
 def header_attributes(status: int | None, headers: Mapping[str, Any]) -> Attributes:
-    """The status of an HTTP answer, the provider's id of the request, its rate limits."""
+    """Return the attributes of a response's status and headers: request id and rate limits."""
     attributes: Attributes = {s.HTTP_STATUS: status}
     request_id = provider_request_id(headers)
     if request_id:

@@ -1,4 +1,4 @@
-"""The functions of LiteLLM that litespan wraps: one table for patching and unpatching."""
+"""The table of LiteLLM functions that litespan wraps."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,11 +8,10 @@ from litespan import semconv as s
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a LiteLLM function does, in the words of the GenAI conventions.
+    """The GenAI operation of a LiteLLM function.
 
-    `name` is `gen_ai.operation.name`; `output` is `gen_ai.output.type` where the function
-    itself fixes it. The conventions have no name for rerank and moderation: these values
-    are our own, as the conventions allow.
+    `name` is `gen_ai.operation.name`; `output` is `gen_ai.output.type` if the function determines
+    it. The conventions have no name for rerank and moderation, and allow custom values.
     """
 
     name: str
@@ -29,12 +28,12 @@ RERANK: Final = Operation("rerank")
 MODERATION: Final = Operation("litellm.moderation")
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # a key of caches: hashed by its identity
+@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity, because it is a cache key
 class Target:
-    """One function: `call_type` is LiteLLM's own name for it.
+    """One function; `call_type` is LiteLLM's name for it.
 
-    The function is looked up under `attribute` (default `call_type`) in each of `modules`;
-    the names can hold different functions, one of which calls the other.
+    Each of `modules` has the function under `attribute` (default `call_type`). These can be
+    different functions, one of which calls the other.
     """
 
     call_type: str
@@ -44,12 +43,12 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The name under which the function stands in its modules."""
+        """The name of the function in its modules."""
         return self.attribute or self.call_type
 
     @property
     def asynchronous(self) -> bool:
-        """Whether its result is awaited."""
+        """Whether the function is async."""
         return self.call_type.startswith("a") and self.attribute != "create"
 
 
@@ -73,7 +72,7 @@ TARGETS: Final[tuple[Target, ...]] = (
     Target("anthropic_messages", CHAT, ("litellm.anthropic_interface.messages",), "create"),
 )
 
-# Every method of `litellm.Router` runs its attempts through this one.
+# All methods of `litellm.Router` run their attempts through this one.
 ROUTER: Final = Target(
     s.ROUTER_SPAN, CHAT, ("litellm.router",), "Router.async_function_with_fallbacks"
 )

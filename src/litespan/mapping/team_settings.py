@@ -1,7 +1,7 @@
-"""What a team or a key of LiteLLM's proxy asks of litespan: `litespan` in its metadata. Pure.
+"""Settings of a team or key of LiteLLM's proxy: `litespan` in its metadata.
 
-Read from LiteLLM's record of the key. The metadata of a request is no source: some versions of
-LiteLLM leave what a client has written there under the same names.
+They are read from LiteLLM's record of the key, not from the metadata of the request: some LiteLLM
+versions keep client-supplied values there under the same names.
 """
 
 from collections.abc import Mapping
@@ -10,25 +10,25 @@ from typing import Any, Final
 
 from litespan.objects import as_texts
 
-# The key's own settings win over its team's.
+# The key's settings override its team's.
 _PLACES: Final = ("team_metadata", "metadata")
 _NAME: Final = "litespan"
 _LISTS: Final = ("success", "failure")
 _OURS: Final = frozenset({"content", *_LISTS})
 _WORDS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
-Options = tuple[tuple[str, str], ...]  # an exporter's arguments: credentials, and its URL
+Options = tuple[tuple[str, str], ...]  # exporter arguments: credentials and URL
 
 
 @dataclass(frozen=True, slots=True)
-class TeamWishes:
+class TeamSettings:
     """The settings of one team or key.
 
     Attributes:
-        exporters: by name, the arguments of each exporter of its own. Credentials: never shown.
-        lists: which of them get calls that succeed, and calls that fail; a list that is not
-            there stands for all of them.
-        content: whether messages are recorded; None if the proxy's own setting holds.
+        exporters: name → arguments of its own exporters. Contains credentials; do not log.
+        lists: "success" and "failure" → names of the exporters that receive such calls; a missing
+            list means all exporters.
+        content: whether messages are recorded; None for the proxy's setting.
     """
 
     exporters: Mapping[str, Options] = field(default_factory=dict, repr=False)
@@ -36,16 +36,16 @@ class TeamWishes:
     content: bool | None = None
 
     def wanted(self, stage: str) -> list[tuple[str, Options]]:
-        """(name, arguments) of the exporters that get calls of `stage`."""
+        """Return (name, arguments) of the exporters for `stage`, "success" or "failure"."""
         names = self.lists.get(stage)
         return [pair for pair in self.exporters.items() if names is None or pair[0] in names]
 
 
-NONE: Final = TeamWishes()
+NONE: Final = TeamSettings()
 
 
-def team_wishes(key: Any) -> TeamWishes:
-    """The settings in the metadata of a key, LiteLLM's `UserAPIKeyAuth`, and of its team."""
+def team_settings(key: Any) -> TeamSettings:
+    """Read the settings from the metadata of a `UserAPIKeyAuth` and its team."""
     merged: dict[str, Any] = {}
     for place in _PLACES:
         given = getattr(key, place, None)
@@ -54,7 +54,7 @@ def team_wishes(key: Any) -> TeamWishes:
             merged.update(own)
     if not merged:
         return NONE
-    return TeamWishes(
+    return TeamSettings(
         {
             str(name): tuple(sorted((str(key), str(value)) for key, value in options.items()))
             for name, options in merged.items()

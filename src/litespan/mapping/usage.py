@@ -1,4 +1,4 @@
-"""Token counts in every shape that LiteLLM returns → one `Usage`."""
+"""Converts token counts from every shape that LiteLLM returns to one `Usage`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from litespan.objects import as_cost, as_tokens, contents, get
 CHARACTERS_PER_TOKEN: Final = 4
 
 
-@dataclass(slots=True)  # not frozen: one is made in every call, and that would be slow
+@dataclass(slots=True)  # not frozen, which would slow down every call
 class Usage:
-    """Tokens of one call; None is unknown, never a guess in disguise.
+    """Token counts of one call; None is unknown.
 
     Attributes:
         input: tokens sent, cached ones included.
@@ -20,11 +20,11 @@ class Usage:
         cache_read, cache_creation: parts of `input`.
         reasoning: part of `output`.
         source: `provider`, `litellm` (counted by LiteLLM) or `estimated`.
-        cost: USD, where the provider states it with the usage.
+        cost: USD, if the provider's usage contains it.
         audio_input, audio_output: parts of `input` and `output`.
-        cache_creation_5m, cache_creation_1h: parts of `cache_creation`, by how long it is kept.
-        raw: the usage as it came, with all that LiteLLM's price list may ask for.
-        excludes_cache: whether `raw` counts cached tokens apart, as Anthropic does.
+        cache_creation_5m, cache_creation_1h: parts of `cache_creation`, by time to live.
+        raw: the original usage, with all fields that LiteLLM's pricing may need.
+        excludes_cache: whether the input count in `raw` excludes cached tokens, as for Anthropic.
     """
 
     input: int | None
@@ -43,7 +43,7 @@ class Usage:
 
     @property
     def known(self) -> bool:
-        """Whether there is any figure above zero."""
+        """Whether any count is above zero."""
         return bool(self.input or self.output)
 
 
@@ -59,11 +59,10 @@ _DETAILS: Final = (
 
 
 def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
-    """The `usage` of a response, or None if it states no figure.
+    """Convert the `usage` of a response; return None if it has no counts.
 
-    Anthropic's own shape counts cached tokens apart from `input_tokens`
-    (`input_excludes_cache`); every other shape includes them. A usage with a figure that no
-    call can have becomes one without figures.
+    In Anthropic's shape, `input_tokens` excludes cached tokens (`input_excludes_cache`); all other
+    shapes include them. If a count is implausible, the result has no counts.
     """
     if raw is None:
         return None
@@ -78,9 +77,9 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     sent = (
         stated.get("prompt_tokens_details")
         or stated.get("input_tokens_details")
-        or stated.get("input_token_details")  # of transcripts
+        or stated.get("input_token_details")  # transcriptions
     )
-    kept = stated.get("cache_creation")  # for how long
+    kept = stated.get("cache_creation")  # by time to live
     if sent:
         usage.cache_read = as_tokens(get(sent, "cached_tokens")) or usage.cache_read
         created = usage.cache_creation or as_tokens(get(sent, "cache_creation_tokens"))
@@ -115,10 +114,10 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
 
 
 def _stated_cost(charged: Any, stated: Mapping[str, Any]) -> float | None:
-    """What the provider says the call cost, in USD.
+    """Return the cost that the provider reports, in USD.
 
-    OpenRouter charges a fee where the user's own key is used, and the provider behind it the
-    rest: `upstream_inference_cost`. Where it says nothing of the key, a fee is less than that.
+    If the user's own key is used, OpenRouter's cost is its fee, and the upstream provider charges
+    `upstream_inference_cost`. Without `is_byok`, a cost below the upstream cost is such a fee.
     """
     cost = as_cost(charged.get("total_cost") if isinstance(charged, Mapping) else charged)
     upstream = get(stated.get("cost_details"), "upstream_inference_cost")
@@ -130,13 +129,13 @@ def _stated_cost(charged: Any, stated: Mapping[str, Any]) -> float | None:
 
 
 def _count(stated: Mapping[str, Any], chat: str, other: str) -> int | None:
-    """A count under either API's name. LiteLLM states an image edit's under both, once as 0."""
+    """Return a count under either API's name; image edits have both, one of them 0."""
     count = as_tokens(stated.get(chat))
     return count if count or other not in stated else as_tokens(stated[other])
 
 
 def most(stated: Sequence[Usage]) -> Usage:
-    """One usage of several that one stream stated: figures grow, or come in parts."""
+    """Merge the usages of one stream, which grow or are partial, by their maximum."""
     if len(stated) == 1:
         return stated[0]
     figures: dict[str, Any] = {
@@ -149,7 +148,7 @@ def most(stated: Sequence[Usage]) -> Usage:
 
 
 def _merged(stated: Sequence[Any], depth: int = 4) -> dict[str, Any]:
-    """The same of usages as they came: the larger of two numbers, the later of other values."""
+    """Merge original usages: the larger of two numbers, the later of other values."""
     merged: dict[str, Any] = {}
     for raw in stated:
         for name, value in contents(raw).items():
@@ -166,7 +165,7 @@ def _merged(stated: Sequence[Any], depth: int = 4) -> dict[str, Any]:
 
 
 def estimated_usage(sent: int, received: int) -> Usage:
-    """A guess from the number of characters sent and received."""
+    """Estimate a usage from the number of characters sent and received."""
     return Usage(
         input=-(-sent // CHARACTERS_PER_TOKEN) or None,
         output=-(-received // CHARACTERS_PER_TOKEN),
@@ -175,7 +174,7 @@ def estimated_usage(sent: int, received: int) -> Usage:
 
 
 def usage_attributes(usage: Usage, *, embeddings: bool = False) -> dict[str, Any]:
-    """The token attributes; details only where they are above zero."""
+    """Return the token attributes; details only if they are above zero."""
     attributes: dict[str, Any] = {}
     if usage.input is not None:
         attributes[s.INPUT_TOKENS] = usage.input
@@ -191,16 +190,16 @@ def usage_attributes(usage: Usage, *, embeddings: bool = False) -> dict[str, Any
         (s.CACHE_CREATION_1H_TOKENS, usage.cache_creation_1h),
     ):
         if tokens:
-            attributes[attribute] = tokens  # noqa: PERF403 - a comprehension is one call more
+            attributes[attribute] = tokens  # noqa: PERF403 - a comprehension is one more function call
     if attributes:
         attributes[s.USAGE_SOURCE] = usage.source
     return attributes
 
 
 def characters(values: Iterable[Any]) -> int:
-    """How many characters of text stand in `values`: strings, messages or their parts.
+    """Return the number of text characters in `values`: strings, messages or parts.
 
-    Lengths only: the work grows with the number of messages, not with their text.
+    Takes time in the number of messages, not in their length.
     """
     total = 0
     for value in values:

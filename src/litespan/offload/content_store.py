@@ -139,7 +139,7 @@ class Store:
             self._hung -= 1
 
     def _put(self, digest: str, content: bytes) -> None:
-        with fork.undivided:
+        with fork.import_lock:
             from fsspec.asyn import AsyncFileSystem
             from fsspec.core import url_to_fs
             from fsspec.implementations.local import LocalFileSystem

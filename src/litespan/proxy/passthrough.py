@@ -19,7 +19,12 @@ from opentelemetry import context as otel_context
 from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.instrumentation.call import Call
-from litespan.instrumentation.call_end import answered, failed, refusal_attributes, where_it_failed
+from litespan.instrumentation.call_end import (
+    answered_attributes,
+    failed_server_attributes,
+    refusal_attributes,
+    to_failure,
+)
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.start import LOGGING, REQUEST, begin
 from litespan.instrumentation.state import OWNER, STREAM_ENDS
@@ -206,12 +211,12 @@ class Passing:
             answer.usage = read_usage(details.get("standard_logging_object"))
         if answer.usage is not None and hidden["response_cost"] is not None:
             answer.usage.cost = None  # LiteLLM's is in there
-        attributes = answered(call, answer, {})
+        attributes = answered_attributes(call, answer, {})
         _take_times(call, told.get("end_time"), logging.completion_start_time)
         if call.first_chunk is not None:
             attributes[s.TIME_TO_FIRST_CHUNK] = call.first_chunk - call.started
         if answer.error is not None and call.failure is None:
-            call.failure = failed(call, answer.error)
+            call.failure = to_failure(call, answer.error)
         _end(call, attributes, answer)
 
 
@@ -256,8 +261,8 @@ def streamed(logging: Any, chunks: Any) -> None:
     call = getattr(logging, OWNER, None)
     if isinstance(call, Call) and call in _open and isinstance(chunks, (list, tuple)):
         error = error_in(chunks)
-        call.failure = None if error is None else failed(call, error)
-        call.answered(call.failure)
+        call.failure = None if error is None else to_failure(call, error)
+        call.report_failure(call.failure)
 
 
 def settle() -> None:
@@ -280,12 +285,12 @@ def fail(data: Any, error: BaseException) -> None:
 
 def _fail(call: Call, error: BaseException, refusal: Any) -> None:
     """End with `error`; `refusal` holds the provider's response if that was it."""
-    failure = failed(call, error)
+    failure = to_failure(call, error)
     response = getattr(refusal, "response", None)
     if response is not None:
         failure = replace(failure, code=as_int(getattr(response, "status_code", None)))
         call.stage(s.EVENT_POST, refusal_attributes(failure))
-    attributes = where_it_failed(call)
+    attributes = failed_server_attributes(call)
     partial = read_usage(call.logging.model_call_details.get("combined_usage_object"))
     if partial is not None:  # the stream broke
         attributes.update(usage_attributes(partial))

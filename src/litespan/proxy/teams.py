@@ -32,7 +32,7 @@ from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.state import current
-from litespan.mapping.team_settings import Options, TeamWishes, team_wishes
+from litespan.mapping.team_settings import Options, TeamSettings, team_settings
 
 MOST: Final = 64
 """Exporters at once; the one that was used least recently makes room for another."""
@@ -55,18 +55,18 @@ class TeamExporters(SpanProcessor):
     def _renew(self) -> None:
         """Start anew: also in a forked child, whose parent's exporters are not its own."""
         self._lock = threading.Lock()
-        self._live: dict[int, TeamWishes] = {}
+        self._live: dict[int, TeamSettings] = {}
         self._open: OrderedDict[Key, tuple[BatchSpanProcessor, float]] = OrderedDict()
         self._bad: OrderedDict[Key, None] = OrderedDict()
         self._reaper: threading.Thread | None = None
         self._ended = threading.Event()
 
-    def serve(self, key: Any) -> TeamWishes:
+    def serve(self, key: Any) -> TeamSettings:
         """What a key, LiteLLM's `UserAPIKeyAuth`, and its team ask for, as far as it can be done.
 
         An exporter that is off does not take the place of the operator's.
         """
-        wishes = team_wishes(key)
+        wishes = team_settings(key)
         if not wishes.exporters:
             return wishes
         made = {pair[0]: pair[1] for pair in wishes.exporters.items() if self._batch(pair)}

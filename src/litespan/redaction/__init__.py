@@ -1,1 +1,1 @@
-"""Secrets and content are removed here, and nowhere else."""
+"""Removes secrets and quoted content from text."""

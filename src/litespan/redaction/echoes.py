@@ -1,7 +1,7 @@
-"""Finding in an error text what the request said, in time that is bounded.
+"""Finds quotes of a request in an error message, in bounded time.
 
-A provider may quote a request in its error: as it is, as JSON with escapes, in other white space or
-another case. Texts are therefore compared by their letters and digits only.
+A provider's error may quote the request verbatim, JSON-escaped, or with other white space or case.
+Texts are therefore compared by their letters and digits only.
 """
 
 import re
@@ -12,37 +12,37 @@ from typing import Any, Final
 from litespan.objects import contents
 
 ECHO: Final = "[content]"
-_WINDOW: Final = 15  # letters and digits: a quotation of at least this length is always found
-_SHORTEST: Final = 6  # characters: a whole text of fewer is too common a word
-_BLOCK: Final = 8  # bytes that are compared at once; `_WINDOW` holds one at any alignment
-_LARGE: Final = 200_000  # bytes of which only every second block is looked at: finds 23 letters
-_ENCODED: Final = 20_000  # characters of base64 at least: an image, audio or a file
-_END: Final = 4_000  # characters at either end of those that are looked at
-_MOST_VALUES: Final = 20_000  # values of a request that are looked at
-_MOST_BYTES: Final = 2_000_000  # bytes of text that are looked at
-_MOST_STEPS: Final = 2_000  # places that are compared byte by byte
+_WINDOW: Final = 15  # letters and digits: quotes of at least this length are always found
+_SHORTEST: Final = 6  # characters: shorter texts are too common
+_BLOCK: Final = 8  # bytes per block; a window contains a whole block at any alignment
+_LARGE: Final = 200_000  # bytes: above this, compare every second block, which finds 23 letters
+_ENCODED: Final = 20_000  # characters: longer base64 is an image, audio or a file
+_END: Final = 4_000  # characters compared at either end of base64
+_MAX_VALUES: Final = 20_000  # values of a request
+_MAX_BYTES: Final = 2_000_000  # bytes of text
+_MAX_STEPS: Final = 2_000  # byte-by-byte comparisons
 
 _SEPARATOR: Final = bytes(_BLOCK)
 _IGNORED: Final = bytes(code for code in range(128) if not chr(code).isalnum())
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_"
 _LOWER: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
-# One character of a text that may hold JSON, or JSON in JSON.
+# One character, possibly escaped by JSON, also repeatedly.
 _CHARACTER: Final = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|[bfnrt])|.", re.DOTALL)
 
-# Arguments that say how and where to call. The span states them, or they are LiteLLM's own.
+# Arguments without content: the span records them, or LiteLLM sets them.
 _NO_CONTENT: Final = re.compile(
     r"model|model_info|model_list|.*fallbacks|api_.*|base_url|custom_llm_provider|deployment_id"
     r"|organization|timeout|user|metadata|litellm_.*|proxy_server_request|.*headers|callbacks"
     r"|.*_callback|original_function|mock_.*|azure_.*|aws_.*|vertex_.*|shared_session|client"
 )
-# Arguments of which also a short text is content; of the others it may be a setting.
+# Arguments in which short texts are content, too; in others they may be settings.
 _CONTENT: Final = frozenset(
     {
         *("messages", "prompt", "input", "query", "documents", "texts", "contents"),
         *("instructions", "system", "suffix", "prediction", "document"),
     }
 )
-# Fields of a message that hold a word of the API's, or an id.
+# Fields of a message that contain an API keyword or an id.
 _FIELDS: Final = frozenset(
     {
         *("type", "role", "id", "call_id", "tool_call_id", "tool_use_id", "modality", "format"),
@@ -52,17 +52,17 @@ _FIELDS: Final = frozenset(
 
 
 class TooMuch(Exception):
-    """There is more in a request than is looked at."""
+    """The request is too large to compare."""
 
 
 def sent_texts(arguments: Mapping[str, Any]) -> Iterator[str]:
-    """Every text of a request that an error must not repeat.
+    """Yield every text of a request that an error message must not quote.
 
     Raises:
-        TooMuch: the request holds too many values.
+        TooMuch: the request has too many values.
     """
     seen: set[int] = set()
-    left = _MOST_VALUES
+    left = _MAX_VALUES
     stack: list[tuple[Any, bool]] = [
         (value, name in _CONTENT)
         for name, value in arguments.items()
@@ -93,27 +93,27 @@ def sent_texts(arguments: Mapping[str, Any]) -> Iterator[str]:
 
 
 def without_echoes(text: str, sent: Iterable[str]) -> str:
-    """`text` with `[content]` in place of what it repeats of `sent`.
+    """Replace quotes of `sent` in `text` by `[content]`.
 
-    All of it is replaced if there is too much to compare.
+    Replaces the whole text if there is too much to compare.
     """
     normal, places = _normalised(text)
     found = bytearray(len(normal))
     try:
-        together = _compared(normal, found, sent)
-        _mark_runs(normal, together, found)
+        long_texts = _compared(normal, found, sent)
+        _mark_runs(normal, long_texts, found)
     except TooMuch:
         return ECHO if text else text
     return _replaced(text, places, found)
 
 
 def _compared(normal: bytes, found: bytearray, sent: Iterable[str]) -> bytes:
-    """Mark the whole short texts of `sent` in `found`; the long ones, ready to be compared."""
+    """Mark quotes of the short texts in `found`; return the long texts, joined."""
     long: list[bytes] = []
     size = 0
     for message in map(_without_bytes, sent):
         size += len(message)
-        if size > _MOST_BYTES:
+        if size > _MAX_BYTES:
             raise TooMuch
         data = _letters(message)
         if len(data) >= _WINDOW:
@@ -127,7 +127,7 @@ def _compared(normal: bytes, found: bytearray, sent: Iterable[str]) -> bytes:
 
 
 def _without_bytes(message: str) -> str:
-    """Of base64, maybe in a `data:` URL, only the ends: an error may show some of them."""
+    """Reduce base64, also in a `data:` URL, to its ends, which an error may quote."""
     if len(message) < _ENCODED or not message.isascii():
         return message
     at = message.find(",", 0, _END) + 1 if message.startswith("data:") else 0
@@ -137,9 +137,9 @@ def _without_bytes(message: str) -> str:
 
 
 def _mark_runs(text: bytes, sent: bytes, found: bytearray) -> None:
-    """Mark in `found` every run of `_WINDOW` bytes or more of `text` that stands in `sent`.
+    """Mark in `found` every run of at least `_WINDOW` bytes of `text` that is in `sent`.
 
-    `sent`, which may be long, is read in blocks: a run holds at least one of them whole.
+    `sent` may be long and is compared in blocks; each run contains at least one whole block.
     """
     offsets: dict[int, list[int]] = {}
     for shift in range(_BLOCK):
@@ -148,10 +148,10 @@ def _mark_runs(text: bytes, sent: bytes, found: bytearray) -> None:
     step = 2 if len(sent) > _LARGE else 1
     blocks = _blocks(sent)[::step]
     common = set(offsets).intersection(blocks)
-    steps = _MOST_STEPS
+    steps = _MAX_STEPS
     for index in compress(range(len(blocks)), map(common.__contains__, blocks)):
         fresh = [offset for offset in offsets[blocks[index]] if not found[offset]]
-        if not fresh:  # no need to look for it again
+        if not fresh:  # already marked
             common.discard(blocks[index])
             if not common:
                 return
@@ -167,7 +167,7 @@ def _mark_runs(text: bytes, sent: bytes, found: bytearray) -> None:
 
 
 def _run(text: bytes, offset: int, sent: bytes, at: int) -> tuple[int, int]:
-    """The run of `text` around `offset` that is the same as around `at` in `sent`."""
+    """Return the longest run of `text` around `offset` that equals `sent` around `at`."""
     before = 0
     most = min(offset, at)
     while before < most and text[offset - before - 1] == sent[at - before - 1]:
@@ -189,7 +189,7 @@ def _letters(text: str) -> bytes:
 
 
 def _normalised(text: str) -> tuple[bytes, list[tuple[int, int]]]:
-    """(the letters and digits of `text`, where each byte of them stands in it)."""
+    """Return (the letters and digits of `text` as bytes, the span of each byte in `text`)."""
     found: list[bytes] = []
     places: list[tuple[int, int]] = []
     for match in _CHARACTER.finditer(text):

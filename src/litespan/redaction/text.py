@@ -1,4 +1,4 @@
-"""Taking secrets, and echoes of the request's content, out of free text."""
+"""Removes secrets and quotes of the request's content from text."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,17 +9,17 @@ from litespan.objects import utf8
 from litespan.redaction.echoes import ECHO, TooMuch, without_echoes
 
 MASK: Final = "[redacted]"
-MAX_TEXT: Final = 1024  # characters of an error text that are kept
-_SCANNED: Final = 4096  # characters of an error text that are looked at
-_SHORTEST: Final = 6  # characters of a credential
-_MOST_VALUES: Final = 10_000  # values among a call's arguments that may be credentials
+MAX_TEXT: Final = 1024  # characters of an error message
+_MAX_SCANNED: Final = 4096  # characters of an error message that are processed
+_SHORTEST: Final = 6  # characters: minimum length of a credential
+_MAX_VALUES: Final = 10_000  # arguments searched for credentials
 
-# What keys begin with, before a `-` or `_`.
+# Prefixes of API keys, before a `-` or `_`.
 _PREFIXES: Final = (
     *("sk", "pk", "rk", "gsk", "xai", "pplx", "hf", "fw", "nvapi"),
     *("ghp", "gho", "ghs", "glpat"),
 )
-# Shapes of credentials. Masked whole: a prefix of a key still identifies it.
+# Patterns of credentials. They are masked completely, because a prefix would identify the key.
 _SECRET: Final = re.compile(
     rf"\b(?:{'|'.join(_PREFIXES)})"
     r"""[-_][A-Za-z0-9_\-*.]{6,}
@@ -34,9 +34,9 @@ _SECRET: Final = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_SHORTEST_PLAIN: Final = 16  # a credential of letters and digits alone is at least this long
-# What each of these shapes has, in lower case: nearly all texts have none, and `_SECRET`, which
-# ignores case and looks behind, takes microseconds to find that out.
+_SHORTEST_PLAIN: Final = 16  # characters: minimum length of an alphanumeric credential
+# Every match of `_SECRET` contains one of these, in lower case. Checking this first is fast, and
+# most texts contain none.
 _HINT: Final = re.compile(
     "|".join(f"{prefix}[-_]" for prefix in _PREFIXES)
     + r"|akia|asia|aiza|eyj|bearer|basic|://|\?|:|="
@@ -45,7 +45,7 @@ _SECRET_ARGUMENT: Final = re.compile(
     r"key|token|secret|passw|credential|auth|cookie|header|aws_|vertex_", re.IGNORECASE
 )
 
-# What the names of credentials have in them; not "author", "monkey" or "keyboard".
+# Parts of the names of credentials; not "author", "monkey" or "keyboard".
 _SECRET_NAME: Final = re.compile(
     r"""
     secret(?!ar) | passw | passphrase | credential | cookie | bearer | signature | private
@@ -61,9 +61,9 @@ _COUNT: Final = re.compile(
 
 
 def is_secret_name(name: str, value: object = None) -> bool:
-    """Whether a field of this name may hold a credential.
+    """Whether a field with this name may contain a credential.
 
-    A number may stand under a name such as `max_tokens` or `input_cost_per_token`.
+    Numbers under names such as `max_tokens` or `input_cost_per_token` are not credentials.
     """
     if not _SECRET_NAME.search(name):
         return False
@@ -71,19 +71,21 @@ def is_secret_name(name: str, value: object = None) -> bool:
 
 
 def scrub(text: str) -> str:
-    """`text` with everything that looks like a credential masked."""
+    """Mask everything in `text` that looks like a credential."""
     if len(text) < _SHORTEST_PLAIN and text.isalnum():
         return text
     return _SECRET.sub(MASK, text) if _HINT.search(text.lower()) else text
 
 
 def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str] | None) -> str:
-    """An error text that may leave: no credentials, no echo of `content`, at most 1 KB.
+    """Return an error message without credentials or quotes of content, at most 1 KB.
 
-    `arguments` are the call's: what their credentials, headers and URLs hold is masked
-    wherever it stands. `content` is the request's text, or None where content is recorded.
+    Args:
+        text: the original message.
+        arguments: of the call; values of their credentials, headers and URLs are masked.
+        content: the request's texts, or None if content is recorded.
     """
-    text = text[:_SCANNED]
+    text = text[:_MAX_SCANNED]
     for secret in _secrets(arguments):
         text = text.replace(secret, MASK)
     text = scrub(text)
@@ -96,9 +98,9 @@ def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str] 
 
 
 def _secrets(arguments: Mapping[Any, Any]) -> Iterator[str]:
-    """The credentials among the arguments, however deep, each container once."""
+    """Yield the credentials in nested arguments, visiting each container once."""
     seen: set[int] = set()
-    left = _MOST_VALUES
+    left = _MAX_VALUES
     stack: list[tuple[Mapping[Any, Any], bool]] = [(arguments, False)]
     while stack and left > 0:
         values, inside = stack.pop()

@@ -17,7 +17,7 @@ from litespan.callbacks.copying import copied
 from litespan.callbacks.dispatcher import Dispatcher
 from litespan.callbacks.handler import Handler, StageName
 from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
-from litespan.instrumentation.recorded_content import written
+from litespan.instrumentation.recorded_content import content_attributes
 from litespan.instrumentation.stages import Stage
 from litespan.mapping.content import input_content
 from litespan.mapping.request import Request
@@ -99,7 +99,7 @@ class Snapshot:
             attributes[s.CALL_ID] = self.call_id
         if self._arguments is not None:
             content = input_content(Request(call.request.target, self._arguments))
-            attributes.update(written(call.signals, content, attributes))
+            attributes.update(content_attributes(call.signals, content, attributes))
         return ReadableSpan(
             name=span.name,
             context=span.get_span_context(),

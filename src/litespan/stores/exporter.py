@@ -171,7 +171,7 @@ class StoreExporter(SpanExporter, ABC):
         return rows(spans, CLEAN, content=self.content)
 
     def _connect(self) -> Store:
-        with fork.undivided:
+        with fork.import_lock:
             for module in self.needs:
                 import_module(module)
         return self.connect()
