@@ -164,7 +164,7 @@ def told_by(handler: Any, **options: Any) -> Any:
 def choose(callback: Any) -> None:
     """Have calls told to one handler only, once all are done with the last ones."""
     for each in _made:
-        each.delivery.drain(time.monotonic() + 600)  # none is dropped or left over
+        each.dispatcher.drain(time.monotonic() + 600)  # none is dropped or left over
     Watchers.all = (callback.watch,) if callback is not None else ()
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from litespan.callbacks.registration import AddedCallback, add
 from litespan.instrumentor import LiteLLMInstrumentor
-from litespan.routing.configuration import give
+from litespan.routing import configuration
 from litespan.routing.destinations import Entry
-from litespan.routing.takeover import look_at_lists
+from litespan.routing.takeover import start_takeover
 
 
 def add_callback(handler: Any = None, **options: Any) -> AddedCallback:
@@ -41,7 +41,7 @@ def adopt() -> None:
 
     LiteLLM is instrumented with the global providers if it is not instrumented yet.
     """
-    look_at_lists()
+    start_takeover()
     LiteLLMInstrumentor().instrument_if_nobody_has()
 
 
@@ -70,4 +70,4 @@ def configure(
             the lists are in force.
     """
     LiteLLMInstrumentor().instrument_if_nobody_has()
-    give(input, success, failure)
+    configuration.configure(input, success, failure)

@@ -51,9 +51,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             self.uninstrument()
         super().instrument(**kwargs)
         if adopts:
-            from litespan.routing.takeover import look_at_lists
+            from litespan.routing.takeover import start_takeover
 
-            look_at_lists()
+            start_takeover()
 
     def instrument_if_nobody_has(self) -> None:
         """Trace LiteLLM's calls with the global providers, until somebody says otherwise."""
@@ -109,9 +109,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             self._offload = ProcessOffload(settings)
         if settings.adopt:
-            from litespan.routing.takeover import look_at_lists
+            from litespan.routing.takeover import start_takeover
 
-            look_at_lists()
+            start_takeover()
         if settings.callbacks:
             from litespan.callbacks.registration import NamedCallbacks
 
@@ -121,9 +121,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         Live.signals = None
         self._implicit = False
         if Live.look is not None:
-            from litespan.routing.takeover import give_back
+            from litespan.routing.takeover import stop_takeover
 
-            give_back()
+            stop_takeover()
         if self._routed:
             from litespan.routing import configuration
 
