@@ -28,7 +28,7 @@ def _run(rounds: int) -> None:
 
     provider, _ = _call.traced()
     LiteLLMInstrumentor().instrument(tracer_provider=provider)
-    completion, look = litellm.completion, Takeover().look
+    completion, look = litellm.completion, Takeover().check_lists
 
     def call(chosen: Callable[[], None] | None) -> Callable[[], Any]:
         def made() -> None:

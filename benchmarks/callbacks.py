@@ -164,7 +164,7 @@ def told_by(handler: Any, **options: Any) -> Any:
 def choose(callback: Any) -> None:
     """Route calls to one handler only, after all have finished."""
     for each in _made:
-        each.delivery.drain(time.monotonic() + 600)  # none is dropped or left over
+        each.dispatcher.drain(time.monotonic() + 600)  # none is dropped or left over
     Watchers.all = (callback.watch,) if callback is not None else ()
 
 

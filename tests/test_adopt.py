@@ -14,7 +14,7 @@ import litespan
 from litespan.errors import _seen
 from litespan.instrumentation.signals import Live
 from litespan.routing.configuration import Routes
-from litespan.routing.takeover import Takeover, exporter_name, give_back, only_logs
+from litespan.routing.takeover import Takeover, exporter_name, only_logs, stop_takeover
 from litespan.testing import LoopbackProvider
 from tests.calls.conftest import Traced, quiet_litellm, traced
 from tests.support.program import run
@@ -90,7 +90,7 @@ def test_the_program_runs_unchanged(moved: dict[str, Any]) -> None:
     lines = [line for line in ran.stderr.splitlines() if "taken over" in line]
     said = (
         "taken over from LiteLLM's lists: input_callback: sentry; success_callback: helicone, "
-        "langfuse; failure_callback: sentry, slack. Exporters get no messages unless "
+        "langfuse; failure_callback: sentry, slack. Exporters receive messages only if "
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY is set"
     )
     assert lines == [said]
@@ -213,7 +213,7 @@ def lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Takeover]:
     litespan.adopt()
     look: Any = Live.look
     yield look.__self__
-    give_back()
+    stop_takeover()
     exporter_name.cache_clear()
 
 
@@ -226,25 +226,25 @@ def test_assigning_and_appending(lists: Takeover) -> None:
     """A list that is assigned replaces what was taken from it; what is appended is added."""
     mine = ["helicone", "unknown", print]
     litellm.success_callback = mine
-    lists.look()
+    lists.check_lists()
     assert routed() == {"success": ("helicone",)}
     assert litellm.success_callback == ["unknown", print]
     assert mine == ["helicone", "unknown", print]  # the program's own list is as it was
     litellm.success_callback.append("sqlite")
-    lists.look()
+    lists.check_lists()
     assert routed() == {"success": ("helicone", "sqlite")}
     assert litellm.success_callback == ["unknown", print]
     litellm.failure_callback = ["helicone"]
-    lists.look()
+    lists.check_lists()
     assert routed() == {"success": ("helicone", "sqlite"), "failure": ("helicone",)}
     litellm.success_callback = ["sqlite"]
-    lists.look()
+    lists.check_lists()
     assert routed() == {"success": ("sqlite",), "failure": ("helicone",)}
     litellm.success_callback = []
-    lists.look()
+    lists.check_lists()
     assert routed() == {"failure": ("helicone",)}
     litellm.success_callback = mine
-    lists.look()
+    lists.check_lists()
     assert routed() == {"success": ("helicone",), "failure": ("helicone",)}
 
 
@@ -253,7 +253,7 @@ def test_nothing_is_done_while_nothing_changes(lists: Takeover, caplog: Any) -> 
     caplog.set_level(logging.WARNING, "litespan")
     litellm.success_callback = ["helicone"]
     for _ in range(5):
-        lists.look()
+        lists.check_lists()
     lines = [r.getMessage() for r in caplog.records if "taken over" in r.getMessage()]
     assert len(lines) == 1
 
@@ -261,7 +261,7 @@ def test_nothing_is_done_while_nothing_changes(lists: Takeover, caplog: Any) -> 
 def test_callbacks_is_success_and_failure(lists: Takeover) -> None:
     """`litellm.callbacks` is for every stage that exporters are given."""
     litellm.callbacks = ["helicone"]
-    lists.look()
+    lists.check_lists()
     assert routed() == {"success": ("helicone",), "failure": ("helicone",)}
     assert litellm.callbacks == []
 
@@ -269,8 +269,8 @@ def test_callbacks_is_success_and_failure(lists: Takeover) -> None:
 def test_what_is_not_set_up_is_left(lists: Takeover, caplog: Any) -> None:
     """An exporter without its key is off: LiteLLM may do what it can, and one line says so."""
     litellm.success_callback = ["langfuse", "helicone"]
-    lists.look()
-    lists.look()
+    lists.check_lists()
+    lists.check_lists()
     assert litellm.success_callback == ["langfuse"]
     assert routed() == {"success": ("helicone",)}
     lines = [r.getMessage() for r in caplog.records if "left to LiteLLM" in r.getMessage()]
@@ -281,7 +281,7 @@ def test_what_is_not_set_up_is_left(lists: Takeover, caplog: Any) -> None:
 def test_input_of_what_has_none(lists: Takeover, caplog: Any) -> None:
     """An exporter that can not be told of calls that start: one line."""
     litellm.input_callback = ["helicone", "sqlite"]
-    lists.look()
+    lists.check_lists()
     assert litellm.input_callback == []
     assert "input: helicone can not record calls that have only started" in caplog.text
 
@@ -346,9 +346,9 @@ def test_giving_back(lists: Takeover) -> None:
     """What was taken is in LiteLLM's lists again."""
     handler = Logs()
     litellm.success_callback = ["helicone", "unknown", handler]
-    lists.look()
+    lists.check_lists()
     assert litellm.success_callback == ["unknown"]
-    give_back()
+    stop_takeover()
     assert litellm.success_callback == ["unknown", "helicone", handler]
     assert routed() == {}
 
@@ -356,12 +356,12 @@ def test_giving_back(lists: Takeover) -> None:
 def test_lists_of_other_types_do_no_harm(lists: Takeover) -> None:
     """Whatever a program puts there."""
     litellm.success_callback = ("helicone",)
-    lists.look()
+    lists.check_lists()
     litellm.success_callback = None
-    lists.look()
+    lists.check_lists()
     litellm.failure_callback = ["helicone"]
-    lists.look()
+    lists.check_lists()
     assert routed() == {"failure": ("helicone",)}
     litellm.success_callback = ["helicone"]
-    lists.look()
+    lists.check_lists()
     assert routed() == {"success": ("helicone",), "failure": ("helicone",)}

@@ -1,4 +1,4 @@
-"""Async methods. They run on a loop of litespan's: the application's may be closed by then."""
+"""Async methods. They run on litespan's event loop: the application's may be closed by then."""
 
 import offline  # noqa: F401
 
@@ -13,10 +13,10 @@ import litespan
 class Slow(CustomLogger):
     async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
         await asyncio.sleep(0.2)  # such as a request to a service
-        print("told of", kwargs["litellm_params"]["metadata"]["number"])
+        print("received call", kwargs["litellm_params"]["metadata"]["number"])
 
     async def async_log_failure_event(self, kwargs, response_obj, start_time, end_time):
-        print("told of a", type(kwargs["exception"]).__name__)
+        print("received a", type(kwargs["exception"]).__name__)
 
 
 litespan.add_callback(Slow())  # was: litellm.callbacks = [Slow()]
@@ -29,4 +29,4 @@ async def ask(number):
 
 asyncio.run(ask(1))
 asyncio.run(ask(2))
-# Here the program ends, and both loops are closed. Both calls are told nevertheless.
+# The program ends here and both loops are closed. Both calls are still delivered.

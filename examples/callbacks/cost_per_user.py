@@ -1,4 +1,4 @@
-"""What each user has cost."""
+"""The cost per user."""
 
 import offline  # noqa: F401
 
@@ -19,7 +19,7 @@ class CostTracker(CustomLogger):
     def log_success_event(self, kwargs, response_obj, start_time, end_time):
         user = kwargs["user"] or "nobody"
         self.calls[user] += 1
-        self.cost[user] += kwargs.get("response_cost", 0.0)  # absent: nobody knows the price
+        self.cost[user] += kwargs.get("response_cost", 0.0)  # missing if the price is unknown
 
 
 tracker = CostTracker()

@@ -1,4 +1,4 @@
-"""A handler with state of its own."""
+"""A handler with state."""
 
 import offline  # noqa: F401
 
@@ -22,7 +22,7 @@ class CallCounter(CustomLogger):
 
 
 counter = CallCounter()
-# One by one, so that no two stages count at the same time.
+# One stage at a time, so that counting is safe.
 litespan.add_callback(counter, concurrency=1)  # was: litellm.callbacks = [counter]
 
 hello = [{"role": "user", "content": "Hello?"}]

@@ -1,7 +1,6 @@
-"""A row a call in a database of your own. Takes the database's file name.
+"""One row per call in your own database. The argument is the database's file name.
 
-litespan has stores that do this by name, for SQLite, PostgreSQL and others: this is for tables
-that are yours.
+litespan has stores for SQLite, PostgreSQL and others; this is for tables of your own.
 """
 
 import offline  # noqa: F401

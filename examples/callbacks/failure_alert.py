@@ -1,6 +1,6 @@
-"""A message to a webhook when a call fails. Takes the webhook's URL.
+"""A message to a webhook when a call fails. The argument is the webhook's URL.
 
-For alerts with rules, such as bursts and budgets, see litespan's exporters for Slack and others.
+For alerts with rules, such as budgets, see litespan's exporters for Slack and others.
 """
 
 import offline  # noqa: F401

@@ -1,4 +1,4 @@
-"""One line of JSON a call, in a file. Takes the file's name."""
+"""One line of JSON per call in a file. The argument is the file name."""
 
 import offline  # noqa: F401
 
@@ -16,7 +16,7 @@ class FileLogger(CustomLogger):
     def __init__(self, path):
         super().__init__()
         self.path = path
-        self.lock = Lock()  # sync methods of different calls may run at the same time
+        self.lock = Lock()  # sync methods of different calls may run concurrently
 
     def log_success_event(self, kwargs, response_obj, start_time, end_time):
         self.write(kwargs, start_time, answer=response_obj["choices"][0]["message"]["content"])

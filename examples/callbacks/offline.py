@@ -1,4 +1,4 @@
-"""`import offline`: without a key, the requests of a program are answered on this machine."""
+"""`import offline`: without an API key, a local provider answers the program's requests."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Every stage of a plain call, of a stream, and of a call that fails."""
+"""All stages of a plain call, a stream, and a call that fails."""
 
 import offline  # noqa: F401
 
@@ -25,8 +25,7 @@ class Printer(CustomLogger):
         print("failure:", type(kwargs["exception"]).__name__)
 
 
-# One by one: sync methods run in threads, and those of different calls at the same time, whose
-# lines would mix.
+# One stage at a time: otherwise the lines of concurrent calls would mix.
 litespan.add_callback(Printer(), concurrency=1)  # was: litellm.callbacks = [Printer()]
 
 hello = [{"role": "user", "content": "Hello?"}]

@@ -1,4 +1,4 @@
-"""What LiteLLM's proxy knows of a request. To be put beside the proxy's config.yaml:
+"""The data of a request to LiteLLM's proxy. Put this file beside the proxy's config.yaml:
 
 LITESPAN_CALLBACKS=proxy_info.handler opentelemetry-instrument -- litellm --config config.yaml
 """
@@ -21,8 +21,8 @@ class ProxyInfo(CustomLogger):
                 f"credentials {[name for name in request['headers'] if 'auth' in name.lower()]}",
             ]
         )
-        # With its end in one piece: the server writes lines of its own at the same time.
+        # One write, including the line end: the server prints at the same time.
         print(line + "\n", end="", flush=True)
 
 
-handler = ProxyInfo()  # config.yaml: `callbacks: proxy_info.handler` is not needed any more
+handler = ProxyInfo()  # replaces `callbacks: proxy_info.handler` in config.yaml

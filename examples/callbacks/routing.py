@@ -1,4 +1,4 @@
-"""Calls that start, succeed and fail, each to exporters of its own. Takes a folder for them."""
+"""Calls that start, succeed and fail, sent to different exporters. The argument is a folder."""
 
 import offline  # noqa: F401
 

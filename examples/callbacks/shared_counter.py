@@ -1,6 +1,6 @@
-"""State that several workers share, in Redis. Takes Redis' URL; needs `pip install redis`.
+"""State that several workers share, in Redis. The argument is Redis' URL (`pip install redis`).
 
-A worker process has a handler of its own: what all of them count must live outside.
+Each worker process has its own handler, so shared state must be outside.
 """
 
 import offline  # noqa: F401

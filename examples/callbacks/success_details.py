@@ -1,4 +1,4 @@
-"""What is known when a call has succeeded."""
+"""The data of a successful call."""
 
 import offline  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""Heavy work, handed to another process: the handler itself only puts a task on a queue."""
+"""Heavy work in another process: the handler only puts a task on a queue."""
 
 import offline  # noqa: F401
 
@@ -34,6 +34,6 @@ if __name__ == "__main__":
     for _ in range(2):
         litellm.completion("openai/gpt-4o-mini", [{"role": "user", "content": "Hello?"}])
 
-    litespan.flush(10)  # what the handler has still to put on the queue
+    litespan.flush(10)  # until the handler has put all tasks on the queue
     tasks.put(None)
     process.join()

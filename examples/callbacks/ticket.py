@@ -1,4 +1,4 @@
-"""An action on the outcome: a positive answer puts a ticket on a queue."""
+"""An action that depends on the answer: a positive one puts a ticket on a queue."""
 
 import offline  # noqa: F401
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from litespan.callbacks.registration import AddedCallback, add
 from litespan.instrumentor import LiteLLMInstrumentor
-from litespan.routing.configuration import give
+from litespan.routing import configuration
 from litespan.routing.destinations import Entry
-from litespan.routing.takeover import look_at_lists
+from litespan.routing.takeover import start_takeover
 
 
 def add_callback(handler: Any = None, **options: Any) -> AddedCallback:
@@ -42,7 +42,7 @@ def adopt() -> None:
 
     LiteLLM is instrumented with the global providers if it is not instrumented yet.
     """
-    look_at_lists()
+    start_takeover()
     LiteLLMInstrumentor().instrument_implicitly()
 
 
@@ -73,4 +73,4 @@ def configure(
             entries take effect.
     """
     LiteLLMInstrumentor().instrument_implicitly()
-    give(input, success, failure)
+    configuration.configure(input, success, failure)

@@ -51,9 +51,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             self.uninstrument()
         super().instrument(**kwargs)
         if had_takeover:
-            from litespan.routing.takeover import look_at_lists
+            from litespan.routing.takeover import start_takeover
 
-            look_at_lists()
+            start_takeover()
 
     def instrument_implicitly(self) -> None:
         """Instrument LiteLLM with the global providers unless it is instrumented already.
@@ -113,9 +113,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             self._offload = ProcessOffload(settings)
         if settings.adopt:
-            from litespan.routing.takeover import look_at_lists
+            from litespan.routing.takeover import start_takeover
 
-            look_at_lists()
+            start_takeover()
         if settings.callbacks:
             from litespan.callbacks.registration import NamedCallbacks
 
@@ -125,9 +125,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         Live.signals = None
         self._implicit = False
         if Live.look is not None:
-            from litespan.routing.takeover import give_back
+            from litespan.routing.takeover import stop_takeover
 
-            give_back()
+            stop_takeover()
         if self._routed:
             from litespan.routing import configuration
 

@@ -260,7 +260,7 @@ async def test_the_error_of_another_loop(
         task.cancel()
     (line,) = [record.getMessage() for record in caplog.records if record.name == "litespan"]
     assert "async_log_success_event of handler tests.callbacks.test_delivery.Pooled failed" in line
-    assert "is tied to the application's event loop: register it with loop='caller'" in line
+    assert "it uses the application's event loop: register it with loop='caller'" in line
 
 
 async def test_inline(traced: Traced, add: Added) -> None:
@@ -423,7 +423,7 @@ async def test_what_flush_says_of_what_is_left(
         release.set()
     assert [record.getMessage() for record in caplog.records if record.name == "litespan"] == [
         (
-            "flush: handler stuck has still to be told 2 stages of 1 calls, and 0 calls have not "
+            "flush: handler stuck: 2 stages of 1 calls are not delivered yet, and 0 calls have not "
             "ended: call the-call"
         )
     ]
@@ -635,4 +635,4 @@ async def test_abandoned_streams(traced: Traced, add: Added) -> None:
         del stream
     assert litespan.flush(20)
     assert handler.heard.methods.count("success") == 30
-    assert handle.callback.delivery.left() == ([], [])
+    assert handle.callback.dispatcher.undelivered() == ([], [])

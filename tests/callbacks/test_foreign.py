@@ -173,7 +173,7 @@ def test_spans_that_never_end(monkeypatch: pytest.MonkeyPatch, tracer: trace.Tra
     """Of spans that leak, only so many are remembered."""
     from litespan.callbacks import other_instrumentations
 
-    monkeypatch.setattr(other_instrumentations, "MOST", 3)
+    monkeypatch.setattr(other_instrumentations, "MAX_SPANS", 3)
     counts = litespan.stats()
     name = "callbacks.tests.callbacks.conftest.Keeper.given_up"
     leaked = [tracer.start_span("chat", attributes=START) for _ in range(10)]

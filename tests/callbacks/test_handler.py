@@ -126,41 +126,41 @@ class NotCallable:
     [
         pytest.param(
             Logger,
-            "tests.callbacks.test_handler.Logger is a class: give an instance of it, Logger()",
+            "tests.callbacks.test_handler.Logger is a class: pass an instance, Logger()",
             id="class",
         ),
         pytest.param(
             "mine.handler",
-            "'mine.handler' is a name: import the handler and give the object itself, or set "
+            "'mine.handler' is a name: import the handler and pass the object itself, or set "
             "LITESPAN_CALLBACKS",
             id="name",
         ),
-        pytest.param(math, "math is a module: give the handler object that is in it", id="module"),
+        pytest.param(math, "math is a module: pass the handler object in it", id="module"),
         pytest.param(
             event,
-            "tests.callbacks.test_handler.event is a function: say at which stage it runs, as "
+            "tests.callbacks.test_handler.event is a function: pass it for a stage, as "
             "success=…, failure=…, pre=…, post=… or stream=…",
             id="function",
         ),
         pytest.param(
             CustomLogger(),
-            "litellm.integrations.custom_logger.CustomLogger defines no stage: define one of "
-            "log_pre_api_call, log_post_api_call, log_stream_event, log_success_event, "
-            "log_failure_event, or its async_ twin",
+            "litellm.integrations.custom_logger.CustomLogger defines no method for a stage: "
+            "define one of log_pre_api_call, log_post_api_call, log_stream_event, "
+            "log_success_event, log_failure_event, or the same with the prefix async_",
             id="nothing defined",
         ),
         pytest.param(
             Wrong(),
             "log_success_event of tests.callbacks.test_handler.Wrong takes (data: Any, "
-            "response: Any, start: Any, end: Any) -> None; it is called by name and must take "
-            "(kwargs, response_obj, start_time, end_time)",
+            "response: Any, start: Any, end: Any) -> None, but it is called with keyword "
+            "arguments and must take (kwargs, response_obj, start_time, end_time)",
             id="other names",
         ),
         pytest.param(
             Short(),
             "async_log_failure_event of tests.callbacks.test_handler.Short takes (kwargs: Any) "
-            "-> None; it is called by name and must take (kwargs, response_obj, start_time, "
-            "end_time)",
+            "-> None, but it is called with keyword arguments and must take (kwargs, "
+            "response_obj, start_time, end_time)",
             id="too few",
         ),
         pytest.param(
@@ -170,8 +170,8 @@ class NotCallable:
         ),
         pytest.param(
             None,
-            "no handler: give an object with methods such as log_success_event, or a function "
-            "for a stage, as success=my_function",
+            "no handler: pass an object with methods such as log_success_event, or a function "
+            "for a stage, such as success=my_function",
             id="nothing",
         ),
     ],
@@ -188,11 +188,11 @@ def test_what_is_refused(register: Any, given: Any, expected: str) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"delivery": "later"}, "delivery='later': give one of 'background', 'inline'"),
-        ({"loop": "mine"}, "loop='mine': give one of 'own', 'caller'"),
-        ({"concurrency": 0}, "concurrency=0: give a whole number above 0"),
-        ({"max_pending": -1}, "max_pending=-1: give a whole number above 0"),
-        ({"success": print}, "give a handler or functions for its stages, not both"),
+        ({"delivery": "later"}, "delivery='later': pass one of 'background', 'inline'"),
+        ({"loop": "mine"}, "loop='mine': pass one of 'own', 'caller'"),
+        ({"concurrency": 0}, "concurrency=0: pass an integer above 0"),
+        ({"max_pending": -1}, "max_pending=-1: pass an integer above 0"),
+        ({"success": print}, "pass a handler or functions for its stages, not both"),
     ],
 )
 def test_options_that_are_refused(options: dict[str, Any], expected: str) -> None:

@@ -36,7 +36,7 @@ def test_a_told_call_leaves_nothing_to_the_collector(ready: Ready) -> None:
         litellm.completion(**{**_call.ARGUMENTS, "messages": messages})
         del messages
         until = time.monotonic() + 30
-        assert all(each.callback.delivery.drain(until) for each in added)
+        assert all(each.callback.dispatcher.drain(until) for each in added)
         while held() is not None and time.monotonic() < until:
             time.sleep(0.01)
         assert held() is None

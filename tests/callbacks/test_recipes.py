@@ -57,7 +57,7 @@ def test_printing() -> None:
                 "provider: openai",
             ],
         ),
-        ("async_handler.py", ["told of 1", "told of 2"]),
+        ("async_handler.py", ["received call 1", "received call 2"]),
         (
             "cost_per_user.py",
             [

@@ -67,7 +67,7 @@ def test_added_twice(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
     finally:
         first.remove()
     assert keeper.heard.methods == ["pre", "post", "success"]
-    assert "was added already: it is told every stage once" in caplog.text
+    assert "was already added: it receives every stage once" in caplog.text
 
 
 def test_before_instrumenting(loopback: LoopbackProvider, telemetry: Any) -> None:
@@ -128,22 +128,22 @@ def test_find_a_loaded_instance(modules: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("instance", "name the module, too: module.instance"),
+        ("instance", "it has no module name: write module.instance"),
         (
             "no_such.module.instance",
             "there is no module 'no_such.module': its folder must be on the path (PYTHONPATH)",
         ),
         (
             "has_handlers.missing",
-            "; then start the program, or the proxy, anew (it has Handler, instance)",
+            "; then restart the program or the proxy (it has Handler, instance)",
         ),
         (
             "needs_library.instance",
-            "module needs_library needs 'a_missing_library', which is not installed here",
+            "module needs_library needs 'a_missing_library', which is not installed: ",
         ),
         (
             "broken_module.instance",
-            "module broken_module can not be imported: ZeroDivisionError: division by zero",
+            "cannot import module broken_module: ZeroDivisionError: division by zero",
         ),
     ],
 )

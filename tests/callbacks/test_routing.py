@@ -83,7 +83,7 @@ def content(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Iter
 def no_routes() -> Iterator[None]:
     """The lists are empty again after each test."""
     yield
-    Routes.give({"input": (), "success": (), "failure": ()})
+    Routes.configure({"input": (), "success": (), "failure": ()})
 
 
 async def every_end(traced: Traced) -> None:
@@ -210,16 +210,16 @@ def test_a_provider_that_comes_later(loopback: LoopbackProvider, telemetry: Tele
         ),
         pytest.param(
             {"input": ["console"]},
-            "input: console can not record calls that have only started: take it out of that "
+            "input: console cannot record calls that have only started: remove it from that "
             "list (sqlite and the other stores can)",
             id="no start",
         ),
         pytest.param(
-            {"failure": [7]}, "7 is no exporter: give a name or a SpanExporter", id="type"
+            {"failure": [7]}, "7 is not an exporter: pass a name or a SpanExporter", id="type"
         ),
         pytest.param(
             {"success": [Route("jsonl", content=2)]},
-            "jsonl: content=2 is no share between 0 and 1",
+            "jsonl: content=2 is not a share between 0 and 1",
             id="share",
         ),
     ],
@@ -334,7 +334,7 @@ def test_an_extra_filter(traced: Traced, caplog: pytest.LogCaptureFixture) -> No
     assert litespan.flush(10)
     assert [span.name for span in dear.spans] == ["chat gpt-4o"]
     assert broken.spans == []
-    assert "narrowing what broken is given failed: ZeroDivisionError" in caplog.text
+    assert "filtering spans for broken failed: ZeroDivisionError" in caplog.text
 
 
 def test_the_wishes_of_a_request(content: Traced) -> None:
@@ -485,8 +485,8 @@ def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     assert "Hi" not in json.dumps(line)
     said = [line for line in ran.stderr.splitlines() if "LITESPAN_" in line or "sqlite" in line]
     assert len(said) == 3, said
-    assert "sqlite is in OTEL_TRACES_EXPORTER, too" in said[0]
-    assert "input: console can not record calls that have only started" in said[1]
+    assert "sqlite is also in OTEL_TRACES_EXPORTER" in said[0]
+    assert "input: console cannot record calls that have only started" in said[1]
     assert "no exporter is called 'helicon' (did you mean helicone?); installed are" in said[2]
 
 

@@ -136,7 +136,7 @@ def slow(app: App) -> None:
     app.call()
     litespan.flush(0.1)
     draining = importlib.import_module("litespan.callbacks.draining")
-    draining.report_undelivered(added.callback.delivery)
+    draining.report_undelivered(added.callback.dispatcher)
     release.set()
     assert litespan.flush(30)
     added.remove()

@@ -148,8 +148,14 @@ GOOD = """
     ("source", "says"),
     [
         ("import fancylib", "module fancylib_handler needs 'fancylib'"),
-        ("import sys; sys.exit('usage')", "can not be imported: SystemExit: usage"),
-        ("def __getattr__(name): raise RuntimeError('no')", "does not give 'h': RuntimeError: no"),
+        (
+            "import sys; sys.exit('usage')",
+            "cannot import module fancylib_handler: SystemExit: usage",
+        ),
+        (
+            "def __getattr__(name): raise RuntimeError('no')",
+            "cannot get 'h' from module fancylib_handler: RuntimeError: no",
+        ),
     ],
     ids=["library", "exit", "getattr"],
 )
@@ -215,7 +221,7 @@ async def test_the_garbage_collector_waits_for_no_lock(
     gc.disable()
     try:
         del cycle
-        with locked.lock, handle.callback.delivery._lock:
+        with locked.lock, handle.callback.dispatcher._lock:
             gc.collect()
     finally:
         gc.enable()

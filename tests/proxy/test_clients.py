@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from litespan.proxy.server import let_record
+from litespan.proxy.server import mark_sampled
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from litespan.testing.decode import Record
 from tests.proxy.conftest import FILES, config
@@ -153,11 +153,11 @@ def test_server_spans_of_others_are_recorded_too() -> None:
     ids = b"00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-"
     others = [(b"host", b"proxy"), (b"x-feature", b"1")]
     scope: dict[str, Any] = {"headers": [*others, (b"traceparent", ids + b"00")]}
-    let_record(scope)
+    mark_sampled(scope)
     assert scope["headers"] == [*others, (b"traceparent", ids + b"01")]
     for headers in (others, scope["headers"], [(b"traceparent", b"00-zz-yy-00")]):
         scope["headers"] = headers
-        let_record(scope)
+        mark_sampled(scope)
         assert scope["headers"] is headers
 
 

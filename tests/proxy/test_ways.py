@@ -104,8 +104,8 @@ def mistaken(
         "nowhere",
         "LITESPAN_STREAM_EVENTS='some' is not one of first, all, off",
         "OTEL_PYTHON_EXCLUDED_URLS='^/health,(' is not a regular expression",
-        "litespan.proxy.proxy_handler_instance is taken for litespan.proxy.handler",
-        "litespan.proxy.handlr is taken for litespan.proxy.handler",
+        "there is no litespan.proxy.proxy_handler_instance; litespan.proxy.handler is used",
+        "there is no litespan.proxy.handlr; litespan.proxy.handler is used",
     ],
 )
 def test_each_mistake_is_one_clear_line_and_the_proxy_serves(mistaken: Proxy, words: str) -> None:

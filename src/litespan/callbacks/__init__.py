@@ -1,1 +1,1 @@
-"""Handlers: told each stage of each call, reliably and off the caller's thread."""
+"""Handlers: the stages of each call, delivered in order and off the caller's thread."""

@@ -1,4 +1,4 @@
-"""One call on its way to one handler."""
+"""The queue of one call's stages for one handler."""
 
 import asyncio
 import contextvars
@@ -20,18 +20,19 @@ _NEEDED: Final = frozenset({"model", "messages", "litellm_params"})  # at every 
 
 
 class CallQueue:
-    """One call on its way to one handler.
+    """The stages of one call, waiting for one handler.
 
     Attributes:
         view: the call.
         asynchronous: whether it is an async call.
-        thread: where it began.
-        home: the loop on which its async methods are to run; None is the handler's own.
+        thread: the id of the thread that made the call.
+        home: the event loop for async methods; None for the handler's own.
         keywords: the handler's `kwargs`, one dict for all stages.
-        waiting: its stages that have not been delivered.
-        current: the one that is being delivered.
-        open: whether the call has not ended yet.
-        busy: whether stages are being delivered, or are about to be.
+        waiting: stages that have not been delivered.
+        current: the stage that is being delivered.
+        generation: the dispatcher's generation; it changes in a forked child.
+        open: whether more stages may come.
+        busy: whether stages are being delivered, or are scheduled to be.
     """
 
     __slots__ = (
@@ -63,38 +64,38 @@ class CallQueue:
         self.busy = False
 
     @property
-    def owed(self) -> list[StageEvent]:
-        """What has not been delivered, whatever is being delivered included."""
+    def undelivered(self) -> list[StageEvent]:
+        """The stages that have not been delivered, including the current one."""
         return [*([self.current] if self.current else ()), *self.waiting]
 
-    def prepared(self, method: Method, event: StageEvent) -> Callable[[], Any] | None:
-        """The method with what it is shown; None if that can not be made, which is logged."""
-        with suppress_errors("showing a call to a handler"):
+    def bind(self, method: Method, event: StageEvent) -> Callable[[], Any] | None:
+        """Bind the method to its arguments; None if they cannot be built, which is logged."""
+        with suppress_errors("building a handler's arguments"):
             if self.keywords is None:
                 self.keywords = self.view.keywords()
-            shown = self.view.show(event)
+            arguments = self.view.arguments(event)
             keywords = self.keywords
             if not isinstance(keywords.get("litellm_params"), dict):
                 keywords.pop("litellm_params", None)
-            if not keywords.keys() >= _NEEDED:  # the handler took some away
+            if not keywords.keys() >= _NEEDED:  # the handler removed some
                 for name, value in self.view.keywords().items():
                     keywords.setdefault(name, value)
-            keywords.update(shown.added)
-            keywords["litellm_params"].update(shown.parameters)
+            keywords.update(arguments.added)
+            keywords["litellm_params"].update(arguments.parameters)
             return partial(
                 method.run,
                 model=keywords["model"],
                 messages=keywords["messages"],
                 kwargs=keywords,
-                response_obj=shown.response_obj,
-                start_time=shown.start_time,
-                end_time=shown.end_time,
+                response_obj=arguments.response_obj,
+                start_time=arguments.start_time,
+                end_time=arguments.end_time,
             )
         return None
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that runs on this thread, if one does."""
+    """The event loop that runs on this thread, or None."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""A handler at work: shown each call as it starts, and each of its stages."""
+"""One registered handler: follows calls and dispatches their stages."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +25,7 @@ class Callback:
 
     Attributes:
         handler: its methods.
-        delivery: what it has still to be told.
+        dispatcher: delivers stages to it.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Callback:
         max_pending: int = MAX_PENDING,
         name: str | None = None,
     ) -> None:
-        """As of `CallbackSpanProcessor`. Raises BadHandler."""
+        """See `CallbackSpanProcessor` for the arguments. Raises BadHandler."""
         _one_of("delivery", delivery, "background", "inline")
         _one_of("loop", loop, "own", "caller")
         for option, value in (("concurrency", concurrency), ("max_pending", max_pending)):
             if value is not None and value < 1:
-                raise BadHandler(f"{option}={value!r}: give a whole number above 0")
+                raise BadHandler(f"{option}={value!r}: pass an integer above 0")
         self.handler = Handler(
             handler,
             {"pre": pre, "post": post, "stream": stream, "success": success, "failure": failure},
@@ -59,38 +59,38 @@ class Callback:
             for asynchronous in (False, True)
         }
         inline = delivery == "inline"
-        waiting = [method.name for method in self.handler.methods if method.asynchronous]
-        if inline and waiting:
+        async_methods = [method.name for method in self.handler.methods if method.asynchronous]
+        if inline and async_methods:
             raise BadHandler(
-                f"delivery='inline' runs sync methods only, and {waiting[0]} of "
-                f"{self.handler.name} is async: make it sync, or leave delivery out"
+                f"delivery='inline' runs sync methods only, but {async_methods[0]} of "
+                f"{self.handler.name} is async: make it sync, or omit delivery"
             )
-        self.delivery = Dispatcher(
+        self.dispatcher = Dispatcher(
             self.handler,
             inline=inline,
             on_callers_loop=loop == "caller",
             concurrency=concurrency,
             max_pending=max_pending,
         )
-        draining.watch(self.delivery)
+        draining.register(self.dispatcher)
 
     def watch(self, call: "Call", ctx: Context) -> None:
-        """Follow a call that starts in `ctx`, from its first stage to its last."""
+        """Dispatch the stages of a call that starts in `ctx`."""
         process_exit.arm()
         if call.view is None:
             call.view = CallView(call)
-            call.subscribe(_forget)
+            call.subscribe(_release_view)
         asynchronous = call.request.target.asynchronous
-        queue = self.delivery.begin(call.view, ctx, asynchronous=asynchronous)
+        queue = self.dispatcher.open_queue(call.view, ctx, asynchronous=asynchronous)
         if queue is None:
             return
         wanted = self._wanted[asynchronous]
 
         def listener(stage: Stage) -> None:
             if stage.name in wanted:
-                self.delivery.put(queue, _stage_event(stage), last=stage.name in LAST)
+                self.dispatcher.dispatch(queue, _stage_event(stage), last=stage.name in LAST)
             elif stage.name in LAST:
-                self.delivery.end(queue)
+                self.dispatcher.close_queue(queue)
 
         call.subscribe(listener, chunks=s.EVENT_CHUNK in wanted)
 
@@ -98,8 +98,8 @@ class Callback:
         return f"<callback {self.handler.name}>"
 
 
-def _forget(stage: Stage) -> None:
-    """Part a call that has ended from its view: they would hold each other."""
+def _release_view(stage: Stage) -> None:
+    """Break the reference cycle between a call and its view when the call ends."""
     if stage.name in LAST:
         stage.call.view = None
 
@@ -107,11 +107,11 @@ def _forget(stage: Stage) -> None:
 def _stage_event(stage: Stage) -> StageEvent:
     details: dict[str, Any] = {}
     if stage.name != s.EVENT_CHUNK:
-        with suppress_errors("reading what LiteLLM knows of a call"):
+        with suppress_errors("reading LiteLLM's details of a call"):
             details = getattr(stage.call.logging, "model_call_details", details).copy()
     return StageEvent(STAGES[stage.name], stage.time_ns, stage.attributes, stage.payload, details)
 
 
 def _one_of(option: str, value: str, *known: str) -> None:
     if value not in known:
-        raise BadHandler(f"{option}={value!r}: give one of {', '.join(map(repr, known))}")
+        raise BadHandler(f"{option}={value!r}: pass one of {', '.join(map(repr, known))}")

@@ -1,4 +1,4 @@
-"""Copies for handlers: containers of their own, JSON-able metadata, no credentials."""
+"""Copies of calls' arguments for handlers: own containers, no credentials."""
 
 import re
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from uuid import UUID
 
 from litespan.redaction.text import scrub
 
-_DEEPEST: Final = 32  # nested containers; what is further down is shared
-_MOST_CONTAINERS: Final = 20_000  # in one walk; those beyond are shared
-_MOST_VALUES: Final = 10_000  # in one walk, where the result is to be written as JSON
+_MAX_DEPTH: Final = 32  # nested containers; deeper ones are shared
+_MAX_CONTAINERS: Final = 20_000  # in one walk; the rest is shared
+_MAX_VALUES: Final = 10_000  # in one walk, where the result is written as JSON
 _CREDENTIAL: Final = re.compile(
     r"""
     (?: ^ | [-_] ) (?:
@@ -24,7 +24,7 @@ _CREDENTIAL: Final = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-# Keywords of LiteLLM's that hold the application's text: a name in there is the user's own.
+# LiteLLM's keywords that hold the application's text: field names inside them are the user's.
 _CONTENT: Final = frozenset(
     {
         "messages",
@@ -38,10 +38,10 @@ _CONTENT: Final = frozenset(
         "response_format",
     }
 )
-# Objects of LiteLLM's own among the keywords.
+# LiteLLM's own objects among the keywords.
 _INTERNAL: Final = frozenset({"litellm_logging_obj", "shared_session", "client", "logger_fn"})
-# The proxy keeps hashes and names of its keys under names like these.
-_KEY_FACTS: Final = "user_api_key"
+# The proxy stores hashes and aliases of its keys under names with this prefix.
+_KEY_PREFIX: Final = "user_api_key"
 _PLAIN: Final = (str, bool, int, float, type(None))
 _AS_TEXT: Final = (datetime, date, UUID, Decimal)
 
@@ -52,40 +52,39 @@ def is_credential(name: object) -> bool:
 
 
 def copied(value: Any) -> Any:
-    """`value` in containers of its own; what they hold is shared.
+    """A deep copy of dicts, lists, tuples and sets; other objects are shared.
 
-    Dicts, lists, tuples and sets are copied, all the way down; they may be changed by another
-    thread meanwhile.
+    Another thread may change them at the same time.
     """
     return _Copies().of(value)
 
 
-def keywords(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The caller's keywords, copied, without credentials and LiteLLM's own objects."""
+def keywords(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the caller's arguments, without credentials and LiteLLM's own objects."""
     clean = _CleanCopies()
     return {
-        name: clean.field(name, inner, _DEEPEST)
-        for name, inner in dict(given).items()
+        name: clean.field(name, inner, _MAX_DEPTH)
+        for name, inner in dict(arguments).items()
         if name not in _INTERNAL and not is_credential(name)
     }
 
 
 class _Copies:
-    """The copies of one walk: one of each container, so cycles and shared branches cost nothing."""
+    """One walk. Each container is copied once, so cycles and shared branches stay so."""
 
-    __slots__ = ("_left", "_made")
+    __slots__ = ("_copies", "_left")
 
     def __init__(self) -> None:
-        self._left = _MOST_CONTAINERS
-        # By id: (the container, which must live for its id to be its own, and its copy).
-        self._made: dict[int, tuple[Any, Any]] = {}
+        self._left = _MAX_CONTAINERS
+        # By id: (the container, kept alive so that its id stays unique, and its copy).
+        self._copies: dict[int, tuple[Any, Any]] = {}
 
-    def of(self, value: Any, depth: int = _DEEPEST) -> Any:
-        """`value`, or its copy if it is a container."""
+    def of(self, value: Any, depth: int = _MAX_DEPTH) -> Any:
+        """`value`, or a copy if it is a container."""
         kind = type(value)
         if kind not in _CONTAINERS:
             return value
-        known = self._made.get(id(value))
+        known = self._copies.get(id(value))
         if known is not None:
             return known[1]
         if depth == 0 or self._left == 0:
@@ -93,21 +92,21 @@ class _Copies:
         self._left -= 1
         if kind is set:
             return value.copy()
-        made: Any = {} if kind is dict else []
-        self._made[id(value)] = (value, made)
+        copy: Any = {} if kind is dict else []
+        self._copies[id(value)] = (value, copy)
         if kind is dict:
             for name, inner in value.copy().items():
                 if self.keeps(name):
-                    made[name] = self.field(name, inner, depth - 1)
-            return made
-        made += [self.of(inner, depth - 1) for inner in value[:]]
+                    copy[name] = self.field(name, inner, depth - 1)
+            return copy
+        copy += [self.of(inner, depth - 1) for inner in value[:]]
         if kind is tuple:
-            made = tuple(made)
-            self._made[id(value)] = (value, made)
-        return made
+            copy = tuple(copy)
+            self._copies[id(value)] = (value, copy)
+        return copy
 
     def rest(self, value: Any) -> Any:
-        """What stands for a container that is too deep, or one too many: itself."""
+        """The replacement for a container beyond the limits: the container itself."""
         return value
 
     def keeps(self, _name: object) -> bool:
@@ -120,7 +119,7 @@ class _Copies:
 
 
 class _CleanCopies(_Copies):
-    """Copies without credentials; the application's text is left alone."""
+    """Copies without credentials; the application's text is unchanged."""
 
     __slots__ = ("_text",)
 
@@ -129,7 +128,7 @@ class _CleanCopies(_Copies):
         self._text = _Copies()
 
     def rest(self, value: Any) -> Any:
-        """Nothing of it: it may hold credentials."""
+        """An empty container: it may hold credentials."""
         return type(value)()
 
     def keeps(self, name: object) -> bool:
@@ -137,7 +136,7 @@ class _CleanCopies(_Copies):
         return not is_credential(name)
 
     def field(self, name: object, value: Any, depth: int) -> Any:
-        """The copy of a field; a name inside the application's text is the application's own."""
+        """The copy of a field; fields inside the application's text are all kept."""
         return self._text.of(value, depth) if name in _CONTENT else self.of(value, depth)
 
 
@@ -145,26 +144,26 @@ _CONTAINERS: Final = frozenset({dict, list, tuple, set})
 
 
 def jsonable(value: Mapping[Any, Any]) -> dict[str, Any]:
-    """What of `value` can be written as JSON, without credentials: `_MOST_VALUES` at most."""
-    return _Plain().fields(value, _DEEPEST)
+    """The part of `value` that JSON can represent, without credentials; at most `_MAX_VALUES`."""
+    return _Plain().fields(value, _MAX_DEPTH)
 
 
 _NONE: Final = object()
 
 
 def _is_secret(name: object, value: Any) -> bool:
-    if isinstance(name, str) and name.startswith(_KEY_FACTS) and isinstance(value, str):
+    if isinstance(name, str) and name.startswith(_KEY_PREFIX) and isinstance(value, str):
         return value.startswith("sk-")
     return is_credential(name)
 
 
 class _Plain:
-    """One walk. Each value counts as often as JSON would repeat it."""
+    """One walk. A shared value counts each time, as JSON repeats it."""
 
     __slots__ = ("_left",)
 
     def __init__(self) -> None:
-        self._left = _MOST_VALUES
+        self._left = _MAX_VALUES
 
     def fields(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         """The fields of a mapping."""
@@ -177,7 +176,7 @@ class _Plain:
         return found
 
     def of(self, value: Any, depth: int) -> Any:
-        """`value`, or `_NONE` if it can not be written, is too deep, or one too many."""
+        """`value`, or `_NONE` if JSON cannot represent it or it is beyond the limits."""
         self._left -= 1
         if isinstance(value, Enum):
             value = value.value
@@ -200,14 +199,14 @@ class _Plain:
         return _NONE
 
 
-def request_of_proxy(given: Any) -> dict[str, Any] | None:
+def request_of_proxy(request: Any) -> dict[str, Any] | None:
     """`{url, method, headers, body}` of a request to the proxy, without credentials."""
-    if not isinstance(given, Mapping):
+    if not isinstance(request, Mapping):
         return None
-    body = given.get("body")
+    body = request.get("body")
     return {
-        "url": scrub(str(given.get("url") or "")),
-        "method": given.get("method"),
-        "headers": jsonable(given.get("headers") or {}),
+        "url": scrub(str(request.get("url") or "")),
+        "method": request.get("method"),
+        "headers": jsonable(request.get("headers") or {}),
         "body": keywords(body) if isinstance(body, Mapping) else body,
     }

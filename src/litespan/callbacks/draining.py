@@ -1,4 +1,4 @@
-"""Waiting for handlers: at `flush()`, at the end of the process; and what a fork leaves behind."""
+"""Draining handlers: at `flush()` and at process exit, and reporting what was not delivered."""
 
 import logging
 import time
@@ -13,19 +13,19 @@ from litespan.counters import count
 from litespan.errors import logger
 
 PATIENCE: Final = 5.0
-"""Seconds that the end of the process waits for a handler none of whose methods returns."""
+"""Seconds that process exit waits for a handler none of whose methods returns."""
 LIMIT: Final = 60.0
-"""Seconds that it waits for handlers that do return, all in all."""
-_NAMED: Final = 5  # calls that a log line names
+"""Seconds that process exit waits for all handlers together."""
+_MAX_IDS: Final = 5  # call ids in one log line
 
-_deliveries: tuple[Dispatcher, ...] = ()
+_dispatchers: tuple[Dispatcher, ...] = ()
 _stuck: "WeakSet[Dispatcher]" = WeakSet()
 
 
-def watch(delivery: Dispatcher) -> None:
-    """Look after `delivery` at the end, until it is closed and empty."""
-    global _deliveries  # noqa: PLW0603 - replaced as a whole: others may be going through it
-    _deliveries = (*(each for each in _deliveries if not each.over), delivery)
+def register(dispatcher: Dispatcher) -> None:
+    """Drain `dispatcher` at process exit."""
+    global _dispatchers  # noqa: PLW0603 - replaced as a whole: other threads may iterate over it
+    _dispatchers = (*(each for each in _dispatchers if not each.drained), dispatcher)
 
 
 def _main_thread_ended() -> None:
@@ -34,82 +34,82 @@ def _main_thread_ended() -> None:
 
 def _all_ended() -> None:
     _drain_all(time.monotonic() + LIMIT)
-    for delivery in _deliveries:
-        if not delivery.over:
-            report_undelivered(delivery)
-            delivery.close()
+    for dispatcher in _dispatchers:
+        if not dispatcher.drained:
+            report_undelivered(dispatcher)
+            dispatcher.close()
 
 
 def _drain_all(deadline: float) -> None:
-    begun = time.monotonic()
-    for delivery in _deliveries:
-        rest = 0.0 if delivery in _stuck else PATIENCE
-        delivery.drain(deadline, patience=rest, since=begun)
-        if delivery.left()[0]:
-            _stuck.add(delivery)
+    started = time.monotonic()
+    for dispatcher in _dispatchers:
+        patience = 0.0 if dispatcher in _stuck else PATIENCE
+        dispatcher.drain(deadline, patience=patience, since=started)
+        if dispatcher.undelivered()[0]:
+            _stuck.add(dispatcher)
 
 
-def shut_down(delivery: Dispatcher) -> None:
-    """Drain one delivery and close it, before the process ends."""
-    delivery.drain(time.monotonic() + LIMIT, patience=PATIENCE)
-    report_undelivered(delivery)
-    delivery.close()
-    _stuck.add(delivery)
+def shut_down(dispatcher: Dispatcher) -> None:
+    """Drain one dispatcher and close it before the process ends."""
+    dispatcher.drain(time.monotonic() + LIMIT, patience=PATIENCE)
+    report_undelivered(dispatcher)
+    dispatcher.close()
+    _stuck.add(dispatcher)
 
 
-def report_undelivered(delivery: Dispatcher) -> None:
-    """Count and name what was not delivered."""
-    late, unfinished = delivery.left()
-    owed = [event.stage for queue in late for event in queue.owed]
-    if owed:
-        count(f"callbacks.{delivery.name}.undelivered", len(owed))
-        stages = ", ".join(f"{owed.count(stage)} {stage}" for stage in dict.fromkeys(owed))
+def report_undelivered(dispatcher: Dispatcher) -> None:
+    """Count and log the stages that were not delivered and the calls that did not end."""
+    late, unfinished = dispatcher.undelivered()
+    names = [event.stage for queue in late for event in queue.undelivered]
+    if names:
+        count(f"callbacks.{dispatcher.name}.undelivered", len(names))
+        stages = ", ".join(f"{names.count(stage)} {stage}" for stage in dict.fromkeys(names))
         logger.warning(
             "handler %s: %d stages were not delivered (%s), of %s",
-            delivery.name,
-            len(owed),
+            dispatcher.name,
+            len(names),
             stages,
-            named(late),
+            call_list(late),
         )
     if unfinished:
-        count(f"callbacks.{delivery.name}.unfinished", len(unfinished))
+        count(f"callbacks.{dispatcher.name}.unfinished", len(unfinished))
         logger.warning(
-            "handler %s: %d calls had not ended, so that it was not told how: %s",
-            delivery.name,
+            "handler %s: %d calls did not end, so it did not receive their outcome: %s",
+            dispatcher.name,
             len(unfinished),
-            named(unfinished),
+            call_list(unfinished),
         )
 
 
 def flush_handlers(deadline: float) -> bool:
-    """Drain every handler until `deadline` (monotonic); whether nothing is left."""
-    done = [flush_handler(delivery, deadline) for delivery in _deliveries]
+    """Drain every handler until `deadline` (monotonic, s). Returns whether nothing is left."""
+    done = [flush_handler(dispatcher, deadline) for dispatcher in _dispatchers]
     return all(done)
 
 
-def flush_handler(delivery: Dispatcher, deadline: float) -> bool:
-    """Drain one handler until `deadline` (monotonic); says so if something is left."""
-    if delivery.drain(deadline):
+def flush_handler(dispatcher: Dispatcher, deadline: float) -> bool:
+    """Drain one handler until `deadline` (monotonic, s); log what is left, if anything."""
+    if dispatcher.drain(deadline):
         return True
-    late, unfinished = delivery.left()
+    late, unfinished = dispatcher.undelivered()
     logger.log(
         logging.WARNING if late else logging.INFO,
-        "flush: handler %s has still to be told %d stages of %d calls, and %d calls have "
+        "flush: handler %s: %d stages of %d calls are not delivered yet, and %d calls have "
         "not ended: %s",
-        delivery.name,
-        sum(len(queue.owed) for queue in late),
+        dispatcher.name,
+        sum(len(queue.undelivered) for queue in late),
         len(late),
         len(unfinished),
-        named([*late, *unfinished]),
+        call_list([*late, *unfinished]),
     )
     return False
 
 
-def named(queues: Iterable[CallQueue]) -> str:
-    """The calls by their ids, the first few of them."""
+def call_list(queues: Iterable[CallQueue]) -> str:
+    """The ids of the first few calls, for a log line."""
     ids = list(dict.fromkeys(queue.view.call_id for queue in queues))
-    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-    return ("call " if len(ids) == 1 else "calls ") + ", ".join(ids[:_NAMED]) + more
+    more = f" and {len(ids) - _MAX_IDS} more" if len(ids) > _MAX_IDS else ""
+    return ("call " if len(ids) == 1 else "calls ") + ", ".join(ids[:_MAX_IDS]) + more
 
 
 process_exit.when_main_thread_ended.append(_main_thread_ended)

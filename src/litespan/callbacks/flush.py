@@ -1,4 +1,4 @@
-"""`litespan.flush`: deliver now, in short programs and before a platform freezes the process."""
+"""`litespan.flush`, for short programs and platforms that freeze the process."""
 
 import threading
 import time
@@ -14,19 +14,19 @@ from litespan.instrumentation.signals import Live
 
 
 def flush(timeout: float) -> bool:
-    """Deliver everything that has been recorded so far; whether all of it was, in time.
+    """Deliver everything that was recorded so far.
 
-    First the handlers: every stage of a call that has begun, its end included. Then the
-    exporters, through `force_flush` of the tracer, meter and logger providers. Must not be
-    called on an event loop that calls or handlers still need: there, use
+    First the handlers receive every stage of the calls that have started, including their end.
+    Then `force_flush` of the tracer, meter and logger providers flushes the exporters. Do not
+    call it on an event loop that calls or handlers still need; there, use
     `await asyncio.to_thread(litespan.flush, timeout)`.
 
     Args:
-        timeout: seconds, for all of it.
+        timeout: seconds for all of this.
 
     Returns:
-        False if something is left (a log line names the calls), or an exporter failed. What is
-        left is delivered later, if the process lives on.
+        True if everything was delivered in time. False if something is left (a log line names
+        the calls) or an exporter failed; what is left is delivered later if the process goes on.
     """
     deadline = time.monotonic() + max(0.0, timeout)
     done = False
@@ -48,7 +48,7 @@ def _providers() -> list[Any]:
 
 
 def _within(deadline: float, force_flush: Callable[[int], Any]) -> bool:
-    """Run `force_flush` until the deadline: not every processor looks at its timeout."""
+    """Run `force_flush` until the deadline: not every processor observes its timeout."""
     results: list[bool] = []
 
     def run() -> None:
@@ -64,5 +64,5 @@ def _within(deadline: float, force_flush: Callable[[int], Any]) -> bool:
     else:
         thread.join(max(0.0, deadline - time.monotonic()))
     if not results:
-        log_once("flush timeout", "flush: an exporter did not finish in the time given")
+        log_once("flush timeout", "flush: an exporter did not finish before the timeout")
     return results == [True]

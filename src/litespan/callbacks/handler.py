@@ -1,6 +1,6 @@
-"""A handler: the user's object or functions, as one method a stage.
+"""A handler: the user's object or functions, as one method per stage.
 
-LiteLLM's `CustomLogger` is the model: https://docs.litellm.ai/docs/observability/custom_callback
+It has the methods of LiteLLM's `CustomLogger`: https://docs.litellm.ai/docs/observability/custom_callback
 """
 
 import inspect
@@ -31,14 +31,18 @@ _LITELLM_BASE: Final = "CustomLogger"
 
 
 class BadHandler(TypeError):
-    """What was given can not handle stages; the message says why and how to mend it."""
+    """This object cannot handle stages; the message says why and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What runs at one stage: `run` takes all six names by keyword.
+    """The method for one stage.
 
-    `asynchronous` is whether it is a coroutine function, to be run on an event loop.
+    Attributes:
+        name: for logs.
+        run: takes `model`, `messages`, `kwargs`, `response_obj`, `start_time` and `end_time` by
+            keyword.
+        asynchronous: whether it is a coroutine function, which needs an event loop.
     """
 
     name: str
@@ -47,7 +51,7 @@ class Method:
 
 
 class Handler:
-    """A handler's methods, looked up and checked once.
+    """The methods of a handler, looked up and checked once.
 
     Attributes:
         name: the class (or function) of the handler, for logs and counters.
@@ -57,12 +61,12 @@ class Handler:
         """Raises BadHandler."""
         functions = {stage: function for stage, function in functions.items() if function}
         if given is not None and functions:
-            raise BadHandler("give a handler or functions for its stages, not both")
+            raise BadHandler("pass a handler or functions for its stages, not both")
         if given is None:
             if not functions:
                 raise BadHandler(
-                    "no handler: give an object with methods such as log_success_event, or a "
-                    "function for a stage, as success=my_function"
+                    "no handler: pass an object with methods such as log_success_event, or a "
+                    "function for a stage, such as success=my_function"
                 )
             self.target: Any = tuple(functions.values())
             self.name = name or ", ".join(_name_of(function) for function in self.target)
@@ -81,18 +85,19 @@ class Handler:
         if not self._sync and not self._async:
             known = ", ".join(method for method, _ in _METHODS.values())
             raise BadHandler(
-                f"{self.name} defines no stage: define one of {known}, or its async_ twin"
+                f"{self.name} defines no method for a stage: define one of {known}, or the same "
+                "with the prefix async_"
             )
 
     def method(self, stage: StageName, *, asynchronous: bool) -> Method | None:
-        """What runs at `stage` of a sync or an async call; None if nothing does."""
+        """The method for `stage` of a sync or an async call, or None."""
         first, second = self._sync, self._async
         if asynchronous:
             first, second = second, first
         return first.get(stage) or second.get(stage)
 
     def events(self, *, asynchronous: bool) -> frozenset[str]:
-        """The names of the stages at which something runs in a sync or an async call."""
+        """The event names of the stages that the handler has a method for."""
         return frozenset(
             event
             for event, stage in STAGES.items()
@@ -101,7 +106,7 @@ class Handler:
 
     @property
     def methods(self) -> list[Method]:
-        """All of them."""
+        """All methods."""
         return [*self._sync.values(), *self._async.values()]
 
     def __repr__(self) -> str:
@@ -115,25 +120,23 @@ def _name_of(thing: Any) -> str:
 
 def _refuse(given: Any) -> None:
     if isinstance(given, type):
-        raise BadHandler(
-            f"{_name_of(given)} is a class: give an instance of it, {given.__name__}()"
-        )
+        raise BadHandler(f"{_name_of(given)} is a class: pass an instance, {given.__name__}()")
     if isinstance(given, str):
         raise BadHandler(
-            f"{given!r} is a name: import the handler and give the object itself, or set "
+            f"{given!r} is a name: import the handler and pass the object itself, or set "
             "LITESPAN_CALLBACKS"
         )
     if inspect.ismodule(given):
-        raise BadHandler(f"{given.__name__} is a module: give the handler object that is in it")
+        raise BadHandler(f"{given.__name__} is a module: pass the handler object in it")
     if inspect.isroutine(given):
         raise BadHandler(
-            f"{_name_of(given)} is a function: say at which stage it runs, as success=…, "
+            f"{_name_of(given)} is a function: pass it for a stage, as success=…, "
             "failure=…, pre=…, post=… or stream=…"
         )
 
 
 def _of_object(owner: str, given: Any, name: str, parameters: tuple[str, ...]) -> Method | None:
-    """The method `name`, if the handler defines it; inherited from LiteLLM is not defined."""
+    """The method `name` if the handler defines it; methods of LiteLLM's base class do not count."""
     if not _defines(given, name):
         return None
     method = getattr(given, name)
@@ -141,8 +144,8 @@ def _of_object(owner: str, given: Any, name: str, parameters: tuple[str, ...]) -
         raise BadHandler(f"{name} of {owner} is not a method")
     _check(f"{name} of {owner}", method, parameters)
 
-    def run(**shown: Any) -> Any:
-        return method(**{parameter: shown[parameter] for parameter in parameters})
+    def run(**arguments: Any) -> Any:
+        return method(**{parameter: arguments[parameter] for parameter in parameters})
 
     return Method(name, run, _is_async(method))
 
@@ -160,21 +163,21 @@ def _defines(given: Any, name: str) -> bool:
 def _check(what: str, method: Any, parameters: tuple[str, ...]) -> None:
     try:
         signature = inspect.signature(method)
-    except (TypeError, ValueError):  # it does not say: we shall see
+    except (TypeError, ValueError):  # no signature: it may work
         return
     try:
         signature.bind(**dict.fromkeys(parameters))
     except TypeError:
         raise BadHandler(
-            f"{what} takes {signature}; it is called by name and must take "
+            f"{what} takes {signature}, but it is called with keyword arguments and must take "
             f"({', '.join(parameters)})"
         ) from None
 
 
 def _of_function(stage: StageName, function: Any) -> Method:
-    """A plain function. LiteLLM calls those by position, so that their names are free.
+    """A plain function, called with positional arguments as LiteLLM does.
 
-    Before the call it takes the three of `log_pre_api_call`, or `kwargs` alone as LiteLLM's
+    For `pre` it takes the three arguments of `log_pre_api_call`, or `kwargs` alone as LiteLLM's
     input functions do.
     """
     if not callable(function) or isinstance(function, type):
@@ -189,8 +192,8 @@ def _of_function(stage: StageName, function: Any) -> Method:
             + " or ".join(f"({', '.join(shape)})" for shape in shapes)
         )
 
-    def run(**shown: Any) -> Any:
-        return function(*(shown[parameter] for parameter in shape))
+    def run(**arguments: Any) -> Any:
+        return function(*(arguments[parameter] for parameter in shape))
 
     return Method(_name_of(function), run, _is_async(function))
 
@@ -200,13 +203,13 @@ def _takes(function: Any, count: int) -> bool:
         inspect.signature(function).bind(*range(count))
     except TypeError:
         return False
-    except ValueError:  # it does not say
+    except ValueError:  # no signature
         return True
     return True
 
 
 def _is_async(function: Any) -> bool:
-    """Whether calling it makes a coroutine. Partials and callable objects are looked through."""
+    """Whether calling it returns a coroutine; handles partials and callable objects, too."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004
     )

@@ -1,4 +1,4 @@
-"""Running a handler's method: what it raises, returns or blocks stays with it."""
+"""Runs a handler's method. Its exceptions, return value and blocking do not affect the call."""
 
 import asyncio
 import contextvars
@@ -16,16 +16,16 @@ from litespan.callbacks.threads import Workers
 from litespan.counters import count
 from litespan.errors import log_once
 
-_LOOK: Final = 0.2  # s between two looks at whether the caller's loop is still there
-# What asyncio says of a lock, a queue or a connection that was made on another loop.
+_POLL: Final = 0.2  # s between checks whether the caller's loop was closed
+# asyncio's message for a lock, queue or connection that was created on another loop.
 _OTHER_LOOP: Final = re.compile("(?:attached to|bound to) a different (?:event )?loop")
 
 
 async def invoke(handler: Handler, queue: CallQueue, event: StageEvent, workers: Workers) -> bool:
-    """Run the handler's method for a stage, on the running loop or in a thread; did it go well?"""
+    """Run the handler's method for a stage, on this loop or in a worker. Returns its success."""
     method = handler.method(event.stage, asynchronous=queue.asynchronous)
-    with import_lock:  # LiteLLM imports some of what it needs to show a call
-        run = queue.prepared(method, event) if method is not None else None
+    with import_lock:  # building the arguments may import parts of LiteLLM
+        run = queue.bind(method, event) if method is not None else None
     if method is None or run is None:
         count(f"callbacks.{handler.name}.undelivered")
         return False
@@ -37,88 +37,88 @@ async def invoke(handler: Handler, queue: CallQueue, event: StageEvent, workers:
             loop = asyncio.get_running_loop()
             result, error = await loop.run_in_executor(workers, context.run, _attempt, run)
             if error is not None:
-                failed(handler, method, error)
+                report_failure(handler, method, error)
                 return False
             if inspect.isawaitable(result):
                 await result
     except GeneratorExit:
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the handler's
-        failed(handler, method, error)
+    except BaseException as error:  # noqa: BLE001 - any error is the handler's own
+        report_failure(handler, method, error)
         return False
     count(f"callbacks.{handler.name}.delivered")
     return True
 
 
 def _attempt(run: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    """What `run` returned, and what it raised: no future takes every exception."""
+    """(the result, the exception): a future cannot carry every exception."""
     try:
         return run(), None
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the handler's
+    except BaseException as error:  # noqa: BLE001 - any error is the handler's own
         return None, error
 
 
 def invoke_inline(handler: Handler, queue: CallQueue, event: StageEvent) -> None:
-    """Run the handler's sync method here and now."""
+    """Run the handler's sync method on this thread."""
     method = handler.method(event.stage, asynchronous=False)
-    run = queue.prepared(method, event) if method is not None else None
+    run = queue.bind(method, event) if method is not None else None
     if method is None or run is None:
         count(f"callbacks.{handler.name}.undelivered")
         return
     _, error = _attempt(run)
-    if isinstance(error, KeyboardInterrupt):  # the user's, who means the program
+    if isinstance(error, KeyboardInterrupt):  # Ctrl-C is meant for the program
         raise error
     if error is not None:
-        failed(handler, method, error)
+        report_failure(handler, method, error)
     else:
         count(f"callbacks.{handler.name}.delivered")
 
 
 async def _run_async(queue: CallQueue, run: Callable[[], Any]) -> None:
-    """Run an async method, on the caller's loop if that is wanted and still there."""
+    """Run an async method, on the caller's loop if the queue has one that is still open."""
     home = queue.home
     if home is None:
         await run()
         return
-    begun = threading.Event()
-    ended: list[BaseException | None] = []  # kept here: a loop that ends brings no result
+    started = threading.Event()
+    results: list[BaseException | None] = []  # a loop that is closed leaves the future pending
 
-    async def there() -> None:
-        begun.set()
+    async def run_there() -> None:
+        started.set()
         try:
             await run()
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below
-            ended.append(error)  # the last two would end the caller's loop
+            results.append(error)  # the last two would stop the caller's loop
         else:
-            ended.append(None)
+            results.append(None)
 
-    coroutine = there()
+    coroutine = run_there()
     try:
         future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, home))
-    except RuntimeError:  # closed already
+    except RuntimeError:  # the loop is closed
         coroutine.close()
         await run()
         return
     while not future.done() and not home.is_closed():
-        await asyncio.wait({future}, timeout=_LOOK)
-    if not begun.is_set():  # `asyncio.run` cancels at its end what has not begun, too
+        await asyncio.wait({future}, timeout=_POLL)
+    if not started.is_set():  # `asyncio.run` cancels tasks at its end, started or not
         coroutine.close()
         await run()
-    elif not ended:
-        raise RuntimeError("the caller's event loop was closed meanwhile")
-    elif ended[0] is not None:
-        raise ended[0]
+    elif not results:
+        raise RuntimeError("the caller's event loop was closed before the method returned")
+    elif results[0] is not None:
+        raise results[0]
 
 
-def failed(handler: Handler, method: Method, error: BaseException) -> None:
-    """Count what a handler has raised, and log it once for each of its methods."""
+def report_failure(handler: Handler, method: Method, error: BaseException) -> None:
+    """Count what a handler raised, and log it once per method."""
     counter = f"callbacks.{handler.name}.failed"
     count(counter)
     hint = ""
     if isinstance(error, RuntimeError) and _OTHER_LOOP.search(_text(error)):
-        hint = "; it is tied to the application's event loop: register it with loop='caller'"
+        hint = "; it uses the application's event loop: register it with loop='caller'"
     log_once(
-        f"{counter}.{method.name}:{id(handler)}",  # two of one class have one name
+        f"{counter}.{method.name}:{id(handler)}",  # two handlers of one class share a name
         "%s of handler %s failed: %s: %s%s (logged once; litespan.stats() counts it as %s)",
         method.name,
         handler.name,
@@ -133,5 +133,5 @@ def failed(handler: Handler, method: Method, error: BaseException) -> None:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - it is the handler's, too
-        return "(what it says can not be read)"
+    except Exception:  # noqa: BLE001 - any error is the handler's own
+        return "(its text cannot be read)"

@@ -1,7 +1,6 @@
-"""A LiteLLM call as handlers see it: `kwargs` and `response_obj`, as LiteLLM would give them.
+"""A LiteLLM call as handlers see it: `kwargs` and `response_obj` as LiteLLM passes them.
 
-The messages, the response and the exception are the real ones, whatever may be recorded on
-spans: the capture settings are for signals.
+Messages, response and exception are the real ones: capture settings apply to telemetry only.
 """
 
 import sys
@@ -31,55 +30,55 @@ _EVENT_TYPES: Final = {
     "success": "successful_api_call",
     "failure": "failed_api_call",
 }
-# What LiteLLM has left of an earlier call in a dict that the caller uses again.
+# What LiteLLM left in a dict that the caller reuses for another call.
 _STALE: Final = frozenset({"hidden_params", "llm_api_timing_windows"})
 _TEXTS: Final = ("input", "prompt", "query")
-# Of LiteLLM's own knowledge of a call: handed on as it is.
-_KNOWN: Final = ("model", "custom_llm_provider", "litellm_trace_id", "api_call_start_time")
-_MADE: Final = object()  # stands for what has still to be made
+# Fields of LiteLLM's `model_call_details` that are passed on unchanged.
+_PASSED_ON: Final = ("model", "custom_llm_provider", "litellm_trace_id", "api_call_start_time")
+_UNSET: Final = object()
 
 
 class CallView:
-    """One live call. Its keywords are copied as it starts: the caller may change them later."""
+    """One live call. Its arguments are copied at its start: the caller may change them later."""
 
     def __init__(self, call: "Call") -> None:
         self._call = call
-        self._given: dict[str, Any] = copied(call.request.arguments)
+        self._arguments: dict[str, Any] = copied(call.request.arguments)
         self._metadata: dict[str, Any] = copied(call.request.metadata)
-        self._made_id = ""
+        self._call_id = ""
         self._lock = Lock()
-        self._response: Any = _MADE
-        self._logged: Any = _MADE
+        self._response: Any = _UNSET
+        self._payload: Any = _UNSET
 
     @property
     def call_id(self) -> str:
-        """LiteLLM's id of the call; one of our own if LiteLLM did not get as far."""
-        if not self._made_id:
-            self._made_id = self._call.call_id or str(uuid.uuid4())
-        return self._made_id
+        """LiteLLM's call id, or a new one if LiteLLM had not created one yet."""
+        if not self._call_id:
+            self._call_id = self._call.call_id or str(uuid.uuid4())
+        return self._call_id
 
     def keywords(self) -> dict[str, Any]:
-        """What is the same at every stage."""
+        """See `View.keywords`: what is the same at every stage."""
         call = self._call
         request = call.request
-        given = keywords(self._given)
+        copies = keywords(self._arguments)
         metadata = self._metadata
         litellm_params: dict[str, Any] = {
             "metadata": {
                 name: value for name, value in jsonable(metadata).items() if name not in _STALE
             },
             "model_info": jsonable(
-                _mapping(given.get("model_info")) or _mapping(metadata.get("model_info"))
+                _mapping(copies.get("model_info")) or _mapping(metadata.get("model_info"))
             ),
         }
-        asked = request_of_proxy(given.pop("proxy_server_request", None))
-        if asked is not None:
-            litellm_params["proxy_server_request"] = asked
+        proxied = request_of_proxy(copies.pop("proxy_server_request", None))
+        if proxied is not None:
+            litellm_params["proxy_server_request"] = proxied
         return {
-            **given,
+            **copies,
             "model": request.model,
-            "messages": messages_of(given),
-            "user": given.get("user") or call.attributes.get(s.USER_ID),
+            "messages": messages_of(copies),
+            "user": copies.get("user") or call.attributes.get(s.USER_ID),
             "stream": request.streaming,
             "call_type": request.target.call_type,
             "litellm_call_id": self.call_id,
@@ -88,18 +87,18 @@ class CallView:
             "start_time": local_time(call.started_ns),
         }
 
-    def show(self, event: StageEvent) -> HandlerArguments:
-        """What LiteLLM and the provider have told by then."""
+    def arguments(self, event: StageEvent) -> HandlerArguments:
+        """See `View.arguments`: what LiteLLM and the provider have returned at that stage."""
         stage, details = event.stage, event.details
         call = self._call
         start, end = local_time(call.started_ns), local_time(event.time_ns)
         added: dict[str, Any] = {
             "log_event_type": _EVENT_TYPES[stage],
-            **{name: details[name] for name in _KNOWN if details.get(name) is not None},
+            **{name: details[name] for name in _PASSED_ON if details.get(name) is not None},
         }
         if "optional_params" in details:
             added["optional_params"] = keywords(_mapping(details["optional_params"]))
-        with suppress_errors("reading what LiteLLM knows of a call"):
+        with suppress_errors("reading LiteLLM's details of a call"):
             added.update(_sent(details))
         if stage != "pre":
             added["end_time"] = end
@@ -125,42 +124,42 @@ class CallView:
             if call.request.streaming:
                 added["complete_streaming_response"] = response
                 added["async_complete_streaming_response"] = response
-        shown = HandlerArguments(added, parameters, response, start, end)
-        logged = self._logging_object_of(event, shown)
-        if logged is not None:
-            added["standard_logging_object"] = copied(logged)
-        return shown
+        arguments = HandlerArguments(added, parameters, response, start, end)
+        payload = self._logging_payload_of(event, arguments)
+        if payload is not None:
+            added["standard_logging_object"] = copied(payload)
+        return arguments
 
-    def _logging_object_of(self, event: StageEvent, shown: HandlerArguments) -> Any:
+    def _logging_payload_of(self, event: StageEvent, arguments: HandlerArguments) -> Any:
         """LiteLLM's `standard_logging_object`, or None."""
-        with self._lock:  # several handlers share it: it costs as much as all the rest
-            if self._logged is _MADE:
-                self._logged = None
-                with suppress_errors("making LiteLLM's standard_logging_object"):
-                    self._logged = _logging_object(self._call, event, shown)
-            return self._logged
+        with self._lock:  # handlers share it: it costs as much as all other arguments
+            if self._payload is _UNSET:
+                self._payload = None
+                with suppress_errors("building LiteLLM's standard_logging_object"):
+                    self._payload = _logging_payload(self._call, event, arguments)
+            return self._payload
 
     def _response_of(self, answer: Any) -> Any:
-        """The real response; of a stream that was not read to its end, what there is of it."""
+        """The real response; for a stream that was not read to its end, the part that was read."""
         raw = answer.raw if isinstance(answer, Answer) else None
         if isinstance(raw, Assembled) and raw.whole is not None:
             raw = raw.whole
         if not isinstance(raw, Assembled):
             return raw
-        with self._lock:  # several handlers share it
-            if self._response is _MADE:
+        with self._lock:  # handlers share it
+            if self._response is _UNSET:
                 self._response = None
-                with suppress_errors("putting a stream together"):
-                    self._response = _assembled(raw, answer, messages_of(self._given))
+                with suppress_errors("assembling a stream"):
+                    self._response = _assembled(raw, answer, messages_of(self._arguments))
             return self._response
 
 
-def messages_of(given: Mapping[str, Any]) -> Any:
-    """The messages; of a call that takes other text, that text as messages, as LiteLLM does."""
-    messages = given.get("messages")
+def messages_of(arguments: Mapping[str, Any]) -> Any:
+    """The messages of a call; other input text as messages, as LiteLLM does."""
+    messages = arguments.get("messages")
     if messages is not None:
         return messages
-    text = next((given[name] for name in _TEXTS if given.get(name)), None)
+    text = next((arguments[name] for name in _TEXTS if arguments.get(name)), None)
     if text is None:
         return []
     texts = text if isinstance(text, list) else [text]
@@ -174,7 +173,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _scalars(parameters: Any) -> dict[str, Any]:
-    """LiteLLM's own parameters of the call, as far as they are plain and no credentials."""
+    """LiteLLM's own parameters of the call that are scalars and not credentials."""
     found = {
         name: value
         for name, value in dict(_mapping(parameters)).items()
@@ -186,23 +185,23 @@ def _scalars(parameters: Any) -> dict[str, Any]:
 
 
 def _sent(details: Mapping[str, Any]) -> dict[str, Any]:
-    """What LiteLLM has sent to the provider."""
-    given = details.get("additional_args")
-    sent = get(given, "complete_input_dict")
+    """What LiteLLM sent to the provider."""
+    arguments = details.get("additional_args")
+    sent = get(arguments, "complete_input_dict")
     added: dict[str, Any] = {}
     if sent is not None:
         added["complete_input_dict"] = keywords(sent) if isinstance(sent, Mapping) else sent
-    base = get(given, "api_base") or get(details.get("litellm_params"), "api_base")
+    base = get(arguments, "api_base") or get(details.get("litellm_params"), "api_base")
     if base:
         added["api_base"] = scrub(str(base))
-    shown: dict[str, Any] = {"additional_args": added} if added else {}
-    if details.get("input") is not None:  # the text or messages in the provider's form
-        shown["input"] = copied(details["input"])
-    return shown
+    found: dict[str, Any] = {"additional_args": added} if added else {}
+    if details.get("input") is not None:  # text or messages in the provider's format
+        found["input"] = copied(details["input"])
+    return found
 
 
 def _received(details: Mapping[str, Any]) -> dict[str, Any]:
-    """What the provider has answered, as it stood on the wire."""
+    """The provider's raw response."""
     added: dict[str, Any] = {}
     if isinstance(details.get("original_response"), str):
         added["original_response"] = details["original_response"]
@@ -224,7 +223,7 @@ def _failed(failure: Failure) -> dict[str, Any]:
 
 
 def _assembled(raw: Assembled, answer: Answer, messages: Any) -> Any:
-    """The chunks as LiteLLM puts them together, with the tokens that the span states."""
+    """The chunks as LiteLLM assembles them, with the same token counts as the span."""
     litellm: Any = sys.modules["litellm"]
     response = litellm.stream_chunk_builder(list(raw.chunks), messages=messages)
     usage = answer.usage
@@ -236,22 +235,22 @@ def _assembled(raw: Assembled, answer: Answer, messages: Any) -> Any:
     return response
 
 
-def _logging_object(call: "Call", event: StageEvent, shown: HandlerArguments) -> Any:
-    """LiteLLM's own `StandardLoggingPayload`, if this call has got a logging object.
+def _logging_payload(call: "Call", event: StageEvent, arguments: HandlerArguments) -> Any:
+    """LiteLLM's own `StandardLoggingPayload`; None if LiteLLM has no logging object yet.
 
-    LiteLLM makes it in the background, maybe later, and again for every attempt.
+    LiteLLM builds its own later, in the background, and for every attempt.
     """
     name = "litellm.litellm_core_utils.litellm_logging"
-    make = getattr(sys.modules.get(name), "get_standard_logging_object_payload", None)
-    if make is None or call.logging is None or not event.details:
+    build = getattr(sys.modules.get(name), "get_standard_logging_object_payload", None)
+    if build is None or call.logging is None or not event.details:
         return None
     failed = event.stage == "failure"
-    error = shown.added.get("exception")
-    return make(
-        kwargs={**event.details, "response_cost": shown.added.get("response_cost")},
-        init_response_obj={} if shown.response_obj is None else shown.response_obj,
-        start_time=shown.start_time,
-        end_time=shown.end_time,
+    error = arguments.added.get("exception")
+    return build(
+        kwargs={**event.details, "response_cost": arguments.added.get("response_cost")},
+        init_response_obj={} if arguments.response_obj is None else arguments.response_obj,
+        start_time=arguments.start_time,
+        end_time=arguments.end_time,
         logging_obj=call.logging,
         status="failure" if failed else "success",
         **({"original_exception": error, "error_str": str(error)} if failed else {}),

@@ -1,4 +1,4 @@
-"""GenAI spans of other instrumentations, as calls that handlers see at their start and end."""
+"""GenAI spans of other instrumentations: handlers receive their start and end."""
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
@@ -19,38 +19,38 @@ from litespan.genai.span import GenAISpan, is_genai
 if TYPE_CHECKING:
     from litespan.callbacks.callback import Callback
 
-MOST: Final = 10_000  # spans that have started and not ended; then the oldest is given up
+MAX_SPANS: Final = 10_000  # that have not ended; beyond it the oldest is given up
 _FAILED: Final = frozenset({"cancelled", "failure"})
 
 
-class ForeignCalls:
-    """Those that one handler follows."""
+class ExternalCalls:
+    """The calls of other instrumentations that one handler follows."""
 
     def __init__(self, callback: "Callback") -> None:
         self._callback = callback
-        # By trace and span id; None for those that are not to be told.
+        # By trace and span id; None for spans that are not delivered.
         self._queues: OrderedDict[tuple[int, int], CallQueue | None] = OrderedDict()
 
-    def started(self, span: Span, parent: Context | None, *, inside: bool) -> None:
-        """A span has started; what its attributes say so far may not be much.
+    def on_start(self, span: Span, parent: Context | None, *, inside: bool) -> None:
+        """Follow a span that starts, if its attributes already show that it is a call.
 
-        `inside` a call of LiteLLM's it is that call, or a part of it: not to be told.
+        A span that is `inside` a LiteLLM call duplicates that call and is not delivered.
         """
         queue: CallQueue | None = None
         if not inside:
             read = GenAISpan.read(span) if is_genai(span) else None
             if read is None or not read.is_call:
                 return
-            queue = self._begin(read, set_span_in_context(span, parent))
+            queue = self._open_queue(read, set_span_in_context(span, parent))
         self._queues[_key(span)] = queue
-        if len(self._queues) > MOST:
+        if len(self._queues) > MAX_SPANS:
             _, oldest = self._queues.popitem(last=False)
             if oldest is not None:
-                self._callback.delivery.end(oldest)
+                self._callback.dispatcher.close_queue(oldest)
                 count(f"callbacks.{self._callback.handler.name}.given_up")
 
-    def ended(self, span: ReadableSpan) -> None:
-        """A span has ended: if only now it shows that it is a call's, it has started, too."""
+    def on_end(self, span: ReadableSpan) -> None:
+        """Deliver the end of a span; also its start, if only its end shows that it is a call."""
         key = _key(span)
         known = key in self._queues
         queue = self._queues.pop(key, None)
@@ -59,31 +59,31 @@ class ForeignCalls:
         read = GenAISpan.read(span) if known or is_genai(span) else None
         if read is None or not read.is_call:
             if queue is not None:
-                self._callback.delivery.end(queue)
+                self._callback.dispatcher.close_queue(queue)
             return
         if queue is None and span.context is not None:
-            queue = self._begin(read, set_span_in_context(NonRecordingSpan(span.context)))
+            queue = self._open_queue(read, set_span_in_context(NonRecordingSpan(span.context)))
         if queue is not None:
             failed = read.call.outcome in _FAILED
-            self._put(queue, "failure" if failed else "success", read)
+            self._dispatch(queue, "failure" if failed else "success", read)
 
-    def _begin(self, read: GenAISpan, ctx: Context) -> CallQueue | None:
+    def _open_queue(self, read: GenAISpan, ctx: Context) -> CallQueue | None:
         process_exit.arm()
         asynchronous = running_loop() is not None
-        queue = self._callback.delivery.begin(SpanView(read), ctx, asynchronous=asynchronous)
+        queue = self._callback.dispatcher.open_queue(SpanView(read), ctx, asynchronous=asynchronous)
         if queue is not None:
-            self._put(queue, "pre", read)
+            self._dispatch(queue, "pre", read)
         return queue
 
-    def _put(self, queue: CallQueue, stage: StageName, read: GenAISpan) -> None:
-        delivery = self._callback.delivery
+    def _dispatch(self, queue: CallQueue, stage: StageName, read: GenAISpan) -> None:
+        dispatcher = self._callback.dispatcher
         wanted = self._callback.handler.method(stage, asynchronous=queue.asynchronous) is not None
         last = stage != "pre"
         if wanted:
             time_ns = read.end_ns if last and read.end_ns is not None else read.start_ns
-            delivery.put(queue, StageEvent(stage, time_ns, {}, read, {}), last=last)
+            dispatcher.dispatch(queue, StageEvent(stage, time_ns, {}, read, {}), last=last)
         elif last:
-            delivery.end(queue)
+            dispatcher.close_queue(queue)
 
 
 def _key(span: ReadableSpan) -> tuple[int, int]:
@@ -92,17 +92,17 @@ def _key(span: ReadableSpan) -> tuple[int, int]:
 
 
 class SpanView:
-    """A call of which there is only the span."""
+    """A call that is known only by its span."""
 
     def __init__(self, span: GenAISpan) -> None:
         self.call_id = span.call.id or str(span.key)
 
     def keywords(self) -> dict[str, Any]:
-        """What does not come from attributes, which may still change."""
+        """See `View.keywords`: only the id, since attributes may still change."""
         return {"litellm_call_id": self.call_id, "litellm_params": {"model_info": {}}}
 
-    def show(self, event: StageEvent) -> HandlerArguments:
-        """What the attributes say by then."""
+    def arguments(self, event: StageEvent) -> HandlerArguments:
+        """See `View.arguments`: what the attributes state at that stage."""
         span: GenAISpan = event.payload
         start, end = local_time(span.start_ns), local_time(event.time_ns)
         parameters = openai.parameters(span)
@@ -134,4 +134,4 @@ class SpanView:
 
 
 class SpanError(Exception):
-    """What a span says of the error that its call ended with."""
+    """The error that a span states."""

@@ -1,4 +1,4 @@
-"""Modules beside the proxy's config: LiteLLM runs them from their files, under no name."""
+"""Modules beside the proxy's config: LiteLLM executes them without `sys.modules`."""
 
 import importlib.util
 import os
@@ -21,10 +21,10 @@ _LISTS: Final = (
 
 
 def module_of(name: str) -> Any:
-    """What the module `name` holds, in a process of the proxy; None if the proxy knows of none.
+    """The module `name` in a process of the proxy; None if there is none beside its config.
 
-    A module that the proxy has run for one of its callbacks is not run again, so that its
-    instances are the proxy's. Another one is run from the folder of the config.
+    A module that the proxy executed for its own callbacks is reused, so that its instances are
+    the proxy's. Otherwise the module is executed from the config's folder.
     """
     if SERVER not in sys.modules or name in sys.modules:
         return None
@@ -56,7 +56,7 @@ def config_folder() -> Path | None:
 
 
 def _namespaces() -> Iterator[dict[str, Any]]:
-    """The modules of LiteLLM's callbacks, by way of their functions."""
+    """The global namespaces of the modules that define LiteLLM's callbacks."""
     litellm = sys.modules.get("litellm")
     for list_ in _LISTS:
         for callback in getattr(litellm, list_, None) or ():

@@ -17,24 +17,24 @@ from litespan.instrumentation.call import Call
 from litespan.instrumentation.stages import replace_watcher
 
 VARIABLE: Final = "LITESPAN_CALLBACKS"
-_PATIENCE: Final = 10.0  # s that a call waits for handlers to be imported on another thread
+_PATIENCE: Final = 10.0  # s that a call waits while another thread imports the handlers
 _ADDED: Final[list["AddedCallback"]] = []
 
 
 class AddedCallback:
-    """What `add_callback` returns: the way to take the handler away again."""
+    """The handle that `add_callback` returns."""
 
     def __init__(self, callback: Callback) -> None:
         self.callback = callback
 
     def watch(self, call: Call, ctx: Context) -> None:
-        """Follow a call."""
+        """Deliver the stages of a call that starts in `ctx`."""
         self.callback.watch(call, ctx)
 
     def remove(self) -> None:
-        """Follow no more calls. What has begun is delivered. Safe to call twice."""
+        """Follow no more calls. Calls that have started are delivered. Safe to call twice."""
         replace_watcher(self.watch)
-        self.callback.delivery.close()
+        self.callback.dispatcher.close()
         if self in _ADDED:
             _ADDED.remove(self)
 
@@ -43,22 +43,22 @@ class AddedCallback:
 
 
 def add(handler: Any, options: Mapping[str, Any]) -> AddedCallback:
-    """A handler for every call; the handle it has if it was added before. Raises BadHandler."""
-    added, new = _made(handler, options)
+    """Add a handler for every call, or return its existing handle. Raises BadHandler."""
+    added, new = _register(handler, options)
     if new:
         replace_watcher(None, added.watch)
     return added
 
 
-def _made(handler: Any, options: Mapping[str, Any]) -> tuple[AddedCallback, bool]:
-    """(the handle, whether it is a new one)."""
+def _register(handler: Any, options: Mapping[str, Any]) -> tuple[AddedCallback, bool]:
+    """(the handle, whether it is new)."""
     callback = Callback(handler, **options)
     for added in _ADDED:
         if handler is not None and added.callback.handler.target is handler:
-            callback.delivery.close()
+            callback.dispatcher.close()
             log_once(
                 f"added twice:{callback.handler.name}",
-                "handler %s was added already: it is told every stage once",
+                "handler %s was already added: it receives every stage once",
                 callback.handler.name,
             )
             return added, False
@@ -68,29 +68,28 @@ def _made(handler: Any, options: Mapping[str, Any]) -> tuple[AddedCallback, bool
 
 
 class NamedCallbacks:
-    """The handlers that `LITESPAN_CALLBACKS` names, added when the first call starts.
+    """The handlers in `LITESPAN_CALLBACKS`, added when the first call starts.
 
-    Not before: under `opentelemetry-instrument` the script's folder is not on the path yet, and
-    the script has not made its handler.
+    Before that, under `opentelemetry-instrument`, the script's folder is not on the path and the
+    script has not created its handler.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
         self._added: list[AddedCallback] = []
         self._finding = RLock()
-        self._found: bool | None = False  # None while they are being looked for
+        self._found: bool | None = False  # None while they are being imported
         replace_watcher(None, self.first_call)
 
     def first_call(self, call: Call, ctx: Context) -> None:
-        """Find the handlers, and show them the call that they would have missed.
+        """Import and add the handlers, and deliver this first call to them.
 
-        Calls on other threads wait for that; not for long, since the module that is imported
-        here may be waiting for them.
+        Calls on other threads wait, with a timeout: the imported module may wait for them.
         """
         if not self._finding.acquire(timeout=_PATIENCE):
             return
         try:
-            if self._found is None:  # called by a module that is being imported
+            if self._found is None:  # a call made by the module that is being imported
                 return
             if not self._found:
                 self._found = None
@@ -107,8 +106,8 @@ class NamedCallbacks:
     def _find(self) -> list[AddedCallback]:
         for name in self._names:
             try:
-                added, new = _made(find(name), {})
-            except Exception as error:  # noqa: BLE001 - one bad name does not cost the others
+                added, new = _register(find(name), {})
+            except Exception as error:  # noqa: BLE001 - one bad name must not affect the others
                 log_once(f"{VARIABLE}:{name}", "%s: %s: %s", VARIABLE, name, error)
             else:
                 if new:
@@ -116,7 +115,7 @@ class NamedCallbacks:
         return self._added
 
     def remove(self) -> None:
-        """Take them all away again."""
+        """Remove all of them."""
         replace_watcher(self.first_call)
         for added in self._added:
             added.remove()
@@ -126,32 +125,32 @@ class NamedCallbacks:
 def find(path: str) -> Any:
     """The object that `module.instance` (or `module:instance`) names.
 
-    A module that is loaded is not loaded again, the running script included: its handler may
-    hold state.
+    A loaded module is not imported again, including the running script: its handler may hold
+    state.
 
     Raises:
-        BadHandler: it can not be found; the message says what to do.
+        BadHandler: there is no such object; the message says what to do.
     """
     module_name, _, name = path.replace(":", ".").rpartition(".")
     if not module_name:
-        raise BadHandler("name the module, too: module.instance")
+        raise BadHandler("it has no module name: write module.instance")
     module = _running_script(module_name) or _of_proxy(module_name) or _module(module_name)
     try:
         return getattr(module, name)
     except AttributeError:
         raise BadHandler(
             f"module {module_name} ({getattr(module, '__file__', 'built in')}) has no {name!r}: "
-            "make the instance at the top level of the module, not inside a function, and before "
-            "the first call; then start the program, or the proxy, anew" + _alternatives(module)
+            "create the instance at the top level of the module, not inside a function, and "
+            "before the first call; then restart the program or the proxy" + _alternatives(module)
         ) from None
     except Exception as error:  # the module has a `__getattr__` of its own
         raise BadHandler(
-            f"module {module_name} does not give {name!r}: {type(error).__name__}: {error}"
+            f"cannot get {name!r} from module {module_name}: {type(error).__name__}: {error}"
         ) from error
 
 
 def _of_proxy(name: str) -> Any:
-    """A module beside the config of LiteLLM's proxy, if this is one of its processes."""
+    """The module beside the config of LiteLLM's proxy; None in other processes."""
     if "litellm.proxy.proxy_server" not in sys.modules:
         return None
     from litespan.callbacks.proxy_modules import module_of
@@ -160,7 +159,7 @@ def _of_proxy(name: str) -> Any:
         return module_of(name)
     except (Exception, SystemExit) as error:
         raise BadHandler(
-            f"module {name} can not be run: {type(error).__name__}: {error}"
+            f"cannot execute module {name}: {type(error).__name__}: {error}"
         ) from error
 
 
@@ -175,20 +174,18 @@ def _module(name: str) -> ModuleType:
             folders = ", ".join(folder or "." for folder in sys.path[:3])
             raise BadHandler(
                 f"there is no module {name!r}: its folder must be on the path (PYTHONPATH), "
-                f"which begins with {folders}"
+                f"which starts with {folders}"
             ) from None
         raise BadHandler(
-            f"module {name} needs {error.name!r}, which is not installed here: add it to the "
-            f"image or environment, as pip install {error.name}"
+            f"module {name} needs {error.name!r}, which is not installed: add it to the "
+            f"image or environment, for example with pip install {error.name}"
         ) from None
     except (Exception, SystemExit) as error:
-        raise BadHandler(
-            f"module {name} can not be imported: {type(error).__name__}: {error}"
-        ) from error
+        raise BadHandler(f"cannot import module {name}: {type(error).__name__}: {error}") from error
 
 
 def _running_script(name: str) -> ModuleType | None:
-    """`__main__`, if it is the module of that name, run as a script."""
+    """`__main__`, if it is the module of that name, executed as a script."""
     main = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)
     if main is None or not file or name in sys.modules:
@@ -204,7 +201,7 @@ def _running_script(name: str) -> ModuleType | None:
 
 
 def _alternatives(module: ModuleType) -> str:
-    """What the user may have meant."""
+    """The handlers that the module has, for the message."""
     found = [
         name
         for name, value in vars(module).items()

@@ -1,4 +1,4 @@
-"""What a handler gets for the response where there is only a span: made from its attributes."""
+"""The response that handlers receive where only a span is known, built from its attributes."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from litespan.genai.span import GenAISpan
 
 
 class Fields(dict[str, Any]):
-    """A dict whose entries are attributes, too, as in LiteLLM's own objects."""
+    """A dict whose items are attributes, too, as in LiteLLM's own objects."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -16,17 +16,17 @@ class Fields(dict[str, Any]):
             raise AttributeError(name) from None
 
     def json(self) -> dict[str, Any]:
-        """All of it as plain dicts and lists."""
+        """The same as plain dicts and lists."""
         return {name: _plain(value) for name, value in self.items()}
 
     model_dump = json
 
 
 def response_of(span: GenAISpan) -> Fields:
-    """A chat completion in OpenAI's shape.
+    """A chat completion in OpenAI's format.
 
-    It answers `.model`, `["choices"][0]["message"]["content"]`, `.usage.get(…)`, `.json()`.
-    Content and tokens are there as far as the span carries them; there is always one choice.
+    It supports `.model`, `["choices"][0]["message"]["content"]`, `.usage.get(…)` and `.json()`.
+    Content and tokens are there if the span has them; there is always at least one choice.
     """
     usage = span.usage
     counts = {

@@ -1,4 +1,4 @@
-"""What travels from the caller's thread to a handler."""
+"""The records that pass between a call, its queue and a handler."""
 
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -7,14 +7,17 @@ from litespan.callbacks.handler import StageName
 
 
 class StageEvent(NamedTuple):
-    """One stage of one call, on its way.
+    """One stage of one call, as it waits in a queue.
+
+    Unlike `litespan.instrumentation.stages.Stage` it has no reference to the call, and it serves
+    calls that are known only by their span, too.
 
     Attributes:
-        stage: which one.
+        stage: its name in handlers' methods.
         time_ns: when it happened, ns since the epoch.
-        attributes: what its event says.
-        payload: as of `litespan.instrumentation.stages.Stage`.
-        details: what LiteLLM knew of the call by then.
+        attributes: the attributes of the stage's event.
+        payload: see `litespan.instrumentation.stages.Stage`.
+        details: LiteLLM's `model_call_details` at that time.
     """
 
     stage: StageName
@@ -25,29 +28,29 @@ class StageEvent(NamedTuple):
 
 
 class HandlerArguments(NamedTuple):
-    """What a handler is shown at one stage, beside the call's keywords."""
+    """The arguments of a handler's method, except for the call's own keywords."""
 
-    added: dict[str, Any]  # to the keywords
-    parameters: dict[str, Any]  # to the keywords' `litellm_params`
+    added: dict[str, Any]  # merged into `kwargs`
+    parameters: dict[str, Any]  # merged into `kwargs["litellm_params"]`
     response_obj: Any
     start_time: datetime
     end_time: datetime
 
 
 class View(Protocol):
-    """One call as its handlers see it. Read on delivery threads."""
+    """One call as its handlers see it. Read on the dispatcher's threads."""
 
     @property
     def call_id(self) -> str:
-        """LiteLLM's id of the call."""
+        """LiteLLM's call id."""
 
     def keywords(self) -> dict[str, Any]:
-        """The keywords of the call, in containers of the handler's own."""
+        """The call's keyword arguments, copied for one handler."""
 
-    def show(self, event: StageEvent) -> HandlerArguments:
-        """What there is to see at one stage."""
+    def arguments(self, event: StageEvent) -> HandlerArguments:
+        """The arguments for one stage."""
 
 
 def local_time(time_ns: int) -> datetime:
-    """A naive local datetime, as LiteLLM gives them to callbacks."""
+    """`time_ns` (since the epoch) as a naive local datetime, as LiteLLM passes to callbacks."""
     return datetime.fromtimestamp(time_ns / 1e9)  # noqa: DTZ006

@@ -1,4 +1,4 @@
-"""The threads of one handler: an event loop, and workers beside it."""
+"""The threads of one handler: one with an event loop, and workers."""
 
 import asyncio
 import contextvars
@@ -13,17 +13,16 @@ Work = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class Workers(ThreadPoolExecutor):
-    """A pool whose threads do not hold up the end of the process, and work until then.
+    """A thread pool that does not delay process exit, and works until then.
 
-    The standard pool's threads are joined at exit, however long they take, and it takes no work
-    from then on; Python 3.12 starts no thread at all by then. So these are daemons, and one is
-    there from the start. (A subclass because `asyncio` takes no other kind of executor.)
+    At exit the standard pool accepts no work and joins its threads however long they take, and
+    Python 3.12 starts no threads. So these are daemon threads, and the first starts at once.
+    (A subclass, since `asyncio` accepts no other executor.)
     """
 
-    def __init__(self, name: str, most: int) -> None:
-        super().__init__(max_workers=most)
+    def __init__(self, name: str, max_workers: int) -> None:
+        super().__init__(max_workers=max_workers)
         self._name = name
-        self._most = most
         self._work: SimpleQueue[Work | None] = SimpleQueue()
         self._count = 0
         self._idle = 0
@@ -34,13 +33,13 @@ class Workers(ThreadPoolExecutor):
         """Run `fn` in a thread of the pool."""
         future: Future[T] = Future()
         with self._guard:
-            if self._idle <= self._work.qsize() and self._count < self._most:
+            if self._idle <= self._work.qsize() and self._count < self._max_workers:
                 self._start()
         self._work.put((future, fn, args, kwargs))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the threads once they have done what they were given; nobody waits for them."""
+        """End the threads once their work is done, without waiting for them."""
         with self._guard:
             for _ in range(self._count):
                 self._work.put(None)
@@ -49,7 +48,7 @@ class Workers(ThreadPoolExecutor):
         thread = threading.Thread(target=self._run, name=f"{self._name}-worker", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the interpreter is ending: those that there are must do
+        except RuntimeError:  # the interpreter is ending: the existing threads must do
             if not self._count:
                 raise
         else:
@@ -69,7 +68,7 @@ class Workers(ThreadPoolExecutor):
                 continue
             try:
                 result = function(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+            except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
                 future.set_exception(error)
             else:
                 future.set_result(result)
@@ -77,13 +76,13 @@ class Workers(ThreadPoolExecutor):
 
 
 class Threads:
-    """An event loop in a thread of its own, and workers for what would block it.
+    """An event loop in its own thread, and workers for what would block it.
 
-    Raises RuntimeError where no thread can be started, as when the interpreter is ending.
+    Raises RuntimeError if no thread can be started, for example while the interpreter ends.
     """
 
-    def __init__(self, name: str, most: int) -> None:
-        self.workers = Workers(name, most)
+    def __init__(self, name: str, max_workers: int) -> None:
+        self.workers = Workers(name, max_workers)
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(self.workers)
         threading.Thread(target=self._serve, name=name, daemon=True).start()
@@ -92,7 +91,7 @@ class Threads:
         loop = self.loop
         try:
             loop.run_forever()
-            left = asyncio.all_tasks(loop)  # what handlers have started and not waited for
+            left = asyncio.all_tasks(loop)  # started by handlers that did not await them
             for task in left:
                 task.cancel()
             if left:

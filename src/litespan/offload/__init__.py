@@ -1,4 +1,4 @@
-"""Large content goes to a file system or an object store; the span keeps a reference.
+"""Content offload: large content goes to a file system or object store, spans keep references.
 
     LITESPAN_OFFLOAD=s3://traces/content opentelemetry-instrument python app.py
 
@@ -6,12 +6,12 @@ or, in code, around one exporter:
 
     exporter = Offloading(OTLPSpanExporter(), "s3://traces/content")
 
-Prompts are most of a span's bytes. What is above a size is written, on the exporter's own
-thread, to `<store>/<first two digits>/<sha256>.json`, and the attribute becomes its URL, hash
-and size; `restored` puts it back. The same text is one file however often it is sent, so a
-repeat is harmless. A store that fails or hangs costs an export at most `timeout` seconds, then
-nothing for a while: the spans leave with their content in them, as if there were no store.
-Any store that fsspec knows will do: https://filesystem-spec.readthedocs.io
+Most bytes of a span are prompts. Content above a size is written, on the exporter's thread, to
+`<store>/<first two digits>/<sha256>.json`; its attribute is replaced by URL, hash and size, and
+`restored` reverses that. Equal texts are one file, so writing twice is harmless. A store that
+fails or hangs delays an export by at most `timeout` seconds and is then not used for a while;
+spans are exported with their content meanwhile. Any fsspec store works:
+https://filesystem-spec.readthedocs.io
 """
 
 from litespan.offload.content_store import Reference, Store

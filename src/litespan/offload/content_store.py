@@ -1,4 +1,4 @@
-"""Where content is put: a folder, or a prefix of an object store, by fsspec."""
+"""The store for offloaded content: an fsspec folder, or a prefix of an object store."""
 
 import hashlib
 import os
@@ -22,21 +22,21 @@ from litespan.errors import log_once, suppress_errors
 from litespan.stores import private_files
 
 _WORKERS: Final = 8
-_REMEMBERED: Final = 4096  # contents that are known to be in the store
-_PAUSE: Final = 30.0  # s without a store after it failed
+_MAX_KNOWN: Final = 4096  # hashes of contents that are known to be in the store
+_PAUSE: Final = 30.0  # s for which a failed store is not used
 _PASSWORD: Final = re.compile(r"(://[^/:@]*):[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where a content is."""
+    """The location of offloaded content."""
 
     url: str
     sha256: str  # hex
     size: int  # bytes
 
     def attributes(self, name: str) -> dict[str, str | int]:
-        """What stands on the span in place of the attribute `name`."""
+        """The span attributes that replace the attribute `name`."""
         return {
             name + s.REFERENCE: self.url,
             name + s.REFERENCE_SHA256: self.sha256,
@@ -45,51 +45,51 @@ class Reference:
 
 
 class Store:
-    """Writes contents under a URL. Never raises, never waits beyond its time."""
+    """Writes contents under a URL. Never raises, and never waits longer than `timeout`."""
 
     def __init__(self, url: str, timeout: float = 5.0, **options: Any) -> None:
-        """Nothing is opened yet.
+        """Check that the store's driver is installed. Opens no connection.
 
         Args:
-            url: fsspec URL of a folder or prefix, or a path. A password in it is used, and left
-                out of the references.
-            timeout: seconds that one `put_all` may take.
+            url: fsspec URL of a folder or prefix, or a path. A password in it is not part of
+                references.
+            timeout: seconds for one `put_all`.
             options: for fsspec, such as `key` and `secret` of an object store.
 
         Raises:
-            ImportError: fsspec, or its driver of this store, is missing; the text says what to
+            ImportError: fsspec or its driver for this store is missing; the text says what to
                 install.
-            ValueError: fsspec knows no such kind of store.
+            ValueError: fsspec does not know this kind of store.
         """
         self.url = _absolute(url).rstrip("/")
         self.timeout = timeout
         self.options = options
         _check(self.url)
-        self._shown = _PASSWORD.sub(r"\1@", self.url)
+        self._public_url = _PASSWORD.sub(r"\1@", self.url)
         self._known: OrderedDict[str, None] = OrderedDict()
         self._not_before = 0.0
-        self._renew()
-        fork.register(self, after_in_child=Store._renew)
+        self._reset()
+        fork.register(self, after_in_child=Store._reset)
 
-    def _renew(self) -> None:
-        """Also in a forked child: the parent's threads and connections are not the child's."""
+    def _reset(self) -> None:
+        """Start without threads and connections, also in a forked child."""
         self._lock = threading.Lock()
         self._files: Any = None
-        self._hung = 0  # threads of earlier calls that the store has not let go
+        self._busy = 0  # threads, including those of earlier calls that hang in the store
 
     def reference(self, content: bytes) -> Reference:
-        """Where this content is, or would be. Pure."""
+        """The reference to this content, whether or not it is written. Pure."""
         digest = hashlib.sha256(content).hexdigest()
-        return Reference(f"{self._shown}/{_place(digest)}", digest, len(content))
+        return Reference(f"{self._public_url}/{_path(digest)}", digest, len(content))
 
     def put_all(self, contents: Iterable[bytes]) -> set[str]:
-        """Write them; the hashes of those that are in the store when the time is up."""
+        """Write the contents. Returns the hashes of those in the store when done or out of time."""
         wanted = {hashlib.sha256(content).hexdigest(): content for content in contents}
         with self._lock:
             missing = [digest for digest in wanted if digest not in self._known]
         if not missing:
             return set(wanted)
-        if time.monotonic() < self._not_before or self._hung >= _WORKERS:
+        if time.monotonic() < self._not_before or self._busy >= _WORKERS:
             count("offload.skipped", len(missing))
             return set(wanted) - set(missing)
         until = time.monotonic() + self.timeout
@@ -111,8 +111,8 @@ class Store:
             count("offload.failed", len(wanted) - len(done))
             log_once(
                 "offload.failed",
-                "offload: the store did not take %d content(s) in %g s: they stay on their spans, "
-                "and the store is left alone for %g s (logged once)",
+                "offload: the store did not accept %d content(s) within %g s: they stay on their "
+                "spans, and the store is not used for %g s (logged once)",
                 len(wanted) - len(done),
                 self.timeout,
                 _PAUSE,
@@ -120,9 +120,9 @@ class Store:
         return done
 
     def _work(self, missing: list[str], wanted: Mapping[str, bytes]) -> None:
-        """Take one content after another; several threads share the list."""
+        """Write contents until none is missing; several threads share the list."""
         with self._lock:
-            self._hung += 1
+            self._busy += 1
         with suppress_instrumentation(), suppress_errors("offload"):
             while True:
                 with self._lock:
@@ -132,11 +132,11 @@ class Store:
                 self._put(digest, wanted[digest])
                 with self._lock:
                     self._known[digest] = None
-                    if len(self._known) > _REMEMBERED:
+                    if len(self._known) > _MAX_KNOWN:
                         self._known.popitem(last=False)
                 count("offload.written")
         with self._lock:
-            self._hung -= 1
+            self._busy -= 1
 
     def _put(self, digest: str, content: bytes) -> None:
         with fork.import_lock:
@@ -144,22 +144,22 @@ class Store:
             from fsspec.core import url_to_fs
             from fsspec.implementations.local import LocalFileSystem
 
-        if self._files is None:  # made here: a driver may take its time, or hang
+        if self._files is None:  # connect on this thread: a driver may be slow or hang
             self._files = url_to_fs(self.url, **self.options)
         files, base = self._files
-        path = f"{base.rstrip('/')}/{_place(digest)}"
+        path = f"{base.rstrip('/')}/{_path(digest)}"
         if files.exists(path) and files.size(path) == len(content):
             return
         if isinstance(files, LocalFileSystem):
-            _put_here(Path(path), content)
+            _write_local(Path(path), content)
             return
-        if not isinstance(files, AsyncFileSystem):  # object stores have no folders to make
+        if not isinstance(files, AsyncFileSystem):  # object stores have no folders
             files.makedirs(files._parent(path), exist_ok=True)  # noqa: SLF001 - fsspec's own idiom
         files.pipe_file(path, content)
 
 
-def _put_here(path: Path, content: bytes) -> None:
-    """Whole or not at all, as object stores write."""
+def _write_local(path: Path, content: bytes) -> None:
+    """Write atomically, as object stores do."""
     private_files.make_folder(path.parent)
     part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     with private_files.write(part) as file:
@@ -167,17 +167,17 @@ def _put_here(path: Path, content: bytes) -> None:
     part.replace(path)
 
 
-def _place(digest: str) -> str:
+def _path(digest: str) -> str:
     return f"{digest[:2]}/{digest}.json"
 
 
 def _absolute(url: str) -> str:
-    """A path as a URL that means the same elsewhere on this machine; URLs as they are."""
+    """A path as an absolute `file://` URL; URLs unchanged."""
     return url if "://" in url else f"file://{Path(url).expanduser().absolute().as_posix()}"
 
 
 def _check(url: str) -> None:
-    """Raise if what serves this URL is not installed. Imports no driver."""
+    """Raise if the driver for this URL is not installed. Does not import it."""
     if find_spec("fsspec") is None:
         raise ImportError("content offload needs fsspec: pip install litespan[offload]")
     from fsspec.registry import known_implementations, registry
@@ -187,7 +187,7 @@ def _check(url: str) -> None:
     if protocol in registry:
         return
     if protocol not in known_implementations:
-        raise ValueError(f"content offload: fsspec knows no store {protocol}://")
+        raise ValueError(f"content offload: fsspec does not know the store {protocol}://")
     driver = known_implementations[protocol]["class"].partition(".")[0]
     if find_spec(driver) is None:
         raise ImportError(f"content offload to {protocol}:// needs {driver}: pip install {driver}")

@@ -1,4 +1,4 @@
-"""Spans with references in place of large content, and an exporter that sends such."""
+"""Replaces large content of spans with references before they are exported."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -16,7 +16,7 @@ CONTENT: Final = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.
 
 
 class Offloading(SpanExporter):
-    """An exporter whose spans leave with references in place of large content."""
+    """Wraps an exporter, which then receives references in place of large content."""
 
     def __init__(
         self,
@@ -27,13 +27,14 @@ class Offloading(SpanExporter):
         """Wrap `exporter`.
 
         Args:
-            exporter: gets the spans.
-            store: fsspec URL or path, else LITESPAN_OFFLOAD.
-            above: bytes, else LITESPAN_OFFLOAD_ABOVE, else 8192.
+            exporter: receives the spans.
+            store: fsspec URL or path; default LITESPAN_OFFLOAD.
+            above: size in bytes above which content is written; default LITESPAN_OFFLOAD_ABOVE,
+                else 8192.
 
         Raises:
-            ImportError: fsspec, or its driver of the store, is missing.
-            ValueError: no store is named, or there is none of its kind.
+            ImportError: fsspec or its driver for the store is missing.
+            ValueError: no store is set, or fsspec does not know this kind of store.
         """
         settings = Settings.from_env()
         named = store or settings.offload
@@ -44,42 +45,42 @@ class Offloading(SpanExporter):
         self.store = Store(named) if isinstance(named, str) else named
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write the large contents, then export the spans, whatever became of the writing."""
+        """Write large contents, then export the spans, also if writing failed."""
         return self.exporter.export(offloaded(spans, self.store, self.above))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing is kept here."""
+        """Flush the exporter."""
         return self.exporter.force_flush(timeout_millis)
 
     def shutdown(self) -> None:
-        """Stop the exporter."""
+        """Shut down the exporter."""
         self.exporter.shutdown()
 
 
 def offloaded(spans: Sequence[ReadableSpan], store: Store, above: int) -> Sequence[ReadableSpan]:
-    """The spans, with references in place of the contents that the store has taken.
+    """The spans with references in place of content larger than `above` bytes.
 
-    What is `above` so many bytes is written. If all fails, these are the spans as they were.
+    Content that could not be written stays. Never raises.
     """
     with suppress_errors("offload"):
         large = [dict(_contents(span, above)) for span in spans]
-        done = store.put_all(content for found in large for content in found.values())
+        stored = store.put_all(content for found in large for content in found.values())
         return [
-            _with_references(span, found, store, done)
+            _with_references(span, found, store, stored)
             for span, found in zip(spans, large, strict=True)
         ]
     return spans
 
 
 def _with_references(
-    span: ReadableSpan, large: Mapping[str, bytes], store: Store, done: set[str]
+    span: ReadableSpan, large: Mapping[str, bytes], store: Store, stored: set[str]
 ) -> ReadableSpan:
     found = {name: store.reference(content) for name, content in large.items()}
-    taken = {name: reference for name, reference in found.items() if reference.sha256 in done}
-    if not taken:
+    written = {name: reference for name, reference in found.items() if reference.sha256 in stored}
+    if not written:
         return span
     attributes: dict[str, Any] = dict(span.attributes or {})
-    for name, reference in taken.items():
+    for name, reference in written.items():
         del attributes[name]
         attributes |= reference.attributes(name)
     return copy_of(span, attributes)

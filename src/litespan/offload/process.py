@@ -1,4 +1,4 @@
-"""`LITESPAN_OFFLOAD`: every exporter of the process is given references for large content."""
+"""`LITESPAN_OFFLOAD`: content offload for every exporter of the process."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,10 +18,10 @@ from litespan.settings import Settings
 
 
 class ProcessOffload:
-    """Stands before the `export` of each exporter, from the first call on, until `remove`.
+    """Wraps the `export` method of each exporter at the first call, until `remove`.
 
-    Not earlier: by then the application has set up its exporters and fsspec. What it adds later
-    is to be wrapped in `Offloading`.
+    By then the application has set up its exporters and fsspec. Exporters that it adds later
+    must be wrapped in `Offloading`.
     """
 
     store: Store | None = None
@@ -29,7 +29,7 @@ class ProcessOffload:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._changed: list[Any] = []
+        self._wrapped: list[Any] = []
         replace_watcher(None, self._first_call)
 
     def _first_call(self, _call: Call, _ctx: Context) -> None:
@@ -37,40 +37,40 @@ class ProcessOffload:
         try:
             ProcessOffload.store = Store(self._settings.offload)
         except (ImportError, ValueError) as error:
-            log_once("offload", "LITESPAN_OFFLOAD: %s; content stays on its spans", error)
+            log_once("offload", "LITESPAN_OFFLOAD: %s; content stays on spans", error)
             return
         ProcessOffload.above = self._settings.offload_above
         signals = Live.signals
-        given = signals.providers[0] if signals is not None else None
-        provider: Any = given or trace.get_tracer_provider()
+        own = signals.providers[0] if signals is not None else None
+        provider: Any = own or trace.get_tracer_provider()
         for exporter in _exporters(getattr(provider, "_active_span_processor", None)):
-            self._stand_before(exporter)
+            self._wrap(exporter)
 
-    def _stand_before(self, exporter: Any) -> None:
+    def _wrap(self, exporter: Any) -> None:
         export = exporter.export
-        exporter.export = lambda spans: export(prepared(spans))
-        self._changed.append(exporter)
+        exporter.export = lambda spans: export(offload_spans(spans))
+        self._wrapped.append(exporter)
 
     def remove(self) -> None:
-        """Give the exporters back as they were."""
+        """Restore the exporters' own `export` methods."""
         replace_watcher(self._first_call)
         ProcessOffload.store = None
-        for exporter in self._changed:
-            with suppress_errors("taking the offload away"):
+        for exporter in self._wrapped:
+            with suppress_errors("removing content offload"):
                 del exporter.export
-        self._changed.clear()
+        self._wrapped.clear()
 
 
-def prepared(spans: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
-    """The spans as an exporter of this process is to have them."""
+def offload_spans(spans: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
+    """The spans with references, if `LITESPAN_OFFLOAD` is in use; else unchanged."""
     store = ProcessOffload.store
     return spans if store is None else offloaded(spans, store, ProcessOffload.above)
 
 
 def _exporters(processor: Any) -> Iterator[SpanExporter]:
-    """The exporters behind a processor, and behind those that it leads to.
+    """The exporters of a span processor and of the processors inside it.
 
-    The SDK does not tell; where it keeps them has changed once since 1.33.
+    The SDK has no public API for this; its private attributes changed once since 1.33.
     """
     for each in getattr(processor, "_span_processors", ()):
         yield from _exporters(each)

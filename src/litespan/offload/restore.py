@@ -1,4 +1,4 @@
-"""Offloaded content, read again."""
+"""Reads offloaded content back."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from litespan.offload.exporter import CONTENT
 
 
 class Unrestorable(Exception):
-    """The content is not in the store, or not what was put there; the text says which."""
+    """The content is missing from the store, or differs from what was written."""
 
 
 def restored(attributes: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-    """The attributes with every offloaded content in its place again.
+    """The attributes with offloaded content in place of its references.
 
     Args:
-        attributes: of a span, or `GenAISpan.facts`, or a stored row's.
+        attributes: of a span or a stored row, or `GenAISpan.facts`.
         options: for fsspec.
 
     Raises:
-        Unrestorable: a content cannot be read, or its hash is another.
+        Unrestorable: some content cannot be read, or its hash differs.
     """
     found = dict(attributes)
     for name in CONTENT:
@@ -37,7 +37,7 @@ def restored(attributes: Mapping[str, Any], **options: Any) -> dict[str, Any]:
 
 
 def with_content(span: ReadableSpan, **options: Any) -> ReadableSpan:
-    """The span with every offloaded content in its place again. Raises Unrestorable."""
+    """The span with offloaded content in place of its references. Raises Unrestorable."""
     attributes = span.attributes or {}
     if not any(name + s.REFERENCE in attributes for name in CONTENT):
         return span
@@ -45,7 +45,7 @@ def with_content(span: ReadableSpan, **options: Any) -> ReadableSpan:
 
 
 def read(url: str, sha256: str | None = None, **options: Any) -> str:
-    """The content at `url`. Raises Unrestorable if it is not there or has another hash."""
+    """The content at `url`. Raises Unrestorable if it is missing or its hash differs."""
     try:
         import fsspec
 
@@ -53,8 +53,8 @@ def read(url: str, sha256: str | None = None, **options: Any) -> str:
             content: bytes = file.read()
     except ImportError as error:
         raise Unrestorable(f"{url} cannot be read: {error}") from error
-    except Exception as error:  # each kind of store raises its own
+    except Exception as error:  # each driver raises its own exceptions
         raise Unrestorable(f"{url} cannot be read: {type(error).__name__}") from error
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise Unrestorable(f"{url} is not the content that was written: its hash is another")
+        raise Unrestorable(f"{url} is not the content that was written: its hash differs")
     return content.decode()

@@ -1,7 +1,7 @@
 """LiteLLM's proxy: `litellm_settings: {callbacks: litespan.proxy.handler}` in its `config.yaml`.
 
-LiteLLM imports this module, maybe while it is itself half imported, and asks for `handler`:
-only then is anything set up. See `docs/proxy.md`.
+LiteLLM may import this module before its own import is complete, so nothing is set up until
+`handler` is first accessed. See `docs/proxy.md`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,15 @@ __all__ = ["handler"]
 
 
 def __getattr__(name: str) -> Any:
-    """`handler`, set up when it is first asked for; a name that is nearly right does, too."""
-    if name == "handler" or _nearly(name):
+    """`handler`, set up at first access; misspelled names work, too."""
+    if name == "handler" or _is_misspelled(name):
         from litespan.proxy import entry
 
         return entry.handler(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has 'handler'")
 
 
-def _nearly(name: str) -> bool:
+def _is_misspelled(name: str) -> bool:
     from difflib import get_close_matches
 
     known = "handler" in name.lower() or get_close_matches(name.lower(), ["handler"], 1, 0.75)

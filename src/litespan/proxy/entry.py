@@ -1,4 +1,4 @@
-"""`litespan.proxy.handler`: asked for by the proxy as it reads its config, it sets litespan up."""
+"""`litespan.proxy.handler`: sets up litespan when the proxy reads its config."""
 
 import logging
 import os
@@ -12,38 +12,38 @@ from litespan.instrumentation.signals import Live
 from litespan.proxy import hooks, server
 
 _lock: Final = Lock()
-_made: Final[dict[int, Any]] = {}  # by process: a forked worker sets itself up
+_handlers: Final[dict[int, Any]] = {}  # by process id: a forked worker sets up its own
 
 
 def handler(name: str = "handler") -> Any:
-    """The object for LiteLLM's `callbacks`; the first time in a process, sets litespan up.
+    """The object for LiteLLM's `callbacks`. The first call in a process sets up litespan.
 
-    `name` is what the config calls it: what is nearly right works, with a line that says so.
+    `name` is the attribute in the config; a misspelled one is logged.
     """
     if name != "handler":
         log_once(
             f"proxy:{name}",
-            "litellm_settings.callbacks: litespan.proxy.%s is taken for litespan.proxy.handler: "
-            "write that",
+            "litellm_settings.callbacks: there is no litespan.proxy.%s; litespan.proxy.handler is "
+            "used: correct the name",
             name,
         )
     with _lock:
-        if os.getpid() not in _made:
-            _made.clear()
-            _made[os.getpid()] = _make()
+        if os.getpid() not in _handlers:
+            _handlers.clear()
+            _handlers[os.getpid()] = _create()
             with suppress_errors("setting up litespan in the proxy"):
                 set_up()
-        return _made[os.getpid()]
+        return _handlers[os.getpid()]
 
 
-def _make() -> Any:
+def _create() -> Any:
     from litellm.integrations.custom_logger import CustomLogger
 
     class LitespanHandler(CustomLogger):  # type: ignore[misc]
-        """Stands for litespan in LiteLLM's list of callbacks.
+        """Represents litespan in LiteLLM's list of callbacks.
 
-        It has no methods: what litespan sees, it sees from its own hooks, which are there once
-        however often and whichever way the proxy loads it.
+        It has no methods: litespan's own hooks observe the proxy, and they are installed once,
+        however the proxy loads this object.
         """
 
         def __repr__(self) -> str:
@@ -53,7 +53,7 @@ def _make() -> Any:
 
 
 def set_up() -> None:
-    """Provider, instrumentation, server spans and the status line."""
+    """Set up provider, instrumentation and server spans, and log the status."""
     from litespan.instrumentor import LiteLLMInstrumentor
 
     module = sys.modules.get(hooks.SERVER)
@@ -61,7 +61,7 @@ def set_up() -> None:
         exporters = provider.set_up()
         server.mute_fastapi(getattr(module, "app", None))
     else:
-        exporters = provider.goes_to("the tracer provider that was there")
+        exporters = provider.goes_to("the existing tracer provider")
     instrumentor = LiteLLMInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()
@@ -69,11 +69,11 @@ def set_up() -> None:
         hooks.install(module)
     if Live.signals is None:
         return
-    say(status(exporters))
+    log_status(status(exporters))
 
 
 def status(exporters: str) -> str:
-    """What the operator should know at the start, in one line."""
+    """The line that the operator sees at start."""
     from importlib.metadata import version
 
     signals = Live.signals
@@ -81,12 +81,12 @@ def status(exporters: str) -> str:
     return (
         f"litespan {version('litespan')} on LiteLLM {version('litellm')}: "
         f"spans go to {exporters}; content {'off' if content == 'NO_CONTENT' else content}; "
-        "all routes but those that OTEL_PYTHON_EXCLUDED_URLS excludes"
+        "all routes except those in OTEL_PYTHON_EXCLUDED_URLS"
     )
 
 
-def say(line: str) -> None:
-    """Write `line` where the server says that it has started."""
+def log_status(line: str) -> None:
+    """Log `line` where the server logs that it has started."""
     uvicorn = logging.getLogger("uvicorn.error")
     if uvicorn.isEnabledFor(logging.INFO) and uvicorn.hasHandlers():
         uvicorn.info("%s", line)

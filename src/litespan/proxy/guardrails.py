@@ -1,4 +1,4 @@
-"""The guardrail that an exception of the proxy came out of."""
+"""Finds the guardrail that raised an exception in the proxy."""
 
 import sys
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ _ERRORS: Final = frozenset(
 
 
 def is_guardrails(error: BaseException) -> bool:
-    """Whether a guardrail refused, or failed itself."""
+    """Whether a guardrail rejected the request or failed itself."""
     return guardrail_of(error) is not None or type(error).__name__ in _ERRORS
 
 
 def guardrail_of(error: BaseException) -> str | None:
-    """The name of the guardrail that raised `error`, as the operator gave it; None if none did.
+    """The configured name of the guardrail that raised `error`, or None.
 
     A guardrail may raise any exception: LiteLLM's documented example raises a `ValueError`. So
-    the traceback says first which one it was, then the exception.
+    the traceback is checked first, then the exception's attributes.
     """
     guardrail = _raised_by(error)
     if guardrail is not None:
@@ -36,7 +36,7 @@ def guardrail_of(error: BaseException) -> str | None:
 
 
 def _raised_by(error: BaseException) -> Any:
-    """The guardrail in whose method `error` was raised."""
+    """The guardrail object whose method raised `error`."""
     kind = getattr(sys.modules.get(_MODULE), "CustomGuardrail", None)
     found = None
     trace = error.__traceback__
@@ -45,7 +45,7 @@ def _raised_by(error: BaseException) -> Any:
         if frame.f_code.co_varnames[:1] == ("self",):
             owner = frame.f_locals.get("self")
             if issubclass(type(owner), Stream):
-                found = None  # the provider's stream broke, which a guardrail was reading
+                found = None  # the provider's stream failed while a guardrail read it
             elif issubclass(type(owner), kind):
                 found = owner
         trace = trace.tb_next

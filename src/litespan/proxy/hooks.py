@@ -1,4 +1,4 @@
-"""Where litespan looks on in LiteLLM's proxy, once that is imported."""
+"""The hooks that litespan installs in LiteLLM's proxy."""
 
 import asyncio
 import codecs
@@ -22,82 +22,82 @@ Kwargs = dict[str, Any]
 
 
 def install(module: Any) -> None:
-    """`litellm.proxy.proxy_server` is there: follow its requests. Safe to call twice."""
+    """Install the hooks in `litellm.proxy.proxy_server` and its helpers. Safe to call twice."""
     app = getattr(module, "app", None)
-    if app is None:  # it is still being imported
+    if app is None:  # still being imported
         return
-    # A thread of LiteLLM's looks this codec up just as gunicorn forks its workers, and whoever
-    # forks while another thread imports leaves that module locked in the child.
+    # A LiteLLM thread looks up this codec while gunicorn forks its workers. A fork during an
+    # import in another thread leaves the module locked in the child, so import it now.
     codecs.lookup("ascii")
-    with suppress_errors("following the proxy's requests"):
+    with suppress_errors("tracing the proxy's requests"):
         server.install(app)
-    with suppress_errors("serving teams"):
-        _serve_teams()
+    with suppress_errors("setting up exporters of teams"):
+        _add_team_exporters()
     logging = getattr(sys.modules.get("litellm.proxy.utils"), "ProxyLogging", None)
     utils = sys.modules.get("litellm.utils")
     for place, name, wrapper in (
-        (logging, "_init_litellm_callbacks", _before_lists),
-        (utils, "function_setup", _before_lists),
+        (logging, "_init_litellm_callbacks", _before_callbacks),
+        (utils, "function_setup", _before_callbacks),
         (logging, "pre_call_hook", _before_call),
         (logging, "post_call_failure_hook", _failed),
         (module, "proxy_shutdown_event", _shut_down),
         *passthrough_hooks.hooks(sys.modules),
     ):
-        original = getattr(place, "__dict__", {}).get(name)  # unbound, as it is
+        original = getattr(place, "__dict__", {}).get(name)  # unbound
         if original is not None and not isinstance(original, wrapt.FunctionWrapper):
-            with suppress_errors(f"following the proxy's {name}"):
+            with suppress_errors(f"wrapping the proxy's {name}"):
                 setattr(place, name, wrapt.FunctionWrapper(original, wrapper))
 
 
-_serving: Final["WeakKeyDictionary[Any, TeamExporters]"] = WeakKeyDictionary()
+_team_exporters: Final["WeakKeyDictionary[Any, TeamExporters]"] = WeakKeyDictionary()
 
 
-def _serve_teams() -> None:
+def _add_team_exporters() -> None:
     tracers: Any = trace.get_tracer_provider()
-    if hasattr(tracers, "add_span_processor") and tracers not in _serving:
-        _serving[tracers] = TeamExporters()
-        tracers.add_span_processor(_serving[tracers])
+    if hasattr(tracers, "add_span_processor") and tracers not in _team_exporters:
+        _team_exporters[tracers] = TeamExporters()
+        tracers.add_span_processor(_team_exporters[tracers])
 
 
-def _know(request: requests.ProxyRequest, key: Any) -> None:
-    """`key`, LiteLLM's `UserAPIKeyAuth`, says whose `request` this is."""
-    request.known(key)
-    teams = _serving.get(trace.get_tracer_provider())
+def _identify(request: requests.ProxyRequest, key: Any) -> None:
+    """Record the identity in `key`, LiteLLM's `UserAPIKeyAuth`, and its team's settings."""
+    request.set_identity(key)
+    teams = _team_exporters.get(trace.get_tracer_provider())
     if teams is not None and key is not None:
-        request.team = teams.serve(key)
+        request.team = teams.settings_of(key)
 
 
 def _argument(args: Args, kwargs: Kwargs, name: str, position: int) -> Any:
     return kwargs[name] if name in kwargs else args[position] if len(args) > position else None
 
 
-def _before_lists(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """LiteLLM is about to make loggers of its callback lists: at its start, and of a request."""
+def _before_callbacks(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """Before LiteLLM creates loggers from its callback lists, at start and for a request."""
     if Live.look is not None:
-        with suppress_errors("looking at LiteLLM's callback lists"):
+        with suppress_errors("checking LiteLLM's callback lists"):
             Live.look()
     return wrapped(*args, **kwargs)
 
 
 def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """LiteLLM knows who asks, and is about to check limits and guardrails."""
-    with suppress_errors("reading who a request is for"):
+    """After LiteLLM authenticated a request, before it checks limits and guardrails."""
+    with suppress_errors("reading the identity of a request"):
         request = requests.current()
         if request is not None and Live.signals is not None:
-            _know(request, _argument(args, kwargs, "user_api_key_dict", 0))
+            _identify(request, _argument(args, kwargs, "user_api_key_dict", 0))
     return wrapped(*args, **kwargs)
 
 
 def _failed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """LiteLLM reports a request that fails, whether or not a provider was called."""
-    with suppress_errors("reading why a request failed"):
+    """When LiteLLM reports a failed request, whether or not a provider was called."""
+    with suppress_errors("reading the failure of a request"):
         request = requests.current()
         if request is not None and Live.signals is not None:
-            _know(request, _argument(args, kwargs, "user_api_key_dict", 2))
+            _identify(request, _argument(args, kwargs, "user_api_key_dict", 2))
             error = _argument(args, kwargs, "original_exception", 1)
             data = _argument(args, kwargs, "request_data", 0)
             if isinstance(error, BaseException):
-                request.failed(error, _argument(args, kwargs, "error_type", 3), data)
+                request.set_failure(error, _argument(args, kwargs, "error_type", 3), data)
     with suppress_errors("ending a pass-through call"):
         passthrough.fail(
             _argument(args, kwargs, "request_data", 0),
@@ -107,13 +107,13 @@ def _failed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
 
 
 async def _shut_down(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Deliver what there is while the proxy is still allowed to take its time."""
+    """Flush during the proxy's own shutdown."""
     try:
         return await wrapped(*args, **kwargs)
     finally:
         if Live.signals is not None:
             with suppress_errors("ending pass-through calls"):
-                passthrough.settle()
+                passthrough.end_all()
             with suppress_errors("flushing at the proxy's shutdown"):
                 from litespan.callbacks.flush import flush
 

@@ -1,8 +1,8 @@
-"""Pass-through routes: LiteLLM hands a client's request on as it is, and tells a logging object.
+"""Pass-through routes: LiteLLM forwards a client's request unchanged and logs it.
 
-There is no function of LiteLLM's to wrap: a call begins where that object is told that the
-provider is about to be called, and ends where it is told of the answer, which LiteLLM has read
-by then as far as it knows the provider. Failures come by the proxy's own report of them.
+There is no LiteLLM function to wrap. A call starts when LiteLLM's logging object receives
+`pre_call` and ends when it receives the success, whose answer LiteLLM has parsed if it knows the
+provider. Failures are reported by the proxy's failure hook.
 """
 
 import sys
@@ -39,7 +39,7 @@ from litespan.proxy.guardrails import guardrail_of
 
 CALL_TYPE: Final = "pass_through_endpoint"
 PASS_THROUGH: Final = t.Operation("litellm.pass_through")
-# What a provider's path ends with → what the provider does.
+# End of a provider's path → operation.
 _PATHS: Final[tuple[tuple[str, t.Operation], ...]] = (
     ("/chat/completions", t.CHAT),
     ("/completions", t.TEXT),
@@ -66,59 +66,59 @@ _open: Final["WeakSet[Call]"] = WeakSet()
 
 
 def operation(path: str) -> t.Operation:
-    """What a provider does at `path`: one of the conventions' operations, or passing through."""
+    """The operation of a provider's `path`, by the conventions; else `litellm.pass_through`."""
     return next((found for end, found in _PATHS if path.endswith(end)), PASS_THROUGH)
 
 
 def call_arguments(
-    provider: str | None, body: Mapping[str, Any], told: Mapping[str, Any]
+    provider: str | None, body: Mapping[str, Any], logged: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The arguments of a call of LiteLLM's that asks for the same.
+    """The arguments of an equivalent LiteLLM call.
 
-    `told` is what LiteLLM writes of the request for its logs: whose it is, and its id.
+    `logged` has LiteLLM's logging fields of the request: its identity and call id.
     """
-    parameters = told.get("litellm_params") or {}
+    parameters = logged.get("litellm_params") or {}
     own = body.get("litellm_metadata") or body.get("metadata")
-    asked = parameters.get(REQUEST)
+    request = parameters.get(REQUEST)
     return {
         **body,
-        "custom_llm_provider": provider or _provider_in(as_text(get(asked, "url")) or ""),
-        "litellm_call_id": told.get("litellm_call_id"),
+        "custom_llm_provider": provider or _provider_in(as_text(get(request, "url")) or ""),
+        "litellm_call_id": logged.get("litellm_call_id"),
         "litellm_metadata": None,
         "metadata": {
             **(parameters.get("metadata") or {}),
             "requester_metadata": own if isinstance(own, Mapping) else {},
         },
-        REQUEST: asked,
+        REQUEST: request,
     }
 
 
 def _model_in(path: str) -> str:
-    """The model in a path of Google's: `…/models/gemini-2.5-flash:generateContent`."""
+    """The model in a Google path: `…/models/gemini-2.5-flash:generateContent`."""
     _, found, rest = path.rpartition("/models/")
     return rest.partition(":")[0].partition("/")[0] if found else ""
 
 
 def _provider_in(url: str) -> str | None:
-    """The provider whose route of the proxy's `url` is: `http://proxy/anthropic/v1/messages`."""
+    """The provider in a URL of the proxy such as `http://proxy/anthropic/v1/messages`."""
     name = urlsplit(url).path.split("/")[1:2]
     known = getattr(sys.modules.get("litellm"), "provider_list", ())
     return next((found for found in (n.replace("-", "_") for n in name) if found in known), None)
 
 
-class Passing:
-    """One request that is passed through, and its call, once the provider is called.
+class PassThrough:
+    """One pass-through request and its call.
 
     Attributes:
-        provider: LiteLLM's name of the provider, if LiteLLM names it.
-        call: as soon as the provider is called.
+        provider: LiteLLM's name of the provider, if known.
+        call: set when the provider is called.
     """
 
     provider: str | None = None
     call: Call | None = None
 
-    def follow(self, logging: Any, arguments: dict[str, Any]) -> None:
-        """Look on at what LiteLLM tells this request's logging object."""
+    def wrap(self, logging: Any, arguments: dict[str, Any]) -> None:
+        """Wrap the methods of the request's logging object that start and end the call."""
         before_provider, succeeded = logging.pre_call, logging.async_success_handler
 
         def pre_call(*args: Any, **kwargs: Any) -> Any:
@@ -130,8 +130,8 @@ class Passing:
         async def async_success_handler(result: Any = None, *args: Any, **kwargs: Any) -> Any:
             try:
                 return await succeeded(result, *args, **kwargs)
-            finally:  # LiteLLM knows tokens and cost by now
-                with suppress_errors("reading a pass-through answer"):
+            finally:  # now LiteLLM knows tokens and cost
+                with suppress_errors("reading a pass-through response"):
                     self._succeed(logging, result, kwargs)
 
         logging.pre_call, logging.async_success_handler = pre_call, async_success_handler
@@ -149,23 +149,23 @@ class Passing:
         if isinstance(call, Call):
             self.call = call
             _open.add(call)
-            otel_context.attach(call.context)  # until `_passed` puts its own back
+            otel_context.attach(call.context)  # until `_pass_through` detaches
 
     def answered(self, response: Any) -> None:
-        """The provider has answered, or begun to, and the client is given that answer."""
+        """Record that the provider's response has started."""
         if self.call is not None and not self.call.ended:
-            with suppress_errors("reading a pass-through response's head"):
+            with suppress_errors("reading the head of a pass-through response"):
                 head = header_attributes(response.status_code, dict(response.headers))
                 self.call.stage(s.EVENT_POST, head)
 
-    async def watched(self, sending: Any) -> Any:
-        """What `sending` the request brings; if it fails, the call has failed."""
+    async def awaited(self, sending: Any) -> Any:
+        """Await the response of `sending`; an exception ends the call as a failure."""
         try:
             response = await sending
             with suppress_errors("reading a pass-through response"):
                 self.answered(response)
                 if self.call is not None and is_stream(response):
-                    setattr(response, OWNER, self.call)  # LiteLLM reads it, and tells of its end
+                    setattr(response, OWNER, self.call)  # `Stream` reports its end
             return response
         except BaseException as error:
             if self.call is not None and not self.call.ended:
@@ -174,7 +174,7 @@ class Passing:
             raise
 
     def end_with_flush(self, logging: Any) -> None:
-        """End with a stream that LiteLLM has read, also where it has found nothing in it."""
+        """End the call when LiteLLM has logged a stream, also if LiteLLM could not parse it."""
         flush = logging.async_flush_passthrough_collected_chunks
 
         async def flushed(*args: Any, **kwargs: Any) -> Any:
@@ -189,30 +189,30 @@ class Passing:
 
         logging.async_flush_passthrough_collected_chunks = flushed
 
-    def _succeed(self, logging: Any, result: Any, told: Mapping[str, Any]) -> None:
+    def _succeed(self, logging: Any, result: Any, logged: Mapping[str, Any]) -> None:
         call = self.call
         if call is None or call.ended:
             return
         details = logging.model_call_details
         payload = details.get("passthrough_logging_payload") or {}
         if isinstance(result, Mapping) and payload.get("response_body"):
-            result = payload["response_body"]  # LiteLLM could not read it
+            result = payload["response_body"]  # LiteLLM could not parse it
         elif hasattr(result, "json"):
             result = _json_of(result)
-        cost = as_float(told.get("response_cost"))
+        cost = as_float(logged.get("response_cost"))
         found = hidden_params(result)
         hidden = {
             **found,
             "response_cost": as_float(details.get("response_cost")) if cost is None else cost,
-            "litellm_model_name": found.get("litellm_model_name") or "",  # no price of our own
+            "litellm_model_name": found.get("litellm_model_name") or "",  # no estimate of our own
         }
         answer = read_answer(call.request, result, hidden)
         if answer.usage is None:
             answer.usage = read_usage(details.get("standard_logging_object"))
         if answer.usage is not None and hidden["response_cost"] is not None:
-            answer.usage.cost = None  # LiteLLM's is in there
+            answer.usage.cost = None  # `response_cost` replaces it
         attributes = answered_attributes(call, answer, {})
-        _take_times(call, told.get("end_time"), logging.completion_start_time)
+        _set_times(call, logged.get("end_time"), logging.completion_start_time)
         if call.first_chunk is not None:
             attributes[s.TIME_TO_FIRST_CHUNK] = call.first_chunk - call.started
         if answer.error is not None and call.failure is None:
@@ -221,7 +221,7 @@ class Passing:
 
 
 def _end(call: Call, attributes: Attributes | None = None, answer: Answer | None = None) -> None:
-    """End a call that the provider has answered to its end, or until the client was gone."""
+    """End a call whose response is complete, or was until the client disconnected."""
     client: Any = call.context.get(CLIENT_KEY)
     how = "cancelled" if client is not None and client.gone else "complete"
     if call.failure is not None:
@@ -234,30 +234,30 @@ def _json_of(response: Any) -> Any:
     """The JSON of an HTTP response, if it is an object."""
     try:
         found = response.json()
-    except Exception:  # noqa: BLE001 - anything may come from a provider
+    except Exception:  # noqa: BLE001 - a provider may send anything
         return {}
     return found if isinstance(found, Mapping) else {}
 
 
-def _take_times(call: Call, ended: Any, first_byte: Any) -> None:
-    """LiteLLM tells of an answer when it has logged it: the times are those that it noted."""
-    begun = call.started_ns / 1e9
+def _set_times(call: Call, ended: Any, first_byte: Any) -> None:
+    """Use the times that LiteLLM recorded: it reports a response later, when it is logged."""
+    started = call.started_ns / 1e9
     if isinstance(ended, datetime):
         call.end_ns = max(int(ended.timestamp() * 1e9), call.started_ns)
         call.started = time.perf_counter() - (call.end_ns - call.started_ns) / 1e9
     if isinstance(first_byte, datetime) and call.request.streaming:
-        call.first_chunk = call.started + max(first_byte.timestamp() - begun, 0.0)
+        call.first_chunk = call.started + max(first_byte.timestamp() - started, 0.0)
 
 
 def close(logging: Any) -> None:
-    """LiteLLM has logged a success, or has found that there is nothing to log."""
+    """End the call after LiteLLM has logged a success or found nothing to log."""
     call = getattr(logging, OWNER, None)
     if isinstance(call, Call) and call in _open:
         _end(call)
 
 
 def streamed(logging: Any, chunks: Any) -> None:
-    """A stream has ended, and nothing has been logged yet: look whether it reports an error."""
+    """Record an error in the chunks of a stream that has ended, before LiteLLM logs it."""
     call = getattr(logging, OWNER, None)
     if isinstance(call, Call) and call in _open and isinstance(chunks, (list, tuple)):
         error = error_in(chunks)
@@ -265,26 +265,26 @@ def streamed(logging: Any, chunks: Any) -> None:
         call.report_failure(call.failure)
 
 
-def settle() -> None:
-    """End the calls that LiteLLM has told nothing more of, as the proxy ends."""
+def end_all() -> None:
+    """End the open calls when the proxy shuts down."""
     for call in list(_open):
         call.end("success", {})
 
 
 def fail(data: Any, error: BaseException) -> None:
-    """The proxy reports that the request behind `data` has failed."""
+    """End the call of the failed request whose arguments are `data`."""
     logging: Any = data.get(LOGGING) if isinstance(data, Mapping) else None
     call = getattr(logging, OWNER, None)
     if not isinstance(call, Call) or call not in _open:
         return
-    if guardrail_of(error):  # which did not like the provider's answer
+    if guardrail_of(error):  # it rejected the response: the provider's call succeeded
         call.end("success", {})
         return
-    _fail(call, error, sys.exc_info()[1])  # the other is what LiteLLM is reporting
+    _fail(call, error, sys.exc_info()[1])  # the current exception has the provider's response
 
 
 def _fail(call: Call, error: BaseException, refusal: Any) -> None:
-    """End with `error`; `refusal` holds the provider's response if that was it."""
+    """End the call with `error`; `refusal` may have the provider's response."""
     failure = to_failure(call, error)
     response = getattr(refusal, "response", None)
     if response is not None:
@@ -292,6 +292,6 @@ def _fail(call: Call, error: BaseException, refusal: Any) -> None:
         call.stage(s.EVENT_POST, refusal_attributes(failure))
     attributes = failed_server_attributes(call)
     partial = read_usage(call.logging.model_call_details.get("combined_usage_object"))
-    if partial is not None:  # the stream broke
+    if partial is not None:  # the stream failed
         attributes.update(usage_attributes(partial))
     call.end("failure", attributes, failure=failure)

@@ -1,4 +1,4 @@
-"""Where litespan looks on as LiteLLM passes requests through."""
+"""The hooks for LiteLLM's pass-through routes."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.start import LOGGING, REQUEST
 from litespan.objects import as_text
-from litespan.proxy.passthrough import Passing, call_arguments, close, streamed
+from litespan.proxy.passthrough import PassThrough, call_arguments, close, streamed
 
 ROOT: Final = "litellm.proxy.pass_through_endpoints"
 Args = tuple[Any, ...]
@@ -19,64 +19,64 @@ _KEY: Final = otel_context.create_key("litespan-pass-through")
 
 
 def hooks(modules: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any]]:
-    """(place, name, wrapper) of each, as far as this LiteLLM has them. `modules`: those loaded."""
+    """(owner, name, wrapper) of each hook; owners that this LiteLLM lacks are None."""
     endpoints = modules.get(f"{ROOT}.pass_through_endpoints")
     helpers = getattr(endpoints, "HttpPassThroughEndpointHelpers", None)
     answers = getattr(modules.get(f"{ROOT}.success_handler"), "PassThroughEndpointLogging", None)
     streams = getattr(modules.get(f"{ROOT}.streaming_handler"), "PassThroughStreamingHandler", None)
-    yield endpoints, "pass_through_request", _passed
-    yield modules.get("litellm.passthrough.main"), "llm_passthrough_route", _routed
+    yield endpoints, "pass_through_request", _pass_through
+    yield modules.get("litellm.passthrough.main"), "llm_passthrough_route", _router_pass_through
     for prefix in ("", "_"):
-        yield helpers, f"{prefix}init_kwargs_for_pass_through_endpoint", _prepared
-        yield streams, f"{prefix}route_streaming_logging_to_handler", _logged
-    yield answers, "pass_through_async_success_handler", _logged
+        yield helpers, f"{prefix}init_kwargs_for_pass_through_endpoint", _before_provider
+        yield streams, f"{prefix}route_streaming_logging_to_handler", _log_response
+    yield answers, "pass_through_async_success_handler", _log_response
 
 
-async def _passed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """A request is passed through. Its call is current until the provider has answered."""
-    passing = Passing()
-    with suppress_errors("following a pass-through request"):
-        passing.provider = as_text(kwargs.get("custom_llm_provider"))
-    token = otel_context.attach(otel_context.set_value(_KEY, passing))
+async def _pass_through(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """Around one pass-through request. Its call is current until the provider has answered."""
+    request = PassThrough()
+    with suppress_errors("tracing a pass-through request"):
+        request.provider = as_text(kwargs.get("custom_llm_provider"))
+    token = otel_context.attach(otel_context.set_value(_KEY, request))
     try:
         response = await wrapped(*args, **kwargs)
-        passing.answered(response)
+        request.answered(response)
         return response
-    except asyncio.CancelledError as error:  # LiteLLM reports what is an `Exception`
+    except asyncio.CancelledError as error:  # LiteLLM reports `Exception`s itself
         with suppress_errors("ending a pass-through call"):
-            if passing.call is not None:
-                passing.call.fail(error)
+            if request.call is not None:
+                request.call.fail(error)
         raise
     finally:
         otel_context.detach(token)
 
 
-def _prepared(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """Limits and guardrails have let a request pass, and LiteLLM knows whose it is."""
-    passing = otel_context.get_value(_KEY)
-    if not isinstance(passing, Passing) or Live.signals is None:
+def _before_provider(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """After limits and guardrails: LiteLLM builds the logging fields of a request."""
+    request = otel_context.get_value(_KEY)
+    if not isinstance(request, PassThrough) or Live.signals is None:
         return wrapped(*args, **kwargs)
     body: dict[str, Any] = {}
-    with suppress_errors("following a pass-through request"):
-        body = dict(kwargs.get("_parsed_body") or {})  # LiteLLM takes its own fields out of it
-    told = wrapped(*args, **kwargs)
+    with suppress_errors("tracing a pass-through request"):
+        body = dict(kwargs.get("_parsed_body") or {})  # LiteLLM removes its own fields
+    logged = wrapped(*args, **kwargs)
     try:
-        passing.follow(kwargs["logging_obj"], call_arguments(passing.provider, body, told))
+        request.wrap(kwargs["logging_obj"], call_arguments(request.provider, body, logged))
     except Exception as problem:  # noqa: BLE001
-        record_error("following a pass-through request", problem)
-    return told
+        record_error("tracing a pass-through request", problem)
+    return logged
 
 
-def _routed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """A request is passed through to a deployment of the router."""
+def _router_pass_through(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """A pass-through request to a deployment of the router."""
     logging = kwargs.get(LOGGING)
     if logging is None or Live.signals is None:
         return wrapped(*args, **kwargs)
-    passing = Passing()
-    with suppress_errors("following a pass-through request"):
-        asked = kwargs.get("json") or kwargs.get("data")
-        body = {**asked} if isinstance(asked, Mapping) else {}
-        told = {
+    request = PassThrough()
+    with suppress_errors("tracing a pass-through request"):
+        sent = kwargs.get("json") or kwargs.get("data")
+        body = {**sent} if isinstance(sent, Mapping) else {}
+        logged = {
             "litellm_call_id": getattr(logging, "litellm_call_id", None),
             "litellm_params": {
                 "metadata": kwargs.get("litellm_metadata") or kwargs.get("metadata"),
@@ -84,25 +84,25 @@ def _routed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
             },
         }
         provider = as_text(kwargs.get("custom_llm_provider"))
-        arguments = call_arguments(provider, {**body, "model": kwargs.get("model")}, told)
-        passing.follow(logging, arguments)
-        passing.end_with_flush(logging)
+        arguments = call_arguments(provider, {**body, "model": kwargs.get("model")}, logged)
+        request.wrap(logging, arguments)
+        request.end_with_flush(logging)
     result = wrapped(*args, **kwargs)
-    return passing.watched(result) if asyncio.iscoroutine(result) else result
+    return request.awaited(result) if asyncio.iscoroutine(result) else result
 
 
-def _logged(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """LiteLLM is about to log an answer; a stream's last byte may still be on its way."""
+def _log_response(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """Before LiteLLM logs a response; the client may not have a stream's last byte yet."""
     logging = kwargs.get("logging_obj") or kwargs.get("litellm_logging_obj")
     if "raw_bytes" in kwargs:
-        with suppress_errors("reading the end of a stream that was passed through"):
+        with suppress_errors("reading the end of a pass-through stream"):
             streamed(logging, kwargs["raw_bytes"])
-    return _logging(wrapped, logging, args, kwargs)
+    return _close_after(wrapped, logging, args, kwargs)
 
 
-async def _logging(wrapped: Any, logging: Any, args: Args, kwargs: Kwargs) -> Any:
+async def _close_after(wrapped: Any, logging: Any, args: Args, kwargs: Kwargs) -> Any:
     try:
         return await wrapped(*args, **kwargs)
-    finally:  # it has logged a success, or has found that there is nothing to log
+    finally:
         with suppress_errors("ending a pass-through call"):
             close(logging)

@@ -1,4 +1,4 @@
-"""One request to the proxy: its server span, whom it is for, and why it failed."""
+"""One request to the proxy: its server span, identity and failure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -33,8 +33,8 @@ _TOO_MANY: Final = 429
 _BAD: Final = 400
 _INTERNAL: Final = 500
 _REFUSED: Final = frozenset({401, 403})
-# What LiteLLM knows of the key → the attribute.
-_WHO: Final[Mapping[str, str]] = {
+# Field of LiteLLM's `UserAPIKeyAuth` → attribute.
+_IDENTITY: Final[Mapping[str, str]] = {
     "team_id": s.TEAM_ID,
     "team_alias": s.TEAM_ALIAS,
     "org_id": s.ORGANIZATION_ID,
@@ -44,7 +44,7 @@ _WHO: Final[Mapping[str, str]] = {
     "user_id": s.USER_ID,
     "request_route": s.REQUEST_ROUTE,
 }
-# Beginnings of LiteLLM's error types → what kind of failure that is.
+# Prefix of LiteLLM's error type → kind of failure.
 _KINDS: Final[Mapping[str, str]] = {
     "budget_exceeded": "budget",
     "auth_error": "auth",
@@ -55,21 +55,19 @@ _KINDS: Final[Mapping[str, str]] = {
 
 
 class ProxyRequest(Client):
-    """A request that the proxy is serving.
-
-    Found in the OpenTelemetry context by `current()`, wherever LiteLLM works on it.
+    """A request that the proxy is serving; `current()` finds it in the OpenTelemetry context.
 
     Attributes:
-        span: the server span: ours, or somebody else's, to which only `litellm.*` and the user
-            are added.
+        span: the server span: ours, or another instrumentation's, which receives only `litellm.*`
+            attributes and the user.
         ours: whether it is ours.
-        status: the HTTP status of the response, once it has begun.
+        status: the HTTP status of the response, once it has started.
     """
 
     def __init__(
         self, tracer: Tracer | None, scope: Scope, ctx: Context, settings: Settings
     ) -> None:
-        """Start under `ctx`, with a span of `tracer`; without one, in the span of `ctx`."""
+        """Start a span of `tracer` in `ctx`; without a tracer, use the current span."""
         super().__init__()
         self._scope = scope
         self._failure: tuple[str, str, str] | None = None  # kind, error type, message
@@ -78,39 +76,39 @@ class ProxyRequest(Client):
         self.ours = tracer is not None
         if tracer is None:
             self.span: Span = get_current_span(ctx)
-            self._adopt()
+            self._find_span()
         else:
             attributes = dict(_of_scope(scope, settings.headers))
             self.span = tracer.start_span(scope["method"], ctx, SpanKind.SERVER, attributes)
             ctx = set_span_in_context(self.span, ctx)
         self.context = otel_context.set_value(CLIENT_KEY, self, ctx)
 
-    def _adopt(self) -> None:
-        """Somebody else's server span, which may only be made further in."""
+    def _find_span(self) -> None:
+        """Use another instrumentation's server span, which may start later than this object."""
         if not self.ours and not is_server(self.span):
             current = get_current_span()
             self.span = current if is_server(current) else INVALID_SPAN
 
-    def known(self, key: Any) -> None:
-        """LiteLLM has found out whose request it is: `key` is its `UserAPIKeyAuth`."""
-        self._adopt()
+    def set_identity(self, key: Any) -> None:
+        """Record the identity in `key`, LiteLLM's `UserAPIKeyAuth`."""
+        self._find_span()
         attributes = {
             attribute: scrub(str(value)[:MAX_LENGTH])
-            for name, attribute in _WHO.items()
-            if (value := _known(key, name))
+            for name, attribute in _IDENTITY.items()
+            if (value := _field(key, name))
         }
         hashed = as_text(getattr(key, "api_key", None))
         if hashed and not hashed.startswith("sk-"):
             attributes[s.API_KEY_HASH] = hashed[:MAX_LENGTH]
         if self.span.is_recording():
             self.span.set_attributes(attributes)
-        # Whom a call is for may be said by its client; whose key it has, may not.
-        own = (s.API_KEY_HASH, *_WHO.values())
+        # A client may name the user of a call, but not the owner of its key.
+        own = (s.API_KEY_HASH, *_IDENTITY.values())
         self.who = {name: attributes.get(name) for name in own if name != s.USER_ID}
 
-    def failed(self, error: BaseException, kind: Any, data: Any) -> None:
-        """LiteLLM reports that the request fails. `kind` is its type of error, if it has one."""
-        self._adopt()
+    def set_failure(self, error: BaseException, kind: Any, data: Any) -> None:
+        """Record the failure that LiteLLM reports. `kind` is LiteLLM's error type, or None."""
+        self._find_span()
         if self._failure is not None or not self.span.is_recording():
             return
         arguments = data if isinstance(data, Mapping) else {}
@@ -124,15 +122,15 @@ class ProxyRequest(Client):
         if name:
             self.span.set_attribute(s.GUARDRAIL_NAME, name[:MAX_LENGTH])
 
-    def _kind(self, error: BaseException, given: Any) -> str:
+    def _kind(self, error: BaseException, reported: Any) -> str:
         if is_guardrails(error):
             return "guardrail"
         if self.called:
             return "provider"
         if type(error).__name__ == "BudgetExceededError":
             return "budget"
-        stated = (getattr(error, "type", None), given)
-        texts = [str(getattr(one, "value", one) or "") for one in stated]
+        types = (getattr(error, "type", None), reported)
+        texts = [str(getattr(each, "value", each) or "") for each in types]
         for text in texts:
             kind = next((kind for start, kind in _KINDS.items() if text.startswith(start)), None)
             if kind:
@@ -142,7 +140,7 @@ class ProxyRequest(Client):
         return kind_of_status(status_of(error))
 
     def answered(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """The response begins."""
+        """Record the head of the response."""
         self.status = status
         if self.span.is_recording():
             for name, value in headers:
@@ -150,19 +148,17 @@ class ProxyRequest(Client):
                     self.span.set_attribute(s.CALL_ID, value.decode("latin-1")[:MAX_LENGTH])
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the span, once: the client has the last byte, or is gone, or there was an error."""
+        """End the span once: after the last byte, a disconnect or an error."""
         if self._ended:
             return
         self._ended = True
-        with suppress_errors("telling the end of a request"):
-            self._tell(error)
-        with suppress_errors(
-            "ending a request's span"
-        ):  # an application's span processor may raise
+        with suppress_errors("recording the end of a request"):
+            self._set_outcome(error)
+        with suppress_errors("ending a request's span"):  # a span processor may raise
             if self.ours:
                 self.span.end()
 
-    def _tell(self, error: BaseException | None) -> None:
+    def _set_outcome(self, error: BaseException | None) -> None:
         span = self.span
         if not span.is_recording():
             return
@@ -182,10 +178,10 @@ class ProxyRequest(Client):
         if not failed:
             attributes[s.OUTCOME] = "cancelled" if self.gone else "success"
         span.set_attributes(attributes)
-        if failed:  # without a status of its own: in the middle of a stream
-            self._tell_failure(status if refused else _INTERNAL, error)
+        if failed:  # in the middle of a stream, the status does not show it
+            self._set_failed(status if refused else _INTERNAL, error)
 
-    def _tell_failure(self, status: int | None, error: BaseException | None) -> None:
+    def _set_failed(self, status: int | None, error: BaseException | None) -> None:
         kind, name, text = self._failure or (kind_of_status(status), str(status or ""), "")
         if error is not None and self._failure is None:
             kind, name = "internal", type(error).__name__
@@ -197,29 +193,29 @@ class ProxyRequest(Client):
             self.span.add_event(
                 s.EVENT_EXCEPTION, {s.EXCEPTION_TYPE: name, s.EXCEPTION_MESSAGE: text}
             )
-        # A client's mistake is no error of the server's: so the HTTP conventions.
+        # By the HTTP conventions, a 4xx status is not an error of a server span.
         if status is None or status >= _INTERNAL:
             self.span.set_status(Status(StatusCode.ERROR, text or name))
 
 
 def current() -> ProxyRequest | None:
-    """The request that this code runs for."""
+    """The request in the current context, or None."""
     found = otel_context.get_current().get(CLIENT_KEY)
     return found if isinstance(found, ProxyRequest) else None
 
 
 def is_server(span: Span) -> bool:
-    """Whether this is a live server span."""
+    """Whether this is a recording server span."""
     return span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER
 
 
-def _known(key: Any, name: str) -> Any:
+def _field(key: Any, name: str) -> Any:
     value = getattr(key, name, None)
     return person(value) if name == "end_user_id" else value
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an exception of LiteLLM's or FastAPI's asks for."""
+    """The HTTP status in an exception of LiteLLM or FastAPI, or None."""
     for name in ("status_code", "code"):
         found = as_int(getattr(error, name, None)) or _digits(getattr(error, name, None))
         if found:
@@ -232,7 +228,7 @@ def _digits(value: object) -> int | None:
 
 
 def kind_of_status(status: int | None) -> str:
-    """What kind of failure a status stands for, where nothing else is known."""
+    """The kind of failure that follows from the HTTP status alone."""
     if status is None or status >= _INTERNAL:
         return "internal"
     if status in _REFUSED:
@@ -253,7 +249,7 @@ def _of_scope(scope: Scope, headers: tuple[str, ...]) -> Iterable[tuple[str, Any
             yield s.SERVER_PORT, port
     if scope.get("client"):
         yield s.CLIENT_ADDRESS, scope["client"][0]
-    for name, value in scope["headers"]:  # in lower case: so ASGI
+    for name, value in scope["headers"]:  # ASGI has lower-case names
         if name == b"user-agent":
             yield s.USER_AGENT, value.decode("latin-1")[:MAX_LENGTH]
         if headers and name.decode("latin-1") in headers:

@@ -1,7 +1,7 @@
-"""The server span: one thin ASGI wrapper around the proxy's application.
+"""The server span: a thin ASGI wrapper around the proxy's application.
 
-It goes around the whole stack of middleware, so that it sees what the client sees. The stack is
-built, and frozen, when the application starts, which is before the proxy reads its config.
+It wraps the whole middleware stack, so it sees what the client sees. `add_middleware` would be
+too late: the stack is built when the application starts, before the proxy reads its config.
 """
 
 import os
@@ -29,10 +29,10 @@ _FASTAPI: Final = "FASTAPI_OTEL_AUTO_CONFIGURE"
 
 
 class ServerSpans:
-    """The proxy's application, whose requests become spans.
+    """Wraps the proxy's application and creates a server span per request.
 
     Attributes:
-        app: the application inside.
+        app: the wrapped application.
     """
 
     def __init__(self, app: App) -> None:
@@ -40,16 +40,16 @@ class ServerSpans:
         self._reported: bool | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve."""
+        """Serve one ASGI connection."""
         request = self._begin(scope) if scope["type"] == "http" else None
         if request is None:
             await self.app(scope, receive, send)
             return
-        wires = _Wires(request, receive, send)
+        channels = _Channels(request, receive, send)
         token = otel_context.attach(request.context)
         error: BaseException | None = None
         try:
-            await self.app(scope, wires.receive, wires.send)
+            await self.app(scope, channels.receive, channels.send)
         except BaseException as raised:
             error = raised
             raise
@@ -70,32 +70,34 @@ class ServerSpans:
                 self._reported = _has_opentelemetry(self.app)
             if is_server(trace.get_current_span(ctx)):
                 return ProxyRequest(None, scope, ctx, settings)
-            follow = "sampling" in settings.clients_may
+            client_samples = "sampling" in settings.clients_may
             if self._reported:
-                if not follow:
-                    let_record(scope)
+                if not client_samples:
+                    mark_sampled(scope)
                 return ProxyRequest(None, scope, ctx, settings)
             ctx = propagate.extract(scope["headers"], ctx, _HEADERS)
-            return ProxyRequest(signals.tracer, scope, ctx if follow else sampled(ctx), settings)
+            if not client_samples:
+                ctx = sampled(ctx)
+            return ProxyRequest(signals.tracer, scope, ctx, settings)
         except Exception as problem:  # noqa: BLE001 - the request is served without a span
             record_error("starting a request's span", problem)
             return None
 
 
-class _Wires:
-    """What passes between the application and the client."""
+class _Channels:
+    """Observes the messages between the application and the client."""
 
-    __slots__ = ("_receive", "_request", "_send", "_whole")
+    __slots__ = ("_receive", "_request", "_send", "_sent_all")
 
     def __init__(self, request: ProxyRequest, receive: Receive, send: Send) -> None:
         self._request = request
         self._receive = receive
         self._send = send
-        self._whole = False  # whether the client has the last byte
+        self._sent_all = False
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if message["type"] == "http.disconnect" and not self._whole:
+        if message["type"] == "http.disconnect" and not self._sent_all:
             self._request.gone = True
         return message
 
@@ -105,7 +107,7 @@ class _Wires:
             try:
                 self._request.answered(message["status"], message.get("headers", ()))
             except Exception as problem:  # noqa: BLE001
-                record_error("reading a response's head", problem)
+                record_error("reading the head of a response", problem)
         elif message["type"] == "http.response.body":
             last = not message.get("more_body", False)
         try:
@@ -114,21 +116,21 @@ class _Wires:
             self._request.gone = True
             raise
         if last:
-            self._whole = True
+            self._sent_all = True
             with suppress_errors("ending a request"):
                 self._request.end()
 
 
 class _Headers(Getter[list[tuple[bytes, bytes]]]):
-    """Headers of an ASGI scope, whose names are in lower case, for propagators."""
+    """Reads headers of an ASGI scope for propagators; names are lower-case."""
 
     def get(self, carrier: list[tuple[bytes, bytes]], key: str) -> list[str] | None:
-        """The values of one header."""
+        """The values of one header, or None."""
         name = key.lower().encode("latin-1")
-        return [value.decode("latin-1") for one, value in carrier if one == name] or None
+        return [value.decode("latin-1") for header, value in carrier if header == name] or None
 
     def keys(self, carrier: list[tuple[bytes, bytes]]) -> list[str]:
-        """The names of all."""
+        """The names of all headers."""
         return [name.decode("latin-1") for name, _ in carrier]
 
 
@@ -136,34 +138,34 @@ _HEADERS: Final = _Headers()
 
 
 def sampled(ctx: Context) -> Context:
-    """`ctx` where the span that a client has named is sampled, whatever its flag says.
+    """`ctx` with the sampled flag of the client's remote span set.
 
-    A client must not decide whether its request is on the operator's record.
+    A client must not decide whether the operator records its request.
     """
-    named = trace.get_current_span(ctx).get_span_context()
-    if not named.is_valid or not named.is_remote or named.trace_flags.sampled:
+    remote = trace.get_current_span(ctx).get_span_context()
+    if not remote.is_valid or not remote.is_remote or remote.trace_flags.sampled:
         return ctx
-    flags = trace.TraceFlags(named.trace_flags | trace.TraceFlags.SAMPLED)
-    context = trace.SpanContext(named.trace_id, named.span_id, True, flags, named.trace_state)
+    flags = trace.TraceFlags(remote.trace_flags | trace.TraceFlags.SAMPLED)
+    context = trace.SpanContext(remote.trace_id, remote.span_id, True, flags, remote.trace_state)
     return trace.set_span_in_context(trace.NonRecordingSpan(context), ctx)
 
 
-def let_record(scope: Scope) -> None:
-    """Let whoever makes the server span further in find that the client's span is sampled."""
-    told = propagate.extract(scope["headers"], Context(), _HEADERS)
-    if (ctx := sampled(told)) is told:
+def mark_sampled(scope: Scope) -> None:
+    """Set the sampled flag in the request's headers, for another instrumentation's server span."""
+    extracted = propagate.extract(scope["headers"], Context(), _HEADERS)
+    if (ctx := sampled(extracted)) is extracted:
         return
     headers: dict[str, str] = {}
     propagate.inject(headers, ctx)
-    ours = {
+    replaced = {
         name.lower().encode("latin-1"): text.encode("latin-1") for name, text in headers.items()
     }
-    kept = [(name, value) for name, value in scope["headers"] if name not in ours]
-    scope["headers"] = [*kept, *ours.items()]
+    kept = [(name, value) for name, value in scope["headers"] if name not in replaced]
+    scope["headers"] = [*kept, *replaced.items()]
 
 
 def _has_opentelemetry(app: Any) -> bool:
-    """Whether a middleware in this stack makes the server spans."""
+    """Whether the middleware stack has OpenTelemetry's own middleware."""
     while app is not None:
         kind = type(app)
         if kind.__name__ == "OpenTelemetryMiddleware":
@@ -185,7 +187,7 @@ def _excluded(names: tuple[str, ...], path: str) -> bool:
 
 
 def install(app: Any) -> None:
-    """Wrap the stack of a Starlette application, built or not. A second time does nothing."""
+    """Wrap the middleware stack of a Starlette application. A second call does nothing."""
     built = getattr(app, "middleware_stack", None)
     if isinstance(built, ServerSpans) or getattr(app, _MARK, False):
         return
@@ -198,10 +200,10 @@ def install(app: Any) -> None:
 
 
 def mute_fastapi(app: Any) -> None:
-    """Keep FastAPI's own telemetry asleep, which newer versions have.
+    """Disable the telemetry that newer versions of FastAPI have.
 
-    It wakes up with any tracer provider, and makes three spans a request. Where the provider is
-    litespan's doing nobody has asked for that, unless FASTAPI_OTEL_AUTO_CONFIGURE says so.
+    It starts with any tracer provider and creates three spans per request. If litespan set up
+    the provider, the user did not ask for that, unless FASTAPI_OTEL_AUTO_CONFIGURE is true.
     """
     native = getattr(app, "_telemetry", None)
     if isinstance(native, dict) and os.environ.get(_FASTAPI, "").lower() not in ("true", "1"):

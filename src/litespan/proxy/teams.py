@@ -1,9 +1,9 @@
 """Exporters of teams and keys: each team's calls go to its own project.
 
-A team may name vendors that are reached over HTTP, with credentials and a URL. Not stores: those
-open files and databases of the operator's. A team's exporter has the team's own settings and
-nothing else: no environment variable of the proxy, which holds the operator's secrets. Where it
-may send is in `litespan.export.tenant`.
+A team may name vendors that receive data over HTTP, with credentials and a URL, but not stores,
+which open the operator's files and databases. A team's exporter uses the team's settings only,
+never the proxy's environment, which has the operator's secrets. `litespan.export.tenant` limits
+the hosts.
 """
 
 import threading
@@ -34,26 +34,26 @@ from litespan.instrumentation.signals import Live
 from litespan.instrumentation.state import current
 from litespan.mapping.team_settings import Options, TeamSettings, team_settings
 
-MOST: Final = 64
-"""Exporters at once; the one that was used least recently makes room for another."""
+MAX_EXPORTERS: Final = 64
+"""Open exporters; beyond it the least recently used is closed."""
 IDLE: Final = 600.0
 """Seconds without a call after which a team's exporter is closed."""
-_LONGEST: Final = 200  # characters of a problem, which may quote a team's settings
+_MAX_PROBLEM: Final = 200  # characters; a problem may quote a team's settings
 _SUCCESS: Final = frozenset({"success", "abandoned"})
 Key = tuple[str, Options]
 
 
 class TeamExporters(SpanProcessor):
-    """Gives each finished call to the exporters of its team or key."""
+    """Sends each finished call to the exporters of its team or key."""
 
-    def __init__(self, most: int = MOST, idle: float = IDLE) -> None:
+    def __init__(self, most: int = MAX_EXPORTERS, idle: float = IDLE) -> None:
         self._most = most
         self._idle = idle
-        self._renew()
-        fork.register(self, after_in_child=TeamExporters._renew)
+        self._reset()
+        fork.register(self, after_in_child=TeamExporters._reset)
 
-    def _renew(self) -> None:
-        """Start anew: also in a forked child, whose parent's exporters are not its own."""
+    def _reset(self) -> None:
+        """Start empty, also in a forked child: the exporters are the parent's."""
         self._lock = threading.Lock()
         self._live: dict[int, TeamSettings] = {}
         self._open: OrderedDict[Key, tuple[BatchSpanProcessor, float]] = OrderedDict()
@@ -61,19 +61,19 @@ class TeamExporters(SpanProcessor):
         self._reaper: threading.Thread | None = None
         self._ended = threading.Event()
 
-    def serve(self, key: Any) -> TeamSettings:
-        """What a key, LiteLLM's `UserAPIKeyAuth`, and its team ask for, as far as it can be done.
+    def settings_of(self, key: Any) -> TeamSettings:
+        """The settings of a key, LiteLLM's `UserAPIKeyAuth`, and its team.
 
-        An exporter that is off does not take the place of the operator's.
+        Exporters that are off are left out, so that they do not replace the operator's.
         """
         wishes = team_settings(key)
         if not wishes.exporters:
             return wishes
-        made = {pair[0]: pair[1] for pair in wishes.exporters.items() if self._batch(pair)}
-        return replace(wishes, exporters=made)
+        usable = {pair[0]: pair[1] for pair in wishes.exporters.items() if self._batch(pair)}
+        return replace(wishes, exporters=usable)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Note what the call's team asks for."""
+        """Remember the settings of the call's team."""
         call = current(parent_context)
         if isinstance(call, (Call, RouterCall)) and not call.ended:
             with suppress_errors("reading a team's settings"):
@@ -82,21 +82,21 @@ class TeamExporters(SpanProcessor):
                     self._live[span.get_span_context().span_id] = client.team
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Hand the call over. Nothing is sent on this thread."""
+        """Queue the call for its team's exporters."""
         context = span.context
         wishes = self._live.pop(context.span_id, None) if context is not None else None
         if wishes is None:
             return
-        with suppress_errors("handing a call to its team's exporters"):
+        with suppress_errors("queueing a call for its team's exporters"):
             attributes = dict(span.attributes or {})
-            attributes.pop(s.MUTE, None)  # that is for the operator's exporters of the same name
+            attributes.pop(s.MUTE, None)  # meant for the operator's exporters
             stage = "success" if attributes.get(s.OUTCOME) in _SUCCESS else "failure"
-            above = span.parent
-            given_too = above is not None and above.span_id in self._live  # the router's span
+            parent = span.parent
+            has_parent = parent is not None and parent.span_id in self._live  # the router's span
             own = copy_of(span, attributes)
-            own = own if given_too else at_top(own)
+            own = own if has_parent else at_top(own)
             wanted = wishes.wanted(stage)
-            if is_router(span):  # of attempts that went out, whatever came of it in the end
+            if is_router(span):  # to exporters that got its attempts, whatever its outcome
                 wanted = [key for key in wishes.exporters.items() if key in self._open]
             for key in wanted:
                 batch = self._batch(key)
@@ -104,13 +104,13 @@ class TeamExporters(SpanProcessor):
                     batch.on_end(own)
 
     def _batch(self, key: Key) -> BatchSpanProcessor | None:
-        """The pipeline of one exporter, made if it is not there."""
-        gone: list[BatchSpanProcessor] = []
+        """The batch processor of one exporter, created if needed; None if the exporter is off."""
+        evicted: list[BatchSpanProcessor] = []
         with self._lock:
             if key in self._bad or self._ended.is_set():
                 return None
             found = self._open.pop(key, None)
-            batch = found[0] if found is not None else self._make(key)
+            batch = found[0] if found is not None else self._create(key)
             if batch is None:
                 self._bad[key] = None
                 if len(self._bad) > self._most:
@@ -118,35 +118,37 @@ class TeamExporters(SpanProcessor):
                 return None
             self._open[key] = (batch, time.monotonic())
             while len(self._open) > self._most:
-                gone.append(self._open.popitem(last=False)[1][0])
+                evicted.append(self._open.popitem(last=False)[1][0])
             if self._reaper is None:
                 self._reaper = threading.Thread(
-                    target=self._reap, name="litespan-teams", daemon=True
+                    target=self._close_idle, name="litespan-teams", daemon=True
                 )
                 self._reaper.start()
-        if gone:
-            count("proxy.teams.evicted", len(gone))
-            threading.Thread(target=_shut, args=(gone,), name="litespan-teams", daemon=True).start()
+        if evicted:
+            count("proxy.teams.evicted", len(evicted))
+            threading.Thread(
+                target=_shut_down, args=(evicted,), name="litespan-teams", daemon=True
+            ).start()
         return batch
 
-    def _make(self, key: Key) -> BatchSpanProcessor | None:
+    def _create(self, key: Key) -> BatchSpanProcessor | None:
         name, options = key[0][:64], key[1]
         found = registry.find(name)
         try:
             kind: Any = found.load() if found is not None else None
             if kind is None or not issubclass(kind, HttpExporter):
                 problem = "it is not an exporter that a team may use"
-            elif wrong := [option for option, _ in options if option not in _options(kind)]:
-                problem = f"it does not take {', '.join(wrong)}"
+            elif unknown := [option for option, _ in options if option not in _options(kind)]:
+                problem = f"it does not take {', '.join(unknown)}"
             else:
                 exporter = kind(**dict(options), of_tenant=Tenant(_hosts()))
                 problem = exporter.problem
                 if not problem:
                     count("proxy.teams.opened")
                     return BatchSpanProcessor(exporter)
-        except Exception as error:  # noqa: BLE001 - its text may hold the team's credentials
+        except Exception as error:  # noqa: BLE001 - its text may contain the team's credentials
             problem = f"its settings cannot be used ({type(error).__name__})"
-        problem = " ".join(problem.split())[:_LONGEST]
+        problem = " ".join(problem.split())[:_MAX_PROBLEM]
         log_once(
             f"team:{name}:{problem}",
             "a team's or key's metadata names exporter %r, which is off: %s. Calls of that team "
@@ -156,32 +158,32 @@ class TeamExporters(SpanProcessor):
         )
         return None
 
-    def _reap(self) -> None:
+    def _close_idle(self) -> None:
         while not self._ended.wait(min(self._idle / 2, 60.0)):
             with suppress_errors("closing idle exporters of teams"):
                 before = time.monotonic() - self._idle
                 with self._lock:
                     idle = [key for key, (_, used) in self._open.items() if used < before]
-                    gone = [self._open.pop(key)[0] for key in idle]
-                if gone:
-                    count("proxy.teams.closed_idle", len(gone))
-                    _shut(gone)
+                    closed = [self._open.pop(key)[0] for key in idle]
+                if closed:
+                    count("proxy.teams.closed_idle", len(closed))
+                    _shut_down(closed)
 
     @property
     def open(self) -> int:
-        """How many exporters there are now."""
+        """The number of open exporters."""
         return len(self._open)
 
     def shutdown(self) -> None:
-        """Deliver what waits, and end all exporters."""
+        """Export pending spans, and shut down all exporters."""
         self._ended.set()
         with self._lock:
-            gone = [batch for batch, _ in self._open.values()]
+            batches = [batch for batch, _ in self._open.values()]
             self._open.clear()
-        _shut(gone)
+        _shut_down(batches)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Deliver what waits."""
+        """Export pending spans."""
         with self._lock:
             batches = [batch for batch, _ in self._open.values()]
         return all(batch.force_flush(timeout_millis) is not False for batch in batches)
@@ -193,7 +195,7 @@ def _is_ours(span: Span) -> bool:
 
 
 def _options(kind: type[HttpExporter]) -> frozenset[str]:
-    """The arguments of an exporter that are text. Others are for the operator's own code."""
+    """The text arguments of an exporter. The others are for code, not for metadata."""
     parameters = signature(kind).parameters.values()
     return frozenset(
         parameter.name
@@ -210,7 +212,7 @@ def _hosts() -> tuple[str, ...]:
     return Live.signals.settings.team_hosts if Live.signals is not None else ()
 
 
-def _shut(batches: list[BatchSpanProcessor]) -> None:
+def _shut_down(batches: list[BatchSpanProcessor]) -> None:
     for batch in batches:
         with suppress_errors("closing a team's exporter"):
             batch.shutdown()

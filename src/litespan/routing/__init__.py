@@ -1,1 +1,1 @@
-"""Which exporter is given which calls: by stage, with or without content."""
+"""Routing: which exporter receives which calls, with or without content."""

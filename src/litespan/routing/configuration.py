@@ -1,4 +1,4 @@
-"""`litespan.configure`: which exporters are given which calls."""
+"""The stage lists of `litespan.configure` and of the environment, and their exporters."""
 
 from collections.abc import Iterable, Mapping
 from threading import Lock
@@ -28,105 +28,107 @@ from litespan.settings import Settings
 _lock: Final = Lock()
 
 
-def give(
+def configure(
     input: Iterable[Entry] | Entry | None,  # noqa: A002 - LiteLLM's word for it
     success: Iterable[Entry] | Entry | None,
     failure: Iterable[Entry] | Entry | None,
 ) -> None:
-    """Put the lists of `litespan.configure` in force. Raises BadRoute."""
-    given = dict(zip(LISTS, map(as_list, (input, success, failure)), strict=True))
-    problems = Routes.give({stage: list_ for stage, list_ in given.items() if list_ is not None})
+    """Apply the lists of `litespan.configure`; None leaves a list unchanged. Raises BadRoute."""
+    lists = dict(zip(LISTS, map(as_list, (input, success, failure)), strict=True))
+    problems = Routes.configure(
+        {stage: names for stage, names in lists.items() if names is not None}
+    )
     if problems:
         raise BadRoute("; ".join(problems))
 
 
 def configure_from(settings: Settings) -> None:
-    """The lists of the environment; what is wrong with them is one line each."""
+    """Apply the lists of the environment; each problem is logged in one line."""
     lists: Mapping[StageList, tuple[Entry, ...]] = {
         "input": settings.input,
         "success": settings.success,
         "failure": settings.failure,
     }
-    named = {stage: list_ for stage, list_ in lists.items() if list_}
-    variables = ", ".join(f"LITESPAN_{stage.upper()}" for stage in named)
-    for problem in Routes.name(named, dict(settings.exporter_content)):
+    used = {stage: names for stage, names in lists.items() if names}
+    variables = ", ".join(f"LITESPAN_{stage.upper()}" for stage in used)
+    for problem in Routes.configure_from_environment(used, dict(settings.exporter_content)):
         log_once(f"routes:{problem}", "%s: %s", variables, problem)
 
 
 def forget_environment() -> None:
-    """Put the lists of the environment out of force."""
-    Routes.name({}, {})
+    """Remove the lists of the environment."""
+    Routes.configure_from_environment({}, {})
 
 
 class Routes:
-    """The lists in force, and what they lead to."""
+    """The current lists and their destinations."""
 
-    _given: Mapping[StageList, tuple[Entry, ...]] = {}
-    _named: Mapping[StageList, tuple[Entry, ...]] = {}  # in the environment
-    _adopted: Mapping[StageList, tuple[Entry, ...]] = {}  # out of LiteLLM's lists
+    _configured: Mapping[StageList, tuple[Entry, ...]] = {}  # in code
+    _from_environment: Mapping[StageList, tuple[Entry, ...]] = {}
+    _adopted: Mapping[StageList, tuple[Entry, ...]] = {}  # from LiteLLM's lists
     _content: Mapping[str, float] = {}
-    _there: Mapping[str | int, Destination] = {}
+    _destinations: Mapping[str | int, Destination] = {}
     _started: tuple[StartedCalls, ...] = ()
-    _routing: Final = RoutingProcessor()
+    _processor: Final = RoutingProcessor()
     _attached: Final["WeakSet[Any]"] = WeakSet()  # the tracer providers
 
     @classmethod
-    def give(cls, lists: Mapping[StageList, tuple[Entry, ...]]) -> list[str]:
-        """Put lists in force that are given in code; what is wrong with them."""
+    def configure(cls, lists: Mapping[StageList, tuple[Entry, ...]]) -> list[str]:
+        """Replace these lists from code. Returns the problems."""
         with _lock:
-            cls._given = {**cls._given, **lists}
-            return cls._change()
+            cls._configured = {**cls._configured, **lists}
+            return cls._apply()
 
     @classmethod
-    def name(
+    def configure_from_environment(
         cls, lists: Mapping[StageList, tuple[Entry, ...]], content: Mapping[str, float]
     ) -> list[str]:
-        """Put lists in force that the environment names; what is wrong with them."""
+        """Replace all lists from the environment. Returns the problems."""
         with _lock:
-            cls._named, cls._content = lists, content
-            return cls._change()
+            cls._from_environment, cls._content = lists, content
+            return cls._apply()
 
     @classmethod
     def adopt(cls, lists: Mapping[StageList, tuple[Entry, ...]]) -> list[str]:
-        """Put lists in force beside the others; what is wrong with them."""
+        """Replace the lists that are used besides the others. Returns the problems."""
         with _lock:
             cls._adopted = lists
-            return cls._change()
+            return cls._apply()
 
     @classmethod
-    def _change(cls) -> list[str]:
-        lists = {**cls._named, **cls._given}
+    def _apply(cls) -> list[str]:
+        lists = {**cls._from_environment, **cls._configured}
         for stage, adopted in cls._adopted.items():
             lists[stage] = (*lists.get(stage, ()), *adopted)
-        there, problems = destinations(lists, cls._content, cls._there)
-        cls._there = there
-        cls._routing.serve(there.values())
+        found, problems = destinations(lists, cls._content, cls._destinations)
+        cls._destinations = found
+        cls._processor.set_destinations(found.values())
         for started in cls._started:
             replace_watcher(started.watch)
-            started.delivery.close()
-        cls._started = tuple(StartedCalls(each) for each in there.values() if "input" in each.lists)
+            started.dispatcher.close()
+        cls._started = tuple(StartedCalls(each) for each in found.values() if "input" in each.lists)
         for started in cls._started:
             replace_watcher(None, started.watch)
-        replace_watcher(cls._attach, *((cls._attach,) if there else ()))
-        if there:
+        replace_watcher(cls._attach, *((cls._attach,) if found else ()))
+        if found:
             cls._attach()
         return problems
 
     @classmethod
     def _attach(cls, call: Call | None = None, _ctx: Context | None = None) -> None:
-        """Add the routing to the tracer provider, once there is one: at the latest at a call."""
+        """Add the processor to the tracer provider: now, or when a call starts."""
         signals = Live.signals
-        given = signals.providers[0] if signals is not None else None
-        provider: Any = given or trace.get_tracer_provider()
+        own = signals.providers[0] if signals is not None else None
+        provider: Any = own or trace.get_tracer_provider()
         if provider in cls._attached:
             return
         if hasattr(provider, "add_span_processor"):
             cls._attached.add(provider)
-            provider.add_span_processor(cls._routing)
+            provider.add_span_processor(cls._processor)
         elif call is not None:
             log_once(
                 "no provider to route",
-                "exporters are listed by stage, but there is no OpenTelemetry TracerProvider: they "
-                "are given nothing; start the program with opentelemetry-instrument, or set a "
+                "exporters are listed by stage, but there is no OpenTelemetry TracerProvider, so "
+                "they receive nothing: start the program with opentelemetry-instrument, or set a "
                 "provider before the first call",
             )

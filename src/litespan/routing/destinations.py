@@ -20,20 +20,21 @@ _OTLP: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 
 
 class BadRoute(ValueError):
-    """A stage list that can not be followed; the message says why and how to mend it."""
+    """An invalid entry of a stage list; the message says what is wrong and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One exporter in a stage list, and what it is given.
+    """One exporter in a stage list, and the data that it receives.
 
-    Content is given only as far as it is recorded at all: the capture setting is the ceiling.
+    It receives content only if content is recorded at all: see the capture setting.
 
     Attributes:
-        exporter: a name out of `opentelemetry_traces_exporter`, or a `SpanExporter`.
-        content: the share of traces whose content it is given, 0 to 1; all the rest of a call,
-            its cost and tokens too, it is always given. True and False are 1 and 0.
-        only: a function that says of a call whether the exporter is to have it.
+        exporter: a name in the entry point group `opentelemetry_traces_exporter`, or a
+            `SpanExporter`.
+        content: the share of traces that it receives with content, 0 to 1. Everything else, such
+            as cost and tokens, is always included. True and False are 1 and 0.
+        only: a filter: the exporter receives the calls for which it returns True.
     """
 
     exporter: str | SpanExporter
@@ -46,7 +47,7 @@ Entry = str | SpanExporter | Route
 
 @dataclass(eq=False, slots=True)
 class Destination:
-    """One exporter with its routes: it is in one or several lists."""
+    """One exporter, and the lists that it is in."""
 
     name: str
     exporter: SpanExporter
@@ -58,12 +59,12 @@ class Destination:
 def destinations(
     lists: Mapping[StageList, Sequence[Entry]],
     content: Mapping[str, float],
-    there: Mapping[str | int, Destination],
+    existing: Mapping[str | int, Destination],
 ) -> tuple[dict[str | int, Destination], list[str]]:
-    """(one destination for each exporter of the lists, what is wrong with the others).
+    """(one destination per exporter in the lists, the problems with other entries).
 
-    `content` are shares by exporter name, for entries that do not say. Exporters that are
-    `there` already are kept. Keys are names, or ids of exporters that were given as such.
+    `content` has shares by exporter name, for entries without their own. Exporters of `existing`
+    destinations are reused. Keys are names, or the `id()` of exporter objects.
     """
     problems: list[str] = []
     routes: dict[str | int, tuple[Route, set[StageList]]] = {}
@@ -78,59 +79,59 @@ def destinations(
     found = {}
     for key, (route, stages) in routes.items():
         try:
-            made = _destination(route, frozenset(stages), there.get(key))
+            destination = _destination(route, frozenset(stages), existing.get(key))
         except BadRoute as error:
             problems.append(str(error))
         else:
-            if made is not None:
-                found[key] = made
+            if destination is not None:
+                found[key] = destination
     return found, problems
 
 
 def _destination(
-    route: Route, stages: frozenset[StageList], there: Destination | None
+    route: Route, stages: frozenset[StageList], existing: Destination | None
 ) -> Destination | None:
-    given = route.exporter
-    name = given if isinstance(given, str) else name_of(given)
+    entry = route.exporter
+    name = entry if isinstance(entry, str) else name_of(entry)
     if not 0.0 <= route.content <= 1.0:
-        raise BadRoute(f"{name}: content={route.content!r} is no share between 0 and 1")
-    if isinstance(given, str) and _made_by_sdk(given):
+        raise BadRoute(f"{name}: content={route.content!r} is not a share between 0 and 1")
+    if isinstance(entry, str) and _created_by_sdk(entry):
         finished = stages & {"success", "failure"}
         if finished:
             log_once(
-                f"routed twice:{given}",
-                "%s is in OTEL_TRACES_EXPORTER, too, which gives it every span: it is given each "
-                "span once; take it out of there to route it",
-                given,
+                f"routed twice:{entry}",
+                "%s is also in OTEL_TRACES_EXPORTER, so it receives every span, each once; remove "
+                "it from there to route it by stage",
+                entry,
             )
         stages -= finished
         if not stages:
             return None
-    if there is not None:
-        exporter = there.exporter
+    if existing is not None:
+        exporter = existing.exporter
     else:
-        exporter = made(given) if isinstance(given, str) else given
+        exporter = create_exporter(entry) if isinstance(entry, str) else entry
     if not isinstance(exporter, SpanExporter):
-        raise BadRoute(f"{given!r} is no exporter: give a name or a SpanExporter")
+        raise BadRoute(f"{entry!r} is not an exporter: pass a name or a SpanExporter")
     if "input" in stages and not hasattr(exporter, "export_started"):
         raise BadRoute(
-            f"input: {name} can not record calls that have only started: take it out of that "
+            f"input: {name} cannot record calls that have only started: remove it from that "
             "list (sqlite and the other stores can)"
         )
-    if there is None:
+    if existing is None:
         return Destination(name, exporter, float(route.content), route.only, stages)
-    there.content, there.only, there.lists = float(route.content), route.only, stages
-    return there
+    existing.content, existing.only, existing.lists = float(route.content), route.only, stages
+    return existing
 
 
 def name_of(exporter: Any) -> str:
-    """What an exporter is called, in `mute` and in logs."""
+    """The exporter's name in `mute` and in logs."""
     name = getattr(exporter, "name", None)
     return name if isinstance(name, str) and name else type(exporter).__name__
 
 
-def made(name: str) -> SpanExporter:
-    """A new exporter of that name, as the SDK would make it. Raises BadRoute."""
+def create_exporter(name: str) -> SpanExporter:
+    """Create the exporter of that name as the SDK would. Raises BadRoute."""
     entry = name if name != "otlp" else _OTLP.get(_protocol(), "otlp_proto_grpc")
     try:
         exporter: SpanExporter = registry.load(entry)()
@@ -138,7 +139,7 @@ def made(name: str) -> SpanExporter:
         raise BadRoute(str(error)) from None
     except Exception as error:
         raise BadRoute(
-            f"exporter {name} can not be made: {type(error).__name__}: {error}"
+            f"exporter {name} cannot be created: {type(error).__name__}: {error}"
         ) from error
     return exporter
 
@@ -150,8 +151,8 @@ def _protocol() -> str:
     return "grpc"
 
 
-def _made_by_sdk(name: str) -> bool:
-    """Whether `opentelemetry-instrument`, or the proxy, gives the exporter every span already."""
+def _created_by_sdk(name: str) -> bool:
+    """Whether `opentelemetry-instrument` or the proxy already sends every span to the exporter."""
     if _AUTO in sys.modules:
         names = os.environ.get("OTEL_TRACES_EXPORTER", "").split(",")
         return name in map(str.strip, names)
@@ -159,7 +160,7 @@ def _made_by_sdk(name: str) -> bool:
 
 
 def as_list(entries: Iterable[Entry] | Entry | None) -> tuple[Entry, ...] | None:
-    """What the user gave for a list: also a single entry. None is not given."""
+    """The entries of one argument, which may be a single entry; None stays None."""
     if entries is None:
         return None
     if isinstance(entries, (str, SpanExporter, Route)):

@@ -1,4 +1,4 @@
-"""Handing finished calls to the exporters whose lists they belong to."""
+"""Sends finished calls to the exporters of their stage list."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -13,25 +13,24 @@ from litespan.errors import suppress_errors
 from litespan.genai.conventions import STRUCTURE
 from litespan.genai.span import GenAISpan, at_top, is_genai, is_router
 from litespan.genai.without_content import has_content, sampled, stripped
-from litespan.offload.process import prepared
+from litespan.offload.process import offload_spans
 from litespan.routing.destinations import Destination, StageList
 
 _FAILED: Final = frozenset({"failure", "cancelled"})
 
 
 class RoutingProcessor(SpanProcessor):
-    """Gives each finished call to the exporters of its list, in batches like the SDK's.
+    """Sends each finished call to the exporters of its list, in the SDK's batches.
 
-    Calls only: what gives them structure, and other spans, are given to the exporters of
-    `OTEL_TRACES_EXPORTER`. A provider's processors can not be taken away again: so there is one
-    for good, and what it serves changes.
+    Only the exporters in `OTEL_TRACES_EXPORTER` receive other spans, such as workflows. A span
+    processor cannot be removed from its provider, so there is one whose destinations change.
     """
 
     def __init__(self) -> None:
         self._batches: dict[Destination, BatchSpanProcessor] = {}
 
-    def serve(self, destinations: Iterable[Destination]) -> None:
-        """Serve these from now on; those that are not among them any more are ended."""
+    def set_destinations(self, destinations: Iterable[Destination]) -> None:
+        """Replace the destinations; shut down those that are no longer used."""
         wanted = [each for each in destinations if each.lists & {"success", "failure"}]
         before = self._batches
         self._batches = {
@@ -39,14 +38,14 @@ class RoutingProcessor(SpanProcessor):
         }
         for destination, batch in before.items():
             if destination not in self._batches:
-                with suppress_errors("ending an exporter"):
+                with suppress_errors("shutting down an exporter"):
                     batch.shutdown()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Nothing: `litespan.routing.started_calls` tells of calls that start."""
+        """Do nothing: `litespan.routing.started_calls` handles calls that start."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Enqueue the span where it belongs."""
+        """Queue the span for its exporters."""
         with suppress_errors("routing a span"):
             stage = list_of(span) if self._batches else None
             router = stage is None and is_router(span)
@@ -59,54 +58,58 @@ class RoutingProcessor(SpanProcessor):
                     batch.on_end(span)
 
     def shutdown(self) -> None:
-        """Export what waits, and end the exporters."""
-        self.serve(())
+        """Export pending spans, and shut down the exporters."""
+        self.set_destinations(())
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Export what waits."""
+        """Export pending spans."""
         done = [each.force_flush(timeout_millis) is not False for each in self._batches.values()]
         return all(done)
 
 
 class Narrowing(SpanExporter):
-    """Stands in front of an exporter, and gives it only what it is to have."""
+    """Wraps an exporter: filters its spans and strips their content."""
 
     def __init__(self, destination: Destination) -> None:
-        self._to = destination
+        self._destination = destination
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Pass on what is left of the spans."""
+        """Export what is left of the spans."""
         kept = [span for span in map(self.narrow, spans) if span is not None]
-        return self._to.exporter.export(prepared(kept)) if kept else SpanExportResult.SUCCESS
+        return (
+            self._destination.exporter.export(offload_spans(kept))
+            if kept
+            else SpanExportResult.SUCCESS
+        )
 
     def narrow(self, span: ReadableSpan) -> ReadableSpan | None:
-        """The span as the exporter is to have it; None if it is not. A failing filter is a no."""
-        to = self._to
-        if _shows_routers(to):
-            # It is given no other span above calls than the router's.
+        """The span as the exporter receives it; None if it is excluded or the filter fails."""
+        destination = self._destination
+        if _shows_routers(destination):
+            # Of the spans above calls, the exporter receives the router's only.
             span = span if s.ATTEMPT in (span.attributes or {}) else at_top(span)
-        if (to.only is None and to.content >= 1.0) or is_router(span):
+        if (destination.only is None and destination.content >= 1.0) or is_router(span):
             return span
-        with suppress_errors(f"narrowing what {to.name} is given"):
+        with suppress_errors(f"filtering spans for {destination.name}"):
             read = GenAISpan.read(span)
-            if read is None or (to.only is not None and not to.only(read)):
+            if read is None or (destination.only is not None and not destination.only(read)):
                 return None
-            if sampled(span, to.content) or not has_content(read):
+            if sampled(span, destination.content) or not has_content(read):
                 return span
             return stripped(span, read)
         return None
 
     def shutdown(self) -> None:
-        """End the exporter."""
-        self._to.exporter.shutdown()
+        """Shut down the exporter."""
+        self._destination.exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Pass on."""
-        return self._to.exporter.force_flush(timeout_millis)
+        """Flush the exporter."""
+        return self._destination.exporter.force_flush(timeout_millis)
 
 
 def list_of(span: ReadableSpan) -> StageList | None:
-    """The list that a finished span belongs to; None if it is no call."""
+    """The stage list of a finished span; None if it is not a call."""
     attributes = span.attributes or {}
     if not is_genai(span) or attributes.get(s.OPERATION) in STRUCTURE:
         return None
@@ -119,5 +122,5 @@ def _shows_routers(destination: Destination) -> bool:
 
 
 def is_muted(name: str, muted: object) -> bool:
-    """Whether a call says that exporter `name` is not to have it."""
+    """Whether the call's `mute` attribute contains the exporter `name`."""
     return isinstance(muted, (list, tuple)) and name in muted

@@ -1,8 +1,7 @@
-"""Calls that have only started, put on record: one that hangs, or dies, leaves a trace.
+"""Records calls when they start, so that a call that hangs or dies is visible.
 
-A snapshot of the span is built before the request is sent and given to exporters that have
-`export_started(spans)`, from a thread of their own; never through a span processor or OTLP,
-which know finished spans only.
+A snapshot of the span is built before the request is sent, and exported on a separate thread to
+exporters that have `export_started(spans)`. Span processors and OTLP know finished spans only.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from litespan.instrumentation.recorded_content import content_attributes
 from litespan.instrumentation.stages import Stage
 from litespan.mapping.content import input_content
 from litespan.mapping.request import Request
-from litespan.offload.process import prepared
+from litespan.offload.process import offload_spans
 from litespan.routing.destinations import Destination
 from litespan.routing.processor import Narrowing, is_muted
 
@@ -30,50 +29,50 @@ if TYPE_CHECKING:
 
 
 class StartedCalls:
-    """Tells one exporter of the calls that start."""
+    """Sends the calls that start to one exporter."""
 
     def __init__(self, destination: Destination) -> None:
         self._name = destination.name
-        self._narrowed = Narrowing(destination)
+        self._narrowing = Narrowing(destination)
         self._exporter: Any = destination.exporter
-        # For exporters that are not shown all finished calls, and yet watch out for those that
-        # hang: one by one, so that no call ends before it has started.
-        self._hears_ends = hasattr(self._exporter, "export_ended")
+        # Exporters that detect hanging calls need every end, also of calls that they do not export.
+        self._needs_ends = hasattr(self._exporter, "export_ended")
         handler = Handler(
             None, {"pre": self._export, "success": self._end}, f"{destination.name}.started"
         )
-        self.delivery = Dispatcher(handler, concurrency=1)
-        draining.watch(self.delivery)
+        # One at a time, so that no end overtakes its start.
+        self.dispatcher = Dispatcher(handler, concurrency=1)
+        draining.register(self.dispatcher)
 
     def watch(self, call: "Call", ctx: Context) -> None:
-        """Follow a call to the event before its request is sent, or to its end."""
+        """Follow a call until its request is sent, or to its end if the exporter needs that."""
         if not call.span.is_recording() or is_muted(self._name, call.attributes.get(s.MUTE)):
             return
 
         def listener(stage: Stage) -> None:
             if stage.name == s.EVENT_PRE:
-                self._tell("pre", Snapshot(call, content=call.record_content), ctx)
-            elif self._hears_ends and stage.name in LAST:
-                self._tell("success", Snapshot(call, content=False), ctx)
+                self._dispatch("pre", Snapshot(call, content=call.record_content), ctx)
+            elif self._needs_ends and stage.name in LAST:
+                self._dispatch("success", Snapshot(call, content=False), ctx)
 
         call.subscribe(listener)
 
-    def _tell(self, stage: StageName, snapshot: "Snapshot", ctx: Context) -> None:
-        queue = self.delivery.begin(snapshot, ctx, asynchronous=False)
+    def _dispatch(self, stage: StageName, snapshot: "Snapshot", ctx: Context) -> None:
+        queue = self.dispatcher.open_queue(snapshot, ctx, asynchronous=False)
         if queue is not None:
-            self.delivery.put(queue, StageEvent(stage, 0, {}, None, {}), last=True)
+            self.dispatcher.dispatch(queue, StageEvent(stage, 0, {}, None, {}), last=True)
 
     def _export(self, kwargs: dict[str, Any]) -> None:
-        span = self._narrowed.narrow(kwargs["snapshot"])
+        span = self._narrowing.narrow(kwargs["snapshot"])
         if span is not None:
-            self._exporter.export_started(prepared([span]))
+            self._exporter.export_started(offload_spans([span]))
 
     def _end(self, kwargs: dict[str, Any], *_: Any) -> None:
         self._exporter.export_ended([kwargs["snapshot"]])
 
 
 class Snapshot:
-    """A call as it stands before its request is sent."""
+    """A call before its request is sent."""
 
     def __init__(self, call: "Call", *, content: bool) -> None:
         self._call = call
@@ -81,17 +80,17 @@ class Snapshot:
         self._arguments = copied(call.request.arguments) if content else None
 
     def keywords(self) -> dict[str, Any]:
-        """The snapshot, as the only keyword that matters."""
+        """See `View.keywords`: the snapshot."""
         span = self.span()
         return {"snapshot": span, "model": "", "messages": [], "litellm_params": {}}
 
-    def show(self, event: StageEvent) -> HandlerArguments:
-        """Nothing more."""
+    def arguments(self, event: StageEvent) -> HandlerArguments:
+        """See `View.arguments`: nothing more."""
         time = local_time(event.time_ns)
         return HandlerArguments({}, {}, None, time, time)
 
     def span(self) -> ReadableSpan:
-        """The span without an end, with what has been recorded of the request."""
+        """The span without an end time, with the recorded attributes of the request."""
         call = self._call
         span: Any = call.span
         attributes = dict(call.attributes)

@@ -1,9 +1,8 @@
-"""`litespan.adopt` and `LITESPAN_ADOPT`: LiteLLM's callback lists lead to our exporters.
+"""`litespan.adopt` and `LITESPAN_ADOPT`: take over the entries of LiteLLM's callback lists.
 
-A program that fills `litellm.success_callback` and its like runs unchanged: the names that we
-serve are taken out of LiteLLM's lists before LiteLLM makes anything of them, and the exporters
-of those names are given the calls of that list. Handlers that only log are told their stages by
-us. All else stays where it is.
+A program that fills `litellm.success_callback` and the other lists runs unchanged: names of our
+exporters and handlers that only log are removed from the lists before LiteLLM uses them. Those
+exporters and handlers then receive the calls of their list from litespan. Other entries stay.
 """
 
 import sys
@@ -20,7 +19,7 @@ from litespan.errors import log_once, logger, suppress_errors
 from litespan.export import registry
 from litespan.instrumentation.signals import Live
 from litespan.routing.configuration import Routes
-from litespan.routing.destinations import BadRoute, StageList, made
+from litespan.routing.destinations import BadRoute, StageList, create_exporter
 
 STAGES: Final[Mapping[str, tuple[StageList, ...]]] = {
     "input_callback": ("input",),
@@ -28,7 +27,7 @@ STAGES: Final[Mapping[str, tuple[StageList, ...]]] = {
     "failure_callback": ("failure",),
     "callbacks": ("success", "failure"),
 }
-"""LiteLLM's lists, and what an exporter's name in each stands for."""
+"""LiteLLM's lists → the stage lists of an exporter that is named in them."""
 _CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "input_callback": ("log_pre_api_call", "log_post_api_call"),
@@ -42,109 +41,109 @@ _ALIASES: Final[Mapping[str, str]] = {
     "langfuse_otel": "langfuse",
     "ms_teams": "teams",
 }
-"""LiteLLM's names that differ from ours."""
+"""LiteLLM's names of exporters → ours, where they differ."""
 _LITELLM: Final = ("litellm.", "litellm_enterprise.", "litellm_proxy_extras.")
 
 
 @dataclass(slots=True)
 class WatchedList:
-    """One of LiteLLM's lists, as it was left."""
+    """One of LiteLLM's lists, as it was at the last check."""
 
     name: str
     entries: Any = None
     length: int = -1
-    taken: list[Any] = field(default_factory=list)  # as they stood there
+    taken: list[Any] = field(default_factory=list)  # entries that were removed from it
 
 
 class Takeover:
-    """What has been taken out of LiteLLM's lists, and where it leads to."""
+    """The entries that were taken from LiteLLM's lists, and the handlers added for them."""
 
     def __init__(self) -> None:
         self._lists = [WatchedList(name) for name in STAGES]
-        self._told: dict[int, tuple[Any, frozenset[str], AddedCallback]] = {}  # by id of handler
-        self._left: set[str] = set()  # names whose exporters are off
+        self._added: dict[int, tuple[Any, frozenset[str], AddedCallback]] = {}  # by id of handler
+        self._off: set[str] = set()  # names of exporters that are off
         self._lock = Lock()
 
-    def look(self) -> None:
-        """A call starts: has any list been assigned, or its length changed?"""
+    def check_lists(self) -> None:
+        """Take over new entries, if a list was assigned or its length changed."""
         with suppress_errors("adopting LiteLLM's callbacks"):
             litellm = sys.modules["litellm"]
             for watched in self._lists:
                 entries = getattr(litellm, watched.name, ())
                 if entries is not watched.entries or len(entries or ()) != watched.length:
-                    self._adopt(litellm)
+                    self._take_over(litellm)
                     return
 
     def stop(self) -> None:
-        """Put everything back into LiteLLM's lists."""
+        """Put all entries back into LiteLLM's lists."""
         litellm: Any = sys.modules.get("litellm")
         with self._lock:
             for watched in self._lists:
-                if watched.taken and isinstance(there := getattr(litellm, watched.name), list):
-                    there.extend(watched.taken)
+                if watched.taken and isinstance(entries := getattr(litellm, watched.name), list):
+                    entries.extend(watched.taken)
                 watched.taken = []
-            self._follow()
+            self._apply()
 
-    def _adopt(self, litellm: Any) -> None:
+    def _take_over(self, litellm: Any) -> None:
         with self._lock:
             before = [list(watched.taken) for watched in self._lists]
             for watched in self._lists:
-                self._read(litellm, watched)
+                self._take_entries(litellm, watched)
             if before == [watched.taken for watched in self._lists]:
                 return
-            self._follow()
-            self._say()
+            self._apply()
+            self._log()
 
-    def _read(self, litellm: Any, watched: WatchedList) -> None:
+    def _take_entries(self, litellm: Any, watched: WatchedList) -> None:
         entries = getattr(litellm, watched.name, ())
         if not isinstance(entries, list):
             watched.entries, watched.length, watched.taken = entries, len(entries or ()), []
             return
-        if entries is not watched.entries:  # assigned: what was there before is no more
+        if entries is not watched.entries:  # a new list was assigned
             watched.taken = []
-        taken = [entry for entry in entries if self._serves(entry)]
+        taken = [entry for entry in entries if self._accepts(entry)]
         if taken:
-            # Not in place: the list may be a constant of the program's.
-            entries = [entry for entry in entries if not _among(entry, taken)]
+            # Not in place: the program may use its list elsewhere.
+            entries = [entry for entry in entries if not _contains(taken, entry)]
             setattr(litellm, watched.name, entries)
-            watched.taken += [entry for entry in taken if not _among(entry, watched.taken)]
-            self._forget(litellm, watched, taken)
+            watched.taken += [entry for entry in taken if not _contains(watched.taken, entry)]
+            self._remove_copies(litellm, watched, taken)
         watched.entries, watched.length = entries, len(entries)
 
-    def _forget(self, litellm: Any, watched: WatchedList, taken: Sequence[Any]) -> None:
-        """LiteLLM keeps copies for async calls, of what it has seen before us."""
+    def _remove_copies(self, litellm: Any, watched: WatchedList, taken: Sequence[Any]) -> None:
+        """Remove the entries from the lists that LiteLLM copies them to."""
         copies = [f"_async_{watched.name}"]
         if watched.name == "callbacks":
             copies = [name for each in _METHODS for name in (each, f"_async_{each}")]
         for name in copies:
-            if isinstance(there := getattr(litellm, name, None), list):
-                there[:] = [entry for entry in there if not _among(entry, taken)]
+            if isinstance(entries := getattr(litellm, name, None), list):
+                entries[:] = [entry for entry in entries if not _contains(taken, entry)]
 
-    def _serves(self, entry: Any) -> bool:
+    def _accepts(self, entry: Any) -> bool:
         if isinstance(entry, str):
-            return (name := exporter_name(entry)) is not None and self._works(entry, name)
-        return only_logs(entry) and self._can_be_told(entry)
+            return (name := exporter_name(entry)) is not None and self._is_on(entry, name)
+        return only_logs(entry) and self._is_handler(entry)
 
-    def _works(self, entry: str, name: str) -> bool:
-        """Whether the exporter is on; if not, LiteLLM's own may be."""
-        if name in self._left:
+    def _is_on(self, entry: str, name: str) -> bool:
+        """Whether our exporter is set up; if not, LiteLLM's own may be."""
+        if name in self._off:
             return False
         if any(entry in watched.taken for watched in self._lists):
             return True
         problem = ""
         try:
-            exporter: Any = made(name)
+            exporter: Any = create_exporter(name)
         except BadRoute as error:
             problem = str(error)
         else:
             problem = getattr(exporter, "problem", "")
             exporter.shutdown()
         if problem:
-            self._left.add(name)
+            self._off.add(name)
             log_once(f"adopt:{entry}", "%r is left to LiteLLM: %s", entry, problem)
         return not problem
 
-    def _can_be_told(self, handler: Any) -> bool:
+    def _is_handler(self, handler: Any) -> bool:
         try:
             add(_stages(handler, frozenset(STAGES)), {}).remove()
         except BadHandler as error:
@@ -152,8 +151,8 @@ class Takeover:
             return False
         return True
 
-    def _follow(self) -> None:
-        """Give exporters and handlers what they are to have now."""
+    def _apply(self) -> None:
+        """Configure the exporters and handlers for what is taken now."""
         lists: dict[StageList, tuple[str, ...]] = {}
         handlers: dict[int, tuple[Any, frozenset[str]]] = {}
         for watched in self._lists:
@@ -167,57 +166,57 @@ class Takeover:
                     handlers[id(entry)] = (entry, where | {watched.name})
         for problem in Routes.adopt(lists):
             log_once(f"adopt:{problem}", "LiteLLM's lists: %s", problem)
-        for key, (_, where, added) in list(self._told.items()):
+        for key, (_, where, added) in list(self._added.items()):
             if handlers.get(key, (None, None))[1] != where:
                 added.remove()
-                del self._told[key]
+                del self._added[key]
         for key, (handler, where) in handlers.items():
-            if key not in self._told:
+            if key not in self._added:
                 name = f"{type(handler).__module__}.{type(handler).__qualname__}"
-                told = add(_stages(handler, where), {"name": name})
-                self._told[key] = (handler, where, told)
+                added = add(_stages(handler, where), {"name": name})
+                self._added[key] = (handler, where, added)
 
-    def _say(self) -> None:
+    def _log(self) -> None:
         taken = "; ".join(
-            f"{watched.name}: {', '.join(map(_shown, watched.taken))}"
+            f"{watched.name}: {', '.join(map(_label, watched.taken))}"
             for watched in self._lists
             if watched.taken
         )
         logger.warning(
-            "taken over from LiteLLM's lists: %s. Exporters get no messages unless %s=SPAN_ONLY "
+            "taken over from LiteLLM's lists: %s. Exporters receive messages only if %s=SPAN_ONLY "
             "is set",
-            taken or "nothing any more",
+            taken or "nothing (all entries were removed)",
             _CONTENT,
         )
 
 
-def look_at_lists() -> None:
-    """Take over what is in LiteLLM's lists, once its calls are wrapped."""
+def start_takeover() -> None:
+    """Check LiteLLM's lists before each call, and take over their entries."""
     if Live.look is None:
-        Live.look = Takeover().look
+        Live.look = Takeover().check_lists
 
 
-def give_back() -> None:
-    """End it: what was taken is in LiteLLM's lists again."""
-    look: Any = Live.look
+def stop_takeover() -> None:
+    """Put the entries back into LiteLLM's lists, and check them no more."""
+    check_lists: Any = Live.look
     Live.look = None
-    if look is not None:
-        look.__self__.stop()
+    if check_lists is not None:
+        check_lists.__self__.stop()
 
 
 @cache
 def exporter_name(entry: str) -> str | None:
-    """Our exporter for a name in LiteLLM's lists; None if there is none."""
+    """Our exporter for a name in LiteLLM's lists, or None."""
     name = _ALIASES.get(entry, entry)
-    found = registry.find(name)
-    return name if found and found.value.startswith("litespan_exporters.") else None
+    entry_point = registry.find(name)
+    return name if entry_point and entry_point.value.startswith("litespan_exporters.") else None
 
 
 def only_logs(handler: Any) -> bool:
-    """Is it a `CustomLogger` of the user's, and does it but look on?
+    """Whether it is a user's `CustomLogger` that overrides logging methods only.
 
-    A method that LiteLLM asks (hooks of the proxy, guardrails, changes of the request) keeps it
-    with LiteLLM; so does its wish to be shown no messages, which is LiteLLM's to fulfil.
+    Other methods (proxy hooks, guardrails, changes to the request) can only be called by
+    LiteLLM. A handler that asks for redacted messages stays with LiteLLM, too, which redacts.
     """
     base: Any = getattr(sys.modules.get("litellm.integrations.custom_logger"), "CustomLogger", None)
     if base is None or not isinstance(handler, base):
@@ -230,11 +229,11 @@ def only_logs(handler: Any) -> bool:
             return False
         defined |= set(vars(kind))
     hooks = {name for name in defined if not name.startswith("__") and _is_hook(base, name)}
-    discreet = (
+    redacted = (
         getattr(handler, "turn_off_message_logging", False) is True
         or getattr(handler, "message_logging", True) is False
     )
-    return bool(hooks) and hooks <= _LOGGING and not discreet
+    return bool(hooks) and hooks <= _LOGGING and not redacted
 
 
 def _is_hook(base: Any, name: str) -> bool:
@@ -242,7 +241,7 @@ def _is_hook(base: Any, name: str) -> bool:
 
 
 def _stages(handler: Any, lists: frozenset[str]) -> SimpleNamespace:
-    """The handler's methods of the stages that these lists stand for."""
+    """A handler with the methods for the stages of these lists."""
     names = _ALL if "callbacks" in lists else [n for each in lists for n in _METHODS[each]]
     base: Any = sys.modules["litellm.integrations.custom_logger"].CustomLogger
     wanted = [each for name in names for each in (name, f"async_{name}")]
@@ -256,13 +255,13 @@ def _stages(handler: Any, lists: frozenset[str]) -> SimpleNamespace:
     )
 
 
-def _among(entry: Any, entries: Sequence[Any]) -> bool:
-    """Strings by their text, all else by identity: what a handler calls equal is its own."""
+def _contains(entries: Sequence[Any], entry: Any) -> bool:
+    """Compares strings by value and handlers by identity: they may define `__eq__`."""
     return any(
         entry is other or (isinstance(entry, str) and isinstance(other, str) and entry == other)
         for other in entries
     )
 
 
-def _shown(entry: Any) -> str:
+def _label(entry: Any) -> str:
     return entry if isinstance(entry, str) else type(entry).__qualname__

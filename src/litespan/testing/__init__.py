@@ -1,7 +1,7 @@
-"""Helpers to test programs that litespan watches: a provider, a collector, fixed ids and times.
+"""Helpers to test programs that use litespan: a provider, a collector, fixed ids and times.
 
-`LoopbackProvider` answers LiteLLM's requests, `Telemetry` keeps
-spans, metrics and logs of this process, `OtlpReceiver` those of another one.
+`LoopbackProvider` answers LiteLLM's requests. `Telemetry` collects spans, metrics and logs of
+this process, `OtlpReceiver` those of other processes.
 """
 
 from litespan.testing.fixed import FixedIds, StepClock

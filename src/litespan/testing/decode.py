@@ -1,4 +1,4 @@
-"""OTLP messages as plain dicts: what tests compare.
+"""OTLP messages as plain dicts, for comparisons in tests.
 
 https://opentelemetry.io/docs/specs/otlp/
 """
@@ -20,7 +20,7 @@ Record = dict[str, Any]
 
 
 def spans(request: ExportTraceServiceRequest) -> list[Record]:
-    """The spans, by the order of their end.
+    """The spans, ordered by end time.
 
     Keys: `name`, `kind` ("CLIENT", …), `status` ("UNSET" | "OK" | "ERROR"), `description`,
     `attributes`, `events` (`name`, `time`, `attributes`), `trace_id`, `span_id`, `parent` (hex;
@@ -80,15 +80,15 @@ def logs(request: ExportLogsServiceRequest) -> list[Record]:
     for resource in request.resource_logs:
         for scoped in resource.scope_logs:
             for log in scoped.log_records:
-                said = attributes(log.attributes)
+                found_attributes = attributes(log.attributes)
                 # An SDK without the field writes the event's name as an attribute.
-                named = said.pop("event.name", "")
+                named = found_attributes.pop("event.name", "")
                 found.append(
                     {
                         "event": getattr(log, "event_name", "") or named,
                         "severity": log.severity_text,
                         "body": value(log.body),
-                        "attributes": said,
+                        "attributes": found_attributes,
                         "time": log.time_unix_nano,
                         "trace_id": log.trace_id.hex(),
                         "span_id": log.span_id.hex(),
@@ -103,7 +103,7 @@ def attributes(pairs: Iterable[KeyValue]) -> Record:
 
 
 def value(any_value: AnyValue) -> Any:
-    """A value as Python has it; arrays are lists."""
+    """A value as a Python object; arrays are lists."""
     kind = any_value.WhichOneof("value")
     if kind == "array_value":
         return [value(item) for item in any_value.array_value.values]
@@ -113,8 +113,8 @@ def value(any_value: AnyValue) -> Any:
 
 
 def _point(point: Any) -> Record:
-    said = {"attributes": attributes(point.attributes)}
+    record = {"attributes": attributes(point.attributes)}
     if "explicit_bounds" in point.DESCRIPTOR.fields_by_name:
         bounds = list(point.explicit_bounds)
-        return {**said, "count": point.count, "sum": point.sum, "bounds": bounds}
-    return {**said, "value": getattr(point, str(point.WhichOneof("value")))}
+        return {**record, "count": point.count, "sum": point.sum, "bounds": bounds}
+    return {**record, "value": getattr(point, str(point.WhichOneof("value")))}

@@ -16,7 +16,7 @@ MILLISECOND: Final = 1_000_000  # ns
 
 
 class FixedIds(IdGenerator):
-    """Trace ids 1, 2, 3, … and span ids 1, 2, 3, … in the order of their making."""
+    """Trace ids 1, 2, 3, … and span ids 1, 2, 3, … in order of creation."""
 
     def __init__(self) -> None:
         self._trace_ids = count(1)
@@ -32,7 +32,7 @@ class FixedIds(IdGenerator):
 
 
 class StepClock:
-    """A clock that goes on by `step` ns at each reading, from `start` ns since the epoch."""
+    """A clock that starts at `start` ns since the epoch and advances `step` ns per reading."""
 
     def __init__(self, start: int = START, step: int = MILLISECOND) -> None:
         self._readings = count(start, step)
@@ -43,9 +43,9 @@ class StepClock:
 
     @contextmanager
     def ticking(self) -> Iterator[None]:
-        """Give spans, events and log records the time of this clock.
+        """Use this clock for the timestamps of spans, events and log records.
 
-        The OpenTelemetry SDK takes no clock, so `time.time_ns` is replaced, for this whole
+        The OpenTelemetry SDK accepts no clock, so `time.time_ns` is patched for the whole
         process.
         """
         with (

@@ -1,4 +1,4 @@
-"""A collector of one process: receives OTLP over HTTP on 127.0.0.1 and keeps it as dicts."""
+"""A minimal collector: receives OTLP over HTTP on 127.0.0.1 and decodes it to dicts."""
 
 import gzip
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,9 +22,10 @@ SIGNALS: Final[dict[str, Any]] = {
 
 
 class OtlpReceiver:
-    """`with OtlpReceiver() as receiver:` run a program with `receiver.env`, read `.spans`.
+    """Receives the telemetry of other processes.
 
-    The dicts have the keys that `litespan.testing.decode` tells.
+    In `with OtlpReceiver() as receiver:`, run a program with the variables `receiver.env`, then
+    read `receiver.spans`. `litespan.testing.decode` documents the keys of the dicts.
     """
 
     def __init__(self) -> None:
@@ -34,7 +35,7 @@ class OtlpReceiver:
 
     @property
     def env(self) -> dict[str, str]:
-        """The standard variables that send a program's OTLP here."""
+        """The OpenTelemetry variables that send a program's telemetry here."""
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self._server.server_port}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -42,26 +43,28 @@ class OtlpReceiver:
 
     @property
     def spans(self) -> list[Record]:
-        """Every span so far, by the order of their end."""
-        found = [span for request in self._got("/v1/traces") for span in decode.spans(request)]
+        """Every span so far, ordered by end time."""
+        found = [span for request in self._received("/v1/traces") for span in decode.spans(request)]
         return sorted(found, key=lambda span: span["end"])
 
     @property
     def metrics(self) -> list[Record]:
-        """Every metric point so far; a cumulative one once an export."""
-        return [point for request in self._got("/v1/metrics") for point in decode.metrics(request)]
+        """Every metric point so far; cumulative points repeat with each export."""
+        return [
+            point for request in self._received("/v1/metrics") for point in decode.metrics(request)
+        ]
 
     @property
     def logs(self) -> list[Record]:
         """Every log record so far."""
-        return [log for request in self._got("/v1/logs") for log in decode.logs(request)]
+        return [log for request in self._received("/v1/logs") for log in decode.logs(request)]
 
     @property
     def resources(self) -> list[Record]:
         """The resource attributes of every batch of spans."""
         return [
             decode.attributes(batch.resource.attributes)
-            for request in self._got("/v1/traces")
+            for request in self._received("/v1/traces")
             for batch in request.resource_spans
         ]
 
@@ -77,7 +80,7 @@ class OtlpReceiver:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _got(self, path: str) -> list[Any]:
+    def _received(self, path: str) -> list[Any]:
         with self._server.lock:
             return [message for at, message in self._server.messages if at == path]
 

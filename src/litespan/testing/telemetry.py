@@ -1,4 +1,4 @@
-"""All signals of a program under test, in memory, as plain dicts."""
+"""The telemetry of this process, in memory, as plain dicts."""
 
 from typing import Any
 
@@ -20,11 +20,11 @@ from litespan.testing.fixed import FixedIds
 
 
 class Telemetry:
-    """A tracer, meter and logger provider with fixed ids, and what they were given.
+    """A tracer, meter and logger provider with fixed ids that keep their data in memory.
 
-    `LiteLLMInstrumentor().instrument(**telemetry.providers)`, call LiteLLM, then compare
-    `telemetry.spans`. What is read has been through OTLP, as a collector would get it; the keys
-    are those of `litespan.testing.decode`.
+    Call `LiteLLMInstrumentor().instrument(**telemetry.providers)` and LiteLLM, then compare
+    `telemetry.spans`. The data is encoded to OTLP and decoded, so it is what a collector would
+    receive. `litespan.testing.decode` documents the keys of the dicts.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Telemetry:
 
     @property
     def providers(self) -> dict[str, Any]:
-        """The three providers, as `instrument()` takes them."""
+        """The three providers, as arguments of `instrument()`."""
         return {
             "tracer_provider": self.tracer_provider,
             "meter_provider": self.meter_provider,
@@ -51,7 +51,7 @@ class Telemetry:
 
     @property
     def spans(self) -> list[Record]:
-        """The finished spans, by the order of their end."""
+        """The finished spans, ordered by end time."""
         return decode.spans(encode_spans(self._spans.get_finished_spans()))
 
     @property
@@ -66,12 +66,12 @@ class Telemetry:
         return decode.logs(encode_logs(self._logs.get_finished_logs()))
 
     def clear(self) -> None:
-        """Forget the spans and the log records; metrics go on adding up."""
+        """Clear spans and log records; metrics keep accumulating."""
         self._spans.clear()
         self._logs.clear()
 
 
 def _in_memory_log_exporter() -> Any:
-    """Renamed between SDK 1.33 and 1.45: the new name first, the old one warns there."""
+    """Renamed between SDK 1.33 and 1.45; the old name is deprecated, so try the new one first."""
     names = ("InMemoryLogRecordExporter", "InMemoryLogExporter")
     return next(getattr(logs_export, name) for name in names if hasattr(logs_export, name))()

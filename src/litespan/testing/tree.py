@@ -9,9 +9,9 @@ from litespan.testing.decode import Record
 def span_tree(spans: Sequence[Record], show: Sequence[str] = (), *, events: bool = False) -> str:
     """The spans of any number of traces as text, children below their parent, by start time.
 
-    A span's line tells name, duration in ms, and ERROR if it is one; below it are the attributes
-    named in `show` and, with `events`, each event at ms after the start. A span whose parent is
-    not among `spans` counts as a root.
+    The line of a span has its name, its duration in ms, and ERROR for that status. Below are the
+    attributes in `show` and, with `events`, each event with its offset from the span's start in
+    ms. A span whose parent is not in `spans` is a root.
     """
     known = {span["span_id"] for span in spans}
     below: defaultdict[str | None, list[Record]] = defaultdict(list)

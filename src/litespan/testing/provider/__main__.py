@@ -10,7 +10,7 @@ from litespan.testing.provider import LoopbackProvider
 def main() -> None:
     """Serve until SIGINT or SIGTERM."""
     ends = {signal.SIGINT, signal.SIGTERM}
-    # Blocked, in all threads, they wait for `sigwait` even where a shell had SIGINT ignored.
+    # Blocked in all threads, so that `sigwait` gets them, even if the shell ignores SIGINT.
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     parser = argparse.ArgumentParser(prog="python -m litespan.testing.provider")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (0: a free one)")

@@ -8,9 +8,9 @@ from typing import Any
 
 from litespan.testing.provider.openai_chat import REASONING
 from litespan.testing.provider.replies import (
-    Asked,
     Json,
     Reply,
+    Request,
     Stream,
     anthropic_error,
     as_json,
@@ -20,62 +20,64 @@ from litespan.testing.provider.replies import (
 )
 
 
-def messages(asked: Asked) -> Reply:
+def messages(request: Request) -> Reply:
     """A message, plain or as a stream of events."""
-    content = _content(asked)
+    content = _content(request)
     uses_tool = any(block["type"] == "tool_use" for block in content)
-    stop = asked.how.finish or ("tool_use" if uses_tool else "end_turn")
+    stop = request.behaviour.finish or ("tool_use" if uses_tool else "end_turn")
     message: Json = {
         "id": "msg_loopback",
         "type": "message",
         "role": "assistant",
-        "model": asked.model,
+        "model": request.model,
         "content": content,
         "stop_reason": stop,
         "stop_sequence": None,
     }
-    if asked.how.usage:
-        message["usage"] = _usage(asked)
-    if not asked.body.get("stream"):
+    if request.behaviour.usage:
+        message["usage"] = _usage(request)
+    if not request.body.get("stream"):
         return as_json(message)
-    frames = [event(kind, {"type": kind, **fields}) for kind, fields in _events(asked, message)]
-    return Stream(frames, event("error", anthropic_error(asked)))
+    frames = [event(kind, {"type": kind, **fields}) for kind, fields in _events(request, message)]
+    return Stream(frames, event("error", anthropic_error(request)))
 
 
-def _usage(asked: Asked) -> Json:
-    """Anthropic counts cached input tokens apart: `input_tokens` are the rest."""
-    how = asked.how
+def _usage(request: Request) -> Json:
+    """Anthropic's `input_tokens` exclude cached tokens."""
+    behaviour = request.behaviour
     return {
-        "input_tokens": how.input_tokens - how.cached_tokens - how.cache_write_tokens,
-        "cache_creation_input_tokens": how.cache_write_tokens,
-        "cache_read_input_tokens": how.cached_tokens,
-        "output_tokens": how.output_tokens,
+        "input_tokens": behaviour.input_tokens
+        - behaviour.cached_tokens
+        - behaviour.cache_write_tokens,
+        "cache_creation_input_tokens": behaviour.cache_write_tokens,
+        "cache_read_input_tokens": behaviour.cached_tokens,
+        "output_tokens": behaviour.output_tokens,
         "service_tier": "standard",
     }
 
 
-def _content(asked: Asked) -> list[Json]:
+def _content(request: Request) -> list[Json]:
     blocks: list[Json] = []
-    if asked.how.reasoning_tokens:
+    if request.behaviour.reasoning_tokens:
         thought = {"thinking": REASONING, "signature": "bG9vcGJhY2s="}
         blocks.append({"type": "thinking", **thought})
-    tools = [] if _brings_tool_result(asked) else asked.body.get("tools") or []
-    calls = tool_calls(tools, asked.how, "toolu_loopback_")
+    tools = [] if _has_tool_result(request) else request.body.get("tools") or []
+    calls = tool_calls(tools, request.behaviour, "toolu_loopback_")
     for call in calls:
         use = {"id": call.id, "name": call.name, "input": call.arguments}
         blocks.append({"type": "tool_use", **use})
     if not calls:
-        blocks.append({"type": "text", "text": asked.how.answer()})
+        blocks.append({"type": "text", "text": request.behaviour.answer()})
     return blocks
 
 
-def _brings_tool_result(asked: Asked) -> bool:
-    turns: list[Any] = asked.body.get("messages") or []
+def _has_tool_result(request: Request) -> bool:
+    turns: list[Any] = request.body.get("messages") or []
     content = turns[-1].get("content") if turns else None
     return isinstance(content, list) and any(part["type"] == "tool_result" for part in content)
 
 
-def _events(asked: Asked, message: Json) -> Iterator[tuple[str, Json]]:
+def _events(request: Request, message: Json) -> Iterator[tuple[str, Json]]:
     started = {**message, "content": [], "stop_reason": None}
     usage = message.get("usage")
     if usage:
@@ -83,7 +85,7 @@ def _events(asked: Asked, message: Json) -> Iterator[tuple[str, Json]]:
     yield "message_start", {"message": started}
     yield "ping", {}
     for index, block in enumerate(message["content"]):
-        empty, deltas = _block(asked, block)
+        empty, deltas = _block(request, block)
         yield "content_block_start", {"index": index, "content_block": empty}
         for delta in deltas:
             yield "content_block_delta", {"index": index, "delta": delta}
@@ -94,16 +96,16 @@ def _events(asked: Asked, message: Json) -> Iterator[tuple[str, Json]]:
     yield "message_stop", {}
 
 
-def _block(asked: Asked, block: Json) -> tuple[Json, list[Json]]:
-    """A content block as it opens, and the deltas that fill it."""
+def _block(request: Request, block: Json) -> tuple[Json, list[Json]]:
+    """(a content block as it starts, the deltas that complete it)."""
     if block["type"] == "thinking":
         signature = {"type": "signature_delta", "signature": block["signature"]}
         thought = {"type": "thinking_delta", "thinking": block["thinking"]}
         return {**block, "thinking": "", "signature": ""}, [thought, signature]
     if block["type"] == "tool_use":
-        calls = tool_calls(asked.body["tools"], asked.how, "toolu_loopback_")
+        calls = tool_calls(request.body["tools"], request.behaviour, "toolu_loopback_")
         text = next(call.json() for call in calls if call.id == block["id"])
         parts = [{"type": "input_json_delta", "partial_json": piece} for piece in halves(text)]
         return {**block, "input": {}}, parts
-    pieces = [{"type": "text_delta", "text": piece} for piece in asked.how.pieces()]
+    pieces = [{"type": "text_delta", "text": piece} for piece in request.behaviour.pieces()]
     return {**block, "text": ""}, pieces

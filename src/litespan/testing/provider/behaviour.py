@@ -1,9 +1,8 @@
-"""How one provider address behaves: the part of the URL before `/v1`.
+"""The behaviour of the loopback provider: the part of its base URL before `/v1`.
 
 `http://127.0.0.1:8080/status=429&times=2/v1` is a provider that refuses its first two
-requests and answers the third. The address carries everything, so a behaviour reaches
-any program that lets its base URL be set, in any process, on any of LiteLLM's routes,
-and two deployments of one Router can differ.
+requests and answers the third. The URL has the whole behaviour, so it works for any program with
+a configurable base URL, in any process, and two deployments of one Router can differ.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -16,51 +15,48 @@ TEXT: Final = "Hello! How can I help you today?"
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """One provider's manners. The defaults are those of a healthy one.
-
-    Raises ValueError for a name or a value that has no meaning here.
-    """
+    """How a provider behaves. With the defaults it answers every request normally."""
 
     # --- failures before an answer ---
     status: int = 200
-    """HTTP status; 400 and above answers with the provider's own error shape."""
+    """HTTP status; for 400 and above the answer has the provider's own error format."""
     message: str = ""
-    """Error text; empty: the provider's usual one. `{prompt}` is replaced by the request's text."""
+    """Error text; empty: the provider's usual one. `{prompt}` is replaced by the prompt."""
     retry_after: float = -1.0
-    """`Retry-After` header in seconds; negative: none."""
+    """`Retry-After` header in seconds; negative: no header."""
     delay: float = 0.0
-    """Seconds before the answer begins."""
+    """Seconds before the answer starts."""
     reset: bool = False
     """Reset the connection (RST) instead of answering."""
     times: int = 0
-    """The first so many requests meet this behaviour, later ones a healthy provider; 0: all."""
+    """The number of requests with this behaviour; later ones get a normal answer. 0: all."""
     id: int = 0
-    """Tells apart two addresses with the same manners, so that each has its own `times`."""
+    """Distinguishes two URLs with the same behaviour, so that each has its own `times`."""
 
-    # --- what is said ---
+    # --- the answer ---
     text: str = TEXT
     """The assistant's answer, the transcript, …"""
     finish: str = ""
-    """Finish reason in the provider's own words; empty: its usual one.
+    """Finish reason as the provider writes it; empty: its usual one.
 
-    Of the Responses API the status: `completed`, `incomplete` or `failed`.
+    For the Responses API the status: `completed`, `incomplete` or `failed`.
     """
     tool_calls: int = 1
-    """Tool calls in the answer, when the request brings tools and no tool result yet."""
+    """Tool calls in the answer, if the request has tools and no tool result."""
 
     # --- usage, in tokens ---
     usage: bool = True
-    """False: no usage in any answer, as some self-hosted servers do."""
+    """False: no answer has usage, as with some self-hosted servers."""
     input_tokens: int = 20
-    """All input tokens, cached ones included."""
+    """All input tokens, including cached ones."""
     output_tokens: int = 10
-    """All output tokens, reasoning ones included."""
+    """All output tokens, including reasoning."""
     cached_tokens: int = 0
     """Input tokens read from the provider's prompt cache."""
     cache_write_tokens: int = 0
     """Input tokens written to the provider's prompt cache (Anthropic only)."""
     reasoning_tokens: int = 0
-    """Output tokens spent on reasoning; above 0 the answer carries a reasoning text."""
+    """Output tokens for reasoning; above 0 the answer has a reasoning text."""
 
     # --- streams ---
     chunks: int = 0
@@ -68,11 +64,11 @@ class Behaviour:
     pause: float = 0.0
     """Seconds between two frames of a stream."""
     drop_after: int = -1
-    """End the body cleanly after so many frames, without finish reason or `[DONE]`."""
+    """End the body cleanly after this number of frames, without finish reason or `[DONE]`."""
     break_after: int = -1
-    """Close the connection in mid-body after so many frames."""
+    """Close the connection in the middle of the body after this number of frames."""
     error_after: int = -1
-    """Send an error frame after so many frames, and stop."""
+    """Send an error frame after this number of frames, and stop."""
 
     @property
     def fails(self) -> bool:
@@ -80,32 +76,35 @@ class Behaviour:
         return self.status >= HTTPStatus.BAD_REQUEST
 
     def path(self) -> str:
-        """The URL segment that says this, such as `status=429&times=2`; empty when healthy.
+        """The URL segment of this behaviour, such as `status=429&times=2`; empty for the default.
 
-        What is special in a URL is written `~` and two hex digits: HTTP clients decode and
-        encode `%` as they like, and leave `~` alone.
+        Reserved characters are written as `~` and two hex digits: HTTP clients may decode and
+        encode `%`, but leave `~` unchanged.
         """
-        said = [
+        parts = [
             f"{field.name}={_text(getattr(self, field.name))}"
             for field in fields(self)
             if getattr(self, field.name) != field.default
         ]
-        return "&".join(said)
+        return "&".join(parts)
 
     @staticmethod
     def parse(segment: str) -> "Behaviour":
-        """The behaviour that `path()` wrote."""
+        """The behaviour of a segment from `path()`.
+
+        Raises ValueError for an unknown name or an invalid value.
+        """
         defaults = {field.name: field.default for field in fields(Behaviour)}
-        said: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for part in filter(None, segment.split("&")):
             name, _, value = part.partition("=")
             if name not in defaults:
                 raise ValueError(f"unknown behaviour {name!r}; known: {', '.join(defaults)}")
-            said[name] = _value(name, unquote(value.replace("~", "%")), defaults[name])
-        return replace(Behaviour(), **said)
+            values[name] = _value(name, unquote(value.replace("~", "%")), defaults[name])
+        return replace(Behaviour(), **values)
 
     def pieces(self) -> list[str]:
-        """The answer as a stream brings it, piece by piece."""
+        """The answer's text in pieces, one per chunk of a stream."""
         words = self.text.split(" ")
         spaced = [words[0], *(f" {word}" for word in words[1:])]
         if not self.chunks:
@@ -113,7 +112,7 @@ class Behaviour:
         return [spaced[i % len(spaced)] for i in range(self.chunks)]
 
     def answer(self) -> str:
-        """The whole answer: what the pieces add up to."""
+        """The whole text of the answer."""
         return "".join(self.pieces())
 
 

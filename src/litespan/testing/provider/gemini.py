@@ -7,9 +7,9 @@ from typing import Any
 
 from litespan.testing.provider.openai_chat import REASONING
 from litespan.testing.provider.replies import (
-    Asked,
     Json,
     Reply,
+    Request,
     Stream,
     as_json,
     data,
@@ -18,63 +18,63 @@ from litespan.testing.provider.replies import (
 )
 
 
-def generate_content(asked: Asked) -> Reply:
-    """Candidates of one answer, whole."""
-    return as_json(_answer(asked, _parts(asked), last=True))
+def generate_content(request: Request) -> Reply:
+    """One complete answer."""
+    return as_json(_answer(request, _parts(request), last=True))
 
 
-def stream_generate_content(asked: Asked) -> Reply:
-    """The same, one server-sent event a piece."""
-    parts = _parts(asked)
+def stream_generate_content(request: Request) -> Reply:
+    """The same as server-sent events, one per piece of text."""
+    parts = _parts(request)
     if "functionCall" not in parts[-1]:
-        parts[-1:] = [{"text": piece} for piece in asked.how.pieces()]
+        parts[-1:] = [{"text": piece} for piece in request.behaviour.pieces()]
     last = len(parts) - 1
-    frames = [data(_answer(asked, [part], last=i == last)) for i, part in enumerate(parts)]
-    return Stream(frames, data(gemini_error(asked)))
+    frames = [data(_answer(request, [part], last=i == last)) for i, part in enumerate(parts)]
+    return Stream(frames, data(gemini_error(request)))
 
 
-def _answer(asked: Asked, parts: list[Json], last: bool) -> Json:
+def _answer(request: Request, parts: list[Json], last: bool) -> Json:
     candidate: Json = {"content": {"parts": parts, "role": "model"}, "index": 0}
     if last:
-        candidate["finishReason"] = asked.how.finish or "STOP"
+        candidate["finishReason"] = request.behaviour.finish or "STOP"
     answer: Json = {
         "candidates": [candidate],
-        "modelVersion": asked.model or "gemini",
+        "modelVersion": request.model or "gemini",
         "responseId": "gemini-loopback",
     }
-    if last and asked.how.usage:
-        answer["usageMetadata"] = _usage(asked)
+    if last and request.behaviour.usage:
+        answer["usageMetadata"] = _usage(request)
     return answer
 
 
-def _usage(asked: Asked) -> Json:
-    """Gemini's prompt tokens include the cached ones, its candidates' exclude the thoughts."""
-    how = asked.how
+def _usage(request: Request) -> Json:
+    """Gemini's prompt tokens include cached tokens; its candidates tokens exclude thoughts."""
+    behaviour = request.behaviour
     usage = {
-        "promptTokenCount": how.input_tokens,
-        "candidatesTokenCount": how.output_tokens - how.reasoning_tokens,
-        "totalTokenCount": how.input_tokens + how.output_tokens,
+        "promptTokenCount": behaviour.input_tokens,
+        "candidatesTokenCount": behaviour.output_tokens - behaviour.reasoning_tokens,
+        "totalTokenCount": behaviour.input_tokens + behaviour.output_tokens,
     }
-    if how.cached_tokens:
-        usage["cachedContentTokenCount"] = how.cached_tokens
-    if how.reasoning_tokens:
-        usage["thoughtsTokenCount"] = how.reasoning_tokens
+    if behaviour.cached_tokens:
+        usage["cachedContentTokenCount"] = behaviour.cached_tokens
+    if behaviour.reasoning_tokens:
+        usage["thoughtsTokenCount"] = behaviour.reasoning_tokens
     return usage
 
 
-def _parts(asked: Asked) -> list[Json]:
+def _parts(request: Request) -> list[Json]:
     parts: list[Json] = []
-    if asked.how.reasoning_tokens:
+    if request.behaviour.reasoning_tokens:
         parts.append({"text": REASONING, "thought": True})
-    calls = tool_calls(_declarations(asked.body), asked.how, "")
+    calls = tool_calls(_declarations(request.body), request.behaviour, "")
     parts += [{"functionCall": {"name": call.name, "args": call.arguments}} for call in calls]
     if not calls:
-        parts.append({"text": asked.how.answer()})
+        parts.append({"text": request.behaviour.answer()})
     return parts
 
 
 def _declarations(body: Json) -> list[Json]:
-    """The declared functions, unless the last turn already brings a function's result."""
+    """The declared functions, unless the last turn has a function's result."""
     turns: list[Any] = body.get("contents") or []
     results = {"functionResponse", "function_response"}
     if turns and any(results & part.keys() for part in turns[-1]["parts"]):

@@ -1,4 +1,4 @@
-"""HTTP/1.1 of the loopback provider: reads requests, plays behaviours, sends answers."""
+"""The HTTP/1.1 server of the loopback provider."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 from litespan.testing.provider import anthropic, gemini, media, openai_chat, openai_responses
 from litespan.testing.provider.behaviour import Behaviour, split_path
 from litespan.testing.provider.replies import (
-    Asked,
     Body,
     Json,
     Reply,
+    Request,
     Stream,
     anthropic_error,
     as_json,
@@ -32,11 +32,11 @@ from litespan.testing.provider.replies import (
 
 
 class Route(NamedTuple):
-    """What answers a path that ends so, and in which shape it fails."""
+    """The functions that answer requests whose path ends with `path`."""
 
     path: str
-    answer: Callable[[Asked], Reply]
-    error: Callable[[Asked], Json]
+    answer: Callable[[Request], Reply]
+    error: Callable[[Request], Json]
 
 
 ROUTES: Final = (
@@ -69,7 +69,7 @@ HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One request as it came in: path without the behaviour, lower-case headers, parsed body."""
+    """One received request: path without the behaviour, lower-case headers, parsed body."""
 
     path: str
     headers: dict[str, str]
@@ -77,7 +77,7 @@ class Recorded:
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on 127.0.0.1, a thread a connection; keeps what came in."""
+    """Listens on 127.0.0.1, with a thread per connection; keeps the requests."""
 
     daemon_threads = True
     request_queue_size = 512  # a burst of clients may connect at once
@@ -86,33 +86,32 @@ class Server(ThreadingHTTPServer):
         self.lock = Lock()
         self.closing = Event()
         self.requests: list[Recorded] = []
-        self.met: Counter[str] = Counter()  # requests so far, by behaviour address
+        self.counts: Counter[str] = Counter()  # requests, by behaviour segment of the URL
         self.connections: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), Handler)
 
     def server_bind(self) -> None:
-        """Bind without a look-up."""
-        # HTTPServer's own asks the resolver for this machine's name, which can take seconds.
+        """Bind without a DNS lookup, which `HTTPServer` does and which may take seconds."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = self.server_address = self.socket.getsockname()
 
-    def record(self, request: Recorded, address: str) -> int:
-        """Keep `request`; how many requests that address has had, this one included."""
+    def record(self, request: Recorded, segment: str) -> int:
+        """Keep `request`. Returns the number of requests with that behaviour segment."""
         with self.lock:
             self.requests.append(request)
-            self.met[address] += 1
-            return self.met[address]
+            self.counts[segment] += 1
+            return self.counts[segment]
 
     def close_connections(self) -> None:
-        """Hang up on every client."""
+        """Close the connection of every client."""
         with self.lock:
             for connection in self.connections:
-                with suppress(OSError):  # its client was quicker
+                with suppress(OSError):  # closed by its client
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of a fault of ours; a client that hangs up in mid-answer is part of the game."""
+        """Report errors of the server; ignore clients that disconnect."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -125,80 +124,81 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def setup(self) -> None:
-        """Remember the connection, so that the server can hang up."""
+        """Register the connection, so that the server can close it."""
         super().setup()
         with self.server.lock:
             self.server.connections.add(self.connection)
 
     def finish(self) -> None:
-        """Forget it."""
+        """Unregister the connection."""
         with self.server.lock:
             self.server.connections.discard(self.connection)
         super().finish()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Quiet: the requests are in `LoopbackProvider.requests`."""
+        """Log nothing: see `LoopbackProvider.requests`."""
 
     def do_POST(self) -> None:
-        """Answer one request as its address behaves."""
+        """Answer one request with the behaviour in its URL."""
         raw = self._read()
-        address = urlsplit(
-            self.path
-        ).path  # of a whole URL, where a client takes this for its proxy
+        # A client that uses this server as its HTTP proxy sends a whole URL.
+        address = urlsplit(self.path).path
         try:
-            path, how = split_path(address)
+            path, behaviour = split_path(address)
         except ValueError as error:
             self._send_body(as_json({"error": {"message": str(error)}}, status=400))
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Recorded(path, headers, _parse(raw, self.headers))
-        met = self.server.record(request, address.split("/")[1])
-        if how.times and met > how.times:
-            how = Behaviour()
-        self._answer(Asked(request.body, how, path))
+        recorded = Recorded(path, headers, _parse(raw, self.headers))
+        number = self.server.record(recorded, address.split("/")[1])
+        if behaviour.times and number > behaviour.times:
+            behaviour = Behaviour()
+        self._answer(Request(recorded.body, behaviour, path))
 
-    def _answer(self, asked: Asked) -> None:
-        how = asked.how
-        if how.delay:
-            self.server.closing.wait(how.delay)
-        if how.reset:
+    def _answer(self, request: Request) -> None:
+        behaviour = request.behaviour
+        if behaviour.delay:
+            self.server.closing.wait(behaviour.delay)
+        if behaviour.reset:
             self._reset()
             return
-        route = next((row for row in ROUTES if asked.path.endswith(row.path)), None)
+        route = next((row for row in ROUTES if request.path.endswith(row.path)), None)
         if route is None:
-            self._send_body(as_json({"error": {"message": f"no route {asked.path}"}}, status=404))
-        elif how.fails:
-            wait = {"retry-after": f"{how.retry_after:g}"} if how.retry_after >= 0 else {}
-            self._send_body(as_json(route.error(asked), how.status, **wait))
+            self._send_body(as_json({"error": {"message": f"no route {request.path}"}}, status=404))
+        elif behaviour.fails:
+            wait = (
+                {"retry-after": f"{behaviour.retry_after:g}"} if behaviour.retry_after >= 0 else {}
+            )
+            self._send_body(as_json(route.error(request), behaviour.status, **wait))
         else:
-            self._send(route.answer(asked), how)
+            self._send(route.answer(request), behaviour)
 
-    def _send(self, reply: Reply, how: Behaviour) -> None:
+    def _send(self, reply: Reply, behaviour: Behaviour) -> None:
         if isinstance(reply, Body):
             self._send_body(reply)
         else:
-            self._send_stream(reply, how)
+            self._send_stream(reply, behaviour)
 
     def _send_body(self, body: Body) -> None:
         size = {"content-length": str(len(body.content))}
         head = self._head(body.status, body.content_type, {**body.headers, **size})
         self.wfile.write(head + body.content)
 
-    def _send_stream(self, stream: Stream, how: Behaviour) -> None:
-        # A body without a length ends where the connection does: cut short, it looks whole.
-        bare = how.drop_after >= 0
+    def _send_stream(self, stream: Stream, behaviour: Behaviour) -> None:
+        # Without a length the body ends with the connection, so a cut is not an HTTP error.
+        bare = behaviour.drop_after >= 0
         framing = {"connection": "close"} if bare else {"transfer-encoding": "chunked"}
         self.wfile.write(self._head(200, "text/event-stream; charset=utf-8", framing))
         self.close_connection = bare
         for number, frame in enumerate(stream.frames):
-            if number and how.pause and self.server.closing.wait(how.pause):
+            if number and behaviour.pause and self.server.closing.wait(behaviour.pause):
                 return
-            if number == how.drop_after:
+            if number == behaviour.drop_after:
                 return
-            if number == how.break_after:
+            if number == behaviour.break_after:
                 self.close_connection = True
                 return
-            if number == how.error_after:
+            if number == behaviour.error_after:
                 self._send_frame(stream.error, bare)
                 break
             self._send_frame(frame, bare)
@@ -210,7 +210,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content if bare else b"%x\r\n%b\r\n" % (len(content), content))
 
     def _head(self, status: int, content_type: str, headers: dict[str, str]) -> bytes:
-        """The answer's head as bytes: sent in one packet with a body, it saves a round trip."""
+        """The head as bytes, so that it can be sent in one packet with the body."""
         self.send_response_only(status)
         for name, value in {"content-type": content_type, **HEADERS, **headers}.items():
             self.send_header(name, value)
@@ -230,7 +230,7 @@ class Handler(BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def _reset(self) -> None:
-        """Close the connection at once with RST: what a crashed peer looks like."""
+        """Close the connection with RST, as a crashed peer does."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         with self.server.lock:
@@ -239,7 +239,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _parse(raw: bytes, headers: Message) -> dict[str, Any]:
-    """A JSON body, or the fields of a form with files as their names."""
+    """A JSON body, or the fields of a form, with file names in place of files."""
     kind = headers.get_content_type()
     if kind.startswith("multipart/"):
         head = f"content-type: {headers['content-type']}\r\n\r\n".encode()

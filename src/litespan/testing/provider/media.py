@@ -7,7 +7,7 @@ import base64
 import struct
 from typing import Any, Final
 
-from litespan.testing.provider.replies import CREATED, Asked, Body, Json, Reply, as_json
+from litespan.testing.provider.replies import CREATED, Body, Json, Reply, Request, as_json
 
 PNG: Final = base64.b64decode(  # one transparent pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -16,47 +16,47 @@ MP3: Final = b"ID3\x04\x00\x00\x00\x00\x00\x00" + b"\xff\xfb\x90\x00" * 64
 CATEGORIES: Final = ("harassment", "hate", "self-harm", "sexual", "violence")
 
 
-def embeddings(asked: Asked) -> Reply:
-    """One vector an input, as floats or, for clients that ask so, as base64 of float32."""
-    inputs = asked.body.get("input", "")
+def embeddings(request: Request) -> Reply:
+    """One vector per input, as floats or base64-encoded float32."""
+    inputs = request.body.get("input", "")
     one = isinstance(inputs, str) or (bool(inputs) and isinstance(inputs[0], int))
     count = 1 if one else len(inputs)
-    size = int(asked.body.get("dimensions") or 8)
-    as_text = asked.body.get("encoding_format") == "base64"
+    size = int(request.body.get("dimensions") or 8)
+    as_text = request.body.get("encoding_format") == "base64"
     items: list[Json] = []
     for index in range(count):
         vector = [(index + 1) / (position + 2) for position in range(size)]
         packed = base64.b64encode(struct.pack(f"<{size}f", *vector)).decode()
         value: Any = packed if as_text else vector
         items.append({"object": "embedding", "index": index, "embedding": value})
-    answer: Json = {"object": "list", "data": items, "model": asked.model}
-    if asked.how.usage:
-        tokens = asked.how.input_tokens
+    answer: Json = {"object": "list", "data": items, "model": request.model}
+    if request.behaviour.usage:
+        tokens = request.behaviour.input_tokens
         answer["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
     return as_json(answer)
 
 
-def images(asked: Asked) -> Reply:
+def images(request: Request) -> Reply:
     """Generated, edited or varied images: a URL from DALL·E, base64 and usage from GPT Image."""
-    count = int(asked.body.get("n") or 1)
-    if not asked.model.startswith("gpt-image"):
+    count = int(request.body.get("n") or 1)
+    if not request.model.startswith("gpt-image"):
         url = "https://images.invalid/loopback.png"
         return as_json({"created": CREATED, "data": [{"url": url} for _ in range(count)]})
-    how = asked.how
+    behaviour = request.behaviour
     usage = {
-        "input_tokens": how.input_tokens,
-        "input_tokens_details": {"text_tokens": how.input_tokens, "image_tokens": 0},
-        "output_tokens": how.output_tokens,
-        "total_tokens": how.input_tokens + how.output_tokens,
+        "input_tokens": behaviour.input_tokens,
+        "input_tokens_details": {"text_tokens": behaviour.input_tokens, "image_tokens": 0},
+        "output_tokens": behaviour.output_tokens,
+        "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
     }
     image = {"b64_json": base64.b64encode(PNG).decode()}
     answer: Json = {"created": CREATED, "data": [image for _ in range(count)]}
-    return as_json(answer | ({"usage": usage} if how.usage else {}))
+    return as_json(answer | ({"usage": usage} if behaviour.usage else {}))
 
 
-def transcriptions(asked: Asked) -> Reply:
-    """The transcript, in the response format that is asked for."""
-    text, kind = asked.how.answer(), asked.body.get("response_format", "json")
+def transcriptions(request: Request) -> Reply:
+    """The transcript in the requested response format."""
+    text, kind = request.behaviour.answer(), request.body.get("response_format", "json")
     if kind == "text":
         return Body(f"{text}\n".encode(), "text/plain; charset=utf-8")
     if kind == "verbose_json":
@@ -66,31 +66,33 @@ def transcriptions(asked: Asked) -> Reply:
     return as_json({"text": text})
 
 
-def speech(asked: Asked) -> Reply:
+def speech(request: Request) -> Reply:
     """A short, silent piece of audio."""
     return Body(MP3, "audio/mpeg")
 
 
-def moderations(asked: Asked) -> Reply:
-    """A verdict an input: nothing is flagged."""
-    inputs = asked.body.get("input", "")
+def moderations(request: Request) -> Reply:
+    """One result per input: nothing is flagged."""
+    inputs = request.body.get("input", "")
     result = {
         "flagged": False,
         "categories": dict.fromkeys(CATEGORIES, False),
         "category_scores": dict.fromkeys(CATEGORIES, 0.001),
     }
     count = 1 if isinstance(inputs, str) else len(inputs)
-    model = asked.model or "omni-moderation-latest"
+    model = request.model or "omni-moderation-latest"
     return as_json({"id": "modr-loopback", "model": model, "results": [result] * count})
 
 
-def rerank(asked: Asked) -> Reply:
-    """The documents in their own order, with falling scores; Cohere bills units, Jina tokens."""
-    documents = asked.body.get("documents") or []
-    top = min(int(asked.body.get("top_n") or len(documents)), len(documents))
+def rerank(request: Request) -> Reply:
+    """The documents in input order with falling scores; Cohere bills units, Jina tokens."""
+    documents = request.body.get("documents") or []
+    top = min(int(request.body.get("top_n") or len(documents)), len(documents))
     results = [{"index": i, "relevance_score": round(0.9 - i / 10, 2)} for i in range(top)]
-    if asked.model.startswith("jina"):
-        usage = {"total_tokens": asked.how.input_tokens}
-        return as_json({"model": asked.model, "object": "list", "usage": usage, "results": results})
+    if request.model.startswith("jina"):
+        usage = {"total_tokens": request.behaviour.input_tokens}
+        return as_json(
+            {"model": request.model, "object": "list", "usage": usage, "results": results}
+        )
     billed = {"api_version": {"version": "1"}, "billed_units": {"search_units": 1}}
     return as_json({"id": "rerank-loopback", "results": results, "meta": billed})

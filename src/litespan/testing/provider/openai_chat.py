@@ -9,9 +9,9 @@ from typing import Any, Final
 from litespan.testing.provider.behaviour import Behaviour
 from litespan.testing.provider.replies import (
     CREATED,
-    Asked,
     Json,
     Reply,
+    Request,
     Stream,
     ToolCall,
     as_json,
@@ -25,58 +25,58 @@ REASONING: Final = "The user greets me, so I greet back."
 DONE: Final = "data: [DONE]\n\n"
 
 
-def chat(asked: Asked) -> Reply:
+def chat(request: Request) -> Reply:
     """A chat completion, plain or as a stream."""
-    if asked.body.get("stream"):
-        return Stream(list(_chat_frames(asked)), data(openai_error(asked)))
-    calls = _calls(asked)
-    message: Json = {"role": "assistant", "content": None if calls else asked.how.answer()}
-    if asked.how.reasoning_tokens:
+    if request.body.get("stream"):
+        return Stream(list(_chat_frames(request)), data(openai_error(request)))
+    calls = _calls(request)
+    message: Json = {"role": "assistant", "content": None if calls else request.behaviour.answer()}
+    if request.behaviour.reasoning_tokens:
         message["reasoning_content"] = REASONING
     if calls:
         message["tool_calls"] = [_tool_call(call) for call in calls]
-    finish = _finish(asked, calls)
-    answer = _envelope(asked, "chat.completion")
+    finish = _finish(request, calls)
+    answer = _envelope(request, "chat.completion")
     answer["choices"] = [
         {"index": i, "message": message, "logprobs": None, "finish_reason": finish}
-        for i in range(_n(asked))
+        for i in range(_n(request))
     ]
-    if asked.how.usage:
-        answer["usage"] = usage(asked.how)
+    if request.behaviour.usage:
+        answer["usage"] = usage(request.behaviour)
     return as_json(answer)
 
 
-def completions(asked: Asked) -> Reply:
+def completions(request: Request) -> Reply:
     """A text completion, plain or as a stream."""
-    how, stream = asked.how, bool(asked.body.get("stream"))
-    envelope = _envelope(asked, "text_completion") | {"id": "cmpl-loopback"}
+    behaviour, stream = request.behaviour, bool(request.body.get("stream"))
+    envelope = _envelope(request, "text_completion") | {"id": "cmpl-loopback"}
 
     def choices(text: str, finish: str | None) -> list[Json]:
         return [
             {"index": i, "text": text, "logprobs": None, "finish_reason": finish}
-            for i in range(_n(asked))
+            for i in range(_n(request))
         ]
 
-    last = how.finish or "stop"
+    last = behaviour.finish or "stop"
     if not stream:
-        answer = envelope | {"choices": choices(how.answer(), last)}
-        return as_json(answer | ({"usage": usage(how)} if how.usage else {}))
-    frames = [data(envelope | {"choices": choices(piece, None)}) for piece in how.pieces()]
+        answer = envelope | {"choices": choices(behaviour.answer(), last)}
+        return as_json(answer | ({"usage": usage(behaviour)} if behaviour.usage else {}))
+    frames = [data(envelope | {"choices": choices(piece, None)}) for piece in behaviour.pieces()]
     frames.append(data(envelope | {"choices": choices("", last)}))
-    if _usage_wanted(asked):
-        frames.append(data(envelope | {"choices": [], "usage": usage(how)}))
-    return Stream([*frames, DONE], data(openai_error(asked)))
+    if _usage_wanted(request):
+        frames.append(data(envelope | {"choices": [], "usage": usage(behaviour)}))
+    return Stream([*frames, DONE], data(openai_error(request)))
 
 
-def usage(how: Behaviour) -> Json:
-    """OpenAI's usage: `prompt_tokens` include the cached ones."""
+def usage(behaviour: Behaviour) -> Json:
+    """OpenAI's usage: `prompt_tokens` include cached tokens."""
     return {
-        "prompt_tokens": how.input_tokens,
-        "completion_tokens": how.output_tokens,
-        "total_tokens": how.input_tokens + how.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": how.cached_tokens, "audio_tokens": 0},
+        "prompt_tokens": behaviour.input_tokens,
+        "completion_tokens": behaviour.output_tokens,
+        "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": behaviour.cached_tokens, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": how.reasoning_tokens,
+            "reasoning_tokens": behaviour.reasoning_tokens,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
@@ -84,21 +84,21 @@ def usage(how: Behaviour) -> Json:
     }
 
 
-def _chat_frames(asked: Asked) -> Iterator[str]:
-    envelope = _envelope(asked, "chat.completion.chunk")
-    how, calls = asked.how, _calls(asked)
-    if _usage_wanted(asked):
+def _chat_frames(request: Request) -> Iterator[str]:
+    envelope = _envelope(request, "chat.completion.chunk")
+    behaviour, calls = request.behaviour, _calls(request)
+    if _usage_wanted(request):
         envelope["usage"] = None
 
     def frame(delta: Json, finish: str | None = None) -> str:
         choices = [
             {"index": i, "delta": delta, "logprobs": None, "finish_reason": finish}
-            for i in range(_n(asked))
+            for i in range(_n(request))
         ]
         return data(envelope | {"choices": choices})
 
     yield frame({"role": "assistant", "content": None if calls else "", "refusal": None})
-    if how.reasoning_tokens:
+    if behaviour.reasoning_tokens:
         yield frame({"reasoning_content": REASONING})
     for index, call in enumerate(calls):
         opened = _tool_call(call)
@@ -107,31 +107,31 @@ def _chat_frames(asked: Asked) -> Iterator[str]:
         for piece in halves(call.json()):
             part = {"index": index, "function": {"arguments": piece}}
             yield frame({"tool_calls": [part]})
-    for piece in () if calls else how.pieces():
+    for piece in () if calls else behaviour.pieces():
         yield frame({"content": piece})
-    yield frame({}, _finish(asked, calls))
-    if _usage_wanted(asked):
-        yield data(envelope | {"choices": [], "usage": usage(how)})
+    yield frame({}, _finish(request, calls))
+    if _usage_wanted(request):
+        yield data(envelope | {"choices": [], "usage": usage(behaviour)})
     yield DONE
 
 
-def _envelope(asked: Asked, kind: str) -> Json:
+def _envelope(request: Request, kind: str) -> Json:
     return {
         "id": "chatcmpl-loopback",
         "object": kind,
         "created": CREATED,
-        "model": asked.served_model,
+        "model": request.served_model,
         "service_tier": "default",
         "system_fingerprint": "fp_loopback",
     }
 
 
-def _calls(asked: Asked) -> list[ToolCall]:
-    messages: list[Json] = asked.body.get("messages") or []
-    if asked.body.get("tool_choice") == "none" or (messages and messages[-1]["role"] == "tool"):
+def _calls(request: Request) -> list[ToolCall]:
+    messages: list[Json] = request.body.get("messages") or []
+    if request.body.get("tool_choice") == "none" or (messages and messages[-1]["role"] == "tool"):
         return []
-    tools: list[Any] = asked.body.get("tools") or []
-    return tool_calls((tool["function"] for tool in tools), asked.how, "call_loopback_")
+    tools: list[Any] = request.body.get("tools") or []
+    return tool_calls((tool["function"] for tool in tools), request.behaviour, "call_loopback_")
 
 
 def _tool_call(call: ToolCall) -> Json:
@@ -139,14 +139,14 @@ def _tool_call(call: ToolCall) -> Json:
     return {"id": call.id, "type": "function", "function": function}
 
 
-def _finish(asked: Asked, calls: list[ToolCall]) -> str:
-    return asked.how.finish or ("tool_calls" if calls else "stop")
+def _finish(request: Request, calls: list[ToolCall]) -> str:
+    return request.behaviour.finish or ("tool_calls" if calls else "stop")
 
 
-def _n(asked: Asked) -> int:
-    return int(asked.body.get("n") or 1)
+def _n(request: Request) -> int:
+    return int(request.body.get("n") or 1)
 
 
-def _usage_wanted(asked: Asked) -> bool:
-    options = asked.body.get("stream_options") or {}
-    return asked.how.usage and bool(options.get("include_usage"))
+def _usage_wanted(request: Request) -> bool:
+    options = request.body.get("stream_options") or {}
+    return request.behaviour.usage and bool(options.get("include_usage"))

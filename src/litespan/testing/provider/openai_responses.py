@@ -9,9 +9,9 @@ from typing import Final
 from litespan.testing.provider.openai_chat import REASONING
 from litespan.testing.provider.replies import (
     CREATED,
-    Asked,
     Json,
     Reply,
+    Request,
     Stream,
     as_json,
     error_text,
@@ -21,29 +21,29 @@ from litespan.testing.provider.replies import (
     tool_calls,
 )
 
-EMPTY: Final[dict[str, Json]] = {  # what of an output item is still missing as it opens
+EMPTY: Final[dict[str, Json]] = {  # the fields of an output item that are empty at first
     "message": {"content": []},
     "function_call": {"arguments": ""},
     "reasoning": {"summary": []},
 }
 
 
-def responses(asked: Asked) -> Reply:
+def responses(request: Request) -> Reply:
     """A response, plain or as a stream of typed events."""
-    items = _output(asked)
-    if not asked.body.get("stream"):
-        return as_json(_response(asked, items, asked.how.finish or "completed"))
-    error = {**openai_error(asked)["error"], "type": "error", "sequence_number": 0}
+    items = _output(request)
+    if not request.body.get("stream"):
+        return as_json(_response(request, items, request.behaviour.finish or "completed"))
+    error = {**openai_error(request)["error"], "type": "error", "sequence_number": 0}
     frames = [
         event(kind, {"type": kind, "sequence_number": number, **fields})
-        for number, (kind, fields) in enumerate(_events(asked, items))
+        for number, (kind, fields) in enumerate(_events(request, items))
     ]
     return Stream(frames, event("error", error))
 
 
-def _response(asked: Asked, output: list[Json], status: str) -> Json:
-    body, how, done = asked.body, asked.how, status != "in_progress"
-    error = {"code": "server_error", "message": error_text(asked)} if status == "failed" else None
+def _response(request: Request, output: list[Json], status: str) -> Json:
+    body, behaviour, done = request.body, request.behaviour, status != "in_progress"
+    error = {"code": "server_error", "message": error_text(request)} if status == "failed" else None
     incomplete = {"reason": "max_output_tokens"} if status == "incomplete" else None
     return {
         "id": "resp_loopback",
@@ -54,7 +54,7 @@ def _response(asked: Asked, output: list[Json], status: str) -> Json:
         "incomplete_details": incomplete,
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
-        "model": asked.served_model,
+        "model": request.served_model,
         "output": output,
         "parallel_tool_calls": True,
         "previous_response_id": body.get("previous_response_id"),
@@ -67,30 +67,30 @@ def _response(asked: Asked, output: list[Json], status: str) -> Json:
         "tools": body.get("tools") or [],
         "top_p": body.get("top_p", 1.0),
         "truncation": "disabled",
-        "usage": _usage(asked) if done and how.usage else None,
+        "usage": _usage(request) if done and behaviour.usage else None,
         "user": body.get("user"),
         "metadata": body.get("metadata") or {},
     }
 
 
-def _usage(asked: Asked) -> Json:
-    how = asked.how
+def _usage(request: Request) -> Json:
+    behaviour = request.behaviour
     return {
-        "input_tokens": how.input_tokens,
-        "input_tokens_details": {"cached_tokens": how.cached_tokens},
-        "output_tokens": how.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": how.reasoning_tokens},
-        "total_tokens": how.input_tokens + how.output_tokens,
+        "input_tokens": behaviour.input_tokens,
+        "input_tokens_details": {"cached_tokens": behaviour.cached_tokens},
+        "output_tokens": behaviour.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": behaviour.reasoning_tokens},
+        "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
     }
 
 
-def _output(asked: Asked) -> list[Json]:
-    turns = asked.body.get("input")
+def _output(request: Request) -> list[Json]:
+    turns = request.body.get("input")
     answered = isinstance(turns, list) and turns[-1].get("type") == "function_call_output"
-    tools = [] if answered else asked.body.get("tools") or []
-    calls = tool_calls(tools, asked.how, "call_loopback_")
+    tools = [] if answered else request.body.get("tools") or []
+    calls = tool_calls(tools, request.behaviour, "call_loopback_")
     items: list[Json] = []
-    if asked.how.reasoning_tokens:
+    if request.behaviour.reasoning_tokens:
         summary = {"type": "summary_text", "text": REASONING}
         items.append({"id": "rs_loopback", "type": "reasoning", "summary": [summary]})
     for number, call in enumerate(calls, 1):
@@ -98,14 +98,14 @@ def _output(asked: Asked) -> list[Json]:
         head = {"id": f"fc_loopback_{number}", "type": "function_call", "status": "completed"}
         items.append({**head, **function})
     if not calls:
-        text = {"type": "output_text", "text": asked.how.answer(), "annotations": []}
+        text = {"type": "output_text", "text": request.behaviour.answer(), "annotations": []}
         head = {"id": "msg_loopback", "type": "message", "status": "completed"}
         items.append({**head, "role": "assistant", "content": [text]})
     return items
 
 
-def _events(asked: Asked, items: list[Json]) -> Iterator[tuple[str, Json]]:
-    started = _response(asked, [], "in_progress")
+def _events(request: Request, items: list[Json]) -> Iterator[tuple[str, Json]]:
+    started = _response(request, [], "in_progress")
     yield "response.created", {"response": started}
     yield "response.in_progress", {"response": started}
     for index, item in enumerate(items):
@@ -113,13 +113,13 @@ def _events(asked: Asked, items: list[Json]) -> Iterator[tuple[str, Json]]:
         opened = item | ({} if item["type"] == "reasoning" else {"status": "in_progress"})
         opened |= EMPTY[item["type"]]
         yield "response.output_item.added", {**at, "item": opened}
-        yield from _item_events(asked, item, {**at, "item_id": item["id"]})
+        yield from _item_events(request, item, {**at, "item_id": item["id"]})
         yield "response.output_item.done", {**at, "item": item}
-    status = asked.how.finish or "completed"
-    yield f"response.{status}", {"response": _response(asked, items, status)}
+    status = request.behaviour.finish or "completed"
+    yield f"response.{status}", {"response": _response(request, items, status)}
 
 
-def _item_events(asked: Asked, item: Json, at: Json) -> Iterator[tuple[str, Json]]:
+def _item_events(request: Request, item: Json, at: Json) -> Iterator[tuple[str, Json]]:
     if item["type"] == "function_call":
         for piece in halves(item["arguments"]):
             yield "response.function_call_arguments.delta", {**at, "delta": piece}
@@ -132,7 +132,7 @@ def _item_events(asked: Asked, item: Json, at: Json) -> Iterator[tuple[str, Json
     else:
         at, part = {**at, "content_index": 0}, item["content"][0]
         yield "response.content_part.added", {**at, "part": {**part, "text": ""}}
-        for piece in asked.how.pieces():
+        for piece in request.behaviour.pieces():
             yield "response.output_text.delta", {**at, "delta": piece}
         yield "response.output_text.done", {**at, "text": part["text"]}
         yield "response.content_part.done", {**at, "part": part}

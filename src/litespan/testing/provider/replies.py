@@ -1,4 +1,4 @@
-"""What an answer is, and what the routes share: fixed ids, tool calls, errors."""
+"""Requests and replies of the routes, and what they share: tool calls and errors."""
 
 import json
 import re
@@ -21,7 +21,7 @@ MODEL_SNAPSHOTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A whole answer."""
+    """A complete answer."""
 
     content: bytes
     content_type: str = "application/json"
@@ -31,7 +31,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A server-sent-event answer: its frames, and the frame that tells of a failure."""
+    """An answer as server-sent events: its frames, and the frame that reports an error."""
 
     frames: list[str]
     error: str
@@ -42,40 +42,40 @@ Reply = Body | Stream
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request as a route sees it."""
+class Request:
+    """One request to a route."""
 
     body: Json
-    how: Behaviour
+    behaviour: Behaviour
     path: str = ""
 
     @property
     def model(self) -> str:
-        """The model asked for; Gemini's stands in the path."""
+        """The requested model; Gemini has it in the path."""
         named = re.search(r"models/([^:]+):", self.path)
         return named[1] if named else str(self.body.get("model", ""))
 
     @property
     def served_model(self) -> str:
-        """The dated snapshot that answers in the model's name, as at OpenAI."""
+        """The dated snapshot of the model, as OpenAI returns it."""
         return MODEL_SNAPSHOTS.get(self.model, self.model)
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool that the loopback model makes up."""
+    """One tool call of the loopback model."""
 
     id: str
     name: str
     arguments: Json
 
     def json(self) -> str:
-        """The arguments as the text that OpenAI sends."""
+        """The arguments as JSON text."""
         return json.dumps(self.arguments)
 
 
 def as_json(value: Json, status: int = 200, **headers: str) -> Body:
-    """`value` as a whole answer."""
+    """`value` as a complete answer."""
     return Body(json.dumps(value).encode(), status=status, headers=headers)
 
 
@@ -89,15 +89,15 @@ def event(name: str, value: Json) -> str:
     return f"event: {name}\n{data(value)}"
 
 
-def tool_calls(tools: Iterable[Json], how: Behaviour, prefix: str) -> list[ToolCall]:
-    """Calls of the request's tools, in turn, each argument filled by its JSON type.
+def tool_calls(tools: Iterable[Json], behaviour: Behaviour, prefix: str) -> list[ToolCall]:
+    """Calls of the request's tools in turn, with arguments by their JSON type.
 
     `tools` are function declarations of any provider: `name` and `parameters` or `input_schema`.
     """
     declared = list(tools)
     return [
         ToolCall(f"{prefix}{i + 1}", tool["name"], _arguments(tool))
-        for i in range(how.tool_calls if declared else 0)
+        for i in range(behaviour.tool_calls if declared else 0)
         for tool in (declared[i % len(declared)],)
     ]
 
@@ -111,16 +111,16 @@ def _arguments(tool: Json) -> Json:
 
 
 def halves(text: str) -> Iterator[str]:
-    """A JSON argument text as a stream brings it: in two pieces."""
+    """The text in two pieces, for streams."""
     middle = len(text) // 2
     yield text[:middle]
     yield text[middle:]
 
 
 def prompt_text(body: Json) -> str:
-    """The request's own text, for errors that echo it."""
-    said = body.get("messages") or body.get("input") or body.get("prompt") or body.get("contents")
-    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    """The prompt, for errors that echo it."""
+    prompt = body.get("messages") or body.get("input") or body.get("prompt") or body.get("contents")
+    return prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
 
 
 # --- errors, in each provider's shape -----------------------------------------
@@ -155,30 +155,33 @@ GEMINI_ERRORS: Final = {
 }
 
 
-def error_text(asked: Asked) -> str:
-    """The failure's text: the behaviour's own, else the usual one for the status."""
-    text = asked.how.message or OPENAI_ERRORS.get(asked.how.status, OPENAI_ERRORS[500])[2]
-    return text.replace("{model}", asked.model).replace("{prompt}", prompt_text(asked.body))
+def error_text(request: Request) -> str:
+    """The error text: the behaviour's, else the usual one for the status."""
+    text = (
+        request.behaviour.message
+        or OPENAI_ERRORS.get(request.behaviour.status, OPENAI_ERRORS[500])[2]
+    )
+    return text.replace("{model}", request.model).replace("{prompt}", prompt_text(request.body))
 
 
-def openai_error(asked: Asked) -> Json:
+def openai_error(request: Request) -> Json:
     """OpenAI's `{"error": …}`."""
-    kind, code, _ = OPENAI_ERRORS.get(asked.how.status, OPENAI_ERRORS[500])
-    return {"error": {"message": error_text(asked), "type": kind, "param": None, "code": code}}
+    kind, code, _ = OPENAI_ERRORS.get(request.behaviour.status, OPENAI_ERRORS[500])
+    return {"error": {"message": error_text(request), "type": kind, "param": None, "code": code}}
 
 
-def anthropic_error(asked: Asked) -> Json:
+def anthropic_error(request: Request) -> Json:
     """Anthropic's `{"type": "error", …}`."""
-    kind = ANTHROPIC_ERRORS.get(asked.how.status, "api_error")
+    kind = ANTHROPIC_ERRORS.get(request.behaviour.status, "api_error")
     return {
         "type": "error",
-        "error": {"type": kind, "message": error_text(asked)},
+        "error": {"type": kind, "message": error_text(request)},
         "request_id": "req_loopback",
     }
 
 
-def gemini_error(asked: Asked) -> Json:
+def gemini_error(request: Request) -> Json:
     """Google's `{"error": {"code": …}}`."""
-    status = GEMINI_ERRORS.get(asked.how.status, "INTERNAL")
-    code = asked.how.status if asked.how.fails else 500
-    return {"error": {"code": code, "message": error_text(asked), "status": status}}
+    status = GEMINI_ERRORS.get(request.behaviour.status, "INTERNAL")
+    code = request.behaviour.status if request.behaviour.fails else 500
+    return {"error": {"code": code, "message": error_text(request), "status": status}}

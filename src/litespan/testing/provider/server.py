@@ -9,17 +9,17 @@ from litespan.testing.provider.http import Recorded, Server
 
 
 class LoopbackProvider:
-    """A provider to test against: `with LoopbackProvider() as provider: … provider.url`.
+    """A model provider for tests: `with LoopbackProvider() as provider: … provider.url`.
 
-    It speaks OpenAI (chat, completions, responses, embeddings, images, audio, moderations),
-    Anthropic (messages), Gemini (generateContent) and Cohere (rerank), plain and streamed,
-    with fixed ids, times and usage. `url_for(status=429, times=2)` is the base URL of the same
-    server with other manners: see `Behaviour`. Pass either as LiteLLM's `api_base`. A client
-    whose HTTP proxy is `provider.root` may call it by any name: `http://api.anthropic.com/…`.
+    It implements the APIs of OpenAI (chat, completions, responses, embeddings, images, audio,
+    moderations), Anthropic (messages), Gemini (generateContent) and Cohere (rerank), plain and
+    streamed, with fixed ids, times and usage. `url_for(status=429, times=2)` is a base URL of the
+    same server with another `Behaviour`. Pass either as LiteLLM's `api_base`. A client with
+    `provider.root` as its HTTP proxy may use any host name: `http://api.anthropic.com/…`.
     """
 
     def __init__(self, port: int = 0) -> None:
-        """Listen on 127.0.0.1:`port` (0: a free one). Raises OSError when it is taken."""
+        """Listen on 127.0.0.1:`port` (0: any free port). Raises OSError if it is in use."""
         self._server = Server(port)
         self._ids = count(1)
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -32,11 +32,11 @@ class LoopbackProvider:
 
     @property
     def url(self) -> str:
-        """The base URL of a healthy provider."""
+        """The base URL with the default behaviour."""
         return f"{self.root}/v1"
 
     def url_for(self, **behaviour: Any) -> str:
-        """The base URL of a provider with these manners; each has its own count of `times`.
+        """The base URL with another behaviour; each URL counts its `times` separately.
 
         Raises TypeError for a name that `Behaviour` does not have.
         """
@@ -52,12 +52,12 @@ class LoopbackProvider:
             return list(self._server.requests)
 
     def clear(self) -> None:
-        """Forget the recorded requests."""
+        """Clear the recorded requests."""
         with self._server.lock:
             self._server.requests.clear()
 
     def close(self) -> None:
-        """Stop listening and end every open connection and pause. Safe to call twice."""
+        """Stop listening, close all connections and end all pauses. Safe to call twice."""
         self._server.closing.set()
         self._server.shutdown()
         self._server.server_close()
