@@ -14,8 +14,8 @@ from opentelemetry import trace
 
 import litespan
 from tests.callbacks.conftest import Heard, Keeper, Told
-from tests.calls.conftest import MESSAGES, Traced
 from tests.proxy.running import until
+from tests.support.calls import MESSAGES, Traced
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="none")
 

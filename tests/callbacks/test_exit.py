@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from litespan.testing import LoopbackProvider
-from tests.callbacks.programs import command, run_file, write
 from tests.support.program import environment
+from tests.support.program_files import command, run_file, write
 
 # Handlers that take their time in every way that handlers do. What they do is printed at once.
 COMMON = """

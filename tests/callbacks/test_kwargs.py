@@ -10,7 +10,7 @@ import pytest
 
 import litespan
 from tests.callbacks.conftest import Keeper, Told
-from tests.calls.conftest import KEY, MESSAGES, Traced
+from tests.support.calls import KEY, MESSAGES, Traced
 
 SECRET = "sk-TELLTALE-0123456789"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
-from tests.callbacks.programs import run_file
 from tests.proxy.conftest import FILES, config
 from tests.proxy.running import free_port, proxy, until
+from tests.support.program_files import run_file
 from tests.support.server import Reply, running
 
 RECIPES = Path(__file__).parents[2] / "examples" / "callbacks"

@@ -15,8 +15,8 @@ import pytest
 
 import litespan
 from litespan.callbacks.handler import BadHandler
-from tests.callbacks.programs import write
-from tests.calls.conftest import Traced
+from tests.support.calls import Traced
+from tests.support.program_files import write
 
 PAGE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 CALLED = "def log_success_event(self, kwargs, response_obj, start_time, end_time):"

@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 import litespan
 from tests.callbacks.conftest import Keeper
-from tests.callbacks.programs import run_file, write
 from tests.callbacks.test_delivery import Added, add, delivered
-from tests.calls.conftest import Traced
+from tests.support.calls import Traced
+from tests.support.program_files import run_file, write
 
 __all__ = ["add"]
 

@@ -21,9 +21,9 @@ from litespan.stores.reading import records
 from litespan.stores.spans import span_of
 from litespan_exporters.sqlite import SQLiteExporter
 from tests import cases
-from tests.collector.forwarder import forwarding
 from tests.collector.running import collector, wait_for
 from tests.collector.spans import call
+from tests.forward.forwarder import forwarding
 
 INPUT, OUTPUT = "gen_ai.input.messages", "gen_ai.output.messages"
 HUGE = cases.CASES["huge"]

@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from litespan.alerting import AlertExporter
 from litespan.export import GenAISpan
 from litespan.export.http import HttpExporter
-from tests.cases import CASES, OTHERS, content, foreign, now, span, text
+from tests.cases import CASES, OTHERS, RECORDED, content, foreign, now, span, text
 from tests.support.golden import Golden
 from tests.support.server import Received, Reply, Vendor, in_turn, running
 from tests.support.vendors import SECRET, VENDORS, Anyone, strict
@@ -38,7 +38,7 @@ HTTP = {  # alerts are sent later, and not for each call: tests/alerting has the
     for name, cls in EXPORTERS.items()
     if issubclass(cls, HttpExporter) and not issubclass(cls, AlertExporter)
 }
-FOREIGN = sorted(path.stem for path in (Path(__file__).parent / "foreign").glob("*.json"))
+FOREIGN = sorted(path.stem for path in RECORDED.glob("*.json"))
 GOLDEN = Path(__file__).parent / "golden"
 GOLDENS = ("tool_call", "multimodal", "stream", "reasoning_cached", "failure", "embedding")
 """The cases whose requests are compared whole; the vendor's rules hold for all."""

@@ -3,7 +3,6 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.export import GenAISpan
 from litespan_exporters.traceloop import TraceloopExporter, attributes
-from tests.cases import CASES, CHAT, foreign, span
+from tests.cases import CASES, CHAT, RECORDED, foreign, span
 from tests.support.server import Reply, Vendor, running
 from tests.support.tools import environment
 from tests.support.vendors import SECRET, Traceloop
@@ -107,7 +106,7 @@ def test_no_content(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     """TRACELOOP_TRACE_CONTENT=false keeps captured content at home."""
     monkeypatch.setenv("TRACELOOP_TRACE_CONTENT", "false")
     exporter = TraceloopExporter(SECRET, vendor.url)
-    sets = sorted(path.stem for path in (Path(__file__).parent / "foreign").glob("*.json"))
+    sets = sorted(path.stem for path in RECORDED.glob("*.json"))
     exporter.export([CASES["tool_call"], *[span for name in sets for span in foreign(name)]])
     assert vendor.wrong == []
     sent = b"".join(request.body for request in vendor.received)

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from litespan import errors
 from tests.stores import places
 from tests.stores.places import Place
 from tests.support import mongo, mongo_server
+from tests.support.logs import fresh_logs
 from tests.support.mongo import MongoServer
 from tests.support.postgres import PostgresServer, running
+
+__all__ = ["fresh_logs"]
 
 TABLES = count()
 
@@ -88,9 +90,3 @@ def exporter(place: Place) -> Iterator[Any]:
     made: SpanExporter = place.make()
     yield made
     made.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def forget_complaints() -> None:
-    """Each test hears every complaint again."""
-    errors._seen.clear()

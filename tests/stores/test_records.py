@@ -22,7 +22,7 @@ from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter
 from litespan_exporters.postgres import PostgresExporter
 from litespan_exporters.sqlite import SQLiteExporter
-from tests.cases import CASES, STARTED, foreign, span
+from tests.cases import CASES, RECORDED, STARTED, foreign, span
 from tests.stores.places import Place, by_key, calls, expected
 from tests.stores.test_every_store import NASTY
 from tests.support.postgres import PASSWORD, USER, PostgresServer
@@ -128,8 +128,7 @@ def test_what_a_store_holds_can_be_exported_again(
 
 def some(name: str) -> list[ReadableSpan]:
     """Spans of another instrumentation: the first release of it that is recorded."""
-    folder = Path(__file__).parents[1] / "exporters/foreign"
-    (first, *_) = sorted(f.stem for f in folder.glob("*.json") if f.stem.startswith(name))
+    (first, *_) = sorted(f.stem for f in RECORDED.glob("*.json") if f.stem.startswith(name))
     return foreign(first)
 
 
