@@ -79,7 +79,9 @@ def told(sent: list[dict[str, Any]], status: str) -> list[tuple[str, str, int]]:
     )
 
 
-def test_fifty_failures(manager: tuple[str, list[dict[str, Any]]]) -> None:
+def test_fifty_failures_become_one_notification_a_group(
+    manager: tuple[str, list[dict[str, Any]]],
+) -> None:
     """By two workers: one notification a group, and one when it is over."""
     url, sent = manager
     workers = [AlertmanagerExporter(url, thresholds=T) for _ in range(2)]

@@ -106,7 +106,7 @@ SHOWN = {
 
 @each
 @pytest.mark.parametrize("case", SHOWN)
-def test_golden(
+def test_each_request_equals_its_golden_file(
     name: str, case: str, vendor: Vendor, golden: Golden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What goes over the wire is what the golden file says."""
@@ -134,7 +134,9 @@ def test_nobody_is_mentioned(name: str, vendor: Vendor, monkeypatch: pytest.Monk
 
 
 @each
-def test_fifty_failures(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fifty_failures_of_three_kinds_alert_once_a_kind(
+    name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of three kinds, as the SDK hands them over: each kind is told once, at once."""
     monkeypatch.setenv("LITESPAN_ALERTS_BURST", "off")
     exporter = connected(name, vendor.url, monkeypatch)
@@ -185,7 +187,9 @@ def test_no_content_and_no_secret(
 
 
 @each
-def test_retry_after(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_alert_waits_for_retry_after_and_is_sent_once(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A rate limit is waited for, and the alert then told, once."""
     with running(ok, in_turn(Reply(429, b"", {"Retry-After": "0.4"}))) as vendor:
         exporter = connected(name, vendor.url, monkeypatch)
@@ -277,7 +281,7 @@ def test_export_does_not_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @each
-def test_check(name: str, vendor: Vendor) -> None:
+def test_check_sends_a_test_alert_and_reports_success(name: str, vendor: Vendor) -> None:
     """`litespan check` sends a test alert, and says that it was taken."""
     cls = DESTINATIONS[name]
     env = cls.variables_for(vendor.url + (PATH if cls.hidden_path else ""), SECRET)

@@ -38,7 +38,7 @@ def test_by_the_sdk(case: str) -> None:
     judge(to_message(SHOWN[case], lost=3))
 
 
-def test_the_judge() -> None:
+def test_slacks_sdk_rejects_a_message_that_is_too_long() -> None:
     """The judge is one: it refuses what is too long."""
     message: Any = to_message(SHOWN["firing"])
     message["blocks"][0]["text"]["text"] = "x" * 151
@@ -56,7 +56,7 @@ def test_the_judge() -> None:
         ("ann@example.com", "ann@example.com"),
     ],
 )
-def test_escaping(text: str, expected: str) -> None:
+def test_text_of_a_call_is_never_a_link_or_mention(text: str, expected: str) -> None:
     """Nothing in a call's texts is a link or a mention to Slack."""
     assert escape(text) == expected
 

@@ -74,7 +74,7 @@ def test_thread_that_waits_for_the_forking_one() -> None:
     assert (ran.stdout, ran.code) == ("0 True\n", 0), ran.stderr
 
 
-def test_fork_inside() -> None:
+def test_the_forking_thread_may_hold_the_import_lock() -> None:
     """Who forks under it can: both go on, and others can enter."""
     program = f"""{CHILD}
     from litespan.background.fork import undivided

@@ -24,7 +24,9 @@ def scopes(beside: Beside) -> list[str]:
 
 @pytest.mark.parametrize("kind", BELOW)
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_below(kind: type, stream: bool, beside: Beside) -> None:
+def test_the_provider_sdks_instrumentation_is_suppressed_below_a_call(
+    kind: type, stream: bool, beside: Beside
+) -> None:
     """The provider SDK's instrumentation reports nothing that we report."""
     beside.switch_on(kind())
     beside.start()

@@ -187,7 +187,7 @@ async def test_an_event_loop_is_never_blocked(traced: Traced, add: Added) -> Non
     assert all(name.startswith("litespan-") for name in threads)
 
 
-async def test_own_loop(traced: Traced, add: Added) -> None:
+async def test_async_methods_run_on_one_loop_of_litespan(traced: Traced, add: Added) -> None:
     """Async methods run on one loop of litespan's own, from whatever loop the calls come."""
     handler = AsyncKeeper()
     add(handler)
@@ -263,7 +263,9 @@ async def test_the_error_of_another_loop(
     assert "is tied to the application's event loop: register it with loop='caller'" in line
 
 
-async def test_inline(traced: Traced, add: Added) -> None:
+async def test_inline_delivery_runs_on_the_callers_thread_before_the_request(
+    traced: Traced, add: Added
+) -> None:
     """With delivery="inline" a handler runs on the caller's thread, before the request is sent."""
     here = threading.get_ident()
     seen = []
@@ -617,14 +619,16 @@ async def test_attempts_are_calls(traced: Traced, keeper: Keeper) -> None:
     assert good[-1].kwargs["litellm_params"]["model_info"]["id"]
 
 
-async def test_no_log(traced: Traced, keeper: Keeper) -> None:
+async def test_no_log_disables_handlers_for_the_call(traced: Traced, keeper: Keeper) -> None:
     """`no-log=True` is for handlers as well."""
     litellm.completion(**traced.chat(**{"no-log": True}))
     assert litespan.flush(10)
     assert keeper.heard == []
 
 
-async def test_abandoned_streams(traced: Traced, add: Added) -> None:
+async def test_abandoned_streams_are_successes_and_leave_nothing_behind(
+    traced: Traced, add: Added
+) -> None:
     """Thirty streams that are thrown away: thirty successes, nothing left behind."""
     handler = AsyncKeeper()
     handle = add(handler)

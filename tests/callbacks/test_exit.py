@@ -99,7 +99,9 @@ def handled(stdout: str) -> list[str]:
     [("", 0), ("sys.exit(3)", 3), ("raise ValueError('the application')", 1)],
     ids=["end of script", "sys.exit", "exception"],
 )
-def test_orderly_exits(tmp_path: Path, at: dict[str, str], ending: str, code: int) -> None:
+def test_an_orderly_exit_delivers_every_stage(
+    tmp_path: Path, at: dict[str, str], ending: str, code: int
+) -> None:
     """All is delivered, also what needs executors' threads, also of loops long closed."""
     app = write(tmp_path, app=f"{COMMON}{CALLS}\n    {ending}\n")
     ran = run_file(app, env=at)

@@ -101,7 +101,7 @@ def test_a_response_like_object(heard: Keeper, tracer: trace.Tracer) -> None:
     assert response.model_dump() == response.json()
 
 
-def test_without_content(heard: Keeper, tracer: trace.Tracer) -> None:
+def test_without_content_there_is_one_empty_choice(heard: Keeper, tracer: trace.Tracer) -> None:
     """Where no content is recorded there is one empty choice, and no invented token."""
     with tracer.start_as_current_span("chat gpt-4o-mini", attributes=START):
         pass
@@ -113,7 +113,9 @@ def test_without_content(heard: Keeper, tracer: trace.Tracer) -> None:
     assert "response_cost" not in success.kwargs
 
 
-def test_a_failure(heard: Keeper, tracer: trace.Tracer) -> None:
+def test_an_error_status_is_a_failure_with_the_spans_attributes(
+    heard: Keeper, tracer: trace.Tracer
+) -> None:
     """An ERROR status is a failure, with what the span says of it."""
     span = tracer.start_span("chat gpt-4o-mini", attributes=START)
     span.set_attribute("error.type", "RateLimitError")

@@ -43,7 +43,7 @@ def at(loopback: LoopbackProvider) -> dict[str, str]:
     return {"OPENAI_BASE_URL": loopback.url, "OPENAI_API_KEY": "sk-loopback"}
 
 
-def test_remove(traced: Traced) -> None:
+def test_a_removed_handler_gets_no_new_calls(traced: Traced) -> None:
     """A handler that is removed hears of no more calls, but of the ones that have begun."""
     keeper = Keeper()
     added = litespan.add_callback(keeper)
@@ -56,7 +56,7 @@ def test_remove(traced: Traced) -> None:
     assert keeper.heard.methods == ["pre", "post", *["stream"] * chunks, "success"]
 
 
-def test_added_twice(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_handler_added_twice_runs_once(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
     """The same handler is told once, however often it is added."""
     keeper = Keeper()
     first = litespan.add_callback(keeper)
@@ -70,7 +70,9 @@ def test_added_twice(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
     assert "was added already: it is told every stage once" in caplog.text
 
 
-def test_before_instrumenting(loopback: LoopbackProvider, telemetry: Any) -> None:
+def test_a_handler_may_be_added_before_instrumenting(
+    loopback: LoopbackProvider, telemetry: Any
+) -> None:
     """The order of adding and instrumenting is free."""
     keeper = Keeper()
     added = litespan.add_callback(keeper)
@@ -85,7 +87,9 @@ def test_before_instrumenting(loopback: LoopbackProvider, telemetry: Any) -> Non
     assert keeper.heard.methods == ["pre", "post", "success"]
 
 
-def test_one_line(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
+def test_adding_a_handler_instruments_litellm(
+    loopback: LoopbackProvider, telemetry: Telemetry
+) -> None:
     """A handler that is added instruments LiteLLM, until somebody does it in another way."""
     keeper = Keeper()
     instrumentor = litespan.LiteLLMInstrumentor()

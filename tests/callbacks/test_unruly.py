@@ -80,7 +80,9 @@ def test_errors_that_no_future_takes(
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
-def test_leaving_inline(traced: Traced, add: Added, kind: type[BaseException]) -> None:
+def test_sys_exit_of_a_handler_is_contained_and_ctrl_c_propagates(
+    traced: Traced, add: Added, kind: type[BaseException]
+) -> None:
     """A handler's `sys.exit` is its own; Ctrl-C is the user's, and the span ends all the same."""
     add(success=raising(kind), delivery="inline", name="inline-leaver")
     if kind is KeyboardInterrupt:

@@ -167,7 +167,7 @@ def test_one_call_that_is_refused(tmp_path: Path) -> None:
         assert {*logs.taken.values()} == {1}
 
 
-def test_killed(tmp_path: Path) -> None:
+def test_the_next_run_continues_after_sigkill(tmp_path: Path) -> None:
     """After SIGKILL the next run goes on: every call is there, with no other key than before."""
     path = stored("sqlite", tmp_path, calls(range(1000, 4000)))
     with vendor("datadog", Quick()) as (datadog, spans):
@@ -218,7 +218,7 @@ def test_from_store_to_store(tmp_path: Path) -> None:
     assert sorted(f.name for f in tmp_path.iterdir()) == ["calls.sqlite", "notes", "out.jsonl"]
 
 
-def test_sdk_exporters(tmp_path: Path) -> None:
+def test_exporters_of_the_sdk_can_be_used(tmp_path: Path) -> None:
     """Exporters that are not ours, too: here the SDK's console exporter."""
     path = stored("jsonl", tmp_path, [CASES["chat"]])
     done = replay({}, path, "--to", "console")
@@ -252,7 +252,9 @@ def test_two_at_a_time(tmp_path: Path) -> None:
         (["calls.jsonl", "--to", "csv", "--state", "no/folder"], "cannot use no/folder: unable"),
     ],
 )
-def test_bad_input(arguments: list[str], said: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_line_and_status_2(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
     """One line says what is wrong; status 2; nothing is sent."""
     stored("jsonl", tmp_path, calls([1]))
     env = environment({"LITESPAN_CSV": str(tmp_path / "out.csv")})

@@ -121,7 +121,9 @@ def counted(report: dict[str, Any]) -> dict[str | None, tuple[int, int]]:
 class TestFigures:
     """What is summed up."""
 
-    def test_total(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_total_has_calls_failures_tokens_percentiles_and_exact_cost(
+        self, database: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """Calls, failures, tokens and percentiles; the cost to the last of its ten places."""
         assert figures(capsys, database)["total"] == {
             "calls": 6,
@@ -159,14 +161,16 @@ class TestFigures:
             ("metadata.none", {None: (6, 2)}),
         ],
     )
-    def test_by(
+    def test_each_call_counts_under_each_group_and_once_in_total(
         self, by: str, expected: Any, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Each call is counted under each of its groups, and once in the total."""
         report = figures(capsys, database, "--by", by)
         assert (report["by"], counted(report), report["total"]["calls"]) == (by, expected, 6)
 
-    def test_order(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_groups_are_ordered_by_cost_and_days_by_date(
+        self, database: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """Dearest first, then the most calls; days in their order."""
         users = [group["group"] for group in figures(capsys, database, "--by", "user")["groups"]]
         days = [group["group"] for group in figures(capsys, database, "--by", "day")["groups"]]
@@ -194,7 +198,7 @@ class TestFigures:
             ("2026-11-20T09:13:07", 1),
         ],
     )
-    def test_since(
+    def test_since_includes_only_later_calls(
         self, since: str, calls: int | None, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Only calls from that moment on; a time without an offset is UTC."""
@@ -203,7 +207,9 @@ class TestFigures:
         else:
             assert figures(capsys, database, "--since", since)["total"]["calls"] == calls
 
-    def test_since_ago(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_since_takes_a_time_ago(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """`24h` and its like count back from now."""
         exporter = SQLiteExporter(tmp_path / "now.db")
         now = datetime.now(timezone.utc)
@@ -230,7 +236,9 @@ class TestFigures:
             ([float(i) for i in range(1, 22)], 0.95, 20.0),
         ],
     )
-    def test_percentile(self, values: list[float], share: float, expected: float | None) -> None:
+    def test_a_percentile_is_a_measured_value(
+        self, values: list[float], share: float, expected: float | None
+    ) -> None:
         """A percentile is one of the measured values, by nearest rank."""
         assert percentile(values, share) == expected
 
@@ -238,7 +246,9 @@ class TestFigures:
 class TestForms:
     """JSON, CSV, tables."""
 
-    def test_csv(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_csv_has_a_line_a_group_and_exact_costs(
+        self, database: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """CSV has a line a group, exact costs, and nothing where nothing is known."""
         assert main(["report", str(database), "--by", "user", "--csv"]) == 0
         ada, alan, _ = csv.DictReader(io.StringIO(capsys.readouterr().out))
@@ -259,7 +269,9 @@ class TestForms:
         assert len(rows) == len(FORMULAS)
         assert [name for name, *_ in rows if not name.startswith("'")] == []
 
-    def test_table(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_table_has_a_line_a_group_and_a_total(
+        self, database: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """The table has a line a group, a total, and says what it cannot know."""
         assert main(["report", str(database), "--by", "user"]) == 0
         title, *lines = capsys.readouterr().out.splitlines()
@@ -312,7 +324,7 @@ class TestForms:
         if "--call" in form:
             assert json.loads(said)["user_id"] == f"eve{ESCAPE}"
 
-    def test_without_rich(self, database: Path) -> None:
+    def test_without_rich_the_table_is_plain_text(self, database: Path) -> None:
         """Without rich the same figures come in plain text."""
         without = "import sys; sys.modules['rich'] = None; " + MAIN
         command = [sys.executable, "-c", without, "report", str(database), "--by", "user"]
@@ -340,7 +352,7 @@ class TestForms:
         assert [line.split()[-9:] for line in lines if line.startswith("total")] == [figures]
         assert "\x1b[" in said  # a terminal gets colours
 
-    def test_empty(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_no_calls_is_no_error(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """No call in the time asked for is no error."""
         assert main(["report", str(database), "--since", "2027-01-01"]) == 0
         assert capsys.readouterr().out == f"No calls in {database} (of the time asked for).\n"
@@ -391,7 +403,7 @@ class TestBadInput:
             (["theirs.db"], "theirs.db is a database, but not one that litespan wrote"),
         ],
     )
-    def test_report(
+    def test_bad_input_is_one_line_with_its_fix(
         self,
         arguments: list[str],
         said: str,
@@ -415,7 +427,9 @@ class TestBadInput:
         )
 
     @pytest.mark.parametrize("arguments", [[], ["reprot"], ["--wrong"]])
-    def test_command(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_unknown_command_is_one_line(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """An unknown command is one line too."""
         assert main(arguments) == 2
         (line,) = capsys.readouterr().err.splitlines()
@@ -436,7 +450,9 @@ class TestFiles:
         monkeypatch.chdir(database.parent)
         assert figures(capsys)["file"] == "litespan.db"
 
-    def test_older_schema(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_file_without_newer_columns_is_read(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """A file that lacks newer columns is read as far as it goes."""
         path = tmp_path / "old.db"
         old = sqlite3.connect(path)
@@ -483,7 +499,7 @@ class TestFiles:
         database.parent.chmod(0o755)
         assert (done.stderr, json.loads(done.stdout)["total"]["calls"]) == ("", 6)
 
-    def test_pipe(self, database: Path) -> None:
+    def test_a_closed_pipe_ends_without_a_traceback(self, database: Path) -> None:
         """`litespan report | head` ends without a traceback."""
         with subprocess.Popen(
             [sys.executable, "-c", MAIN, "report", str(database), "--by", "user"],
@@ -496,7 +512,7 @@ class TestFiles:
             assert (process.stderr.read(), process.wait(60)) == (b"", 0)
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     """`litespan --version` says which."""
     assert main(["--version"]) == 0
     assert re.fullmatch(r"litespan \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)

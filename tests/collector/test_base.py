@@ -138,7 +138,7 @@ def test_valid_without_any_variable() -> None:
     assert validate(BASE) == ""
 
 
-def test_nothing_deprecated(program: Collector) -> None:
+def test_the_collector_starts_without_a_warning(program: Collector) -> None:
     """The collector starts on our files without one warning."""
     lines = program.log.read_text().splitlines()
     assert [line for line in lines if "\twarn\t" in line or "deprecated" in line] == []

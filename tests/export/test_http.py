@@ -158,7 +158,9 @@ PERMANENT = {
 
 
 @pytest.mark.parametrize(("status", "mend"), PERMANENT.items())
-def test_permanent_failures(status: int, mend: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_permanent_failure_is_dropped_counted_and_logged_once(
+    status: int, mend: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """What another try cannot mend is dropped, counted, and logged once with what to mend."""
     before = stats().get(f"export.echo.dropped.{status}", 0)
     reply = Reply(status, b"no: Bearer " + KEY.encode(), {"Location": "http://127.0.0.2/"})
@@ -200,7 +202,7 @@ def test_a_dripping_answer_does_not_hold_the_export() -> None:
 @pytest.mark.parametrize(
     "reply", [Reply(503, headers={"Retry-After": "30"}), Reply(delay=30)], ids=["backoff", "hang"]
 )
-def test_shutdown_interrupts(reply: Reply) -> None:
+def test_shutdown_interrupts_a_wait_and_a_hanging_request(reply: Reply) -> None:
     """`shutdown` ends a wait for the next try, and a request without an answer."""
     with running(lambda _: reply) as vendor:
         exporter = Echo(KEY, vendor.url, attempt=30.0, patience=30.0, timeout=60.0)
@@ -286,7 +288,7 @@ def test_limits_of_a_request() -> None:
     assert sorted(store.taken.values()) == [1] * 30
 
 
-def test_partial_success() -> None:
+def test_items_refused_in_a_2xx_answer_are_dropped_or_retried() -> None:
     """What a 2xx answer refuses is dropped, or sent again if the vendor says so."""
     keys = [str(GenAISpan.read(s).key) for s in spans(4)]  # type: ignore[union-attr]
     body = json.dumps({"errors": {keys[0]: False, keys[1]: True}, "lost": 1}).encode()
@@ -319,7 +321,7 @@ def test_keep_alive_and_gzip() -> None:
     assert gzip.decompress(vendor.received[0].raw)[:1] == b"["
 
 
-def test_concurrent_requests() -> None:
+def test_single_item_requests_are_sent_concurrently() -> None:
     """A vendor that takes one log per request is sent several at a time."""
     with running(lambda _: Reply(200, delay=0.3)) as vendor:
         exporter = Echo(KEY, vendor.url, max_items=1, concurrency=8, gzip=False)
@@ -517,7 +519,7 @@ def test_packing_keeps_different_requests_apart() -> None:
     ],
 )
 @pytest.mark.parametrize("limit", [4000, 1000])
-def test_shrinking(value: Any, limit: int) -> None:
+def test_the_longest_strings_are_cut_until_the_json_fits(value: Any, limit: int) -> None:
     """The longest strings are cut until the JSON fits; what is short stays as it is."""
     shrunk: Any = shrink(json.loads(json.dumps(value)), limit)
     assert len(dumps(shrunk)) <= limit
@@ -540,7 +542,7 @@ def test_shrinking_has_an_end() -> None:
         ("Grüße\u0000", '"Grüße\\u0000"'.encode()),
     ],
 )
-def test_json(value: Any, text: bytes) -> None:
+def test_values_that_json_cannot_hold_are_replaced(value: Any, text: bytes) -> None:
     """What JSON or UTF-8 cannot say is replaced."""
     assert dumps(value) == text
 

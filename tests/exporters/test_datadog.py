@@ -75,7 +75,7 @@ def test_names_of_applications(name: str, shaped: str) -> None:
         ({}, "checkout-bot"),
     ],
 )
-def test_which_application(
+def test_ml_app_comes_from_dd_variables_then_the_service_name(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], app: str
 ) -> None:
     """DD_LLMOBS_ML_APP, then DD_SERVICE, then `service.name`."""
@@ -108,7 +108,7 @@ def test_unified_service_tags(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -
         ("US5.datadoghq.com", "https://api.us5.datadoghq.com/api/intake/llm-obs/v1/trace/spans"),
     ],
 )
-def test_sites(given: str | None, url: str) -> None:
+def test_the_site_is_us1_by_default_and_may_be_a_web_address(given: str | None, url: str) -> None:
     """US1 by default; the address of the web page is understood."""
     delivery = DatadogExporter(SECRET, given).delivery
     assert delivery is not None

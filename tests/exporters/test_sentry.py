@@ -70,7 +70,7 @@ def events(vendor: Vendor) -> list[Any]:
         ("https://k@[::1]:9000/7/", "https://[::1]:9000/api/7", "k"),
     ],
 )
-def test_dsn(dsn: str, url: str, key: str) -> None:
+def test_a_dsn_is_parsed_like_the_sdks_do(dsn: str, url: str, key: str) -> None:
     """Key, host, path and project, as the SDKs take a DSN apart."""
     read = read_dsn(dsn)
     assert read is not None
@@ -80,7 +80,9 @@ def test_dsn(dsn: str, url: str, key: str) -> None:
 @pytest.mark.parametrize(
     "dsn", ["https://sentry.io/1", "https://k@sentry.io", "nothing", "https://k@h:x/1"]
 )
-def test_bad_dsn(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_dsn_disables_the_exporter_without_repeating_it(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """One line that does not repeat the DSN, and the exporter is off."""
     made = SentryExporter(dsn)
     assert made.export([CASES["failure"]]) is SpanExportResult.FAILURE
@@ -225,7 +227,9 @@ def test_a_429_is_a_pause(headers: dict[str, str], wait: float) -> None:
         ("a" * 300, "a" * 64, "a" * 200),
     ],
 )
-def test_names(name: str, environment: str | None, release: str | None) -> None:
+def test_environments_and_releases_follow_sentrys_rules(
+    name: str, environment: str | None, release: str | None
+) -> None:
     """Environments and releases by Sentry's rules."""
     assert (environment_name(name), release_name(name)) == (environment, release)
 

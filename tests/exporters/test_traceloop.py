@@ -84,7 +84,7 @@ def test_what_the_call_is_associated_with() -> None:
         ("execute_tool", None),
     ],
 )
-def test_request_types(operation: str, kind: str | None) -> None:
+def test_each_operation_has_openllmetrys_request_type(operation: str, kind: str | None) -> None:
     """OpenLLMetry's five; tools and agents are no requests."""
     told = attributes(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
     assert told["llm.request.type"] == kind
@@ -102,7 +102,9 @@ def test_headers_instead_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "abc" not in repr(vars(exporter.delivery.wire))  # type: ignore[union-attr]
 
 
-def test_no_content(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_traceloop_trace_content_false_removes_content(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """TRACELOOP_TRACE_CONTENT=false keeps captured content at home."""
     monkeypatch.setenv("TRACELOOP_TRACE_CONTENT", "false")
     exporter = TraceloopExporter(SECRET, vendor.url)
@@ -122,7 +124,7 @@ def test_no_content(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
         ("TRACELOOP_BASE_URL", "api.example:4317", "TRACELOOP_BASE_URL is an address for gRPC"),
     ],
 )
-def test_off(
+def test_a_disabled_exporter_logs_the_reason_in_one_line(
     variable: str,
     value: str,
     line: str,

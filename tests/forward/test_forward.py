@@ -186,7 +186,7 @@ def test_an_answer_is_about_its_own_request() -> None:
         assert running.post(empty)[0].status == 200
 
 
-def test_two_destinations(tmp_path: Path) -> None:
+def test_two_destinations_both_get_every_call(tmp_path: Path) -> None:
     """Both get every call; what one is missing, the sender repeats for both."""
     vendor = Helicone()
     file = tmp_path / "calls.db"
@@ -233,7 +233,7 @@ def small() -> Iterator[Forwarder]:
 
 
 @pytest.mark.parametrize(("why", "how", "body", "status"), BAD, ids=[row[0] for row in BAD])
-def test_bad_requests(
+def test_a_bad_request_gets_its_status_and_does_no_harm(
     small: Forwarder, why: str, how: dict[str, str], body: bytes, status: int
 ) -> None:
     """Each is answered with its status and does no harm."""

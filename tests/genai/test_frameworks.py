@@ -217,7 +217,7 @@ ADK = {
 }
 
 
-def test_googles_adk() -> None:
+def test_googles_adk_contents_are_read() -> None:
     """Contents of Google's API, with calls, answers and thoughts."""
     view = read(ADK)
     assert (view.operation, view.provider, view.identity.session) == (
@@ -359,7 +359,7 @@ def test_logfires_own_openai_instrumentation() -> None:
     ],
     ids=["OpenAI", "LangChain"],
 )
-def test_langsmith(prompt: Any, completion: Any) -> None:
+def test_langsmith_runs_are_read(prompt: Any, completion: Any) -> None:
     """Runs of its OpenTelemetry exporter."""
     view = read(
         {
@@ -375,7 +375,7 @@ def test_langsmith(prompt: Any, completion: Any) -> None:
     assert [(m.role, m.text) for m in view.output_messages or ()] == [("assistant", "Hello")]
 
 
-def test_langtrace() -> None:
+def test_langtrace_content_is_read_from_events() -> None:
     """Langtrace's content is in events of the first convention."""
     view = read(
         {"langtrace.service.type": "llm", "gen_ai.operation.name": "chat"},
@@ -616,7 +616,7 @@ def rubbish(depth: int, pick: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_rubbish(seed: int) -> None:
+def test_malformed_content_never_raises(seed: int) -> None:
     """Whatever stands where frameworks put things, it is read or left out."""
     pick = random.Random(seed)
     attributes: dict[str, Any] = {"gen_ai.operation.name": pick.choice(["chat", "execute_tool"])}

@@ -50,7 +50,7 @@ class TestEverySet:
             True,
         )
 
-    def test_parameters(self, name: str) -> None:
+    def test_request_parameters_have_plain_names_and_types(self, name: str) -> None:
         """Request parameters have their plain names and types."""
         parameters = read(name)[CHAT].request.parameters
         assert {key: parameters.get(key) for key in ("max_tokens", "temperature", "top_p")} == {
@@ -59,13 +59,13 @@ class TestEverySet:
             "top_p": 0.9,
         }
 
-    def test_usage(self, name: str) -> None:
+    def test_tokens_are_read_with_cached_ones(self, name: str) -> None:
         """Tokens are read, cached ones where the instrumentation writes them."""
         usage = read(name)[CHAT].usage
         cached = None if name in WITHOUT_CACHED_TOKENS else 8
         assert (usage.input, usage.output, usage.cache_read) == (20, 10, cached)
 
-    def test_stream(self, name: str) -> None:
+    def test_a_stream_has_tokens_and_time_to_first_chunk(self, name: str) -> None:
         """A stream has its tokens, and its first chunk's time where that was recorded."""
         view = read(name)[STREAM]
         tokens = (None, None) if name in WITHOUT_STREAM_USAGE else (20, 10)
@@ -73,11 +73,11 @@ class TestEverySet:
         first = view.response.time_to_first_chunk
         assert first is None or 0 < first < (view.duration or 0)
 
-    def test_finish_reason(self, name: str) -> None:
+    def test_the_finish_reason_is_the_providers(self, name: str) -> None:
         """The finish reason is the provider's."""
         assert read(name)[CHAT].response.finish_reasons == ("stop",)
 
-    def test_failure(self, name: str) -> None:
+    def test_a_refused_call_is_a_failure_with_its_reason(self, name: str) -> None:
         """The refused call is a failure that says why."""
         view = read(name)[-1]
         assert view.error is not None
@@ -93,7 +93,7 @@ class TestEverySet:
 
 
 @pytest.mark.parametrize("name", [name for name in SETS if name not in WITHOUT_EMBEDDINGS])
-def test_embedding(name: str) -> None:
+def test_an_embedding_has_its_input_tokens(name: str) -> None:
     """An embedding is one, with its input tokens."""
     view = read(name)[5]
     assert (view.operation, view.request.model, view.usage.input) == (
@@ -107,7 +107,7 @@ def test_embedding(name: str) -> None:
 class TestContent:
     """What holds for the content of each instrumentation that writes it to spans."""
 
-    def test_chat(self, name: str) -> None:
+    def test_chat_messages_come_in_order_as_text(self, name: str) -> None:
         """System, user and assistant messages come in order, as text."""
         view = read(name)[CHAT]
         said = [(m.role, m.text) for m in (view.input_messages or ())]
@@ -117,7 +117,7 @@ class TestContent:
             [("assistant", "Hello! How can I help you today?")],
         )
 
-    def test_tool_call(self, name: str) -> None:
+    def test_a_tool_call_has_id_name_and_parsed_arguments(self, name: str) -> None:
         """A tool call has id, name and parsed arguments."""
         messages = read(name)[TOOL_CALL].output_messages or ()
         expected = Part(
@@ -125,7 +125,7 @@ class TestContent:
         )
         assert [call for message in messages for call in message.tool_calls] == [expected]
 
-    def test_tool_answer(self, name: str) -> None:
+    def test_the_tools_answer_follows_its_call(self, name: str) -> None:
         """The tool's answer is a response, after the call that asked for it."""
         messages = read(name)[TOOL_ANSWER].input_messages or ()
         assert [m.role for m in messages] == ["user", "assistant", "tool"]
@@ -135,7 +135,7 @@ class TestContent:
         lost = name == "openinference-litellm"
         assert (answer.id, answer.response) == (None if lost else "call_0", "14 °C, rain")
 
-    def test_picture(self, name: str) -> None:
+    def test_a_picture_is_a_uri_part(self, name: str) -> None:
         """A picture is a uri part, not a text; openai-v2 drops the whole list of parts."""
         (message,) = read(name)[PICTURE].input_messages or ()
         expected = [
@@ -147,7 +147,7 @@ class TestContent:
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_CONTENT if name != "openai-v2"])
-def test_tool_definitions(name: str) -> None:
+def test_tool_definitions_are_read_flat_or_nested(name: str) -> None:
     """Offered tools are read, flat or nested; openai-v2 does not write them."""
     assert read(name)[TOOL_CALL].tool_definitions == (
         ToolDefinition("function", "get_weather", "Weather of a city", WEATHER),
@@ -155,7 +155,7 @@ def test_tool_definitions(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(IDENTIFIED))
-def test_identity(name: str) -> None:
+def test_user_session_and_metadata_are_found(name: str) -> None:
     """User, session and metadata that the application set are found."""
     who = read(name)[CHAT].identity
     assert (who.user, who.session, who.metadata["feature"]) == ("user-42", "sess-7", "refund")

@@ -66,13 +66,13 @@ class TestOwn:
             1.25,
         )
 
-    def test_key(self) -> None:
+    def test_the_key_is_a_stable_uuid5_of_trace_and_span_id(self) -> None:
         """The key is uuid5 of trace id and span id, and never changes between releases."""
         v = view("chat")
         assert v.key == key_of(v.trace_id, v.span_id)
         assert v.key == UUID("b111a779-bc98-57da-a591-38ead8c07126")
 
-    def test_identity(self) -> None:
+    def test_identity_has_metadata_without_its_prefix(self) -> None:
         """Who made the call, metadata without its prefix."""
         assert view("chat").identity == Identity(
             user="user-42",
@@ -90,7 +90,7 @@ class TestOwn:
             user_agent=None,
         )
 
-    def test_request(self) -> None:
+    def test_request_parameters_have_plain_names(self) -> None:
         """What was asked for, parameters by plain name."""
         assert view("chat").request == Request(
             model="gpt-4o-mini",
@@ -110,7 +110,7 @@ class TestOwn:
             prompt_version="3",
         )
 
-    def test_response(self) -> None:
+    def test_the_response_has_the_first_chunks_time_in_seconds(self) -> None:
         """What came back; the first chunk's time in seconds."""
         assert view("stream").response == Response(
             id="chatcmpl-AbC123",
@@ -169,7 +169,7 @@ class TestOwn:
         hit = view("cache_hit")
         assert (hit.exact_cost, hit.cost.saved, hit.call.cache_hit) == (Decimal(0), 9e-06, True)
 
-    def test_call(self) -> None:
+    def test_the_call_has_its_attempt_and_deployment(self) -> None:
         """Which attempt of which call, on which deployment."""
         assert view("attempt").call == Call(
             id="00000000-0000-4000-8000-000000000011",
@@ -187,7 +187,7 @@ class TestOwn:
             chunks=None,
         )
 
-    def test_error(self) -> None:
+    def test_an_error_has_type_message_and_http_status(self) -> None:
         """Type, message and HTTP status of a failure."""
         assert view("failure").error == Error(
             "AuthenticationError", "AuthenticationError: Incorrect API key provided", 401
@@ -204,18 +204,20 @@ class TestOwn:
             ("failure", "failure", None, True),
         ],
     )
-    def test_outcome(self, case: str, outcome: str, end: str | None, failed: bool) -> None:
+    def test_the_outcome_follows_the_end_and_the_status(
+        self, case: str, outcome: str, end: str | None, failed: bool
+    ) -> None:
         """How the call ended; an error is there when the status says so, and only then."""
         v = view(case)
         assert (v.call.outcome, v.call.stream_end, v.error is not None) == (outcome, end, failed)
 
-    def test_stages(self) -> None:
+    def test_stages_are_in_order_of_time_without_their_prefix(self) -> None:
         """Stages come without their prefix, in order of time."""
         (pre, *_), names = view("stream").stages, [s.name for s in view("stream").stages]
         assert pre == Stage("pre_api_call", START_NS + 2 * MS, {"litellm.attempt": 1})
         assert names == ["pre_api_call", "post_api_call", "stream_chunk", "success"]
 
-    def test_service(self) -> None:
+    def test_the_service_comes_from_the_resource(self) -> None:
         """The resource says which program made the call."""
         service = view("chat").service
         assert (service.name, service.version, service.environment) == (
@@ -224,7 +226,7 @@ class TestOwn:
             "production",
         )
 
-    def test_embedding(self) -> None:
+    def test_an_embedding_has_dimensions_and_no_messages(self) -> None:
         """An embedding has dimensions and no messages."""
         v = view("embedding")
         assert (v.operation, v.request.dimensions, v.input_messages, v.output_messages) == (
@@ -234,13 +236,13 @@ class TestOwn:
             None,
         )
 
-    def test_started(self) -> None:
+    def test_a_span_without_an_end_is_a_started_call(self) -> None:
         """A span that has not ended is a started call."""
         v = GenAISpan.read(STARTED)
         assert v is not None
         assert (v.call.outcome, v.end_ns, v.duration) == ("started", None, None)
 
-    def test_frozen(self) -> None:
+    def test_the_view_cannot_be_changed(self) -> None:
         """Nobody can change the view."""
         with pytest.raises(FrozenInstanceError):
             view("chat").name = "other"  # type: ignore[misc]
@@ -255,7 +257,7 @@ class TestOwn:
 class TestContent:
     """Messages, instructions and tools."""
 
-    def test_messages(self) -> None:
+    def test_messages_follow_the_conventions_parts_schema(self) -> None:
         """Messages are records in the convention's parts schema."""
         v = view("tool_call")
         assert v.input_messages == (
@@ -280,7 +282,7 @@ class TestContent:
         assert view("multimodal").system_instructions == (Part("text", "Describe pictures."),)
 
     @pytest.mark.parametrize("case", [name for name in CASES if name != "huge"])
-    def test_round_trip(self, case: str) -> None:
+    def test_to_json_returns_what_litespan_wrote(self, case: str) -> None:
         """`to_json` gives back what litespan wrote."""
         v = view(case)
         for name, messages in (
@@ -291,7 +293,7 @@ class TestContent:
             expected = json.loads(written) if isinstance(written, str) else None
             assert (None if messages is None else [m.to_json() for m in messages]) == expected
 
-    def test_absent(self) -> None:
+    def test_absent_content_is_none(self) -> None:
         """No content is None, not empty."""
         v = view("content_off")
         assert (v.input_messages, v.output_messages, v.system_instructions, v.tool_definitions) == (
@@ -301,12 +303,12 @@ class TestContent:
             None,
         )
 
-    def test_parsed_once(self) -> None:
+    def test_content_is_parsed_once_at_first_use(self) -> None:
         """Content is parsed at first use, once."""
         v = view("chat")
         assert v.input_messages is v.input_messages
 
-    def test_facts(self) -> None:
+    def test_facts_are_the_attributes_without_content(self) -> None:
         """Facts are the attributes without content."""
         v = view("tool_call")
         assert v.facts.keys() == v.attributes.keys() - c.CONTENT
@@ -528,13 +530,15 @@ def test_shapes_of_tools(tools: str, expected: Any) -> None:
         ),
     ],
 )
-def test_foreign_names(attributes: Any, read: Any, expected: Any) -> None:
+def test_names_of_other_conventions_are_translated(
+    attributes: Any, read: Any, expected: Any
+) -> None:
     """Other conventions' names mean what ours mean."""
     assert read(made(attributes)) == expected
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_not_genai(name: str) -> None:
+def test_spans_that_are_not_genai_have_no_view(name: str) -> None:
     """Spans that are no GenAI spans have no view; the router parent is structure."""
     other = OTHERS[name]
     assert (GenAISpan.read(other), is_genai(other), is_router(other)) == (
@@ -544,7 +548,7 @@ def test_not_genai(name: str) -> None:
     )
 
 
-def test_no_context() -> None:
+def test_a_span_without_ids_has_no_view() -> None:
     """A span without ids cannot be stored, so it has no view."""
     assert GenAISpan.read(ReadableSpan("chat", attributes=CHAT)) is None
 
@@ -585,7 +589,7 @@ RUBBISH = [
 
 @pytest.mark.parametrize("seed", range(40))
 @pytest.mark.parametrize("scope", ["litespan", "someone.else"])
-def test_rubbish(seed: int, scope: str) -> None:
+def test_malformed_attributes_never_raise_or_change_types(seed: int, scope: str) -> None:
     """Whatever the attributes hold, reading never raises and never gives a wrong type."""
     pick = random.Random(seed)
     attributes = {name: pick.choice(RUBBISH) for name in NAMES}

@@ -255,7 +255,9 @@ async def test_cost_is_litellms(kind: Kind, function: str, traced: Traced) -> No
 
 
 @pytest.mark.parametrize(("kind", "function"), ROWS)
-async def test_whole_span(kind: Kind, function: str, traced: Traced) -> None:
+async def test_each_call_type_makes_exactly_this_span(
+    kind: Kind, function: str, traced: Traced
+) -> None:
     """One call makes one span, and the span says exactly this."""
     await call(getattr(litellm, function), **keywords(kind, traced))
     span = traced.span
@@ -275,7 +277,7 @@ async def test_whole_span(kind: Kind, function: str, traced: Traced) -> None:
 
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
-async def test_positional_arguments(function: str, traced: Traced) -> None:
+async def test_positional_arguments_are_read_like_named_ones(function: str, traced: Traced) -> None:
     """A model and messages given by position are read as well as named ones."""
     target = getattr(litellm, function)
     result = target("openai/gpt-4o-mini", MESSAGES, **traced.to())
@@ -290,7 +292,7 @@ async def test_positional_arguments_that_an_async_function_does_not_name(traced:
     assert traced.span["name"] == "embeddings text-embedding-3-small"
 
 
-def test_batch_completion(traced: Traced) -> None:
+def test_each_request_of_a_batch_is_a_span_under_the_callers(traced: Traced) -> None:
     """Each request of a batch is a span, under the caller's span."""
     tracer = traced.telemetry.tracer_provider.get_tracer("app")
     with tracer.start_as_current_span("app"):
@@ -316,7 +318,7 @@ REQUEST = {
 }
 
 
-def test_request_parameters(traced: Traced) -> None:
+def test_request_parameters_keep_their_types_and_have_no_defaults(traced: Traced) -> None:
     """Request parameters keep their types, and defaults are not made up."""
     litellm.completion(**traced.chat(**REQUEST))
     said = traced.span["attributes"]

@@ -29,7 +29,7 @@ def tracer(traced: Traced) -> Tracer:
     return traced.telemetry.tracer_provider.get_tracer("app")
 
 
-async def test_gather(traced: Traced) -> None:
+async def test_fifty_concurrent_calls_each_have_their_own_parent(traced: Traced) -> None:
     """50 calls at once, plain and streamed, each under its own parent."""
 
     async def one(number: int) -> None:
@@ -44,7 +44,7 @@ async def test_gather(traced: Traced) -> None:
     assert parents(traced) == sorted((str(n), f"app {n}") for n in range(50))
 
 
-def test_threads(traced: Traced) -> None:
+def test_calls_of_twenty_threads_each_have_their_own_parent(traced: Traced) -> None:
     """20 threads, each with a parent of its own."""
 
     def one(number: int) -> None:

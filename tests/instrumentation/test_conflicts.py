@@ -7,7 +7,7 @@ from litespan import errors
 from tests.support.calls import Traced
 
 
-def test_litellms_own(
+def test_litellms_own_opentelemetry_callback_is_named_once(
     traced: Traced,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

@@ -103,7 +103,7 @@ REQUIRED = {
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("status", [200, 429], ids=["success", "failure"])
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
-async def test_rules(
+async def test_each_span_follows_the_rules_of_the_conventions(
     function: str,
     status: int,
     stream: bool,

@@ -118,7 +118,7 @@ def test_the_callers_span_is_untouched(traced: Traced) -> None:
     assert [span["parent"] for span in calls] == [outer["span_id"]] * 2
 
 
-def test_types(traced: Traced) -> None:
+def test_results_are_litellms_own_objects(traced: Traced) -> None:
     """Results are LiteLLM's own objects."""
     assert type(litellm.completion(**traced.chat())) is litellm.ModelResponse
     assert isinstance(litellm.completion(**traced.chat(stream=True)), litellm.CustomStreamWrapper)
@@ -204,7 +204,9 @@ async def test_a_router_raises_the_applications_own_exception(
     assert caught.value is error
 
 
-def test_uninstrument(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
+def test_uninstrument_restores_every_function(
+    loopback: LoopbackProvider, telemetry: Telemetry
+) -> None:
     """Everything is put back; functions that somebody has kept pass through."""
     names = ("completion", "acompletion", "embedding", "stream_chunk_builder")
     before = {name: getattr(litellm, name) for name in names}
@@ -231,7 +233,9 @@ def test_uninstrument(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
     assert traced.spans == []
 
 
-def test_instrumenting_twice(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
+def test_instrumenting_twice_is_the_same_as_once(
+    loopback: LoopbackProvider, telemetry: Telemetry
+) -> None:
     """It is idempotent."""
     for _ in range(2):
         LiteLLMInstrumentor().instrument(**telemetry.providers)
@@ -242,7 +246,9 @@ def test_instrumenting_twice(loopback: LoopbackProvider, telemetry: Telemetry) -
     assert Live.signals is None
 
 
-def test_early_names(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
+def test_functions_imported_before_instrumenting_are_traced_and_restored(
+    loopback: LoopbackProvider, telemetry: Telemetry
+) -> None:
     """A name that a module took before us is traced, and given back."""
     early = type(inspect)("early")
     exec(
@@ -267,7 +273,7 @@ def test_early_names(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
     assert early.completion is taken
 
 
-def test_no_log(traced: Traced) -> None:
+def test_no_log_leaves_no_span_and_metrics_count_the_call(traced: Traced) -> None:
     """`no-log` leaves no span and no event; the metrics count the call."""
     litellm.completion(**traced.chat(**{"no-log": True}))
     list(litellm.completion(**traced.chat(stream=True, **{"no-log": True})))
@@ -320,7 +326,7 @@ def test_odd_input_behaves_as_without_us(
     assert len(traced.spans) == 1
 
 
-def test_unsampled_calls(loopback: LoopbackProvider) -> None:
+def test_unsampled_calls_work_and_are_counted(loopback: LoopbackProvider) -> None:
     """Without sampling there is no span, the call works, and the metrics still count it."""
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 

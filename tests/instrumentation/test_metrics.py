@@ -29,7 +29,7 @@ def points(traced: Traced, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_duration(traced: Traced) -> None:
+def test_duration_is_in_seconds_with_the_conventions_buckets(traced: Traced) -> None:
     """Seconds, in the convention's buckets."""
     litellm.completion(**traced.chat())
     (point,) = points(traced, "gen_ai.client.operation.duration")
@@ -38,7 +38,7 @@ def test_duration(traced: Traced) -> None:
     assert 0 < point["sum"] < 30
 
 
-def test_tokens(traced: Traced) -> None:
+def test_tokens_are_one_histogram_by_token_type(traced: Traced) -> None:
     """One histogram, input and output told apart by `gen_ai.token.type`."""
     litellm.completion(**traced.chat())
     found = points(traced, "gen_ai.client.token.usage")
@@ -49,7 +49,7 @@ def test_tokens(traced: Traced) -> None:
     assert found[0]["attributes"].keys() - {"gen_ai.token.type"} == LABELS.keys()
 
 
-def test_cost(traced: Traced) -> None:
+def test_cost_is_in_usd_and_unknown_prices_are_not_counted(traced: Traced) -> None:
     """USD; a call of unknown price is not counted as free."""
     litellm.completion(**traced.chat())
     litellm.completion(**traced.chat(model="openai/no-such-model"))
@@ -57,7 +57,7 @@ def test_cost(traced: Traced) -> None:
     assert (point["unit"], point["count"], point["sum"]) == ("USD", 1, pytest.approx(9e-06))
 
 
-def test_stream_times(traced: Traced) -> None:
+def test_streams_have_time_to_first_chunk_and_between_chunks(traced: Traced) -> None:
     """Time to the first chunk, and the mean time between chunks."""
     list(litellm.completion(**traced.chat(stream=True, provider={"pause": 0.03, "chunks": 5})))
     (first,) = points(traced, "gen_ai.client.operation.time_to_first_chunk")

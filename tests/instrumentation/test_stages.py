@@ -113,7 +113,7 @@ async def test_one_order_for_all_kinds(
 
 
 @BOTH
-async def test_a_stream(traced: Traced, function: str) -> None:
+async def test_a_stream_has_its_stages_in_order(traced: Traced, function: str) -> None:
     """After the stream was opened, its first chunk, and success at its end."""
     stream = await call(
         getattr(litellm, function), **traced.chat(stream=True, provider={"chunks": 20})
@@ -174,7 +174,9 @@ async def test_an_unread_stream(traced: Traced) -> None:
         (500, "InternalServerError"),
     ],
 )
-async def test_a_refusal(traced: Traced, function: str, status: int, error: str) -> None:
+async def test_a_refused_call_has_a_post_call_stage_with_status_and_headers(
+    traced: Traced, function: str, status: int, error: str
+) -> None:
     """The provider answered: there is a stage after the call, with its status and headers."""
     with pytest.raises(getattr(litellm, error)):
         await call(getattr(litellm, function), **traced.chat(provider={"status": status}))
@@ -185,7 +187,7 @@ async def test_a_refusal(traced: Traced, function: str, status: int, error: str)
 
 
 @BOTH
-async def test_no_answer(traced: Traced, function: str) -> None:
+async def test_a_reset_connection_has_no_post_call_stage(traced: Traced, function: str) -> None:
     """A connection that is reset gave no answer: no stage after the call."""
     with pytest.raises(litellm.InternalServerError):
         await call(getattr(litellm, function), **traced.chat(provider={"reset": True}))
@@ -244,7 +246,7 @@ async def test_attempts_have_their_own(traced: Traced) -> None:
     ("limit", "chunks", "kept"),
     [(None, 20, None), (None, 200, 63), (16, 200, 7), (5, 200, 1), (4, 200, 0)],
 )
-async def test_all_chunks(
+async def test_chunk_events_stop_at_half_of_the_spans_limit(
     monkeypatch: pytest.MonkeyPatch,
     loopback: LoopbackProvider,
     limit: int | None,

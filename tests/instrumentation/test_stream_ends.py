@@ -70,7 +70,7 @@ ENDS = [
 
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize(("how", "manners", "expected"), ENDS)
-async def test_end(
+async def test_each_way_a_stream_ends_is_on_its_one_span(
     read: Any, how: str, manners: dict[str, Any], expected: tuple[Any, ...], traced: Traced
 ) -> None:
     """Each way to end gives one span that says which it was."""
@@ -114,7 +114,7 @@ async def test_a_partial_stream_keeps_what_came(read: Any, traced: Traced) -> No
     assert "gen_ai.response.finish_reasons" not in said
 
 
-async def test_aclose(traced: Traced) -> None:
+async def test_aclose_ends_the_span_as_closed(traced: Traced) -> None:
     """`aclose()` ends the span as closed; a stream has it if LiteLLM's own has it."""
     if hasattr(litellm.CustomStreamWrapper, "aclose"):
         await async_stream(traced, "close", provider={"chunks": 8})
@@ -166,7 +166,9 @@ async def test_a_cancelled_call(traced: Traced) -> None:
 
 @pytest.mark.parametrize("usage", [{"include_usage": True}, {"include_usage": False}, None])
 @pytest.mark.parametrize("read", READERS)
-async def test_stream_usage(read: Any, usage: dict[str, bool] | None, traced: Traced) -> None:
+async def test_stream_usage_is_the_providers_or_a_marked_estimate(
+    read: Any, usage: dict[str, bool] | None, traced: Traced
+) -> None:
     """The provider's figures where it sends them, else an estimate that says so."""
     given = {} if usage is None else {"stream_options": usage}
     await read(traced, "drain", **given)
@@ -204,7 +206,7 @@ async def test_anthropic_messages_stream(traced: Traced) -> None:
 
 
 @pytest.mark.parametrize("function", ["responses", "aresponses"])
-async def test_responses_stream(function: str, traced: Traced) -> None:
+async def test_the_last_responses_event_has_the_whole_answer(function: str, traced: Traced) -> None:
     """The Responses API's last event carries the whole answer."""
     given = {"model": "openai/gpt-4o-mini", "input": "hi", "stream": True, **traced.to()}
     given.pop("max_retries")

@@ -43,7 +43,9 @@ def test_off_by_default(traced: Traced) -> None:
         ("true", False, False),
     ],
 )
-def test_modes(mode: str, on_span: bool, on_event: bool, capture: Any) -> None:
+def test_each_capture_mode_puts_content_where_it_says(
+    mode: str, on_span: bool, on_event: bool, capture: Any
+) -> None:
     """The standard variable's four modes; anything else means no content."""
     with capture(mode) as traced:
         litellm.completion(**traced.chat())
@@ -56,7 +58,7 @@ def test_modes(mode: str, on_span: bool, on_event: bool, capture: Any) -> None:
         assert event["span_id"] == traced.span["span_id"]
 
 
-def test_chat(capture: Any) -> None:
+def test_chat_messages_have_roles_and_parts(capture: Any) -> None:
     """Messages in and out, with roles and parts."""
     with capture() as traced:
         litellm.completion(
@@ -83,7 +85,7 @@ def test_chat(capture: Any) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_tool_calls(stream: bool, capture: Any) -> None:
+def test_tool_calls_have_definitions_arguments_and_responses(stream: bool, capture: Any) -> None:
     """Definitions, calls with parsed arguments, and responses; streams put together."""
     with capture() as traced:
         result = litellm.completion(**traced.chat(tools=TOOLS, stream=stream))
@@ -162,7 +164,7 @@ def test_images_are_hashed(capture: Any) -> None:
     ]
 
 
-def test_a_refusal(capture: Any) -> None:
+def test_a_refusal_is_recorded_as_text(capture: Any) -> None:
     """What a model says instead of an answer is text, asked as answered."""
     refused = {"role": "assistant", "content": None, "refusal": "I can not."}
     answer = {
@@ -186,7 +188,7 @@ def test_a_refusal(capture: Any) -> None:
     assert said["gen_ai.output.messages"][0]["parts"] == text
 
 
-def test_reasoning(capture: Any) -> None:
+def test_reasoning_is_a_part_of_its_own(capture: Any) -> None:
     """A reasoning text is a part of its own."""
     with capture() as traced:
         litellm.completion(**traced.chat(provider={"reasoning_tokens": 4}))
@@ -195,7 +197,7 @@ def test_reasoning(capture: Any) -> None:
     assert traced.span["attributes"]["gen_ai.usage.reasoning.output_tokens"] == 4
 
 
-def test_responses_api(capture: Any) -> None:
+def test_responses_api_items_become_messages(capture: Any) -> None:
     """Instructions are system instructions; input and output items are messages."""
     with capture() as traced:
         litellm.responses(
@@ -247,7 +249,7 @@ def test_the_sdks_limit_is_kept(capture: Any) -> None:
     assert content(traced.span)["gen_ai.input.messages"][0]["role"] == "user"
 
 
-def test_redactor(capture: Any) -> None:
+def test_the_redactor_gets_each_value_and_its_result_is_recorded(capture: Any) -> None:
     """It sees key, value and attributes, and what it returns is recorded."""
     seen = []
 

@@ -515,7 +515,7 @@ def test_an_answer_with_images(calls: Any) -> None:
         assert made.answered() == [{"type": "text", "content": "Here"}, picture()]
 
 
-def test_speech(calls: Any) -> None:
+def test_speech_is_recorded_as_a_hash(calls: Any) -> None:
     """The sound is a hash of what was sent, however much it looks like text."""
     sound = b"ID3 sounds like text " + bytes(range(128))
     with calls(Reply(200, sound, {"content-type": "audio/mpeg"})) as made:
@@ -527,7 +527,7 @@ def test_speech(calls: Any) -> None:
         assert made.asked() == [{"type": "text", "content": "say this"}]
 
 
-def test_generated_images(calls: Any) -> None:
+def test_generated_images_are_recorded_as_hashes(calls: Any) -> None:
     """Base64 of any length is a hash, also where it stands."""
     made_of = {"created": 1, "data": [{"b64_json": SMALL}, {"url": "https://host/a.png?sig=1"}]}
     with calls(made_of) as made:

@@ -85,7 +85,7 @@ def test_no_usage_is_not_free(traced: Traced) -> None:
     assert "gen_ai.usage.input_tokens" not in attributes
 
 
-def test_custom_prices(traced: Traced) -> None:
+def test_prices_of_the_call_itself_are_used(traced: Traced) -> None:
     """The call's own prices are used, for streams as well."""
     priced = {
         "model": "openai/priced-by-the-call",  # LiteLLM remembers the prices of a model
@@ -118,7 +118,7 @@ def test_cached_prompt_tokens(traced: Traced) -> None:
     assert anthropic["gen_ai.usage.input_tokens"] in {95, 100}
 
 
-def test_gemini(traced: Traced) -> None:
+def test_gemini_calls_have_their_cost(traced: Traced) -> None:
     """Gemini's shape too."""
     litellm.completion(
         model="gemini/gemini-2.0-flash",
@@ -132,7 +132,7 @@ def test_gemini(traced: Traced) -> None:
     assert attributes["gen_ai.usage.cache_read.input_tokens"] == 8
 
 
-def test_breakdown(traced: Traced) -> None:
+def test_parts_of_the_cost_add_up_to_the_total(traced: Traced) -> None:
     """The parts add up to the total."""
     litellm.completion(**traced.chat())
     attributes = said(traced)

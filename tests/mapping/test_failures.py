@@ -25,7 +25,7 @@ FAILURES = [
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
 @pytest.mark.parametrize(("manners", "given", "kind", "code"), FAILURES)
-async def test_failure(
+async def test_a_failure_has_status_error_type_and_one_exception_event(
     function: str,
     manners: dict[str, Any],
     given: dict[str, Any],

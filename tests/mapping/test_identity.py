@@ -146,7 +146,7 @@ def test_other_user_ids_stay_as_they_are(user_id: str, traced: Traced) -> None:
     assert who(traced.span)["session.id"] == "own"
 
 
-def test_context_manager(traced: Traced) -> None:
+def test_the_identity_of_a_block_applies_to_its_calls(traced: Traced) -> None:
     """A block gives its calls an identity; inner blocks add; the call itself wins."""
     with litespan.context(user="outer", session="s", tags=["a"], metadata={"team": "x"}):
         with litespan.context(user="inner", tags="b"):
@@ -227,7 +227,7 @@ def test_a_metadata_dict_used_again(traced: Traced) -> None:
     assert [who(span) for span in traced.spans] == [{"litellm.metadata.feature": "search"}] * 3
 
 
-def test_call_id(traced: Traced) -> None:
+def test_the_call_id_is_the_one_litellm_logs(traced: Traced) -> None:
     """The id is the one that LiteLLM logs under, given or made."""
     response = litellm.completion(**traced.chat())
     litellm.completion(**traced.chat(litellm_call_id="mine"))
@@ -236,13 +236,13 @@ def test_call_id(traced: Traced) -> None:
     assert second["attributes"]["litellm.call_id"] == "mine"
 
 
-def test_giant_numbers(traced: Traced) -> None:
+def test_integers_beyond_otlps_range_become_text(traced: Traced) -> None:
     """An integer that OTLP can not carry is kept as text."""
     litellm.completion(**traced.chat(metadata={"big": 2**70}))
     assert who(traced.span) == {"litellm.metadata.big": str(2**70)}
 
 
-def test_half_characters(traced: Traced) -> None:
+def test_lone_surrogates_are_removed_and_the_attribute_is_kept(traced: Traced) -> None:
     """Text that UTF-8 cannot carry costs its half characters, not its attribute."""
     litellm.completion(
         **traced.chat(

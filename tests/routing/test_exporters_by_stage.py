@@ -101,7 +101,7 @@ async def every_end(traced: Traced) -> None:
         await task
 
 
-async def test_lists(traced: Traced) -> None:
+async def test_success_and_failure_exporters_get_each_call_once(traced: Traced) -> None:
     """Success and failure as the table of ends has them; an exporter in both has each once."""
     good, bad, both = Kept(), Kept(), Kept()
     litespan.configure(success=[good, both], failure=[bad, both])
@@ -381,7 +381,7 @@ def test_spans_of_others(traced: Traced) -> None:
     assert bad.spans == []
 
 
-def test_input(content: Traced) -> None:
+def test_an_input_exporter_gets_the_call_before_its_request(content: Traced) -> None:
     """A call is on record before its request is sent, with what it asks, under its own key."""
     begun, narrow = Beginning(), Beginning()
     litespan.configure(input=[begun, Route(narrow, content=False)], success=[begun])

@@ -297,7 +297,7 @@ def test_input_of_what_has_none(lists: Takeover, caplog: Any) -> None:
     ],
     ids=lambda value: getattr(type(value), "__name__", "") if not isinstance(value, bool) else "",
 )
-def test_which_handlers(handler: Any, expected: bool) -> None:
+def test_only_instances_of_the_program_are_taken_over(handler: Any, expected: bool) -> None:
     """Instances of the program's own that look on, and nothing else."""
     assert only_logs(handler) is expected
 
@@ -340,7 +340,7 @@ def test_a_handler_in_two_lists_is_told_once(lists: Takeover, traced: Traced) ->
     assert handler.heard == ["success", "failure"]
 
 
-def test_giving_back(lists: Takeover) -> None:
+def test_litellms_lists_are_restored(lists: Takeover) -> None:
     """What was taken is in LiteLLM's lists again."""
     handler = Logs()
     litellm.success_callback = ["helicone", "unknown", handler]

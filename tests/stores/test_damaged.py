@@ -147,7 +147,9 @@ def test_values_of_other_kinds(
     assert said.err == f"litespan: 1 line(s) of {path} cannot be read: left out\n"
 
 
-def test_endless_nesting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_endless_nesting_is_a_broken_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Brackets beyond what Python reads are a broken line."""
     path = tmp_path / "calls.jsonl"
     path.write_bytes(written(path, 1) + b"[" * 200_000 + b"\n")
@@ -176,7 +178,7 @@ def test_rows_of_csv_with_other_numbers_of_cells(
 
 
 @pytest.mark.parametrize("kind", EXPORTERS)
-def test_empty_file(
+def test_an_empty_file_has_no_calls(
     kind: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -66,7 +66,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.name == "litespan"]
 
 
-def test_columns(path: Path) -> None:
+def test_the_table_has_the_documented_columns_and_types(path: Path) -> None:
     """The table has the documented columns and types, an exact cost, and the key."""
     exporter = DuckDBExporter(path)
     assert exporter.export([CASES["chat"]]) is OK
@@ -169,7 +169,7 @@ def test_a_file_for_each_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert in_duckdb(childs).read() == expected(calls([2]))
 
 
-def test_killed(path: Path) -> None:
+def test_exported_rows_survive_sigkill(path: Path) -> None:
     """What was exported with SUCCESS is there after SIGKILL, and the file is sound."""
     body = """
         exporter = DuckDBExporter(sys.argv[1])
@@ -207,7 +207,9 @@ def test_fork_while_open(path: Path) -> None:
     assert in_duckdb(path).read() == expected(calls([1, 2, 3]))
 
 
-def test_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_delays_rows_and_loses_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A full disk: rows are kept, the file stays sound, all is there once there is room."""
     with small_disk(tmp_path / "disk", 3_000_000) as disk:
         path = disk.folder / "calls.duckdb"

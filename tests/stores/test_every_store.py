@@ -107,7 +107,7 @@ def test_sums_of_cost_are_exact(place: Place, exporter: Any) -> None:
     assert sum(costs) == Decimal("12345679.9000000001")
 
 
-def test_content_off(place: Place) -> None:
+def test_content_false_stores_no_message(place: Place) -> None:
     """`content=False` stores no message, whatever the span carries; the rest is there."""
     exporter = place.make(content=False)
     exporter.export([CASES["multimodal"]])
@@ -119,7 +119,7 @@ def test_content_off(place: Place) -> None:
     assert row["input_tokens"] == 1105
 
 
-def test_threads(place: Place, exporter: Any) -> None:
+def test_many_threads_may_export_at_once(place: Place, exporter: Any) -> None:
     """Many threads may export at the same time."""
     batches = [calls(range(start, start + 25)) for start in range(1000, 1400, 25)]
     threads = [threading.Thread(target=exporter.export, args=(batch,)) for batch in batches]
@@ -148,7 +148,7 @@ def test_after_a_fork(place: Place, exporter: Any) -> None:
     assert place.read() == expected(calls([1, 2, 3, 4]))
 
 
-def test_shut_down(place: Place) -> None:
+def test_an_export_after_shutdown_fails_without_an_error(place: Place) -> None:
     """After `shutdown` an export is a failure, not an error; a second shutdown is harmless."""
     exporter = place.make()
     exporter.export(calls([1]))

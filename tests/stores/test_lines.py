@@ -124,7 +124,7 @@ def test_rotation_by_time(period: str, age: int, tmp_path: Path) -> None:
         ("hour", Rotation(period="%Y-%m-%d %H")),
     ],
 )
-def test_rotation_settings(text: str, rotation: Rotation) -> None:
+def test_rotation_takes_a_size_a_period_and_gzip(text: str, rotation: Rotation) -> None:
     """A list of a size, a period and `gzip`."""
     assert Rotation.parse(text) == rotation
 
@@ -144,7 +144,9 @@ def test_rotation_that_is_not_understood(
 
 
 @each_kind
-def test_variable(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_variable_names_the_file(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """`LITESPAN_JSONL` and `LITESPAN_CSV` name the file; the default is in the working folder."""
     monkeypatch.chdir(tmp_path)
     KINDS[kind]().export(calls([1]))
@@ -181,7 +183,9 @@ def test_unfinished_line_of_a_crash(tmp_path: Path) -> None:
 
 
 @each_kind
-def test_full_disk(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_cuts_no_line_and_loses_none(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """On a full disk no line is cut, one log line says so, and with room again all is written."""
     with small_disk(tmp_path / "disk", 98_304) as disk:
         path = disk.folder / f"calls.{kind}"

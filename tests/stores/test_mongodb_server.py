@@ -50,7 +50,7 @@ def eventually(read: Callable[[], Any], wanted: Any, seconds: float = 60) -> Non
         time.sleep(0.1)
 
 
-def test_indexes(mongodb_server: Place, mongodb_uri: str) -> None:
+def test_the_documented_indexes_exist(mongodb_server: Place, mongodb_uri: str) -> None:
     """Those of the documentation, beside the key."""
     exporter: Any = mongodb_server.make()
     assert exporter.export([CASES["chat"]]) is OK
@@ -95,7 +95,9 @@ def test_writers_of_the_same_new_calls(mongodb_server: Place) -> None:
     assert mongodb_server.read() == expected(batch)
 
 
-def test_restart(server: JavaServer, make: Make) -> None:
+def test_calls_exported_while_the_server_is_down_arrive_once(
+    server: JavaServer, make: Make
+) -> None:
     """What is exported while the server is down is there when it is up, each call once."""
     exporter = make(f"{server.uri}?{AWAY}", collection="restart", **QUICK)
     with collection(server.uri, "restart") as there:
@@ -112,7 +114,9 @@ def test_restart(server: JavaServer, make: Make) -> None:
         assert place.read() == expected(calls(range(35)))
 
 
-def test_frozen(server: JavaServer, make: Make) -> None:
+def test_a_frozen_server_has_bounded_waits_and_loses_nothing(
+    server: JavaServer, make: Make
+) -> None:
     """A server that answers no more: bounded waits, and later all is there."""
     exporter = make(f"{server.uri}?{AWAY}", collection="frozen", **{**QUICK, "patience": 1.0})
     with collection(server.uri, "frozen") as there:

@@ -98,7 +98,7 @@ def test_every_address_of_postgres(
     assert PASSWORD not in said.out + said.err
 
 
-def test_since(
+def test_since_excludes_calls_that_began_before(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`--since` leaves out what began before, to the second, in any zone."""
@@ -198,7 +198,9 @@ def test_started_calls_count_once(tmp_path: Path) -> None:
     assert [record["outcome"] for record in found] == ["success", "started"]
 
 
-def test_broken_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_lines_are_skipped_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Lines that a crash has cut are left out, and counted."""
     path = tmp_path / "calls.jsonl"
     exporter = JsonlExporter(path)
@@ -219,7 +221,9 @@ def test_broken_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (b"........DUCK....", "cannot read"),
     ],
 )
-def test_other_files(content: bytes, said: str, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_refused_in_one_line(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
     """One line says what is wrong."""
     path = tmp_path / "file"
     path.write_bytes(content)

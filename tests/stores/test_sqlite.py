@@ -83,7 +83,7 @@ class TestRows:
             (len(CASES), len(CASES))
         ]
 
-    def test_columns(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_columns_hold_the_span_attributes(self, exporter: SQLiteExporter, path: Path) -> None:
         """The columns that a user asks for hold what the span says."""
         exporter.export([CASES["reasoning_cached"]])
         connection = sqlite3.connect(path)
@@ -119,7 +119,9 @@ class TestRows:
         assert json.loads(row["output_messages"])[0]["parts"][0]["type"] == "reasoning"
         assert json.loads(row["attributes"])["gen_ai.request.reasoning.level"] == "low"
 
-    def test_failure(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_a_failure_has_its_reason_and_no_cost(
+        self, exporter: SQLiteExporter, path: Path
+    ) -> None:
         """A failure says why, and costs nothing known."""
         exporter.export([CASES["failure"]])
         sql = "select outcome, error_type, http_status, cost_usd, input_tokens from calls"
@@ -135,7 +137,7 @@ class TestRows:
         ((total,),) = query(path, "select sum(cost_usd_e10) from llm_calls")
         assert Decimal(total) / 10**10 == expected
 
-    def test_content_off(self, path: Path) -> None:
+    def test_with_content_off_no_column_holds_content(self, path: Path) -> None:
         """With content off no column and no attribute holds any."""
         exporter = SQLiteExporter(path, content=False)
         exporter.export([*CASES.values(), *foreign("openllmetry-openai-2025")])
@@ -144,13 +146,17 @@ class TestRows:
         said = [b"Say hello", b"Weather", b"lorem", b"Be brief", b"cat.png", b"get_weather"]
         assert [words for words in said if words in data] == []
 
-    def test_foreign_spans(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_calls_of_other_instrumentations_are_rows(
+        self, exporter: SQLiteExporter, path: Path
+    ) -> None:
         """Calls that other instrumentations traced are rows too; their structure is not."""
         exporter.export([*foreign("traceloop-sdk"), *foreign("openinference-litellm")])
         sql = "select user_id, sum(input_tokens), count(*) from calls group by 1"
         assert query(path, sql) == [("user-42", 240, 14)]
 
-    def test_surrogates(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_lone_surrogates_become_question_marks(
+        self, exporter: SQLiteExporter, path: Path
+    ) -> None:
         """Half a character becomes a question mark; the row is kept."""
         exporter.export([CASES["surrogate"], CASES["chat"]])
         assert query(path, "select user_id from calls order by span_id") == [
@@ -158,7 +164,9 @@ class TestRows:
             ("half ?",),
         ]
 
-    def test_unicode(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_unicode_round_trips_and_nul_is_replaced(
+        self, exporter: SQLiteExporter, path: Path
+    ) -> None:
         """Other scripts and quotes come back as they were, NUL as U+FFFD as in every store."""
         exporter.export([CASES["unicode"]])
         ((user, messages),) = query(path, "select user_id, input_messages from calls")
@@ -191,7 +199,7 @@ class TestUpsert:
         exporter.export_started([STARTED])
         assert query(path, "select outcome from calls") == [("success",)]
 
-    def test_twice(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_the_same_span_twice_is_one_row(self, exporter: SQLiteExporter, path: Path) -> None:
         """The same span, in one batch and in the next, is one row."""
         exporter.export([CASES["chat"], CASES["chat"]])
         exporter.export([CASES["chat"]])
@@ -206,18 +214,20 @@ class TestUpsert:
 class TestConfiguration:
     """Where the file is."""
 
-    def test_variable(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_variable_names_the_file(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """LITESPAN_SQLITE names the file of an exporter that the SDK makes."""
         monkeypatch.setenv("LITESPAN_SQLITE", str(path))
         assert SQLiteExporter().path == path
 
-    def test_argument_wins(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_argument_takes_precedence_over_the_variable(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """An argument wins over the variable."""
         monkeypatch.setenv("LITESPAN_SQLITE", "/other.db")
         assert SQLiteExporter(str(path)).path == path
 
     @pytest.mark.parametrize("value", [None, ""])
-    def test_default(
+    def test_the_default_is_litespan_db_in_the_start_folder(
         self, value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Without either it is litespan.db in the folder where the program began."""
@@ -229,7 +239,9 @@ class TestConfiguration:
         monkeypatch.chdir("/")
         assert made.path == tmp_path / "litespan.db"
 
-    def test_home(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_tilde_is_the_home_folder(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         """`~` is the home folder."""
         monkeypatch.setenv("HOME", str(tmp_path))
         assert SQLiteExporter("~/calls.db").path == tmp_path / "calls.db"
@@ -269,7 +281,7 @@ class TestFaults:
             ("newer.db", "a newer litespan wrote it (schema 99, this one knows 1)"),
         ],
     )
-    def test_bad_file(
+    def test_a_bad_file_is_logged_once_with_its_fix(
         self, name: str, cure: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The line names the file and the cure, and comes once."""
@@ -294,7 +306,7 @@ class TestFaults:
         assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
         exporter.shutdown()
 
-    def test_locked(
+    def test_a_locked_database_delays_a_write_by_two_seconds(
         self, exporter: SQLiteExporter, path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Somebody else's long transaction holds a write up for 2 s, not for ever."""
@@ -312,7 +324,7 @@ class TestFaults:
         assert (exporter.export([CASES["chat"]]), exporter.problem) == (OK, "")
         assert query(path, "select count(*) from calls") == [(2,)]
 
-    def test_full(
+    def test_a_full_disk_loses_only_the_batch_that_did_not_fit(
         self, exporter: SQLiteExporter, path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A full disk loses the batch that did not fit, whole, and nothing before it."""
@@ -327,7 +339,7 @@ class TestFaults:
         sql = "select span_id from calls order by 1"
         assert query(path, sql) == [("eee19b7ec3c10001",), ("eee19b7ec3c10006",)]
 
-    def test_disk_error(self, path: Path) -> None:
+    def test_a_file_that_cannot_grow_loses_only_what_did_not_fit(self, path: Path) -> None:
         """An operating system that refuses to grow the file loses only what did not fit."""
         body = """
             import resource, signal, logging
@@ -348,7 +360,7 @@ class TestFaults:
         assert query(path, "select count(*) from calls") == [(2,)]
 
     @pytest.mark.parametrize("what", ["file", "folder"])
-    def test_read_only(self, what: str, path: Path) -> None:
+    def test_a_read_only_database_is_logged_and_stays_readable(self, what: str, path: Path) -> None:
         """A read-only database, or folder, is named with its cure; its rows stay readable."""
         first = SQLiteExporter(path)
         first.export([CASES["chat"]])
@@ -374,14 +386,14 @@ class TestFaults:
         assert "writable" in line
         assert query(path, "select count(*) from calls") == [(1,)]
 
-    def test_removed_file(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_a_removed_file_is_created_again(self, exporter: SQLiteExporter, path: Path) -> None:
         """Somebody removed the file of a running program: it is made again."""
         exporter.export([CASES["chat"]])
         path.unlink()
         assert exporter.export([CASES["stream"]]) is OK
         assert query(path, "select span_id from calls") == [("eee19b7ec3c10004",)]
 
-    def test_after_shutdown(self, exporter: SQLiteExporter) -> None:
+    def test_after_shutdown_nothing_is_written_or_raised(self, exporter: SQLiteExporter) -> None:
         """After shutdown nothing is written and nothing raised; twice is once."""
         exporter.export([CASES["chat"]])
         exporter.shutdown()
@@ -396,7 +408,7 @@ class TestFaults:
 class TestSchema:
     """Files of other versions."""
 
-    def test_older(self, path: Path) -> None:
+    def test_an_older_file_gets_missing_columns_and_keeps_its_rows(self, path: Path) -> None:
         """An older file gets the columns that it lacks, and keeps its rows."""
         old = sqlite3.connect(path)
         old.executescript(
@@ -426,7 +438,9 @@ class TestSchema:
         names = [name for _, name, *_ in query(path, "pragma table_info(llm_calls)")]
         assert (store.VERSION, len(names)) == (1, 66)
 
-    def test_modes(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_the_file_is_in_wal_mode_with_our_application_id(
+        self, exporter: SQLiteExporter, path: Path
+    ) -> None:
         """The file is in WAL mode and says whose it is."""
         exporter.export([CASES["chat"]])
         assert [query(path, f"pragma {p}") for p in ("journal_mode", "application_id")] == [
@@ -449,7 +463,7 @@ CHAT = {"gen_ai.operation.name": "chat"}
 class TestManyWriters:
     """Processes and threads."""
 
-    def test_processes(self, path: Path) -> None:
+    def test_six_processes_write_one_new_file_without_loss(self, path: Path) -> None:
         """Six processes that make one new file and write a call at a time lose none."""
         writers = [program(WRITER, path, i, 150) for i in range(1, 7)]
         assert [writer.wait(120) for writer in writers] == [0] * 6
@@ -457,7 +471,7 @@ class TestManyWriters:
             (900, 900 * 3000)
         ]
 
-    def test_threads(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_threads_share_the_connection(self, exporter: SQLiteExporter, path: Path) -> None:
         """Threads share the connection."""
         results = []
 
@@ -472,7 +486,7 @@ class TestManyWriters:
             thread.join(60)
         assert (set(results), query(path, "select count(*) from calls")) == ({OK}, [(400,)])
 
-    def test_fork(self, path: Path) -> None:
+    def test_forked_children_write_while_the_parent_goes_on(self, path: Path) -> None:
         """Children of a process that has the file open write, while the parent goes on."""
         body = """
             import threading
@@ -510,7 +524,7 @@ class TestManyWriters:
         assert query(path, "select count(*) from calls") == [(int(expected),)]
         assert query(path, "pragma integrity_check") == [("ok",)]
 
-    def test_kill(self, path: Path) -> None:
+    def test_acknowledged_rows_survive_sigkill(self, path: Path) -> None:
         """After kill -9 in the midst of writing, all that was acknowledged is there."""
         body = """
             e = SQLiteExporter(sys.argv[1])
@@ -546,14 +560,14 @@ def test_rows_are_the_same_for_every_store() -> None:
     )
 
 
-def test_counted(exporter: SQLiteExporter) -> None:
+def test_written_rows_are_counted(exporter: SQLiteExporter) -> None:
     """What was written is counted."""
     before = stats().get("export.sqlite.sent", 0)
     exporter.export(list(CASES.values()))
     assert stats()["export.sqlite.sent"] - before == len(CASES)
 
 
-def test_entry_point() -> None:
+def test_the_sdk_finds_the_exporter_by_its_entry_point() -> None:
     """`OTEL_TRACES_EXPORTER=sqlite` finds the exporter."""
     from importlib.metadata import entry_points
 

@@ -125,7 +125,9 @@ def test_speaks_anthropic_messages(at: At) -> None:
     )
 
 
-def test_moderates(provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_provider_answers_moderations(
+    provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Moderation answers too; older LiteLLM takes its address from the environment only."""
     monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
     verdict = litellm.moderation(
@@ -403,7 +405,7 @@ def test_log_records_are_plain_dicts() -> None:
     )
 
 
-def test_clear_forgets() -> None:
+def test_clear_removes_what_was_recorded() -> None:
     """A new test starts with nothing recorded."""
     telemetry = Telemetry()
     record(telemetry)
