@@ -98,10 +98,15 @@ SHOWN = {
     "firing": [notice()],
     "resolved": [notice("resolved")],
     "repeat": [notice("repeat", severity="warning")],
-    "several": [notice(rule=f"rule-{number}") for number in range(8)],
+    "several": [notice(rule=f"rule-{number}") for number in range(2)],
     "hostile": [HOSTILE],
-    "hostile-several": [HOSTILE] * 8,
+    "hostile-several": [HOSTILE] * 2,
 }
+FULL = {
+    "full": [notice(rule=f"rule-{number}") for number in range(8)],
+    "hostile-full": [HOSTILE] * 8,
+}
+"""As many alerts as a message holds."""
 
 
 @each
@@ -316,11 +321,16 @@ def test_a_name_of_no_rule(caplog: pytest.LogCaptureFixture) -> None:
     exporter.shutdown()
 
 
-def test_json_is_small() -> None:
-    """Golden files of hostile alerts are no larger than what services take."""
-    for path in GOLDEN.rglob("*.json"):
-        for body in json.loads(path.read_text()):
-            assert len(json.dumps(body)) < 28_000
+@each
+@pytest.mark.parametrize("case", FULL)
+def test_a_full_message_is_no_larger_than_services_take(
+    name: str, case: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if every text in it is as long as it can be."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    message = exporter.message(FULL[case][: exporter.limits.max_items], 3)
+    exporter.shutdown()
+    assert len(json.dumps(message)) < 28_000
 
 
 def test_nothing_is_logged_of_a_passing_failure(

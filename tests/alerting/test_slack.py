@@ -10,7 +10,7 @@ from slack_sdk.webhook import WebhookClient
 
 from litespan_exporters.slack import SlackExporter, escape, to_message
 from tests.alerting.calls import RATE_LIMIT, span
-from tests.alerting.test_destinations import SHOWN
+from tests.alerting.test_destinations import FULL, SHOWN
 from tests.support.server import Received, Reply, running
 
 KINDS = {
@@ -32,10 +32,10 @@ def judge(message: dict[str, Any]) -> None:
     assert 0 < len(message["text"]) <= 40_000
 
 
-@pytest.mark.parametrize("case", SHOWN)
+@pytest.mark.parametrize("case", SHOWN | FULL)
 def test_by_the_sdk(case: str) -> None:
     """The SDK's block classes take every block of ours, and write it as we do."""
-    judge(to_message(SHOWN[case], lost=3))
+    judge(to_message((SHOWN | FULL)[case], lost=3))
 
 
 def test_slacks_sdk_rejects_a_message_that_is_too_long() -> None:
