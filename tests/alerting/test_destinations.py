@@ -208,7 +208,7 @@ def test_an_alert_waits_for_retry_after_and_is_sent_once(
 
 @each
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_permanent_answer(
+def test_a_permanent_refusal_stops_the_destination_with_its_fix(
     name: str, status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Stops the destination: no further request, and one line says so and what to mend."""
@@ -227,7 +227,9 @@ def test_a_permanent_answer(
 
 
 @each
-def test_a_refused_message(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_refused_messages_in_a_row_stop_the_destination(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A 400 may be about that message only: three of them in a row stop the destination."""
     with running(lambda _: Reply(400, b"invalid_payload")) as vendor:
         exporter = connected(name, vendor.url, monkeypatch)
@@ -242,7 +244,9 @@ def test_a_refused_message(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "fault", [Reply(503), Reply(reset=True), Reply(delay=1), Reply(garbage=True)]
 )
-def test_away_and_back(name: str, fault: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alerts_are_kept_while_the_destination_is_away(
+    name: str, fault: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What could not be sent is kept, and sent when the destination is back."""
     away = [True]
     with running(ok, lambda _: fault if away else None) as vendor:

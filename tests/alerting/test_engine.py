@@ -215,7 +215,7 @@ def test_a_budget_is_not_resolved() -> None:
     assert desk.see(after=4000) == []
 
 
-def test_only_some_rules() -> None:
+def test_a_destination_can_have_only_some_rules() -> None:
     """A destination can be told of some rules only."""
     desk = Desk(only=frozenset({"auth"}))
     assert desk.see(view(**RATE_LIMIT)) == []
@@ -301,7 +301,7 @@ def test_flush_of_a_destination_that_is_away_does_not_wait() -> None:
     assert engine.close(10) == 1
 
 
-def test_after_a_fork() -> None:
+def test_a_forked_child_has_an_engine_of_its_own() -> None:
     """The child has an engine of its own: what waits is the parent's to tell."""
     told: list[int] = []
 

@@ -170,7 +170,7 @@ def test_spending_of_a_month_is_that_of_its_days() -> None:
     assert list(record["days"]) == ["2027-03-20"]
 
 
-def test_an_unusual_day() -> None:
+def test_three_times_the_mean_day_is_an_unusual_day() -> None:
     """Three times the mean day of the last seven, if it is 10 USD or more."""
     record = None
     for day in range(7):
@@ -199,7 +199,7 @@ def test_nothing_is_unusual_of_somebody_new() -> None:
     assert list(judge("user", "ann", spent, view(), DEFAULT)) == []
 
 
-def test_the_test_call() -> None:
+def test_the_call_of_check_is_always_a_test_alert() -> None:
     """What `litespan check` sends is always an alert, and says that it is a test."""
     assert TEST_MODEL == MARK
     assert names(all_found([view(model=MARK)])) == ["test"]

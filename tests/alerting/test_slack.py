@@ -33,7 +33,7 @@ def judge(message: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", SHOWN | FULL)
-def test_by_the_sdk(case: str) -> None:
+def test_the_sdks_classes_accept_every_block(case: str) -> None:
     """The SDK's block classes take every block of ours, and write it as we do."""
     judge(to_message((SHOWN | FULL)[case], lost=3))
 
@@ -108,7 +108,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         yield api
 
 
-def test_by_a_bot(api: Api) -> None:
+def test_a_bot_posts_with_a_token_and_a_channel(api: Api) -> None:
     """With a token and a channel instead of a webhook."""
     exporter = SlackExporter()
     exporter.export([span(**RATE_LIMIT)])

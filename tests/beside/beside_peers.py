@@ -90,7 +90,7 @@ def test_below_a_framework_that_reports_the_call(beside: Beside) -> None:
         (OpenInferenceOpenAI, "OpenInference", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=openai"),
     ],
 )
-def test_rivals_are_named(
+def test_another_instrumentation_is_named_once_with_its_fix(
     kind: type, name: str, cure: str, beside: Beside, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One warning with the line that switches the other off, however many calls."""

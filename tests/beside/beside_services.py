@@ -73,7 +73,7 @@ def test_active_sentry_integrations_are_named_once_with_the_fix(
 
 
 @pytest.mark.parametrize("name", ["sentry", "helicone"])
-def test_litellms_own_lists(
+def test_a_callback_name_is_named_if_it_is_the_exporters_service(
     name: str,
     vendor: Vendor,
     beside: Beside,

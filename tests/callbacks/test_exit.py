@@ -110,7 +110,9 @@ def test_an_orderly_exit_delivers_every_stage(
     assert "litespan" not in ran.stderr.replace(str(tmp_path), "")
 
 
-def test_sigterm_as_documented(tmp_path: Path, at: dict[str, str]) -> None:
+def test_sigterm_with_the_documented_lines_is_an_orderly_exit(
+    tmp_path: Path, at: dict[str, str]
+) -> None:
     """With the documented two lines a SIGTERM is an orderly exit."""
     app = write(
         tmp_path,
@@ -155,7 +157,7 @@ def test_threads_and_held_streams(tmp_path: Path, at: dict[str, str]) -> None:
     assert ran.code == 0
 
 
-def test_a_hung_handler(tmp_path: Path, at: dict[str, str]) -> None:
+def test_hung_handlers_delay_the_exit_by_five_seconds(tmp_path: Path, at: dict[str, str]) -> None:
     """Two handlers that never return delay the end by five seconds, and are named."""
     app = write(
         tmp_path,
@@ -224,7 +226,7 @@ def test_flush_in_a_short_program(tmp_path: Path, at: dict[str, str]) -> None:
     assert ran.stdout.splitlines()[-1] == "True"
 
 
-def test_after_a_fork(tmp_path: Path, at: dict[str, str]) -> None:
+def test_a_forked_child_delivers_only_its_own_calls(tmp_path: Path, at: dict[str, str]) -> None:
     """A forked child delivers its own calls, and leaves the parent's to the parent."""
     app = write(
         tmp_path,

@@ -21,7 +21,7 @@ def told(keeper: Keeper) -> dict[str, Told]:
     return {each.method: each for each in keeper.heard}
 
 
-async def test_at_every_stage(traced: Traced, keeper: Keeper) -> None:
+async def test_facts_of_the_call_are_there_at_every_stage(traced: Traced, keeper: Keeper) -> None:
     """The call's own facts are there from the first stage to the last."""
     metadata = {"feature": "search", "release": 7}
     litellm.completion(
@@ -95,7 +95,7 @@ async def test_success_has_the_response_its_cost_and_the_logging_object(
     assert json.loads(success.kwargs["original_response"])["id"] == response.id
 
 
-async def test_an_unknown_price(traced: Traced, keeper: Keeper) -> None:
+async def test_an_unknown_price_has_no_cost(traced: Traced, keeper: Keeper) -> None:
     """Where nobody knows the price there is no cost: never None, never a wrong 0."""
     litellm.completion(**traced.chat(model="openai/my-own-model"))
     assert "response_cost" not in told(keeper)["success"].kwargs
@@ -173,7 +173,9 @@ async def test_a_stream_event_has_the_chunk_and_success_the_whole_response(
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_an_abandoned_stream(traced: Traced, keeper: Keeper, asynchronous: bool) -> None:
+async def test_an_abandoned_stream_is_a_success_with_what_was_read(
+    traced: Traced, keeper: Keeper, asynchronous: bool
+) -> None:
     """Success, with the part of the response that the caller has read."""
     given = traced.chat(stream=True)
     if asynchronous:
@@ -191,7 +193,9 @@ async def test_an_abandoned_stream(traced: Traced, keeper: Keeper, asynchronous:
     assert success.response_obj.usage.completion_tokens > 0
 
 
-async def test_a_dropped_stream(traced: Traced, keeper: Keeper) -> None:
+async def test_a_stream_without_a_finish_reason_is_a_failure(
+    traced: Traced, keeper: Keeper
+) -> None:
     """A stream that ends without a finish reason is a failure: LiteLLM's, or one of its own."""
     raised = None
     try:
@@ -208,7 +212,9 @@ async def test_a_dropped_stream(traced: Traced, keeper: Keeper) -> None:
     assert failure.response_obj is None
 
 
-async def test_a_cancelled_call(traced: Traced, keeper: Keeper) -> None:
+async def test_a_cancelled_call_is_a_failure_with_its_cancelled_error(
+    traced: Traced, keeper: Keeper
+) -> None:
     """A cancelled task is a failure with its CancelledError."""
     task = asyncio.create_task(litellm.acompletion(**traced.chat(provider={"delay": 5})))
     await asyncio.sleep(0.3)

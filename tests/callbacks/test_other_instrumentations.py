@@ -56,7 +56,7 @@ def tracer(heard: Keeper) -> trace.Tracer:
     return provider.get_tracer("opentelemetry.instrumentation.openai_v2")
 
 
-def test_start_and_end(heard: Keeper, tracer: trace.Tracer) -> None:
+def test_a_span_has_a_stage_at_its_start_and_its_end(heard: Keeper, tracer: trace.Tracer) -> None:
     """The stage before at the start, success at the end: with keywords and a response."""
     with tracer.start_as_current_span("chat gpt-4o-mini", attributes=START) as span:
         assert litespan.flush(5) is False  # it has not ended

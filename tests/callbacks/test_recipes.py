@@ -71,7 +71,7 @@ def test_the_printing_recipe_prints_every_stage_in_order() -> None:
         ("ticket.py", ["{'customer': 'alice', 'text': 'I love it'}"]),
     ],
 )
-def test_what_is_printed(name: str, expected: list[str]) -> None:
+def test_each_recipe_prints_what_it_promises(name: str, expected: list[str]) -> None:
     """The recipe prints what it promises."""
     assert sorted(printed(name)) == sorted(expected)
 

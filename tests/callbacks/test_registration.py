@@ -194,7 +194,9 @@ def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     ]
 
 
-def test_the_running_script(tmp_path: Path, at: dict[str, str]) -> None:
+def test_a_handler_in_the_running_script_is_not_loaded_twice(
+    tmp_path: Path, at: dict[str, str]
+) -> None:
     """A handler in the script itself is used as it is: the script is not loaded twice."""
     app = write(tmp_path, app=HANDLER + APP)
     ran = run_file(app, env={**at, "LITESPAN_CALLBACKS": "app.instance"}, instrument=True)

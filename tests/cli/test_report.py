@@ -337,7 +337,7 @@ class TestForms:
         ]
 
     @pytest.mark.parametrize("columns", [80, 120])
-    def test_fits_a_terminal(self, columns: int, tmp_path: Path) -> None:
+    def test_the_table_fits_a_terminal_of_80_columns(self, columns: int, tmp_path: Path) -> None:
         """At 80 and 120 columns no line is too long, and no figure is cut."""
         exporter = SQLiteExporter(tmp_path / "x.db")
         model = {"gen_ai.request.model": "us.anthropic.claude-opus-4-20250514-v1:0"}
@@ -439,7 +439,7 @@ class TestBadInput:
 class TestFiles:
     """Which file is read, and how."""
 
-    def test_variable_and_default(
+    def test_the_file_is_the_variables_or_the_default(
         self, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Without FILE it is LITESPAN_SQLITE, else ./litespan.db."""
@@ -466,7 +466,7 @@ class TestFiles:
         assert figures(capsys, path)["total"]["cost_usd"] == 1e-10
         assert counted(figures(capsys, path, "--by", "user")) == {None: (1, 0)}
 
-    def test_while_somebody_writes(
+    def test_a_report_neither_waits_for_a_writer_nor_blocks_it(
         self, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """A report neither waits for a writer nor holds one up."""
@@ -483,7 +483,7 @@ class TestFiles:
         figures(capsys, database)
         assert {path: path.read_bytes() for path in database.parent.iterdir()} == before
 
-    def test_read_only_folder(self, database: Path) -> None:
+    def test_a_file_in_a_read_only_folder_is_read(self, database: Path) -> None:
         """A file in a folder where nothing may be written is read all the same."""
         for folder in (database.parent, *database.parents[1:3]):
             folder.chmod(0o555 if folder == database.parent else folder.stat().st_mode | 0o055)

@@ -143,7 +143,9 @@ def test_retry_after_no_time_is_no_call_to_hammer(header: str) -> None:
         ("", None),
     ],
 )
-def test_retry_after_forms(value: str | None, seconds: float | None) -> None:
+def test_each_form_of_retry_after_is_understood_or_ignored(
+    value: str | None, seconds: float | None
+) -> None:
     """Every form of the header is understood or ignored, never negative, never endless."""
     assert retry_after(value, now=10.0) == seconds
 

@@ -67,7 +67,7 @@ def test_a_failure_after_tool_calls() -> None:
     assert "tools" in made
 
 
-def test_tools_and_answers() -> None:
+def test_tools_have_openais_shape() -> None:
     """In OpenAI's shape, and the last thing that the user said."""
     made: Any = to_inference(view(CASES["tool_call"]))
     assert made["tools"][0]["function"]["name"] == "get_weather"

@@ -88,7 +88,9 @@ def sent_for(exporter: HttpExporter, vendor: Vendor) -> ReadableSpan:
 
 
 @each
-def test_without_any_setting(name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exporter_without_settings_logs_its_missing_credential(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Built with nothing set: no error; an exporter without its credential says so, once."""
     exporter = EXPORTERS[name]()
     exporter.export(list(CASES.values()))
@@ -297,7 +299,9 @@ def test_a_failure_that_stays(
 
 
 @each_http
-def test_nobody_is_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_is_given_up_in_time(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A refused connection is given up within the patience."""
     with running(Anyone()) as vendor:
         url = vendor.url

@@ -295,14 +295,14 @@ def test_an_error_in_a_200(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> 
         (" padded ", "padded"),
     ],
 )
-def test_values_of_headers(value: str, shaped: str) -> None:
+def test_header_values_are_percent_encoded_and_cut(value: str, shaped: str) -> None:
     """Printable ASCII stays; everything else is percent-encoded and cut between characters."""
     assert header_value(value).startswith(shaped)
     assert header_value(value).isascii()
     assert len(header_value(value)) <= 1000
 
 
-def test_names_of_headers() -> None:
+def test_header_names_are_valid_and_unique() -> None:
     """Metadata become properties with valid, unique names; what we say ourselves wins."""
     found = meta(
         view(

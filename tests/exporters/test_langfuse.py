@@ -77,7 +77,9 @@ def app(provider: TracerProvider) -> None:
         ("none", {"chat gpt-4o"}),
     ],
 )
-def test_which_spans_go(vendor: Vendor, others: str, names: set[str]) -> None:
+def test_genai_spans_and_their_ancestors_are_sent(
+    vendor: Vendor, others: str, names: set[str]
+) -> None:
     """By default the GenAI spans and what stands above them, though it ends later."""
     app(traced(LangfuseExporter(SECRET, SECRET, vendor.url, other_spans=others)))
     found = records(vendor)

@@ -189,7 +189,7 @@ def test_whose_event_it_is() -> None:
         ("https://posthog.example.com/sub", "https://posthog.example.com/sub"),
     ],
 )
-def test_where_events_go(given: str, to: str) -> None:
+def test_a_ui_address_becomes_the_ingestion_address(given: str, to: str) -> None:
     """The address of the UI is not the one of the ingestion."""
     assert ingestion(given) == to
 

@@ -170,7 +170,9 @@ def test_tokens_under_relays_older_names() -> None:
         ("nan:error, -1:error, inf:", []),
     ],
 )
-def test_rate_limit_headers(header: str, limits: list[tuple[str, float]]) -> None:
+def test_rate_limit_headers_are_parsed_by_category(
+    header: str, limits: list[tuple[str, float]]
+) -> None:
     """Seconds and categories; what makes no sense is passed over."""
     assert list(read_limits(header)) == limits
 

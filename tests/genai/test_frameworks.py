@@ -93,7 +93,7 @@ VERCEL = {
 }
 
 
-def test_vercels_ai_sdk() -> None:
+def test_vercels_ai_sdk_spans_are_read() -> None:
     """A stream with a tool: its facts, its tokens once, its conversation and its answer."""
     view = read(VERCEL)
     assert (view.operation, view.provider, view.model) == (
@@ -292,7 +292,7 @@ def test_pydantic_ai_before_its_second_version() -> None:
     assert (view.usage.cache_read, view.usage.reasoning, view.cost.total) == (100, 16, 4.2e-05)
 
 
-def test_pydantic_ai_tool() -> None:
+def test_pydantic_ai_tools_are_read() -> None:
     """What a tool was given and what it said."""
     view = read(
         {
@@ -388,7 +388,7 @@ def test_langtrace_content_is_read_from_events() -> None:
     assert [m.text for m in view.output_messages or ()] == ["Hello"]
 
 
-def test_openinference_beside_calls() -> None:
+def test_openinference_tools_and_retrievers_have_their_texts() -> None:
     """Embeddings, tools and retrievers have their texts, too."""
     embedding = read(
         {
@@ -553,7 +553,9 @@ def test_tokens_left_out_of_their_sum(attributes: dict[str, int], usage: tuple[i
     ],
     ids=["LiteLLM", "Sentry", "OpenLIT"],
 )
-def test_cost_and_stream(attributes: dict[str, Any], cost: float, stream: bool) -> None:
+def test_cost_and_stream_are_read_under_other_names(
+    attributes: dict[str, Any], cost: float, stream: bool
+) -> None:
     """Under the names that others have for them."""
     view = read({"gen_ai.system": "openai", **attributes})
     assert (view.cost.total, view.request.stream) == (cost, stream)
@@ -631,7 +633,7 @@ def test_malformed_content_never_raises(seed: int) -> None:
     assert view.system_instructions is None or isinstance(view.system_instructions, tuple)
 
 
-def test_names_of_content() -> None:
+def test_attributes_with_content_are_known_as_such() -> None:
     """Whatever holds what was said is known as such; names and counts are not."""
     held = [
         *("gen_ai.input.messages", "gen_ai.prompt.0.content", "gen_ai.prompt", "input.value"),

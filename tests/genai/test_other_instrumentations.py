@@ -167,7 +167,7 @@ def test_openinference_tags_and_cost() -> None:
     assert (view.identity.tags, view.cost.total) == (("beta", "checkout"), 8.400000000000001e-06)
 
 
-def test_openinference_answering_model() -> None:
+def test_openinference_has_the_answering_model() -> None:
     """OpenInference names the answering model; the one asked for is among the parameters."""
     view = read("openinference-openai")[CHAT]
     assert (view.request.model, view.response.model) == ("gpt-4o-mini", "gpt-4o-mini-2024-07-18")

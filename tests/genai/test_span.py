@@ -54,7 +54,7 @@ def made(
 class TestOwn:
     """Spans that litespan wrote."""
 
-    def test_ids_and_times(self) -> None:
+    def test_ids_are_hex_and_times_nanoseconds(self) -> None:
         """Ids are hex, times nanoseconds, the duration seconds."""
         v = view("chat")
         assert (v.trace_id, v.span_id, v.parent_span_id, v.start_ns, v.end_ns, v.duration) == (
@@ -121,7 +121,7 @@ class TestOwn:
             system_fingerprint=None,
         )
 
-    def test_usage_and_cost(self) -> None:
+    def test_usage_has_all_tokens_and_cost_is_in_usd(self) -> None:
         """All token counts, and all amounts in USD."""
         v = view("reasoning_cached")
         assert (v.usage, v.usage.total) == (Usage(2048, 700, 1536, 256, 640, "provider"), 2748)
@@ -275,7 +275,7 @@ class TestContent:
         )
         assert [tool.name for tool in v.tool_definitions or ()] == ["get_weather"]
 
-    def test_reasoning_and_instructions(self) -> None:
+    def test_reasoning_is_apart_from_text_and_instructions_are_parts(self) -> None:
         """Reasoning is apart from text; instructions are parts."""
         (answer,) = view("reasoning_cached").output_messages or ()
         assert (answer.reasoning, answer.text) == ("Sieve: 25.", "25")
@@ -463,7 +463,7 @@ def test_numbered_messages_keep_their_order() -> None:
         ),
     ],
 )
-def test_shapes_of_tools(tools: str, expected: Any) -> None:
+def test_tool_definitions_are_read_in_three_shapes(tools: str, expected: Any) -> None:
     """Tools come flat, in OpenAI's nesting and in Anthropic's."""
     assert made({**CHAT, "gen_ai.tool.definitions": tools}).tool_definitions == (expected,)
 

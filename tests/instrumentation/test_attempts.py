@@ -110,7 +110,7 @@ async def test_attempts_say_what_the_router_chose(traced: Traced) -> None:
     assert [last.get(name) for name in names] == ["good", "deployment-good", "bad", "good"]
 
 
-async def test_every_attempt_failing(traced: Traced) -> None:
+async def test_the_router_span_fails_if_every_attempt_fails(traced: Traced) -> None:
     """The parent fails as the caller sees it fail."""
     alone = litellm.Router(
         model_list=[deployment(traced, "bad", "openai/gpt-4o-mini", status=500)],
@@ -186,7 +186,9 @@ async def test_retries_that_litellm_makes(function: str, traced: Traced) -> None
 @pytest.mark.parametrize(
     "function", ["responses", "aresponses", "anthropic_messages", "aembedding", "amoderation"]
 )
-async def test_other_router_methods(function: str, traced: Traced) -> None:
+async def test_each_router_method_is_a_parent_with_a_span_per_attempt(
+    function: str, traced: Traced
+) -> None:
     """Every method of a router is one parent with one GenAI span per attempt."""
     kinds: dict[str, dict[str, Any]] = {
         "responses": {"input": "hi"},

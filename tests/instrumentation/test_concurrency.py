@@ -67,7 +67,7 @@ def test_a_thread_with_the_callers_context(traced: Traced) -> None:
     assert parents(traced) == [("u", "app")]
 
 
-async def test_a_fastapi_request(traced: Traced) -> None:
+async def test_a_request_span_is_the_parent_of_its_handlers_calls(traced: Traced) -> None:
     """A request's span is the parent of the calls in its handler, streams included."""
     app = fastapi.FastAPI()
 

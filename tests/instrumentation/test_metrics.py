@@ -76,7 +76,7 @@ def test_failures_have_a_duration(traced: Traced) -> None:
     assert points(traced, "gen_ai.client.token.usage") == []
 
 
-def test_no_unbounded_label(traced: Traced) -> None:
+def test_metrics_have_no_unbounded_label(traced: Traced) -> None:
     """Users, sessions, tags, metadata and ids of calls make no new series."""
     for number in range(20):
         litellm.completion(

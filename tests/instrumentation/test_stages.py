@@ -52,7 +52,7 @@ def instrument(
 
 
 @BOTH
-async def test_a_plain_call(traced: Traced, function: str) -> None:
+async def test_a_plain_call_has_its_three_stages_in_order(traced: Traced, function: str) -> None:
     """Before, after and success, each with what it says, in order of true times."""
     await call(getattr(litellm, function), **traced.chat())
     events = traced.span["events"]
@@ -153,7 +153,7 @@ async def test_the_ends_of_a_stream(
     assert names(traced.span) == expected
 
 
-async def test_an_unread_stream(traced: Traced) -> None:
+async def test_a_stream_dropped_unread_ends_at_once(traced: Traced) -> None:
     """A stream that is dropped before its first chunk ends at once, without a collector's run."""
     gc.disable()
     try:
@@ -203,7 +203,7 @@ async def test_a_call_that_never_got_as_far(traced: Traced, function: str) -> No
     assert traced.span["events"][0]["time"] == traced.span["start"]
 
 
-async def test_a_cancelled_call(traced: Traced) -> None:
+async def test_a_cancelled_call_is_a_failure_without_an_exception_event(traced: Traced) -> None:
     """A task that is cancelled: failure with CancelledError, no exception event, no error."""
     task = asyncio.create_task(litellm.acompletion(**traced.chat(provider={"delay": 5})))
     await asyncio.sleep(0.3)
@@ -297,7 +297,7 @@ async def test_events_of_others_stay(
     assert names(telemetry.spans[0]) == [*["mine"] * 100, PRE, POST, *[CHUNK] * 13, SUCCESS]
 
 
-async def test_no_chunk_events(
+async def test_chunk_events_can_be_disabled(
     monkeypatch: pytest.MonkeyPatch, loopback: LoopbackProvider, telemetry: Telemetry
 ) -> None:
     """Chunk events can be switched off; the time to the first chunk stays."""

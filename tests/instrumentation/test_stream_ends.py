@@ -124,7 +124,7 @@ async def test_aclose_ends_the_span_as_closed(traced: Traced) -> None:
         assert not hasattr(stream, "aclose")
 
 
-async def test_closing_a_generator(traced: Traced) -> None:
+async def test_closing_a_plain_generator_ends_the_span_as_closed(traced: Traced) -> None:
     """So does `aclose()` of a stream that is a plain generator."""
     stream = await litellm.anthropic_messages(
         model="anthropic/claude-sonnet-4-5",
@@ -153,7 +153,7 @@ async def test_a_cancelled_task_in_mid_stream(traced: Traced) -> None:
     assert span["events"][-1]["attributes"]["error.type"] == "CancelledError"
 
 
-async def test_a_cancelled_call(traced: Traced) -> None:
+async def test_a_cancelled_call_ends_as_cancelled(traced: Traced) -> None:
     """So is a call that is cancelled before its answer."""
     waiting = asyncio.create_task(litellm.acompletion(**traced.chat(provider={"delay": 30.0})))
     await asyncio.sleep(0.4)
@@ -185,7 +185,7 @@ async def test_stream_usage_is_the_providers_or_a_marked_estimate(
         assert said["gen_ai.usage.cost"] > 0
 
 
-async def test_anthropic_messages_stream(traced: Traced) -> None:
+async def test_an_anthropic_stream_has_its_usage_and_end(traced: Traced) -> None:
     """A stream of server-sent events is read for its usage and its end."""
     stream = await litellm.anthropic_messages(
         model="anthropic/claude-sonnet-4-5",

@@ -24,7 +24,7 @@ TOOLS = [
 IMAGE = base64.b64encode(b"\x89PNG" * 1000).decode()
 
 
-def test_off_by_default(traced: Traced) -> None:
+def test_content_is_off_by_default(traced: Traced) -> None:
     """Without being asked, nothing of the messages is recorded anywhere."""
     litellm.completion(**traced.chat(tools=TOOLS))
     assert content(traced.span) == {}
@@ -107,7 +107,7 @@ def test_tool_calls_have_definitions_arguments_and_responses(stream: bool, captu
     assert call["id"]
 
 
-def test_tool_round_trip(capture: Any) -> None:
+def test_a_tool_call_and_its_response_are_in_the_input(capture: Any) -> None:
     """An assistant's call and the tool's response stand in the input."""
     with capture() as traced:
         litellm.completion(

@@ -496,7 +496,7 @@ def test_what_the_messages_api_answers(stream: bool, calls: Any) -> None:
         ]
 
 
-def test_a_spoken_answer(calls: Any) -> None:
+def test_a_spoken_answer_is_text_and_a_hash(calls: Any) -> None:
     """What was said is text, the sound is a hash."""
     spoken = {"id": "a", "expires_at": 1, "data": SMALL, "transcript": "spoken words"}
     with calls(answer(content=None, audio=spoken)) as made:
@@ -612,7 +612,7 @@ TOOL_STREAMS = {
 
 @pytest.mark.parametrize("left", [False, True], ids=["whole", "left"])
 @pytest.mark.parametrize("kind", TOOL_STREAMS)
-def test_streamed_tool_calls(kind: str, left: bool, calls: Any) -> None:
+def test_each_streamed_tool_call_is_one_part(kind: str, left: bool, calls: Any) -> None:
     """Each is one part, however the provider numbers them and wherever the stream is left."""
     chunks, recorded = TOOL_STREAMS[kind]
     with calls(events(*chunks, chunk(reason="tool_calls"))) as made:

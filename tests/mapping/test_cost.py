@@ -52,7 +52,7 @@ async def test_a_response_cache_hit(
         assert second["litellm.cost.saved"] == pytest.approx(first["gen_ai.usage.cost"])
 
 
-def test_an_unknown_price(traced: Traced) -> None:
+def test_an_unknown_price_has_no_figure(traced: Traced) -> None:
     """No figure, and the source says that it is not known."""
     litellm.completion(**traced.chat(model="openai/no-such-model"))
     attributes = said(traced)
@@ -60,7 +60,7 @@ def test_an_unknown_price(traced: Traced) -> None:
     assert [name for name in attributes if "cost" in name] == ["litellm.cost.source"]
 
 
-def test_a_free_model(traced: Traced) -> None:
+def test_a_free_model_costs_zero(traced: Traced) -> None:
     """A price of zero is a price."""
     litellm.register_model(
         {
@@ -99,7 +99,7 @@ def test_prices_of_the_call_itself_are_used(traced: Traced) -> None:
     assert costs == [pytest.approx(0.04)] * 2
 
 
-def test_cached_prompt_tokens(traced: Traced) -> None:
+def test_input_tokens_include_cached_ones(traced: Traced) -> None:
     """Input tokens include the cached ones, in OpenAI's shape and in Anthropic's."""
     litellm.completion(**traced.chat(provider={"cached_tokens": 15}))
     base = traced.to(input_tokens=100, cached_tokens=15, cache_write_tokens=5)["api_base"]

@@ -166,7 +166,9 @@ def test_a_store_in_memory(loopback: LoopbackProvider, receiver: OtlpReceiver) -
     assert contents(receiver.spans) == [None] * 3
 
 
-def test_what_is_large(loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path) -> None:
+def test_content_below_the_threshold_stays(
+    loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
     """`LITESPAN_OFFLOAD_ABOVE`: nothing here is above 64 KB."""
     env = {"LITESPAN_OFFLOAD": str(tmp_path), "LITESPAN_OFFLOAD_ABOVE": "64000"}
     run(loopback, {**receiver.env, **env})

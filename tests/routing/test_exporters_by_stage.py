@@ -115,7 +115,7 @@ async def test_success_and_failure_exporters_get_each_call_once(traced: Traced) 
     assert len(traced.telemetry.spans) == 5  # everything, besides
 
 
-async def test_a_routers_attempts(traced: Traced) -> None:
+async def test_attempts_are_routed_one_by_one(traced: Traced) -> None:
     """Attempts are routed one by one; the router's own span is structure, and is not."""
     good, bad = Kept(), Kept()
     litespan.configure(success=good, failure=bad)
@@ -224,7 +224,9 @@ def test_a_provider_that_comes_later(loopback: LoopbackProvider, telemetry: Tele
         ),
     ],
 )
-def test_what_is_refused(traced: Traced, lists: dict[str, Any], expected: str) -> None:
+def test_a_bad_entry_is_logged_and_the_others_apply(
+    traced: Traced, lists: dict[str, Any], expected: str
+) -> None:
     """One line says what is wrong; the other entries are in force."""
     kept = Kept()
     with pytest.raises(BadRoute) as raised:
@@ -236,7 +238,7 @@ def test_what_is_refused(traced: Traced, lists: dict[str, Any], expected: str) -
     assert kept.outcomes == ["failure"]
 
 
-def test_content_for_some(content: Traced) -> None:
+def test_content_can_go_to_one_exporter_only(content: Traced) -> None:
     """One exporter has content, one has not; everything else is the same for both."""
     with_content, without = Kept("with"), Kept("without")
     litespan.configure(
@@ -320,7 +322,9 @@ def test_a_share_of_content(content: Traced) -> None:
     assert given == [(span.context.trace_id & (2**64 - 1)) < 0.5 * 2**64 for span in kept.spans]
 
 
-def test_an_extra_filter(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_filter_selects_calls_and_a_failing_one_selects_none(
+    traced: Traced, caplog: pytest.LogCaptureFixture
+) -> None:
     """A function decides which calls an exporter is given; one that fails gives none."""
     dear, broken = Kept("dear"), Kept("broken")
     litespan.configure(
@@ -352,7 +356,7 @@ def test_the_wishes_of_a_request(content: Traced) -> None:
     assert [TELLTALE in str(span) for span in content.spans] == [True, False, False]
 
 
-def test_spans_of_others(traced: Traced) -> None:
+def test_calls_of_other_instrumentations_are_routed(traced: Traced) -> None:
     """Calls that another instrumentation reports are routed, and limited, like our own."""
     good, bad = Kept(), Kept()
     litespan.configure(success=[Route(good, content=False)], failure=bad)
@@ -490,7 +494,7 @@ def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     assert "no exporter is called 'helicon' (did you mean helicone?); installed are" in said[2]
 
 
-def test_in_the_proxy(tmp_path: Path, at: dict[str, str]) -> None:
+def test_the_proxys_line_sets_up_the_exporters(tmp_path: Path, at: dict[str, str]) -> None:
     """The same where the proxy's one line has set the exporters up, without the SDK's command."""
     app = write(
         tmp_path,

@@ -220,7 +220,7 @@ def routed() -> dict[str, tuple[Any, ...]]:
     return {stage: names for stage, names in Routes._adopted.items() if names}
 
 
-def test_assigning_and_appending(lists: Takeover) -> None:
+def test_assigning_replaces_and_appending_adds(lists: Takeover) -> None:
     """A list that is assigned replaces what was taken from it; what is appended is added."""
     mine = ["helicone", "unknown", print]
     litellm.success_callback = mine

@@ -41,7 +41,7 @@ def numbers(path: Path | str) -> tuple[int, Decimal]:
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("length", [120, -30])  # the latter is within quotes
 @pytest.mark.parametrize("kind", EXPORTERS)
-def test_half_a_character(
+def test_a_line_cut_within_a_character_is_a_broken_line(
     kind: str, length: int, packed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line that ends within a character costs itself, be it the last one or not."""
@@ -213,7 +213,7 @@ def test_an_empty_file_has_no_calls(
         {"id": [1, 2]},
     ],
 )
-def test_parquet_by_others(
+def test_a_parquet_file_of_others_is_refused_in_one_line(
     columns: dict[str, list[Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A file whose columns are only called like litespan's is one line, too."""

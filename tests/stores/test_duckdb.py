@@ -137,7 +137,7 @@ def test_processes_take_turns(path: Path) -> None:
     assert in_duckdb(path).read() == expected(calls(wanted))
 
 
-def test_nobody_shuts_down(path: Path) -> None:
+def test_a_script_without_shutdown_ends_cleanly(path: Path) -> None:
     """A script that forgets to ends in peace: DuckDB left open complains, or aborts it."""
     body = """
         from litespan_exporters.duckdb_file import DuckDBExporter
@@ -189,7 +189,7 @@ def test_exported_rows_survive_sigkill(path: Path) -> None:
     assert [row for row in expected(calls([1, *range(1000, 1050)])) if row not in found] == []
 
 
-def test_fork_while_open(path: Path) -> None:
+def test_parent_and_child_write_after_a_fork_while_open(path: Path) -> None:
     """A fork in the tenth of a second that the file is open: parent and child both write on."""
     exporter = DuckDBExporter(path, idle=60.0)
     assert exporter.export(calls([1])) is OK

@@ -100,7 +100,7 @@ def test_rotation_by_size_with_several_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("period", "age"), [("day", 86_400), ("hour", 3_600)])
-def test_rotation_by_time(period: str, age: int, tmp_path: Path) -> None:
+def test_a_file_of_another_period_is_rotated(period: str, age: int, tmp_path: Path) -> None:
     """A file that was last written on another day (or hour, UTC) is put aside."""
     path = tmp_path / "calls.jsonl"
     exporter = JsonlExporter(path, rotate=period)

@@ -358,7 +358,7 @@ def test_uri_that_pymongo_refuses(caplog: pytest.LogCaptureFixture) -> None:
     assert "secret" not in caplog.text
 
 
-def test_driver_is_missing() -> None:
+def test_a_missing_driver_is_logged_with_the_install_command() -> None:
     """Without PyMongo: one line with the command that installs it."""
     body = """
         import sys

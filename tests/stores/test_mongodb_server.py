@@ -60,7 +60,7 @@ def test_the_documented_indexes_exist(mongodb_server: Place, mongodb_uri: str) -
     assert sorted(found) == sorted([("_id",), *INDEXES])
 
 
-def test_cost_by_model(mongodb_server: Place, mongodb_uri: str) -> None:
+def test_the_documented_query_sums_cost_by_model(mongodb_server: Place, mongodb_uri: str) -> None:
     """The query of the module's own documentation, exact to the last place."""
     exporter: Any = mongodb_server.make()
     calls_ = [span(n, "chat", {**CHAT, **cost(0.1, 1e-10)}) for n in range(1, 11)]

@@ -62,7 +62,9 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 class TestTable:
     """What is made in the database."""
 
-    def test_columns_and_indexes(self, make: Make, postgres: PostgresServer, table: str) -> None:
+    def test_the_table_has_the_documented_columns_and_indexes(
+        self, make: Make, postgres: PostgresServer, table: str
+    ) -> None:
         """The table has the documented columns, an exact cost, and the documented indexes."""
         make(postgres.dsn(), table=table).export([CASES["chat"]])
         columns = postgres.sql(
@@ -391,7 +393,7 @@ class TestSettings:
         assert make().export([CASES["chat"]]) is OK
         assert in_postgres(postgres, table).read() == expected([CASES["chat"]])
 
-    def test_variables_of_libpq(
+    def test_libpq_variables_are_read(
         self, make: Make, postgres: PostgresServer, table: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """`PGHOST` and its like, as `psql` reads them."""
@@ -466,7 +468,7 @@ class TestSettings:
         assert bool(exporter.problem) == bool(name)
         assert ["is no table's name" in line for line in said(caplog)] == [True] * bool(name)
 
-    def test_driver_is_missing(self) -> None:
+    def test_a_missing_driver_is_logged_with_the_install_command(self) -> None:
         """Without psycopg: one line with the command that installs it."""
         body = """
             import sys

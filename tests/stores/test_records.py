@@ -151,7 +151,7 @@ def test_recorded_spans_are_the_same_to_exporters(tmp_path: Path) -> None:
         assert copy.service.name == view.service.name
 
 
-def test_names_of_stores(
+def test_the_name_of_a_store_stands_for_its_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`jsonl`, `csv`, … stand for the place that the variable names, or the default."""

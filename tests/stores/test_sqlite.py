@@ -174,7 +174,9 @@ class TestRows:
         wanted = json.loads(written.replace("\\u0000", "\ufffd"))
         assert (user, json.loads(messages)) == ("Zoë-用户-🦊", wanted)
 
-    def test_one_odd_span(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_a_span_with_an_impossible_time_costs_no_other_row(
+        self, exporter: SQLiteExporter, path: Path
+    ) -> None:
         """A span whose time no calendar has costs no other span its row."""
         odd = span(70, "chat", CHAT)
         odd._start_time = 10**30
@@ -185,7 +187,9 @@ class TestRows:
 class TestUpsert:
     """One row a call, whatever is written twice."""
 
-    def test_started_then_finished(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_the_finished_span_completes_the_started_row(
+        self, exporter: SQLiteExporter, path: Path
+    ) -> None:
         """The started row is completed by the finished span."""
         assert exporter.export_started([STARTED]) is OK
         sql = "select outcome, end_time is null, user_id, output_tokens from calls"
@@ -193,7 +197,7 @@ class TestUpsert:
         exporter.export([CASES["chat"]])
         assert query(path, sql) == [("success", 0, "user-42", 10)]
 
-    def test_finished_then_started(self, exporter: SQLiteExporter, path: Path) -> None:
+    def test_a_late_start_does_not_undo_the_end(self, exporter: SQLiteExporter, path: Path) -> None:
         """A start that arrives late does not undo the end."""
         exporter.export([CASES["chat"]])
         exporter.export_started([STARTED])
