@@ -17,6 +17,8 @@ from tests.support.needs import missing
 from tests.support.server import Received, Reply, running
 from tests.support.tools import free_port, serving
 
+pytestmark = pytest.mark.service
+
 CONFIG = """
 route:
   receiver: hook

@@ -11,6 +11,8 @@ from litespan.testing import LoopbackProvider
 from tests.support.program import environment
 from tests.support.program_files import command, run_file, write
 
+pytestmark = pytest.mark.slow
+
 # Handlers that take their time in every way that handlers do. What they do is printed at once.
 COMMON = """
     import asyncio, os, signal, sys, threading, time

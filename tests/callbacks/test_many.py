@@ -8,6 +8,8 @@ import pytest
 from benchmarks.callbacks import delivered
 from litespan.testing import LoopbackProvider
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("way", "count"), [("end", 500), ("streams", 100), ("forked", 100)])
 def test_a_slow_handler_gets_each_of_many_calls_once(

@@ -16,6 +16,8 @@ from tests.proxy.running import free_port, proxy, until
 from tests.support.program_files import run_file
 from tests.support.server import Reply, running
 
+pytestmark = pytest.mark.slow
+
 RECIPES = Path(__file__).parents[2] / "examples" / "callbacks"
 ANSWER = "Hello! How can I help you today?"
 

@@ -12,6 +12,8 @@ from litespan.cli import demo
 from litespan.testing import LoopbackProvider
 from tests.support.program import Ran, python_without, run
 
+pytestmark = pytest.mark.slow
+
 LITESPAN = "import sys; from litespan.cli import main; sys.exit(main())"
 
 

@@ -26,6 +26,8 @@ from tests.support.server import Received, Reply, Vendor, running
 from tests.support.vendors import SECRET, VENDORS, Anyone
 from tests.support.vendors.datadog import Datadog
 
+pytestmark = pytest.mark.slow
+
 EXPORTERS: dict[str, type[HttpExporter]] = {
     "helicone": HeliconeExporter,
     "langfuse": LangfuseExporter,

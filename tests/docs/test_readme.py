@@ -6,8 +6,12 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from litespan.testing import LoopbackProvider
 from tests.support import program
+
+pytestmark = pytest.mark.slow
 
 README = Path(__file__).parents[2] / "README.md"
 APP = """

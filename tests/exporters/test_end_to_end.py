@@ -11,6 +11,8 @@ from tests.support.program import run
 from tests.support.server import Vendor, running
 from tests.support.vendors import SECRET, Datadog, Helicone, Langfuse
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
     import litellm
 

@@ -12,6 +12,8 @@ from tests.support.program import run
 from tests.support.server import Vendor, running
 from tests.support.vendors import SECRET, VENDORS
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
     import litellm
 

@@ -22,6 +22,8 @@ from tests.support.server import Reply, Vendor, running
 from tests.support.vendors import SECRET, Supabase
 from tests.support.vendors.supabase import LITELLMS_TABLE
 
+pytestmark = pytest.mark.service
+
 REFERENCE = json.loads((Path(__file__).parent / "reference/supabase.json").read_text())
 OURS = "litespan.llm_calls"
 

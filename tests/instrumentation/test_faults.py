@@ -17,6 +17,8 @@ from litespan import LiteLLMInstrumentor
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.support.calls import MESSAGES, read
 
+pytestmark = pytest.mark.slow
+
 MODULES = (
     *("instrumentation.hooks", "instrumentation.wrappers", "instrumentation.start"),
     *("instrumentation.call", "instrumentation.router_call", "instrumentation.stream"),

@@ -78,7 +78,15 @@ def table() -> str:
     return f"litespan.calls_{next(TABLES)}"
 
 
-@pytest.fixture(params=sorted(PLACES))
+SERVERS = ("mongodb_server", "postgres")
+
+
+def marked(name: str) -> Any:
+    """The store as a parameter; one that is a server is marked so."""
+    return pytest.param(name, marks=[pytest.mark.service] if name in SERVERS else [])
+
+
+@pytest.fixture(params=[marked(name) for name in sorted(PLACES)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Each store in turn, empty."""
     return PLACES[request.param](request, tmp_path)

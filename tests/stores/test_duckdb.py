@@ -20,6 +20,8 @@ from tests.cases import CASES
 from tests.stores.disks import small_disk
 from tests.stores.places import calls, expected, in_duckdb
 
+pytestmark = pytest.mark.slow
+
 OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 ROOT = Path(__file__).parents[2]
 QUICK: dict[str, Any] = {"backoff": 0.02, "max_backoff": 0.05, "patience": 2.0}

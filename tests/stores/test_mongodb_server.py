@@ -15,6 +15,8 @@ from tests.cases import CASES, CHAT, STARTED, content, cost, span
 from tests.stores.places import Place, calls, expected, in_mongodb
 from tests.support.mongo_server import JavaServer, collection, running
 
+pytestmark = pytest.mark.service
+
 OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 QUICK: dict[str, Any] = {"backoff": 0.05, "max_backoff": 0.2, "patience": 60.0}
 AWAY = "serverSelectionTimeoutMS=300&connectTimeoutMS=300&socketTimeoutMS=2000"

@@ -26,6 +26,8 @@ from tests.stores.disks import small_disk
 from tests.stores.places import calls, expected, in_postgres
 from tests.support.postgres import PASSWORD, PostgresServer, running
 
+pytestmark = pytest.mark.service
+
 OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 ROOT = Path(__file__).parents[2]
 QUICK: dict[str, Any] = {"backoff": 0.05, "max_backoff": 0.2, "patience": 60.0}
