@@ -20,6 +20,7 @@ GEVENT = """
 """
 
 
+@pytest.mark.slow
 def test_gevents_patched_threads_are_logged_as_unsupported() -> None:
     """Where gevent has replaced threads, one line says that it is not supported."""
     ran = program.run(GEVENT)

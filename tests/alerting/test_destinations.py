@@ -261,6 +261,7 @@ def test_alerts_are_kept_while_the_destination_is_away(
     assert len({request.raw for request in again}) == 1
 
 
+@pytest.mark.slow
 @each
 def test_shutdown_is_bounded(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -289,6 +290,7 @@ def test_export_does_not_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
         exporter.delivery.close()
 
 
+@pytest.mark.slow
 @each
 def test_check_sends_a_test_alert_and_reports_success(name: str, vendor: Vendor) -> None:
     """`litespan check` sends a test alert, and says that it was taken."""
@@ -303,6 +305,7 @@ def test_check_sends_a_test_alert_and_reports_success(name: str, vendor: Vendor)
     assert "This is a test alert of litespan." in vendor.received[0].body.decode()
 
 
+@pytest.mark.slow
 @each
 def test_check_of_a_destination_that_is_gone(name: str) -> None:
     """It says what was answered and what to mend, without the secret."""

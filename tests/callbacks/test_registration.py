@@ -164,6 +164,7 @@ def test_what_can_not_be_found(modules: Path, path: str, expected: str) -> None:
     assert expected in str(raised.value)
 
 
+@pytest.mark.slow
 def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     """Named handlers are found when the first call starts, beside the script; each is loaded once.
 
@@ -194,6 +195,7 @@ def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_handler_in_the_running_script_is_not_loaded_twice(
     tmp_path: Path, at: dict[str, str]
 ) -> None:

@@ -146,6 +146,7 @@ GOOD = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "says"),
     [

@@ -11,6 +11,8 @@ from tests.support.hostile import ESCAPE
 from tests.support.server import Reply, in_turn, running
 from tests.support.vendors import SECRET, VENDORS, Anyone
 
+pytestmark = pytest.mark.slow
+
 LITESPAN = Path(sys.executable).with_name("litespan")
 KEYS = {
     "LANGFUSE_PUBLIC_KEY": SECRET,

@@ -324,6 +324,7 @@ class TestForms:
         if "--call" in form:
             assert json.loads(said)["user_id"] == f"eve{ESCAPE}"
 
+    @pytest.mark.slow
     def test_without_rich_the_table_is_plain_text(self, database: Path) -> None:
         """Without rich the same figures come in plain text."""
         without = "import sys; sys.modules['rich'] = None; " + MAIN
@@ -336,6 +337,7 @@ class TestForms:
             ["total", "6", "2", "600", "60", "$0.300000", "1.00", "3.00", "0.25", "0.25"],
         ]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("columns", [80, 120])
     def test_the_table_fits_a_terminal_of_80_columns(self, columns: int, tmp_path: Path) -> None:
         """At 80 and 120 columns no line is too long, and no figure is cut."""
@@ -483,6 +485,7 @@ class TestFiles:
         figures(capsys, database)
         assert {path: path.read_bytes() for path in database.parent.iterdir()} == before
 
+    @pytest.mark.slow
     def test_a_file_in_a_read_only_folder_is_read(self, database: Path) -> None:
         """A file in a folder where nothing may be written is read all the same."""
         for folder in (database.parent, *database.parents[1:3]):
@@ -499,6 +502,7 @@ class TestFiles:
         database.parent.chmod(0o755)
         assert (done.stderr, json.loads(done.stdout)["total"]["calls"]) == ("", 6)
 
+    @pytest.mark.slow
     def test_a_closed_pipe_ends_without_a_traceback(self, database: Path) -> None:
         """`litespan report | head` ends without a traceback."""
         with subprocess.Popen(

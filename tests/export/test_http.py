@@ -561,6 +561,7 @@ def run(program: str, *args: str, **env: str) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow
 def test_after_a_fork_the_child_has_its_own_connection() -> None:
     """Parent and child never share a socket."""
     program = """
@@ -583,6 +584,7 @@ def test_after_a_fork_the_child_has_its_own_connection() -> None:
     assert len({request.connection for request in vendor.received}) == 2
 
 
+@pytest.mark.slow
 def test_exit_is_not_held_up_by_a_hung_vendor() -> None:
     """With everything still to be sent at exit, a vendor that hangs costs `exit_patience`."""
     program = """
@@ -608,6 +610,7 @@ def test_exit_is_not_held_up_by_a_hung_vendor() -> None:
     assert "span(s) dropped" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_sdk_metrics_of_an_exporter() -> None:
     """Sent and lost spans are counted under the SDK's own names, inflight ends at 0."""
     program = """

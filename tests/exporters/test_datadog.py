@@ -421,6 +421,7 @@ def keys(value: Any, at: str = "") -> set[str]:
     return set()
 
 
+@pytest.mark.slow
 def test_against_ddtraces_own_output(tools: Path) -> None:
     """What we hand to the agent has the keys of ddtrace's own spans, with values of their types."""
     with running(lambda _: Reply(202)) as vendor:

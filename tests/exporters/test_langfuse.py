@@ -357,6 +357,7 @@ client.shutdown()
 """
 
 
+@pytest.mark.slow
 def test_against_langfuses_own_sdk(request: pytest.FixtureRequest) -> None:
     """Path, headers and attributes are those of Langfuse's SDK, with values of the same types."""
     python = environment(request.config.cache.mkdir("langfuse"), "langfuse==5.0.4")

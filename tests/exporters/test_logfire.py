@@ -156,6 +156,7 @@ logfire.shutdown()
 """
 
 
+@pytest.mark.slow
 def test_against_logfires_own_sdk(request: pytest.FixtureRequest) -> None:
     """Path, headers, encoding and the attributes of its own are those of Logfire's SDK."""
     python = environment(request.config.cache.mkdir("logfire"), "logfire==5.2.0")

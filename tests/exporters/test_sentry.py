@@ -334,6 +334,7 @@ def judged(request: pytest.FixtureRequest) -> Any:
     return {**said, "sent": spans, "envelopes": envelopes}
 
 
+@pytest.mark.slow
 def test_relay_finds_nothing_wrong_with_events(judged: Any) -> None:
     """Neither errors nor anything trimmed, also with odd and long values."""
     assert len(judged["events"]) == 3
@@ -350,6 +351,7 @@ def lost(ours: Any, theirs: Any, at: str = "") -> list[str]:
     return [] if ours == theirs else [at]
 
 
+@pytest.mark.slow
 def test_events_survive_default_scrubbing(judged: Any) -> None:
     """Every value that was sent is still there afterwards."""
     for sent, event in zip(judged["envelopes"], judged["events"], strict=True):
@@ -362,6 +364,7 @@ def test_events_survive_default_scrubbing(judged: Any) -> None:
         assert [path for pair in crumbs for path in lost(*pair)] == []
 
 
+@pytest.mark.slow
 def test_spans_survive_default_scrubbing(judged: Any) -> None:
     """Every attribute of ours is still there, under the name that we gave it."""
     for ours, theirs in zip(judged["sent"], judged["spans"], strict=True):

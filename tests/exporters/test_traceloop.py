@@ -156,6 +156,7 @@ shop()
 """
 
 
+@pytest.mark.slow
 def test_against_traceloops_own_sdk(request: pytest.FixtureRequest) -> None:
     """Path, headers and what calls are associated with are those of Traceloop's SDK."""
     python = environment(request.config.cache.mkdir("traceloop"), "traceloop-sdk==0.62.4", "httpx")

@@ -451,6 +451,7 @@ def rows(at: dict[str, str]) -> list[str]:
     return []
 
 
+@pytest.mark.slow
 def test_a_process_that_dies(
     tmp_path: Path, at: dict[str, str], loopback: LoopbackProvider
 ) -> None:
@@ -469,6 +470,7 @@ def test_a_process_that_dies(
     assert rows(at) == ["started"] * 3
 
 
+@pytest.mark.slow
 def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     """Beside OTEL_TRACES_EXPORTER; an exporter in both is given each span once."""
     app = write(tmp_path, app=SQLITE_APP)
@@ -494,6 +496,7 @@ def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     assert "no exporter is called 'helicon' (did you mean helicone?); installed are" in said[2]
 
 
+@pytest.mark.slow
 def test_the_proxys_line_sets_up_the_exporters(tmp_path: Path, at: dict[str, str]) -> None:
     """The same where the proxy's one line has set the exporters up, without the SDK's command."""
     app = write(

@@ -80,6 +80,7 @@ def moved(request: pytest.FixtureRequest, loopback: LoopbackProvider) -> Iterato
         yield {"ran": ran, **vendors}
 
 
+@pytest.mark.slow
 def test_the_program_runs_unchanged(moved: dict[str, Any]) -> None:
     """It prints what it printed, and one line says what was taken and how to turn content on."""
     ran = moved["ran"]
@@ -94,6 +95,7 @@ def test_the_program_runs_unchanged(moved: dict[str, Any]) -> None:
     assert lines == [said]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["helicone", "langfuse"])
 def test_success_goes_to_those_of_success(moved: dict[str, Any], name: str) -> None:
     """The first call, and not the second."""
@@ -105,6 +107,7 @@ def test_success_goes_to_those_of_success(moved: dict[str, Any], name: str) -> N
     )
 
 
+@pytest.mark.slow
 def test_failure_and_input_go_to_sentry(moved: dict[str, Any]) -> None:
     """One error, with the input as a breadcrumb; nothing of the call that went well."""
     sentry = moved["sentry"]
@@ -116,6 +119,7 @@ def test_failure_and_input_go_to_sentry(moved: dict[str, Any]) -> None:
     assert any("pre_api_call" in category for category in crumbs), crumbs
 
 
+@pytest.mark.slow
 def test_failure_goes_to_slack(moved: dict[str, Any]) -> None:
     """One alert."""
     (request,) = moved["slack"].received
@@ -123,6 +127,7 @@ def test_failure_goes_to_slack(moved: dict[str, Any]) -> None:
     assert "Say hello" not in request.body.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("later", ["", "litespan.LiteLLMInstrumentor().instrument()"])
 def test_one_line_of_code(loopback: LoopbackProvider, tmp_path: Any, later: str) -> None:
     """`adopt()` needs nobody to instrument LiteLLM, and goes on if somebody does."""

@@ -58,6 +58,7 @@ def rows(files: Iterator[Path]) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @each_kind
 def test_several_processes_write_one_file(kind: str, tmp_path: Path) -> None:
     """Four processes, a line each for every call, nothing torn, nothing lost."""
@@ -78,6 +79,7 @@ def test_several_processes_write_one_file(kind: str, tmp_path: Path) -> None:
     assert len(lines) == 2000 + (kind == "csv")
 
 
+@pytest.mark.slow
 def test_rotation_by_size_with_several_processes(tmp_path: Path) -> None:
     """A file is put aside when it is full, by whoever comes first; no line is lost or cut."""
     path = tmp_path / "calls.jsonl"
@@ -252,6 +254,7 @@ def test_bytes_that_are_kept_are_bounded(tmp_path: Path) -> None:
     assert kept == {"3e8", "004", "2bc"}  # without `huge`, and without what was before it
 
 
+@pytest.mark.slow
 def test_end_of_the_process_is_not_held_up(tmp_path: Path) -> None:
     """With a store that is away, shutdown gives up in bounded time and says what is lost."""
     body = """
@@ -271,6 +274,7 @@ def test_end_of_the_process_is_not_held_up(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_exit_writes_what_is_there(tmp_path: Path) -> None:
     """A script that ends right after its call loses nothing, on any thread."""
     body = """
@@ -316,6 +320,7 @@ def test_other_columns_are_put_aside(tmp_path: Path) -> None:
     assert aside.read_bytes() == b"key,trace_id\r\n1,2\r\n"
 
 
+@pytest.mark.slow
 def test_one_write_a_line(tmp_path: Path) -> None:
     """Whoever reads along, with `tail -f`, never sees half a line: one `write` for each."""
     path = tmp_path / "calls.jsonl"

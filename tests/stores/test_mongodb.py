@@ -255,6 +255,7 @@ def test_integers_of_any_size(server: MongoServer, make: Make) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_exit_with_a_server_that_is_away(server: MongoServer) -> None:
     """The end of the process waits a few seconds at most, and says what is lost."""
     body = """
@@ -358,6 +359,7 @@ def test_uri_that_pymongo_refuses(caplog: pytest.LogCaptureFixture) -> None:
     assert "secret" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_missing_driver_is_logged_with_the_install_command() -> None:
     """Without PyMongo: one line with the command that installs it."""
     body = """

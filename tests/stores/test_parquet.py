@@ -104,6 +104,7 @@ def test_enough_for_a_file(bound: dict[str, Any], tmp_path: Path) -> None:
     assert in_parquet(tmp_path).read() == expected(calls(range(1000, 1100)))
 
 
+@pytest.mark.slow
 def test_many_processes_write_into_one_folder(tmp_path: Path) -> None:
     """Any number of processes write into one folder."""
     body = """
@@ -121,6 +122,7 @@ def test_many_processes_write_into_one_folder(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 30
 
 
+@pytest.mark.slow
 def test_files_are_whole_after_sigkill(tmp_path: Path) -> None:
     """After SIGKILL every file with its name is whole, and has what was exported."""
     body = """

@@ -343,6 +343,7 @@ class TestFaults:
         sql = "select span_id from calls order by 1"
         assert query(path, sql) == [("eee19b7ec3c10001",), ("eee19b7ec3c10006",)]
 
+    @pytest.mark.slow
     def test_a_file_that_cannot_grow_loses_only_what_did_not_fit(self, path: Path) -> None:
         """An operating system that refuses to grow the file loses only what did not fit."""
         body = """
@@ -363,6 +364,7 @@ class TestFaults:
         assert f"cannot record calls in {path}: disk I/O error" in lines[1]
         assert query(path, "select count(*) from calls") == [(2,)]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("what", ["file", "folder"])
     def test_a_read_only_database_is_logged_and_stays_readable(self, what: str, path: Path) -> None:
         """A read-only database, or folder, is named with its cure; its rows stay readable."""
@@ -467,6 +469,7 @@ CHAT = {"gen_ai.operation.name": "chat"}
 class TestManyWriters:
     """Processes and threads."""
 
+    @pytest.mark.slow
     def test_six_processes_write_one_new_file_without_loss(self, path: Path) -> None:
         """Six processes that make one new file and write a call at a time lose none."""
         writers = [program(WRITER, path, i, 150) for i in range(1, 7)]
@@ -490,6 +493,7 @@ class TestManyWriters:
             thread.join(60)
         assert (set(results), query(path, "select count(*) from calls")) == ({OK}, [(400,)])
 
+    @pytest.mark.slow
     def test_forked_children_write_while_the_parent_goes_on(self, path: Path) -> None:
         """Children of a process that has the file open write, while the parent goes on."""
         body = """
@@ -528,6 +532,7 @@ class TestManyWriters:
         assert query(path, "select count(*) from calls") == [(int(expected),)]
         assert query(path, "pragma integrity_check") == [("ok",)]
 
+    @pytest.mark.slow
     def test_acknowledged_rows_survive_sigkill(self, path: Path) -> None:
         """After kill -9 in the midst of writing, all that was acknowledged is there."""
         body = """

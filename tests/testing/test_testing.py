@@ -309,6 +309,7 @@ def test_closes_at_once() -> None:
         assert slow.exception(timeout=5) or slow.result().status_code == 200
 
 
+@pytest.mark.slow
 def test_runs_in_a_process_of_its_own() -> None:
     """`python -m litespan.testing.provider` prints its URL first and ends on SIGINT."""
     command = [sys.executable, "-m", "litespan.testing.provider", "--port", "0"]
