@@ -8,7 +8,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP := True
 # in s; a test that hangs fails and prints the stacks of all threads
 export PYTEST_TIMEOUT := 300
 
-.PHONY: help demo test beside check bench collector docs docs-serve docs-tables soak format constraints clean
+.PHONY: help demo test test-quick beside check bench collector docs docs-serve docs-tables soak format constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -19,6 +19,9 @@ demo: $(VENV)/.demo ## run a LiteLLM program against a loopback provider and rep
 
 test: $(VENV)/.dev ## run the tests (ARGS="-k stream" selects some)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-quick: $(VENV)/.dev ## run the tests that need no server and start no slow process
+	$(BIN)/python -m pytest -m "not slow and not service" $(ARGS)
 
 beside: ## run the tests with other instrumentations, in an environment that has them
 	PYTHON="$(PYTHON)" scripts/venv build/beside constraints/beside.txt --editable '.[all]' --group beside

@@ -18,6 +18,9 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from litespan.export.otlp import copy_of
 
+RECORDED = Path(__file__).parent / "genai/recorded"
+"""What other instrumentations recorded, a file a release; see `record.py` there."""
+
 TRACE_ID = 0x5B8EFFF798038103D269B633813FC60C
 PARENT_ID = 0x0AF7651916CD43DD
 START_NS = 1_795_165_987_000_000_000  # 2026-11-20T09:13:07Z
@@ -539,8 +542,8 @@ STARTED = span(
 
 
 def foreign(name: str) -> list[ReadableSpan]:
-    """Spans that another instrumentation made: see `tests/exporters/foreign/record.py`."""
-    fixture = json.loads((Path(__file__).parent / "exporters/foreign" / f"{name}.json").read_text())
+    """Spans that another instrumentation made: see `tests/genai/recorded/record.py`."""
+    fixture = json.loads((RECORDED / f"{name}.json").read_text())
     return [_recorded(span) for span in fixture["spans"]]
 
 

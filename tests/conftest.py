@@ -1,8 +1,33 @@
-"""What must hold before any test imports LiteLLM."""
+"""What must hold before any test imports LiteLLM; what `make test-quick` leaves out."""
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
 
 # LiteLLM fetches its price map from the network while it is imported, unless told not to.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 pytest_plugins = ["tests.support.fixtures", "tests.support.golden"]
+
+TESTS = Path(__file__).parent
+FOLDERS = {
+    "background": "slow",
+    "collector": "service",
+    "forward": "slow",
+    "offload": "slow",
+    "proxy": "service",
+}
+SERVERS = {"mongodb_uri", "postgres", "redis_url"}
+"""Fixtures that start a server."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark the tests of whole folders, and those that ask for a server."""
+    for item in items:
+        if mark := FOLDERS.get(item.path.relative_to(TESTS).parts[0]):
+            item.add_marker(mark)
+        if SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("service")

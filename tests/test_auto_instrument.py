@@ -11,6 +11,8 @@ import pytest
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.support.program import python_without, run
 
+pytestmark = pytest.mark.slow
+
 QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
 CONSOLE = {**QUIET, "OTEL_TRACES_EXPORTER": "console"}
 SILENT = {**QUIET, "OTEL_TRACES_EXPORTER": "none"}

@@ -66,6 +66,7 @@ PROGRAM = """
 """
 
 
+@pytest.mark.slow
 def test_the_processs_own_meter_reads_them() -> None:
     """Also one that is set after litespan, and once, though litespan is set up twice."""
     ran = run(PROGRAM)

@@ -6,7 +6,9 @@ import litespan
 from litespan import errors
 
 
-def test_swallowed(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_logged_once_without_its_text(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The log says where and what kind, never what an exception's text may give away."""
     monkeypatch.setattr(errors, "_seen", set())
     before = litespan.stats().get("errors.this test", 0)

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 from packaging.requirements import Requirement
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 SOURCES = {"src/litespan": "litespan", "exporters/litespan_exporters": "litespan_exporters"}
 # Places of one machine, and hosts of package registries: neither belongs into a repository.

@@ -20,7 +20,8 @@ GEVENT = """
 """
 
 
-def test_gevent() -> None:
+@pytest.mark.slow
+def test_gevents_patched_threads_are_logged_as_unsupported() -> None:
     """Where gevent has replaced threads, one line says that it is not supported."""
     ran = program.run(GEVENT)
     assert (ran.code, ran.stdout) == (0, "went on\n")
@@ -60,7 +61,7 @@ def nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"LITESPAN_TEAM_HOSTS": "langfuse:port"}, "team_hosts", ()),
     ],
 )
-def test_values(env: dict[str, str], name: str, value: Any) -> None:
+def test_each_kind_of_value_is_parsed(env: dict[str, str], name: str, value: Any) -> None:
     """Each kind of value is read as it is meant."""
     assert getattr(Settings.from_env(env), name) == value
 
@@ -85,7 +86,7 @@ def test_values(env: dict[str, str], name: str, value: Any) -> None:
         ),
     ],
 )
-def test_bad_values(
+def test_a_bad_value_is_logged_once_with_the_default(
     env: dict[str, str], name: str, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One line says what is wrong and what is used instead; it is not said twice."""

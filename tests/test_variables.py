@@ -6,6 +6,8 @@ from litespan.testing import OtlpReceiver
 from litespan.variables import corrected
 from tests.support.program import run
 
+pytestmark = pytest.mark.slow
+
 TRACES, PROTOCOL = "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_PROTOCOL"
 QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
 

@@ -17,6 +17,8 @@ from tests.support.needs import missing
 from tests.support.server import Received, Reply, running
 from tests.support.tools import free_port, serving
 
+pytestmark = pytest.mark.service
+
 CONFIG = """
 route:
   receiver: hook
@@ -79,7 +81,9 @@ def told(sent: list[dict[str, Any]], status: str) -> list[tuple[str, str, int]]:
     )
 
 
-def test_fifty_failures(manager: tuple[str, list[dict[str, Any]]]) -> None:
+def test_fifty_failures_become_one_notification_a_group(
+    manager: tuple[str, list[dict[str, Any]]],
+) -> None:
     """By two workers: one notification a group, and one when it is over."""
     url, sent = manager
     workers = [AlertmanagerExporter(url, thresholds=T) for _ in range(2)]

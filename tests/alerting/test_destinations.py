@@ -98,15 +98,20 @@ SHOWN = {
     "firing": [notice()],
     "resolved": [notice("resolved")],
     "repeat": [notice("repeat", severity="warning")],
-    "several": [notice(rule=f"rule-{number}") for number in range(8)],
+    "several": [notice(rule=f"rule-{number}") for number in range(2)],
     "hostile": [HOSTILE],
-    "hostile-several": [HOSTILE] * 8,
+    "hostile-several": [HOSTILE] * 2,
 }
+FULL = {
+    "full": [notice(rule=f"rule-{number}") for number in range(8)],
+    "hostile-full": [HOSTILE] * 8,
+}
+"""As many alerts as a message holds."""
 
 
 @each
 @pytest.mark.parametrize("case", SHOWN)
-def test_golden(
+def test_each_request_equals_its_golden_file(
     name: str, case: str, vendor: Vendor, golden: Golden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What goes over the wire is what the golden file says."""
@@ -134,7 +139,9 @@ def test_nobody_is_mentioned(name: str, vendor: Vendor, monkeypatch: pytest.Monk
 
 
 @each
-def test_fifty_failures(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fifty_failures_of_three_kinds_alert_once_a_kind(
+    name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of three kinds, as the SDK hands them over: each kind is told once, at once."""
     monkeypatch.setenv("LITESPAN_ALERTS_BURST", "off")
     exporter = connected(name, vendor.url, monkeypatch)
@@ -185,7 +192,9 @@ def test_no_content_and_no_secret(
 
 
 @each
-def test_retry_after(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_alert_waits_for_retry_after_and_is_sent_once(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A rate limit is waited for, and the alert then told, once."""
     with running(ok, in_turn(Reply(429, b"", {"Retry-After": "0.4"}))) as vendor:
         exporter = connected(name, vendor.url, monkeypatch)
@@ -199,7 +208,7 @@ def test_retry_after(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @each
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_permanent_answer(
+def test_a_permanent_refusal_stops_the_destination_with_its_fix(
     name: str, status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Stops the destination: no further request, and one line says so and what to mend."""
@@ -218,7 +227,9 @@ def test_a_permanent_answer(
 
 
 @each
-def test_a_refused_message(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_refused_messages_in_a_row_stop_the_destination(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A 400 may be about that message only: three of them in a row stop the destination."""
     with running(lambda _: Reply(400, b"invalid_payload")) as vendor:
         exporter = connected(name, vendor.url, monkeypatch)
@@ -233,7 +244,9 @@ def test_a_refused_message(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "fault", [Reply(503), Reply(reset=True), Reply(delay=1), Reply(garbage=True)]
 )
-def test_away_and_back(name: str, fault: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alerts_are_kept_while_the_destination_is_away(
+    name: str, fault: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What could not be sent is kept, and sent when the destination is back."""
     away = [True]
     with running(ok, lambda _: fault if away else None) as vendor:
@@ -248,6 +261,7 @@ def test_away_and_back(name: str, fault: Reply, monkeypatch: pytest.MonkeyPatch)
     assert len({request.raw for request in again}) == 1
 
 
+@pytest.mark.slow
 @each
 def test_shutdown_is_bounded(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -276,8 +290,9 @@ def test_export_does_not_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
         exporter.delivery.close()
 
 
+@pytest.mark.slow
 @each
-def test_check(name: str, vendor: Vendor) -> None:
+def test_check_sends_a_test_alert_and_reports_success(name: str, vendor: Vendor) -> None:
     """`litespan check` sends a test alert, and says that it was taken."""
     cls = DESTINATIONS[name]
     env = cls.variables_for(vendor.url + (PATH if cls.hidden_path else ""), SECRET)
@@ -290,6 +305,7 @@ def test_check(name: str, vendor: Vendor) -> None:
     assert "This is a test alert of litespan." in vendor.received[0].body.decode()
 
 
+@pytest.mark.slow
 @each
 def test_check_of_a_destination_that_is_gone(name: str) -> None:
     """It says what was answered and what to mend, without the secret."""
@@ -312,11 +328,16 @@ def test_a_name_of_no_rule(caplog: pytest.LogCaptureFixture) -> None:
     exporter.shutdown()
 
 
-def test_json_is_small() -> None:
-    """Golden files of hostile alerts are no larger than what services take."""
-    for path in GOLDEN.rglob("*.json"):
-        for body in json.loads(path.read_text()):
-            assert len(json.dumps(body)) < 28_000
+@each
+@pytest.mark.parametrize("case", FULL)
+def test_a_full_message_is_no_larger_than_services_take(
+    name: str, case: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if every text in it is as long as it can be."""
+    exporter = connected(name, vendor.url, monkeypatch)
+    message = exporter.message(FULL[case][: exporter.limits.max_items], 3)
+    exporter.shutdown()
+    assert len(json.dumps(message)) < 28_000
 
 
 def test_nothing_is_logged_of_a_passing_failure(

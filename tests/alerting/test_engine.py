@@ -65,7 +65,7 @@ class Desk:
         ]
 
 
-def test_firing_once() -> None:
+def test_the_first_failure_fires_and_the_rest_are_counted() -> None:
     """The first failure is told at once, the others are counted; then, that it is over."""
     desk = Desk()
     assert desk.see(view(**RATE_LIMIT)) == [[("firing", "failure", 1, 0)]]
@@ -85,7 +85,7 @@ def test_a_batch_is_one_message() -> None:
     assert desk.see(after=60) == []
 
 
-def test_cool_down() -> None:
+def test_a_repeat_within_the_cool_down_is_reported_at_its_end() -> None:
     """What comes back within the cool-down is told at its end, with what was missed."""
     desk = Desk()
     desk.see(view(**RATE_LIMIT))
@@ -112,7 +112,7 @@ def test_what_goes_on_is_told_again() -> None:
     assert told == [[]] * 9 + [[[("repeat", "failure", 11, 9)]]]
 
 
-def test_digest() -> None:
+def test_warnings_are_batched_and_an_error_flushes_them() -> None:
     """Warnings wait for each other; an error takes them along."""
     desk = Desk()
     assert desk.see(view(took=200.0)) == []
@@ -124,7 +124,7 @@ def test_digest() -> None:
     ]
 
 
-def test_rate_limit() -> None:
+def test_a_rate_limit_delays_messages_and_loses_none() -> None:
     """Three messages at once, then one a second; nothing is lost."""
     desk = Desk()
     models = [f"model-{number}" for number in range(6)]
@@ -212,7 +212,7 @@ def test_a_budget_is_not_resolved() -> None:
     assert desk.see(after=4000) == []
 
 
-def test_only_some_rules() -> None:
+def test_a_destination_can_have_only_some_rules() -> None:
     """A destination can be told of some rules only."""
     desk = Desk(rules=frozenset({"auth"}))
     assert desk.see(view(**RATE_LIMIT)) == []
@@ -298,7 +298,7 @@ def test_flush_of_a_destination_that_is_away_does_not_wait() -> None:
     assert engine.close(10) == 1
 
 
-def test_after_a_fork() -> None:
+def test_a_forked_child_has_an_engine_of_its_own() -> None:
     """The child has an engine of its own: what waits is the parent's to tell."""
     told: list[int] = []
 

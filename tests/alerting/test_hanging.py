@@ -8,7 +8,7 @@ import litellm
 import litespan
 from litespan.alerting import Thresholds
 from litespan_exporters.slack import SlackExporter
-from tests.calls.conftest import Traced, quiet_litellm, traced
+from tests.support.calls import Traced, quiet_litellm, traced
 from tests.support.server import Received, Reply, running
 
 __all__ = ["quiet_litellm", "traced"]

@@ -64,7 +64,9 @@ ONE_CALL: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
 
 
 @pytest.mark.parametrize(("options", "expected"), [pytest.param(*r[1:], id=r[0]) for r in ONE_CALL])
-def test_one_call(options: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+def test_each_single_call_has_the_default_severity(
+    options: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
     """What one call by itself is worth, with the defaults."""
     found = all_found([view(**options)])
     assert [(finding.rule, finding.severity) for finding in found] == expected
@@ -88,7 +90,7 @@ def test_a_rule_that_is_off(field: str) -> None:
     assert all_found([view(**options)], replace(DEFAULT, **{field: off})) == []
 
 
-def test_a_burst() -> None:
+def test_ten_failures_of_one_model_in_a_minute_are_a_burst() -> None:
     """Ten failures of one model within a minute; not of two models, nor over a longer time."""
     assert names(all_found([view(**RATE_LIMIT)] * 10)) == ["failure"] * 10 + ["burst"]
     assert "burst" not in names(all_found([view(**RATE_LIMIT)] * 10, every=7))
@@ -96,7 +98,7 @@ def test_a_burst() -> None:
     assert "burst" not in names(all_found(two))
 
 
-def test_an_outage() -> None:
+def test_half_of_a_models_calls_failing_is_an_outage() -> None:
     """Five of a model's calls, and half of them; ten make it a major one."""
     rules = names(all_found([view(**DOWN)] * 10))
     assert [rules.count(rule) for rule in ("outage", "outage_major")] == [5, 1]
@@ -139,7 +141,7 @@ def test_slow_on_the_whole(took: list[float], expected: str | None) -> None:
     assert (rules[-1] if rules else None) == expected
 
 
-def test_spending() -> None:
+def test_each_threshold_of_a_daily_budget_fires_once() -> None:
     """80 and 100 % of a user's day, each once, with the call that brought it there."""
     t = replace(DEFAULT, user_day=10.0, user_month=100.0, anomaly=None)
     call = view(user__id="ann")
@@ -168,7 +170,7 @@ def test_spending_of_a_month_is_that_of_its_days() -> None:
     assert list(record["days"]) == ["2027-03-20"]
 
 
-def test_an_unusual_day() -> None:
+def test_three_times_the_mean_day_is_an_unusual_day() -> None:
     """Three times the mean day of the last seven, if it is 10 USD or more."""
     record = None
     for day in range(7):
@@ -197,7 +199,7 @@ def test_nothing_is_unusual_of_somebody_new() -> None:
     assert list(judge("user", "ann", spent, view(), DEFAULT)) == []
 
 
-def test_the_test_call() -> None:
+def test_the_call_of_check_is_always_a_test_alert() -> None:
     """What `litespan check` sends is always an alert, and says that it is a test."""
     assert TEST_MODEL == MARK
     assert names(all_found([view(model=MARK)])) == ["test"]
@@ -256,7 +258,7 @@ def test_every_threshold_is_a_variable(row: Any) -> None:
     assert Thresholds.from_env({env: "plenty"}) == DEFAULT
 
 
-def test_off() -> None:
+def test_off_disables_a_rule_unless_others_need_it() -> None:
     """`off` switches a rule off; what is needed by others can not be off."""
     off = Thresholds.from_env({"LITESPAN_ALERTS_SLOW": "off", "LITESPAN_ALERTS_WINDOW": "off"})
     assert (off.slow, off.window) == (None, 60)

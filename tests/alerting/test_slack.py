@@ -10,7 +10,7 @@ from slack_sdk.webhook import WebhookClient
 
 from litespan_exporters.slack import SlackExporter, escape, to_message
 from tests.alerting.calls import RATE_LIMIT, span
-from tests.alerting.test_destinations import SHOWN
+from tests.alerting.test_destinations import FULL, SHOWN
 from tests.support.server import Received, Reply, running
 
 KINDS = {
@@ -32,13 +32,13 @@ def judge(message: dict[str, Any]) -> None:
     assert 0 < len(message["text"]) <= 40_000
 
 
-@pytest.mark.parametrize("case", SHOWN)
-def test_by_the_sdk(case: str) -> None:
+@pytest.mark.parametrize("case", SHOWN | FULL)
+def test_the_sdks_classes_accept_every_block(case: str) -> None:
     """The SDK's block classes take every block of ours, and write it as we do."""
-    judge(to_message(SHOWN[case], lost=3))
+    judge(to_message((SHOWN | FULL)[case], lost=3))
 
 
-def test_the_judge() -> None:
+def test_slacks_sdk_rejects_a_message_that_is_too_long() -> None:
     """The judge is one: it refuses what is too long."""
     message: Any = to_message(SHOWN["firing"])
     message["blocks"][0]["text"]["text"] = "x" * 151
@@ -56,7 +56,7 @@ def test_the_judge() -> None:
         ("ann@example.com", "ann@example.com"),
     ],
 )
-def test_escaping(text: str, expected: str) -> None:
+def test_text_of_a_call_is_never_a_link_or_mention(text: str, expected: str) -> None:
     """Nothing in a call's texts is a link or a mention to Slack."""
     assert escape(text) == expected
 
@@ -108,7 +108,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         yield api
 
 
-def test_by_a_bot(api: Api) -> None:
+def test_a_bot_posts_with_a_token_and_a_channel(api: Api) -> None:
     """With a token and a channel instead of a webhook."""
     exporter = SlackExporter()
     exporter.export([span(**RATE_LIMIT)])

@@ -15,6 +15,8 @@ from tests.alerting.calls import RATE_LIMIT, span
 from tests.support.postgres import running as postgres
 from tests.support.server import Reply, running
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:

@@ -13,7 +13,7 @@ from tests.support.server import Received, Reply, running
 SECRET = "a shared secret"
 
 
-def test_a_known_signature() -> None:
+def test_the_signature_equals_the_one_of_openssl() -> None:
     """HMAC-SHA256 of `<time>.<body>`, by a figure worked out with another tool.
 
     printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac 'a shared secret'
@@ -24,7 +24,7 @@ def test_a_known_signature() -> None:
 
 
 @pytest.mark.parametrize("secret", [SECRET, ""])
-def test_what_is_sent(secret: str) -> None:
+def test_the_body_that_arrives_is_the_signed_one(secret: str) -> None:
     """The body that arrives is the body that was signed, just now; without a secret none is."""
     requests: list[Received] = []
 

@@ -24,7 +24,9 @@ def scopes(beside: Beside) -> list[str]:
 
 @pytest.mark.parametrize("kind", BELOW)
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_below(kind: type, stream: bool, beside: Beside) -> None:
+def test_the_provider_sdks_instrumentation_is_suppressed_below_a_call(
+    kind: type, stream: bool, beside: Beside
+) -> None:
     """The provider SDK's instrumentation reports nothing that we report."""
     beside.switch_on(kind())
     beside.start()
@@ -88,7 +90,7 @@ def test_below_a_framework_that_reports_the_call(beside: Beside) -> None:
         (OpenInferenceOpenAI, "OpenInference", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=openai"),
     ],
 )
-def test_rivals_are_named(
+def test_another_instrumentation_is_named_once_with_its_fix(
     kind: type, name: str, cure: str, beside: Beside, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One warning with the line that switches the other off, however many calls."""

@@ -53,7 +53,7 @@ def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
     ],
     ids=["LiteLLMIntegration", "OTLPIntegration", "linked only"],
 )
-def test_sentry_sdk(
+def test_active_sentry_integrations_are_named_once_with_the_fix(
     integration: sentry_sdk.integrations.Integration,
     cure: str,
     vendor: Vendor,
@@ -73,7 +73,7 @@ def test_sentry_sdk(
 
 
 @pytest.mark.parametrize("name", ["sentry", "helicone"])
-def test_litellms_own_lists(
+def test_a_callback_name_is_named_if_it_is_the_exporters_service(
     name: str,
     vendor: Vendor,
     beside: Beside,
@@ -94,7 +94,9 @@ def test_litellms_own_lists(
     )
 
 
-def test_logfire(beside: Beside, caplog: pytest.LogCaptureFixture) -> None:
+def test_logfires_litellm_instrumentation_is_named_with_its_fix(
+    beside: Beside, caplog: pytest.LogCaptureFixture
+) -> None:
     """`logfire.instrument_litellm()` is OpenInference's instrumentation: the cure is Logfire's."""
     logfire.configure(send_to_logfire=False, console=False)
     try:
@@ -108,7 +110,9 @@ def test_logfire(beside: Beside, caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("blocked", [False, True])
-def test_traceloop_sdk(blocked: bool, beside: Beside, caplog: pytest.LogCaptureFixture) -> None:
+def test_traceloops_instrumentation_is_named_and_the_fix_prevents_it(
+    blocked: bool, beside: Beside, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its SDK switches OpenLLMetry's instrumentation on; the line that we name prevents it."""
     Traceloop.init(
         exporter=InMemorySpanExporter(),

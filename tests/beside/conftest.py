@@ -9,7 +9,7 @@ import pytest
 
 from litespan import LiteLLMInstrumentor, errors
 from litespan.testing import LoopbackProvider, Telemetry
-from tests.calls.conftest import Traced
+from tests.support.calls import Traced
 
 _keys = itertools.count()
 

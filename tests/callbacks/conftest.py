@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import litespan
-from litespan import errors
-from tests.calls.conftest import quiet_litellm, traced
+from tests.support.calls import quiet_litellm, traced
+from tests.support.logs import fresh_logs
 
 __all__ = ["Heard", "Keeper", "Told", "fresh_logs", "keeper", "quiet_litellm", "traced"]
 
@@ -89,9 +89,3 @@ def keeper(traced: Any) -> Iterator[Keeper]:
         yield made
     finally:
         added.remove()
-
-
-@pytest.fixture(autouse=True)
-def fresh_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is logged once, is logged once a test."""
-    monkeypatch.setattr(errors, "_seen", set())

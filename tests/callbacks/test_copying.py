@@ -8,7 +8,7 @@ import litellm
 import litespan
 from litespan.callbacks.copying import copied, jsonable, keywords
 from tests.callbacks.conftest import Keeper
-from tests.calls.conftest import Traced
+from tests.support.calls import Traced
 
 
 def shared(levels: int) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from opentelemetry import trace
 
 import litespan
 from tests.callbacks.conftest import Heard, Keeper, Told
-from tests.calls.conftest import MESSAGES, Traced
 from tests.proxy.running import until
+from tests.support.calls import MESSAGES, Traced
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="none")
 
@@ -97,7 +97,7 @@ def delivered(name: str) -> dict[str, int]:
     }
 
 
-async def test_order_and_once(traced: Traced, add: Added) -> None:
+async def test_stages_of_a_call_arrive_in_order_and_once(traced: Traced, add: Added) -> None:
     """Per call in stage order, each stage once, however slow an earlier one is."""
     handler = AsyncKeeper(pause=0.02)
     add(handler)
@@ -187,7 +187,7 @@ async def test_an_event_loop_is_never_blocked(traced: Traced, add: Added) -> Non
     assert all(name.startswith("litespan-") for name in threads)
 
 
-async def test_own_loop(traced: Traced, add: Added) -> None:
+async def test_async_methods_run_on_one_loop_of_litespan(traced: Traced, add: Added) -> None:
     """Async methods run on one loop of litespan's own, from whatever loop the calls come."""
     handler = AsyncKeeper()
     add(handler)
@@ -215,7 +215,9 @@ class Pooled:
             self.loops.append(asyncio.get_running_loop())
 
 
-async def test_the_callers_loop(traced: Traced, add: Added) -> None:
+async def test_loop_caller_runs_async_methods_on_the_callers_loop(
+    traced: Traced, add: Added
+) -> None:
     """With loop="caller" async methods run where the call was made."""
     handler = Pooled()
     add(handler, loop="caller")
@@ -263,7 +265,9 @@ async def test_the_error_of_another_loop(
     assert "it uses the application's event loop: register it with loop='caller'" in line
 
 
-async def test_inline(traced: Traced, add: Added) -> None:
+async def test_inline_delivery_runs_on_the_callers_thread_before_the_request(
+    traced: Traced, add: Added
+) -> None:
     """With delivery="inline" a handler runs on the caller's thread, before the request is sent."""
     here = threading.get_ident()
     seen = []
@@ -484,7 +488,7 @@ async def test_calls_of_a_handler_are_not_delivered_to_it(traced: Traced, add: A
     assert len(traced.telemetry.spans) == 2
 
 
-async def test_the_callers_context(traced: Traced, add: Added) -> None:
+async def test_a_handler_sees_the_callers_context_and_span(traced: Traced, add: Added) -> None:
     """A handler sees the caller's context variables, and the call's span as the current one."""
     seen = []
 
@@ -551,7 +555,7 @@ async def test_memory_is_bounded(
     assert heard.methods[-2:] == ["post", "success"]
 
 
-async def test_one_by_one(traced: Traced, add: Added) -> None:
+async def test_concurrency_one_never_overlaps_two_stages(traced: Traced, add: Added) -> None:
     """With concurrency=1 no two stages of a handler overlap."""
     running, most = [0], [0]
 
@@ -585,7 +589,7 @@ async def test_a_processor_sees_the_sampled_calls(
     assert (sampled.heard.methods, keeper.heard.methods) == ([], ["pre", "post", "success"])
 
 
-async def test_a_processors_shutdown(traced: Traced) -> None:
+async def test_shutdown_and_flush_of_the_provider_deliver_what_waits(traced: Traced) -> None:
     """`provider.shutdown()` delivers what waits; `force_flush` too."""
     handler = AsyncKeeper(pause=0.1)
     traced.telemetry.tracer_provider.add_span_processor(litespan.CallbackSpanProcessor(handler))
@@ -597,7 +601,7 @@ async def test_a_processors_shutdown(traced: Traced) -> None:
     assert handler.heard.methods == ["pre", "post", "success"] * 2
 
 
-async def test_attempts_are_calls(traced: Traced, keeper: Keeper) -> None:
+async def test_each_attempt_of_a_router_is_a_call(traced: Traced, keeper: Keeper) -> None:
     """Each attempt of a router is told; the router call itself is not."""
     router = litellm.Router(
         model_list=[
@@ -617,14 +621,16 @@ async def test_attempts_are_calls(traced: Traced, keeper: Keeper) -> None:
     assert good[-1].kwargs["litellm_params"]["model_info"]["id"]
 
 
-async def test_no_log(traced: Traced, keeper: Keeper) -> None:
+async def test_no_log_disables_handlers_for_the_call(traced: Traced, keeper: Keeper) -> None:
     """`no-log=True` is for handlers as well."""
     litellm.completion(**traced.chat(**{"no-log": True}))
     assert litespan.flush(10)
     assert keeper.heard == []
 
 
-async def test_abandoned_streams(traced: Traced, add: Added) -> None:
+async def test_abandoned_streams_are_successes_and_leave_nothing_behind(
+    traced: Traced, add: Added
+) -> None:
     """Thirty streams that are thrown away: thirty successes, nothing left behind."""
     handler = AsyncKeeper()
     handle = add(handler)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from litespan.testing import LoopbackProvider
-from tests.callbacks.programs import command, run_file, write
 from tests.support.program import environment
+from tests.support.program_files import command, run_file, write
+
+pytestmark = pytest.mark.slow
 
 # Handlers that take their time in every way that handlers do. What they do is printed at once.
 COMMON = """
@@ -99,7 +101,9 @@ def handled(stdout: str) -> list[str]:
     [("", 0), ("sys.exit(3)", 3), ("raise ValueError('the application')", 1)],
     ids=["end of script", "sys.exit", "exception"],
 )
-def test_orderly_exits(tmp_path: Path, at: dict[str, str], ending: str, code: int) -> None:
+def test_an_orderly_exit_delivers_every_stage(
+    tmp_path: Path, at: dict[str, str], ending: str, code: int
+) -> None:
     """All is delivered, also what needs executors' threads, also of loops long closed."""
     app = write(tmp_path, app=f"{COMMON}{CALLS}\n    {ending}\n")
     ran = run_file(app, env=at)
@@ -108,7 +112,9 @@ def test_orderly_exits(tmp_path: Path, at: dict[str, str], ending: str, code: in
     assert "litespan" not in ran.stderr.replace(str(tmp_path), "")
 
 
-def test_sigterm_as_documented(tmp_path: Path, at: dict[str, str]) -> None:
+def test_sigterm_with_the_documented_lines_is_an_orderly_exit(
+    tmp_path: Path, at: dict[str, str]
+) -> None:
     """With the documented two lines a SIGTERM is an orderly exit."""
     app = write(
         tmp_path,
@@ -153,7 +159,7 @@ def test_threads_and_held_streams(tmp_path: Path, at: dict[str, str]) -> None:
     assert ran.code == 0
 
 
-def test_a_hung_handler(tmp_path: Path, at: dict[str, str]) -> None:
+def test_hung_handlers_delay_the_exit_by_five_seconds(tmp_path: Path, at: dict[str, str]) -> None:
     """Two handlers that never return delay the end by five seconds, and are named."""
     app = write(
         tmp_path,
@@ -222,7 +228,7 @@ def test_flush_in_a_short_program(tmp_path: Path, at: dict[str, str]) -> None:
     assert ran.stdout.splitlines()[-1] == "True"
 
 
-def test_after_a_fork(tmp_path: Path, at: dict[str, str]) -> None:
+def test_a_forked_child_delivers_only_its_own_calls(tmp_path: Path, at: dict[str, str]) -> None:
     """A forked child delivers its own calls, and leaves the parent's to the parent."""
     app = write(
         tmp_path,

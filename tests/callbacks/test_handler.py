@@ -72,7 +72,7 @@ def runs(handler: Any, *, asynchronous: bool) -> dict[str, str]:
         ),
     ],
 )
-def test_which_method_runs(
+def test_a_call_prefers_the_method_of_its_kind(
     handler: Any, sync: dict[str, str], asynchronous: dict[str, str]
 ) -> None:
     """A sync call prefers the sync method, an async one the async method; else the other."""
@@ -100,7 +100,7 @@ def test_a_method_set_on_the_instance_counts() -> None:
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "async_"])
-def test_all_ten_methods(prefix: str, method: str) -> None:
+def test_each_stage_has_a_sync_and_an_async_method(prefix: str, method: str) -> None:
     """Each stage has a sync and an async method, also those that LiteLLM never calls."""
     function = (lambda self, model, messages, kwargs: None) if "pre" in method else event
     handler = type("Made", (), {prefix + method: function})()
@@ -177,7 +177,7 @@ class NotCallable:
     ],
 )
 @pytest.mark.parametrize("register", [litespan.CallbackSpanProcessor, litespan.add_callback])
-def test_what_is_refused(register: Any, given: Any, expected: str) -> None:
+def test_a_bad_handler_is_refused_in_one_line(register: Any, given: Any, expected: str) -> None:
     """One line, at registration, says what is wrong and how to mend it."""
     with pytest.raises(BadHandler) as raised:
         register(given)
@@ -231,7 +231,7 @@ def test_functions_that_are_refused(stages: dict[str, Any], expected: str) -> No
     assert str(raised.value).endswith(expected)
 
 
-def test_a_span_processor() -> None:
+def test_a_handler_is_a_real_span_processor() -> None:
     """It is a real `SpanProcessor`, whatever name the handler is given."""
     processor = litespan.CallbackSpanProcessor(Plain(), name="mine")
     assert isinstance(processor, SpanProcessor)

@@ -10,7 +10,7 @@ import pytest
 
 import litespan
 from tests.callbacks.conftest import Keeper, Told
-from tests.calls.conftest import KEY, MESSAGES, Traced
+from tests.support.calls import KEY, MESSAGES, Traced
 
 SECRET = "sk-TELLTALE-0123456789"
 
@@ -21,7 +21,7 @@ def told(keeper: Keeper) -> dict[str, Told]:
     return {each.method: each for each in keeper.heard}
 
 
-async def test_at_every_stage(traced: Traced, keeper: Keeper) -> None:
+async def test_facts_of_the_call_are_there_at_every_stage(traced: Traced, keeper: Keeper) -> None:
     """The call's own facts are there from the first stage to the last."""
     metadata = {"feature": "search", "release": 7}
     litellm.completion(
@@ -73,7 +73,9 @@ async def test_what_is_sent_is_there_before_the_answer(traced: Traced, keeper: K
     assert second["input"] == ["a"]
 
 
-async def test_success(traced: Traced, keeper: Keeper) -> None:
+async def test_success_has_the_response_its_cost_and_the_logging_object(
+    traced: Traced, keeper: Keeper
+) -> None:
     """The real response, its cost as a number, and LiteLLM's own logging object."""
     response = litellm.completion(**traced.chat(user="alice", metadata={"feature": "search"}))
     success = told(keeper)["success"]
@@ -93,13 +95,15 @@ async def test_success(traced: Traced, keeper: Keeper) -> None:
     assert json.loads(success.kwargs["original_response"])["id"] == response.id
 
 
-async def test_an_unknown_price(traced: Traced, keeper: Keeper) -> None:
+async def test_an_unknown_price_has_no_cost(traced: Traced, keeper: Keeper) -> None:
     """Where nobody knows the price there is no cost: never None, never a wrong 0."""
     litellm.completion(**traced.chat(model="openai/my-own-model"))
     assert "response_cost" not in told(keeper)["success"].kwargs
 
 
-async def test_failure(traced: Traced, keeper: Keeper) -> None:
+async def test_failure_has_the_exception_its_traceback_and_no_response(
+    traced: Traced, keeper: Keeper
+) -> None:
     """The exception itself, its traceback as text, a cost of 0.0 and no response."""
     with pytest.raises(litellm.AuthenticationError) as raised:
         litellm.completion(**traced.chat(provider={"status": 401}))
@@ -126,7 +130,9 @@ async def test_a_failure_before_the_provider(traced: Traced, keeper: Keeper) -> 
         assert each.kwargs["optional_params"] == {}
 
 
-async def test_times(traced: Traced, keeper: Keeper) -> None:
+async def test_times_are_naive_local_datetimes_around_the_call(
+    traced: Traced, keeper: Keeper
+) -> None:
     """Naive local datetimes at every stage that has times, after the call included."""
     before = datetime.now()  # noqa: DTZ005 - as LiteLLM has them
     litellm.completion(**traced.chat(provider={"delay": 0.2}))
@@ -141,7 +147,9 @@ async def test_times(traced: Traced, keeper: Keeper) -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_stream(traced: Traced, keeper: Keeper, asynchronous: bool) -> None:
+async def test_a_stream_event_has_the_chunk_and_success_the_whole_response(
+    traced: Traced, keeper: Keeper, asynchronous: bool
+) -> None:
     """Each chunk is the caller's own; success has the complete response."""
     given = traced.chat(stream=True)
     if asynchronous:
@@ -165,7 +173,9 @@ async def test_a_stream(traced: Traced, keeper: Keeper, asynchronous: bool) -> N
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_an_abandoned_stream(traced: Traced, keeper: Keeper, asynchronous: bool) -> None:
+async def test_an_abandoned_stream_is_a_success_with_what_was_read(
+    traced: Traced, keeper: Keeper, asynchronous: bool
+) -> None:
     """Success, with the part of the response that the caller has read."""
     given = traced.chat(stream=True)
     if asynchronous:
@@ -183,7 +193,9 @@ async def test_an_abandoned_stream(traced: Traced, keeper: Keeper, asynchronous:
     assert success.response_obj.usage.completion_tokens > 0
 
 
-async def test_a_dropped_stream(traced: Traced, keeper: Keeper) -> None:
+async def test_a_stream_without_a_finish_reason_is_a_failure(
+    traced: Traced, keeper: Keeper
+) -> None:
     """A stream that ends without a finish reason is a failure: LiteLLM's, or one of its own."""
     raised = None
     try:
@@ -200,7 +212,9 @@ async def test_a_dropped_stream(traced: Traced, keeper: Keeper) -> None:
     assert failure.response_obj is None
 
 
-async def test_a_cancelled_call(traced: Traced, keeper: Keeper) -> None:
+async def test_a_cancelled_call_is_a_failure_with_its_cancelled_error(
+    traced: Traced, keeper: Keeper
+) -> None:
     """A cancelled task is a failure with its CancelledError."""
     task = asyncio.create_task(litellm.acompletion(**traced.chat(provider={"delay": 5})))
     await asyncio.sleep(0.3)
@@ -248,7 +262,7 @@ async def test_a_cancelled_call(traced: Traced, keeper: Keeper) -> None:
         ),
     ],
 )
-async def test_other_kinds(
+async def test_text_of_other_kinds_of_call_is_in_messages(
     traced: Traced,
     keeper: Keeper,
     name: str,
@@ -280,7 +294,7 @@ async def test_a_streamed_response_of_the_responses_api(traced: Traced, keeper: 
     assert keeper.heard[-1].response_obj is events[-1].response
 
 
-async def test_no_credentials(traced: Traced, keeper: Keeper) -> None:
+async def test_kwargs_hold_no_credentials(traced: Traced, keeper: Keeper) -> None:
     """Keys, tokens, authorization headers and credentials are in no keyword."""
     with pytest.raises(litellm.AuthenticationError):
         litellm.completion(
@@ -349,7 +363,9 @@ async def test_the_user_of_a_context(traced: Traced, keeper: Keeper) -> None:
     assert {each.kwargs["user"] for each in told(keeper).values()} == {"bob"}
 
 
-async def test_a_snapshot(traced: Traced, keeper: Keeper) -> None:
+async def test_kwargs_are_a_snapshot_of_the_callers_arguments(
+    traced: Traced, keeper: Keeper
+) -> None:
     """What the caller does to its arguments afterwards is not seen, and it sees nothing."""
     messages = [{"role": "user", "content": [{"type": "text", "text": "before"}]}]
     metadata = {"list": [1]}

@@ -8,9 +8,13 @@ import pytest
 from benchmarks.callbacks import delivered
 from litespan.testing import LoopbackProvider
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("way", "count"), [("end", 500), ("streams", 100), ("forked", 100)])
-def test_all_are_delivered(loopback: LoopbackProvider, way: str, count: int) -> None:
+def test_a_slow_handler_gets_each_of_many_calls_once(
+    loopback: LoopbackProvider, way: str, count: int
+) -> None:
     """Fifty at a time, of a program that ends after the last: each once, within the minute."""
     found = delivered(loopback.url, way, "litespan", count)
     assert found.calls == count

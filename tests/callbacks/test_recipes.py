@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
-from tests.callbacks.programs import run_file
 from tests.proxy.conftest import FILES, config
 from tests.proxy.running import free_port, proxy, until
+from tests.support.program_files import run_file
 from tests.support.server import Reply, running
+
+pytestmark = pytest.mark.slow
 
 RECIPES = Path(__file__).parents[2] / "examples" / "callbacks"
 ANSWER = "Hello! How can I help you today?"
@@ -28,7 +30,7 @@ def printed(name: str, *arguments: object) -> list[str]:
     return ran.stdout.splitlines()
 
 
-def test_printing() -> None:
+def test_the_printing_recipe_prints_every_stage_in_order() -> None:
     """Every stage, call by call in order."""
     lines = printed("printing.py")
     chunks = [line for line in lines if line.startswith("chunk")]
@@ -71,12 +73,12 @@ def test_printing() -> None:
         ("ticket.py", ["{'customer': 'alice', 'text': 'I love it'}"]),
     ],
 )
-def test_what_is_printed(name: str, expected: list[str]) -> None:
+def test_each_recipe_prints_what_it_promises(name: str, expected: list[str]) -> None:
     """The recipe prints what it promises."""
     assert sorted(printed(name)) == sorted(expected)
 
 
-def test_file_logging(tmp_path: Path) -> None:
+def test_the_file_recipe_writes_one_json_line_a_call(tmp_path: Path) -> None:
     """One line of JSON a call."""
     file = tmp_path / "calls.jsonl"
     printed("file_logging.py", file)
@@ -87,7 +89,7 @@ def test_file_logging(tmp_path: Path) -> None:
     assert (bad["cost"], "RateLimitError" in bad["error"]) == (0.0, True)
 
 
-def test_database_logging(tmp_path: Path) -> None:
+def test_the_database_recipe_writes_one_row_a_call(tmp_path: Path) -> None:
     """One row a call."""
     file = tmp_path / "calls.db"
     printed("database_logging.py", file)
@@ -99,7 +101,7 @@ def test_database_logging(tmp_path: Path) -> None:
         ]
 
 
-def test_failure_alert() -> None:
+def test_the_alert_recipe_sends_one_message_for_the_failed_call() -> None:
     """One message, of the call that failed."""
     with running(lambda request: Reply()) as webhook:
         printed("failure_alert.py", webhook.url)
@@ -127,12 +129,12 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
             server.terminate()
 
 
-def test_shared_counter(redis_url: str) -> None:
+def test_the_counter_recipe_counts_across_three_workers(redis_url: str) -> None:
     """Three forked workers count together."""
     assert printed("shared_counter.py", redis_url) == ["9 calls", "$0.000081"]
 
 
-def test_routing(tmp_path: Path) -> None:
+def test_the_routing_recipe_sends_each_call_to_its_exporter(tmp_path: Path) -> None:
     """Each call where it belongs: started and finished, good and bad."""
     printed("routing.py", tmp_path)
     (good,) = map(json.loads, (tmp_path / "good.jsonl").read_text().splitlines())
@@ -145,7 +147,9 @@ def test_routing(tmp_path: Path) -> None:
     assert calls == [("started",), ("failure",)]
 
 
-def test_proxy_info(loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path) -> None:
+def test_the_proxy_recipe_logs_who_asked_which_deployment(
+    loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
     """Under the real proxy: who asked what, of which deployment, and no credential."""
     files = {**FILES, "proxy_info.py": (RECIPES / "proxy_info.py").read_text()}
     env = {"LITESPAN_CALLBACKS": "proxy_info.handler"}

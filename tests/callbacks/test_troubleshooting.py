@@ -15,8 +15,8 @@ import pytest
 
 import litespan
 from litespan.callbacks.handler import BadHandler
-from tests.callbacks.programs import write
-from tests.calls.conftest import Traced
+from tests.support.calls import Traced
+from tests.support.program_files import write
 
 PAGE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 CALLED = "def log_success_event(self, kwargs, response_obj, start_time, end_time):"
@@ -199,7 +199,9 @@ def test_every_symptom_has_a_situation() -> None:
 
 
 @pytest.mark.parametrize("symptom", SITUATIONS)
-def test_what_is_printed(app: App, caplog: pytest.LogCaptureFixture, symptom: str) -> None:
+def test_each_quoted_line_is_printed_by_its_situation(
+    app: App, caplog: pytest.LogCaptureFixture, symptom: str
+) -> None:
     """Each quoted line, word by word; `…` stands for what differs from program to program."""
     SITUATIONS[symptom](app)
     printed = [*app.printed, *(r.getMessage() for r in caplog.records if r.name == "litespan")]

@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 import litespan
 from tests.callbacks.conftest import Keeper
-from tests.callbacks.programs import run_file, write
 from tests.callbacks.test_delivery import Added, add, delivered
-from tests.calls.conftest import Traced
+from tests.support.calls import Traced
+from tests.support.program_files import run_file, write
 
 __all__ = ["add"]
 
@@ -80,7 +80,9 @@ def test_errors_that_no_future_takes(
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
-def test_leaving_inline(traced: Traced, add: Added, kind: type[BaseException]) -> None:
+def test_sys_exit_of_a_handler_is_contained_and_ctrl_c_propagates(
+    traced: Traced, add: Added, kind: type[BaseException]
+) -> None:
     """A handler's `sys.exit` is its own; Ctrl-C is the user's, and the span ends all the same."""
     add(success=raising(kind), delivery="inline", name="inline-leaver")
     if kind is KeyboardInterrupt:
@@ -144,6 +146,7 @@ GOOD = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "says"),
     [

@@ -118,7 +118,7 @@ def test_failed_calls_go_to_the_alerts_file(program: Collector) -> None:
     assert alert.error.type == "InternalServerError"
 
 
-def test_healthy_and_telling(program: Collector) -> None:
+def test_the_health_check_answers_and_spans_are_counted(program: Collector) -> None:
     """The health check answers, and the collector counts what it took in and gave out."""
     assert "Server available" in (get(program.health) or "")
     wait_for(lambda: _own(program, "otelcol_receiver_accepted_spans") >= 6, "its own metrics")
@@ -138,7 +138,7 @@ def test_valid_without_any_variable() -> None:
     assert validate(BASE) == ""
 
 
-def test_nothing_deprecated(program: Collector) -> None:
+def test_the_collector_starts_without_a_warning(program: Collector) -> None:
     """The collector starts on our files without one warning."""
     lines = program.log.read_text().splitlines()
     assert [line for line in lines if "\twarn\t" in line or "deprecated" in line] == []

@@ -54,7 +54,9 @@ def days() -> list[tuple[str, str, list[str]]]:
 
 
 @pytest.mark.parametrize(("day", "content", "figures"), days())
-def test_a_day(day: str, content: str, figures: list[str]) -> None:
+def test_each_figure_of_a_day_follows_from_the_measured_ones(
+    day: str, content: str, figures: list[str]
+) -> None:
     """Cores, window, queue and bytes, each to two figures as the page has them."""
     calls, (raw, packed) = DAYS[day], BYTES[content]
     peak = calls / 86_400 * PEAK

@@ -163,7 +163,7 @@ def test_down_all_the_time(loopback: LoopbackProvider, undisturbed: Seen) -> Non
     [("rejecting", Reply(400)), ("overloaded", Reply(503)), ("hanging", Reply(200, delay=60.0))],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_answers_badly(
+def test_refusals_and_overload_cost_the_calls_nothing(
     loopback: LoopbackProvider, undisturbed: Seen, what: str, reply: Reply
 ) -> None:
     """Refusals, overload and no answer at all cost the calls nothing."""
@@ -176,7 +176,7 @@ def test_answers_badly(
     unharmed(seen, undisturbed)
 
 
-def test_slow(loopback: LoopbackProvider, undisturbed: Seen) -> None:
+def test_a_slow_collector_gets_every_call(loopback: LoopbackProvider, undisturbed: Seen) -> None:
     """Three seconds for each answer, within the exporter's timeout: every call arrives."""
     with (
         serving(lambda _: Reply(200, delay=3.0)) as server,
@@ -189,7 +189,9 @@ def test_slow(loopback: LoopbackProvider, undisturbed: Seen) -> None:
     assert arrived == seen.calls
 
 
-def test_restarting(loopback: LoopbackProvider, undisturbed: Seen, tmp_path: Path) -> None:
+def test_a_restarting_collector_gets_every_call(
+    loopback: LoopbackProvider, undisturbed: Seen, tmp_path: Path
+) -> None:
     """Away for 2 s time and again: the SDK's retries bring every call that its queue holds."""
     running = Collector(tmp_path)
     running.start()

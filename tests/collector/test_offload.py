@@ -21,9 +21,9 @@ from litespan.stores.reading import records
 from litespan.stores.spans import span_of
 from litespan_exporters.sqlite import SQLiteExporter
 from tests import cases
-from tests.collector.forwarder import forwarding
 from tests.collector.running import collector, wait_for
 from tests.collector.spans import call
+from tests.forward.forwarder import forwarding
 
 INPUT, OUTPUT = "gen_ai.input.messages", "gen_ai.output.messages"
 HUGE = cases.CASES["huge"]
@@ -152,7 +152,7 @@ def test_a_place_that_is_no_folder() -> None:
     assert store.put_all([b"x" * 100]) == set()
 
 
-def test_without_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_store_is_logged_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line: what is wrong and how to mend it."""
     monkeypatch.delenv("LITESPAN_OFFLOAD", raising=False)
     with pytest.raises(ValueError, match="no store: pass its URL or set LITESPAN_OFFLOAD"):

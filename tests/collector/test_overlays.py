@@ -56,7 +56,9 @@ def problems() -> dict[tuple[str, ...], str]:
 
 
 @pytest.mark.parametrize("names", GROUPS, ids="+".join)
-def test_valid(names: tuple[str, ...], problems: dict[tuple[str, ...], str]) -> None:
+def test_the_base_is_valid_with_any_two_overlays(
+    names: tuple[str, ...], problems: dict[tuple[str, ...], str]
+) -> None:
     """The base with each overlay, and with any two: none takes away what the other needs."""
     assert problems[names] == ""
 

@@ -163,13 +163,13 @@ def texts(running: Collector) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", MASKED)
-def test_masked_in_messages(texts: dict[str, str], name: str) -> None:
+def test_secrets_in_messages_are_masked(texts: dict[str, str], name: str) -> None:
     """The secret is gone, what surrounds it is not, and the message is still JSON."""
     assert MASKED[name][1] == texts[name]
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_kept_in_messages(texts: dict[str, str], name: str) -> None:
+def test_what_only_looks_like_a_secret_is_kept(texts: dict[str, str], name: str) -> None:
     """What only looks like a secret stays."""
     assert KEPT[name] == texts[name]
 

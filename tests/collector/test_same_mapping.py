@@ -121,7 +121,9 @@ def both(
 
 
 @pytest.mark.parametrize("case", CALLS)
-def test_field_by_field(both: tuple[str, dict[str, Any], dict[str, Any]], case: str) -> None:
+def test_the_collector_sends_each_attribute_of_the_exporter(
+    both: tuple[str, dict[str, Any], dict[str, Any]], case: str
+) -> None:
     """Every attribute that the exporter sends, the collector sends with the same value."""
     name, ours, theirs = both
     context = CALLS[case].context

@@ -43,7 +43,7 @@ WINDOW = 3.0  # seconds that a gateway of these tests holds a trace before it de
     ],
     ids=lambda configs: "+".join(path.stem for path in configs),
 )
-def test_valid(configs: Sequence[Path]) -> None:
+def test_the_configuration_of_each_tier_is_valid(configs: Sequence[Path]) -> None:
     """Each tier, and a consumer with every overlay that sends traces."""
     assert validate(*configs) == ""
 

@@ -12,6 +12,8 @@ import pytest
 from tests.docs.pages import ROOT
 from tests.support.program import environment
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port
 LOADED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?\s(?:src|href)=\"?([^\s\">]+)")
 LINK = re.compile(r"\s(?:src|href)=\"?([^\s\">]+)")

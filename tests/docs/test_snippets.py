@@ -14,6 +14,8 @@ from litespan.testing import LoopbackProvider
 from tests.docs.pages import PAGES, ROOT, name_of, snippets
 from tests.support import program
 
+pytestmark = pytest.mark.slow
+
 TESTING = ROOT / "docs/testing.md"
 WITH_CODE = [page for page in PAGES if snippets(page) and page not in {TESTING, ROOT / "README.md"}]
 PROVIDER = "from opentelemetry.sdk.trace import TracerProvider\nprovider = TracerProvider()\n"

@@ -1,26 +1,5 @@
 """Every test of an exporter starts with a clean log and leaves no connection open."""
 
-from collections.abc import Iterator
-from typing import Any
+from tests.support.exporters import fresh_exporters
 
-import pytest
-
-from litespan.errors import _seen
-from litespan.export.http import HttpExporter
-
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Lines that are logged once are logged; exporters that were connected are shut down."""
-    _seen.clear()
-    connected: list[HttpExporter] = []
-    connect = HttpExporter.connect
-
-    def remember(self: HttpExporter, *args: Any, **more: Any) -> None:
-        connected.append(self)
-        connect(self, *args, **more)
-
-    monkeypatch.setattr(HttpExporter, "connect", remember)
-    yield
-    for exporter in connected:
-        exporter.shutdown()
+__all__ = ["fresh_exporters"]

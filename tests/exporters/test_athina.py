@@ -67,7 +67,7 @@ def test_a_failure_after_tool_calls() -> None:
     assert "tools" in made
 
 
-def test_tools_and_answers() -> None:
+def test_tools_have_openais_shape() -> None:
     """In OpenAI's shape, and the last thing that the user said."""
     made: Any = to_inference(view(CASES["tool_call"]))
     assert made["tools"][0]["function"]["name"] == "get_weather"
@@ -107,14 +107,16 @@ def test_metadata_that_the_span_has_no_value_for() -> None:
         ({"stop_sequences": ("a",), "seed": 1}, {"stop": ["a"], "extra_options": {"seed": 1}}),
     ],
 )
-def test_model_options(parameters: dict[str, Any], options: dict[str, Any] | None) -> None:
+def test_model_options_are_athinas_four_and_the_rest(
+    parameters: dict[str, Any], options: dict[str, Any] | None
+) -> None:
     """Athina's four, the rest beside them."""
     named = {f"gen_ai.request.{name}": value for name, value in parameters.items()}
     made = to_inference(view(span(1, "chat", {**CHAT, **named})))
     assert made.get("model_options") == options
 
 
-def test_environment(vendor: Vendor) -> None:
+def test_the_environment_is_the_argument_the_resource_or_production(vendor: Vendor) -> None:
     """By argument, by the resource, else production."""
     AthinaExporter(SECRET, vendor.url, environment="staging").export([CASES["chat"]])
     assert json.loads(vendor.received[0].body)["environment"] == "staging"

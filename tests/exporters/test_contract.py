@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from litespan.alerting import AlertExporter
 from litespan.export import GenAISpan
 from litespan.export.http import HttpExporter
-from tests.cases import CASES, OTHERS, content, foreign, now, span, text
+from tests.cases import CASES, OTHERS, RECORDED, content, foreign, now, span, text
 from tests.support.golden import Golden
 from tests.support.server import Received, Reply, Vendor, in_turn, running
 from tests.support.vendors import SECRET, VENDORS, Anyone, strict
@@ -38,7 +38,7 @@ HTTP = {  # alerts are sent later, and not for each call: tests/alerting has the
     for name, cls in EXPORTERS.items()
     if issubclass(cls, HttpExporter) and not issubclass(cls, AlertExporter)
 }
-FOREIGN = sorted(path.stem for path in (Path(__file__).parent / "foreign").glob("*.json"))
+FOREIGN = sorted(path.stem for path in RECORDED.glob("*.json"))
 GOLDEN = Path(__file__).parent / "golden"
 GOLDENS = ("tool_call", "multimodal", "stream", "reasoning_cached", "failure", "embedding")
 """The cases whose requests are compared whole; the vendor's rules hold for all."""
@@ -88,7 +88,9 @@ def sent_for(exporter: HttpExporter, vendor: Vendor) -> ReadableSpan:
 
 
 @each
-def test_without_any_setting(name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exporter_without_settings_logs_its_missing_credential(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Built with nothing set: no error; an exporter without its credential says so, once."""
     exporter = EXPORTERS[name]()
     exporter.export(list(CASES.values()))
@@ -297,7 +299,9 @@ def test_a_failure_that_stays(
 
 
 @each_http
-def test_nobody_is_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_is_given_up_in_time(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A refused connection is given up within the patience."""
     with running(Anyone()) as vendor:
         url = vendor.url

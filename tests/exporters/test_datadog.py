@@ -62,7 +62,7 @@ def case(name: str) -> GenAISpan:
         ("日本", "unknown"),
     ],
 )
-def test_names_of_applications(name: str, shaped: str) -> None:
+def test_application_names_follow_datadogs_rules(name: str, shaped: str) -> None:
     """Lower case, `a-z0-9_-:./`, 193 characters, no `__`, no `_` at the end."""
     assert ml_app(name) == shaped
 
@@ -75,7 +75,7 @@ def test_names_of_applications(name: str, shaped: str) -> None:
         ({}, "checkout-bot"),
     ],
 )
-def test_which_application(
+def test_ml_app_comes_from_dd_variables_then_the_service_name(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], app: str
 ) -> None:
     """DD_LLMOBS_ML_APP, then DD_SERVICE, then `service.name`."""
@@ -86,7 +86,9 @@ def test_which_application(
     assert json.loads(vendor.received[0].body)["data"]["attributes"]["ml_app"] == app
 
 
-def test_unified_service_tags(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unified_service_tags_take_precedence_over_the_resource(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """DD_ENV, DD_SERVICE and DD_VERSION win over the resource."""
     for name, value in (("DD_ENV", "prod"), ("DD_SERVICE", "svc"), ("DD_VERSION", "9")):
         monkeypatch.setenv(name, value)
@@ -108,7 +110,7 @@ def test_unified_service_tags(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -
         ("US5.datadoghq.com", "https://api.us5.datadoghq.com/api/intake/llm-obs/v1/trace/spans"),
     ],
 )
-def test_sites(given: str | None, url: str) -> None:
+def test_the_site_is_us1_by_default_and_may_be_a_web_address(given: str | None, url: str) -> None:
     """US1 by default; the address of the web page is understood."""
     delivery = DatadogExporter(SECRET, given).delivery
     assert delivery is not None
@@ -136,7 +138,7 @@ def test_a_huge_span_is_cut_and_says_so(vendor: Vendor) -> None:
     )
 
 
-def test_through_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_with_the_proxy_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """With an agent that has the EVP proxy no key is needed, and none is sent."""
     with running(DatadogAgent()) as agent:
         monkeypatch.setenv("DD_TRACE_AGENT_URL", agent.url)
@@ -221,7 +223,9 @@ def test_an_agent_behind_a_unix_socket(tmp_path: Path) -> None:
     assert json.loads(posted[0])[0]["event_type"] == "span"
 
 
-def test_agentless_by_choice(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_agentless_enabled_ignores_a_running_agent(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """DD_LLMOBS_AGENTLESS_ENABLED=true leaves an agent aside."""
     monkeypatch.setenv("DD_AGENT_HOST", "127.0.0.1")
     monkeypatch.setenv("DD_LLMOBS_AGENTLESS_ENABLED", "true")
@@ -334,7 +338,7 @@ def ask(url: str, body: Any = None) -> Any:
         return json.load(answer)
 
 
-def test_against_datadogs_imitation(tools: Path, tmp_path: Path) -> None:
+def test_datadogs_lapdog_reads_what_was_sent(tools: Path, tmp_path: Path) -> None:
     """lapdog, by Datadog: what it makes of our spans has kind, ids, tokens, tool calls, session."""
     port, http, grpc = free_port(), free_port(), free_port()
     ports = ("--port", str(port), "--otlp-http-port", str(http), "--otlp-grpc-port", str(grpc))
@@ -417,6 +421,7 @@ def keys(value: Any, at: str = "") -> set[str]:
     return set()
 
 
+@pytest.mark.slow
 def test_against_ddtraces_own_output(tools: Path) -> None:
     """What we hand to the agent has the keys of ddtrace's own spans, with values of their types."""
     with running(lambda _: Reply(202)) as vendor:

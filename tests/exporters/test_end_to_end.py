@@ -11,6 +11,8 @@ from tests.support.program import run
 from tests.support.server import Vendor, running
 from tests.support.vendors import SECRET, Datadog, Helicone, Langfuse
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
     import litellm
 
@@ -130,7 +132,7 @@ def test_datadog_has_all_of_a_call(vendors: Vendors) -> None:
     assert [span["status"] for span in spans].count("error") == 1
 
 
-def test_the_session(vendors: Vendors) -> None:
+def test_each_vendor_gets_the_session_of_litellms_metadata(vendors: Vendors) -> None:
     """LiteLLM's metadata name it; each vendor has its own place for it."""
     assert "sess-7" in {
         log["providerRequest"]["meta"].get("Helicone-Session-Id")

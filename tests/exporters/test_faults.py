@@ -21,6 +21,8 @@ from litespan_exporters.langfuse import LangfuseExporter
 from tests.support.server import Fault, Received, Reply, running
 from tests.support.vendors import SECRET
 
+pytestmark = pytest.mark.slow
+
 SPANS = 10_000
 BAD = (
     Reply(429, headers={"Retry-After": "0.05"}),

@@ -91,7 +91,9 @@ def service(name: str, monkeypatch: pytest.MonkeyPatch) -> Column:
     return found
 
 
-def test_services(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def test_the_table_of_services_is_what_exporters_send(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """The table of fields and services is what the exporters really send."""
     columns = {name: service(name, monkeypatch) for name in SERVICES}
     rows = [[field, *(c[field] for c in columns.values())] for field in (*FIELDS, *FAILURE)]
@@ -160,7 +162,9 @@ def _text(row: Mapping[str, Any], names: Sequence[str]) -> str:
     return json.dumps([row[name] for name in names], default=str)
 
 
-def test_stores(stores: dict[str, Any], request: pytest.FixtureRequest) -> None:
+def test_the_table_of_stores_is_what_is_read_from_them(
+    stores: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
     """The table of fields and stores is what is read from them, with each field's column."""
     assert sorted(stores) == STORES
     kept = {name: store(*stores[name]) for name in STORES}
@@ -212,7 +216,9 @@ def alerts(name: str, monkeypatch: pytest.MonkeyPatch) -> Column:
         }
 
 
-def test_alerts(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def test_the_table_of_alert_destinations_is_what_they_send(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """The table of fields and alert destinations; what reaches none has no row."""
     columns = {name: alerts(name, monkeypatch) for name in ALERTS}
     rows = [[field, *(c[field] for c in columns.values())] for field in (*FIELDS, *FAILURE)]

@@ -193,7 +193,7 @@ def test_cache_writes_by_duration() -> None:
     }
 
 
-def test_audio_tokens() -> None:
+def test_audio_tokens_are_written_like_openais() -> None:
     """As OpenAI states them."""
     audio = {"gen_ai.usage.audio.input_tokens": 8, "gen_ai.usage.audio.output_tokens": 9}
     stated = used({"gen_ai.provider.name": "openai", **usage(20, 10), **audio})
@@ -234,7 +234,9 @@ def used(attributes: dict[str, Any]) -> dict[str, Any]:
         ({}, "/custom/v1/log"),
     ],
 )
-def test_routes(attributes: dict[str, Any], endpoint: str) -> None:
+def test_the_route_is_the_providers_if_its_shape_fits(
+    attributes: dict[str, Any], endpoint: str
+) -> None:
     """The provider's own endpoint where its shape fits, the custom one otherwise."""
     assert path(view(attributes)) == endpoint
 
@@ -250,7 +252,7 @@ def test_routes(attributes: dict[str, Any], endpoint: str) -> None:
         ("cache_hit", 200),
     ],
 )
-def test_statuses(name: str, code: int) -> None:
+def test_the_status_is_the_failures_500_or_minus_3(name: str, code: int) -> None:
     """The HTTP status of the failure, 500 if it had none, -3 for a stream that was cut."""
     assert status(case(name)) == code
 
@@ -293,14 +295,14 @@ def test_an_error_in_a_200(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> 
         (" padded ", "padded"),
     ],
 )
-def test_values_of_headers(value: str, shaped: str) -> None:
+def test_header_values_are_percent_encoded_and_cut(value: str, shaped: str) -> None:
     """Printable ASCII stays; everything else is percent-encoded and cut between characters."""
     assert header_value(value).startswith(shaped)
     assert header_value(value).isascii()
     assert len(header_value(value)) <= 1000
 
 
-def test_names_of_headers() -> None:
+def test_header_names_are_valid_and_unique() -> None:
     """Metadata become properties with valid, unique names; what we say ourselves wins."""
     found = meta(
         view(

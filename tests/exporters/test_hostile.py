@@ -136,7 +136,9 @@ def test_it_is_sent_by_the_rules(name: str, case: str, monkeypatch: pytest.Monke
     [(START_NS, START_NS - 10**9), (None, None), (2**63, 2**63 + 5)],
     ids=["ended before it began", "no times", "in another century"],
 )
-def test_odd_times(name: str, start: Any, end: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spans_with_odd_times_are_sent(
+    name: str, start: Any, end: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Clocks jump."""
     odd = span(901, "x", {**CHAT, "error.type": "E"}, status=Status(StatusCode.ERROR, "no"))
     odd._start_time, odd._end_time = start, end

@@ -77,7 +77,9 @@ def app(provider: TracerProvider) -> None:
         ("none", {"chat gpt-4o"}),
     ],
 )
-def test_which_spans_go(vendor: Vendor, others: str, names: set[str]) -> None:
+def test_genai_spans_and_their_ancestors_are_sent(
+    vendor: Vendor, others: str, names: set[str]
+) -> None:
     """By default the GenAI spans and what stands above them, though it ends later."""
     app(traced(LangfuseExporter(SECRET, SECRET, vendor.url, other_spans=others)))
     found = records(vendor)
@@ -198,7 +200,7 @@ def test_costs_are_numbers() -> None:
         ("", None),
     ],
 )
-def test_environments(name: str, shaped: str | None) -> None:
+def test_environment_names_follow_langfuses_rules(name: str, shaped: str | None) -> None:
     """Lower case, `a-z0-9-_`, 40 characters, not beginning with langfuse."""
     assert langfuse.environment(name) == shaped
 
@@ -218,7 +220,9 @@ def test_environments(name: str, shaped: str | None) -> None:
         ),
     ],
 )
-def test_hosts(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], url: str) -> None:
+def test_the_host_comes_from_langfuses_variables_in_order(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], url: str
+) -> None:
     """LANGFUSE_OTEL_HOST, then LANGFUSE_BASE_URL, then LANGFUSE_HOST, then the EU cloud."""
     for name, value in variables.items():
         monkeypatch.setenv(f"LANGFUSE_{name}", value)
@@ -282,7 +286,9 @@ def test_what_calls_no_model_is_no_generation(operation: str) -> None:
     assert "langfuse.observation.usage_details" not in told
 
 
-def test_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_langfuse_tracing_enabled_false_disables_the_exporter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """LANGFUSE_TRACING_ENABLED=false is obeyed."""
     monkeypatch.setenv("LANGFUSE_TRACING_ENABLED", "False")
     assert LangfuseExporter(SECRET, SECRET).delivery is None
@@ -297,7 +303,7 @@ def test_content_travels_once(vendor: Vendor) -> None:
     assert "gen_ai.input.messages" in (CASES["chat"].attributes or {})  # the span is untouched
 
 
-def test_partial_success(vendor: Vendor) -> None:
+def test_rejected_spans_of_an_otlp_answer_count_as_lost(vendor: Vendor) -> None:
     """Rejected spans of an OTLP answer are counted as lost, without a retry."""
     said = ExportTraceServiceResponse()
     said.partial_success.rejected_spans = 1
@@ -351,6 +357,7 @@ client.shutdown()
 """
 
 
+@pytest.mark.slow
 def test_against_langfuses_own_sdk(request: pytest.FixtureRequest) -> None:
     """Path, headers and attributes are those of Langfuse's SDK, with values of the same types."""
     python = environment(request.config.cache.mkdir("langfuse"), "langfuse==5.0.4")

@@ -60,7 +60,7 @@ def test_region_of_a_token(token: str, url: str) -> None:
     ("case", "level"),
     [("chat", 9), ("failure", 17), ("dropped", 17), ("abandoned", 13), ("cancelled", 13)],
 )
-def test_levels(case: str, level: int) -> None:
+def test_the_level_follows_the_outcome(case: str, level: int) -> None:
     """Error, warning for what was cut short, else info."""
     assert attributes(view(CASES[case]))["logfire.level_num"] == level
 
@@ -108,7 +108,7 @@ def test_the_program_by_logfires_variables(vendor: Vendor, monkeypatch: pytest.M
         ("LOGFIRE_BASE_URL", "http://logfire.example", "LOGFIRE_BASE_URL is not https"),
     ],
 )
-def test_off(
+def test_a_disabled_exporter_logs_the_reason_in_one_line(
     variable: str,
     value: str,
     line: str,
@@ -156,6 +156,7 @@ logfire.shutdown()
 """
 
 
+@pytest.mark.slow
 def test_against_logfires_own_sdk(request: pytest.FixtureRequest) -> None:
     """Path, headers, encoding and the attributes of its own are those of Logfire's SDK."""
     python = environment(request.config.cache.mkdir("logfire"), "logfire==5.2.0")

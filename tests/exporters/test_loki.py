@@ -69,7 +69,7 @@ def test_every_case_by_either_api(path: str, vendor: Vendor) -> None:
         (f"/sub{PUSH}", f"/sub{PUSH}"),
     ],
 )
-def test_where_to(url: str, path: str) -> None:
+def test_the_url_selects_otlp_or_the_push_api(url: str, path: str) -> None:
     """The URL says which API: push only if it names it."""
     with running(lambda _: Reply(204)) as vendor:
         LokiExporter(vendor.url + url).export([CASES["chat"]])
@@ -92,7 +92,7 @@ def test_both_apis_say_the_same(vendor: Vendor) -> None:
     assert shaped.items() <= metadata.items()
 
 
-def test_the_line() -> None:
+def test_the_line_says_what_happened_with_content_only_if_captured() -> None:
     """What happened, in words and in numbers; content only if it was captured."""
     line = json.loads(line_of(to_record(view(CASES["chat"]))))
     assert line["message"] == "chat gpt-4o-mini success 1.25s 30 tok $0.000009"
@@ -139,7 +139,9 @@ def test_times_are_text() -> None:
     assert to_entry(to_record(view(CASES["chat"])))[0] == "1795165988250000000"
 
 
-def test_stages(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stages_are_records_of_their_own_if_enabled(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """LITESPAN_LOKI_STAGES: one record each, but chunks."""
     monkeypatch.setenv("LITESPAN_LOKI_STAGES", "true")
     LokiExporter(vendor.url).export([CASES["stream"]])
@@ -161,7 +163,7 @@ def test_a_call_that_begins_is_a_stage_record(vendor: Vendor) -> None:
     assert metadata["litellm.call_id"] == "00000000-0000-4000-8000-000000000001"
 
 
-def test_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tenant_header_needs_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """X-Scope-OrgID, and no credentials where there are none."""
     monkeypatch.delenv("LOKI_USERNAME")
     monkeypatch.delenv("LOKI_PASSWORD")
@@ -188,7 +190,7 @@ def test_an_echoed_password_is_not_logged(caplog: pytest.LogCaptureFixture) -> N
     assert '("no *** here")' in line
 
 
-def test_basic_authentication(vendor: Vendor) -> None:
+def test_grafana_clouds_user_and_token_are_basic_authentication(vendor: Vendor) -> None:
     """Grafana Cloud's user id and token."""
     LokiExporter(vendor.url, username="123", password="glc_token").export([CASES["chat"]])
     expected = base64.b64encode(b"123:glc_token").decode()
@@ -204,7 +206,7 @@ def test_basic_authentication(vendor: Vendor) -> None:
         ({"gen_ai.usage.cost": 100.0}, "chat success 1.25s $100"),
     ],
 )
-def test_summaries(attributes: dict[str, Any], words: str) -> None:
+def test_a_summary_has_only_what_is_known(attributes: dict[str, Any], words: str) -> None:
     """Only what is known."""
     assert summary(view(span(1, "chat", {**CHAT, **attributes}))) == words
 

@@ -95,13 +95,13 @@ def test_failures_inside_a_200(caplog: pytest.LogCaptureFixture) -> None:
         ("retrieval", "retriever"),
     ],
 )
-def test_types(operation: str, kind: str) -> None:
+def test_each_operation_has_lunarys_type(operation: str, kind: str) -> None:
     """Lunary's words for operations."""
     made = to_start(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
     assert made["type"] == kind
 
 
-def test_parents(vendor: Vendor) -> None:
+def test_parent_run_ids_are_hashed_like_lunarys_sdk(vendor: Vendor) -> None:
     """`parent_run_id` in the metadata is hashed as Lunary's SDK does it."""
     called = span(1, "chat", {**CHAT, "litellm.metadata.parent_run_id": "chain"})
     LunaryExporter(SECRET, vendor.url).export([called])
@@ -154,7 +154,7 @@ def test_metadata_that_the_span_has_no_value_for() -> None:
     }
 
 
-def test_no_nul(vendor: Vendor) -> None:
+def test_nul_characters_are_replaced_everywhere(vendor: Vendor) -> None:
     """PostgreSQL's JSON has none, and would lose the run: they are replaced, everywhere."""
     odd = {
         "user.id": "a\0b",

@@ -132,7 +132,7 @@ def test_spans_by_others_are_read_by_the_same_rules(name: str, vendor: Vendor) -
         ({}, (None, None, None)),
     ],
 )
-def test_three_costs(known: dict[str, Any], three: tuple[Any, ...]) -> None:
+def test_all_three_costs_are_sent(known: dict[str, Any], three: tuple[Any, ...]) -> None:
     """All of them, so that PostHog does not fill in prices of its own."""
     told = costs(view(span(1, "chat", {**CHAT, **known})))
     assert tuple(told.values()) == pytest.approx(three)
@@ -189,7 +189,7 @@ def test_whose_event_it_is() -> None:
         ("https://posthog.example.com/sub", "https://posthog.example.com/sub"),
     ],
 )
-def test_where_events_go(given: str, to: str) -> None:
+def test_a_ui_address_becomes_the_ingestion_address(given: str, to: str) -> None:
     """The address of the UI is not the one of the ingestion."""
     assert ingestion(given) == to
 
@@ -204,7 +204,9 @@ def test_other_names_of_the_key(
     assert PosthogExporter().export([CASES["chat"]]) is SpanExportResult.SUCCESS
 
 
-def test_capture_api(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_capture_api_accepts_every_canonical_span(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """LITESPAN_POSTHOG_ROUTE=batch: every canonical span by the rules of `/batch/`."""
     monkeypatch.setenv("LITESPAN_POSTHOG_ROUTE", "batch")
     exporter = PosthogExporter(SECRET, vendor.url)

@@ -70,7 +70,7 @@ def events(vendor: Vendor) -> list[Any]:
         ("https://k@[::1]:9000/7/", "https://[::1]:9000/api/7", "k"),
     ],
 )
-def test_dsn(dsn: str, url: str, key: str) -> None:
+def test_a_dsn_is_parsed_like_the_sdks_do(dsn: str, url: str, key: str) -> None:
     """Key, host, path and project, as the SDKs take a DSN apart."""
     read = read_dsn(dsn)
     assert read is not None
@@ -80,7 +80,9 @@ def test_dsn(dsn: str, url: str, key: str) -> None:
 @pytest.mark.parametrize(
     "dsn", ["https://sentry.io/1", "https://k@sentry.io", "nothing", "https://k@h:x/1"]
 )
-def test_bad_dsn(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_dsn_disables_the_exporter_without_repeating_it(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """One line that does not repeat the DSN, and the exporter is off."""
     made = SentryExporter(dsn)
     assert made.export([CASES["failure"]]) is SpanExportResult.FAILURE
@@ -168,7 +170,9 @@ def test_tokens_under_relays_older_names() -> None:
         ("nan:error, -1:error, inf:", []),
     ],
 )
-def test_rate_limit_headers(header: str, limits: list[tuple[str, float]]) -> None:
+def test_rate_limit_headers_are_parsed_by_category(
+    header: str, limits: list[tuple[str, float]]
+) -> None:
     """Seconds and categories; what makes no sense is passed over."""
     assert list(read_limits(header)) == limits
 
@@ -225,7 +229,9 @@ def test_a_429_is_a_pause(headers: dict[str, str], wait: float) -> None:
         ("a" * 300, "a" * 64, "a" * 200),
     ],
 )
-def test_names(name: str, environment: str | None, release: str | None) -> None:
+def test_environments_and_releases_follow_sentrys_rules(
+    name: str, environment: str | None, release: str | None
+) -> None:
     """Environments and releases by Sentry's rules."""
     assert (environment_name(name), release_name(name)) == (environment, release)
 
@@ -328,6 +334,7 @@ def judged(request: pytest.FixtureRequest) -> Any:
     return {**said, "sent": spans, "envelopes": envelopes}
 
 
+@pytest.mark.slow
 def test_relay_finds_nothing_wrong_with_events(judged: Any) -> None:
     """Neither errors nor anything trimmed, also with odd and long values."""
     assert len(judged["events"]) == 3
@@ -344,6 +351,7 @@ def lost(ours: Any, theirs: Any, at: str = "") -> list[str]:
     return [] if ours == theirs else [at]
 
 
+@pytest.mark.slow
 def test_events_survive_default_scrubbing(judged: Any) -> None:
     """Every value that was sent is still there afterwards."""
     for sent, event in zip(judged["envelopes"], judged["events"], strict=True):
@@ -356,6 +364,7 @@ def test_events_survive_default_scrubbing(judged: Any) -> None:
         assert [path for pair in crumbs for path in lost(*pair)] == []
 
 
+@pytest.mark.slow
 def test_spans_survive_default_scrubbing(judged: Any) -> None:
     """Every attribute of ours is still there, under the name that we gave it."""
     for ours, theirs in zip(judged["sent"], judged["spans"], strict=True):

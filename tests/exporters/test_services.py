@@ -12,6 +12,8 @@ from tests.support.program import run
 from tests.support.server import Vendor, running
 from tests.support.vendors import SECRET, VENDORS
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
     import litellm
 
@@ -136,7 +138,7 @@ FAILING = """
 """
 
 
-def test_what_input_means(loopback: LoopbackProvider) -> None:
+def test_input_exporters_send_each_call_as_it_begins(loopback: LoopbackProvider) -> None:
     """A breadcrumb, a row, a record, a start event: of each call as it begins, at once."""
     with ExitStack() as stack:
         vendors = {name: stack.enter_context(running(VENDORS[name]())) for name in INPUTS}

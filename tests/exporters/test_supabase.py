@@ -22,6 +22,8 @@ from tests.support.server import Reply, Vendor, running
 from tests.support.vendors import SECRET, Supabase
 from tests.support.vendors.supabase import LITELLMS_TABLE
 
+pytestmark = pytest.mark.service
+
 REFERENCE = json.loads((Path(__file__).parent / "reference/supabase.json").read_text())
 OURS = "litespan.llm_calls"
 
@@ -109,7 +111,7 @@ def test_our_columns_are_exact(vendor: Vendor, connection: Any) -> None:
     assert metadata == json.loads(named["metadata"])
 
 
-def test_litellms_columns() -> None:
+def test_litellms_columns_have_its_names_and_status_words() -> None:
     """Its names, its status words, and what it has no column for in `additional_details`."""
     made = request_log(view(CASES["failure"]))
     details: Any = made.pop("additional_details")
@@ -165,14 +167,14 @@ def test_a_schema_of_its_own(vendor: Vendor) -> None:
     assert vendor.received[0].path.startswith("/rest/v1/llm_calls?on_conflict=key&")
 
 
-def test_no_url(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_url_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     """There is no default: one line."""
     assert SupabaseExporter(key=SECRET).export([CASES["chat"]]) is SpanExportResult.FAILURE
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith("SUPABASE_URL is not set: supabase export is off")
 
 
-def test_no_table(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_table_is_named_on_404(caplog: pytest.LogCaptureFixture) -> None:
     """A 404 is PostgREST's word for that."""
     missing = b'{"code":"PGRST205","message":"Could not find the table"}'
     with running(lambda _: Reply(404, missing)) as vendor:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.export import GenAISpan
 from litespan_exporters.traceloop import TraceloopExporter, attributes
-from tests.cases import CASES, CHAT, foreign, span
+from tests.cases import CASES, CHAT, RECORDED, foreign, span
 from tests.support.server import Reply, Vendor, running
 from tests.support.tools import environment
 from tests.support.vendors import SECRET, Traceloop
@@ -85,7 +84,7 @@ def test_what_the_call_is_associated_with() -> None:
         ("execute_tool", None),
     ],
 )
-def test_request_types(operation: str, kind: str | None) -> None:
+def test_each_operation_has_openllmetrys_request_type(operation: str, kind: str | None) -> None:
     """OpenLLMetry's five; tools and agents are no requests."""
     told = attributes(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
     assert told["llm.request.type"] == kind
@@ -103,11 +102,13 @@ def test_headers_instead_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "abc" not in repr(vars(exporter.delivery.client))  # type: ignore[union-attr]
 
 
-def test_no_content(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_traceloop_trace_content_false_removes_content(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """TRACELOOP_TRACE_CONTENT=false keeps captured content at home."""
     monkeypatch.setenv("TRACELOOP_TRACE_CONTENT", "false")
     exporter = TraceloopExporter(SECRET, vendor.url)
-    sets = sorted(path.stem for path in (Path(__file__).parent / "foreign").glob("*.json"))
+    sets = sorted(path.stem for path in RECORDED.glob("*.json"))
     exporter.export([CASES["tool_call"], *[span for name in sets for span in foreign(name)]])
     assert vendor.wrong == []
     sent = b"".join(request.body for request in vendor.received)
@@ -123,7 +124,7 @@ def test_no_content(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
         ("TRACELOOP_BASE_URL", "api.example:4317", "TRACELOOP_BASE_URL is a gRPC address"),
     ],
 )
-def test_off(
+def test_a_disabled_exporter_logs_the_reason_in_one_line(
     variable: str,
     value: str,
     line: str,
@@ -155,6 +156,7 @@ shop()
 """
 
 
+@pytest.mark.slow
 def test_against_traceloops_own_sdk(request: pytest.FixtureRequest) -> None:
     """Path, headers and what calls are associated with are those of Traceloop's SDK."""
     python = environment(request.config.cache.mkdir("traceloop"), "traceloop-sdk==0.62.4", "httpx")

@@ -125,7 +125,7 @@ def test_the_call_that_went_well(moved: dict[str, Any], name: str) -> None:
     assert "Say hello" not in shown
 
 
-def test_both_calls(moved: dict[str, Any]) -> None:
+def test_a_callback_gets_success_and_failure(moved: dict[str, Any]) -> None:
     """What is in `callbacks` gets the one that went well and the one that failed."""
     posthog = moved["posthog"]
     assert posthog.wrong == []

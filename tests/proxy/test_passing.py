@@ -146,7 +146,7 @@ def test_a_connection_that_is_dropped_is_the_providers_failure(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_routers_deployment(gateway: Proxy, stream: bool) -> None:
+def test_a_model_of_the_list_is_an_attempt_of_the_router(gateway: Proxy, stream: bool) -> None:
     """A route whose model is one of `model_list`: an attempt of the router."""
     body = {"model": "llama", "messages": HI, **({"stream": True} if stream else {})}
     server, router, call = spans_of(gateway, "/vllm/chat/completions", body, 3)

@@ -138,7 +138,7 @@ def test_refused_requests_are_failed_requests_and_no_calls(
     assert [event["name"] for event in span["events"]] == ["exception"]
 
 
-def test_rate_limit(gateway: Proxy) -> None:
+def test_a_request_over_the_rate_limit_is_refused_and_recorded(gateway: Proxy) -> None:
     """The second request of a key with one a minute is refused, and told as that."""
     kinds = []
     for count in (3, 1):
@@ -188,7 +188,7 @@ def test_guardrail_that_refuses_the_answer(gateway: Proxy) -> None:
     assert (last["attributes"]["litellm.outcome"], last["status"]) == ("success", "UNSET")
 
 
-def test_unknown_path(gateway: Proxy) -> None:
+def test_an_unknown_path_is_a_failed_request_named_by_its_method(gateway: Proxy) -> None:
     """A path that nobody serves is a failed request, named by its method alone."""
     (span,) = gateway.trace(post(gateway, "/nothing/here", {}), 1)
     assert (span["name"], span["attributes"]["http.response.status_code"]) == ("POST", 404)
@@ -287,7 +287,7 @@ def test_client_that_goes_away_cancels_the_call(gateway: Proxy) -> None:
     assert call_span["end"] - call_span["start"] < 8e9  # and not the 10 s that it would take
 
 
-def test_openai_sdk(gateway: Proxy) -> None:
+def test_the_openai_client_makes_one_trace_a_call(gateway: Proxy) -> None:
     """The official client, plain and streamed: one trace each, with the id from the response."""
     client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0)
     trace_id = f"{0xA11CE:032x}"
@@ -314,7 +314,7 @@ def test_openai_sdk(gateway: Proxy) -> None:
     assert calls[0]["attributes"]["litellm.call_id"] == plain.headers["x-litellm-call-id"]
 
 
-def test_status_line(gateway: Proxy) -> None:
+def test_the_start_line_has_versions_destinations_and_content(gateway: Proxy) -> None:
     """At start one line says the versions, where spans go, and that content is off."""
     (line,) = gateway.said("litespan 0")
     assert "spans go to otlp; content off" in line

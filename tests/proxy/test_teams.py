@@ -148,7 +148,7 @@ def test_calls_go_to_the_teams_own_project(
     assert list(ask(gateway, team, langfuse)) == [owner]
 
 
-def test_lists_by_team(gateway: Proxy, langfuse: Vendor) -> None:
+def test_a_team_can_have_failures_only(gateway: Proxy, langfuse: Vendor) -> None:
     """A team that wants failures only is given no success, but failures."""
     body = {"model": "broken", "disable_fallbacks": True}
     asked = len(langfuse.received)
@@ -184,7 +184,9 @@ def observations(request: Received) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("team", "recorded"), [("blue", False), ("red", True)])
-def test_content_by_team(gateway: Proxy, langfuse: Vendor, team: str, recorded: bool) -> None:
+def test_content_is_recorded_only_for_the_team_that_wants_it(
+    gateway: Proxy, langfuse: Vendor, team: str, recorded: bool
+) -> None:
     """Messages are recorded for the team that wants it, and for no other."""
     sent = b"".join(r.body for requests in ask(gateway, team, langfuse).values() for r in requests)
     assert (HI.encode() in sent) is recorded

@@ -216,7 +216,7 @@ def test_headers_and_fields_only_by_allowlist(gateway: Proxy) -> None:
     assert headers == {"http.request.header.x-feature"}
 
 
-def test_model_info(gateway: Proxy) -> None:
+def test_model_info_is_recorded_without_secrets(gateway: Proxy) -> None:
     """What the operator says of a deployment is told, without secrets and LiteLLM's own fields."""
 
     def call(traceparent: str) -> None:

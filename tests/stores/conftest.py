@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from litespan import errors
 from tests.stores import places
 from tests.stores.places import Place
 from tests.support import mongo, mongo_server
+from tests.support.logs import fresh_logs
 from tests.support.mongo import MongoServer
 from tests.support.postgres import PostgresServer, running
+
+__all__ = ["fresh_logs"]
 
 TABLES = count()
 
@@ -76,7 +78,15 @@ def table() -> str:
     return f"litespan.calls_{next(TABLES)}"
 
 
-@pytest.fixture(params=sorted(PLACES))
+SERVERS = ("mongodb_server", "postgres")
+
+
+def marked(name: str) -> Any:
+    """The store as a parameter; one that is a server is marked so."""
+    return pytest.param(name, marks=[pytest.mark.service] if name in SERVERS else [])
+
+
+@pytest.fixture(params=[marked(name) for name in sorted(PLACES)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Each store in turn, empty."""
     return PLACES[request.param](request, tmp_path)
@@ -88,9 +98,3 @@ def exporter(place: Place) -> Iterator[Any]:
     made: SpanExporter = place.make()
     yield made
     made.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def forget_complaints() -> None:
-    """Each test hears every complaint again."""
-    errors._seen.clear()

@@ -41,7 +41,7 @@ def numbers(path: Path | str) -> tuple[int, Decimal]:
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("length", [120, -30])  # the latter is within quotes
 @pytest.mark.parametrize("kind", EXPORTERS)
-def test_half_a_character(
+def test_a_line_cut_within_a_character_is_a_broken_line(
     kind: str, length: int, packed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line that ends within a character costs itself, be it the last one or not."""
@@ -150,7 +150,9 @@ def test_values_of_other_kinds(
     assert said.err == f"litespan: 1 line(s) of {path} cannot be read and are left out\n"
 
 
-def test_endless_nesting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_endless_nesting_is_a_broken_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Brackets beyond what Python reads are a broken line."""
     path = tmp_path / "calls.jsonl"
     path.write_bytes(written(path, 1) + b"[" * 200_000 + b"\n")
@@ -182,7 +184,7 @@ def test_rows_of_csv_with_other_numbers_of_cells(
 
 
 @pytest.mark.parametrize("kind", EXPORTERS)
-def test_empty_file(
+def test_an_empty_file_has_no_calls(
     kind: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -217,7 +219,7 @@ def test_empty_file(
         {"id": [1, 2]},
     ],
 )
-def test_parquet_by_others(
+def test_a_parquet_file_of_others_is_refused_in_one_line(
     columns: dict[str, list[Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A file whose columns are only called like litespan's is one line, too."""

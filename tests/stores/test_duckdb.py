@@ -20,6 +20,8 @@ from tests.cases import CASES
 from tests.stores.disks import small_disk
 from tests.stores.places import calls, expected, in_duckdb
 
+pytestmark = pytest.mark.slow
+
 OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 ROOT = Path(__file__).parents[2]
 QUICK: dict[str, Any] = {"backoff": 0.02, "max_backoff": 0.05, "patience": 2.0}
@@ -66,7 +68,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.name == "litespan"]
 
 
-def test_columns(path: Path) -> None:
+def test_the_table_has_the_documented_columns_and_types(path: Path) -> None:
     """The table has the documented columns and types, an exact cost, and the key."""
     exporter = DuckDBExporter(path)
     assert exporter.export([CASES["chat"]]) is OK
@@ -137,7 +139,7 @@ def test_processes_take_turns(path: Path) -> None:
     assert in_duckdb(path).read() == expected(calls(wanted))
 
 
-def test_nobody_shuts_down(path: Path) -> None:
+def test_a_script_without_shutdown_ends_cleanly(path: Path) -> None:
     """A script that forgets to ends in peace: DuckDB left open complains, or aborts it."""
     body = """
         from litespan_exporters.duckdb_file import DuckDBExporter
@@ -169,7 +171,7 @@ def test_a_file_for_each_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert in_duckdb(childs).read() == expected(calls([2]))
 
 
-def test_killed(path: Path) -> None:
+def test_exported_rows_survive_sigkill(path: Path) -> None:
     """What was exported with SUCCESS is there after SIGKILL, and the file is sound."""
     body = """
         exporter = DuckDBExporter(sys.argv[1])
@@ -189,7 +191,7 @@ def test_killed(path: Path) -> None:
     assert [row for row in expected(calls([1, *range(1000, 1050)])) if row not in found] == []
 
 
-def test_fork_while_open(path: Path) -> None:
+def test_parent_and_child_write_after_a_fork_while_open(path: Path) -> None:
     """A fork in the tenth of a second that the file is open: parent and child both write on."""
     exporter = DuckDBExporter(path, idle=60.0)
     assert exporter.export(calls([1])) is OK
@@ -207,7 +209,9 @@ def test_fork_while_open(path: Path) -> None:
     assert in_duckdb(path).read() == expected(calls([1, 2, 3]))
 
 
-def test_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_delays_rows_and_loses_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A full disk: rows are kept, the file stays sound, all is there once there is room."""
     with small_disk(tmp_path / "disk", 3_000_000) as disk:
         path = disk.folder / "calls.duckdb"

@@ -12,6 +12,8 @@ from tests.support.mongo_server import collection
 from tests.support.postgres import PostgresServer
 from tests.support.program import run
 
+pytestmark = pytest.mark.service
+
 STORES = ("csv", "duckdb", "jsonl", "mongodb", "parquet", "postgres", "sqlite")
 PROGRAM = """
     import litellm

@@ -64,7 +64,7 @@ def test_the_same_call_again_replaces_its_row(place: Place, exporter: Any) -> No
     assert place.read() == expected([CASES["chat"]])
 
 
-def test_started_then_finished(place: Place, exporter: Any) -> None:
+def test_a_started_call_becomes_one_finished_row(place: Place, exporter: Any) -> None:
     """A call is on record while it runs, and once when it has ended."""
     exporter.export_started([STARTED])
     assert exporter.force_flush()
@@ -82,7 +82,7 @@ def test_started_never_replaces_finished(place: Place, exporter: Any) -> None:
     assert place.read() == expected([CASES["chat"]])
 
 
-def test_what_databases_refuse(place: Place, exporter: Any) -> None:
+def test_values_that_databases_refuse_cost_no_row(place: Place, exporter: Any) -> None:
     """NUL, half characters, giant and infinite numbers, dotted and $ keys cost no row."""
     assert exporter.export([NASTY, CASES["chat"]]) is OK
     found = by_key(place.read())
@@ -107,7 +107,7 @@ def test_sums_of_cost_are_exact(place: Place, exporter: Any) -> None:
     assert sum(costs) == Decimal("12345679.9000000001")
 
 
-def test_content_off(place: Place) -> None:
+def test_content_false_stores_no_message(place: Place) -> None:
     """`content=False` stores no message, whatever the span carries; the rest is there."""
     exporter = place.make(content=False)
     exporter.export([CASES["multimodal"]])
@@ -119,7 +119,7 @@ def test_content_off(place: Place) -> None:
     assert row["input_tokens"] == 1105
 
 
-def test_threads(place: Place, exporter: Any) -> None:
+def test_many_threads_may_export_at_once(place: Place, exporter: Any) -> None:
     """Many threads may export at the same time."""
     batches = [calls(range(start, start + 25)) for start in range(1000, 1400, 25)]
     threads = [threading.Thread(target=exporter.export, args=(batch,)) for batch in batches]
@@ -131,7 +131,7 @@ def test_threads(place: Place, exporter: Any) -> None:
     assert place.read() == expected(calls(range(1000, 1400)))
 
 
-def test_after_a_fork(place: Place, exporter: Any) -> None:
+def test_parent_and_child_write_after_a_fork(place: Place, exporter: Any) -> None:
     """Parent and child each write on, with connections of their own."""
     exporter.export(calls([1]))
     child = os.fork()
@@ -148,7 +148,7 @@ def test_after_a_fork(place: Place, exporter: Any) -> None:
     assert place.read() == expected(calls([1, 2, 3, 4]))
 
 
-def test_shut_down(place: Place) -> None:
+def test_an_export_after_shutdown_fails_without_an_error(place: Place) -> None:
     """After `shutdown` an export is a failure, not an error; a second shutdown is harmless."""
     exporter = place.make()
     exporter.export(calls([1]))

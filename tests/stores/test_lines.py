@@ -58,6 +58,7 @@ def rows(files: Iterator[Path]) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @each_kind
 def test_several_processes_write_one_file(kind: str, tmp_path: Path) -> None:
     """Four processes, a line each for every call, nothing torn, nothing lost."""
@@ -78,6 +79,7 @@ def test_several_processes_write_one_file(kind: str, tmp_path: Path) -> None:
     assert len(lines) == 2000 + (kind == "csv")
 
 
+@pytest.mark.slow
 def test_rotation_by_size_with_several_processes(tmp_path: Path) -> None:
     """A file is put aside when it is full, by whoever comes first; no line is lost or cut."""
     path = tmp_path / "calls.jsonl"
@@ -100,7 +102,7 @@ def test_rotation_by_size_with_several_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("period", "age"), [("day", 86_400), ("hour", 3_600)])
-def test_rotation_by_time(period: str, age: int, tmp_path: Path) -> None:
+def test_a_file_of_another_period_is_rotated(period: str, age: int, tmp_path: Path) -> None:
     """A file that was last written on another day (or hour, UTC) is put aside."""
     path = tmp_path / "calls.jsonl"
     exporter = JsonlExporter(path, rotate=period)
@@ -124,7 +126,7 @@ def test_rotation_by_time(period: str, age: int, tmp_path: Path) -> None:
         ("hour", Rotation(period="%Y-%m-%d %H")),
     ],
 )
-def test_rotation_settings(text: str, rotation: Rotation) -> None:
+def test_rotation_takes_a_size_a_period_and_gzip(text: str, rotation: Rotation) -> None:
     """A list of a size, a period and `gzip`."""
     assert Rotation.parse(text) == rotation
 
@@ -144,7 +146,9 @@ def test_rotation_that_is_not_understood(
 
 
 @each_kind
-def test_variable(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_variable_names_the_file(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """`LITESPAN_JSONL` and `LITESPAN_CSV` name the file; the default is in the working folder."""
     monkeypatch.chdir(tmp_path)
     KINDS[kind]().export(calls([1]))
@@ -181,7 +185,9 @@ def test_unfinished_line_of_a_crash(tmp_path: Path) -> None:
 
 
 @each_kind
-def test_full_disk(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_cuts_no_line_and_loses_none(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """On a full disk no line is cut, one log line says so, and with room again all is written."""
     with small_disk(tmp_path / "disk", 98_304) as disk:
         path = disk.folder / f"calls.{kind}"
@@ -248,6 +254,7 @@ def test_bytes_that_are_kept_are_bounded(tmp_path: Path) -> None:
     assert kept == {"3e8", "004", "2bc"}  # without `huge`, and without what was before it
 
 
+@pytest.mark.slow
 def test_end_of_the_process_is_not_held_up(tmp_path: Path) -> None:
     """With a store that is away, shutdown gives up in bounded time and says what is lost."""
     body = """
@@ -267,6 +274,7 @@ def test_end_of_the_process_is_not_held_up(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_exit_writes_what_is_there(tmp_path: Path) -> None:
     """A script that ends right after its call loses nothing, on any thread."""
     body = """
@@ -312,6 +320,7 @@ def test_other_columns_are_put_aside(tmp_path: Path) -> None:
     assert aside.read_bytes() == b"key,trace_id\r\n1,2\r\n"
 
 
+@pytest.mark.slow
 def test_one_write_a_line(tmp_path: Path) -> None:
     """Whoever reads along, with `tail -f`, never sees half a line: one `write` for each."""
     path = tmp_path / "calls.jsonl"

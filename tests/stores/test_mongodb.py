@@ -69,7 +69,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.name == "litespan"]
 
 
-def test_commands(server: MongoServer, make: Make) -> None:
+def test_indexes_are_created_once_then_one_update_a_batch(server: MongoServer, make: Make) -> None:
     """Indexes once, then one unordered update a batch: replacements, and inserts if absent."""
     exporter = make()
     assert exporter.export([CASES["chat"], CASES["stream"]]) is OK
@@ -113,7 +113,7 @@ def test_server_that_comes_back(
     assert all("check the server and LITESPAN_MONGODB" in line for line in said(caplog))
 
 
-def test_cut_connection(server: MongoServer, make: Make) -> None:
+def test_a_connection_cut_during_a_write_loses_nothing(server: MongoServer, make: Make) -> None:
     """A connection that is cut in the middle of a write costs nothing."""
     exporter = make(**QUICK)
     cuts = [True, True]
@@ -189,7 +189,7 @@ def test_two_writers_of_a_new_call(server: MongoServer, make: Make) -> None:
         ),
     ],
 )
-def test_rights(
+def test_a_missing_right_is_named_in_one_line(
     what: str,
     code: int,
     result: SpanExportResult,
@@ -219,7 +219,7 @@ def test_document_beyond_16_mb(
     assert said(caplog) == ["mongodb: content beyond 16 MB is left out (logged once)"]
 
 
-def test_deep_nesting(server: MongoServer, make: Make) -> None:
+def test_nesting_beyond_mongodbs_limit_becomes_json_text(server: MongoServer, make: Make) -> None:
     """Beyond what MongoDB nests, the rest is JSON text."""
     deep: Any = "bottom"
     for _ in range(90):
@@ -255,6 +255,7 @@ def test_integers_of_any_size(server: MongoServer, make: Make) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_exit_with_a_server_that_is_away(server: MongoServer) -> None:
     """The end of the process waits a few seconds at most, and says what is lost."""
     body = """
@@ -286,7 +287,9 @@ def test_exit_with_a_server_that_is_away(server: MongoServer) -> None:
 
 
 @pytest.mark.parametrize("variable", ["LITESPAN_MONGODB", "MONGODB_URI"])
-def test_variables(variable: str, server: MongoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exporter_is_configured_by_variables(
+    variable: str, server: MongoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Made without arguments, as `OTEL_TRACES_EXPORTER=mongodb` makes it."""
     monkeypatch.setenv(variable, server.uri)
     monkeypatch.setenv("LITESPAN_MONGODB_COLLECTION", "other")
@@ -297,7 +300,9 @@ def test_variables(variable: str, server: MongoServer, monkeypatch: pytest.Monke
     assert repr(exporter) == f"<MongoExporter mongodb://127.0.0.1:{server.port}/shop#other>"
 
 
-def test_nothing_set(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_address_is_logged_once_and_exports_fail(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """One line says what to set; exports fail in peace."""
     exporter = MongoExporter()
     assert exporter.export([CASES["chat"]]) is FAILED
@@ -318,7 +323,7 @@ def test_nothing_set(caplog: pytest.LogCaptureFixture) -> None:
         ("mongodb+srv://u:p@cluster.example", "cluster.example:27017/litespan"),
     ],
 )
-def test_addresses(uri: str, place: str) -> None:
+def test_addresses_are_reported_without_credentials(uri: str, place: str) -> None:
     """Told without user and password, wherever the server is."""
     exporter = MongoExporter(uri)
     assert (exporter.problem, exporter.place) == ("", f"mongodb://{place}#llm_calls")
@@ -327,7 +332,9 @@ def test_addresses(uri: str, place: str) -> None:
 @pytest.mark.parametrize(
     "uri", ["localhost:27017", "http://u:top-secret@h/d", "mongodb://u:top-secret@h:port/d", "x["]
 )
-def test_no_address(uri: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_address_is_logged_without_its_value(
+    uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """One line that does not repeat the value, for that has passwords in it."""
     exporter = MongoExporter(uri)
     assert exporter.export([CASES["chat"]]) is FAILED
@@ -352,7 +359,8 @@ def test_uri_that_pymongo_refuses(caplog: pytest.LogCaptureFixture) -> None:
     assert "secret" not in caplog.text
 
 
-def test_driver_is_missing() -> None:
+@pytest.mark.slow
+def test_a_missing_driver_is_logged_with_the_install_command() -> None:
     """Without PyMongo: one line with the command that installs it."""
     body = """
         import sys

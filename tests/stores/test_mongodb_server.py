@@ -15,6 +15,8 @@ from tests.cases import CASES, CHAT, STARTED, content, cost, span
 from tests.stores.places import Place, calls, expected, in_mongodb
 from tests.support.mongo_server import JavaServer, collection, running
 
+pytestmark = pytest.mark.service
+
 OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 QUICK: dict[str, Any] = {"backoff": 0.05, "max_backoff": 0.2, "patience": 60.0}
 AWAY = "serverSelectionTimeoutMS=300&connectTimeoutMS=300&socketTimeoutMS=2000"
@@ -50,7 +52,7 @@ def eventually(read: Callable[[], Any], wanted: Any, seconds: float = 60) -> Non
         time.sleep(0.1)
 
 
-def test_indexes(mongodb_server: Place, mongodb_uri: str) -> None:
+def test_the_documented_indexes_exist(mongodb_server: Place, mongodb_uri: str) -> None:
     """Those of the documentation, beside the key."""
     exporter: Any = mongodb_server.make()
     assert exporter.export([CASES["chat"]]) is OK
@@ -60,7 +62,7 @@ def test_indexes(mongodb_server: Place, mongodb_uri: str) -> None:
     assert sorted(found) == sorted([("_id",), *INDEXES])
 
 
-def test_cost_by_model(mongodb_server: Place, mongodb_uri: str) -> None:
+def test_the_documented_query_sums_cost_by_model(mongodb_server: Place, mongodb_uri: str) -> None:
     """The query of the module's own documentation, exact to the last place."""
     exporter: Any = mongodb_server.make()
     calls_ = [span(n, "chat", {**CHAT, **cost(0.1, 1e-10)}) for n in range(1, 11)]
@@ -95,7 +97,9 @@ def test_writers_of_the_same_new_calls(mongodb_server: Place) -> None:
     assert mongodb_server.read() == expected(batch)
 
 
-def test_restart(server: JavaServer, make: Make) -> None:
+def test_calls_exported_while_the_server_is_down_arrive_once(
+    server: JavaServer, make: Make
+) -> None:
     """What is exported while the server is down is there when it is up, each call once."""
     exporter = make(f"{server.uri}?{AWAY}", collection="restart", **QUICK)
     with collection(server.uri, "restart") as there:
@@ -112,7 +116,9 @@ def test_restart(server: JavaServer, make: Make) -> None:
         assert place.read() == expected(calls(range(35)))
 
 
-def test_frozen(server: JavaServer, make: Make) -> None:
+def test_a_frozen_server_has_bounded_waits_and_loses_nothing(
+    server: JavaServer, make: Make
+) -> None:
     """A server that answers no more: bounded waits, and later all is there."""
     exporter = make(f"{server.uri}?{AWAY}", collection="frozen", **{**QUICK, "patience": 1.0})
     with collection(server.uri, "frozen") as there:

@@ -13,25 +13,25 @@ PAGE = (ROOT / "docs/stores.md").read_text()
 COLUMNS_PART = PAGE.partition("## Columns")[2].partition("## PostgreSQL")[0]
 
 
-def test_columns() -> None:
+def test_the_page_lists_every_column_in_order() -> None:
     """Every column in order, with its kind and meaning."""
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \|$", COLUMNS_PART, re.MULTILINE)
     assert rows == [(c.name, c.kind, c.meaning) for c in COLUMNS]
 
 
-def test_types() -> None:
+def test_the_page_has_the_types_of_postgresql_and_duckdb() -> None:
     """What PostgreSQL and DuckDB make of each kind."""
     for kind, theirs in postgres.TYPES.items():
         assert f"| {kind} | {theirs} | {duckdb_file.TYPES[kind]} |" in PAGE
 
 
-def test_indexes() -> None:
+def test_the_page_has_the_indexes() -> None:
     """The indexes that are made."""
     for index in INDEXES:
         assert f"`({', '.join(index)})`" in PAGE
 
 
-def test_variables() -> None:
+def test_the_page_names_every_variable_of_a_store() -> None:
     """Every variable that a store reads is named, and no other of ours."""
     exporters = ROOT / "exporters/litespan_exporters"
     files = ("csv_file", "duckdb_file", "jsonl", "parquet", "sqlite")
@@ -43,7 +43,7 @@ def test_variables() -> None:
     assert named == read | rotating
 
 
-def test_limits() -> None:
+def test_the_page_has_the_limits_of_the_code() -> None:
     """The waits and bounds that the page promises are the code's."""
     limits = Limits()
     assert f"{limits.patience:.0f} seconds" in PAGE
@@ -52,7 +52,7 @@ def test_limits() -> None:
     assert f"{limits.exit_patience + limits.hung_patience:.0f} seconds" in PAGE
 
 
-def test_grants() -> None:
+def test_the_page_has_the_grants_that_tests_use() -> None:
     """The rights on the page are those that the tests run with."""
     for grant in ("grant usage on schema litespan", "grant select, insert, update on"):
         assert grant in PAGE

@@ -43,7 +43,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file())
 
 
-def test_columns(tmp_path: Path) -> None:
+def test_the_files_have_the_documented_columns_and_types(tmp_path: Path) -> None:
     """The files have the documented columns, money as decimals, times in UTC, and are small."""
     exporter = ParquetExporter(tmp_path, interval=0)
     exporter.export(list(CASES.values()))
@@ -104,7 +104,8 @@ def test_enough_for_a_file(bound: dict[str, Any], tmp_path: Path) -> None:
     assert in_parquet(tmp_path).read() == expected(calls(range(1000, 1100)))
 
 
-def test_processes(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_many_processes_write_into_one_folder(tmp_path: Path) -> None:
     """Any number of processes write into one folder."""
     body = """
         exporter = ParquetExporter(sys.argv[1], interval=0)
@@ -121,7 +122,8 @@ def test_processes(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 30
 
 
-def test_killed(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_files_are_whole_after_sigkill(tmp_path: Path) -> None:
     """After SIGKILL every file with its name is whole, and has what was exported."""
     body = """
         exporter = ParquetExporter(sys.argv[1], interval=0)
@@ -139,7 +141,9 @@ def test_killed(tmp_path: Path) -> None:
     assert len(found) >= 500
 
 
-def test_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_leaves_no_partial_file_and_loses_no_row(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A full disk: no half file, rows are kept, all is there once there is room."""
     with small_disk(tmp_path / "disk", 150_000) as disk:
         folder = disk.folder / "calls"
@@ -175,7 +179,7 @@ def test_interval_that_is_none(
     )
 
 
-def test_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_variable_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`LITESPAN_PARQUET` names the folder; the default is in the working folder."""
     monkeypatch.chdir(tmp_path)
     for _ in range(2):

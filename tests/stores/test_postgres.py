@@ -26,6 +26,8 @@ from tests.stores.disks import small_disk
 from tests.stores.places import calls, expected, in_postgres
 from tests.support.postgres import PASSWORD, PostgresServer, running
 
+pytestmark = pytest.mark.service
+
 OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 ROOT = Path(__file__).parents[2]
 QUICK: dict[str, Any] = {"backoff": 0.05, "max_backoff": 0.2, "patience": 60.0}
@@ -62,7 +64,9 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 class TestTable:
     """What is made in the database."""
 
-    def test_columns_and_indexes(self, make: Make, postgres: PostgresServer, table: str) -> None:
+    def test_the_table_has_the_documented_columns_and_indexes(
+        self, make: Make, postgres: PostgresServer, table: str
+    ) -> None:
         """The table has the documented columns, an exact cost, and the documented indexes."""
         make(postgres.dsn(), table=table).export([CASES["chat"]])
         columns = postgres.sql(
@@ -155,7 +159,9 @@ class TestRights:
         postgres.sql(f"create role {role} login password 'w-secret'")
         return role
 
-    def test_least(self, make: Make, postgres: PostgresServer, table: str, writer: str) -> None:
+    def test_the_documented_rights_are_enough(
+        self, make: Make, postgres: PostgresServer, table: str, writer: str
+    ) -> None:
         """USAGE on the schema; SELECT, INSERT and UPDATE on the table: that is enough."""
         postgres.sql(f"grant usage on schema litespan to {writer}")
         postgres.sql(f"grant select, insert, update on {table} to {writer}")
@@ -164,7 +170,7 @@ class TestRights:
         assert exporter.export([CASES["chat"], CASES["stream"]]) is OK
         assert in_postgres(postgres, table).read() == expected([CASES["chat"], CASES["stream"]])
 
-    def test_missing(
+    def test_a_missing_right_is_named_and_rows_wait_for_it(
         self,
         make: Make,
         postgres: PostgresServer,
@@ -182,7 +188,7 @@ class TestRights:
         assert exporter.force_flush(10_000)
         assert in_postgres(postgres, table).read() == expected([CASES["chat"]])
 
-    def test_wrong_password(
+    def test_a_wrong_password_is_logged_without_the_password(
         self, make: Make, postgres: PostgresServer, table: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         """One line says what to check; no password is in it, nor in the exporter's repr."""
@@ -201,7 +207,7 @@ class TestRights:
 class TestBadTimes:
     """Servers that stop, freeze, or are full; rows that nobody takes."""
 
-    def test_restart(
+    def test_calls_exported_during_a_restart_arrive_once(
         self, make: Make, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """What is exported while the server is away is written when it is back, each call once."""
@@ -247,7 +253,9 @@ class TestBadTimes:
         assert exporter.export(calls([2])) is OK
         assert in_postgres(postgres, table).read() == expected(calls([1, 2]))
 
-    def test_frozen_server(self, make: Make, postgres: PostgresServer, table: str) -> None:
+    def test_a_frozen_server_has_bounded_waits_and_loses_nothing(
+        self, make: Make, postgres: PostgresServer, table: str
+    ) -> None:
         """A server that takes requests and never answers: bounded waits; later all is there."""
         exporter = make(postgres.dsn(), table=table, patience=0.5)
         exporter.export(calls([1]))
@@ -311,7 +319,9 @@ class TestBadTimes:
         )
         assert "mallory" not in caplog.text
 
-    def test_long_names(self, make: Make, postgres: PostgresServer, table: str) -> None:
+    def test_values_too_long_for_an_index_are_cut_in_their_column(
+        self, make: Make, postgres: PostgresServer, table: str
+    ) -> None:
         """What no index can hold is cut in its column; the attributes have it whole."""
         long = "".join(f"{n:x}" for n in range(3000))
         exporter = make(postgres.dsn(), table=table)
@@ -337,7 +347,7 @@ class TestBadTimes:
         assert [process.wait(60) for process in processes] == [0, 0, 0]
         assert in_postgres(postgres, table).read() == expected(calls(range(1000, 1300)))
 
-    def test_full_disk(
+    def test_a_full_disk_is_logged_once_and_loses_nothing(
         self, make: Make, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A full disk: one line says so; nothing is lost once there is room."""
@@ -371,7 +381,7 @@ class TestSettings:
     """How the exporter is told where to write."""
 
     @pytest.mark.parametrize("variable", ["LITESPAN_POSTGRES", "DATABASE_URL"])
-    def test_variable(
+    def test_the_exporter_is_configured_by_variables(
         self,
         make: Make,
         variable: str,
@@ -385,7 +395,7 @@ class TestSettings:
         assert make().export([CASES["chat"]]) is OK
         assert in_postgres(postgres, table).read() == expected([CASES["chat"]])
 
-    def test_variables_of_libpq(
+    def test_libpq_variables_are_read(
         self, make: Make, postgres: PostgresServer, table: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """`PGHOST` and its like, as `psql` reads them."""
@@ -399,7 +409,9 @@ class TestSettings:
             monkeypatch.setenv(name, value)
         assert make(table=table).export([CASES["chat"]]) is OK
 
-    def test_nothing_set(self, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_missing_address_is_logged_once_and_exports_fail(
+        self, make: Make, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """One line says what to set; exports fail in peace."""
         exporter = make()
         assert exporter.export([CASES["chat"]]) is FAILED
@@ -420,7 +432,9 @@ class TestSettings:
             "host=x nonsense=top-secret",
         ],
     )
-    def test_no_address(self, make: Make, dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_bad_address_is_logged_without_its_value(
+        self, make: Make, dsn: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """One line that does not repeat the value, for that has passwords in it."""
         exporter = make(dsn)
         assert exporter.export([CASES["chat"]]) is FAILED
@@ -448,13 +462,15 @@ class TestSettings:
         assert for_libpq(given) == taken
 
     @pytest.mark.parametrize("name", ["calls; drop table x", 'a"b', "a.b.c", "Calls", ""])
-    def test_table_name(self, make: Make, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_an_ambiguous_table_name_is_refused(
+        self, make: Make, name: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """A name that could be anything else than one table is refused in one line."""
         exporter = make("postgresql://h/db", table=name)
         assert bool(exporter.problem) == bool(name)
         assert ["is not a table name" in line for line in said(caplog)] == [True] * bool(name)
 
-    def test_driver_is_missing(self) -> None:
+    def test_a_missing_driver_is_logged_with_the_install_command(self) -> None:
         """Without psycopg: one line with the command that installs it."""
         body = """
             import sys
@@ -473,7 +489,7 @@ class TestSettings:
             "psycopg is not installed: postgres export is off; pip install 'litespan[postgres]'\n"
         )
 
-    def test_check(
+    def test_check_writes_one_call_or_says_why_it_cannot(
         self,
         postgres: PostgresServer,
         table: str,

@@ -22,7 +22,7 @@ from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter
 from litespan_exporters.postgres import PostgresExporter
 from litespan_exporters.sqlite import SQLiteExporter
-from tests.cases import CASES, STARTED, foreign, span
+from tests.cases import CASES, RECORDED, STARTED, foreign, span
 from tests.stores.places import Place, by_key, calls, expected
 from tests.stores.test_every_store import NASTY
 from tests.support.postgres import PASSWORD, USER, PostgresServer
@@ -98,7 +98,7 @@ def test_every_address_of_postgres(
     assert PASSWORD not in said.out + said.err
 
 
-def test_since(
+def test_since_excludes_calls_that_began_before(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`--since` leaves out what began before, to the second, in any zone."""
@@ -128,8 +128,7 @@ def test_what_a_store_holds_can_be_exported_again(
 
 def some(name: str) -> list[ReadableSpan]:
     """Spans of another instrumentation: the first release of it that is recorded."""
-    folder = Path(__file__).parents[1] / "exporters/foreign"
-    (first, *_) = sorted(f.stem for f in folder.glob("*.json") if f.stem.startswith(name))
+    (first, *_) = sorted(f.stem for f in RECORDED.glob("*.json") if f.stem.startswith(name))
     return foreign(first)
 
 
@@ -152,7 +151,7 @@ def test_recorded_spans_are_the_same_to_exporters(tmp_path: Path) -> None:
         assert copy.service.name == view.service.name
 
 
-def test_names_of_stores(
+def test_the_name_of_a_store_stands_for_its_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`jsonl`, `csv`, … stand for the place that the variable names, or the default."""
@@ -199,7 +198,9 @@ def test_started_calls_count_once(tmp_path: Path) -> None:
     assert [record["outcome"] for record in found] == ["success", "started"]
 
 
-def test_broken_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_lines_are_skipped_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Lines that a crash has cut are left out, and counted."""
     path = tmp_path / "calls.jsonl"
     exporter = JsonlExporter(path)
@@ -223,7 +224,9 @@ def test_broken_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (b"........DUCK....", "cannot read"),
     ],
 )
-def test_other_files(content: bytes, said: str, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_refused_in_one_line(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
     """One line says what is wrong."""
     path = tmp_path / "file"
     path.write_bytes(content)

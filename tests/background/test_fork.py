@@ -1,0 +1,129 @@
+"""A fork while a thread of litespan's imports: the child must be able to import the same."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.program import run
+
+# A module that takes a second to import, as LiteLLM's do; the child is ended if it hangs.
+SLOW = "import time\ntime.sleep(1)\nREADY = True\n"
+CHILD = """
+    import os, signal, threading, time
+
+    def forked(work):
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            work()
+            os._exit(0)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> dict[str, str]:
+    """An environment in which there is a module `slow`."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+def test_import_in_a_thread(slow: dict[str, str]) -> None:
+    """The fork waits for it; in the child the module is whole, and there may be more forks."""
+    program = f"""{CHILD}
+    from litespan.background.fork import import_lock
+
+    def load():
+        with import_lock:
+            import slow
+            assert slow.READY
+
+    threading.Thread(target=load).start()
+    time.sleep(0.2)
+    print(forked(lambda: print(forked(load), flush=True)))
+    """
+    ran = run(program, env=slow)
+    assert (ran.stdout, ran.code) == ("0\n0\n", 0), ran.stderr
+
+
+def test_thread_that_waits_for_the_forking_one() -> None:
+    """The fork goes on after a while; the child, that has no such thread, can go on, too."""
+    program = f"""{CHILD}
+    from litespan.background import fork
+
+    fork.TIMEOUT = 0.5
+    done = threading.Event()
+
+    def wait():
+        with fork.import_lock:
+            done.wait()
+
+    def enter():
+        with fork.import_lock:
+            pass
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.2)
+    print(forked(enter), thread.is_alive())
+    done.set()
+    thread.join()
+    enter()
+    """
+    ran = run(program)
+    assert (ran.stdout, ran.code) == ("0 True\n", 0), ran.stderr
+
+
+def test_the_forking_thread_may_hold_the_import_lock() -> None:
+    """Who forks under it can: both go on, and others can enter."""
+    program = f"""{CHILD}
+    from litespan.background.fork import import_lock
+
+    def others():
+        thread = threading.Thread(target=import_lock.__enter__)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+
+    with import_lock:
+        pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        others()
+        os._exit(0)
+    others()
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """
+    ran = run(program)
+    assert (ran.stdout, ran.code) == ("0\n", 0), ran.stderr
+
+
+def test_driver_of_a_store(tmp_path: Path) -> None:
+    """A store's thread imports its driver at the first call: a child forked meanwhile stores."""
+    program = f"""{CHILD}
+    from litespan_exporters.parquet import ParquetExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+    exporter = ParquetExporter({str(tmp_path)!r}, interval=0)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+
+    def call():
+        attributes = {{"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}}
+        provider.get_tracer("app").start_span("chat m", attributes=attributes).end()
+
+    def in_child():
+        call()
+        exporter.shutdown()
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    time.sleep(0.05)
+    print(forked(in_child))
+    thread.join()
+    exporter.shutdown()
+    """
+    ran = run(program)
+    assert (ran.stdout, ran.code) == ("0\n", 0), ran.stderr
+    assert len(list(tmp_path.glob("date=*/*.parquet"))) == 2

@@ -1,0 +1,117 @@
+"""`litespan check`: one line that says what the service answered and what to mend."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.hostile import ESCAPE
+from tests.support.server import Reply, in_turn, running
+from tests.support.vendors import SECRET, VENDORS, Anyone
+
+pytestmark = pytest.mark.slow
+
+LITESPAN = Path(sys.executable).with_name("litespan")
+KEYS = {
+    "LANGFUSE_PUBLIC_KEY": SECRET,
+    "LANGFUSE_SECRET_KEY": SECRET,
+    "HELICONE_API_KEY": SECRET,
+    "DD_API_KEY": SECRET,
+}
+URLS = {
+    "langfuse": "LANGFUSE_BASE_URL",
+    "helicone": "HELICONE_API_BASE",
+    "datadog": "DD_LLMOBS_OVERRIDE_ORIGIN",
+    "datadog_otlp": "DD_LLMOBS_OVERRIDE_ORIGIN",
+}
+
+
+def check(*names: str, **env: str) -> tuple[int, str, str]:
+    """Exit status, output and errors of the command, with no other setting."""
+    kept = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    done = subprocess.run(
+        [LITESPAN, "check", *names],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**kept, **env},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", URLS)
+def test_a_service_that_takes_it(name: str) -> None:
+    """One line with where it went and the trace to look for; the call is marked."""
+    with running(VENDORS[name]()) as vendor:
+        status, out, err = check(name, **KEYS, **{URLS[name]: vendor.url})
+    assert (status, err) == (0, "")
+    assert out.startswith(f"{name}: {vendor.url} accepted the test call: look for trace ")
+    assert out.count("\n") == 1
+    assert b"litespan-check" in vendor.received[0].body
+    assert vendor.wrong == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "line"),
+    [
+        (Reply(401, b"no such key"), "401: unauthorized: check LANGFUSE_PUBLIC_KEY and"),
+        (Reply(404), "404: not found: check LANGFUSE_BASE_URL"),
+        (Reply(302, headers={"Location": "http://x.test"}), "302: redirects are not followed"),
+        (Reply(400, f"bad {SECRET}".encode()), "said: bad ***)"),
+        (Reply(400, f"bad{ESCAPE}".encode()), "said: bad\ufffd[2J"),
+    ],
+)
+def test_a_service_that_refuses_it(reply: Reply, line: str) -> None:
+    """One line with the answer and what to mend; never a secret."""
+    with running(Anyone(), in_turn(reply)) as vendor:
+        status, out, err = check("langfuse", **KEYS, LANGFUSE_BASE_URL=vendor.url)
+    assert (status, out) == (1, "")
+    assert line in err
+    assert err.count("\n") == 1
+    assert err.rstrip("\n").isprintable()
+    assert SECRET not in err
+
+
+def test_what_is_not_set() -> None:
+    """A missing key is the one line, and the exit status; the others are checked all the same."""
+    with running(VENDORS["helicone"]()) as vendor:
+        status, out, err = check(
+            "langfuse", "helicone", HELICONE_API_KEY=SECRET, HELICONE_API_BASE=vendor.url
+        )
+    assert status == 1
+    assert err == (
+        "langfuse: LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY are not set: langfuse export is "
+        "off; set them or remove langfuse from the exporters\n"
+    )
+    assert out.startswith("helicone: ")
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    """SQLite's one line names the file and the cure."""
+    path = tmp_path / "missing" / "calls.db"
+    status, out, err = check("sqlite", LITESPAN_SQLITE=str(path))
+    assert (status, out) == (1, "")
+    assert err == (
+        f"sqlite: cannot record calls in {path}: unable to open database file (its folder must "
+        "exist and be writable). Set LITESPAN_SQLITE to use another file.\n"
+    )
+
+
+def test_a_name_that_nobody_has() -> None:
+    """The line lists the names that there are."""
+    status, _, err = check("langfuze")
+    assert status == 2
+    assert err.startswith(
+        "litespan check: no exporter is called 'langfuze' (did you mean langfuse?); installed are "
+    )
+    assert "langfuse" in err
+
+
+def test_an_exporter_of_somebody_else() -> None:
+    """Any exporter of the SDK can be checked."""
+    status, out, _ = check("console")
+    assert status == 0
+    assert "console: accepted the test call" in out

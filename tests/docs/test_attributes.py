@@ -1,0 +1,55 @@
+"""The page on attributes says what the code does, all of it and no more."""
+
+import re
+from pathlib import Path
+
+from litespan import semconv
+
+DOCS = Path(__file__).parents[2] / "docs"
+# What spans, metrics and events of ours do not carry: scope, resource, prefixes, and what
+# single vendors' copies have besides.
+APART = {
+    "SCOPE",
+    "SCHEMA_URL",
+    "COST_PREFIX",
+    "METADATA_PREFIX",
+    "HTTP_HEADER_PREFIX",
+    "REQUEST_BODY_PREFIX",
+    "MODEL_INFO_PREFIX",
+    "STAGE_PREFIX",
+    "TOTAL_TOKENS",
+    "DATADOG_COST",
+    "SERVICE_NAME",
+    "SERVICE_VERSION",
+    "ENVIRONMENT",
+    "ENVIRONMENT_OLD",
+}
+
+
+def documented(page: str) -> set[str]:
+    """Every name in code type on a page."""
+    return set(re.findall(r"`([^`\s]+)`", (DOCS / page).read_text()))
+
+
+def test_every_attribute_is_documented() -> None:
+    """A name that litespan writes stands on the page."""
+    names = {
+        value
+        for name, value in vars(semconv).items()
+        if name.isupper()
+        and isinstance(value, str)
+        and name not in APART
+        and not name.startswith("FOR_")  # on single services' copies: see their pages
+    }
+    assert names - documented("attributes.md") - {semconv.ROUTER_SPAN} == set()
+
+
+def test_every_documented_attribute_exists() -> None:
+    """A name on the page is one that litespan knows."""
+    known = {value for value in vars(semconv).values() if isinstance(value, str)}
+    named = {
+        name
+        for name in documented("attributes.md")
+        if re.fullmatch(r"(gen_ai|litellm|openai|server|user|session|error)\.[a-z_.]+", name)
+    }
+    assert named - known - {"litellm.moderation"} == set()

@@ -1,0 +1,360 @@
+"""`litespan forward`, as a process: OTLP in, a vendor's own format out, nothing lost between."""
+
+import gzip
+import json
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from litespan.export import GenAISpan
+from litespan.forward import Undecodable, read_request, to_spans
+from tests import cases
+from tests.collector.running import collector, get, wait_for
+from tests.collector.spans import call
+from tests.forward.forwarder import COMMAND, PROTOBUF, Forwarder, body_of, forwarding, helicone
+from tests.support.program import environment
+from tests.support.server import Reply, in_turn
+from tests.support.server import running as serving
+from tests.support.vendors import Helicone
+
+CALLS = [span for name, span in cases.CASES.items() if name not in ("huge", "surrogate")]
+
+
+def keys(spans: Sequence[ReadableSpan]) -> set[str]:
+    """The idempotency keys of the calls among them."""
+    return {str(view.key) for span in spans if (view := GenAISpan.read(span)) is not None}
+
+
+# --- the wire --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in cases.CASES if name != "surrogate"])
+def test_a_span_survives_the_wire(name: str) -> None:
+    """What was encoded as OTLP reads as the same call, with its stages and its program."""
+    sent = cases.CASES[name]
+    (got,) = to_spans(read_request(body_of([sent]), PROTOBUF))
+    before, after = GenAISpan.read(sent), GenAISpan.read(got)
+    assert before == after
+    assert before is not None
+    assert after is not None
+    assert (before.input_messages, before.stages) == (after.input_messages, after.stages)
+    assert got.resource.attributes == sent.resource.attributes
+    assert (got.kind, got.status.status_code) == (sent.kind, sent.status.status_code)
+
+
+def test_json_is_read_as_protobuf_is() -> None:
+    """OTLP's JSON: ids in hex, 64-bit integers as strings, unknown fields passed over."""
+    span = {
+        "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": "eee19b7ec3c1b174",
+        "name": "chat m",
+        "kind": 3,
+        "startTimeUnixNano": "1795165987000000000",
+        "endTimeUnixNano": "1795165988000000000",
+        "attributes": [
+            {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+            {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "20"}},
+        ],
+        "someNewField": 1,
+    }
+    request = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "x"}, "spans": [span]}]}]}
+    (got,) = to_spans(read_request(json.dumps(request).encode(), "application/json"))
+    view = GenAISpan.read(got)
+    assert view is not None
+    assert (view.trace_id, view.span_id) == (span["traceId"], span["spanId"])
+    assert (view.usage.input, view.duration) == (20, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"\xff\xff", PROTOBUF),
+        (b"not json", "application/json"),
+        (b'{"resourceSpans": 3}', "application/json"),
+        *((body, "application/json") for body in (b"5", b"null", b"[]", b'"x"')),
+        (b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xy"}]}]}]}', "application/json"),
+        (b"", "text/plain"),
+    ],
+)
+def test_what_is_not_otlp_is_said(body: bytes, kind: str) -> None:
+    """One kind of error, whatever is wrong with the body."""
+    with pytest.raises(Undecodable):
+        read_request(body, kind)
+
+
+# --- the command -----------------------------------------------------------------------
+
+
+def test_a_collector_reaches_a_vendor_that_speaks_no_otlp(tmp_path: Path) -> None:
+    """App → collector with the overlay `helicone` → forward → Helicone's own JSON, every call."""
+    vendor = Helicone()
+    with (
+        serving(vendor) as server,
+        forwarding("--to", "helicone", **helicone(server.url)) as running,
+        collector(tmp_path, "helicone", env={"LITESPAN_FORWARD_URL": running.url}) as between,
+    ):
+        between.send(CALLS)
+        wait_for(lambda: len(vendor.records) == len(CALLS) or server.wrong, "the calls")
+        assert server.wrong == []
+
+
+def test_answers_when_delivered_and_not_before() -> None:
+    """200 and an empty response once the vendor has the calls; gzip and JSON are welcome."""
+    vendor = Helicone()
+    with (
+        serving(vendor) as server,
+        forwarding("--to", "helicone", **helicone(server.url)) as running,
+    ):
+        answer, said = running.post(gzip.compress(body_of(CALLS)), content_encoding="gzip")
+        assert (answer.status, answer.getheader("content-type"), said) == (200, PROTOBUF, b"")
+        assert len(vendor.records) == len(CALLS)
+        answer, said = running.post(b'{"resourceSpans":[]}', "application/json")
+        assert (answer.status, said) == (200, b"{}")
+
+
+def test_a_repeat_is_harmless() -> None:
+    """A request that is sent twice reaches the vendor under the same keys."""
+    vendor = Helicone()
+    with (
+        serving(vendor) as server,
+        forwarding("--to", "helicone", **helicone(server.url)) as running,
+    ):
+        for _ in range(2):
+            assert running.post(body_of(CALLS))[0].status == 200
+        assert len(vendor.records) == len(CALLS)
+        assert set(vendor.taken.values()) == {2}
+
+
+def test_a_vendor_that_is_down_leaves_the_spans_with_the_sender() -> None:
+    """503 with Retry-After; a sender that comes back gets its 200."""
+    vendor = Helicone()
+    faults = in_turn(*[Reply(503)] * 4)
+    with (
+        serving(vendor, faults) as server,
+        forwarding("--to", "helicone", "--timeout", "0.6", **helicone(server.url)) as running,
+    ):
+        answer, said = running.post(body_of(CALLS[:1]))
+        assert (answer.status, said) == (503, b"helicone: 503")
+        assert answer.getheader("retry-after") == "5"
+        statuses = iter(lambda: running.post(body_of(CALLS[:1]))[0].status, 200)
+        assert set(statuses) <= {503}
+        assert len(vendor.records) == 1
+
+
+def test_what_the_vendor_refuses_for_good_is_said_once() -> None:
+    """A 400 is a partial success: the sender must not repeat it for ever."""
+    with (
+        serving(lambda _: Reply(400, b"no")) as server,
+        forwarding("--to", "helicone", **helicone(server.url)) as running,
+    ):
+        answer, said = running.post(body_of(CALLS[:2]))
+        partial = ExportTraceServiceResponse.FromString(said).partial_success
+        assert (answer.status, partial.rejected_spans) == (200, 2)
+        assert "helicone" in partial.error_message
+
+
+def test_an_answer_is_about_its_own_request() -> None:
+    """A vendor's refusal says nothing of a later request that had nothing for it."""
+    empty = b""
+    with (
+        serving(lambda _: Reply(400, b"no")) as server,
+        forwarding("--to", "helicone", **helicone(server.url)) as running,
+    ):
+        assert running.post(body_of(CALLS[:2]))[1] != empty
+        assert running.post(empty)[1] == empty
+    with (
+        serving(lambda _: Reply(503)) as server,
+        forwarding("--to", "helicone", "--timeout", "0.6", **helicone(server.url)) as running,
+    ):
+        assert running.post(body_of(CALLS[:1]))[0].status == 503
+        assert running.post(empty)[0].status == 200
+
+
+def test_two_destinations_both_get_every_call(tmp_path: Path) -> None:
+    """Both get every call; what one is missing, the sender repeats for both."""
+    vendor = Helicone()
+    file = tmp_path / "calls.db"
+    with (
+        serving(vendor, in_turn(*[Reply(503)] * 4)) as server,
+        forwarding(
+            *("--to", "sqlite,helicone", "--timeout", "0.6"),
+            **helicone(server.url),
+            LITESPAN_SQLITE_PATH=str(file),
+        ) as running,
+    ):
+        assert running.post(body_of(CALLS))[0].status == 503
+        wait_for(lambda: running.post(body_of(CALLS))[0].status == 200, "the vendor")
+        assert len(vendor.records) == len(CALLS)
+
+
+BAD = [
+    ("nowhere", {"path": "/v1/other"}, b"", 404),
+    ("not protobuf", {}, b"\xff\xff\xff", 400),
+    ("wrong kind", {"kind": "text/plain"}, b"x", 400),
+    ("not gzip", {"content_encoding": "gzip"}, b"plain", 400),
+    (
+        "torn gzip",
+        {"content_encoding": "gzip"},
+        gzip.compress(b"hello" * 100)[:10] + b"\xff" * 40,
+        400,
+    ),
+    ("other encoding", {"content_encoding": "br"}, b"x", 400),
+    ("too large", {}, b"x" * (2**20 + 1), 413),
+    ("a bomb", {"content_encoding": "gzip"}, gzip.compress(b"\0" * 2**24), 400),
+]
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[Forwarder]:
+    """A forwarder that takes requests of one MiB, two at a time."""
+    with (
+        serving(lambda _: Reply(200, delay=0.5)) as server,
+        forwarding(
+            *("--to", "helicone", "--request", "1", "--memory", "2"), **helicone(server.url)
+        ) as running,
+    ):
+        yield running
+
+
+@pytest.mark.parametrize(("why", "how", "body", "status"), BAD, ids=[row[0] for row in BAD])
+def test_a_bad_request_gets_its_status_and_does_no_harm(
+    small: Forwarder, why: str, how: dict[str, str], body: bytes, status: int
+) -> None:
+    """Each is answered with its status and does no harm."""
+    assert small.post(body, **how)[0].status == status
+    assert get(f"{small.url}/healthz") is not None
+
+
+def test_too_much_at_once_is_told_to_come_back(small: Forwarder) -> None:
+    """Twelve senders with 0.9 MiB each: some get 429 with Retry-After, memory stays bounded."""
+    text = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "x" * 900_000}]}])
+    body = body_of([call({"gen_ai.input.messages": text})])
+    before = small.memory()
+    answers: list[tuple[int, str | None]] = []
+
+    def send() -> None:
+        answer, _ = small.post(body)
+        answers.append((answer.status, answer.getheader("retry-after")))
+
+    threads = [threading.Thread(target=send) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {status for status, _ in answers} == {200, 429}
+    assert {after for status, after in answers if status == 429} == {"1"}
+    assert small.memory() - before < 60 * 2**20
+
+
+def test_sigterm_finishes_what_it_has_taken() -> None:
+    """A request in work gets its 200, a new one no connection; the exit status is 0."""
+    vendor = Helicone()
+    with (
+        serving(lambda request: replace(vendor(request), delay=1.0)) as server,
+        forwarding("--to", "helicone", **helicone(server.url)) as running,
+    ):
+        answers: list[int] = []
+        sender = threading.Thread(
+            target=lambda: answers.append(running.post(body_of(CALLS[:1]))[0].status)
+        )
+        sender.start()
+        wait_for(lambda: server.received, "the request at the vendor")
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(20) == 0
+        sender.join()
+        assert answers == [200]
+        with pytest.raises(OSError, match="refused"):
+            running.post(b"")
+
+
+def test_loopback_is_the_default() -> None:
+    """Nobody outside this machine can send, unless told otherwise."""
+    with (
+        serving(lambda _: Reply(200)) as server,
+        forwarding("--to", "helicone", **helicone(server.url)) as running,
+    ):
+        outside = socket.gethostbyname(socket.gethostname())
+        addresses = {"127.0.0.1"} | ({outside} if not outside.startswith("127.") else set())
+        for address in addresses - {"127.0.0.1"}:
+            with pytest.raises(OSError, match="refused"):
+                socket.create_connection((address, running.port), timeout=2)
+        listening = Path(f"/proc/{running.process.pid}/net/tcp").read_text()
+        assert f"0100007F:{running.port:04X} 00000000:0000" in listening
+
+
+WRONG: list[tuple[list[str], dict[str, str], str]] = [
+    (["--to", "nowhere"], {}, "no exporter is called 'nowhere'; installed are"),
+    (["--to", "helicone"], {}, "HELICONE_API_KEY is not set"),
+    (["--to", ","], {}, "name at least one exporter"),
+    ([], {}, "the following arguments are required: --to"),
+    (["--to", "sqlite", "--memory", "none"], {}, "'none' is not a number of MiB"),
+    *(
+        (["--to", "sqlite", "--timeout", seconds], {}, f"{seconds!r} is not a number of seconds")
+        for seconds in ("-5", "nan", "soon")
+    ),
+    (["--to", "sqlite", "--port", "99999"], {}, "cannot listen on 127.0.0.1:99999: "),
+    (["--to", "sqlite", "--host", "203.0.113.1"], {}, "cannot listen on 203.0.113.1"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "env", "says"), WRONG, ids=[row[2] for row in WRONG])
+def test_bad_input_is_one_line(
+    arguments: list[str], env: dict[str, str], says: str, tmp_path: Path
+) -> None:
+    """What is wrong and what to do, no traceback, exit status 2 (1 where the machine refuses)."""
+    done = subprocess.run(
+        [*COMMAND, "forward", "--port", "0", *arguments],
+        env=environment({**env, "LITESPAN_SQLITE_PATH": str(tmp_path / "x.db")}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (1, 2)
+    assert says in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_it_has_its_numbers() -> None:
+    """`/healthz` counts what came in and what was postponed."""
+    with (
+        serving(lambda _: Reply(200)) as server,
+        forwarding("--to", "helicone", **helicone(server.url)) as running,
+    ):
+        running.post(body_of(CALLS))
+        assert running.stats() == {"forward.received": len(CALLS)}
+
+
+@pytest.mark.parametrize("flags", [True, False], ids=["flags", "no flags"])
+def test_which_parents_are_in_another_process(flags: bool) -> None:
+    """As the sender says, or, if it is older than that, of a request that is served."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    tracer = provider.get_tracer("app")
+    there = SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(1))
+    client = set_span_in_context(NonRecordingSpan(there))
+    with tracer.start_as_current_span("POST /ask", client, SpanKind.SERVER) as server:
+        call = tracer.start_span("chat", kind=SpanKind.CLIENT)
+        call.end()
+    message = encode_spans([server, call])  # type: ignore[list-item]
+    if not flags:
+        for span in message.resource_spans[0].scope_spans[0].spans:
+            span.flags = 0
+    request = read_request(message.SerializeToString(), PROTOBUF)
+    remote = {s.name: s.parent.is_remote for s in to_spans(request) if s.parent is not None}
+    assert remote == {"POST /ask": True, "chat": False}

@@ -1,0 +1,5 @@
+"""Every test of an exporter starts with a clean log and leaves no connection open."""
+
+from tests.support.exporters import fresh_exporters
+
+__all__ = ["fresh_exporters"]

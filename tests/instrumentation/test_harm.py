@@ -1,0 +1,346 @@
+"""litespan does no harm: results, errors, arguments, spans and LiteLLM itself stay as they were."""
+
+import asyncio
+import copy
+import importlib
+import inspect
+import logging
+import pickle
+from typing import Any
+
+import litellm
+import pytest
+from litellm.types.router import CustomRoutingStrategyBase
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+import litespan
+from litespan import LiteLLMInstrumentor
+from litespan.instrumentation.signals import Live
+from litespan.testing import LoopbackProvider, Telemetry
+from tests.support.calls import MESSAGES, Traced
+
+
+class Faulty(Exception):
+    """What the SDK below us raises in these tests."""
+
+
+class FaultyProcessor(SpanProcessor):
+    """An application's own, with faults."""
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        raise Faulty
+
+    def on_end(self, span: Any) -> None:
+        raise Faulty
+
+
+def boom(*_args: Any, **_kwargs: Any) -> None:
+    """Stands in for any method of the SDK."""
+    raise Faulty
+
+
+@pytest.mark.parametrize(
+    "method", ["set_attributes", "set_attribute", "add_event", "end", "set_status"]
+)
+@pytest.mark.parametrize("function", ["completion", "acompletion"])
+async def test_a_span_that_raises(
+    method: str, function: str, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A good answer reaches the caller whatever the SDK does, and so does the caller's error."""
+    monkeypatch.setattr(f"opentelemetry.sdk.trace.Span.{method}", boom)
+    for stream in (False, True):
+        result = getattr(litellm, function)(**traced.chat(stream=stream))
+        result = await result if inspect.isawaitable(result) else result
+        if stream and function == "acompletion":
+            assert [chunk async for chunk in result]
+        elif stream:
+            assert list(result)
+        else:
+            assert result.choices[0].message.content
+    with pytest.raises(litellm.AuthenticationError):
+        result = getattr(litellm, function)(**traced.chat(provider={"status": 401}))
+        await result if inspect.isawaitable(result) else None
+
+
+@pytest.mark.parametrize("function", ["completion", "acompletion"])
+async def test_a_tracer_that_raises(
+    function: str, traced: Traced, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A span that can't be started costs the span only; the fault is logged and counted."""
+    monkeypatch.setattr("opentelemetry.sdk.trace.Tracer.start_span", boom)
+    before = litespan.stats().get("errors.starting a call", 0)
+    for _ in range(3):
+        result = getattr(litellm, function)(**traced.chat())
+        result = await result if inspect.isawaitable(result) else result
+        assert result.choices
+    assert litespan.stats()["errors.starting a call"] >= before + 3
+
+
+async def test_a_processor_that_raises(loopback: LoopbackProvider) -> None:
+    """So does a span processor of the application's."""
+    provider = TracerProvider()
+    provider.add_span_processor(FaultyProcessor())
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        assert litellm.completion(**Traced(loopback, Telemetry()).chat()).choices
+    finally:
+        instrumentor.uninstrument()
+
+
+def test_arguments_are_untouched(traced: Traced) -> None:
+    """The caller's messages, tools and headers are what they were."""
+    given = traced.chat(
+        tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+        extra_headers={"x-mine": "1"},
+    )
+    before = copy.deepcopy(given)
+    litellm.completion(**given)
+    assert given == before
+    sent = traced.provider.requests[-1]
+    assert not [name for name in sent.headers if "litespan" in name.lower()]
+    assert "litespan" not in repr(sent.body)
+
+
+def test_the_callers_span_is_untouched(traced: Traced) -> None:
+    """The caller's span stays current, gets nothing from us, and is the parent."""
+    tracer = traced.telemetry.tracer_provider.get_tracer("app")
+    with tracer.start_as_current_span("app") as app:
+        with pytest.raises(litellm.InternalServerError):
+            litellm.completion(**traced.chat(provider={"status": 500}))
+        stream = litellm.completion(**traced.chat(stream=True))
+        for _ in stream:
+            assert trace.get_current_span() is app
+        assert trace.get_current_span() is app
+    outer, *calls = traced.spans
+    assert (outer["status"], outer["attributes"], outer["events"]) == ("UNSET", {}, [])
+    assert [span["parent"] for span in calls] == [outer["span_id"]] * 2
+
+
+def test_results_are_litellms_own_objects(traced: Traced) -> None:
+    """Results are LiteLLM's own objects."""
+    assert type(litellm.completion(**traced.chat())) is litellm.ModelResponse
+    assert isinstance(litellm.completion(**traced.chat(stream=True)), litellm.CustomStreamWrapper)
+
+
+def test_functions_look_as_before(traced: Traced) -> None:
+    """Names, signatures and being async or not are those of LiteLLM's functions."""
+    assert litellm.completion.__name__ == "completion"
+    assert "messages" in inspect.signature(litellm.completion).parameters
+    assert inspect.iscoroutinefunction(litellm.acompletion)
+    assert not inspect.iscoroutinefunction(litellm.completion)
+
+
+def test_functions_are_copied_and_pickled_as_before(traced: Traced) -> None:
+    """Process pools pickle functions by name, and settings that hold one are copied."""
+    assert pickle.loads(pickle.dumps(litellm.completion)) is litellm.completion
+    assert copy.deepcopy({"call": litellm.acompletion}) == {"call": litellm.acompletion}
+
+
+async def test_no_noise_about_contexts(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
+    """Streams read in another task, abandoned or cancelled leave no context behind."""
+    with caplog.at_level(logging.WARNING, logger="opentelemetry"):
+        stream = await litellm.acompletion(**traced.chat(stream=True))
+
+        async def elsewhere() -> None:
+            async for _ in stream:
+                pass
+
+        await asyncio.create_task(elsewhere())
+        pending = litellm.acompletion(**traced.chat())
+        task = asyncio.create_task(pending)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [record.message for record in caplog.records if "detach" in record.message] == []
+
+
+def test_nothing_is_registered_in_litellms_lists(traced: Traced) -> None:
+    """Users reassign these lists."""
+    litellm.completion(**traced.chat())
+    for name in ("callbacks", "input_callback", "success_callback", "failure_callback"):
+        assert not [entry for entry in getattr(litellm, name) if "litespan" in repr(entry)]
+
+
+def router_class() -> type:
+    """What LiteLLM's routers run in: since 1.110 a class of its own, loaded with the first."""
+    try:
+        return importlib.import_module("litellm.router_rust.core").RustCore
+    except ModuleNotFoundError:
+        return litellm.Router
+
+
+class Unhashable(Exception):
+    """Compares by value, as dataclasses do."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", [ValueError, KeyError, TimeoutError, OSError, Unhashable])
+async def test_a_router_raises_the_applications_own_exception(
+    kind: type[Exception], stream: bool, traced: Traced
+) -> None:
+    """Built-in exceptions take no weak references; others have no hash."""
+    error = kind("no deployment today")
+
+    class Strategy(CustomRoutingStrategyBase):
+        async def async_get_available_deployment(self, *_: Any, **__: Any) -> Any:
+            raise error
+
+        def get_available_deployment(self, *_: Any, **__: Any) -> Any:
+            raise error
+
+    row = {"model_name": "m", "litellm_params": {"model": "openai/gpt-4o", **traced.to()}}
+    fallbacks = [{"m": ["other"]}]
+    router = litellm.Router(model_list=[row], num_retries=0, fallbacks=fallbacks)
+    router.set_custom_routing_strategy(Strategy())
+    with pytest.raises(kind) as caught:
+        await router.acompletion(model="m", messages=MESSAGES, stream=stream)
+    assert caught.value is error
+
+
+def test_uninstrument_restores_every_function(
+    loopback: LoopbackProvider, telemetry: Telemetry
+) -> None:
+    """Everything is put back; functions that somebody has kept pass through."""
+    names = ("completion", "acompletion", "embedding", "stream_chunk_builder")
+    before = {name: getattr(litellm, name) for name in names}
+    logging_class = litellm.litellm_core_utils.litellm_logging.Logging
+    router = router_class()
+
+    def methods() -> list[Any]:
+        names = ("async_function_with_fallbacks", "_drive", "_call_sync", "recover_stream")
+        routed = [vars(router)[name] for name in names if name in vars(router)]
+        return [logging_class.__init__, logging_class.pre_call, *routed]
+
+    original = methods()
+    assert len(original) > 2
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(**telemetry.providers)
+    kept = litellm.completion
+    assert kept is not before["completion"]
+    assert not set(map(id, methods())) & set(map(id, original))
+    instrumentor.uninstrument()
+    assert {name: getattr(litellm, name) for name in names} == before
+    assert methods() == original
+    traced = Traced(loopback, telemetry)
+    assert kept(**traced.chat()).choices
+    assert traced.spans == []
+
+
+def test_instrumenting_twice_is_the_same_as_once(
+    loopback: LoopbackProvider, telemetry: Telemetry
+) -> None:
+    """It is idempotent."""
+    for _ in range(2):
+        LiteLLMInstrumentor().instrument(**telemetry.providers)
+    traced = Traced(loopback, telemetry)
+    litellm.completion(**traced.chat())
+    LiteLLMInstrumentor().uninstrument()
+    assert len(traced.spans) == 1
+    assert Live.signals is None
+
+
+def test_functions_imported_before_instrumenting_are_traced_and_restored(
+    loopback: LoopbackProvider, telemetry: Telemetry
+) -> None:
+    """A name that a module took before us is traced, and given back."""
+    early = type(inspect)("early")
+    exec(
+        "from litellm import completion\nfrom litellm.main import completion as main",
+        early.__dict__,
+    )
+    import sys
+
+    sys.modules["early"] = early
+    taken = early.completion
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(**telemetry.providers)
+    traced = Traced(loopback, telemetry)
+    try:
+        early.completion(**traced.chat())
+        early.main(**traced.chat())
+        litellm.main.completion(**traced.chat())
+    finally:
+        instrumentor.uninstrument()
+        del sys.modules["early"]
+    assert [span["name"] for span in traced.spans] == ["chat gpt-4o-mini"] * 3
+    assert early.completion is taken
+
+
+def test_no_log_leaves_no_span_and_metrics_count_the_call(traced: Traced) -> None:
+    """`no-log` leaves no span and no event; the metrics count the call."""
+    litellm.completion(**traced.chat(**{"no-log": True}))
+    list(litellm.completion(**traced.chat(stream=True, **{"no-log": True})))
+    assert traced.spans == []
+    assert traced.telemetry.logs == []
+    durations = [
+        point
+        for point in traced.telemetry.metrics
+        if point["name"] == "gen_ai.client.operation.duration"
+    ]
+    assert sum(point["count"] for point in durations) == 2
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [{"role": "user", "content": None}],
+        [{"role": "user", "content": "lone \ud800 surrogate"}],
+        [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
+        [litellm.Message(role="user", content="pydantic")],
+    ],
+    ids=["empty", "None", "surrogate", "parts", "pydantic"],
+)
+def test_odd_input_behaves_as_without_us(
+    messages: list[Any],
+    loopback: LoopbackProvider,
+    telemetry: Telemetry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever LiteLLM does with it, it does the same under litespan, content recorded too."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    traced = Traced(loopback, telemetry)
+
+    def outcome() -> str:
+        try:
+            return str(
+                litellm.completion(**traced.chat(messages=messages)).choices[0].message.content
+            )
+        except Exception as error:
+            return type(error).__name__
+
+    bare = outcome()
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(**telemetry.providers)
+    try:
+        assert outcome() == bare
+    finally:
+        instrumentor.uninstrument()
+    assert len(traced.spans) == 1
+
+
+def test_unsampled_calls_work_and_are_counted(loopback: LoopbackProvider) -> None:
+    """Without sampling there is no span, the call works, and the metrics still count it."""
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+    telemetry = Telemetry()
+    telemetry.tracer_provider.sampler = ALWAYS_OFF
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(**telemetry.providers)
+    traced = Traced(loopback, telemetry)
+    try:
+        litellm.completion(**traced.chat(messages=MESSAGES))
+    finally:
+        instrumentor.uninstrument()
+    assert traced.spans == []
+    assert {point["name"] for point in telemetry.metrics} >= {
+        "gen_ai.client.operation.duration",
+        "gen_ai.client.operation.cost",
+    }

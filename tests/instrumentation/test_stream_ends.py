@@ -1,0 +1,327 @@
+"""How a stream ends, and what its span says of it."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import litellm
+import pytest
+
+from tests.support.calls import KEY, Traced
+
+PROMPT = "My mother's maiden name is Featherstonehaugh."
+
+Reader = Callable[[Traced, dict[str, Any]], Awaitable[None]]
+
+
+async def sync_stream(traced: Traced, how: str, **given: Any) -> None:
+    """Read a sync stream until it, or the reader, has had enough."""
+    stream = litellm.completion(**traced.chat(stream=True, **given))
+    for count, _ in enumerate(stream, 1):
+        if how == "break" and count == 2:
+            break
+        if how == "raise" and count == 2:
+            raise LookupError("the caller's own")
+
+
+async def async_stream(traced: Traced, how: str, **given: Any) -> None:
+    """The same, async."""
+    stream = await litellm.acompletion(**traced.chat(stream=True, **given))
+    count = 0
+    async for _ in stream:
+        count += 1
+        if how == "close" and count == 2:
+            await stream.aclose()
+            return
+        if how == "break" and count == 2:
+            break
+        if how == "raise" and count == 2:
+            raise LookupError("the caller's own")
+
+
+READERS = [pytest.param(sync_stream, id="sync"), pytest.param(async_stream, id="async")]
+# how the caller reads, the provider's manners → end, outcome, status, error.type
+DROPPED = ("dropped", "failure", "ERROR", "stream_dropped")
+ENDS = [
+    pytest.param("drain", {}, ("complete", "success", "UNSET", None), id="drained"),
+    pytest.param("break", {}, ("abandoned", "abandoned", "UNSET", None), id="break"),
+    pytest.param("raise", {}, ("abandoned", "abandoned", "UNSET", None), id="caller raises"),
+    pytest.param(
+        "drain",
+        {"drop_after": 2},
+        ("dropped", "failure", "ERROR", "stream_dropped"),
+        id="socket ended",
+    ),
+    pytest.param(
+        "drain",
+        {"break_after": 2},
+        ("error", "failure", "ERROR", "what the caller got"),
+        id="socket broke",
+    ),
+    pytest.param(
+        "drain",
+        {"error_after": 2},
+        ("error", "failure", "ERROR", "what the caller got"),
+        id="provider's error",
+    ),
+]
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(("how", "manners", "expected"), ENDS)
+async def test_each_way_a_stream_ends_is_on_its_one_span(
+    read: Any, how: str, manners: dict[str, Any], expected: tuple[Any, ...], traced: Traced
+) -> None:
+    """Each way to end gives one span that says which it was."""
+    raised = None
+    try:
+        await read(traced, how, provider=manners)
+    except Exception as error:
+        raised = type(error).__name__
+    if expected[0] == "error":
+        # LiteLLM 1.74 ends a broken async stream without a word: then it is a dropped one.
+        expected = (*expected[:3], raised) if raised else DROPPED
+    span = traced.span
+    said = span["attributes"]
+    assert (
+        said["litellm.stream.end"],
+        said["litellm.outcome"],
+        span["status"],
+        said.get("error.type"),
+    ) == expected
+
+
+@pytest.mark.parametrize("read", READERS)
+async def test_a_stream_says_when_its_first_chunk_came(read: Any, traced: Traced) -> None:
+    """Time to the first chunk is in seconds, before the stream's end."""
+    await read(traced, "drain", provider={"pause": 0.05, "chunks": 4})
+    span = traced.span
+    first = span["attributes"]["gen_ai.response.time_to_first_chunk"]
+    assert 0 < first < (span["end"] - span["start"]) / 1e9 - 0.1
+    assert span["attributes"]["gen_ai.request.stream"] is True
+
+
+@pytest.mark.parametrize("read", READERS)
+async def test_a_partial_stream_keeps_what_came(read: Any, traced: Traced) -> None:
+    """An abandoned stream has estimated tokens, marked as such, and no finish reason."""
+    await read(traced, "break", provider={"chunks": 8})
+    said = traced.span["attributes"]
+    assert said["litellm.stream.chunks"] == 2
+    assert said["litellm.usage.source"] == "estimated"
+    assert said["litellm.cost.source"] == "estimated"
+    assert said["gen_ai.usage.output_tokens"] >= 1
+    assert "gen_ai.response.finish_reasons" not in said
+
+
+async def test_aclose_ends_the_span_as_closed(traced: Traced) -> None:
+    """`aclose()` ends the span as closed; a stream has it if LiteLLM's own has it."""
+    if hasattr(litellm.CustomStreamWrapper, "aclose"):
+        await async_stream(traced, "close", provider={"chunks": 8})
+        assert traced.span["attributes"]["litellm.stream.end"] == "closed"
+    else:  # before 1.82
+        stream = await litellm.acompletion(**traced.chat(stream=True))
+        assert not hasattr(stream, "aclose")
+
+
+async def test_closing_a_plain_generator_ends_the_span_as_closed(traced: Traced) -> None:
+    """So does `aclose()` of a stream that is a plain generator."""
+    stream = await litellm.anthropic_messages(
+        model="anthropic/claude-sonnet-4-5",
+        messages=[{"role": "user", "content": "hi"}],
+        max_tokens=10,
+        stream=True,
+        api_base=traced.provider.root,
+        api_key="k",
+    )
+    await anext(stream)
+    await stream.aclose()
+    assert traced.span["attributes"]["litellm.stream.end"] == "closed"
+
+
+async def test_a_cancelled_task_in_mid_stream(traced: Traced) -> None:
+    """A task that is cancelled while it waits for a chunk is a cancelled call, not an error."""
+    reading = asyncio.create_task(async_stream(traced, "drain", provider={"pause": 30.0}))
+    await asyncio.sleep(0.4)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    span = traced.span
+    assert (span["status"], span["attributes"]["litellm.outcome"]) == ("UNSET", "cancelled")
+    assert "error.type" not in span["attributes"]
+    assert span["events"][-1]["name"] == "litellm.failure"
+    assert span["events"][-1]["attributes"]["error.type"] == "CancelledError"
+
+
+async def test_a_cancelled_call_ends_as_cancelled(traced: Traced) -> None:
+    """So is a call that is cancelled before its answer."""
+    waiting = asyncio.create_task(litellm.acompletion(**traced.chat(provider={"delay": 30.0})))
+    await asyncio.sleep(0.4)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    span = traced.span
+    assert (span["status"], span["attributes"]["litellm.outcome"]) == ("UNSET", "cancelled")
+
+
+@pytest.mark.parametrize("usage", [{"include_usage": True}, {"include_usage": False}, None])
+@pytest.mark.parametrize("read", READERS)
+async def test_stream_usage_is_the_providers_or_a_marked_estimate(
+    read: Any, usage: dict[str, bool] | None, traced: Traced
+) -> None:
+    """The provider's figures where it sends them, else an estimate that says so."""
+    given = {} if usage is None else {"stream_options": usage}
+    await read(traced, "drain", **given)
+    said = traced.span["attributes"]
+    if usage and usage["include_usage"]:
+        assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
+        assert (said["litellm.usage.source"], said["litellm.cost.source"]) == (
+            "provider",
+            "litellm",
+        )
+        assert said["gen_ai.usage.cost"] == pytest.approx(9e-06)
+    else:
+        assert said["litellm.usage.source"] in {"estimated", "litellm"}
+        assert said["gen_ai.usage.cost"] > 0
+
+
+async def test_an_anthropic_stream_has_its_usage_and_end(traced: Traced) -> None:
+    """A stream of server-sent events is read for its usage and its end."""
+    stream = await litellm.anthropic_messages(
+        model="anthropic/claude-sonnet-4-5",
+        messages=[{"role": "user", "content": "hi"}],
+        max_tokens=10,
+        stream=True,
+        api_base=traced.to(cached_tokens=5, cache_write_tokens=3)["api_base"].removesuffix("/v1"),
+        api_key="k",
+    )
+    async for _ in stream:
+        pass
+    said = traced.span["attributes"]
+    assert said["litellm.stream.end"] == "complete"
+    assert said["gen_ai.usage.input_tokens"] == 20
+    assert said["gen_ai.usage.cache_read.input_tokens"] == 5
+    assert said["gen_ai.usage.cache_creation.input_tokens"] == 3
+    assert said["gen_ai.response.finish_reasons"] == ["end_turn"]
+
+
+@pytest.mark.parametrize("function", ["responses", "aresponses"])
+async def test_the_last_responses_event_has_the_whole_answer(function: str, traced: Traced) -> None:
+    """The Responses API's last event carries the whole answer."""
+    given = {"model": "openai/gpt-4o-mini", "input": "hi", "stream": True, **traced.to()}
+    given.pop("max_retries")
+    stream = getattr(litellm, function)(**given)
+    if function.startswith("a"):
+        async for _ in await stream:
+            pass
+    else:
+        list(stream)
+    said = traced.span["attributes"]
+    assert said["litellm.stream.end"] == "complete"
+    assert said["gen_ai.usage.output_tokens"] == 10
+    assert said["gen_ai.usage.cost"] == pytest.approx(9e-06)
+
+
+async def messages(traced: Traced, **manners: Any) -> None:
+    """A stream of Anthropic's Messages API, read until it ends."""
+    where = traced.to(**manners)
+    del where["max_retries"]
+    stream = await litellm.anthropic_messages(
+        model="anthropic/claude-sonnet-4-5",
+        messages=[{"role": "user", "content": PROMPT}],
+        max_tokens=10,
+        stream=True,
+        **where,
+    )
+    async for _ in stream:
+        pass
+
+
+async def test_an_error_event_is_a_failure_in_the_providers_words(traced: Traced) -> None:
+    """Of the Messages API, whose stream LiteLLM hands on as it is."""
+    with contextlib.suppress(litellm.exceptions.APIError):  # newer ones raise, at times
+        await messages(traced, error_after=4, message="The machine is too hot")
+    span = traced.span
+    said = span["attributes"]
+    assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("failure", "error")
+    assert said["error.type"] == "api_error"
+    assert (span["status"], span["description"]) == ("ERROR", "The machine is too hot")
+    assert "gen_ai.response.finish_reasons" not in said
+
+
+async def test_an_error_event_is_told_without_secrets_and_echoes(traced: Traced) -> None:
+    """As the text of an exception is."""
+    with contextlib.suppress(litellm.exceptions.APIError):
+        await messages(traced, error_after=4, message=f"No {KEY} to say {{prompt}}")
+    text = traced.span["description"]
+    assert text.startswith("No ")
+    assert (KEY in text, PROMPT in text) == (False, False)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize(
+    ("status", "outcome", "reasons"),
+    [("failed", "failure", None), ("incomplete", "success", ["max_output_tokens"])],
+)
+async def test_a_response_that_did_not_complete(
+    status: str, outcome: str, reasons: list[str] | None, stream: bool, traced: Traced
+) -> None:
+    """A failed one is a failure with what it says, in both forms; an incomplete one is not."""
+    where = traced.to(finish=status, message="The machine is too hot")
+    del where["max_retries"]
+    call = litellm.aresponses(model="openai/gpt-4o", input="hi", stream=stream, **where)
+    with contextlib.suppress(litellm.exceptions.MidStreamFallbackError):
+        result = await call
+        if stream:
+            async for _ in result:
+                pass
+    span = traced.span
+    said = span["attributes"]
+    assert said["litellm.outcome"] == outcome
+    assert said["gen_ai.usage.input_tokens"] > 0
+    if outcome == "failure":
+        assert span["status"] == "ERROR"
+        assert "The machine is too hot" in span["description"]
+    else:
+        assert said["gen_ai.response.finish_reasons"] == reasons
+
+
+@pytest.mark.parametrize("manners", [{"drop_after": 4}, {"break_after": 4}], ids=repr)
+async def test_a_response_that_is_cut_off_has_no_finish_reason(
+    manners: dict[str, int], traced: Traced
+) -> None:
+    """`in_progress` is a state of the response, not why it ended."""
+    where = traced.to(**manners)
+    del where["max_retries"]
+    stream = await litellm.aresponses(model="openai/gpt-4o", input="hi", stream=True, **where)
+    with contextlib.suppress(Exception):
+        async for _ in stream:
+            pass
+    said = traced.span["attributes"]
+    assert said["litellm.outcome"] == "failure"
+    assert "gen_ai.response.finish_reasons" not in said
+
+
+async def test_a_router_says_how_its_stream_ended(traced: Traced) -> None:
+    """Also where the stream ends with an error event, and without an exception."""
+    where = traced.to(error_after=4)
+    model = {"model": "anthropic/claude-sonnet-4-5", **where}
+    router = litellm.Router(
+        model_list=[{"model_name": "claude", "litellm_params": model}], num_retries=0
+    )
+    called = getattr(router, "aanthropic_messages", None) or router.anthropic_messages
+    messages = [{"role": "user", "content": "hi"}]
+    with contextlib.suppress(litellm.exceptions.MidStreamFallbackError):
+        stream = await called(model="claude", messages=messages, max_tokens=9, stream=True)
+        async for _ in stream:
+            pass
+    assert [span["attributes"]["litellm.outcome"] for span in traced.spans] == ["failure"] * 2
+
+
+async def test_the_stream_is_still_litellms_own(traced: Traced) -> None:
+    """`isinstance` holds, attributes pass through, and both protocols work."""
+    stream = litellm.completion(**traced.chat(stream=True))
+    assert isinstance(stream, litellm.CustomStreamWrapper)
+    assert stream.model == "gpt-4o-mini"
+    assert iter(stream) is stream
+    list(stream)

@@ -1,0 +1,304 @@
+"""Message content: off by default, in the convention's schema, bounded, redacted."""
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import litellm
+import pytest
+
+from tests.support.calls import Traced, content
+from tests.support.server import Reply, running
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "description": "The weather somewhere",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+        },
+    }
+]
+IMAGE = base64.b64encode(b"\x89PNG" * 1000).decode()
+
+
+def test_content_is_off_by_default(traced: Traced) -> None:
+    """Without being asked, nothing of the messages is recorded anywhere."""
+    litellm.completion(**traced.chat(tools=TOOLS))
+    assert content(traced.span) == {}
+    recorded = repr((traced.spans, traced.telemetry.logs, traced.telemetry.metrics))
+    assert "everybody in this room" not in recorded
+    assert "How can I help" not in recorded
+
+
+@pytest.mark.parametrize(
+    ("mode", "on_span", "on_event"),
+    [
+        ("NO_CONTENT", False, False),
+        ("SPAN_ONLY", True, False),
+        ("event_only", False, True),
+        ("SPAN_AND_EVENT", True, True),
+        ("true", False, False),
+    ],
+)
+def test_each_capture_mode_puts_content_where_it_says(
+    mode: str, on_span: bool, on_event: bool, capture: Any
+) -> None:
+    """The standard variable's four modes; anything else means no content."""
+    with capture(mode) as traced:
+        litellm.completion(**traced.chat())
+    assert bool(content(traced.span)) == on_span
+    events = [log for log in traced.telemetry.logs if log["event"].endswith("operation.details")]
+    assert [bool(log["attributes"].get("gen_ai.input.messages")) for log in events] == [
+        True
+    ] * on_event
+    for event in events:
+        assert event["span_id"] == traced.span["span_id"]
+
+
+def test_chat_messages_have_roles_and_parts(capture: Any) -> None:
+    """Messages in and out, with roles and parts."""
+    with capture() as traced:
+        litellm.completion(
+            **traced.chat(
+                messages=[
+                    {"role": "system", "content": "Be brief."},
+                    {"role": "user", "content": "Hello", "name": "ann"},
+                ]
+            )
+        )
+    assert content(traced.span) == {
+        "gen_ai.input.messages": [
+            {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
+            {"role": "user", "parts": [{"type": "text", "content": "Hello"}], "name": "ann"},
+        ],
+        "gen_ai.output.messages": [
+            {
+                "role": "assistant",
+                "parts": [{"type": "text", "content": "Hello! How can I help you today?"}],
+                "finish_reason": "stop",
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_tool_calls_have_definitions_arguments_and_responses(stream: bool, capture: Any) -> None:
+    """Definitions, calls with parsed arguments, and responses; streams put together."""
+    with capture() as traced:
+        result = litellm.completion(**traced.chat(tools=TOOLS, stream=stream))
+        if stream:
+            list(result)
+    found = content(traced.span)
+    assert found["gen_ai.tool.definitions"] == [
+        {
+            "type": "function",
+            "name": "weather",
+            "description": "The weather somewhere",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+        }
+    ]
+    (message,) = found["gen_ai.output.messages"]
+    (call,) = [part for part in message["parts"] if part["type"] == "tool_call"]
+    assert (message["finish_reason"], call["name"]) == ("tool_call", "weather")
+    assert isinstance(call["arguments"], dict)
+    assert call["id"]
+
+
+def test_a_tool_call_and_its_response_are_in_the_input(capture: Any) -> None:
+    """An assistant's call and the tool's response stand in the input."""
+    with capture() as traced:
+        litellm.completion(
+            **traced.chat(
+                messages=[
+                    {"role": "user", "content": "Weather?"},
+                    {
+                        "role": "assistant",
+                        "content": None,
+                        "tool_calls": [
+                            {
+                                "id": "c1",
+                                "type": "function",
+                                "function": {"name": "weather", "arguments": '{"city":"Bern"}'},
+                            }
+                        ],
+                    },
+                    {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+                ]
+            )
+        )
+    assert content(traced.span)["gen_ai.input.messages"][1:] == [
+        {
+            "role": "assistant",
+            "parts": [
+                {"type": "tool_call", "name": "weather", "arguments": {"city": "Bern"}, "id": "c1"}
+            ],
+        },
+        {
+            "role": "tool",
+            "parts": [{"type": "tool_call_response", "response": "sunny", "id": "c1"}],
+        },
+    ]
+
+
+def test_images_are_hashed(capture: Any) -> None:
+    """Inline bytes never leave: their part is a uri with the hash of what was sent."""
+    parts = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{IMAGE}"}},
+        {"type": "image_url", "image_url": {"url": "https://host/a.png?signature=secret"}},
+    ]
+    with capture() as traced:
+        litellm.completion(**traced.chat(messages=[{"role": "user", "content": parts}]))
+    assert content(traced.span)["gen_ai.input.messages"][0]["parts"] == [
+        {"type": "text", "content": "What is this?"},
+        {
+            "type": "uri",
+            "modality": "image",
+            "uri": f"sha256:{hashlib.sha256(IMAGE.encode()).hexdigest()}",
+            "mime_type": "image/png",
+        },
+        {"type": "uri", "modality": "image", "uri": "https://host/a.png"},
+    ]
+
+
+def test_a_refusal_is_recorded_as_text(capture: Any) -> None:
+    """What a model says instead of an answer is text, asked as answered."""
+    refused = {"role": "assistant", "content": None, "refusal": "I can not."}
+    answer = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_795_165_987,
+        "model": "gpt-4o-mini",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": refused}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6},
+    }
+    with (
+        running(lambda _: Reply(200, json.dumps(answer).encode())) as provider,
+        capture() as traced,
+    ):
+        hi = {"role": "user", "content": "Hi"}
+        given = traced.chat(messages=[hi, refused, hi])
+        litellm.completion(**{**given, "api_base": f"{provider.url}/v1"})
+    said = content(traced.span)
+    text = [{"type": "text", "content": "I can not."}]
+    assert said["gen_ai.input.messages"][1]["parts"] == text
+    assert said["gen_ai.output.messages"][0]["parts"] == text
+
+
+def test_reasoning_is_a_part_of_its_own(capture: Any) -> None:
+    """A reasoning text is a part of its own."""
+    with capture() as traced:
+        litellm.completion(**traced.chat(provider={"reasoning_tokens": 4}))
+    (message,) = content(traced.span)["gen_ai.output.messages"]
+    assert [part["type"] for part in message["parts"]] == ["reasoning", "text"]
+    assert traced.span["attributes"]["gen_ai.usage.reasoning.output_tokens"] == 4
+
+
+def test_responses_api_items_become_messages(capture: Any) -> None:
+    """Instructions are system instructions; input and output items are messages."""
+    with capture() as traced:
+        litellm.responses(
+            model="openai/gpt-4o-mini",
+            instructions="Be brief.",
+            input="Hello",
+            api_base=traced.provider.url,
+            api_key="k",
+        )
+    found = content(traced.span)
+    assert found["gen_ai.system_instructions"] == [{"type": "text", "content": "Be brief."}]
+    assert found["gen_ai.input.messages"][0]["parts"][0]["content"] == "Hello"
+    assert found["gen_ai.output.messages"][0]["parts"][0]["content"].startswith("Hello!")
+
+
+def test_the_input_of_embeddings(capture: Any) -> None:
+    """Each text is a message of its own; token numbers are no text."""
+    with capture() as traced:
+        litellm.embedding("openai/text-embedding-3-small", ["one", "two"], **traced.to())
+        litellm.embedding("openai/text-embedding-3-small", [[1, 2], [3]], **traced.to())
+    texts, tokens = map(content, traced.spans)
+    assert texts == {
+        "gen_ai.input.messages": [
+            {"role": "user", "parts": [{"type": "text", "content": "one"}]},
+            {"role": "user", "parts": [{"type": "text", "content": "two"}]},
+        ]
+    }
+    assert tokens == {}
+
+
+@pytest.mark.parametrize("size", [200_000, 5_000_000])
+def test_long_content_is_shortened(size: int, capture: Any) -> None:
+    """It stays valid JSON within the limit and tells how long it was."""
+    with capture() as traced:
+        litellm.completion(**traced.chat(messages=[{"role": "user", "content": "x" * size}] * 2))
+    said = traced.span["attributes"]
+    assert len(said["gen_ai.input.messages"]) <= 65536
+    assert said["litellm.content.original_length"] > 2 * size
+    assert [message["role"] for message in content(traced.span)["gen_ai.input.messages"]] == [
+        "user"
+    ] * 2
+
+
+def test_the_sdks_limit_is_kept(capture: Any) -> None:
+    """The SDK would cut JSON in the middle: content stays below its limit."""
+    with capture(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT="400") as traced:
+        litellm.completion(**traced.chat(messages=[{"role": "user", "content": "x" * 5000}]))
+    assert len(traced.span["attributes"]["gen_ai.input.messages"]) <= 400
+    assert content(traced.span)["gen_ai.input.messages"][0]["role"] == "user"
+
+
+def test_the_redactor_gets_each_value_and_its_result_is_recorded(capture: Any) -> None:
+    """It sees key, value and attributes, and what it returns is recorded."""
+    seen = []
+
+    def redact(key: str, value: Any, attributes: Any) -> Any:
+        seen.append((key, attributes["gen_ai.request.model"]))
+        return None if key == "gen_ai.output.messages" else [{"role": "user", "parts": []}]
+
+    with capture(redact=redact) as traced:
+        litellm.completion(**traced.chat())
+    assert content(traced.span) == {"gen_ai.input.messages": [{"role": "user", "parts": []}]}
+    assert seen == [
+        ("gen_ai.input.messages", "gpt-4o-mini"),
+        ("gen_ai.output.messages", "gpt-4o-mini"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["nowhere:redact", "json:nothing", "json", "tests.support.schemas:SCHEMAS"]
+)
+def test_a_redactor_that_can_not_be_loaded(path: str, capture: Any) -> None:
+    """Content that should have been redacted is not recorded at all."""
+    with capture(LITESPAN_REDACT=path) as traced:
+        litellm.completion(**traced.chat())
+    assert content(traced.span) == {}
+
+
+def test_a_redactor_that_fails(capture: Any) -> None:
+    """It takes the content with it."""
+
+    def redact(*_: Any) -> Any:
+        raise ValueError
+
+    with capture("SPAN_AND_EVENT", redact=redact) as traced:
+        litellm.completion(**traced.chat())
+    assert content(traced.span) == {}
+    assert "everybody in this room" not in repr((traced.spans, traced.telemetry.logs))
+
+
+def test_turn_off_message_logging(capture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM's own switch turns content off, for all calls or for one."""
+    with capture() as traced:
+        litellm.completion(**traced.chat(metadata={"turn_off_message_logging": True}))
+        monkeypatch.setattr(litellm, "turn_off_message_logging", True)
+        litellm.completion(**traced.chat())
+    assert [content(span) for span in traced.spans] == [{}, {}]
+
+
+def test_a_failed_call_keeps_its_input(capture: Any) -> None:
+    """What was sent is there, what did not come is not."""
+    with capture() as traced, pytest.raises(litellm.InternalServerError):
+        litellm.completion(**traced.chat(provider={"status": 500}))
+    assert list(content(traced.span)) == ["gen_ai.input.messages"]

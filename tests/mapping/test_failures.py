@@ -1,0 +1,127 @@
+"""Failures: what the span says, and that the caller's exception is the caller's."""
+
+import asyncio
+import inspect
+from typing import Any
+
+import httpx
+import litellm
+import pytest
+
+from tests.support.calls import Traced
+
+SECRET = "sk-proj-ABCDEFGHIJKLMNOP0123456789"
+PROMPT = "My mother's maiden name is Featherstonehaugh-Cholmondeley."
+FAILURES = [
+    pytest.param({"status": 401}, {}, "AuthenticationError", 401, id="401"),
+    pytest.param({"status": 429}, {}, "RateLimitError", 429, id="429"),
+    pytest.param({"status": 500}, {}, "InternalServerError", 500, id="500"),
+    pytest.param({"delay": 5.0}, {"timeout": 0.2}, "Timeout", None, id="timeout"),
+    pytest.param({}, {"api_base": "http://127.0.0.1:9/v1"}, None, None, id="refused"),
+    pytest.param({}, {"model": "nobody/nothing"}, "BadRequestError", None, id="unknown model"),
+    pytest.param({}, {"messages": 7}, None, None, id="bad arguments"),
+]
+
+
+@pytest.mark.parametrize("function", ["completion", "acompletion"])
+@pytest.mark.parametrize(("manners", "given", "kind", "code"), FAILURES)
+async def test_a_failure_has_status_error_type_and_one_exception_event(
+    function: str,
+    manners: dict[str, Any],
+    given: dict[str, Any],
+    kind: str | None,
+    code: int | None,
+    traced: Traced,
+) -> None:
+    """Status ERROR, the exception's class as error.type, one exception event, the HTTP status."""
+    with pytest.raises(Exception) as caught:
+        result = getattr(litellm, function)(**traced.chat(provider=manners, **given))
+        if inspect.isawaitable(result):
+            await result
+    span = traced.span
+    said = span["attributes"]
+    assert (span["status"], said["litellm.outcome"]) == ("ERROR", "failure")
+    assert said["error.type"] == type(caught.value).__name__
+    assert kind in (None, said["error.type"])
+    assert code is None or said["litellm.provider.error.code"] == code
+    assert [event["name"] for event in span["events"]].count("exception") == 1
+    assert 0 < len(span["description"]) <= 1024
+
+
+@pytest.mark.parametrize("status", [402, 413, 498, 502, 529])
+@pytest.mark.parametrize(
+    "model", ["openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"]
+)
+def test_the_status_is_the_providers(model: str, status: int, traced: Traced) -> None:
+    """Not the one that LiteLLM makes of it; on the span and on the event after the answer."""
+    base = traced.provider.url_for(status=status)
+    base = base if model.startswith("openai") else base.removesuffix("/v1")
+    with pytest.raises(Exception):  # noqa: B017 - of several classes
+        litellm.completion(**{**traced.chat(model=model), "api_base": base})
+    span = traced.span
+    assert span["attributes"]["litellm.provider.error.code"] == status
+    (post,) = [event for event in span["events"] if event["name"] == "litellm.post_api_call"]
+    assert post["attributes"]["http.response.status_code"] == status
+
+
+def test_a_status_that_the_application_handles_is_not_the_providers(traced: Traced) -> None:
+    """An exception that is being handled as LiteLLM is called stands behind LiteLLM's own."""
+    response = httpx.Response(404, headers={"a": "b"}, request=httpx.Request("GET", "http://x"))
+    try:
+        response.raise_for_status()
+    except httpx.HTTPStatusError:
+        with pytest.raises(litellm.InternalServerError):
+            litellm.completion(**{**traced.chat(), "api_base": "http://127.0.0.1:9/v1"})
+    assert "litellm.provider.error.code" not in traced.span["attributes"]
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_exits_pass_on(kind: type[BaseException], traced: Traced, monkeypatch: Any) -> None:
+    """What is no `Exception` ends the span too, and goes on to the caller."""
+
+    def interrupted(*_args: Any, **_kwargs: Any) -> None:
+        raise kind
+
+    monkeypatch.setattr(litellm.OpenAI, "__init__", interrupted, raising=False)
+    monkeypatch.setattr("openai.OpenAI.__init__", interrupted)
+    with pytest.raises(kind):
+        litellm.completion(**{**traced.chat(), "api_key": f"{kind.__name__}-key"})
+    span = traced.span
+    assert (span["status"], span["attributes"]["error.type"]) == ("ERROR", kind.__name__)
+
+
+async def test_a_coroutine_that_is_never_run(traced: Traced) -> None:
+    """It makes no span, as it makes no call."""
+    litellm.acompletion(**traced.chat()).close()
+    assert traced.spans == []
+
+
+def test_secrets_and_echoes_are_masked(traced: Traced) -> None:
+    """The provider's text is kept, but no credential in it and no part of the prompt."""
+    url = "https://u:pw12345@api.example/v1?key=AIzaSyA0123456789abcdefghijklmnop"
+    message = f"Incorrect key {SECRET} at {url} for: {{prompt}}"
+    with pytest.raises((litellm.BadRequestError, litellm.AuthenticationError)):
+        litellm.completion(
+            **traced.chat(
+                messages=[{"role": "user", "content": PROMPT}],
+                provider={"status": 401, "message": message},
+            )
+        )
+    text = repr(traced.spans)
+    assert "Incorrect key" in text
+    for hidden in (SECRET, SECRET[:12], "pw12345", "AIzaSy", "Featherstone", "maiden"):
+        assert hidden not in text
+
+
+async def test_the_exception_is_untouched(traced: Traced) -> None:
+    """The caller gets the very exception, with nothing of ours on it."""
+    with pytest.raises(litellm.RateLimitError) as caught:
+        await litellm.acompletion(**traced.chat(provider={"status": 429}))
+    assert not [name for name in vars(caught.value) if "litespan" in name]
+
+
+async def test_timeout_of_the_caller(traced: Traced) -> None:
+    """`asyncio.wait_for` cancels the call: cancelled, no error."""
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(litellm.acompletion(**traced.chat(provider={"delay": 30.0})), 0.4)
+    assert traced.span["attributes"]["litellm.outcome"] == "cancelled"

@@ -1,0 +1,259 @@
+"""Who a call is for, from wherever the caller said it."""
+
+import asyncio
+import contextvars
+import threading
+from typing import Any
+
+import litellm
+import pytest
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
+
+import litespan
+from litespan import LiteLLMInstrumentor
+from litespan.testing import LoopbackProvider, Telemetry
+from tests.support.calls import Traced
+
+WHO = ("user.id", "session.id", "gen_ai.conversation.id", "litellm.tags")
+
+
+def who(span: dict[str, Any]) -> dict[str, Any]:
+    """The identity on a span."""
+    return {
+        name: value
+        for name, value in span["attributes"].items()
+        if name in WHO or name.startswith("litellm.metadata.")
+    }
+
+
+GIVEN = [
+    pytest.param({"user": "u"}, {"user.id": "u"}, id="user="),
+    pytest.param({"metadata": {"user_id": "m"}}, {"user.id": "m"}, id="metadata.user_id"),
+    pytest.param({"metadata": {"trace_user_id": "t"}}, {"user.id": "t"}, id="trace_user_id"),
+    pytest.param({"user": "u", "metadata": {"user_id": "m"}}, {"user.id": "u"}, id="user= wins"),
+    pytest.param(
+        {"metadata": {"session_id": "s", "tags": ["a", "b"], "feature": "search", "n": 3}},
+        {
+            "session.id": "s",
+            "gen_ai.conversation.id": "s",
+            "litellm.tags": ["a", "b"],
+            "litellm.metadata.feature": "search",
+            "litellm.metadata.n": 3,
+        },
+        id="metadata",
+    ),
+    pytest.param(
+        {"litellm_metadata": {"user_id": "l", "feature": "x"}},
+        {"user.id": "l", "litellm.metadata.feature": "x"},
+        id="litellm_metadata",
+    ),
+    pytest.param(
+        {"metadata": {"api_key": "k", "password": "p", "auth_token": "t", "ok": True}},
+        {"litellm.metadata.ok": True},
+        id="secret names",
+    ),
+    pytest.param(
+        {"metadata": {"list": [1], "dict": {}, "none": None, "object": object(), "bytes": b"x"}},
+        {},
+        id="only scalars",
+    ),
+    pytest.param({"metadata": None}, {}, id="metadata=None"),
+    pytest.param({"metadata": {"tags": {"b", "a"}}}, {"litellm.tags": ["a", "b"]}, id="tag set"),
+    pytest.param(
+        {"metadata": {"author": "ann", "monkey": "m", "keyword": "k", "authority": "x"}},
+        {
+            "litellm.metadata.author": "ann",
+            "litellm.metadata.monkey": "m",
+            "litellm.metadata.keyword": "k",
+            "litellm.metadata.authority": "x",
+        },
+        id="names that only look secret",
+    ),
+    pytest.param(
+        {
+            "metadata": {
+                "apikey": "x",
+                "openaiKey": "x",
+                "primary_key": "x",
+                "Authorization": "x",
+                "authorised_by": "x",
+                "oauth": "x",
+                "session_tokens": "x",
+                "tokens": "x",
+                "client-secret": "x",
+                "input_tokens": 7,
+            }
+        },
+        {"litellm.metadata.input_tokens": 7},
+        id="credentials by other names",
+    ),
+    pytest.param(
+        {"metadata": {"spend_logs_metadata": {"owner": "ml", "deep": {}}, "owner": "me"}},
+        {"litellm.metadata.owner": "ml"},
+        id="spend_logs_metadata",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), GIVEN)
+def test_given_with_the_call(
+    given: dict[str, Any], expected: dict[str, Any], traced: Traced
+) -> None:
+    """`user=`, `metadata=` and `litellm_metadata=` become attributes."""
+    litellm.completion(**traced.chat(**given))
+    assert who(traced.span) == expected
+
+
+DEVICE, ACCOUNT, SESSION = "ab12" * 16, "0b1c2d3e-1111-4222-8333-444455556666", "e966-3a"
+AGENTS = [
+    (f"user_{DEVICE}_account_{ACCOUNT}_session_{SESSION}", ACCOUNT),
+    (f"user_{DEVICE}_account__session_{SESSION}", DEVICE),
+    (f"user_{DEVICE}_session_{SESSION}", DEVICE),
+    (f'{{"device_id":"{DEVICE}","account_uuid":"{ACCOUNT}","session_id":"{SESSION}"}}', ACCOUNT),
+    (f'{{"device_id":"{DEVICE}","account_uuid":"","session_id":"{SESSION}"}}', DEVICE),
+]
+
+
+@pytest.mark.parametrize(("user_id", "user"), AGENTS)
+async def test_a_coding_agents_user_id_names_a_user_and_a_session(
+    user_id: str, user: str, traced: Traced
+) -> None:
+    """The account, or the device, is the user; the session is found without a header."""
+    where = traced.to()
+    del where["max_retries"]
+    await litellm.anthropic_messages(
+        model="anthropic/claude-3-5-haiku-latest",
+        messages=[{"role": "user", "content": "Hi"}],
+        max_tokens=9,
+        metadata={"user_id": user_id},
+        **where,
+    )
+    assert who(traced.span) == {
+        "user.id": user,
+        "session.id": SESSION,
+        "gen_ai.conversation.id": SESSION,
+    }
+
+
+@pytest.mark.parametrize(
+    "user_id", ["user_ann", "{not json", "[1]", '{"name": "ann"}', "a_session_b"]
+)
+def test_other_user_ids_stay_as_they_are(user_id: str, traced: Traced) -> None:
+    """Only a coding agent's form is taken apart; an explicit session wins over the one in it."""
+    litellm.completion(**traced.chat(metadata={"user_id": user_id, "session_id": "own"}))
+    assert who(traced.span)["user.id"] == user_id
+    assert who(traced.span)["session.id"] == "own"
+
+
+def test_the_identity_of_a_block_applies_to_its_calls(traced: Traced) -> None:
+    """A block gives its calls an identity; inner blocks add; the call itself wins."""
+    with litespan.context(user="outer", session="s", tags=["a"], metadata={"team": "x"}):
+        with litespan.context(user="inner", tags="b"):
+            litellm.completion(**traced.chat())
+            litellm.completion(**traced.chat(user="own"))
+        litellm.completion(**traced.chat())
+    litellm.completion(**traced.chat())
+    first, second, third, fourth = map(who, traced.spans)
+    assert first == {
+        "user.id": "inner",
+        "session.id": "s",
+        "gen_ai.conversation.id": "s",
+        "litellm.tags": ["a", "b"],
+        "litellm.metadata.team": "x",
+    }
+    assert second["user.id"] == "own"
+    assert (third["user.id"], third["litellm.tags"]) == ("outer", ["a"])
+    assert fourth == {}
+
+
+async def test_context_follows_tasks_and_handed_on_threads(traced: Traced) -> None:
+    """Tasks inherit it; a thread has it if the context is handed on."""
+    with litespan.context(user="u"):
+        await asyncio.create_task(litellm.acompletion(**traced.chat()))
+        handed = contextvars.copy_context()
+        thread = threading.Thread(
+            target=handed.run, args=(lambda: litellm.completion(**traced.chat()),)
+        )
+        thread.start()
+        thread.join()
+    assert [who(span) for span in traced.spans] == [{"user.id": "u"}] * 2
+
+
+def test_nothing_is_written_to_baggage(traced: Traced) -> None:
+    """Baggage would travel to the model's provider."""
+    with litespan.context(user="u", session="s"):
+        litellm.completion(**traced.chat())
+        assert baggage.get_all() == {}
+    assert "baggage" not in {name.lower() for name in traced.provider.requests[-1].headers}
+
+
+def test_baggage_is_read_by_allowlist(
+    loopback: LoopbackProvider, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the entries that LITESPAN_BAGGAGE names are read."""
+    monkeypatch.setenv("LITESPAN_BAGGAGE", "user.id,tenant")
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(**telemetry.providers)
+    traced = Traced(loopback, telemetry)
+    ctx = baggage.set_baggage("user.id", "b")
+    ctx = baggage.set_baggage("tenant", "t", ctx)
+    token = otel_context.attach(baggage.set_baggage("other", "o", ctx))
+    try:
+        litellm.completion(**traced.chat())
+    finally:
+        otel_context.detach(token)
+        instrumentor.uninstrument()
+    assert who(traced.span) == {"user.id": "b", "litellm.metadata.tenant": "t"}
+
+
+def test_free_metadata_never_evicts_what_matters(traced: Traced) -> None:
+    """At most 32 entries, of bounded length, and they come first: the SDK drops the oldest."""
+    metadata = {f"entry{number}": "x" * 5000 for number in range(100)}
+    litellm.completion(**traced.chat(metadata=metadata))
+    said = traced.span["attributes"]
+    free = [name for name in said if name.startswith("litellm.metadata.")]
+    assert len(free) == 32
+    assert max(len(said[name]) for name in free) == 1024
+    assert list(said)[:32] == free
+    assert said["gen_ai.operation.name"] == "chat"
+
+
+def test_a_metadata_dict_used_again(traced: Traced) -> None:
+    """What LiteLLM writes into the caller's dict is not taken for the caller's own."""
+    metadata = {"feature": "search"}
+    for _ in range(3):
+        litellm.completion(**traced.chat(metadata=metadata))
+    assert [who(span) for span in traced.spans] == [{"litellm.metadata.feature": "search"}] * 3
+
+
+def test_the_call_id_is_the_one_litellm_logs(traced: Traced) -> None:
+    """The id is the one that LiteLLM logs under, given or made."""
+    response = litellm.completion(**traced.chat())
+    litellm.completion(**traced.chat(litellm_call_id="mine"))
+    first, second = traced.spans
+    assert first["attributes"]["litellm.call_id"] == response._hidden_params["litellm_call_id"]
+    assert second["attributes"]["litellm.call_id"] == "mine"
+
+
+def test_integers_beyond_otlps_range_become_text(traced: Traced) -> None:
+    """An integer that OTLP can not carry is kept as text."""
+    litellm.completion(**traced.chat(metadata={"big": 2**70}))
+    assert who(traced.span) == {"litellm.metadata.big": str(2**70)}
+
+
+def test_lone_surrogates_are_removed_and_the_attribute_is_kept(traced: Traced) -> None:
+    """Text that UTF-8 cannot carry costs its half characters, not its attribute."""
+    litellm.completion(
+        **traced.chat(
+            metadata={
+                "user_id": "an\ud800n",
+                "session_id": "s\ud800",
+                "tags": ["t\ud800"],
+                "k\ud800": "v\udfff",
+            },
+        )
+    )
+    said = traced.span["attributes"]
+    names = ("user.id", "session.id", "litellm.tags", "litellm.metadata.k?")
+    assert [said[name] for name in names] == ["an?n", "s?", ["t?"], "v?"]

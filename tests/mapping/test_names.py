@@ -1,0 +1,87 @@
+"""Names of models, and finish reasons: the provider's own, however LiteLLM is asked."""
+
+import contextlib
+import json
+
+import litellm
+import pytest
+
+from tests.support.calls import Traced
+from tests.support.server import Received, Reply, running
+
+BEDROCK = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+ROUTES = [
+    ("openai/responses/gpt-5-mini", "gpt-5-mini", "openai"),
+    ("responses/gpt-5-mini", "gpt-5-mini", "openai"),
+    ("azure/responses/gpt-5-mini", "gpt-5-mini", "azure.ai.openai"),
+    ("azure/o_series/reasoner", "reasoner", "azure.ai.openai"),
+    (f"bedrock/converse/{BEDROCK}", BEDROCK, "aws.bedrock"),
+    (f"bedrock/invoke/us.{BEDROCK}", f"us.{BEDROCK}", "aws.bedrock"),
+    (f"bedrock/us-east-1/{BEDROCK}", BEDROCK, "aws.bedrock"),
+    (f"bedrock/us-gov-west-1/1-month-commitment/{BEDROCK}", BEDROCK, "aws.bedrock"),
+    ("openrouter/openai/gpt-5-mini", "openai/gpt-5-mini", "openrouter"),
+    ("hosted_vllm/meta-llama/Llama-3-70b", "meta-llama/Llama-3-70b", "hosted_vllm"),
+]
+
+
+@pytest.mark.parametrize(("model", "name", "provider"), ROUTES)
+def test_a_models_name_has_no_route_in_it(
+    model: str, name: str, provider: str, traced: Traced
+) -> None:
+    """However LiteLLM is told to call a model, it is one model."""
+    credentials = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "aws_region_name": "c"}
+    given = traced.chat(model=model, api_version="2025-03-01-preview", **credentials)
+    with contextlib.suppress(Exception):  # the loopback provider has no such route
+        litellm.completion(**{**given, "api_base": "http://127.0.0.1:9"})
+    said = traced.span["attributes"]
+    assert (said["gen_ai.request.model"], said["gen_ai.provider.name"]) == (name, provider)
+
+
+FINISHES = [
+    ("anthropic/claude-sonnet-4-5", "max_tokens", "length"),
+    ("anthropic/claude-sonnet-4-5", "end_turn", "stop"),
+    ("gemini/gemini-2.5-flash", "MAX_TOKENS", "length"),
+    ("openai/gpt-4o-mini", "content_filter", "content_filter"),
+]
+
+
+@pytest.mark.parametrize(("model", "theirs", "litellms"), FINISHES)
+def test_a_finish_reason_is_the_providers_where_the_answer_has_it(
+    model: str, theirs: str, litellms: str, traced: Traced
+) -> None:
+    """LiteLLM puts OpenAI's words into its answers; of a stream it keeps nothing else."""
+    base = traced.provider.url_for(finish=theirs)
+    base = base if model.startswith("openai") else base.removesuffix("/v1")
+    given = {**traced.chat(model=model), "api_base": base}
+    litellm.completion(**given)
+    list(litellm.completion(**given, stream=True))
+    found = [span["attributes"]["gen_ai.response.finish_reasons"] for span in traced.spans]
+    assert found == [[theirs], [litellms]]
+
+
+def test_a_stream_whose_first_chunk_names_nothing(traced: Traced) -> None:
+    """Azure's first chunk holds filter results, and an empty id and model."""
+    chunk = {"object": "chat.completion.chunk", "created": 1}
+    first = {**chunk, "id": "", "model": "", "choices": [], "prompt_filter_results": []}
+    named = {**chunk, "id": "chatcmpl-7", "model": "gpt-4o-2024-08-06"}
+    delta = {"index": 0, "delta": {"role": "assistant", "content": "Hi"}, "finish_reason": None}
+    last = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+    chunks = [
+        first,
+        {**named, "choices": [delta]},
+        {**named, "choices": [last]},
+        {**named, "choices": [], "usage": usage},
+    ]
+    body = "".join(f"data: {json.dumps(each)}\n\n" for each in chunks) + "data: [DONE]\n\n"
+
+    def azure(_: Received) -> Reply:
+        return Reply(200, body.encode(), {"Content-Type": "text/event-stream"})
+
+    with running(azure) as provider:
+        given = traced.chat(model="azure/my-deployment", api_version="2024-10-21")
+        options = {"stream": True, "stream_options": {"include_usage": True}}
+        list(litellm.completion(**{**given, "api_base": provider.url}, **options))
+    said = traced.span["attributes"]
+    assert said["gen_ai.response.model"] == "gpt-4o-2024-08-06"
+    assert said["gen_ai.response.id"] == "chatcmpl-7"

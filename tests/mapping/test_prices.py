@@ -1,0 +1,379 @@
+"""Which figure a call costs: no price is not free, and details that have a price count."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import litellm
+import pytest
+
+from litespan import stats
+from litespan.instrumentation import custom_provider
+from tests.mapping.answers import CLAUDE, answering, claude, openai
+from tests.support.calls import MESSAGES, Traced, read
+
+CHAT = {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200}
+RESPONSES = {"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200}
+EACH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+
+
+def told(traced: Traced, index: int = -1) -> tuple[Any, Any]:
+    """The cost that a span states, the last one's by default, and its source."""
+    attributes = traced.spans[index]["attributes"]
+    return attributes.get("gen_ai.usage.cost"), attributes["litellm.cost.source"]
+
+
+@pytest.fixture
+def price_list() -> Iterator[dict[str, Any]]:
+    """LiteLLM's price list, put back afterwards."""
+    before = dict(litellm.model_cost)
+    yield litellm.model_cost
+    litellm.model_cost.clear()
+    litellm.model_cost.update(before)
+
+
+def router(url: str, model: str, info: dict[str, Any] | None = None, **given: Any) -> Any:
+    """A router with one deployment of `model`, in the group `g`."""
+    parameters = {"model": model, "api_base": f"{url}/v1", "api_key": "k", **given}
+    deployment = {"model_name": "g", "litellm_params": parameters, "model_info": info or {}}
+    return litellm.Router(model_list=[deployment], num_retries=0)
+
+
+@EACH
+@pytest.mark.parametrize("model", ["openai/gpt-5-mystery", "openrouter/acme/unheard-of"])
+def test_a_model_without_a_price_has_no_cost(model: str, stream: bool, traced: Traced) -> None:
+    """LiteLLM answers 0 for a name that looks like a family of models that it knows."""
+    with answering(CHAT) as url:
+        result = litellm.completion(**openai(url, model=model, stream=stream))
+        _ = list(result) if stream else None
+    assert told(traced) == (None, "unknown")
+
+
+@EACH
+def test_a_model_registered_without_prices_has_no_cost(
+    stream: bool, traced: Traced, price_list: dict[str, Any]
+) -> None:
+    """To register how long its context is gives a model no price."""
+    litellm.register_model(
+        {"openai/no-price": {"litellm_provider": "openai", "mode": "chat", "max_tokens": 8192}}
+    )
+    with answering(CHAT) as url:
+        result = litellm.completion(**openai(url, model="openai/no-price", stream=stream))
+        _ = list(result) if stream else None
+    assert told(traced) == (None, "unknown")
+
+
+@EACH
+def test_a_deployment_without_prices_has_no_cost(
+    stream: bool, traced: Traced, price_list: dict[str, Any]
+) -> None:
+    """Nor does what the router's `model_info` says beside prices."""
+    with answering(CHAT) as url:
+        local = router(url, "openai/some-local", {"id": "d1", "max_input_tokens": 8192})
+        result = local.completion(model="g", messages=MESSAGES, stream=stream)
+        _ = list(result) if stream else None
+    assert told(traced) == (None, "unknown")
+
+
+def test_a_margin_is_no_price(
+    traced: Traced, monkeypatch: pytest.MonkeyPatch, price_list: dict[str, Any]
+) -> None:
+    """LiteLLM adds a fixed margin to the 0 of a model that it has no price for."""
+    monkeypatch.setattr(
+        litellm, "cost_margin_config", {"openai": {"fixed_amount": 0.01}}, raising=False
+    )
+    with answering(CHAT) as url:
+        litellm.completion(**openai(url, model="openai/gpt-5-mystery"))
+    assert told(traced) == (None, "unknown")
+
+
+@EACH
+@pytest.mark.parametrize("where", ["litellm_params", "model_info", "call"])
+@pytest.mark.parametrize("model", ["openai/gpt-4o-mini", "openai/unheard-of"])
+def test_a_price_of_zero_that_the_operator_sets_is_known(
+    model: str, where: str, stream: bool, traced: Traced, price_list: dict[str, Any]
+) -> None:
+    """Wherever it is set, and whatever the price list says of the model."""
+    free: dict[str, Any] = {"input_cost_per_token": 0, "output_cost_per_token": 0}
+    with answering(CHAT) as url:
+        if where == "call":
+            result = litellm.completion(**openai(url, model=model, stream=stream, **free))
+        else:
+            info = {"id": "d2", **free} if where == "model_info" else None
+            given = free if where == "litellm_params" else {}
+            local = router(url, model, info, **given)
+            result = local.completion(model="g", messages=MESSAGES, stream=stream)
+        _ = list(result) if stream else None
+    assert told(traced) == (0, "litellm")
+
+
+async def test_a_price_of_zero_is_known_in_the_messages_api(
+    traced: Traced, price_list: dict[str, Any]
+) -> None:
+    """Where LiteLLM gives no figure with the answer."""
+    free = {"input_cost_per_token": 0, "output_cost_per_token": 0}
+    with answering({"input_tokens": 1000, "output_tokens": 200}) as url:
+        parameters = {"model": f"anthropic/{CLAUDE}", "api_base": url, "api_key": "k", **free}
+        deployment = {"model_name": "g", "litellm_params": parameters}
+        local = litellm.Router(model_list=[deployment], num_retries=0)
+        await local.aanthropic_messages(model="g", messages=MESSAGES, max_tokens=64)
+    assert told(traced) == (0, "litellm")
+
+
+ANTHROPIC = {
+    "input_tokens": 31,
+    "cache_creation_input_tokens": 1253,
+    "cache_read_input_tokens": 500,
+    "cache_creation": {"ephemeral_5m_input_tokens": 253, "ephemeral_1h_input_tokens": 1000},
+    "output_tokens": 467,
+    "server_tool_use": {"web_search_requests": 3},
+}
+
+
+@EACH
+async def test_the_messages_api_costs_what_a_completion_costs(stream: bool, traced: Traced) -> None:
+    """One-hour cache writes and web searches have their own prices."""
+    with answering(ANTHROPIC) as url:
+        result = await litellm.acompletion(**claude(url))
+        result = await litellm.anthropic_messages(**claude(url, stream=stream))
+        _ = await read(result) if stream else None
+    completion, messages = (span["attributes"] for span in traced.spans)
+    assert messages["gen_ai.usage.cost"] == pytest.approx(completion["gen_ai.usage.cost"])
+    prices = litellm.model_cost[CLAUDE]
+    if (
+        "cache_creation_token_details"
+        in litellm.types.utils.PromptTokensDetailsWrapper.model_fields
+    ):
+        assert messages["gen_ai.usage.cost"] == pytest.approx(
+            31 * prices["input_cost_per_token"]
+            + 253 * prices["cache_creation_input_token_cost"]
+            + 1000 * prices["cache_creation_input_token_cost_above_1hr"]
+            + 500 * prices["cache_read_input_token_cost"]
+            + 467 * prices["output_cost_per_token"]
+            + 3 * prices["search_context_cost_per_query"]["search_context_size_medium"]
+        )
+    name = "litellm.usage.cache_creation.ephemeral_{}_input_tokens"
+    assert [messages[name.format(kept)] for kept in ("5m", "1h")] == [253, 1000]
+
+
+async def test_a_stream_left_after_its_usage_costs_all_of_it(traced: Traced) -> None:
+    """Cache writes for an hour and audio included, though LiteLLM priced no whole answer."""
+    audio = {**CHAT, "prompt_tokens_details": {"audio_tokens": 900}}
+    with answering(audio) as url:
+        given = openai(url, model="openai/gpt-4o-audio-preview-2024-12-17", stream=True)
+        stream = await litellm.acompletion(**given, stream_options={"include_usage": True})
+        async for chunk in stream:
+            if getattr(chunk, "usage", None):
+                break
+        del stream, chunk
+    prices = litellm.model_cost["gpt-4o-audio-preview-2024-12-17"]
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.outcome"] == "abandoned"
+    assert attributes["gen_ai.usage.audio.input_tokens"] == 900
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(
+        100 * prices["input_cost_per_token"]
+        + 900 * prices["input_cost_per_audio_token"]
+        + 200 * prices["output_cost_per_token"]
+    )
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("stated", "right"),
+    [
+        ({"cost": 0, "is_byok": True, "upstream": 0.002}, 0.002),
+        ({"cost": 0.0001, "is_byok": True, "upstream": 0.002}, 0.0021),
+        ({"cost": 0.0001, "upstream": 0.002}, 0.0021),
+        ({"cost": 0.002, "is_byok": False, "upstream": 0.002}, 0.002),
+        ({"cost": 0.002, "upstream": None}, 0.002),
+    ],
+    ids=["own key", "own key and fee", "a fee", "OpenRouter's key", "no provider's figure"],
+)
+def test_openrouter_with_the_users_own_key(
+    stated: dict[str, Any], right: float, stream: bool, traced: Traced
+) -> None:
+    """OpenRouter states its fee; the provider behind it charges the rest."""
+    cost_details = {"upstream_inference_cost": stated["upstream"]}
+    with answering({**CHAT, **stated, "cost_details": cost_details}) as url:
+        given = openai(url, model="openrouter/anthropic/claude-sonnet-4.5", stream=stream)
+        result = litellm.completion(**given)
+        _ = list(result) if stream else None
+    assert told(traced) == (pytest.approx(right), "provider")
+
+
+@EACH
+async def test_the_source_of_a_responses_call_is_the_price_list(
+    stream: bool, traced: Traced
+) -> None:
+    """LiteLLM writes its own figure into the usage of Responses streams."""
+    with answering(RESPONSES) as url:
+        result = await litellm.aresponses(
+            model="openai/gpt-5-mini", input="x", api_base=url, api_key="k", stream=stream
+        )
+        _ = await read(result) if stream else None
+    prices = litellm.model_cost["gpt-5-mini"]
+    right = 1000 * prices["input_cost_per_token"] + 200 * prices["output_cost_per_token"]
+    assert told(traced) == (pytest.approx(right), "litellm")
+
+
+def test_a_failed_response_keeps_the_usage_that_it_states(traced: Traced) -> None:
+    """LiteLLM raises at `response.failed`: the caller is not given its usage."""
+    with (
+        answering({"fails": RESPONSES}) as url,
+        pytest.raises(Exception, match="The model failed"),
+    ):
+        list(
+            litellm.responses(
+                model="openai/gpt-5-mini", input="x", api_base=url, api_key="k", stream=True
+            )
+        )
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.outcome"] == "failure"
+    assert attributes["gen_ai.usage.input_tokens"] == 1000
+    assert attributes["gen_ai.usage.output_tokens"] == 200
+    assert attributes["litellm.usage.source"] == "provider"
+
+
+@pytest.fixture
+def response_cache() -> Iterator[None]:
+    """LiteLLM's response cache, in memory."""
+    litellm.cache = litellm.Cache(type="local")
+    yield
+    litellm.cache = None
+
+
+async def test_embeddings_of_which_the_cache_has_some_cost_the_rest(
+    traced: Traced, response_cache: None
+) -> None:
+    """The provider is paid for the inputs that were not in the cache."""
+    given = {"model": "openai/text-embedding-3-small", "api_key": "k", "caching": True}
+    with answering(CHAT) as url:
+        for inputs in (["a", "b"], ["a", "b", "c"], ["a", "b", "c"]):
+            await litellm.aembedding(**given, input=inputs, api_base=f"{url}/v1")
+            await asyncio.sleep(0.3)  # LiteLLM writes to its cache in the background
+    price = 6 * litellm.model_cost["text-embedding-3-small"]["input_cost_per_token"]
+    _, some, full = (span["attributes"] for span in traced.spans)
+    assert some["gen_ai.usage.cost"] == pytest.approx(price)
+    assert some["litellm.cost.saved"] == pytest.approx(2 * price)
+    assert some["gen_ai.usage.input_tokens"] == 6
+    assert "litellm.cache_hit" not in some
+    assert (full["gen_ai.usage.cost"], full["litellm.cache_hit"]) == (0, True)
+    assert full["litellm.cost.saved"] == pytest.approx(3 * price)
+
+
+@pytest.mark.parametrize("api", ["text_completion", "responses"])
+async def test_a_cache_hit_states_what_it_saved_in_every_api(
+    api: str, traced: Traced, response_cache: None
+) -> None:
+    """As chat completions do."""
+    with answering(RESPONSES if api == "responses" else CHAT) as url:
+        given = {"api_base": f"{url}/v1", "api_key": "k", "caching": True}
+        for _ in range(2):
+            if api == "responses":
+                await litellm.aresponses(model="openai/gpt-5-mini", input=api, **given)
+            else:
+                model = "openai/gpt-3.5-turbo-instruct"
+                await litellm.atext_completion(model=model, prompt=api, **given)
+            await asyncio.sleep(0.3)
+    first, second = (span["attributes"] for span in traced.spans)
+    if second.get("litellm.cache_hit"):  # LiteLLM 1.74 does not cache every API
+        assert second["gen_ai.usage.cost"] == 0
+        assert second["litellm.cost.saved"] == pytest.approx(first["gen_ai.usage.cost"])
+    else:
+        assert second["gen_ai.usage.cost"] == first["gen_ai.usage.cost"]
+
+
+@EACH
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"cost": float("nan")},
+        {"cost": float("inf")},
+        {"cost": 1e300},
+        {"cost": -1.0},
+        {"prompt_tokens": 10**30},
+        {"prompt_tokens": -5},
+        {"completion_tokens": 2 * 10**9},
+        {"prompt_tokens_details": {"cached_tokens": 10**20}},
+        {"completion_tokens_details": {"reasoning_tokens": -7}},
+    ],
+    ids=str,
+)
+def test_what_no_call_can_cost_or_use_is_refused(
+    poison: dict[str, Any], stream: bool, traced: Traced
+) -> None:
+    """One answer must not spoil the sums of the process."""
+    before = stats()
+    with answering({**CHAT, **poison}) as url:
+        litellm.completion(**traced.chat())
+        result = litellm.completion(**openai(url, stream=stream))
+        _ = list(result) if stream else None
+    attributes = traced.spans[-1]["attributes"]
+    assert 0 <= attributes.get("gen_ai.usage.cost", 0) < 0.01
+    for name, value in attributes.items():
+        if name.startswith("gen_ai.usage.") and name.endswith("_tokens"):
+            assert 0 <= value <= 1_000, name
+    kind = "refused.cost" if "cost" in poison else "refused.tokens"
+    assert stats()[kind] > before.get(kind, 0)
+    sums = {point["name"]: point["sum"] for point in traced.telemetry.metrics if "sum" in point}
+    assert 0 < sums["gen_ai.client.operation.cost"] < 0.01
+    assert 0 < sums["gen_ai.client.token.usage"] < 10_000
+
+
+class House(litellm.CustomLLM):
+    """A provider of the application's own that asks another model by LiteLLM."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        super().__init__()
+        self.given = given
+
+    def completion(self, *args: Any, **kwargs: Any) -> Any:
+        """LiteLLM's own answer."""
+        return litellm.completion(**self.given)
+
+    async def acompletion(self, *args: Any, **kwargs: Any) -> Any:
+        """LiteLLM's own answer."""
+        return await litellm.acompletion(**self.given)
+
+    def streaming(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """LiteLLM's own stream, chunk by chunk."""
+        for chunk in litellm.completion(**self.given, stream=True):
+            yield _piece(chunk)
+
+    async def astreaming(self, *args: Any, **kwargs: Any) -> Any:
+        """LiteLLM's own stream, chunk by chunk."""
+        async for chunk in await litellm.acompletion(**self.given, stream=True):
+            yield _piece(chunk)
+
+
+def _piece(chunk: Any) -> dict[str, Any]:
+    choice = chunk.choices[0]
+    return {
+        "text": choice.delta.content or "",
+        "finish_reason": choice.finish_reason,
+        "is_finished": bool(choice.finish_reason),
+        "index": 0,
+        "tool_use": None,
+        "usage": None,
+    }
+
+
+@EACH
+@pytest.mark.parametrize("function", ["completion", "acompletion"])
+async def test_a_custom_provider_that_calls_litellm_is_counted_once(
+    function: str, stream: bool, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inner call has tokens and cost; the outer one is what it is made for."""
+    monkeypatch.setattr(litellm, "_custom_providers", [])
+    with answering(CHAT) as url:
+        handler = {"provider": "house", "custom_handler": House(openai(url))}
+        monkeypatch.setattr(litellm, "custom_provider_map", [handler])
+        result = getattr(litellm, function)(model="house/m", messages=MESSAGES, stream=stream)
+        result = await result if function[0] == "a" else result
+        if stream:
+            _ = [chunk async for chunk in result] if function[0] == "a" else list(result)
+    outer, inner = traced.spans
+    assert inner["parent"] == outer["span_id"]
+    assert inner["attributes"]["gen_ai.usage.input_tokens"] > 0
+    assert not [name for name in outer["attributes"] if name.startswith(custom_provider.COUNTED)]
+    assert outer["attributes"]["litellm.outcome"] == "success"

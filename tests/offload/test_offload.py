@@ -1,0 +1,263 @@
+"""`LITESPAN_OFFLOAD` under `opentelemetry-instrument`: no line of code, real stores, bad stores."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from litespan import LiteLLMInstrumentor
+from litespan.offload import Store, restored
+from litespan.testing import LoopbackProvider, OtlpReceiver
+from tests.support import program
+
+INPUT = "gen_ai.input.messages"
+QUESTION = "How are you? " * 1000
+PROGRAM = """
+    import sys
+
+    {before}
+    import litellm
+
+    question = [{{"role": "user", "content": sys.argv[1]}}]
+    for _ in range(3):
+        litellm.completion("openai/gpt-4o-mini", question)
+    {after}
+"""
+
+
+def run(
+    loopback: LoopbackProvider,
+    env: Mapping[str, str],
+    before: str = "",
+    after: str = "",
+) -> program.Ran:
+    """Three calls with a question of 13 KB, under `opentelemetry-instrument`."""
+    common = {
+        "OPENAI_BASE_URL": loopback.url,
+        "OPENAI_API_KEY": "sk-loopback",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+    }
+    source = PROGRAM.format(before=before, after=after)
+    ran = program.run(source, QUESTION, env={**common, **env}, instrument=True)
+    assert ran.code == 0, ran.stderr
+    return ran
+
+
+def litespan(*arguments: object, env: Mapping[str, str] | None = None) -> Any:
+    """One command, run to its end."""
+    main = "import sys; from litespan.cli import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", main, *map(str, arguments)],
+        env=program.environment(env or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def asked(content: str) -> str:
+    """The question in the messages of a call."""
+    return str(json.loads(content)[0]["parts"][0]["content"])
+
+
+def contents(spans: list[dict[str, Any]]) -> list[str | None]:
+    """The input messages on these spans, None where there is a reference."""
+    return [span["attributes"].get(INPUT) for span in spans]
+
+
+def test_every_exporter_sends_references(
+    loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """OTLP and a store of calls: both have URL, hash and size, the folder has one content."""
+    database, folder = tmp_path / "calls.db", tmp_path / "con tent"
+    env = receiver.env | {
+        "OTEL_TRACES_EXPORTER": "otlp,sqlite",
+        "LITESPAN_SQLITE": str(database),
+        "LITESPAN_OFFLOAD": str(folder),
+    }
+    ran = run(loopback, env)
+    assert "offload" not in ran.stderr
+    (file,) = folder.rglob("*.json")
+    content = file.read_bytes()
+    assert asked(content.decode()) == QUESTION
+    reference = {
+        f"{INPUT}_ref": f"file://{file}",
+        f"{INPUT}_ref.sha256": hashlib.sha256(content).hexdigest(),
+        f"{INPUT}_ref.size": len(content),
+    }
+    assert contents(receiver.spans) == [None] * 3
+    for span in receiver.spans:
+        assert reference.items() <= span["attributes"].items()
+        assert restored(span["attributes"])[INPUT] == content.decode()
+    assert b"How are you?" not in database.read_bytes()
+
+
+def test_report_and_replay_read_it_again(loopback: LoopbackProvider, tmp_path: Path) -> None:
+    """`report --call` shows the content, `replay` sends it; gone, both say so and go on."""
+    database, folder = tmp_path / "calls.db", tmp_path / "content"
+    env = {"LITESPAN_SQLITE": str(database), "LITESPAN_OFFLOAD": str(folder)}
+    run(loopback, {"OTEL_TRACES_EXPORTER": "sqlite", **env})
+    totals = json.loads(litespan("report", database, "--json").stdout)["total"]
+    assert totals["calls"] == 3
+
+    copy = tmp_path / "copy.jsonl"
+    replayed = litespan("replay", database, "--to", "jsonl", env={"LITESPAN_JSONL": str(copy)})
+    assert (replayed.returncode, replayed.stdout) == (0, "jsonl: 3 sent\n"), replayed.stderr
+    records = [json.loads(line) for line in copy.read_text().splitlines()]
+    assert [record["input_messages"][0]["parts"][0]["content"] for record in records] == (
+        [QUESTION] * 3
+    )
+    assert f"{INPUT}_ref" not in records[0]["attributes"]
+
+    key = records[0]["key"]
+    shown = json.loads(litespan("report", database, "--call", key).stdout)
+    assert shown["input_messages"] == records[0]["input_messages"]
+
+    next(folder.rglob("*.json")).unlink()
+    gone = litespan("report", database, "--call", key)
+    assert json.loads(gone.stdout)["input_messages"] is None
+    assert "cannot be read: FileNotFoundError" in gone.stderr
+    again = {"LITESPAN_JSONL": str(tmp_path / "again.jsonl")}
+    replayed = litespan("replay", database, "--to", "jsonl", env=again)
+    line = "jsonl: 3 sent, 3 of them without offloaded content\n"
+    assert (replayed.returncode, replayed.stdout) == (0, line)
+    assert litespan("report", database, "--call", "other").returncode == 1
+
+
+def test_exporters_by_stage_send_references(loopback: LoopbackProvider, tmp_path: Path) -> None:
+    """Those of `LITESPAN_SUCCESS` and `LITESPAN_INPUT`, too."""
+    database = tmp_path / "calls.db"
+    env = {
+        "OTEL_TRACES_EXPORTER": "none",
+        "LITESPAN_INPUT": "sqlite",
+        "LITESPAN_SUCCESS": "sqlite",
+        "LITESPAN_SQLITE": str(database),
+        "LITESPAN_OFFLOAD": f"file://{tmp_path}/content",
+    }
+    run(loopback, env)
+    assert b"How are you?" not in database.read_bytes()
+    assert list(tmp_path.rglob("content/*/*.json"))
+
+
+def test_a_store_in_memory(loopback: LoopbackProvider, receiver: OtlpReceiver) -> None:
+    """Any file system of fsspec: this one's content is there for the program to see."""
+    after = """
+    from opentelemetry import trace
+    import fsspec
+    trace.get_tracer_provider().force_flush()
+    files = fsspec.filesystem("memory")
+    print([len(files.cat(path)) for path in files.find("/store")])
+    """
+    env = {**receiver.env, "LITESPAN_OFFLOAD": "memory://store"}
+    ran = run(loopback, env, after=after.strip())
+    (span, *_) = receiver.spans
+    assert f"[{span['attributes'][f'{INPUT}_ref.size']}]" in ran.stdout
+    assert contents(receiver.spans) == [None] * 3
+
+
+def test_content_below_the_threshold_stays(
+    loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """`LITESPAN_OFFLOAD_ABOVE`: nothing here is above 64 KB."""
+    env = {"LITESPAN_OFFLOAD": str(tmp_path), "LITESPAN_OFFLOAD_ABOVE": "64000"}
+    run(loopback, {**receiver.env, **env})
+    assert [asked(content or "") for content in contents(receiver.spans)] == [QUESTION] * 3
+    assert not list(tmp_path.iterdir())
+
+
+HANGING = """
+    import threading, fsspec
+    from fsspec.implementations.memory import MemoryFileSystem
+    class Hanging(MemoryFileSystem):
+        protocol = "hanging"
+        def exists(self, path, **more):
+            print("on the caller's thread:", threading.current_thread() is threading.main_thread())
+            threading.Event().wait()
+    fsspec.register_implementation("hanging", Hanging)
+"""
+
+
+@pytest.mark.parametrize(
+    ("store", "says"),
+    [
+        ("{tmp}/file/content", "the store did not take 1 content(s)"),
+        ("hanging://x", "the store did not take 1 content(s) in 5 s"),
+        ("s3fs-is-not-here://x", "fsspec does not know the store s3fs-is-not-here://"),
+        ("wandb://x", "content offload to wandb:// needs wandbfs: pip install wandbfs"),
+    ],
+)
+def test_a_bad_store_costs_no_call_and_no_span(
+    loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path, store: str, says: str
+) -> None:
+    """Every span arrives with its content, no call waits, one line says why."""
+    (tmp_path / "file").write_text("in the way")
+    env = {**receiver.env, "LITESPAN_OFFLOAD": store.format(tmp=tmp_path)}
+    ran = run(loopback, env, before=HANGING.strip())
+    assert [asked(content or "") for content in contents(receiver.spans)] == [QUESTION] * 3
+    assert "thread: True" not in ran.stdout
+    assert ran.stderr.count(says) == 1, ran.stderr
+
+
+def test_uninstrumenting_gives_the_exporters_back(
+    loopback: LoopbackProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider set up in code; afterwards its exporter is as it was."""
+    import litellm
+
+    monkeypatch.setenv("LITESPAN_OFFLOAD", str(tmp_path))
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        question = [{"role": "user", "content": QUESTION}]
+        litellm.completion(
+            "openai/gpt-4o-mini", question, api_base=loopback.url, api_key="sk-loopback"
+        )
+    finally:
+        instrumentor.uninstrument()
+    (span,) = exporter.get_finished_spans()
+    assert f"{INPUT}_ref" in (span.attributes or {})
+    assert "export" not in vars(exporter)
+
+
+def test_a_password_stays_out_of_the_reference() -> None:
+    """It is used to reach the store, and on no span."""
+    store = Store("ftp://ann:p@ss@files.example.com/x")
+    assert store.reference(b"x").url.startswith("ftp://ann@files.example.com/x/2d/")
+    azure = Store("memory://container@account.dfs.core.windows.net/x")
+    assert azure.reference(b"x").url.startswith("memory://container@account.dfs.core")
+
+
+def test_a_fork_while_the_store_is_at_work(tmp_path: Path) -> None:
+    """The child does not wait for a thread that only its parent has."""
+    store = Store(str(tmp_path))
+    with store._lock:
+        pid = os.fork()
+        if not pid:
+            os._exit(0 if store.put_all([b"child"]) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert len(store.put_all([b"parent", b"child"])) == 2
+
+
+def test_half_a_file_is_written_anew(tmp_path: Path) -> None:
+    """What a crash left behind is not taken for the content."""
+    store = Store(str(tmp_path))
+    place = Path(store.reference(b"whole").url.removeprefix("file://"))
+    place.parent.mkdir()
+    place.write_bytes(b"wh")
+    assert len(store.put_all([b"whole"])) == 1
+    assert place.read_bytes() == b"whole"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [place]

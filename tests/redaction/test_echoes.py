@@ -1,0 +1,244 @@
+"""With content off, a provider's error brings nothing of the request onto any span."""
+
+import asyncio
+import inspect
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import litellm
+import pytest
+
+from litespan import LiteLLMInstrumentor
+from litespan.redaction import echoes
+from litespan.redaction.echoes import ECHO, sent_texts, without_echoes
+from litespan.redaction.text import MAX_TEXT, scrub_error
+from litespan.testing import LoopbackProvider, Telemetry
+from tests.support.calls import Traced
+
+SAID = "Patient Jane Roe, born on 3 May, was found to have a rare disease."
+REFUSED = {"status": 400, "message": f"Invalid request near '{SAID}' (see the docs)"}
+WORDS = re.compile(r"\w+")
+
+
+def quoted(traced: Traced) -> list[str]:
+    """Pieces of `SAID`, three words each, that stand in any span or log."""
+    recorded = " ".join(WORDS.findall(repr((traced.spans, traced.telemetry.logs)))).lower()
+    words = WORDS.findall(SAID.lower())
+    pieces = [" ".join(words[at : at + 3]) for at in range(len(words) - 2)]
+    return [piece for piece in pieces if piece in recorded]
+
+
+async def refused(function: Callable[..., Any], **given: Any) -> None:
+    """Make a call that the provider refuses."""
+    with pytest.raises(Exception, match="Invalid request"):
+        result = function(**given)
+        result = await result if inspect.isawaitable(result) else result
+        assert not [chunk async for chunk in result]
+
+
+PARTS = [{"role": "user", "content": [{"type": "text", "text": SAID}]}]
+TOOL = {"type": "function", "function": {"name": "f", "description": SAID, "parameters": {}}}
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": json.dumps([SAID])}}
+HISTORY = [
+    {"role": "user", "content": "Hi there, how are you?"},
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "c", "content": "done"},
+]
+CHAT = {"model": "openai/gpt-4o-mini"}
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "messages": ("completion", {**CHAT, "messages": [{"role": "user", "content": SAID}]}),
+    "parts": ("acompletion", {**CHAT, "messages": PARTS}),
+    "stream": ("acompletion", {**CHAT, "messages": PARTS, "stream": True}),
+    "retries": ("completion", {**CHAT, "messages": PARTS, "num_retries": 1}),
+    "async retries": ("acompletion", {**CHAT, "messages": PARTS, "num_retries": 1}),
+    "fallbacks": ("completion", {**CHAT, "messages": PARTS, "fallbacks": ["openai/gpt-4o"]}),
+    "tool": ("completion", {**CHAT, "messages": HISTORY[:1], "tools": [TOOL]}),
+    "tool arguments": ("completion", {**CHAT, "messages": HISTORY}),
+    "pydantic": ("completion", {**CHAT, "messages": [litellm.Message(role="user", content=SAID)]}),
+    "instructions": ("responses", {**CHAT, "input": "x", "instructions": SAID}),
+    "input": ("aresponses", {**CHAT, "input": [{"role": "user", "content": SAID}]}),
+    "embedding": ("embedding", {"model": "openai/text-embedding-3-small", "input": [SAID]}),
+    "aembedding": ("aembedding", {"model": "openai/text-embedding-3-small", "input": SAID}),
+    "image": ("image_generation", {"model": "openai/gpt-image-1", "prompt": SAID}),
+    "speech": ("speech", {"model": "openai/tts-1", "input": SAID, "voice": "alloy"}),
+    "documents": ("rerank", {"model": "cohere/rerank-v3.5", "query": "q", "documents": [SAID]}),
+    "extra body": ("completion", {**CHAT, "messages": HISTORY[:1], "extra_body": {"note": SAID}}),
+    "response format": (
+        "completion",
+        {
+            **CHAT,
+            "messages": HISTORY[:1],
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "x", "schema": {"type": "object", "description": SAID}},
+            },
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_no_call_records_what_a_provider_quotes(name: str, traced: Traced) -> None:
+    """On its span, on the span of its retries and fallbacks, or in an event."""
+    function, given = CALLS[name]
+    await refused(getattr(litellm, function), **given, **traced.to(**REFUSED))
+    assert "Invalid request" in repr(traced.spans)
+    assert quoted(traced) == []
+
+
+@pytest.mark.parametrize("method", ["completion", "acompletion", "aembedding", "arerank"])
+async def test_a_router_records_nothing_either(method: str, traced: Traced) -> None:
+    """Neither its own span nor those of its attempts."""
+    model = "cohere/rerank-v3.5" if method == "arerank" else "openai/gpt-4o-mini"
+    row = {"model_name": "m", "litellm_params": {"model": model, **traced.to(**REFUSED)}}
+    router = litellm.Router(model_list=[row], num_retries=0, disable_cooldowns=True)
+    given: dict[str, dict[str, Any]] = {
+        "aembedding": {"input": [SAID]},
+        "arerank": {"query": "q", "documents": [SAID]},
+    }
+    chat = {"messages": PARTS}
+    await refused(getattr(router, method), model="m", **given.get(method, chat))
+    assert [span["name"] for span in traced.spans if "router" in span["name"]]
+    assert "Invalid request" in repr(traced.spans)
+    assert quoted(traced) == []
+
+
+def without_digits(_key: str, value: Any, _attributes: Any) -> Any:
+    """A redactor that takes numbers out."""
+    return json.loads(re.sub(r"\d{3}-\d{2}-\d{4}", "[number]", json.dumps(value)))
+
+
+@pytest.mark.parametrize("quote", ["my number is 123-45-6789, please help", "123-45-6789"])
+@pytest.mark.parametrize("retries", [0, 1])
+def test_an_error_does_not_bring_back_what_a_redactor_removed(
+    quote: str,
+    retries: int,
+    loopback: LoopbackProvider,
+    telemetry: Telemetry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Content is on, and recorded without it."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(**telemetry.providers, redact=without_digits)
+    traced = Traced(loopback, telemetry)
+    messages = [{"role": "user", "content": "my number is 123-45-6789, please help"}]
+    refusal = {"status": 400, "message": f"Bad input: {quote}"}
+    try:
+        with pytest.raises(litellm.BadRequestError):
+            litellm.completion(
+                **traced.chat(messages=messages, provider=refusal, num_retries=retries)
+            )
+    finally:
+        instrumentor.uninstrument()
+    recorded = repr(traced.spans)
+    assert "[number]" in recorded
+    assert "Bad input" in recorded
+    assert "6789" not in recorded
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        SAID,
+        SAID.upper(),
+        SAID.replace(" ", "\n"),
+        json.dumps({"content": SAID}),
+        json.dumps(json.dumps([{"text": SAID}])),
+        repr([{"text": SAID}]),
+        SAID[10:40],
+        "".join(f"\\u{ord(c):04x}" for c in SAID),
+    ],
+)
+def test_a_quotation_is_found_however_it_is_written(quote: str) -> None:
+    """In another case, with other white space, or as JSON."""
+    text = without_echoes(f"Bad request: {quote} (see docs)", [SAID])
+    assert text.startswith("Bad request: ")
+    assert text.endswith(" (see docs)")
+    assert ECHO in text
+    assert "patient" not in text.lower()
+    assert "disease" not in text.lower()
+
+
+def test_text_in_other_scripts_is_found_in_json() -> None:
+    """Where every character is an escape."""
+    said = "患者简罗伊出生于一九八零年三月被诊断出患有罕见疾病"
+    assert without_echoes(f"bad: {json.dumps(said)}", [said]) == f'bad: "{ECHO}"'
+
+
+def test_what_is_no_quotation_stays() -> None:
+    """Words in common are no quotation."""
+    text = "This model's maximum context length is 128000 tokens, you asked for 130000."
+    assert without_echoes(text, [SAID, "How long is the context of this model?"]) == text
+
+
+LONG = " ".join(f"word{number * 7919 % 99991}" for number in range(100_000))
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        (LONG[500_000:504_000], LONG),
+        ("ab" * 2_000, "ab" * 500_000 + " c"),
+        ("a b " * 1_000, "b a " * 250_000),
+        (" ".join(LONG.split()[:400]), " ".join(sorted(LONG.split()))),
+    ],
+    ids=["quoted", "repeated", "shifted", "the same words"],
+)
+def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a prompt of a megabyte few places are compared byte by byte."""
+    compared: list[int] = []
+    run = echoes._run
+
+    def counted(*args: Any) -> tuple[int, int]:
+        start, end = run(*args)
+        compared.append(end - start)
+        return start, end
+
+    monkeypatch.setattr(echoes, "_run", counted)
+    scrub_error(text, {}, sent_texts({"messages": [{"role": "user", "content": sent}]}))
+    assert 0 < len(compared) <= echoes._MAX_STEPS
+    assert sum(compared) <= 16 * echoes._MAX_STEPS
+
+
+def test_all_of_a_text_goes_where_there_is_too_much_to_compare() -> None:
+    """What was not compared may be a quotation."""
+    many = {"messages": [{"role": "user", "content": f"message number {n}"} for n in range(50_000)]}
+    assert scrub_error("Bad: message number 49999", {}, sent_texts(many)) == ECHO
+    huge = {"messages": [{"role": "user", "content": LONG * 4}]}
+    assert scrub_error("Bad: word1", {}, sent_texts(huge)) == ECHO
+
+
+def test_images_do_not_count_as_text() -> None:
+    """Of base64 only the ends are compared: a large image does not cost an error its text."""
+    url = "data:image/png;base64," + "iVBORw0K" * 10**6
+    image = {"type": "image_url", "image_url": {"url": url}}
+    sent = {"messages": [{"role": "user", "content": [image, {"type": "text", "text": SAID}]}]}
+    text = scrub_error(f"image too large: {url[:60]} {SAID}", {}, sent_texts(sent))
+    assert text == f"image too large: {ECHO}."
+
+
+def test_arguments_with_cycles_and_shared_branches_keep_the_failures_text(traced: Traced) -> None:
+    """They are looked at once each, credentials in them included."""
+    tree: dict[str, Any] = {"api_key": "tree-key-0123456789"}
+    for _ in range(60):
+        tree = {"left": tree, "right": tree}
+    tree["itself"] = tree
+    given = traced.chat(
+        provider={"status": 400, "message": "Bad key tree-key-0123456789"}, metadata={"tree": tree}
+    )
+    with pytest.raises(litellm.BadRequestError):
+        litellm.completion(**given)
+    description = traced.span["description"]
+    assert "Bad key [redacted]" in description
+    assert len(description) <= MAX_TEXT
+
+
+async def test_the_request_is_read_on_failures_only(traced: Traced, monkeypatch: Any) -> None:
+    """A call that succeeds is not searched."""
+    searched: list[Any] = []
+    monkeypatch.setattr("litespan.redaction.text.without_echoes", lambda *a: searched.append(a))
+    await asyncio.to_thread(litellm.completion, **traced.chat())
+    assert searched == []

@@ -1,0 +1,26 @@
+"""Tests of exporters start with a clean log and leave no connection open, by their conftest."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from litespan.errors import _seen
+from litespan.export.http import HttpExporter
+
+
+@pytest.fixture(autouse=True)
+def fresh_exporters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lines that are logged once are logged; exporters that were connected are shut down."""
+    _seen.clear()
+    connected: list[HttpExporter] = []
+    connect = HttpExporter.connect
+
+    def remember(self: HttpExporter, *args: Any, **more: Any) -> None:
+        connected.append(self)
+        connect(self, *args, **more)
+
+    monkeypatch.setattr(HttpExporter, "connect", remember)
+    yield
+    for exporter in connected:
+        exporter.shutdown()

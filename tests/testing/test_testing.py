@@ -1,0 +1,441 @@
+"""The public test helpers: a program watched with them is the real thing, and repeatable."""
+
+import asyncio
+import io
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import litellm
+import pytest
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk._logs import LoggingHandler
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from litespan import LiteLLMInstrumentor
+from litespan.testing import LoopbackProvider, OtlpReceiver, StepClock, Telemetry, span_tree
+from litespan.testing.fixed import MILLISECOND, START
+from litespan.testing.provider import Behaviour
+from litespan.testing.provider.media import MP3, PNG
+
+HI = [{"role": "user", "content": "Hi"}]
+OPENAI, ANTHROPIC = "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5"
+GEMINI = "gemini/gemini-2.5-flash"
+EMBEDDING, RERANK = "openai/text-embedding-3-small", "cohere/rerank-english-v3.0"
+INSTRUCT = "text-completion-openai/gpt-3.5-turbo-instruct"
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
+WEATHER = {"name": "get_weather", "parameters": PARAMETERS}
+At = Callable[..., dict[str, Any]]
+TOOLS = [{"type": "function", "function": WEATHER}]
+
+
+@pytest.fixture
+def provider(loopback: LoopbackProvider) -> LoopbackProvider:
+    """The provider, with no request recorded."""
+    loopback.clear()
+    return loopback
+
+
+@pytest.fixture
+def at(provider: LoopbackProvider) -> At:
+    """LiteLLM's arguments that lead to a provider of these manners."""
+    return lambda **manners: {"api_base": provider.url_for(**manners), "api_key": "sk-loopback"}
+
+
+def file(name: str, content: bytes) -> io.BytesIO:
+    """An open file, as LiteLLM's uploads want it."""
+    stream = io.BytesIO(content)
+    stream.name = name
+    return stream
+
+
+CALLS = [
+    pytest.param(function, arguments, path, id=f"{function}-{shape}")
+    for function, shape, path, arguments in [
+        ("completion", "openai", "/chat/completions", {"model": OPENAI, "messages": HI}),
+        ("completion", "anthropic", "/messages", {"model": ANTHROPIC, "messages": HI}),
+        ("completion", "gemini", ":generateContent", {"model": GEMINI, "messages": HI}),
+        ("text_completion", "openai", "/completions", {"model": INSTRUCT, "prompt": "Hi"}),
+        ("responses", "openai", "/responses", {"model": OPENAI, "input": "Hi"}),
+        ("embedding", "openai", "/embeddings", {"model": EMBEDDING, "input": ["a", "b"]}),
+        (
+            "image_generation",
+            "openai",
+            "/images/generations",
+            {"model": "openai/gpt-image-1", "prompt": "cat"},
+        ),
+        (
+            "image_edit",
+            "openai",
+            "/images/edits",
+            {"model": "openai/gpt-image-1", "prompt": "hat", "image": file("a.png", PNG)},
+        ),
+        (
+            "image_variation",
+            "openai",
+            "/images/variations",
+            {"model": "openai/dall-e-2", "image": file("a.png", PNG)},
+        ),
+        (
+            "transcription",
+            "openai",
+            "/audio/transcriptions",
+            {"model": "openai/whisper-1", "file": file("a.mp3", MP3)},
+        ),
+        (
+            "speech",
+            "openai",
+            "/audio/speech",
+            {"model": "openai/tts-1", "input": "Hi", "voice": "alloy"},
+        ),
+        ("rerank", "cohere", "/rerank", {"model": RERANK, "query": "q", "documents": ["a", "b"]}),
+    ]
+]
+
+
+@pytest.mark.parametrize(("function", "arguments", "path"), CALLS)
+def test_answers_every_route_of_litellm(
+    provider: LoopbackProvider, at: At, function: str, arguments: dict[str, Any], path: str
+) -> None:
+    """LiteLLM's sync and async functions take the provider's answers for a provider's."""
+    sync = getattr(litellm, function)(**arguments, **at())
+    later = asyncio.run(getattr(litellm, f"a{function}")(**arguments, **at()))
+    assert type(sync) is type(later)
+    assert [path, path] == [request.path[-len(path) :] for request in provider.requests]
+
+
+def test_speaks_anthropic_messages(at: At) -> None:
+    """`litellm.anthropic.messages` gets Anthropic's own shape back."""
+    call = litellm.anthropic.messages.acreate(
+        model=ANTHROPIC, messages=HI, max_tokens=9, **at(input_tokens=30, cached_tokens=20)
+    )
+    message = asyncio.run(call)
+    assert message["content"] == [{"type": "text", "text": Behaviour().text}]
+    assert (message["usage"]["input_tokens"], message["usage"]["cache_read_input_tokens"]) == (
+        10,
+        20,
+    )
+
+
+def test_the_provider_answers_moderations(
+    provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Moderation answers too; older LiteLLM takes its address from the environment only."""
+    monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
+    verdict = litellm.moderation(
+        input="Hi", model="omni-moderation-latest", api_key="k", api_base=provider.url
+    )
+    assert [result.flagged for result in verdict.results] == [False]
+
+
+@pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
+def test_usage_is_what_the_address_says(at: At, model: str) -> None:
+    """Cached and reasoning tokens arrive in every provider's own shape."""
+    how = at(input_tokens=1200, cached_tokens=1024, output_tokens=50, reasoning_tokens=40)
+    usage = litellm.completion(model, HI, **how).usage
+    assert (usage.prompt_tokens, usage.completion_tokens) == (1200, 50)
+    assert usage.prompt_tokens_details.cached_tokens == 1024
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
+def test_calls_the_tools_of_the_request(at: At, model: str, stream: bool) -> None:
+    """A request with tools is answered by a call of them, plain and streamed."""
+    answer = litellm.completion(model, HI, tools=TOOLS, stream=stream, **at())
+    if stream:
+        answer = litellm.stream_chunk_builder(list(answer))
+    choice = answer.choices[0]
+    called = choice.message.tool_calls[0].function
+    assert (called.name, called.arguments.replace(" ", "")) == ("get_weather", '{"city":"Paris"}')
+    assert choice.finish_reason == "tool_calls"
+
+
+def test_answers_in_text_once_the_tool_has_spoken(at: At) -> None:
+    """A usual tool loop ends: the turn after the tool's result is text."""
+    called = litellm.completion(OPENAI, HI, tools=TOOLS, **at()).choices[0].message
+    result = {"role": "tool", "tool_call_id": called.tool_calls[0].id, "content": "sunny"}
+    history = [*HI, called.model_dump(exclude_none=True), result]
+    answer = litellm.completion(OPENAI, history, tools=TOOLS, **at(text="Sunny."))
+    assert answer.choices[0].message.content == "Sunny."
+
+
+@pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
+def test_streams_what_the_address_says(at: At, model: str) -> None:
+    """As many pieces as asked for, any character, and usage when LiteLLM asks for it."""
+    text = "Grüße 世界 🌍 ~ 100 % & a=b/c?"
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    chunks = list(litellm.completion(model, HI, **options, **at(text=text)))
+    whole = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert (whole, chunks[-1].usage.total_tokens) == (text, 30)
+    many = [c for c in litellm.completion(model, HI, stream=True, **at(chunks=200)) if c.choices]
+    assert sum(bool(chunk.choices[0].delta.content) for chunk in many) == 200
+
+
+def test_answers_n_times(at: At) -> None:
+    """`n` choices come back, streamed ones told apart by their index."""
+    assert len(litellm.completion(OPENAI, HI, n=3, **at()).choices) == 3
+    chunks = httpx.post(
+        f"{at()['api_base']}/chat/completions", json={"n": 2, "stream": True}
+    ).text.split("\n\n")
+    assert chunks[0].count('"index"') == 2
+
+
+@pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, "BadRequestError"),
+        (401, "AuthenticationError"),
+        (404, "NotFoundError"),
+        (429, "RateLimitError"),
+        (500, "InternalServerError"),
+        (503, "ServiceUnavailableError"),
+    ],
+)
+def test_fails_as_the_provider_would(at: At, model: str, status: int, error: str) -> None:
+    """LiteLLM reads each provider's error shape as the right exception."""
+    with pytest.raises(getattr(litellm, error)):
+        litellm.completion(model, HI, max_retries=0, **at(status=status))
+
+
+def test_an_error_may_echo_the_prompt(at: At) -> None:
+    """`{prompt}` in the message stands for the request's text."""
+    how = at(status=400, message="no: {prompt}")
+    with pytest.raises(litellm.BadRequestError, match=r"no: .*a secret plan"):
+        litellm.completion(OPENAI, [{"role": "user", "content": "a secret plan"}], **how)
+
+
+def test_fails_so_many_times_and_then_answers(provider: LoopbackProvider, at: At) -> None:
+    """`times=2` is two refusals, then an answer; each address counts for itself."""
+    for _ in range(2):
+        provider.clear()
+        litellm.completion(OPENAI, HI, num_retries=2, **at(status=429, retry_after=0, times=2))
+        assert len(provider.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ({"delay": 30}, "Timeout"),
+        ({"reset": True}, "InternalServerError"),
+    ],
+    ids=["slow", "reset"],
+)
+def test_answers_too_late_or_never(at: At, how: dict[str, Any], error: str) -> None:
+    """A client's timeout strikes; a reset connection is a connection error."""
+    with pytest.raises(getattr(litellm, error)):
+        litellm.completion(OPENAI, HI, max_retries=0, timeout=0.5, **at(**how))
+
+
+@pytest.mark.parametrize("route", ["chat/completions", "messages", "responses"])
+@pytest.mark.parametrize("how", ["drop_after", "break_after", "error_after"])
+def test_a_stream_ends_early(at: At, route: str, how: str) -> None:
+    """After 3 frames: the body just ends, or the connection breaks, or an error frame comes."""
+    url = f"{at(**{how: 3})['api_base']}/{route}"
+    frames, error = [], None
+    with httpx.stream("POST", url, json={"model": "m", "messages": [], "stream": True}) as stream:
+        try:
+            for line in stream.iter_lines():
+                frames += [line] if line.startswith("data:") else []
+        except httpx.RemoteProtocolError as broken:
+            error = broken
+    assert len(frames) == (4 if how == "error_after" else 3)
+    assert (error is not None) == (how == "break_after")
+    assert ("error" in frames[-1]) == (how == "error_after")
+
+
+def test_tells_what_was_asked(provider: LoopbackProvider, at: At) -> None:
+    """Path without the manners, lower-case headers, the parsed body."""
+    how = at(text="Hey") | {"extra_headers": {"X-Team": "blue"}}
+    litellm.completion(OPENAI, HI, temperature=0.5, **how)
+    (request,) = provider.requests
+    assert request.path == "/v1/chat/completions"
+    assert (request.headers["x-team"], request.headers["authorization"]) == (
+        "blue",
+        "Bearer sk-loopback",
+    )
+    assert (request.body["messages"], request.body["temperature"]) == (HI, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("manners", "complaint"),
+    [
+        ("statsu=429", "unknown behaviour 'statsu'; known: status, "),
+        ("status=often", "behaviour status='often' is not a number"),
+    ],
+)
+def test_refuses_manners_it_does_not_know(
+    provider: LoopbackProvider, manners: str, complaint: str
+) -> None:
+    """A misspelt address is a 400 that says what is wrong."""
+    answer = httpx.post(f"{provider.root}/{manners}/v1/embeddings", json={})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith(complaint)
+
+
+def test_serves_two_hundred_clients_at_once(provider: LoopbackProvider) -> None:
+    """200 connections, each kept open for two requests, are answered in little time."""
+    url = f"{provider.url_for(delay=0.2)}/embeddings"
+
+    def ask(_: int) -> list[int]:
+        with httpx.Client(timeout=30) as client:
+            return [client.post(url, json={"input": "a"}).status_code for _ in range(2)]
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(200) as pool:
+        assert set(map(tuple, pool.map(ask, range(200)))) == {(200, 200)}
+    assert time.monotonic() - began < 20  # one after another would take 80 s
+
+
+def test_closes_at_once() -> None:
+    """Closing does not wait for slow answers or idle connections."""
+    provider = LoopbackProvider()
+    with httpx.Client() as client, ThreadPoolExecutor(1) as pool:
+        client.post(f"{provider.url}/embeddings", json={})
+        slow = pool.submit(httpx.post, f"{provider.url_for(delay=60)}/embeddings", json={})
+        while len(provider.requests) < 2:
+            time.sleep(0.01)
+        began = time.monotonic()
+        provider.close()
+        assert time.monotonic() - began < 5
+        assert slow.exception(timeout=5) or slow.result().status_code == 200
+
+
+@pytest.mark.slow
+def test_runs_in_a_process_of_its_own() -> None:
+    """`python -m litespan.testing.provider` prints its URL first and ends on SIGINT."""
+    command = [sys.executable, "-m", "litespan.testing.provider", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+        assert p.stdout
+        url = p.stdout.readline().strip()
+        answer = httpx.post(f"{url}/moderations", json={"input": "Hi"}).json()
+        p.send_signal(signal.SIGINT)
+        _, errors = p.communicate(timeout=10)
+    assert (answer["id"], p.returncode, errors) == ("modr-loopback", 0, "")
+
+
+def record(telemetry: Telemetry) -> None:
+    """A parent with a failing child, a measurement and a log record."""
+    tracer = telemetry.tracer_provider.get_tracer("app")
+    with tracer.start_as_current_span("parent"):
+        child = tracer.start_span("child", kind=SpanKind.CLIENT, attributes={"sizes": [1, 2]})
+        child.add_event("seen", {"at": "once"})
+        child.set_status(Status(StatusCode.ERROR, "no luck"))
+        child.end()
+    meter = telemetry.meter_provider.get_meter("app")
+    meter.create_histogram("took", unit="s").record(1.5, {"where": "here"})
+
+
+CHILD = {
+    "name": "child",
+    "kind": "CLIENT",
+    "status": "ERROR",
+    "description": "no luck",
+    "attributes": {"sizes": [1, 2]},
+    "events": [{"name": "seen", "time": 1767225600002000000, "attributes": {"at": "once"}}],
+    "trace_id": "00000000000000000000000000000001",
+    "span_id": "0000000000000002",
+    "parent": "0000000000000001",
+    "start": 1767225600001000000,
+    "end": 1767225600003000000,
+    "scope": "app",
+}
+
+
+def test_telemetry_is_the_same_in_every_run() -> None:
+    """With fixed ids and a stepping clock a whole span is compared, not a few keys."""
+    for _ in range(2):
+        telemetry = Telemetry()
+        with StepClock().ticking():
+            record(telemetry)
+        assert telemetry.spans[0] == CHILD
+        assert [(m["name"], m["unit"], m["attributes"], m["sum"]) for m in telemetry.metrics] == [
+            ("took", "s", {"where": "here"}, 1.5)
+        ]
+
+
+def test_the_clock_gives_the_times_of_calls(provider: LoopbackProvider, at: At) -> None:
+    """The span of a LiteLLM call begins and ends by it, below a span of the application's."""
+    telemetry = Telemetry()
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(**telemetry.providers)
+    try:
+        with StepClock().ticking():
+            tracer = telemetry.tracer_provider.get_tracer("app")
+            with tracer.start_as_current_span("order"):
+                litellm.completion(OPENAI, HI, **at())
+    finally:
+        instrumentor.uninstrument()
+    call, order = telemetry.spans
+    assert START == order["start"] < call["start"] < call["end"] < order["end"]
+    assert order["end"] < START + 100 * MILLISECOND  # a few readings
+
+
+def test_the_clock_is_given_back() -> None:
+    """Outside `ticking()` spans have the time of day again."""
+    telemetry = Telemetry()
+    with StepClock().ticking():
+        pass
+    record(telemetry)
+    assert abs(telemetry.spans[0]["end"] - time.time_ns()) < 60e9
+
+
+@pytest.mark.filterwarnings("ignore:.LoggingHandler.")  # the SDK's own is on its way out
+def test_log_records_are_plain_dicts() -> None:
+    """A standard `logging` record arrives with its text, severity and span."""
+    telemetry = Telemetry()
+    logger = logging.getLogger("tests.shop")
+    handler = LoggingHandler(logger_provider=telemetry.logger_provider)
+    logger.addHandler(handler)
+    with telemetry.tracer_provider.get_tracer("app").start_as_current_span("parent"):
+        logger.warning("low on %s", "stock")
+    logger.removeHandler(handler)
+    (log,) = telemetry.logs
+    assert (log["body"], log["severity"], log["span_id"]) == (
+        "low on stock",
+        "WARN",
+        "0000000000000001",
+    )
+
+
+def test_clear_removes_what_was_recorded() -> None:
+    """A new test starts with nothing recorded."""
+    telemetry = Telemetry()
+    record(telemetry)
+    telemetry.clear()
+    assert (telemetry.spans, telemetry.logs) == ([], [])
+
+
+def test_span_tree_prints_children_below_their_parent() -> None:
+    """Name, duration, error, the attributes asked for, and events when wanted."""
+    telemetry = Telemetry()
+    with StepClock().ticking():
+        record(telemetry)
+    assert span_tree(telemetry.spans, ["sizes", "absent"], events=True).splitlines() == [
+        "parent  4 ms",
+        "└─ child  2 ms  ERROR",
+        "      sizes = [1, 2]",
+        "      · seen +1 ms",
+    ]
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_receiver_gets_what_an_exporter_sends(compression: str) -> None:
+    """A real OTLP/HTTP exporter's spans arrive whole, compressed or not."""
+    telemetry = Telemetry()
+    with OtlpReceiver() as receiver, StepClock().ticking():
+        exporter = OTLPSpanExporter(
+            endpoint=f"{receiver.env['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/traces",
+            compression=Compression(compression),
+        )
+        telemetry.tracer_provider.add_span_processor(SimpleSpanProcessor(exporter))
+        record(telemetry)
+    assert receiver.spans == telemetry.spans
