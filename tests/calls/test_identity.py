@@ -257,3 +257,25 @@ def test_half_characters(traced: Traced) -> None:
     said = traced.span["attributes"]
     names = ("user.id", "session.id", "litellm.tags", "litellm.metadata.k?")
     assert [said[name] for name in names] == ["an?n", "s?", ["t?"], "v?"]
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_litellms_setting_hides_the_keys_of_the_proxy(
+    hidden: bool, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`redact_user_api_key_info`: nothing that the proxy knows of the key; the client's stays."""
+    monkeypatch.setattr(litellm, "redact_user_api_key_info", hidden)
+    known = {
+        "user_api_key_hash": "hash-1",
+        "user_api_key_alias": "alias-1",
+        "user_api_key_user_id": "owner-1",
+        "user_api_key_team_id": "team-1",
+        "user_api_key_end_user_id": "customer-1",
+        "requester_metadata": {"feature": "search"},
+    }
+    litellm.completion(**traced.chat(metadata=known))
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.metadata.feature"] == "search"
+    assert ("hash-1" in repr(attributes)) is not hidden
+    told = [value for value in known.values() if isinstance(value, str)]
+    assert [value for value in told if hidden and value in repr(traced.spans)] == []

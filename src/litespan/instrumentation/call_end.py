@@ -112,12 +112,11 @@ def why(
 def failed(call: Any, error: Any) -> Failure:
     """What may leave of an exception, or of an error object in the provider's answer.
 
-    Of the request only what may be recorded as content.
+    It never quotes the request: not every exporter of a span is given its content.
     """
     signals = call.signals
     try:
-        masked = not call.record_content or signals.redactor is not None
-        content = sent_texts(call.request.arguments) if masked else None
+        content = sent_texts(call.request.arguments)
         read = read_failure if isinstance(error, BaseException) else stated_failure
         failure = read(call.request, error, content)
         if signals.redactor is not None and failure.message:

@@ -32,8 +32,8 @@ class Failure:
     error: BaseException | None = None
 
 
-def read_failure(request: Request, error: BaseException, content: Iterable[str] | None) -> Failure:
-    """What may be told of `error`. `content` is the request's text, None where it is recorded."""
+def read_failure(request: Request, error: BaseException, content: Iterable[str]) -> Failure:
+    """What may be told of `error`. `content` is the request's text."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - an exception whose __str__ raises is not ours to judge
@@ -46,7 +46,7 @@ def read_failure(request: Request, error: BaseException, content: Iterable[str] 
     )
 
 
-def stated_failure(request: Request, error: Any, content: Iterable[str] | None) -> Failure:
+def stated_failure(request: Request, error: Any, content: Iterable[str]) -> Failure:
     """What may leave of an error object in an answer or a stream: the provider's name and text.
 
     OpenAI names the error in `code`, Anthropic in `type`, Google in `status`.

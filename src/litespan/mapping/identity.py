@@ -22,6 +22,7 @@ MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or t
 MAX_TAGS: Final = 64
 
 _LANGFUSE: Final = "langfuse_"  # request headers that LiteLLM takes for metadata
+_OF_KEY: Final = "user_api_key"  # begins the names of what the proxy says of a key
 _SPEND: Final = "spend_logs_metadata"  # metadata that operators give keys, teams and requests
 # What the caller's metadata says under a name of its own, and the attribute for it.
 _PROMOTED: Final = frozenset(
@@ -89,6 +90,11 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
     return attributes
 
 
+def hides_keys() -> bool:
+    """Whether the operator keeps everything about keys out of logs by LiteLLM's setting."""
+    return getattr(sys.modules.get("litellm"), "redact_user_api_key_info", None) is True
+
+
 def _user_and_session(
     request: Request, identity: Identity, own: Mapping[str, Any], *, from_proxy: bool
 ) -> tuple[Any, Any]:
@@ -116,8 +122,9 @@ def _user_and_session(
 def _of_key(metadata: Mapping[str, Any]) -> Attributes:
     """What LiteLLM says of the proxy's key and its request."""
     attributes: Attributes = {}
+    hidden = hides_keys()
     for name, attribute in _PROXY.items():
-        value = metadata.get(name)
+        value = None if hidden and name.startswith(_OF_KEY) else metadata.get(name)
         if value and attribute == s.END_USER_ID:
             value = person(value)
         if value:
@@ -127,7 +134,8 @@ def _of_key(metadata: Mapping[str, Any]) -> Attributes:
 
 def _user_by_proxy(metadata: Mapping[str, Any]) -> Any:
     """The user that LiteLLM has put beside its own: from `litellm_metadata`, or the key's."""
-    return person(metadata.get("user_id")) or metadata.get("user_api_key_user_id")
+    user = person(metadata.get("user_id"))
+    return user if user or hides_keys() else metadata.get("user_api_key_user_id")
 
 
 def _of_client(request: Request) -> Mapping[str, Any]:

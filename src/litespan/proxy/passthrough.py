@@ -27,7 +27,13 @@ from litespan.instrumentation.stream import is_stream
 from litespan.mapping import targets as t
 from litespan.mapping.chunks import error_in
 from litespan.mapping.request import Attributes
-from litespan.mapping.response import Answer, header_attributes, hidden_params, read_answer
+from litespan.mapping.response import (
+    Answer,
+    error_in_body,
+    header_attributes,
+    hidden_params,
+    read_answer,
+)
 from litespan.mapping.usage import read_usage, usage_attributes
 from litespan.objects import as_float, as_int, as_text, get
 from litespan.proxy.guardrails import guardrail_of
@@ -152,6 +158,9 @@ class Passing:
             with suppress_errors("reading a pass-through response's head"):
                 head = header_attributes(response.status_code, dict(response.headers))
                 self.call.stage(s.EVENT_POST, head)
+            with suppress_errors("reading a pass-through response"):
+                # LiteLLM logs the answer when the request may have ended already.
+                _note_error(self.call, error_in_body(getattr(response, "body", None)))
 
     async def watched(self, sending: Any) -> Any:
         """What `sending` the request brings; if it fails, the call has failed."""
@@ -255,9 +264,13 @@ def streamed(logging: Any, chunks: Any) -> None:
     """A stream has ended, and nothing has been logged yet: look whether it reports an error."""
     call = getattr(logging, OWNER, None)
     if isinstance(call, Call) and call in _open and isinstance(chunks, (list, tuple)):
-        error = error_in(chunks)
-        call.failure = None if error is None else failed(call, error)
-        call.answered(call.failure)
+        _note_error(call, error_in(chunks))
+
+
+def _note_error(call: Call, error: Any) -> None:
+    """`call` fails if the answer reports an error; so does the request that it is for."""
+    call.failure = None if error is None else failed(call, error)
+    call.answered(call.failure)
 
 
 def settle() -> None:

@@ -20,6 +20,7 @@ from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.instrumentation.remote_client import CLIENT_KEY, Client
 from litespan.mapping.agents import person
+from litespan.mapping.identity import hides_keys
 from litespan.mapping.proxy_request import header_attributes
 from litespan.objects import as_int, as_text
 from litespan.proxy.guardrails import guardrail_of, is_guardrails
@@ -94,6 +95,8 @@ class ProxyRequest(Client):
     def known(self, key: Any) -> None:
         """LiteLLM has found out whose request it is: `key` is its `UserAPIKeyAuth`."""
         self._adopt()
+        if hides_keys():
+            key = None
         attributes = {
             attribute: scrub(str(value)[:MAX_LENGTH])
             for name, attribute in _WHO.items()

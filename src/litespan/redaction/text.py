@@ -77,21 +77,20 @@ def scrub(text: str) -> str:
     return _SECRET.sub(MASK, text) if _HINT.search(text.lower()) else text
 
 
-def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str] | None) -> str:
+def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str]) -> str:
     """An error text that may leave: no credentials, no echo of `content`, at most 1 KB.
 
     `arguments` are the call's: what their credentials, headers and URLs hold is masked
-    wherever it stands. `content` is the request's text, or None where content is recorded.
+    wherever it stands. `content` is the request's text.
     """
     text = text[:_SCANNED]
     for secret in _secrets(arguments):
         text = text.replace(secret, MASK)
     text = scrub(text)
-    if content is not None:
-        try:
-            text = without_echoes(text, content)
-        except TooMuch:
-            text = ECHO
+    try:
+        text = without_echoes(text, content)
+    except TooMuch:
+        text = ECHO
     return utf8(text[:MAX_TEXT])
 
 
