@@ -23,6 +23,7 @@ MAX_TAGS: Final = 64
 
 _LANGFUSE: Final = "langfuse_"  # request headers that LiteLLM takes for metadata
 _OF_KEY: Final = "user_api_key"  # begins the names of what the proxy says of a key
+_PRIVATE: Final = "_litellm_"  # begins names that LiteLLM keeps for itself
 _SPEND: Final = "spend_logs_metadata"  # metadata that operators give keys, teams and requests
 # What the caller's metadata says under a name of its own, and the attribute for it.
 _PROMOTED: Final = frozenset(
@@ -48,6 +49,9 @@ _INJECTED: Final = frozenset(
         "global_max_parallel_requests",
         "user_api_key",
         "endpoint",
+        "requester_ip_address",
+        "litellm_roi_estimator",
+        "client_disconnected",
     }
 )
 # What the proxy writes beside the client's own metadata: only these go on.
@@ -152,10 +156,13 @@ def _of_client(request: Request) -> Mapping[str, Any]:
     for name, value in _headers(asked).items():
         if isinstance(name, str) and name.startswith(_LANGFUSE):
             own[name.removeprefix(_LANGFUSE)] = value
-    # LiteLLM writes the trace id of the client's `traceparent` among them.
-    traceparent = _headers(asked).get("traceparent")
+    # LiteLLM writes what it finds in headers among them.
+    headers = _headers(asked)
+    traceparent = headers.get("traceparent")
     if isinstance(traceparent, str) and own.get("trace_id") in traceparent.lower().split("-")[1:2]:
         del own["trace_id"]
+    if "user_agent" in own and own["user_agent"] == headers.get("user-agent"):
+        del own["user_agent"]
     return own
 
 
@@ -233,6 +240,8 @@ def free_metadata(given: Mapping[Any, Any]) -> Attributes:
 def _attribute(name: Any, *, number: bool = False) -> str | None:
     """The attribute of a caller's metadata, if it may leave. A program has few such names."""
     if not isinstance(name, str) or name in _PROMOTED or name in _INJECTED:
+        return None
+    if name.startswith(_PRIVATE):
         return None
     if is_secret_name(name, 0 if number else None):
         return None
