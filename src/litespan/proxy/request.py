@@ -121,7 +121,9 @@ class ProxyRequest(Client):
         self._failure = (found, type(error).__name__, "")
         self.span.set_attribute(s.REQUEST_FAILURE, found)
         with suppress_errors("reading the text of an error"):
-            text = scrub_error(str(error), arguments, sent_texts(arguments))
+            # Older versions of LiteLLM's own errors have an empty `str()`.
+            said = str(error) or as_text(getattr(error, "message", None)) or ""
+            text = scrub_error(said, arguments, sent_texts(arguments))
             self._failure = (found, type(error).__name__, text)
         name = guardrail_of(error)
         if name:
