@@ -151,6 +151,47 @@ def test_a_responses_stream_is_estimated_from_everything_it_brought(
     assert 1_000 <= estimated(traced) <= 4_000
 
 
+def finished(**usage: Any) -> dict[str, Any]:
+    """The last event of a Responses API stream."""
+    said = {"type": "output_text", "text": "Hi there", "annotations": []}
+    message = {"type": "message", "id": "m", "status": "completed", "role": "assistant"}
+    response = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": "gpt-5-mini",
+        "output": [{**message, "content": [said]}],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        **usage,
+    }
+    return {"type": "response.completed", "sequence_number": 1, "response": response}
+
+
+@pytest.mark.parametrize("stated", [False, True])
+def test_a_count_of_litellms_is_not_said_to_be_the_providers(stated: bool, traced: Traced) -> None:
+    """LiteLLM completes a Responses stream whose provider states no usage."""
+    usage = {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 2,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 11,
+    }
+    with sending(finished(**({"usage": usage} if stated else {}))) as url:
+        stream = litellm.responses(
+            model="openai/gpt-5-mini", input="x", api_base=url, api_key="k", stream=True
+        )
+        assert list(stream)
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.outcome"] == "success"
+    # Older versions of LiteLLM count nothing here: the tokens are estimated.
+    source = attributes["litellm.usage.source"]
+    assert source == "provider" if stated else source in ("litellm", "estimated")
+
+
 def test_audio_is_not_counted_as_text() -> None:
     """Its base64 has far more characters than its tokens would; its transcript is text."""
     audio = {"type": "response.audio.delta", "delta": "QUJD" * 1_000}

@@ -257,3 +257,40 @@ def test_lone_surrogates_are_removed_and_the_attribute_is_kept(traced: Traced) -
     said = traced.span["attributes"]
     names = ("user.id", "session.id", "litellm.tags", "litellm.metadata.k?")
     assert [said[name] for name in names] == ["an?n", "s?", ["t?"], "v?"]
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_litellms_setting_hides_the_keys_of_the_proxy(
+    hidden: bool, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`redact_user_api_key_info`: nothing that the proxy knows of the key; the client's stays."""
+    monkeypatch.setattr(litellm, "redact_user_api_key_info", hidden)
+    known = {
+        "user_api_key_hash": "hash-1",
+        "user_api_key_alias": "alias-1",
+        "user_api_key_user_id": "owner-1",
+        "user_api_key_team_id": "team-1",
+        "user_api_key_end_user_id": "customer-1",
+        "requester_metadata": {"feature": "search"},
+    }
+    litellm.completion(**traced.chat(metadata=known))
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.metadata.feature"] == "search"
+    assert ("hash-1" in repr(attributes)) is not hidden
+    told = [value for value in known.values() if isinstance(value, str)]
+    assert [value for value in told if hidden and value in repr(traced.spans)] == []
+
+
+def test_what_litellm_writes_beside_a_clients_metadata_is_not_the_clients(traced: Traced) -> None:
+    """On `/v1/messages` and `/v1/responses` both stand in one dict."""
+    mixed = {
+        "feature": "search",
+        "requester_ip_address": "203.0.113.9",
+        "user_agent": "agent/1.0",
+        "litellm_roi_estimator": False,
+        "_litellm_router_usage_counted_tokens": 7,
+    }
+    asked = {"body": {"litellm_metadata": mixed}, "headers": {"user-agent": "agent/1.0"}}
+    known = {"user_api_key_hash": "hash-1"}
+    litellm.completion(**traced.chat(metadata=known, proxy_server_request=asked))
+    assert who(traced.span) == {"litellm.metadata.feature": "search"}

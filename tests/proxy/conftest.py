@@ -70,6 +70,10 @@ def config(
                 },
                 {"path": "/own/tool", "target": f"{provider.url}/tool"},
                 {"path": "/own/breaks", "target": f"{provider.url_for(**BREAKS)}/messages"},
+                {
+                    "path": "/own/fails",
+                    "target": f"{provider.url_for(finish='failed')}/responses",
+                },
                 {"path": "/own/reset", "target": f"{provider.url_for(reset=True)}/messages"},
             ],
         },

@@ -133,6 +133,17 @@ def test_an_error_event_fails_the_call_and_the_request(gateway: Proxy) -> None:
     assert (asked["litellm.outcome"], asked["litellm.request.failure"]) == ("failure", "provider")
 
 
+def test_an_answer_that_says_it_failed_fails_the_call_and_the_request(gateway: Proxy) -> None:
+    """The Responses API states a failure in an answer with 200."""
+    server, call = spans_of(gateway, "/own/fails", {"model": "gpt-5-mini", "input": "Hi"})
+    assert answer().json()["status"] == "failed"
+    said, asked = call["attributes"], server["attributes"]
+    assert (said["litellm.outcome"], said["error.type"]) == ("failure", "server_error")
+    assert said["gen_ai.usage.output_tokens"] == 10
+    assert (asked["litellm.outcome"], asked["litellm.request.failure"]) == ("failure", "provider")
+    assert call["description"] == server["description"]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_connection_that_is_dropped_is_the_providers_failure(
     gateway: Proxy, stream: bool

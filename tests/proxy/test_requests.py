@@ -5,8 +5,11 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from opentelemetry.context import Context
 
-from litespan.testing import LoopbackProvider
+from litespan.proxy.request import ProxyRequest
+from litespan.settings import Settings
+from litespan.testing import LoopbackProvider, Telemetry
 from litespan.testing.decode import Record
 from tests.proxy.running import KEY, Proxy, by_name, until
 
@@ -345,3 +348,19 @@ def test_names_are_unique_in_a_trace(gateway: Proxy) -> None:
         "embeddings text-embedding-3-small",
         "litellm.router embed",
     ]
+
+
+def test_an_error_without_text_is_recorded_by_its_message(telemetry: Telemetry) -> None:
+    """Older versions of LiteLLM's `ProxyException` keep their text there alone."""
+
+    class Refused(Exception):
+        def __init__(self, *, message: str) -> None:
+            self.message = message
+
+    tracer = telemetry.tracer_provider.get_tracer("the proxy")
+    scope = {"type": "http", "method": "POST", "path": "/chat/completions", "headers": ()}
+    request = ProxyRequest(tracer, scope, Context(), Settings())
+    request.failed(Refused(message="Authentication Error, the key has expired"), None, {})
+    request.answered(500, ())
+    request.end()
+    assert telemetry.spans[0]["description"] == "Authentication Error, the key has expired"

@@ -275,6 +275,45 @@ def test_content_can_go_to_one_exporter_only(content: Traced) -> None:
     assert "[content]" in (narrow[1].error.message or "")
 
 
+QUOTED: dict[str, tuple[str, dict[str, Any]]] = {
+    "documents": (
+        "rerank",
+        {"model": "cohere/rerank-v3.5", "query": "which one", "documents": [TELLTALE]},
+    ),
+    "tools": (
+        "completion",
+        {
+            "model": "openai/gpt-4o-mini",
+            "messages": [{"role": "user", "content": "Hi there, how are you?"}],
+            "tools": [{"type": "function", "function": {"name": "f", "description": TELLTALE}}],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUOTED)
+@pytest.mark.parametrize("mode", ["SPAN_ONLY", "EVENT_ONLY"])
+def test_an_error_brings_no_content_to_an_exporter_that_has_none(
+    name: str, mode: str, monkeypatch: pytest.MonkeyPatch, loopback: LoopbackProvider
+) -> None:
+    """What a provider quotes of the request may stand nowhere else on the span."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", mode)
+    telemetry, kept = Telemetry(), Kept()
+    function, given = QUOTED[name]
+    refusal = {"status": 400, "message": f"Invalid request near '{TELLTALE}'"}
+    instrumentor = litespan.LiteLLMInstrumentor()
+    instrumentor.instrument(**telemetry.providers)
+    try:
+        litespan.configure(failure=[Route(kept, content=False)])
+        with pytest.raises(Exception, match="Invalid request"):
+            getattr(litellm, function)(**given, **Traced(loopback, telemetry).to(**refusal))
+        assert litespan.flush(10)
+    finally:
+        instrumentor.uninstrument()
+    assert "Invalid request" in kept.text
+    assert TELLTALE not in kept.text
+
+
 def test_a_third_party_exporter(
     content: Traced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

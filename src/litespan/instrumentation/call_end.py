@@ -114,12 +114,11 @@ def stream_failure(
 def to_failure(call: Any, error: Any) -> Failure:
     """Return the redacted failure for an exception or for a provider's error object.
 
-    Its message quotes the request only where content is recorded.
+    Its message never quotes the request: some exporters receive a span without its content.
     """
     signals = call.signals
     try:
-        masked = not call.record_content or signals.redactor is not None
-        content = sent_texts(call.request.arguments) if masked else None
+        content = sent_texts(call.request.arguments)
         read = read_failure if isinstance(error, BaseException) else stated_failure
         failure = read(call.request, error, content)
         if signals.redactor is not None and failure.message:

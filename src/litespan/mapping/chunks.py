@@ -139,10 +139,23 @@ def _responses(
                 if getattr(kind, "value", kind) == "response.failed":
                     answer.usage = read_usage(get(get(last, "response"), "usage"))
                     done = answer.usage is not None
+            elif answer.usage is not None and _is_litellms_count(stream, answer.usage):
+                answer.usage = replace(answer.usage, source="litellm", cost=None)
             return Streamed(answer, done)
     answer = read_answer(request, _with_items({}, chunks), hidden)
     answer.error = answer.error or error
     return Streamed(answer, finished=False)
+
+
+def _is_litellms_count(stream: Any, usage: Usage) -> bool:
+    """Whether LiteLLM counted the tokens because the provider stated no usage.
+
+    The API requires details of input and output tokens; LiteLLM's count has neither.
+    """
+    stated = contents(usage.raw)
+    return hasattr(stream, "_generated_content") and not (
+        stated.get("input_tokens_details") or stated.get("output_tokens_details")
+    )
 
 
 def _with_items(response: Any, chunks: Sequence[Any]) -> Any:

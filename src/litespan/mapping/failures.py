@@ -31,8 +31,8 @@ class Failure:
     error: BaseException | None = None
 
 
-def read_failure(request: Request, error: BaseException, content: Iterable[str] | None) -> Failure:
-    """Convert an exception; `content` is the request's text, or None if content is recorded."""
+def read_failure(request: Request, error: BaseException, content: Iterable[str]) -> Failure:
+    """Convert an exception; `content` is the request's text."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - `__str__` may raise
@@ -45,7 +45,7 @@ def read_failure(request: Request, error: BaseException, content: Iterable[str] 
     )
 
 
-def stated_failure(request: Request, error: Any, content: Iterable[str] | None) -> Failure:
+def stated_failure(request: Request, error: Any, content: Iterable[str]) -> Failure:
     """Convert a provider's error object, or an error text, from an answer or stream.
 
     The error code is in `code` (OpenAI), `type` (Anthropic) or `status` (Google).

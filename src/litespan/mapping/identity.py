@@ -22,6 +22,8 @@ MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or t
 MAX_TAGS: Final = 64
 
 _LANGFUSE: Final = "langfuse_"  # prefix of request headers that LiteLLM treats as metadata
+_OF_KEY: Final = "user_api_key"  # prefix of metadata that the proxy adds about a key
+_PRIVATE: Final = "_litellm_"  # prefix of names that LiteLLM uses internally
 _SPEND: Final = "spend_logs_metadata"  # metadata that operators set on keys, teams and requests
 # Metadata that has an attribute of its own.
 _PROMOTED: Final = frozenset(
@@ -47,6 +49,9 @@ _INJECTED: Final = frozenset(
         "global_max_parallel_requests",
         "user_api_key",
         "endpoint",
+        "requester_ip_address",
+        "litellm_roi_estimator",
+        "client_disconnected",
     }
 )
 # Metadata added by the proxy that is recorded → attribute.
@@ -89,6 +94,11 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
     return attributes
 
 
+def hides_keys() -> bool:
+    """Whether the operator keeps everything about keys out of logs by LiteLLM's setting."""
+    return getattr(sys.modules.get("litellm"), "redact_user_api_key_info", None) is True
+
+
 def _user_and_session(
     request: Request, identity: Identity, own: Mapping[str, Any], *, from_proxy: bool
 ) -> tuple[Any, Any]:
@@ -116,8 +126,9 @@ def _user_and_session(
 def _key_attributes(metadata: Mapping[str, Any]) -> Attributes:
     """Return what LiteLLM's proxy knows about the API key and the request."""
     attributes: Attributes = {}
+    hidden = hides_keys()
     for name, attribute in _PROXY.items():
-        value = metadata.get(name)
+        value = None if hidden and name.startswith(_OF_KEY) else metadata.get(name)
         if value and attribute == s.END_USER_ID:
             value = person(value)
         if value:
@@ -127,7 +138,8 @@ def _key_attributes(metadata: Mapping[str, Any]) -> Attributes:
 
 def _proxy_user(metadata: Mapping[str, Any]) -> Any:
     """Return the user that the proxy set: from `litellm_metadata`, or the API key's."""
-    return person(metadata.get("user_id")) or metadata.get("user_api_key_user_id")
+    user = person(metadata.get("user_id"))
+    return user if user or hides_keys() else metadata.get("user_api_key_user_id")
 
 
 def _client_metadata(request: Request) -> Mapping[str, Any]:
@@ -144,10 +156,13 @@ def _client_metadata(request: Request) -> Mapping[str, Any]:
     for name, value in _headers(client_request).items():
         if isinstance(name, str) and name.startswith(_LANGFUSE):
             own[name.removeprefix(_LANGFUSE)] = value
-    # LiteLLM adds the trace id of the client's `traceparent`.
-    traceparent = _headers(client_request).get("traceparent")
+    # LiteLLM adds the trace id of the client's `traceparent`, and its user agent.
+    headers = _headers(client_request)
+    traceparent = headers.get("traceparent")
     if isinstance(traceparent, str) and own.get("trace_id") in traceparent.lower().split("-")[1:2]:
         del own["trace_id"]
+    if "user_agent" in own and own["user_agent"] == headers.get("user-agent"):
+        del own["user_agent"]
     return own
 
 
@@ -225,6 +240,8 @@ def free_metadata(given: Mapping[Any, Any]) -> Attributes:
 def _attribute(name: Any, *, number: bool = False) -> str | None:
     """Return the attribute name for a metadata key, or None if it must not be recorded."""
     if not isinstance(name, str) or name in _PROMOTED or name in _INJECTED:
+        return None
+    if name.startswith(_PRIVATE):
         return None
     if is_secret_name(name, 0 if number else None):
         return None

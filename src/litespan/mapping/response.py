@@ -92,6 +92,18 @@ def _error(stated: Mapping[str, Any]) -> Any:
     return None
 
 
+def error_in_body(body: Any) -> Any:
+    """The same of an answer's body, JSON as it came; None if it reports no failure."""
+    if not isinstance(body, bytes) or len(body) > _MAX_RAW:
+        return None
+    if b'"failed"' not in body and b'"error"' not in body:
+        return None
+    try:
+        return _error(contents(json.loads(body)))
+    except ValueError:
+        return None
+
+
 def hidden_params(raw: Any) -> Mapping[str, Any]:
     """Return the hidden parameters of a result or stream: cost, call id, API base, headers."""
     private = getattr(raw, "__pydantic_private__", None)

@@ -32,7 +32,13 @@ from litespan.instrumentation.stream import is_stream
 from litespan.mapping import targets as t
 from litespan.mapping.chunks import error_in
 from litespan.mapping.request import Attributes
-from litespan.mapping.response import Answer, header_attributes, hidden_params, read_answer
+from litespan.mapping.response import (
+    Answer,
+    error_in_body,
+    header_attributes,
+    hidden_params,
+    read_answer,
+)
 from litespan.mapping.usage import read_usage, usage_attributes
 from litespan.objects import as_float, as_int, as_text, get
 from litespan.proxy.guardrails import guardrail_of
@@ -157,6 +163,9 @@ class PassThrough:
             with suppress_errors("reading the head of a pass-through response"):
                 head = header_attributes(response.status_code, dict(response.headers))
                 self.call.stage(s.EVENT_POST, head)
+            with suppress_errors("reading a pass-through response"):
+                # LiteLLM logs the answer when the request may have ended already.
+                _note_error(self.call, error_in_body(getattr(response, "body", None)))
 
     async def awaited(self, sending: Any) -> Any:
         """Await the response of `sending`; an exception ends the call as a failure."""
@@ -260,9 +269,13 @@ def streamed(logging: Any, chunks: Any) -> None:
     """Record an error in the chunks of a stream that has ended, before LiteLLM logs it."""
     call = getattr(logging, OWNER, None)
     if isinstance(call, Call) and call in _open and isinstance(chunks, (list, tuple)):
-        error = error_in(chunks)
-        call.failure = None if error is None else to_failure(call, error)
-        call.report_failure(call.failure)
+        _note_error(call, error_in(chunks))
+
+
+def _note_error(call: Call, error: Any) -> None:
+    """Mark the call and its request as failed if the answer reports an error."""
+    call.failure = None if error is None else to_failure(call, error)
+    call.report_failure(call.failure)
 
 
 def end_all() -> None:

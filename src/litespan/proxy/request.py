@@ -20,6 +20,7 @@ from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.instrumentation.remote_client import CLIENT_KEY, Client
 from litespan.mapping.agents import person
+from litespan.mapping.identity import hides_keys
 from litespan.mapping.proxy_request import header_attributes
 from litespan.objects import as_int, as_text
 from litespan.proxy.guardrails import guardrail_of, is_guardrails
@@ -92,6 +93,8 @@ class ProxyRequest(Client):
     def set_identity(self, key: Any) -> None:
         """Record the identity in `key`, LiteLLM's `UserAPIKeyAuth`."""
         self._find_span()
+        if hides_keys():
+            key = None
         attributes = {
             attribute: scrub(str(value)[:MAX_LENGTH])
             for name, attribute in _IDENTITY.items()
@@ -116,7 +119,9 @@ class ProxyRequest(Client):
         self._failure = (found, type(error).__name__, "")
         self.span.set_attribute(s.REQUEST_FAILURE, found)
         with suppress_errors("reading the text of an error"):
-            text = scrub_error(str(error), arguments, sent_texts(arguments))
+            # Older versions of LiteLLM's own errors have an empty `str()`.
+            said = str(error) or as_text(getattr(error, "message", None)) or ""
+            text = scrub_error(said, arguments, sent_texts(arguments))
             self._failure = (found, type(error).__name__, text)
         name = guardrail_of(error)
         if name:

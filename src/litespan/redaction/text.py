@@ -77,23 +77,22 @@ def scrub(text: str) -> str:
     return _SECRET.sub(MASK, text) if _HINT.search(text.lower()) else text
 
 
-def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str] | None) -> str:
+def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str]) -> str:
     """Return an error message without credentials or quotes of content, at most 1 KB.
 
     Args:
         text: the original message.
         arguments: of the call; values of their credentials, headers and URLs are masked.
-        content: the request's texts, or None if content is recorded.
+        content: the request's texts.
     """
     text = text[:_MAX_SCANNED]
     for secret in _secrets(arguments):
         text = text.replace(secret, MASK)
     text = scrub(text)
-    if content is not None:
-        try:
-            text = without_echoes(text, content)
-        except TooMuch:
-            text = ECHO
+    try:
+        text = without_echoes(text, content)
+    except TooMuch:
+        text = ECHO
     return utf8(text[:MAX_TEXT])
 
 
