@@ -69,7 +69,7 @@ def as_float(value: Any) -> float | None:
 
 def as_cost(value: Any) -> float | None:
     """Return `value` as USD; None, counted and logged, if it is not a possible cost of a call."""
-    cost = as_float(value)
+    cost = value if type(value) is float else as_float(value)
     if cost is None or 0.0 <= cost <= s.MOST_USD:
         return cost
     _refuse("cost", cost, f"{s.MOST_USD:,} USD")

@@ -15,7 +15,7 @@ from typing import Any, Final
 import wrapt
 from opentelemetry import context as otel_context
 
-from litespan.errors import record_error, suppress_errors
+from litespan.errors import record_error
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.router_call import RouterCall, broken_stream_of
@@ -141,10 +141,12 @@ def _pre_call(original: Any) -> Any:
         try:
             return original(self, *args, **kwargs)
         finally:  # LiteLLM has stored the provider request
-            with suppress_errors("announcing a call"):
+            try:  # as `suppress_errors`, whose calls would be made for every call
                 call = getattr(self, OWNER, None)
                 if isinstance(call, Call) and not call.ended:
                     call.announce(now)
+            except Exception as error:  # noqa: BLE001
+                record_error("announcing a call", error)
 
     return pre_call
 

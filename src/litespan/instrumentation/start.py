@@ -191,8 +191,9 @@ def _start_call(
     if metadata:
         if "model_group" in metadata:
             attributes.update(deployment_attributes(request))
-        if permitted("mute", request, ctx, settings):
-            attributes.update(mute_attributes(request))
+        muted_by_call = mute_attributes(request)
+        if muted_by_call and permitted("mute", request, ctx, settings):
+            attributes.update(muted_by_call)
         if REQUEST in arguments:
             attributes.update(gateway_attributes(request, settings.headers, settings.body))
             client: Any = ctx.get(CLIENT_KEY)
@@ -205,7 +206,7 @@ def _start_call(
                 muted = (*attributes.get(s.MUTE, ()), *team.exporters)
                 attributes[s.MUTE] = tuple(dict.fromkeys(muted))
             content = content if team.content is None else team.content
-    silent = unlogged(arguments)
+    silent = "no-log" in arguments and unlogged(arguments)
     if router is not None:
         attributes.update(router.fallback_attributes(request))
         silent = silent or router.silent
