@@ -1,5 +1,6 @@
 """What must hold before any test imports LiteLLM; what `make test-quick` leaves out."""
 
+import gc
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,3 +32,8 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
             item.add_marker(mark)
         if SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("service")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what imports made out of the garbage collections that tests of calls wait for."""
+    gc.freeze()

@@ -17,6 +17,8 @@ from tests.exporters.test_contract import HTTP, PATIENT, each_http
 from tests.support.server import running
 from tests.support.vendors import SECRET, VENDORS, Anyone
 
+pytestmark = pytest.mark.slow
+
 HALF = "half \ud83d"
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.calls import KEY, Traced
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "My mother's maiden name is Featherstonehaugh."
 
 Reader = Callable[[Traced, dict[str, Any]], Awaitable[None]]

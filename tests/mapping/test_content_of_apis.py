@@ -16,6 +16,8 @@ from litespan.genai.inline import bounded
 from tests.support.calls import MESSAGES, Traced, content
 from tests.support.server import Received, Reply, running
 
+pytestmark = pytest.mark.slow
+
 PICTURE = base64.b64encode(bytes(range(256)) * 8).decode()
 SMALL = base64.b64encode(b"\x89PNG a very small one").decode()
 URL = f"data:image/png;base64,{PICTURE}"

@@ -12,6 +12,8 @@ from litespan.instrumentation import custom_provider
 from tests.mapping.answers import CLAUDE, answering, claude, openai
 from tests.support.calls import MESSAGES, Traced, read
 
+pytestmark = pytest.mark.slow
+
 CHAT = {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200}
 RESPONSES = {"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200}
 EACH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])

@@ -17,6 +17,8 @@ from litespan.redaction.text import MAX_TEXT, scrub_error
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.support.calls import Traced
 
+pytestmark = pytest.mark.slow
+
 SAID = "Patient Jane Roe, born on 3 May, was found to have a rare disease."
 REFUSED = {"status": 400, "message": f"Invalid request near '{SAID}' (see the docs)"}
 WORDS = re.compile(r"\w+")
