@@ -95,16 +95,13 @@ def passed(function: Callable[[], Any], only: str = "") -> tuple[int, int]:
             files.add(name)
             calls += 1
 
-    # A thread that is there already keeps its own profile function: handlers have one.
-    threading.setprofile_all_threads(profile) if sys.version_info >= (3, 12) else (
-        threading.setprofile(profile)
-    )
+    # Handlers have threads that run already; before Python 3.12 those cannot be profiled.
+    profile_threads: Any = getattr(threading, "setprofile_all_threads", threading.setprofile)
+    profile_threads(profile)
     sys.setprofile(profile)
     try:
         function()
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)
-        if sys.version_info >= (3, 12):
-            threading.setprofile_all_threads(None)
+        profile_threads(None)
     return len(files), calls

@@ -131,7 +131,7 @@ def test_calls_that_begin_are_forgotten(vendor: Vendor) -> None:
     sentry = exporter(vendor)
     for _ in range(60):
         sentry.export_started([STARTED])
-    assert [len(crumbs) for crumbs in sentry.begun.values()] == [50]
+    assert [len(crumbs) for crumbs in sentry.started_calls.values()] == [50]
 
 
 def test_what_the_copy_has() -> None:

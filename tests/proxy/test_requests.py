@@ -360,7 +360,7 @@ def test_an_error_without_text_is_recorded_by_its_message(telemetry: Telemetry) 
     tracer = telemetry.tracer_provider.get_tracer("the proxy")
     scope = {"type": "http", "method": "POST", "path": "/chat/completions", "headers": ()}
     request = ProxyRequest(tracer, scope, Context(), Settings())
-    request.failed(Refused(message="Authentication Error, the key has expired"), None, {})
+    request.set_failure(Refused(message="Authentication Error, the key has expired"), None, {})
     request.answered(500, ())
     request.end()
     assert telemetry.spans[0]["description"] == "Authentication Error, the key has expired"
