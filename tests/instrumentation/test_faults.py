@@ -28,6 +28,7 @@ MODULES = (
 # What stands in LiteLLM's place holds the `try`, and cannot fail before it. The others run at
 # `instrument()`, at the end of the process, in LiteLLM 1.110's router, or in other calls.
 NOT_INJECTED = {
+    "instrumentation.start.permitted",
     "instrumentation.hooks._combined",
     "mapping.failures.stated_failure",
     "instrumentation.stages.replace_watcher",
