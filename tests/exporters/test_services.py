@@ -167,4 +167,4 @@ def test_input_exporters_send_each_call_as_it_begins(loopback: LoopbackProvider)
         assert [row["status"] for row in records(vendors, "supabase")] == ["initiated"] * 2
         assert [line["status"] for line, _ in records(vendors, "loki")] == ["started"] * 2
         assert [run["event"] for run in records(vendors, "lunary")] == ["start"] * 2
-        assert "posthog can not record calls that have only started" in ran.stderr
+        assert "posthog cannot record calls that have only started" in ran.stderr

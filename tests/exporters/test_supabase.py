@@ -180,4 +180,4 @@ def test_a_missing_table_is_named_on_404(caplog: pytest.LogCaptureFixture) -> No
     with running(lambda _: Reply(404, missing)) as vendor:
         SupabaseExporter(vendor.url, SECRET).export([CASES["chat"]])
     (line,) = [record.getMessage() for record in caplog.records]
-    assert "no such table: make it, or name it in SUPABASE_TABLE" in line
+    assert "table not found: create it, or set its name in SUPABASE_TABLE" in line

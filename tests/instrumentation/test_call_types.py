@@ -340,6 +340,7 @@ def test_request_parameters_keep_their_types_and_have_no_defaults(traced: Traced
     }
 
 
+@pytest.mark.recent_litellm
 def test_image_edits_have_their_tokens(traced: Traced) -> None:
     """LiteLLM states them under both APIs' names, under one of them as 0."""
     given = {"model": "openai/gpt-image-1", "prompt": "a cat", "image": PNG}

@@ -252,6 +252,7 @@ ITEMS = {
 }
 
 
+@pytest.mark.recent_litellm
 @pytest.mark.parametrize("kind", ITEMS)
 def test_what_a_tool_answers_in_the_responses_api(kind: str, calls: Any) -> None:
     """Whatever the tool is."""
@@ -430,6 +431,7 @@ OUTPUTS = {
 }
 
 
+@pytest.mark.recent_litellm
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_what_the_responses_api_answers(kind: str, stream: bool, calls: Any) -> None:
@@ -509,6 +511,7 @@ def test_a_spoken_answer_is_text_and_a_hash(calls: Any) -> None:
         ]
 
 
+@pytest.mark.recent_litellm
 def test_an_answer_with_images(calls: Any) -> None:
     """They are parts of the message."""
     image = {"type": "image_url", "index": 0, "image_url": {"url": URL}}
@@ -647,6 +650,7 @@ def test_a_spoken_answer_in_a_stream(calls: Any) -> None:
         ]
 
 
+@pytest.mark.recent_litellm
 def test_a_stream_of_the_responses_api_that_is_left(calls: Any) -> None:
     """What came until then is recorded: thoughts, text and calls of tools."""
     begun: list[dict[str, Any]] = [

@@ -77,6 +77,7 @@ def test_a_chat_stream_is_estimated_from_everything_it_brought(kind: str, traced
     assert 1_000 <= estimated(traced) <= 4_000
 
 
+@pytest.mark.recent_litellm
 @pytest.mark.parametrize("kind", MESSAGES)
 async def test_a_messages_stream_is_estimated_from_everything_it_brought(
     kind: str, traced: Traced
@@ -110,6 +111,7 @@ async def test_a_messages_stream_is_estimated_from_everything_it_brought(
     assert traced.span["attributes"]["gen_ai.usage.input_tokens"] == 77
 
 
+@pytest.mark.recent_litellm
 @pytest.mark.parametrize(
     "kind",
     ["output_text", "reasoning_summary_text", "refusal", "function_call_arguments"],
@@ -170,6 +172,7 @@ def finished(**usage: Any) -> dict[str, Any]:
     return {"type": "response.completed", "sequence_number": 1, "response": response}
 
 
+@pytest.mark.recent_litellm
 @pytest.mark.parametrize("stated", [False, True])
 def test_a_count_of_litellms_is_not_said_to_be_the_providers(stated: bool, traced: Traced) -> None:
     """LiteLLM completes a Responses stream whose provider states no usage."""

@@ -48,6 +48,7 @@ async def test_a_failure_has_status_error_type_and_one_exception_event(
     assert 0 < len(span["description"]) <= 1024
 
 
+@pytest.mark.recent_litellm
 @pytest.mark.parametrize("status", [402, 413, 498, 502, 529])
 @pytest.mark.parametrize(
     "model", ["openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"]

@@ -59,6 +59,7 @@ def test_a_finish_reason_is_the_providers_where_the_answer_has_it(
     assert found == [[theirs], [litellms]]
 
 
+@pytest.mark.recent_litellm
 def test_a_stream_whose_first_chunk_names_nothing(traced: Traced) -> None:
     """Azure's first chunk holds filter results, and an empty id and model."""
     chunk = {"object": "chat.completion.chunk", "created": 1}

@@ -132,6 +132,7 @@ ANTHROPIC = {
 }
 
 
+@pytest.mark.recent_litellm
 @EACH
 async def test_the_messages_api_costs_what_a_completion_costs(stream: bool, traced: Traced) -> None:
     """One-hour cache writes and web searches have their own prices."""
@@ -179,6 +180,7 @@ async def test_a_stream_left_after_its_usage_costs_all_of_it(traced: Traced) -> 
     )
 
 
+@pytest.mark.recent_litellm
 @EACH
 @pytest.mark.parametrize(
     ("stated", "right"),
@@ -203,6 +205,7 @@ def test_openrouter_with_the_users_own_key(
     assert told(traced) == (pytest.approx(right), "provider")
 
 
+@pytest.mark.recent_litellm
 @EACH
 async def test_the_source_of_a_responses_call_is_the_price_list(
     stream: bool, traced: Traced
@@ -218,6 +221,7 @@ async def test_the_source_of_a_responses_call_is_the_price_list(
     assert told(traced) == (pytest.approx(right), "litellm")
 
 
+@pytest.mark.recent_litellm
 def test_a_failed_response_keeps_the_usage_that_it_states(traced: Traced) -> None:
     """LiteLLM raises at `response.failed`: the caller is not given its usage."""
     with (
@@ -244,6 +248,7 @@ def response_cache() -> Iterator[None]:
     litellm.cache = None
 
 
+@pytest.mark.recent_litellm
 async def test_embeddings_of_which_the_cache_has_some_cost_the_rest(
     traced: Traced, response_cache: None
 ) -> None:
@@ -263,6 +268,7 @@ async def test_embeddings_of_which_the_cache_has_some_cost_the_rest(
     assert full["litellm.cost.saved"] == pytest.approx(3 * price)
 
 
+@pytest.mark.recent_litellm
 @pytest.mark.parametrize("api", ["text_completion", "responses"])
 async def test_a_cache_hit_states_what_it_saved_in_every_api(
     api: str, traced: Traced, response_cache: None
@@ -285,6 +291,7 @@ async def test_a_cache_hit_states_what_it_saved_in_every_api(
         assert second["gen_ai.usage.cost"] == first["gen_ai.usage.cost"]
 
 
+@pytest.mark.recent_litellm
 @EACH
 @pytest.mark.parametrize(
     "poison",

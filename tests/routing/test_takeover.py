@@ -286,7 +286,7 @@ def test_input_of_what_has_none(lists: Takeover, caplog: Any) -> None:
     litellm.input_callback = ["helicone", "sqlite"]
     lists.check_lists()
     assert litellm.input_callback == []
-    assert "input: helicone can not record calls that have only started" in caplog.text
+    assert "input: helicone cannot record calls that have only started" in caplog.text
 
 
 @pytest.mark.parametrize(
