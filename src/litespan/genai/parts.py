@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from litespan.genai import names as n
-from litespan.genai.inline import referenced
+from litespan.genai.inline import bounded, referenced
 from litespan.objects import contents, dumps
 
 Part = dict[str, Any]
@@ -92,11 +92,11 @@ def tool_result(value: Any) -> Any:
 
 
 def loads(value: Any) -> Any:
-    """Parse JSON text of an object; anything else is returned unchanged."""
+    """Parse JSON text of an object, bounded; anything else is returned unchanged."""
     if not isinstance(value, str) or not value.lstrip().startswith("{"):
         return value
     try:
-        return json.loads(value)
+        return bounded(json.loads(value))
     except (ValueError, RecursionError):
         return value
 
