@@ -52,6 +52,8 @@ def loaded(point: metadata.EntryPoint) -> str | None:
             if not (inspect.isclass(value) and issubclass(value, SpanExporter)):
                 return "not a subclass of SpanExporter"
             value().shutdown()
+        if point.group == "litespan_readers":
+            value = value.read
     except Exception as error:
         return problem(error)
     return None if callable(value) else "not callable"
