@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
+from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import TracerProvider
 
 from litespan import LiteLLMInstrumentor
 from litespan.counters import stats
+from litespan.instrumentation.remote_client import CLIENT_KEY, Client
 from litespan.proxy.teams import TeamExporters
 from litespan.testing import LoopbackProvider
 from tests.proxy.running import until
@@ -22,28 +24,31 @@ def langfuse() -> Iterator[Vendor]:
         yield vendor
 
 
-def call(loopback: LoopbackProvider, langfuse: Vendor, team: str) -> None:
+def call(loopback: LoopbackProvider, langfuse: Vendor, teams: TeamExporters, team: str) -> None:
     """A call as the proxy makes it for a team."""
     import litellm
 
     own = {"public_key": f"pk-lf-{team}", "secret_key": "sk-lf", "base_url": langfuse.url}
-    metadata: dict[str, Any] = {
-        "user_api_key_hash": team,
-        "user_api_key_team_metadata": {"litespan": {"langfuse": own}},
-    }
-    litellm.completion(
-        "openai/gpt-4o-mini",
-        [{"role": "user", "content": "Hi"}],
-        api_base=loopback.url,
-        api_key="sk-x",
-        metadata=metadata,
-        proxy_server_request={"body": {}},
-    )
+    client = Client()
+    client.team = teams.settings_of(SimpleNamespace(team_metadata={"litespan": {"langfuse": own}}))
+    token = otel_context.attach(otel_context.set_value(CLIENT_KEY, client))
+    try:
+        litellm.completion(
+            "openai/gpt-4o-mini",
+            [{"role": "user", "content": "Hi"}],
+            api_base=loopback.url,
+            api_key="sk-x",
+            metadata={"user_api_key_hash": team},
+            proxy_server_request={"body": {}},
+        )
+    finally:
+        otel_context.detach(token)
 
 
 @pytest.fixture
-def provider() -> Iterator[TracerProvider]:
-    """A tracer provider that LiteLLM's calls go to."""
+def provider(langfuse: Vendor, monkeypatch: pytest.MonkeyPatch) -> Iterator[TracerProvider]:
+    """A tracer provider that LiteLLM's calls go to; the operator allows the teams' host."""
+    monkeypatch.setenv("LITESPAN_TEAM_HOSTS", langfuse.url.partition("://")[2])
     tracers = TracerProvider()
     LiteLLMInstrumentor().instrument(tracer_provider=tracers)
     try:
@@ -60,7 +65,7 @@ def test_number_is_bounded_and_nothing_is_lost(
     teams = TeamExporters(most=2)
     provider.add_span_processor(teams)
     for name in ("a", "b", "a", "c", "d"):
-        call(loopback, langfuse, name)
+        call(loopback, langfuse, teams, name)
         assert teams.open <= 2
     provider.force_flush()
     until(lambda: sum(r.body.count(b"chat gpt-4o-mini") for r in langfuse.received) >= 5, "calls")
@@ -74,7 +79,7 @@ def test_idle_ones_are_closed(
     teams = TeamExporters(idle=0.2)
     provider.add_span_processor(teams)
     for _ in range(2):
-        call(loopback, langfuse, "a")
+        call(loopback, langfuse, teams, "a")
         until(lambda: teams.open == 0, "closing")
     until(lambda: sum(r.body.count(b"chat gpt-4o-mini") for r in langfuse.received) >= 2, "calls")
 
@@ -85,7 +90,7 @@ def test_a_fork_starts_anew(
     """A child has none of its parent's exporters."""
     teams = TeamExporters()
     provider.add_span_processor(teams)
-    call(loopback, langfuse, "a")
+    call(loopback, langfuse, teams, "a")
     assert teams.open == 1
     child = os.fork()
     if child == 0:
