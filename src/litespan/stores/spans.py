@@ -44,7 +44,7 @@ def span_of(record: Mapping[str, Any]) -> ReadableSpan:
     return ReadableSpan(
         name=record["span_name"] or "",
         context=SpanContext(trace_id, int(record["span_id"], 16), False, TraceFlags(1)),
-        parent=SpanContext(trace_id, int(parent, 16), True, TraceFlags(1)) if parent else None,
+        parent=SpanContext(trace_id, int(parent, 16), False, TraceFlags(1)) if parent else None,
         resource=Resource(service),
         attributes=attributes,
         events=tuple(sorted(_events(record), key=lambda event: event.timestamp)),
