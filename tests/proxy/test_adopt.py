@@ -119,7 +119,8 @@ def test_the_call_that_went_well(moved: dict[str, Any], name: str) -> None:
     """Once, at each service of `success_callback`, and nothing of the other."""
     vendor = moved[name]
     assert vendor.wrong == []
-    assert len(vendor.accept.taken) == 1
+    # Langfuse and Datadog also show the router's span above the call.
+    assert len(vendor.accept.taken) == (1 if name == "helicone" else 2)
     shown = json.dumps(list(vendor.accept.records.values()), default=str)
     assert "InternalServerError" not in shown
     assert "Say hello" not in shown
