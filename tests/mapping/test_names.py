@@ -10,9 +10,12 @@ from tests.support.calls import Traced
 from tests.support.server import Received, Reply, running
 
 BEDROCK = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+# Earlier LiteLLM has no such model, or calls the provider at another address.
+RECENT = pytest.mark.recent_litellm
+
 ROUTES = [
     ("openai/responses/gpt-5-mini", "gpt-5-mini", "openai"),
-    ("responses/gpt-5-mini", "gpt-5-mini", "openai"),
+    pytest.param("responses/gpt-5-mini", "gpt-5-mini", "openai", marks=RECENT),
     ("azure/responses/gpt-5-mini", "gpt-5-mini", "azure.ai.openai"),
     ("azure/o_series/reasoner", "reasoner", "azure.ai.openai"),
     (f"bedrock/converse/{BEDROCK}", BEDROCK, "aws.bedrock"),
@@ -40,7 +43,7 @@ def test_a_models_name_has_no_route_in_it(
 FINISHES = [
     ("anthropic/claude-sonnet-4-5", "max_tokens", "length"),
     ("anthropic/claude-sonnet-4-5", "end_turn", "stop"),
-    ("gemini/gemini-2.5-flash", "MAX_TOKENS", "length"),
+    pytest.param("gemini/gemini-2.5-flash", "MAX_TOKENS", "length", marks=RECENT),
     ("openai/gpt-4o-mini", "content_filter", "content_filter"),
 ]
 
