@@ -81,7 +81,7 @@ def called(function: Callable[[], Any]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("ready", "attributes", "most"),
-    [("NO_CONTENT", 27, 225), ("SPAN_ONLY", 29, 325)],
+    [("NO_CONTENT", 27, 225), ("SPAN_ONLY", 29, 330)],
     indirect=["ready"],
     ids=["content-off", "content-on"],
 )

@@ -1,6 +1,8 @@
 """Which figure a call costs: no price is not free, and details that have a price count."""
 
 import asyncio
+import copy
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,7 +30,7 @@ def told(traced: Traced, index: int = -1) -> tuple[Any, Any]:
 @pytest.fixture
 def price_list() -> Iterator[dict[str, Any]]:
     """LiteLLM's price list, put back afterwards."""
-    before = dict(litellm.model_cost)
+    before = copy.deepcopy(litellm.model_cost)  # LiteLLM 1.74 changes the entries in place
     yield litellm.model_cost
     litellm.model_cost.clear()
     litellm.model_cost.update(before)
@@ -93,7 +95,7 @@ def test_a_margin_is_no_price(
 FREE_STREAM = pytest.param(True, marks=pytest.mark.recent_litellm)
 
 
-@pytest.mark.parametrize("stream", [False, FREE_STREAM])
+@pytest.mark.parametrize("stream", [False, FREE_STREAM], ids=["plain", "stream"])
 @pytest.mark.parametrize("where", ["litellm_params", "model_info", "call"])
 @pytest.mark.parametrize("model", ["openai/gpt-4o-mini", "openai/unheard-of"])
 def test_a_price_of_zero_that_the_operator_sets_is_known(
@@ -326,8 +328,9 @@ def test_what_no_call_can_cost_or_use_is_refused(
     for name, value in attributes.items():
         if name.startswith("gen_ai.usage.") and name.endswith("_tokens"):
             assert 0 <= value <= 1_000, name
-    kind = "refused.cost" if "cost" in poison else "refused.tokens"
-    assert stats()[kind] > before.get(kind, 0)
+    if math.isfinite(poison.get("cost", 0)):  # LiteLLM 1.110 drops the others itself
+        kind = "refused.cost" if "cost" in poison else "refused.tokens"
+        assert stats()[kind] > before.get(kind, 0)
     sums = {point["name"]: point["sum"] for point in traced.telemetry.metrics if "sum" in point}
     assert 0 < sums["gen_ai.client.operation.cost"] < 0.01
     assert 0 < sums["gen_ai.client.token.usage"] < 10_000
