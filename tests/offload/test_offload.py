@@ -191,8 +191,8 @@ HANGING = """
 @pytest.mark.parametrize(
     ("store", "says"),
     [
-        ("{tmp}/file/content", "the store did not take 1 content(s)"),
-        ("hanging://x", "the store did not take 1 content(s) in 5 s"),
+        ("{tmp}/file/content", "the store did not accept 1 content(s)"),
+        ("hanging://x", "the store did not accept 1 content(s) within 5 s"),
         ("s3fs-is-not-here://x", "fsspec does not know the store s3fs-is-not-here://"),
         ("wandb://x", "content offload to wandb:// needs wandbfs: pip install wandbfs"),
     ],
