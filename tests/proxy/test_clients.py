@@ -34,6 +34,13 @@ WISHES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
+def collector() -> Iterator[OtlpReceiver]:
+    """One for this file alone: these proxies record content, which other tests must not find."""
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
 def langfuse() -> Iterator[Vendor]:
     """The operator's Langfuse."""
     with running(lambda _: Reply(207, json.dumps({"successes": [], "errors": []}).encode())) as it:
