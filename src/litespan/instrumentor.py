@@ -158,7 +158,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         try:
             patches.apply(everywhere=everywhere)
         except Exception as error:  # noqa: BLE001 - all patches or none
-            record_error("patching LiteLLM, which is left as it was:", error)
+            record_error("patching LiteLLM (it is left as it was)", error)
             patches.undo()
             Live.signals = None
             return

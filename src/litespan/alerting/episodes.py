@@ -15,8 +15,8 @@ Episode = dict[str, Any]
 """A record, as processes store it.
 
 since, last: times of the first and the latest finding, s since the epoch.
-count: findings since `since`. told_count: findings up to the last notice.
-told: whether a notice was sent. told_at: when, s since the epoch, 0 for never.
+count: findings since `since`. notified_count: findings up to the last notice.
+notified: whether a notice was sent. notified_at: when, s since the epoch, 0 for never.
 due: when to check the record, s since the epoch. about: the latest finding.
 """
 
@@ -34,23 +34,29 @@ def observe(
         since: when the condition began, s since the epoch, if that is not now.
     """
     since = now if since is None else since
-    new: Episode = {"since": since, "count": 0, "told_count": 0, "told": False, "told_at": 0.0}
+    new: Episode = {
+        "since": since,
+        "count": 0,
+        "notified_count": 0,
+        "notified": False,
+        "notified_at": 0.0,
+    }
     if record is not None:
         new.update(record)
-        if now - record["last"] >= t.resolve and not record["told"]:
-            new.update(since=since, count=0, told_count=0)  # the last episode sent no notice
+        if now - record["last"] >= t.resolve and not record["notified"]:
+            new.update(since=since, count=0, notified_count=0)  # the last episode sent no notice
     new["last"] = now
     new["count"] += finding.count
     turn: Turn | None = None
-    if not new["told"]:
-        turn = "firing" if now - new["told_at"] >= t.cooldown or not finding.patient else None
-    elif now - new["told_at"] >= t.repeat:
+    if not new["notified"]:
+        turn = "firing" if now - new["notified_at"] >= t.cooldown or not finding.patient else None
+    elif now - new["notified_at"] >= t.repeat:
         turn = "repeat"
     notice = None
     if turn is not None:
-        suppressed = new["count"] - new["told_count"] - finding.count
+        suppressed = new["count"] - new["notified_count"] - finding.count
         notice = Notice(finding, turn, new["since"], now, new["count"], suppressed)
-        new.update(told=True, told_at=now, told_count=new["count"])
+        new.update(notified=True, notified_at=now, notified_count=new["count"])
     new["about"] = asdict(replace(finding, count=1))
     new["due"] = now + t.resolve
     return new, notice
@@ -66,14 +72,14 @@ def expire(
         return dict(record), None
     notice = None
     new = dict(record)
-    if now - record["last"] >= t.resolve and record["told"]:
+    if now - record["last"] >= t.resolve and record["notified"]:
         finding = _finding(record["about"])
         if finding.lasting:
-            count, suppressed = record["count"], record["count"] - record["told_count"]
+            count, suppressed = record["count"], record["count"] - record["notified_count"]
             since, last = record["since"], record["last"]
             notice = Notice(finding, "resolved", since, last, count, suppressed)
-        new.update(told=False, count=0, told_count=0)
-    cooled_down = record["told_at"] + t.cooldown
+        new.update(notified=False, count=0, notified_count=0)
+    cooled_down = record["notified_at"] + t.cooldown
     if now >= cooled_down:
         return None, notice
     new["due"] = cooled_down

@@ -129,7 +129,7 @@ class Outbox:
         self.stopped = self.stopped or result == "stopped"
         for key, _ in batch:
             del self._waiting[key]
-        count(f"alerts.{self.name}.{'told' if result == 'sent' else 'refused'}", len(batch))
+        count(f"alerts.{self.name}.{'sent' if result == 'sent' else 'refused'}", len(batch))
         return result == "sent"
 
     def _has_token(self, now: float) -> bool:

@@ -65,7 +65,7 @@ def _run_deferred() -> None:
         with suppress(IndexError):  # another such thread may have started in the meantime
             while True:
                 function = _deferred.popleft()
-                with suppress_errors("telling the end of a call"):
+                with suppress_errors("reporting the end of a call"):
                     function()
                 del function  # it references the call
         _state.running = False  # work that arrives from here on starts another thread

@@ -31,8 +31,8 @@ def flush(timeout: float) -> bool:
     deadline = time.monotonic() + max(0.0, timeout)
     done = False
     with suppress_errors("flushing handlers"):
-        told = garbage_collection.wait_until_done(deadline)
-        done = draining.flush_handlers(deadline) and told
+        collected = garbage_collection.wait_until_done(deadline)
+        done = draining.flush_handlers(deadline) and collected
     for provider in _providers():
         force_flush = getattr(provider, "force_flush", None)
         if force_flush is not None:

@@ -256,7 +256,7 @@ class Call(CallState):
                 self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
             )
         except Exception as error:  # noqa: BLE001
-            record_error("telling the end of a call", error)
+            record_error("reporting the end of a call", error)
         try:
             if failure is None:
                 self.stage(s.EVENT_SUCCESS, call_end.success_attributes(attributes), answer)

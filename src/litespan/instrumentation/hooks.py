@@ -127,7 +127,7 @@ def _logging_init(original: Any) -> Any:
                 attach_logging(call, self)
                 conflicts.check_callbacks(sys.modules["litellm"])
         except Exception as error:  # noqa: BLE001
-            record_error("meeting LiteLLM's logging object", error)
+            record_error("attaching LiteLLM's logging object", error)
 
     return __init__
 

@@ -26,7 +26,7 @@ def content_attributes(
             try:
                 kept = signals.redactor(key, value, attributes)
             except Exception as error:  # noqa: BLE001 - the user's function
-                record_error(f"the redactor, so {key} was not recorded:", error)
+                record_error(f"calling the redactor ({key} was not recorded)", error)
                 continue
             if kept is None:
                 continue
@@ -48,6 +48,6 @@ def redacted_text(signals: Signals, text: str, attributes: Mapping[str, Any]) ->
         kept: Any = signals.redactor and signals.redactor(s.INPUT_MESSAGES, message, attributes)
         redacted = kept[0]["parts"][0]["content"] if kept else ECHO
     except Exception as error:  # noqa: BLE001 - the user's function
-        record_error("the redactor, so an error's text was not recorded:", error)
+        record_error("calling the redactor (the text of an error was not recorded)", error)
         return ECHO
     return redacted if isinstance(redacted, str) else ECHO
