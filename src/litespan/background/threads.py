@@ -38,8 +38,10 @@ if _NEEDED:
 
 
 def start(function: Callable[[], None], name: str | None = None) -> None:
-    """Run `function` in a daemon thread."""
+    """Run `function` in a daemon thread. Raises RuntimeError if none can be started."""
     try:
         threading.Thread(target=function, name=name, daemon=True).start()
-    except RuntimeError:  # the interpreter is shutting down
+    except RuntimeError:  # the interpreter is shutting down, or there are too many threads
+        if not _NEEDED:
+            raise
         _reserve.work.put(function)

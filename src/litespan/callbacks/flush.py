@@ -1,6 +1,5 @@
 """`litespan.flush`, for short programs and platforms that freeze the process."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from opentelemetry import _logs, metrics, trace
 
 from litespan.background import garbage_collection
+from litespan.background.pool import Pool
 from litespan.callbacks import draining
 from litespan.errors import log_once, suppress_errors
 from litespan.instrumentation.signals import Live
@@ -56,13 +56,9 @@ def _within(deadline: float, force_flush: Callable[[int], Any]) -> bool:
             left = max(1, int((deadline - time.monotonic()) * 1000))
             results.append(force_flush(left) is not False)
 
-    thread = threading.Thread(target=run, name="litespan-flush", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter is ending
-        run()
-    else:
-        thread.join(max(0.0, deadline - time.monotonic()))
+    pool = Pool("litespan-flush")
+    pool.submit(run)
+    pool.close(deadline)
     if not results:
         log_once("flush timeout", "flush: an exporter did not finish before the timeout")
     return results == [True]
