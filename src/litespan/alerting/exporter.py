@@ -239,7 +239,7 @@ class AlertExporter(HttpExporter):
             log_once(
                 "alerts.fork",
                 "several processes send alerts independently, so alerts repeat: set "
-                "LITESPAN_ALERTS_STATE to a file or database that all of them can use",
+                "LITESPAN_ALERTS_STATE to a file that all of them can use",
             )
 
 

@@ -122,7 +122,7 @@ class Thresholds:
         "STATE",
         "",
         str,
-        "SQLite file or `postgresql://` URL that processes share, so that they do not repeat each "
+        "SQLite file that the processes of one machine share, so that they do not repeat each "
         "other's alerts; empty: each process sends alerts independently",
     )
 
