@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import _logs, metrics, trace
 
@@ -11,6 +11,8 @@ from litespan.background.pool import Pool
 from litespan.callbacks import draining
 from litespan.errors import log_once, suppress_errors
 from litespan.instrumentation.signals import Live
+
+_LEAST: Final = 0.1  # s that exporters get even if the handlers took all the time
 
 
 def flush(timeout: float) -> bool:
@@ -58,7 +60,7 @@ def _within(deadline: float, force_flush: Callable[[int], Any]) -> bool:
 
     pool = Pool("litespan-flush")
     pool.submit(run)
-    pool.close(deadline)
+    pool.close(max(deadline, time.monotonic() + _LEAST))
     if not results:
         log_once("flush timeout", "flush: an exporter did not finish before the timeout")
     return results == [True]
