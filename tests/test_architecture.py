@@ -16,6 +16,7 @@ ROOMS = (
         "version",
         "counters",
         "errors",
+        "parsers",
         "settings",
         "variables",
         "launching",

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from litespan import parsers
 from litespan import semconv as s
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
@@ -117,8 +118,10 @@ class HttpExporter(SpanExporter):
 
     def flag(self, name: str, default: bool) -> bool:
         """A Boolean environment variable; `default` if it is unset or invalid."""
-        known = {"true": True, "1": True, "false": False, "0": False}
-        return known.get(self.variable(name).lower(), default)
+        try:
+            return parsers.flag(self.variable(name))
+        except parsers.BadSetting:
+            return default
 
     def base_url(self, argument: str | None) -> str | None:
         """The base URL without a trailing slash; None if it must not be used."""
