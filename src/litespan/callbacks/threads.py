@@ -7,8 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from litespan.background import threads
-from litespan.background.pool import Pool
+from litespan.background.pool import Pool, start_thread
 
 T = TypeVar("T")
 
@@ -57,7 +56,7 @@ class Threads:
         self.workers = Workers(name, max_workers)
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(self.workers)
-        threads.start(self._serve, name)
+        start_thread(self._serve, name)
 
     def _serve(self) -> None:
         loop = self.loop
