@@ -18,7 +18,7 @@ MODULE: Final = re.compile(r"```python\n# (exporters/\S+)\n(.*?)```", re.DOTALL)
 GROUP: Final = "[project.entry-points.opentelemetry_traces_exporter]\n"
 POINT: Final = "litespan_exporters.acme:AcmeExporter"
 PAGE: Final = "docs/exporters/acme.md"
-TESTS: Final = ("tests/exporters", "-k", "acme", "-m", "not slow", "--update-golden")
+TESTS: Final = ("tests/exporters", "-k", "acme or test_fields", "-m", "not slow", "--update-golden")
 
 
 class Change(NamedTuple):
