@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from litespan.cli import main
 from litespan.counters import stats
 from litespan.stores.columns import COLUMNS
-from litespan.stores.libpq import for_libpq
 from litespan_exporters.postgres import TYPES, PostgresExporter, ddl
+from litespan_exporters.postgres.libpq import for_libpq
 from tests.cases import CASES, CHAT, span
 from tests.stores.disks import small_disk
 from tests.stores.places import calls, expected, in_postgres

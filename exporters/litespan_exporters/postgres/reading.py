@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from litespan.stores.libpq import for_libpq
 from litespan.stores.records import FETCH, Reader, Record, Unreadable, converted, missing
 from litespan_exporters.postgres import (
     DEFAULT_TABLE,
@@ -14,6 +13,7 @@ from litespan_exporters.postgres import (
     URL,
     VARIABLE,
 )
+from litespan_exporters.postgres.libpq import for_libpq
 
 
 def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
