@@ -357,7 +357,7 @@ def test_instrumentation_is_suppressed() -> None:
 
 
 def test_httpx_logs_no_line_per_export(caplog: pytest.LogCaptureFixture) -> None:
-    """An application that logs at INFO is not told of each export's request."""
+    """An application that logs at INFO has no line for each request of an export."""
     caplog.set_level(logging.INFO)
     with running(Store()) as vendor:
         Echo(KEY, vendor.url).export(spans(1))

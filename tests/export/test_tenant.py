@@ -83,7 +83,7 @@ def export(exporter: HttpExporter) -> None:
     exporter.shutdown()
 
 
-def told(requests: list[Received]) -> str:
+def shown(requests: list[Received]) -> str:
     """All that came over the wire."""
     return "".join(f"{r.path} {r.headers} {r.body.decode('latin-1')}" for r in requests)
 
@@ -129,7 +129,7 @@ def test_a_url_alone_gets_no_credential_of_the_operators(name: str, trap: Vendor
     with running(VENDORS.get(name, Anyone)()) as vendor:
         exporter = HTTP[name](**without_keys(name, vendor.url), of_tenant=tenant(vendor))
         export(exporter)
-        assert OPERATORS not in told(vendor.received)
+        assert OPERATORS not in shown(vendor.received)
         if KEYS.get(name, ("api_key",)) or name == "sentry":
             assert exporter.problem.endswith("not set")
             assert not re.search("[A-Z]{3}_", exporter.problem), "a tenant has no variables"
@@ -150,9 +150,9 @@ def test_a_tenants_own_settings_are_enough_and_nothing_is_added(name: str, trap:
         assert exporter.problem == ""
         export(exporter)
         assert vendor.received
-        assert OPERATORS not in told(vendor.received)
+        assert OPERATORS not in shown(vendor.received)
         if settings(name, "") != {URLS.get(name, "base_url"): ""}:
-            assert "tenants-own-key" in told(vendor.received) or name == "langfuse"
+            assert "tenants-own-key" in shown(vendor.received) or name == "langfuse"
 
 
 @each

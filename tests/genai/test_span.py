@@ -153,7 +153,7 @@ class TestOwn:
         assert (v.usage.cache_creation_5m, v.usage.cache_creation_1h) == (6, 7)
 
     def test_what_no_call_can_cost_or_use_is_unknown(self) -> None:
-        """Whoever wrote the span: sums over spans must stay right."""
+        """Whichever instrumentation wrote the span, sums over spans stay right."""
         attributes = {
             "gen_ai.operation.name": "chat",
             "gen_ai.usage.input_tokens": 10**18,

@@ -378,7 +378,7 @@ class TestBadTimes:
 
 
 class TestSettings:
-    """How the exporter is told where to write."""
+    """How the place to write is configured."""
 
     @pytest.mark.parametrize("variable", ["LITESPAN_POSTGRES", "DATABASE_URL"])
     def test_the_exporter_is_configured_by_variables(

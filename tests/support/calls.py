@@ -72,7 +72,7 @@ def traced(loopback: LoopbackProvider, telemetry: Telemetry) -> Iterator[Traced]
 
 @pytest.fixture
 def capture(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Instrument with content as told; used as a context manager, it gives a `Traced`."""
+    """Instrument with the given content mode; as a context manager, it gives a `Traced`."""
 
     @contextmanager
     def capturing(mode: str = "SPAN_ONLY", redact: Any = None, **env: str) -> Iterator[Traced]:
