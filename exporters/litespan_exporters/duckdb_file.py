@@ -35,7 +35,7 @@ from litespan.stores.records import (
     moment,
 )
 from litespan.stores.schema import TABLE
-from litespan.stores.writer import Away, Refused, Store
+from litespan.stores.store import Away, Refused, Store
 
 if TYPE_CHECKING:
     import duckdb

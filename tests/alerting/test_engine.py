@@ -9,7 +9,7 @@ from litespan.alerting import Notice, Thresholds
 from litespan.alerting.calls import MAX_RUNNING
 from litespan.alerting.engine import Engine
 from litespan.alerting.queues import MAX_PENDING, SendResult
-from litespan.alerting.state import Memory, State
+from litespan.alerting.state import State
 from tests.alerting.calls import DOWN, NO_KEY, NOON, RATE_LIMIT, view
 
 T = Thresholds(burst=None, outage=None)
@@ -39,7 +39,7 @@ class Desk:
         self.engine = Still(
             "desk",
             t,
-            state or Memory(),
+            state or State(),
             self.send,
             clock=lambda: self.now,
             **options,
@@ -256,7 +256,7 @@ def test_a_destination_that_is_gone() -> None:
 
 def test_two_workers_with_one_state() -> None:
     """One of them sends the alert, and one of them that it is resolved."""
-    state = Memory()
+    state = State()
     one, two = Desk(state=state), Desk(state=state)
     assert one.see(view(**RATE_LIMIT)) == [[("firing", "failure", 1, 0)]]
     assert two.see(view(**RATE_LIMIT)) == []
@@ -274,7 +274,7 @@ def test_the_thread_sends_at_once_and_flush_sends_digests() -> None:
         messages.append(notices)
         return "sent"
 
-    engine = Engine("desk", T, Memory(), send)
+    engine = Engine("desk", T, State(), send)
     engine.put([view(**RATE_LIMIT)])
     deadline = time.monotonic() + 5
     while not messages and time.monotonic() < deadline:
@@ -290,7 +290,7 @@ def test_the_thread_sends_at_once_and_flush_sends_digests() -> None:
 
 def test_flush_of_a_destination_that_is_away_does_not_wait() -> None:
     """One try, and what is left is counted."""
-    engine = Engine("desk", T, Memory(), lambda notices, lost: "later")
+    engine = Engine("desk", T, State(), lambda notices, lost: "later")
     engine.put([view(**RATE_LIMIT)])
     begun = time.monotonic()
     assert not engine.flush(10)
@@ -306,7 +306,7 @@ def test_a_forked_child_has_an_engine_of_its_own() -> None:
         shown.append(len(notices))
         return "sent"
 
-    engine = Engine("desk", T, Memory(), send)
+    engine = Engine("desk", T, State(), send)
     engine.put([view(took=200.0)])  # waits for its digest
     child = os.fork()
     if child == 0:

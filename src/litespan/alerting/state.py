@@ -11,8 +11,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from litespan.counters import count
 from litespan.errors import log_once
@@ -28,34 +29,18 @@ _RETRY_AFTER: Final = 30.0  # s until a file that failed is tried again
 _MAX_DUE: Final = 500  # due records in one query
 
 
-class State(Protocol):
-    """Records by key."""
-
-    @property
-    def shared(self) -> bool:
-        """Whether other processes use it too."""
-
-    def change(self, key: str, step: "Step[T]") -> T:
-        """Replace the record under `key` with the one that `step` returns; returns its result."""
-
-    def due(self, prefix: str, now: float) -> list[str]:
-        """Keys of the records that begin with `prefix` and are due at `now` (s since the epoch)."""
-
-    def close(self) -> None:
-        """Close files and connections; the next `change` opens them again."""
-
-
-class Memory:
-    """The state of one process."""
+class State:
+    """Records by key, in the memory of this process."""
 
     shared = False
+    """Whether other processes use them, too."""
 
     def __init__(self) -> None:
         self._records: OrderedDict[str, Record] = OrderedDict()
         self._lock = threading.Lock()
 
     def change(self, key: str, step: "Step[T]") -> T:
-        """See `State`."""
+        """Replace the record under `key` with the one that `step` returns; returns its result."""
         with self._lock:
             new, result = step(self._records.pop(key, None))
             if new is not None:
@@ -65,7 +50,7 @@ class Memory:
             return result
 
     def due(self, prefix: str, now: float) -> list[str]:
-        """See `State`."""
+        """Keys of the records that begin with `prefix` and are due at `now` (s since the epoch)."""
         with self._lock:
             return [
                 key
@@ -74,17 +59,17 @@ class Memory:
             ]
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Close files; the next `change` opens them again."""
 
 
-class SharedFile:
+class SharedFile(State):
     """State in a SQLite file, created if it is missing; this process's memory while it fails."""
 
     shared = True
 
     def __init__(self, path: str) -> None:
+        super().__init__()
         self._file = SQLiteFile(Path(path).expanduser().absolute(), _prepare)
-        self._memory = Memory()
         self._retry_at = 0.0  # monotonic s
 
     def change(self, key: str, step: "Step[T]") -> T:
@@ -104,7 +89,7 @@ class SharedFile:
                 )
             return result
 
-        return self._run(run, lambda: self._memory.change(key, step))
+        return self._run(run, partial(super().change, key, step))
 
     def due(self, prefix: str, now: float) -> list[str]:
         """See `State`."""
@@ -116,7 +101,7 @@ class SharedFile:
             )
             return [key for (key,) in rows]
 
-        return self._run(run, lambda: self._memory.due(prefix, now))
+        return self._run(run, partial(super().due, prefix, now))
 
     def close(self) -> None:
         """See `State`."""
@@ -158,4 +143,4 @@ def state_at(place: str) -> State:
             "alerts independently; for processes on several machines, use the alertmanager "
             "exporter",
         )
-    return SharedFile(place) if place and "://" not in place else Memory()
+    return SharedFile(place) if place and "://" not in place else State()

@@ -6,11 +6,11 @@ delay its deadline or `close()`.
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from itertools import count
 from random import uniform
-from typing import Final, Protocol
+from typing import Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
@@ -19,33 +19,10 @@ from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.export.batching import Batch, Item, split_in_half
 from litespan.export.client import FORBIDDEN_HOST, THREAD, TIMEOUT, Answer, Client
-from litespan.export.policy import Policy, Refusal, Tally
+from litespan.export.destination import Destination
+from litespan.export.policy import Policy, Tally
 
 _POLL: Final = 0.2  # s between two checks whether the process is exiting
-
-
-class Destination(Protocol):
-    """What a `Sender` needs from the exporter that it sends for."""
-
-    def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
-        """Put items into batches within the limits."""
-        ...
-
-    def shrink(self, item: Item, excess: int) -> Item | None:
-        """Cut `excess` bytes of content from an item; None if it has not that much."""
-        ...
-
-    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
-        """Find the items that a 2xx answer rejects."""
-        ...
-
-    def on_answer(self, answer: Answer) -> None:
-        """Receive every answer before its items are settled."""
-        ...
-
-    def forbidden(self, batch: Batch) -> str:
-        """Return a one-word reason to drop the batch unsent, or an empty string."""
-        ...
 
 
 class Sender:
