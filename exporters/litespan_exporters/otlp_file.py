@@ -1,4 +1,4 @@
-"""Reads the calls in a file of OTLP/JSON, as the OpenTelemetry Collector's `file` exporter writes it.
+"""Reads the calls in a file of OTLP/JSON, as the Collector's `file` exporter writes it.
 
     litespan report otelcol-data/traces.jsonl
 

@@ -15,7 +15,6 @@ from litespan_exporters.postgres import (
     VARIABLE,
 )
 
-
 _SINCE: Final = "where start_time >= %s::timestamptz order by start_time"
 
 
