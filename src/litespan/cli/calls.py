@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from litespan.cli import Parser, add_store, json_text, printable
-from litespan.cli.figures import OUTCOMES, count, dollars, seconds
 from litespan.cli.report import since
 from litespan.stores import groups
+from litespan.stores.figures import OUTCOMES, count, dollars, seconds
 from litespan.stores.following import LATE, Follower
 from litespan.stores.reading import latest, placed
 from litespan.stores.records import TIME, Record, Unreadable

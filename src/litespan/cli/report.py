@@ -12,9 +12,9 @@ from itertools import zip_longest
 from typing import Final
 
 from litespan.cli import Parser, add_store, json_text, printable
-from litespan.cli.figures import count, dollars, places, seconds
 from litespan.cli.one_call import print_call
 from litespan.cli.summary import BY, Summary, Totals, grouping, summarize
+from litespan.stores.figures import count, dollars, places, seconds
 from litespan.stores.reading import NotFound, named
 from litespan.stores.records import Unreadable
 from litespan.stores.spreadsheet import guarded

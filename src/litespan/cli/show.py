@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from litespan.cli import Parser, add_store, printable
-from litespan.cli.figures import OUTCOMES, count, dollars, seconds
 from litespan.cli.one_call import print_call, with_content
 from litespan.stores import groups
 from litespan.stores.conversation import Part, conversation
+from litespan.stores.figures import OUTCOMES, count, dollars, seconds
 from litespan.stores.reading import NotFound, find
 from litespan.stores.records import Record, Unreadable
 from litespan.stores.trace import Step, costs, stages, trace

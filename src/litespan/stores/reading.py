@@ -82,6 +82,25 @@ def find(source: str, identifier: str, columns: Sequence[str] = NAMES) -> list[R
     return sorted(exact, key=lambda record: record["start_time"])
 
 
+def pick(
+    source: str, keys: Sequence[str], since: str = "", columns: Sequence[str] = NAMES
+) -> Iterator[Record]:
+    """The calls with these keys, all of which started at `since` or later. Errors as `records`."""
+    place = placed(source)
+    reader, chosen = _reader(source, place), _with_basics(columns)
+    if reader.find is not None:
+        for key in keys:
+            yield from (r for r in reader.find(place, chosen, key) if r["key"] == key)
+        return
+    missing = set(keys)
+    for record in reader.read(place, chosen, since):
+        if record["key"] in missing:
+            yield record
+            missing.discard(record["key"])
+            if not missing:
+                return
+
+
 class NotFound(Exception):
     """An id names no call, or several. The message says which."""
 
