@@ -192,7 +192,7 @@ class Sample:
 
 
 def sample(sessions: int = 160) -> list[ReadableSpan]:
-    """Sessions of one to four questions over a working day, and one hostile call at its end."""
+    """Sessions of one to four questions over a working day, and one hostile call before it."""
     made = Sample()
     calls: list[ReadableSpan] = []
     for number in range(sessions):
@@ -209,4 +209,5 @@ def sample(sessions: int = 160) -> list[ReadableSpan]:
         **content([text("user", HOSTILE)], [text(HOSTILE, HOSTILE)]),
     }
     error = (HOSTILE, 400, HOSTILE)
-    return [*calls, made.call(END_NS - 10**12, 1.0, hostile, error=error)]
+    begun = END_NS - HOURS * 3600 * 10**9
+    return [*calls, made.call(begun, 1.0, hostile, error=error)]

@@ -225,5 +225,6 @@ class Pages:
             problem=self._index.problem,
             store=named(self._index.source),
             has_calls=self._index.has_calls,
+            awaited=self._index.awaited,
         )
         return HTMLResponse(rendered, status)

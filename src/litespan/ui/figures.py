@@ -36,6 +36,7 @@ FIGURES: Final = f"""
     quantile_disc(first_chunk_s, [0.5, 0.95]) as first_chunk
 """
 
+_DAY: Final = "date_trunc('day', start_time)"
 _SUMMED: Final = (
     "outcome, input_tokens, output_tokens, cost_usd, duration_s, first_chunk_s"  # by `FIGURES`
 )
@@ -85,23 +86,17 @@ def series(index: Index, filters: Filters, total: Row) -> Series:
 def groups_of(index: Index, filters: Filters, by: str, limit: int = PAGE) -> list[Row]:
     """The figures of each group, dearest first, or by day, the last day first."""
     where, values = filters.where(index)
-    if by == "day":
-        group, order = "strftime(start_time, '%Y-%m-%d')", "name desc"
-    else:
-        group, order = value_of(by), "cost_usd desc nulls last, calls desc, name"
-    source = "calls"
+    source, group = "calls", "tag" if by == "tag" else value_of(by) if by != "day" else _DAY
+    order = "name desc" if by == "day" else "cost_usd desc nulls last, calls desc, name"
     if by == "tag":
-        group = "tag"
-        source = (
-            f"(select {_SUMMED}, unnest(case when len(tags) > 0 then list_distinct(tags) "
-            f"else [null] end) as tag from calls where {where})"
-        )
+        source = f"(select {_SUMMED}, unnest(tags) as tag from calls where {where})"
         where = "true"
     sql = (
         f"select {group} as name, {FIGURES} from {source} where {where} "
         f"group by name order by {order} limit {limit}"
     )
-    return index.rows(sql, values)
+    found = index.rows(sql, values)
+    return [{**row, "name": f"{row['name']:%Y-%m-%d}"} for row in found] if by == "day" else found
 
 
 def calls(
@@ -130,23 +125,26 @@ def cursor(call: Row) -> str:
 def sessions(index: Index, filters: Filters, *, offset: int = 0) -> list[Row]:
     """A page of sessions, the last active first."""
     where, values = filters.where(index)
+    where += " and session_id is not null"
+    latest = (
+        "select session_id, max(start_time) as last from calls "
+        f"where {where} group by session_id order by last desc, session_id limit {PAGE} offset ?"
+    )
     sql = (
         f"select session_id as name, {FIGURES}, min(start_time) as first, max(start_time) as last, "
-        "any_value(user_id) as user_id from calls "
-        f"where {where} and session_id is not null group by session_id "
-        f"order by last desc, name limit {PAGE} offset ?"
+        f"any_value(user_id) as user_id from calls where {where} and session_id in "
+        f"(select session_id from ({latest})) group by session_id order by last desc, name"
     )
-    return index.rows(sql, [*values, offset])
+    return index.rows(sql, [*values, *values, offset])
 
 
 def call(index: Index, key: str) -> Row | None:
     """One call of the index by its key, or the first one by its call id or trace id."""
-    sql = (
-        "select * from calls where key = ? or call_id = ? or trace_id = ? "
-        "order by key = ? desc, start_time limit 1"
-    )
-    found = index.rows(sql, [key] * 4)
-    return found[0] if found else None
+    for condition, values in (("key = ?", [key]), ("call_id = ? or trace_id = ?", [key, key])):
+        sql = f"select * from calls where {condition} order by start_time limit 1"
+        if found := index.rows(sql, values):
+            return found[0]
+    return None
 
 
 def neighbours(index: Index, at: datetime, key: str) -> tuple[str | None, str | None]:

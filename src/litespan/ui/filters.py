@@ -81,7 +81,7 @@ class Filters:
 def _field(name: str, value: str) -> tuple[str, list[Any]]:
     columns = groups.FIELDS[name]
     if name == "tag":
-        return ("len(tags) = 0", []) if value == NONE else ("list_contains(tags, ?)", [value])
+        return ("tags[1] is null", []) if value == NONE else ("list_contains(tags, ?)", [value])
     if value == NONE:
         return f"{value_of(name)} is null", []
     return f"({' or '.join(f'{column} = ?' for column in columns)})", [value] * len(columns)

@@ -23,6 +23,7 @@ from litespan.errors import suppress_errors
 from litespan.stores import groups
 from litespan.stores.conversation import Message, conversation
 from litespan.stores.following import Follower
+from litespan.stores.reading import placed
 from litespan.stores.records import KINDS, Record, Unreadable
 from litespan.stores.spans import CONTENT
 
@@ -101,6 +102,12 @@ class Index:
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     @property
+    def awaited(self) -> bool:
+        """Whether the store is a file that a program has yet to make."""
+        place = placed(self.source)
+        return "://" not in place and not Path(place).expanduser().exists()
+
+    @property
     def has_calls(self) -> bool:
         """Whether any call has been read."""
         return bool(self.rows("select 1 from calls limit 1"))
@@ -122,13 +129,13 @@ class Index:
 
     def _follow(self) -> None:
         while not self._stopped.is_set():
-            begun = time.monotonic()
-            try:
-                with suppress_errors("reading the store for the page"):
+            begun, problem = time.monotonic(), ""
+            with suppress_errors("reading the store for the page"):
+                try:
                     self.read()
-                self._say("")
-            except Unreadable as problem:
-                self._say(str(problem))
+                except Unreadable as error:
+                    problem = str(error)
+            self._say(problem)
             self._stopped.wait(max(_PAUSE_S, _SHARE * (time.monotonic() - begun)))
 
     def _say(self, problem: str) -> None:
@@ -154,7 +161,7 @@ class Index:
                 )
                 cursor.execute(
                     "insert into calls select * replace "
-                    "(coalesce(from_json(tags, '[\"VARCHAR\"]'), []) as tags) from loaded"
+                    "(from_json(tags, '[\"VARCHAR\"]') as tags) from loaded"
                 )
                 cursor.execute("commit")
             self.version += 1
@@ -175,8 +182,8 @@ def _cells(record: Record) -> list[Any]:
 
 
 def _cell(name: str, value: Any) -> Any:
-    if name == "tags":
-        return json.dumps(value) if value else None
+    if name == "tags":  # a call without tags counts under none, as under a tag
+        return json.dumps([*dict.fromkeys(value)] if value else [None])
     if name == "error_message" and value:
         return value[:_ERROR]
     return value
@@ -200,7 +207,8 @@ class _Texts:
         with closing(self._open()) as connection, connection:
             for record in records:
                 messages = conversation(record)
-                body = "\n".join(part.text for message in messages for part in message.parts)
+                parts = [part for message in messages for part in message.parts]
+                body = "\n".join(f"{part.title}\n{part.text}" for part in parts)
                 if body:
                     row = (record["key"], *_previews(messages))
                     n = connection.execute(_SAID, row).lastrowid
