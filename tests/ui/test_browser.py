@@ -33,7 +33,7 @@ SHOWN = {("overview", "light"), ("calls", "light"), ("call", "light"), ("overvie
 @pytest.fixture(scope="module")
 def paths(site: Site) -> dict[str, str]:
     """The path of each page."""
-    some = "select key from calls where outcome = 'success' and {} order by key limit 1"
+    some = "select key from calls where outcome = 'success' and {} order by input_tokens desc, key limit 1"
     (retried,) = site.index.rows(some.format("attempt = 2"))
     (other,) = site.index.rows(some.format("request_model = 'gpt-4o'"))
     names = {"retried": retried["key"], "other": other["key"]}

@@ -146,7 +146,7 @@ def test_a_call_has_everything(site: Site) -> None:
 
 def test_a_session_shows_each_message_once(site: Site) -> None:
     """Each call repeats the messages before it; the page does not."""
-    page = site.get("/session?id=chat-085", HOSTILE_CALLS).text
+    page = site.get("/session?id=chat-085").text
     assert page.count("You are the help desk of a lamp shop.") == 1
 
 

@@ -237,8 +237,9 @@ class _Texts:
 
 
 def _previews(messages: Sequence[Message]) -> tuple[str, str]:
-    last = [m for m in messages if not m.is_output and m.role != "system"][-1:]
-    return _preview(last), _preview([m for m in messages if m.is_output])
+    sent = [m for m in messages if not m.is_output and m.role != "system"]
+    asked = [m for m in sent if m.role == "user"] or sent  # rather than a tool's result
+    return _preview(asked[-1:]), _preview([m for m in messages if m.is_output])
 
 
 def _preview(messages: Iterable[Message]) -> str:
