@@ -25,7 +25,7 @@ ROOMS = (
     ),
     *("background", "redaction", "genai", "mapping", "export", "stores", "instrumentation"),
     *("callbacks", "offload", "routing", "alerting", "forward", "proxy"),
-    *("instrumentor", "_api", "testing", "cli", "__init__"),
+    *("instrumentor", "_api", "testing", "ui", "cli", "__init__"),
 )
 # Entry points that users and the proxy name: they set everything up, on first use.
 ON_FIRST_USE = {("proxy", "instrumentor")}
