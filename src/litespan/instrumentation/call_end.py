@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Status, StatusCode, get_current_span
 
 from litespan import semconv as s
 from litespan.errors import record_error
@@ -189,8 +189,14 @@ def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
         if call.first_chunk is not None:
             first = call.first_chunk - call.started
             per_chunk = (seconds - first) / (chunks - 1) if chunks > 1 else None
+        span = get_current_span(call.context) if call.silent else call.span
         call.signals.metrics.record(
-            call.attributes, attributes, seconds, first_chunk=first, per_chunk=per_chunk
+            call.attributes,
+            attributes,
+            seconds,
+            first_chunk=first,
+            per_chunk=per_chunk,
+            span=span.get_span_context(),
         )
     except Exception as problem:  # noqa: BLE001
         record_error("measuring a call", problem)
