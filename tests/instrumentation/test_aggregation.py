@@ -136,7 +136,6 @@ def only_ours(data: Any) -> str | None:
 
 def test_values_recorded_later_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any calls, views, temporality and exemplars: the same points, times included."""
-
     now = [0]
     for name in CLOCKS:
         monkeypatch.setattr(name, lambda: now[0], raising=False)

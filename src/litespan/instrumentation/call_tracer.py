@@ -8,6 +8,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.trace import (
+    INVALID_SPAN,
+    INVALID_SPAN_CONTEXT,
     NonRecordingSpan,
     Span,
     SpanContext,
@@ -15,6 +17,7 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
     get_current_span,
+    set_span_in_context,
 )
 
 from litespan.errors import log_once
@@ -40,6 +43,8 @@ _KNOWN: Final = frozenset(
     _span_processor _limits _lock _record_end_metrics
     """.split()  # noqa: SIM905
 )
+CURRENT_SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+"""The context key of the current span."""
 _FLAGS: Final = tuple(TraceFlags(number) for number in range(4))
 _ENDLESS: Final = 2**31
 
@@ -130,8 +135,11 @@ class CallTracer(Tracer):
         if self._proxy:
             self._resolve()
         tracer, most = self._tracer, self._most
-        changed = _methods() != _METHODS or "start_span" in vars(tracer)
-        parent: Any = get_current_span(context).get_span_context()
+        changed = _methods() != _METHODS or "start_span" in tracer.__dict__
+        if context is not None and CURRENT_SPAN not in context:
+            parent: Any = INVALID_SPAN_CONTEXT
+        else:
+            parent = get_current_span(context).get_span_context()
         unusual = links or not record_exception or not set_status_on_exception
         if most is None or changed or unusual or type(parent) is not SpanContext:
             span: Span = tracer.start_span(
@@ -149,7 +157,7 @@ class CallTracer(Tracer):
         if _CAN_BE_OFF and not tracer._is_enabled():  # noqa: SLF001
             return NonRecordingSpan(parent)
         ids = tracer.id_generator
-        if parent.is_valid:
+        if parent is not INVALID_SPAN_CONTEXT and parent.is_valid:
             trace_id = parent.trace_id
             random = _MARKS_RANDOM and parent.trace_flags.random_trace_id
         else:
