@@ -137,6 +137,24 @@ def _count(stated: Mapping[str, Any], chat: str, other: str) -> int | None:
     return count if count or other not in stated else as_tokens(stated[other])
 
 
+def stated_usages(chunks: Sequence[Any]) -> list[Any]:
+    """Return what the chunks state as usage.
+
+    Most of LiteLLM's chunks state none, and are read without a function call.
+    """
+    found: list[Any] = []
+    for chunk in chunks:
+        try:
+            if "usage" not in chunk.__pydantic_extra__ and "usage" not in chunk.__dict__:
+                continue
+        except (AttributeError, TypeError):
+            pass  # another kind of chunk
+        usage = get(chunk, "usage")
+        if usage:
+            found.append(usage)
+    return found
+
+
 def most(stated: Sequence[Usage]) -> Usage:
     """Merge the usages of one stream, which grow or are partial, by their maximum."""
     if len(stated) == 1:
