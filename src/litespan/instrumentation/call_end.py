@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Status, StatusCode, get_current_span
 
 from litespan import semconv as s
 from litespan.errors import record_error
@@ -13,7 +13,7 @@ from litespan.instrumentation.log_events import emit_event
 from litespan.instrumentation.recorded_content import content_attributes, redacted_text
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.chunks import read_stream
-from litespan.mapping.content import input_content, output_content
+from litespan.mapping.content import input_content, input_texts, output_content, output_text
 from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
@@ -148,7 +148,9 @@ def record_end(
     chunks: int,
 ) -> None:
     """Record the end of a call in metrics, on the span and in log events."""
-    call_id = call.call_id
+    call_id = getattr(call.logging, "litellm_call_id", None)
+    if type(call_id) is not str or not call_id:
+        call_id = call.call_id
     if call_id:
         attributes[s.CALL_ID] = call_id
     attributes[s.OUTCOME] = outcome
@@ -189,8 +191,14 @@ def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
         if call.first_chunk is not None:
             first = call.first_chunk - call.started
             per_chunk = (seconds - first) / (chunks - 1) if chunks > 1 else None
+        span = get_current_span(call.context) if call.silent else call.span
         call.signals.metrics.record(
-            call.attributes, attributes, seconds, first_chunk=first, per_chunk=per_chunk
+            call.attributes,
+            attributes,
+            seconds,
+            first_chunk=first,
+            per_chunk=per_chunk,
+            span=span.get_span_context(),
         )
     except Exception as problem:  # noqa: BLE001
         record_error("measuring a call", problem)
@@ -204,13 +212,32 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         known = attributes  # redactors and log events also get the attributes from the start
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
-        content = content_attributes(signals, _messages(call, answer), known)
+        direct = signals.redactor is None and mode == "SPAN_ONLY"
+        content = _texts(call, answer) if direct else None
+        if content is None:
+            content = content_attributes(signals, _messages(call, answer), known)
         if mode != "EVENT_ONLY":
             attributes.update(content)
         if mode != "SPAN_ONLY":
             emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)
     except Exception as problem:  # noqa: BLE001
         record_error("recording content", problem)
+
+
+def _texts(call: CallState, answer: Answer | None) -> dict[str, Any] | None:
+    """Return the messages as JSON; None if one is too long or cannot be read."""
+    try:
+        texts = input_texts(call.request)
+        output = output_text(answer.raw) if answer is not None and answer.raw is not None else ""
+    except Exception:  # noqa: BLE001 - `_messages` reports it
+        return None
+    if output:
+        texts[s.OUTPUT_MESSAGES] = output
+    limit = call.signals.content_limit
+    for text in texts.values():
+        if len(text) > limit:
+            return None
+    return texts
 
 
 def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:

@@ -12,6 +12,7 @@ from opentelemetry.trace import Tracer, get_tracer
 from litespan import semconv as s
 from litespan.counters import observe
 from litespan.errors import log_once
+from litespan.instrumentation.call_tracer import CallTracer
 from litespan.instrumentation.metrics import Metrics
 from litespan.settings import Settings
 from litespan.version import VERSION
@@ -55,7 +56,9 @@ class Signals:
     ) -> None:
         self.settings = settings
         self.providers = (tracer_provider, meter_provider, logger_provider)
-        self.tracer: Tracer = get_tracer(s.SCOPE, VERSION, tracer_provider, schema_url=s.SCHEMA_URL)
+        self.tracer: Tracer = CallTracer(
+            get_tracer(s.SCOPE, VERSION, tracer_provider, schema_url=s.SCHEMA_URL)
+        )
         self.metrics = Metrics(get_meter(s.SCOPE, VERSION, meter_provider, schema_url=s.SCHEMA_URL))
         observe(meter_provider)
         self.logger: Logger = get_logger(s.SCOPE, VERSION, logger_provider, schema_url=s.SCHEMA_URL)

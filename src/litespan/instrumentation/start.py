@@ -131,8 +131,8 @@ def begin(
         if Live.look is not None:
             Live.look()
         ctx = otel_context.get_current()
-        outer = _outer(ctx, kwargs)
-        if suppressed(ctx, nested=outer is None and signals.settings.suppress_nested):
+        outer = _outer(ctx, kwargs) if CALL_KEY in ctx or LOGGING in kwargs else None
+        if ctx and suppressed(ctx, nested=outer is None and signals.settings.suppress_nested):
             return UNTRACED
         if outer is not None and _is_inner(outer, kwargs):
             return UNTRACED

@@ -3,7 +3,6 @@
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
@@ -31,59 +30,66 @@ def drive(function: Any, open_call: Opener) -> Any:
     def sync_driver(
         wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        with Guarded(open_call, args, kwargs) as call:
-            return call.result(wrapped(*args, **kwargs))
+        call = Guarded(open_call, args, kwargs)
+        try:
+            value = wrapped(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        return call.finish(value)
 
     async def async_driver(
         wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        with Guarded(open_call, args, kwargs) as call:
-            return call.result(await wrapped(*args, **kwargs))
+        call = Guarded(open_call, args, kwargs)
+        try:
+            value = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        return call.finish(value)
 
     asynchronous = inspect.iscoroutinefunction(inspect.unwrap(function))
     return Wrapper(function, async_driver if asynchronous else sync_driver)
 
 
 class Guarded:
-    """Contains errors of a call, so that LiteLLM's result or exception passes unchanged."""
+    """Opens and enters a call. Contains its errors: LiteLLM's result or exception is unchanged."""
 
     __slots__ = ("_call",)
     _call: AnyCall | None
 
     def __init__(self, open_call: Opener, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._call = None
         try:
-            self._call = open_call(args, kwargs)
+            call = open_call(args, kwargs)
+            call.__enter__()
+            self._call = call
         except Exception as problem:  # noqa: BLE001
             record_error("opening a call", problem)
-            self._call = None
 
-    def __enter__(self) -> "Guarded":
-        if self._call is not None:
+    def finish(self, value: Any) -> Any:
+        """Leave the call; return what the caller receives for LiteLLM's `value`."""
+        call = self._call
+        if call is not None:
             try:
-                self._call.__enter__()
-            except Exception as problem:  # noqa: BLE001
-                record_error("entering a call", problem)
-                self._call = None
-        return self
-
-    def result(self, value: Any) -> Any:
-        """Return what the caller receives for LiteLLM's `value`."""
-        if self._call is not None:
-            try:
-                return self._call.result(value)
+                value = call.result(value)
             except Exception as problem:  # noqa: BLE001
                 record_error("reading a result", problem)
+            except BaseException as error:  # such as KeyboardInterrupt in an inline handler
+                self.fail(error)
+                raise
+            try:
+                call.__exit__(None, None, None)
+            except Exception as problem:  # noqa: BLE001
+                record_error("leaving a call", problem)
         return value
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Leave the call with the exception that the caller receives."""
         if self._call is not None:
             try:
-                self._call.__exit__(kind, error, trace)
+                self._call.__exit__(type(error), error, error.__traceback__)
             except Exception as problem:  # noqa: BLE001
                 record_error("leaving a call", problem)
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from litespan.mapping.assembling import Assembled, items
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
-from litespan.mapping.usage import Usage, most, read_usage
+from litespan.mapping.usage import Usage, most, read_usage, stated_usages
 from litespan.objects import as_int, contents, get
 
 _TAIL: Final = 8  # chunks at the end of a stream that are searched for an error
@@ -103,8 +103,7 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
     LiteLLM's stream keeps the provider's chunks; the chunks that it yields contain its own count.
     """
     kept = get(stream, "chunks")
-    came: list[Any] = kept if isinstance(kept, list) else []
-    given = [usage for chunk in came if (usage := get(chunk, "usage"))]
+    given = stated_usages(kept if isinstance(kept, list) else [])
     stated = [usage for usage in map(read_usage, given) if usage and usage.known]
     if stated:
         return most(stated)

@@ -97,12 +97,14 @@ def _cost(total: float, source: str, logging: Any) -> Attributes:
     breakdown = getattr(logging, "cost_breakdown", None)
     if not breakdown or not isinstance(breakdown, dict) or source == "provider":
         return attributes
-    stated = as_float(breakdown.get("total_cost"))
-    if stated != total and not _close(stated, total):
+    stated = breakdown.get("total_cost")
+    if stated != total and not _close(as_float(stated), total):
         return attributes
     for name, attribute in _PARTS:
         if name in breakdown:
-            value = as_cost(breakdown[name])
+            value = breakdown[name]
+            if type(value) is not float or not 0.0 <= value <= s.MOST_USD:
+                value = as_cost(value)
             if value or (value is not None and name in _ALWAYS):
                 attributes[attribute] = value
     return attributes

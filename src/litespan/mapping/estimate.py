@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from litespan.mapping.assembling import plain_texts
 from litespan.mapping.chunks import Streamed, server_events
 from litespan.mapping.request import Request
 from litespan.mapping.usage import characters, estimated_usage, most
@@ -33,7 +34,10 @@ def _received_characters(chunks: Sequence[Any]) -> int:
     """Return the number of characters that the model produced."""
     if chunks and isinstance(chunks[0], (bytes, str)):
         chunks = list(server_events(chunks))
-    return sum(map(chunk_characters, chunks))
+    total = 0
+    for chunk in plain_texts(chunks):
+        total += len(chunk[1]) if type(chunk) is tuple else chunk_characters(chunk)
+    return total
 
 
 # Text fields of a delta, without audio and signatures.

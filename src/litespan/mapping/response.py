@@ -113,7 +113,8 @@ def hidden_params(raw: Any) -> Mapping[str, Any]:
 
 def response_headers(hidden: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the provider's response headers, which LiteLLM prefixes with `llm_provider-`."""
-    return contents(hidden.get("additional_headers"))
+    headers = hidden.get("additional_headers")
+    return headers if type(headers) is dict else contents(headers)
 
 
 def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
@@ -158,8 +159,9 @@ def answer_attributes(request: Request, answer: Answer) -> Attributes:
     fields, hidden = answer.fields, answer.hidden
     for source, table in ((fields, _OPENAI_FIELDS if openai else _FIELDS), (hidden, _HIDDEN)):
         for name, attribute in table:
-            if name in source and source[name] and isinstance(source[name], str):
-                attributes[attribute] = source[name]
+            value = source.get(name)
+            if value and isinstance(value, str):
+                attributes[attribute] = value
     if answer.finish_reasons:
         attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
     base = hidden.get("api_base")
