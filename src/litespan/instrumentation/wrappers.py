@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,8 @@ _POSITIONAL: Final = (
 def wrap(target: Target, function: Any, twin: Any = None) -> Any:
     """Wrap `function` to record its calls; `twin` has its parameter names if it hides them."""
     parameters = positional_parameters(function) or positional_parameters(twin)
+    if not target.operation.model:
+        target = replace(target, provider=_default_provider(function))
     return drive(function, functools.partial(begin, target, parameters))
 
 
@@ -114,3 +117,12 @@ def positional_parameters(function: Any) -> Sequence[str]:
     except (TypeError, ValueError):  # not a function, or without a signature
         return ()
     return tuple(name for name, p in signature.parameters.items() if p.kind in _POSITIONAL)
+
+
+def _default_provider(function: Any) -> str:
+    """Return the provider that `function` assumes if the caller names none, or ""."""
+    try:
+        parameter = inspect.signature(function).parameters["custom_llm_provider"]
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return parameter.default if isinstance(parameter.default, str) else ""
