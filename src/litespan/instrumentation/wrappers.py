@@ -4,13 +4,14 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import iscoroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
 from litespan.errors import record_error
-from litespan.instrumentation.start import AnyCall, begin
+from litespan.instrumentation.start import UNTRACED, AnyCall, begin
 from litespan.mapping.targets import Target
 
 Opener = Callable[[tuple[Any, ...], dict[str, Any]], AnyCall]
@@ -35,7 +36,8 @@ def drive(function: Any, open_call: Opener) -> Any:
         wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         with Guarded(open_call, args, kwargs) as call:
-            return call.result(wrapped(*args, **kwargs))
+            value = wrapped(*args, **kwargs)
+            return call.awaited(value) if iscoroutine(value) else call.result(value)
 
     async def async_driver(
         wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -77,6 +79,17 @@ class Guarded:
             except Exception as problem:  # noqa: BLE001
                 record_error("reading a result", problem)
         return value
+
+    def awaited(self, coroutine: Any) -> Any:
+        """Return what the caller receives for a coroutine: LiteLLM's async form of the call.
+
+        A `Router` that was made before LiteLLM was instrumented calls it this way.
+        """
+        return coroutine if self._call in (None, UNTRACED) else self._await(coroutine)
+
+    async def _await(self, coroutine: Any) -> Any:
+        with self:
+            return self.result(await coroutine)
 
     def __exit__(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from litespan.mapping.usage import Usage, read_usage
-from litespan.objects import as_text, contents, get
+from litespan.objects import as_int, as_text, contents, get
 
 Fields = Mapping[str, Any]
 _INTERACTIONS: Final = "litellm.litellm_core_utils.llm_cost_calc.usage_object_transformation"
@@ -90,11 +90,13 @@ def joined(events: Iterable[Fields]) -> tuple[dict[str, Any], Any, bool]:
         error = event.get("error") or error
         answer.update({name: value for name, value in event.items() if value is not None})
         for position, each in enumerate(event.get("candidates") or ()):
-            index = get(each, "index")
+            if not isinstance(each, Mapping):
+                continue
+            index = as_int(each.get("index"))
             kept = candidates.setdefault(position if index is None else index, {"parts": []})
-            parts = get(get(each, "content"), "parts")
+            parts = contents(each.get("content")).get("parts")
             kept["parts"] += parts if isinstance(parts, list) else []
-            kept["reason"] = get(each, "finishReason") or kept.get("reason")
+            kept["reason"] = each.get("finishReason") or kept.get("reason")
     answer["candidates"] = [
         {
             "content": {"role": "model", "parts": _merged(kept["parts"])},

@@ -35,14 +35,14 @@ def find(request: Request) -> Answer | None:
 
 def _last(request: Request) -> str:
     """The id at the end of the path."""
-    return request.path.rstrip("/").rpartition("/")[2].partition(":")[0]
+    return request.path.rstrip("/").removesuffix("/cancel").rpartition("/")[2].partition(":")[0]
 
 
-def _resource(kind: str, identifier: str, **fields: object) -> Answer:
-    """A resource, created (with `identifier`) or fetched (with the id in the path)."""
+def _resource(kind: str, identifier: str | None, **fields: object) -> Answer:
+    """A resource, created with `identifier`, or with the id in the path."""
 
     def answer(request: Request) -> Reply:
-        named = identifier if request.method == "POST" else _last(request)
+        named = _last(request) if identifier is None else identifier
         return as_json({"id": named, "object": kind, "created_at": CREATED, **fields})
 
     return answer
@@ -278,9 +278,9 @@ _MESSAGE: Final[Json] = {
 
 def _family(path: str, kind: str, identifier: str, fields: Json) -> list[tuple[str, str, Answer]]:
     """Create, list, fetch, update and delete."""
-    make = _resource(kind, identifier, **fields)
+    make = _resource(kind, None, **fields)
     return [
-        ("POST", path, make),
+        ("POST", path, _resource(kind, identifier, **fields)),
         ("GET", path, _list(kind, identifier, **fields)),
         ("GET", f"{path}/[^/]+", make),
         ("POST", f"{path}/[^/]+", make),
