@@ -14,8 +14,8 @@ class LoopbackProvider:
     It implements the APIs of OpenAI (chat, completions, responses, embeddings, images, audio,
     moderations, videos, files, batches, vector stores, …), Anthropic (messages, skills), Gemini
     (generateContent, interactions), Cohere (rerank), Mistral (OCR) and Perplexity (search), plain
-    and streamed, with fixed ids, times and usage. `url_for(status=429, times=2)` is a base URL of the
-    same server with another `Behaviour`. Pass either as LiteLLM's `api_base`. A client with
+    and streamed, with fixed ids, times and usage. `url_for(status=429, times=2)` is a base URL of
+    the same server with another `Behaviour`. Pass either as LiteLLM's `api_base`. A client with
     `provider.root` as its HTTP proxy may use any host name: `http://api.anthropic.com/…`.
     """
 
