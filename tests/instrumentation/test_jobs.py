@@ -13,6 +13,7 @@ from tests.support.calls import KEY, Traced
 pytestmark = pytest.mark.recent_litellm
 
 OPENAI = {"custom_llm_provider": "openai"}
+CONTENTS = [{"role": "user", "parts": [{"text": "hi"}]}]
 
 
 @pytest.fixture(autouse=True)
@@ -97,10 +98,14 @@ async def test_a_batch_is_charged_once_when_its_result_is_known(traced: Traced) 
         completion_window="24h", endpoint="/v1/chat/completions", input_file_id="file-1", **to
     )
     await litellm.aretrieve_batch(batch_id=created.id, **traced.to(finish="in_progress"))
-    for _ in range(3):
-        polled = await litellm.aretrieve_batch(batch_id=created.id, **to)
-        await _settled(traced, 1)
-    await asyncio.sleep(0.2)  # a second result would come by now
+    polled = await litellm.aretrieve_batch(batch_id=created.id, **to)
+    await _settled(traced, 1)
+    for _ in range(2):
+        again = await litellm.aretrieve_batch(batch_id=created.id, **to)
+        for _ in range(200):  # until LiteLLM has priced it, too
+            if "response_cost" in again._hidden_params:
+                break
+            await asyncio.sleep(0.05)
     (result,) = await _settled(traced, 1)
     said = result["attributes"]
     assert said["gen_ai.usage.cost"] == pytest.approx(polled._hidden_params["response_cost"])
@@ -127,3 +132,37 @@ def test_jobs_are_bounded() -> None:
     for identifier in ("a", "b", "c"):
         assert known.charge(identifier)
     assert [known.charge(identifier) for identifier in ("b", "c", "a")] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "instrumentation.jobs.job_id",
+        "instrumentation.jobs.job_attributes",
+        "instrumentation.hooks.record_batch",
+        "mapping.request.argument_attributes",
+        "mapping.response.result_attributes",
+        "mapping.response.google_answer",
+        "mapping.chunks.google_answer",
+        "mapping.content.documents",
+    ],
+)
+async def test_a_fault_changes_no_outcome(
+    place: str, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results and chunks are LiteLLM's, and each call still ends its span."""
+
+    def broken(*_args: Any, **_kwargs: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(f"litespan.{place}", broken)
+    google = {"api_base": traced.provider.root, "api_key": KEY, "model": "gemini/gemini-2.5-flash"}
+    to = traced.to()
+    answer = await litellm.agenerate_content(contents=CONTENTS, **google)
+    stream = await litellm.google_genai.agenerate_content_stream(contents=CONTENTS, **google)
+    chunks = [chunk async for chunk in stream]
+    batch = await litellm.aretrieve_batch(batch_id="batch_1", **to)
+    found = await litellm.vector_stores.asearch(vector_store_id="vs_1", query="q", **to)
+    assert answer.candidates[0]["content"]["parts"][0]["text"].startswith("Hello!")
+    assert b"STOP" in chunks[-1]
+    assert (batch.status, len(found["data"])) == ("completed", 2)

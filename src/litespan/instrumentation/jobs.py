@@ -12,6 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
 
 from litespan import semconv as s
+from litespan.errors import record_error
 from litespan.instrumentation.state import CallState
 from litespan.mapping.cost import cost_attributes
 from litespan.mapping.request import Attributes
@@ -71,11 +72,16 @@ def job_id(call: CallState) -> str | None:
 
 
 def link(call: CallState) -> None:
-    """Link a call about a job to the span that created the job."""
-    identifier = job_id(call) if call.request.target.operation.detailed else None
-    created = None if identifier is None else JOBS.creator(identifier)
-    if created is not None:
-        call.span.add_link(created)
+    """Link a call about a job to the span that created the job. Never raises."""
+    if not call.request.target.operation.detailed:
+        return
+    try:
+        identifier = job_id(call)
+        created = None if identifier is None else JOBS.creator(identifier)
+        if created is not None:
+            call.span.add_link(created)
+    except Exception as error:  # noqa: BLE001
+        record_error("linking a call", error)
 
 
 def job_attributes(call: CallState, answer: Answer) -> Attributes:
