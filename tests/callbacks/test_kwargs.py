@@ -469,3 +469,22 @@ async def test_handlers_share_nothing_that_can_be_changed(traced: Traced) -> Non
         for each in added:
             each.remove()
     assert seen == [(None, None)] * 2
+
+
+@pytest.mark.recent_litellm
+def test_handlers_get_the_stages_of_requests_beside_chats(traced: Traced, keeper: Keeper) -> None:
+    """OCR, files and background jobs have the same stages, LiteLLM's call type and its cost."""
+    document = {"type": "document_url", "document_url": "https://example.com/a.pdf"}
+    to = traced.to()
+    read = litellm.ocr(model="mistral/mistral-ocr-latest", document=document, **to)
+    stages = delivery(keeper)
+    assert list(stages) == ["pre", "post", "success"]
+    assert stages["success"].kwargs["call_type"] == "ocr"
+    assert stages["success"].kwargs["response_cost"] == read._hidden_params["response_cost"]
+    assert stages["success"].response_obj is read
+    keeper.deliveries.clear()
+    litellm.file_retrieve(file_id="file-1", **to)
+    stages = delivery(keeper)
+    assert list(stages) == ["pre", "post", "success"]
+    assert stages["success"].kwargs["call_type"] == "file_retrieve"
+    assert stages["success"].kwargs.get("response_cost") is None

@@ -9,11 +9,18 @@ from opentelemetry.trace import Status, StatusCode, get_current_span
 
 from litespan import semconv as s
 from litespan.errors import record_error
+from litespan.instrumentation import jobs
 from litespan.instrumentation.log_events import emit_event
 from litespan.instrumentation.recorded_content import content_attributes, redacted_text
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.chunks import read_stream
-from litespan.mapping.content import input_content, input_texts, output_content, output_text
+from litespan.mapping.content import (
+    documents,
+    input_content,
+    input_texts,
+    output_content,
+    output_text,
+)
 from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
@@ -29,6 +36,7 @@ from litespan.mapping.response import (
     read_answer,
     response_headers,
 )
+from litespan.mapping.targets import RETRIEVAL
 from litespan.mapping.usage import usage_attributes
 from litespan.objects import get
 from litespan.redaction.echoes import sent_texts
@@ -65,13 +73,16 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
         details = getattr(call.logging, "model_call_details", None)
         native = native_finish_reasons(get(details, "original_response"))
         answer.finish_reasons = native or answer.finish_reasons
-    attributes = answer_attributes(request, answer)
+    attributes = answer_attributes(request, answer, call.logging)
     if s.PROVIDER_REQUEST_ID in post:
         attributes[s.PROVIDER_REQUEST_ID] = post[s.PROVIDER_REQUEST_ID]
     if usage is not None:
         embeddings = request.target.operation.name == "embeddings"
         attributes.update(usage_attributes(usage, embeddings=embeddings))
-    attributes.update(cost_attributes(request, answer, call.logging))
+    if request.target.operation.charged:
+        attributes.update(cost_attributes(request, answer, call.logging))
+    if "status" in answer.fields:
+        attributes.update(jobs.job_attributes(call, answer))
     if combined is not None:
         attributes.update(saved_attributes(request, combined, call.logging, attributes))
     return attributes
@@ -251,6 +262,8 @@ def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
         output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
         if output:
             values[s.OUTPUT_MESSAGES] = output
+        if answer is not None and call.request.target.operation is RETRIEVAL:
+            values[s.RETRIEVAL_DOCUMENTS] = documents(answer.raw)
     except Exception as problem:  # noqa: BLE001 - still record the request
         record_error("reading the content of an answer", problem)
     return values

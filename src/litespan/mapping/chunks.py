@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from litespan.mapping import google
 from litespan.mapping.assembling import Assembled, items
 from litespan.mapping.request import Request
-from litespan.mapping.response import Answer, hidden_params, read_answer
+from litespan.mapping.response import Answer, google_answer, hidden_params, read_answer
+from litespan.mapping.targets import CONTENT
 from litespan.mapping.usage import Usage, most, read_usage, stated_usages
 from litespan.objects import as_int, contents, get
 
@@ -38,6 +40,8 @@ def read_stream(
     `whole` is the answer that LiteLLM itself assembled, with its own token count, or None.
     """
     hidden = hidden_params(stream)
+    if request.target.operation is CONTENT:
+        return _google(chunks, hidden)
     if request.target.operation.name == "chat" and chunks:
         first = chunks[0]
         if isinstance(first, (bytes, str)) or (
@@ -77,6 +81,18 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
         hidden=hidden_params(stream),
     )
     return Streamed(answer, bool(reasons))
+
+
+def _google(chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
+    """Read events of `generateContent`, as bytes or dicts, or of the Interactions API."""
+    first = chunks[0] if chunks else b""
+    if isinstance(first, (bytes, str, Mapping)):
+        stated, error, finished = google.joined(server_events([*chunks, b"\n"]))
+    else:
+        stated, error, finished = google.interaction(chunks)
+    answer = google_answer(stated, hidden)
+    answer.error = answer.error or error
+    return Streamed(answer, finished)
 
 
 def _first(chunks: Sequence[Any], name: str) -> Any:

@@ -12,6 +12,7 @@ from litespan.genai import inline
 from litespan.genai.parts import Part, first, media
 from litespan.genai.provider_messages import read as read_message
 from litespan.genai.provider_messages import read_parts, read_tools
+from litespan.mapping import google
 from litespan.mapping.request import Request
 from litespan.objects import contents, dumps, encoded, get, quoted, utf8
 
@@ -104,8 +105,43 @@ def output_content(raw: Any) -> list[Message]:
     output = stated.get("output")
     if isinstance(output, (list, tuple)):
         return [_joined(output, stated)] if output else []
+    parts = stated.get("steps") or stated.get("outputs")
+    if isinstance(parts, (list, tuple)):  # Google's Interactions API
+        blocks = {"role": "assistant", "content": google.interaction_parts(stated)}
+        return [_finished(_message(blocks), stated.get("status") or "")]
+    found = _found(stated)
+    if found:
+        return [_finished({"role": "assistant", "parts": found}, "stop")]
     message, reason = _single_message(stated)
     return [_finished(_message(message), reason)] if message else _speech(stated.get("response"))
+
+
+def _found(stated: Mapping[str, Any]) -> list[Part]:
+    """Return the texts of a vector store search, a web search or OCR, one part each."""
+    entries = stated.get("pages") or stated.get("results")
+    if not entries and str(stated.get("object")).startswith("vector_store"):
+        entries = stated.get("data")
+    if not isinstance(entries, (list, tuple)):
+        return []
+    held = [contents(entry) for entry in entries]
+    texts = [first(entry, "markdown", "content", "snippet", "title") for entry in held]
+    read: list[Part] = inline.referenced(
+        [part for text in texts if text for part in read_parts(inline.bounded(text))]
+    )
+    return read
+
+
+def documents(raw: Any) -> list[dict[str, Any]]:
+    """Return the id and score of each document that a vector store search has found."""
+    stated = contents(raw)
+    entries = stated.get("data")
+    if not isinstance(entries, (list, tuple)):
+        return []
+    found = [
+        {"id": get(entry, "file_id") or get(entry, "id"), "score": get(entry, "score")}
+        for entry in entries
+    ]
+    return [document for document in found if document["id"] is not None]
 
 
 def _single_message(stated: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -48,14 +48,16 @@ def cost_attributes(
         return {**_UNKNOWN}  # the reported usage is implausible
     elif not stream and ("litellm_model_name" in hidden or "response_cost" in hidden):
         figure = as_cost(hidden.get("response_cost"))
-        if _HEADER in (hidden.get("additional_headers") or ()):
+        # LiteLLM states its own price of a container in the same header.
+        own = not request.target.operation.model
+        if not own and _HEADER in (hidden.get("additional_headers") or ()):
             source = "provider"
-    elif usage is None:
+    elif usage is None and not request.target.operation.detailed:
         return {**_UNKNOWN}
     else:
-        figure = price.price_of_whole(usage, whole) or price.list_price(request, answer, logging)
-        figure = as_cost(figure)
-        if usage.source == "estimated":
+        counted = None if usage is None else price.price_of_whole(usage, whole)
+        figure = as_cost(counted or price.list_price(request, answer, logging))
+        if usage is not None and usage.source == "estimated":
             source = "estimated"
     if figure is None:
         return {**_UNKNOWN}

@@ -10,6 +10,8 @@ from litespan.mapping.request import Request
 from litespan.mapping.usage import characters, estimated_usage, most
 from litespan.objects import contents, get
 
+_SENT: Final = ("messages", "prompt", "input", "contents")
+
 
 def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -> Streamed:
     """Add an estimated usage if neither the provider nor LiteLLM reported one.
@@ -22,7 +24,7 @@ def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -
     if stated is not None and (streamed.finished or stated.source != "provider"):
         return streamed
     arguments = request.arguments
-    sent = arguments.get("messages") or arguments.get("prompt") or arguments.get("input")
+    sent = next((arguments[name] for name in _SENT if arguments.get(name)), None)
     received = max(_received_characters(chunks), len(chunks))
     usage = estimated_usage(characters([sent] if isinstance(sent, str) else sent or ()), received)
     if stated is not None:
@@ -61,6 +63,9 @@ def chunk_characters(chunk: Any) -> int:
         if isinstance(delta, str):
             kind = get(chunk, "type")
             return 0 if ".audio." in str(getattr(kind, "value", kind)) else len(delta)
+        candidates = get(chunk, "candidates")
+        if candidates:  # Google
+            return sum([characters([get(each, "content")]) for each in candidates])
         return _delta_characters(delta)
     total = 0
     for choice in choices:

@@ -234,7 +234,7 @@ def characters(values: Iterable[Any]) -> int:
         if isinstance(value, str):
             total += len(value)
         elif value is not None:
-            content = get(value, "content") or get(value, "text")
+            content = get(value, "content") or get(value, "text") or get(value, "parts")
             if isinstance(content, str):
                 total += len(content)
             elif isinstance(content, (list, tuple)):
