@@ -105,8 +105,9 @@ def read_stream_end(
         attributes[s.TIME_TO_FIRST_CHUNK] = call.first_chunk - call.started
     if answer.usage is not None:
         attributes.update(usage_attributes(answer.usage))
-    cost = cost_attributes(request, answer, call.logging, stream=True, whole=call.whole)
-    attributes.update(cost)
+    if request.target.operation.charged:
+        cost = cost_attributes(request, answer, call.logging, stream=True, whole=call.whole)
+        attributes.update(cost)
     return answer, read.finished, attributes
 
 
