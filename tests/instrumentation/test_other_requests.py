@@ -135,6 +135,21 @@ PRICED = [
         name="chat gpt-4o-mini",
     ),
     Row(
+        "systemone",
+        {
+            "model": "typesafe/jev-latest",
+            "state": "Buy now!",
+            "questions": {"spam": {"type": "noul", "instructions": "Is it spam?"}},
+        },
+        {
+            "gen_ai.provider.name": "typesafe",
+            "gen_ai.request.model": "jev-latest",
+            "gen_ai.response.model": "jev-latest",
+            **USAGE,
+        },
+        name="litellm.decisions jev-latest",
+    ),
+    Row(
         "create_container",
         {"name": "box"},
         {"gen_ai.provider.name": "openai", "litellm.result.status": "running"},

@@ -225,7 +225,8 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
         direct = signals.redactor is None and mode == "SPAN_ONLY"
-        content = _texts(call, answer) if direct else None
+        documented = call.request.target.operation is RETRIEVAL
+        content = _texts(call, answer) if direct and not documented else None
         if content is None:
             content = content_attributes(signals, _messages(call, answer), known)
         if mode != "EVENT_ONLY":
