@@ -71,6 +71,7 @@ class Index:
         self._duckdb = duckdb.connect(str(self._place / "calls.duckdb"))
         self._duckdb.execute("set autoinstall_known_extensions = false")
         self._duckdb.execute("set enable_progress_bar = false")
+        self._duckdb.execute("set memory_limit = '1GB'")  # beyond it, DuckDB uses the folder
         columns = ", ".join(f"{name} {_TYPES.get(KINDS[name], 'varchar')}" for name in COLUMNS)
         self._duckdb.execute(f"create table loaded ({columns})")
         self._duckdb.execute(
@@ -216,7 +217,7 @@ class _Texts:
 
     def matching(self, text: str) -> list[str]:
         """Keys of the newest calls that have all words, each perhaps only begun."""
-        words = [word.replace('"', "") for word in text.split()]
+        words = [word.replace('"', "") for word in text.replace("\0", " ").split()]
         wanted = " ".join(f'"{word}"*' for word in words if word)
         sql = (
             "select key from said where n in "
