@@ -15,7 +15,9 @@ from typing import Any, Final
 from litespan.alerting import AlertExporter, Thresholds
 from litespan.export.http import HttpExporter
 from litespan.mapping.targets import TARGETS, Target
+from litespan.routing.litellm_names import EXPORTERS, STAYS
 from litespan.settings import Settings
+from litespan_exporters.otlp_presets.exporter import Preset, PresetExporter
 
 ROOT: Final = Path(__file__).parents[1]
 VARIABLE: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
@@ -115,6 +117,40 @@ def threshold_table() -> str:
     return _table(["variable", "default", "meaning"], rows)
 
 
+def preset_table() -> str:
+    """The table of all OTLP presets."""
+    rows = [preset_row(cls.preset) for cls in exporters()["Services"].values() if is_preset(cls)]
+    head = ["name", "service", "URL", "must be set", "may be set", "argument"]
+    return _table(head, rows)
+
+
+def is_preset(cls: type[Any]) -> bool:
+    """Whether an exporter is a row of `otlp_presets`."""
+    return issubclass(cls, PresetExporter)
+
+
+def preset_row(row: Preset) -> list[str]:
+    """The table row of one preset."""
+    others = [name for group in row.takes.values() for name in group]
+    needed = [" or ".join(f"`{name}`" for name in group) for group in row.needs.values()]
+    place = [f"`{name}`" for name in row.url_variables]
+    return [
+        f"`{row.name}`",
+        row.title,
+        f"`{row.url}`" if row.url else "",
+        ", ".join((*needed, *([] if row.url else place[:1]))),
+        ", ".join((*map("`{}`".format, others), *(place if row.url else place[1:]))),
+        ", ".join(f"`{name}`" for name in (*row.needs, *row.takes, "base_url")),
+    ]
+
+
+def callback_table() -> str:
+    """The table of all names in LiteLLM's callback lists."""
+    rows = [[f"`{name}`", f"exporter `{EXPORTERS[name]}`"] for name in sorted(EXPORTERS)]
+    rows += [[f"`{name}`", f"stays with LiteLLM: {STAYS[name]}"] for name in sorted(STAYS)]
+    return _table(["LiteLLM's name", "litespan"], rows)
+
+
 def default(row: Any) -> str:
     """The default of a field, as a value of its variable."""
     value = row.default
@@ -138,6 +174,8 @@ TABLES: Final[dict[str, tuple[Path, Callable[[], str]]]] = {
     "exporters": (ROOT / "README.md", exporter_table),
     "calls": (ROOT / "docs/calls.md", call_table),
     "requests": (ROOT / "docs/calls.md", request_table),
+    "presets": (ROOT / "docs/exporters/presets.md", preset_table),
+    "callbacks": (ROOT / "docs/moving-over.md", callback_table),
     "settings": (ROOT / "docs/settings.md", setting_table),
     "thresholds": (ROOT / "docs/alerting.md", threshold_table),
 }

@@ -49,6 +49,10 @@ attributes = {"litellm.call_id": "1"}
     ),
     "docs/moving-over.md": ("import litellm", "assert 'langfuse' in litellm.success_callback"),
     "docs/exporters/README.md": (PROVIDER, "provider.shutdown()"),
+    "docs/exporters/generic_api.md": (
+        "from litespan_exporters.webhook import signature",
+        "assert is_genuine('secret', signature('secret', b'[]', 5), b'[]')",
+    ),
     "CONTRIBUTING.md": (
         "",
         """

@@ -29,13 +29,16 @@ from litespan.export.configured import Configured
 from litespan.export.http import HttpExporter
 from litespan.export.tenant import Tenant, is_public
 from tests.cases import CASES, now
+from tests.support.exporters import stands_for_others
 from tests.support.server import Received, Reply, Vendor, running
 from tests.support.vendors import VENDORS, Anyone
 
 HTTP: dict[str, type[HttpExporter]] = {
     found.name: found.load()
     for found in entry_points(group="opentelemetry_traces_exporter")
-    if found.value.startswith("litespan_exporters.") and issubclass(found.load(), HttpExporter)
+    if found.value.startswith("litespan_exporters.")
+    and issubclass(found.load(), HttpExporter)
+    and stands_for_others(found.name, found.load())
 }
 OPERATORS = "operators-secret-0123456789"
 OWN = "tenants-own-key-0123456789"
@@ -46,11 +49,14 @@ KEYS: dict[str, tuple[str, ...]] = {
     "supabase": ("key",),
     "pagerduty": ("routing_key",),
     **dict.fromkeys(("loki", "slack", "teams", "alertmanager", "webhook", "sentry"), ()),
+    "generic_api": (),
 }
 """The arguments that are credentials, where it is not `api_key`."""
 URLS = {"supabase": "url", "loki": "url", "slack": "webhook_url", "teams": "webhook_url"} | {
-    "webhook": "url"
+    "webhook": "url",
+    "generic_api": "url",
 }
+
 
 each = pytest.mark.parametrize("name", HTTP)
 

@@ -24,6 +24,7 @@ from litespan.alerting import AlertExporter
 from litespan.export import GenAISpan
 from litespan.export.http import HttpExporter
 from tests.cases import CASES, OTHERS, RECORDED, content, foreign, now, span, text
+from tests.support.exporters import stands_for_others
 from tests.support.golden import Golden
 from tests.support.server import Received, Reply, Vendor, in_turn, running
 from tests.support.vendors import SECRET, VENDORS, Anyone, strict
@@ -31,7 +32,7 @@ from tests.support.vendors import SECRET, VENDORS, Anyone, strict
 EXPORTERS: dict[str, type[SpanExporter]] = {
     found.name: found.load()
     for found in entry_points(group="opentelemetry_traces_exporter")
-    if found.value.startswith("litespan_exporters.")
+    if found.value.startswith("litespan_exporters.") and stands_for_others(found.name, found.load())
 }
 HTTP = {  # alerts are sent later, and not for each call: tests/alerting has their contract
     name: cls

@@ -14,7 +14,8 @@ import litespan
 from litespan.errors import _seen
 from litespan.instrumentation.signals import Live
 from litespan.routing.configuration import Routes
-from litespan.routing.takeover import Takeover, exporter_name, only_logs, stop_takeover
+from litespan.routing.litellm_names import answer, exporter_name
+from litespan.routing.takeover import Takeover, only_logs, stop_takeover
 from litespan.testing import LoopbackProvider
 from tests.support.calls import Traced
 from tests.support.program import run
@@ -279,6 +280,17 @@ def test_what_is_not_set_up_is_left(lists: Takeover, caplog: Any) -> None:
     lines = [r.getMessage() for r in caplog.records if "left to LiteLLM" in r.getMessage()]
     assert len(lines) == 1
     assert "LANGFUSE_PUBLIC_KEY" in lines[0]
+
+
+def test_names_that_litespan_cannot_serve_are_reported_once(lists: Takeover, caplog: Any) -> None:
+    """One line a name, with the reason or what does the same; the names stay."""
+    litellm.success_callback = ["argilla", "prometheus", "cache", "mine"]
+    lists.check_lists()
+    litellm.success_callback = ["helicone", "argilla", "prometheus", "cache", "mine"]
+    lists.check_lists()
+    assert litellm.success_callback == ["argilla", "prometheus", "cache", "mine"]
+    lines = [r.getMessage() for r in caplog.records if "is left to LiteLLM" in r.getMessage()]
+    assert lines == [answer("argilla"), answer("prometheus"), answer("mine")]
 
 
 def test_input_of_what_has_none(lists: Takeover, caplog: Any) -> None:

@@ -18,7 +18,11 @@ _LISTS: Final = (
     "_async_success_callback",
     "_async_failure_callback",
 )
-_NAMES: Final = {"datadog": "datadog_llm_observability"}
+_NAMES: Final = {
+    "datadog": "datadog_llm_observability",
+    "phoenix": "arize_phoenix",
+    "weave": "weave_otel",
+}
 """Exporter → LiteLLM's name of the service, if it differs."""
 _INTEGRATIONS: Final = {
     "litellm.integrations.posthog": "posthog",

@@ -8,7 +8,6 @@ exporters and handlers then receive the calls of their list from litespan. Other
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any, Final
@@ -16,10 +15,10 @@ from typing import Any, Final
 from litespan.callbacks.handler import BadHandler
 from litespan.callbacks.registration import AddedCallback, add
 from litespan.errors import log_once, logger, suppress_errors
-from litespan.export import registry
 from litespan.instrumentation.signals import Live
 from litespan.routing.configuration import Routes
 from litespan.routing.destinations import BadRoute, StageList, create_exporter
+from litespan.routing.litellm_names import answer, exporter_name
 
 STAGES: Final[Mapping[str, tuple[StageList, ...]]] = {
     "input_callback": ("input",),
@@ -36,12 +35,7 @@ _METHODS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _ALL: Final = tuple(name for names in _METHODS.values() for name in names)
 _LOGGING: Final = frozenset([*_ALL, *(f"async_{name}" for name in _ALL)])
-_ALIASES: Final[Mapping[str, str]] = {
-    "datadog_llm_observability": "datadog",
-    "langfuse_otel": "langfuse",
-    "ms_teams": "teams",
-}
-"""LiteLLM's names of exporters → ours, where they differ."""
+_INTERNAL: Final = frozenset({"cache"})  # LiteLLM adds it itself
 _LITELLM: Final = ("litellm.", "litellm_enterprise.", "litellm_proxy_extras.")
 
 
@@ -109,6 +103,9 @@ class Takeover:
             watched.taken += [entry for entry in taken if not _contains(watched.taken, entry)]
             self._remove_copies(litellm, watched, taken)
         watched.entries, watched.length = entries, len(entries)
+        for entry in entries:
+            if isinstance(entry, str) and entry not in _INTERNAL and exporter_name(entry) is None:
+                log_once(f"adopt:{entry}", "%s", answer(entry))
 
     def _remove_copies(self, litellm: Any, watched: WatchedList, taken: Sequence[Any]) -> None:
         """Remove the entries from the lists that LiteLLM copies them to."""
@@ -202,14 +199,6 @@ def stop_takeover() -> None:
     Live.look = None
     if check_lists is not None:
         check_lists.__self__.stop()
-
-
-@cache
-def exporter_name(entry: str) -> str | None:
-    """Our exporter for a name in LiteLLM's lists, or None."""
-    name = _ALIASES.get(entry, entry)
-    entry_point = registry.find(name)
-    return name if entry_point and entry_point.value.startswith("litespan_exporters.") else None
 
 
 def only_logs(handler: Any) -> bool:

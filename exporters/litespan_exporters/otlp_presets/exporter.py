@@ -1,0 +1,183 @@
+"""`PresetExporter`: the class of all OTLP services that differ only in a row of settings."""
+
+import base64
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import Parameter, Signature
+from typing import Any, ClassVar, Final
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+
+from litespan.export import (
+    GenAISpan,
+    Item,
+    OtlpExporter,
+    Policy,
+    Secret,
+    Variables,
+    copy_of,
+    renamed_attributes,
+)
+from litespan_exporters.otlp_presets.otlp_json import as_json
+
+_FIELD: Final = re.compile(r"{(\w+)}")
+_BASIC: Final = "Basic "
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One service.
+
+    Attributes:
+        name: in `OTEL_TRACES_EXPORTER`.
+        title: the service's name in text.
+        url: the base URL if no variable is set; empty if the user must set one.
+        url_variables: variables with the base URL; the first one that is set wins.
+        path: of the traces endpoint, below the base URL.
+        needs: required argument → its variables.
+        takes: optional argument → its variables.
+        defaults: optional argument → its value if it is not set.
+        regions: value of the argument `region` → base URL.
+        headers: name → value with `{argument}` in it. A header is left out if an argument is not
+            set. After `Basic `, the rest of the value is encoded in base64. Of several templates
+            the first complete one applies.
+        resource: resource attributes, in the same form.
+        attributes: the attributes to add to a GenAI span. Pure.
+        json: whether the service reads OTLP as JSON only.
+    """
+
+    name: str
+    title: str
+    url: str = ""
+    url_variables: tuple[str, ...] = ()
+    path: str = "/v1/traces"
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    takes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    regions: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    resource: Mapping[str, str] = field(default_factory=dict)
+    attributes: Callable[[GenAISpan], Mapping[str, Any]] = renamed_attributes
+    json: bool = False
+
+
+class PresetExporter(OtlpExporter):
+    """Sends GenAI spans to the service of its row."""
+
+    preset: ClassVar[Preset]
+    policy = Policy(split=frozenset({400, 413}))
+
+    def __init__(self, *, base_url: str | None = None, **options: Any) -> None:
+        """Arguments take precedence over the environment.
+
+        Args:
+            base_url: default: from the service's variables, else the service's own.
+            options: the arguments of the row, and fields of `Policy`.
+        """
+        preset = self.preset
+        given = {name: options.pop(name, None) for name in (*preset.needs, *preset.takes)}
+        super().__init__(**options)
+        self.resource = Resource({})
+        self._last: tuple[Resource, Resource] | None = None
+        settings = self._settings(given)
+        base = self._base(base_url, settings) if settings is not None else None
+        if settings is None or base is None:
+            return
+        found = {name: filled(preset.resource[name], settings) for name in preset.resource}
+        self.resource = Resource({name: value for name, value in found.items() if value})
+        headers = {name: filled(value, settings) for name, value in preset.headers.items()}
+        self.connect(
+            base.removesuffix(preset.path) + preset.path,
+            {
+                **({"Content-Type": "application/json"} if preset.json else {}),
+                **{name: Secret(value) for name, value in headers.items() if value},
+            },
+        )
+
+    def _settings(self, given: Mapping[str, str | None]) -> dict[str, str] | None:
+        """The value of each argument of the row; None if a required one is missing."""
+        row = {**self.preset.needs, **self.preset.takes}
+        known = {name: given[name] or self.variable(*row[name]) for name in row}
+        needed = {name: known[name] or None for name in self.preset.needs}
+        if needed and self.credentials(**needed) is None:
+            return None
+        secrets = [Secret(known[name]) for name in self.preset.takes if is_secret(name, known)]
+        self._secrets = [*self._secrets, *secrets]
+        return {**self.preset.defaults, **{name: value for name, value in known.items() if value}}
+
+    def _base(self, argument: str | None, settings: Mapping[str, str]) -> str | None:
+        regions, region = self.preset.regions, settings.get("region", "").lower()
+        if region and region not in regions:
+            known = ", ".join(regions)
+            self.disable(f"{self.preset.takes['region'][0]} is not a region", f"set {known}")
+            return None
+        url = argument or self.variable(*self.variables.url) or regions.get(region, "")
+        if not url and not self.variables.default_url:
+            self.report_missing(self.variables.url[0], argument="base_url")
+            return None
+        if url.startswith(("grpc://", "grpcs://")) or url.endswith(":4317"):
+            self.disable(f"{self.variables.url[0]} is a gRPC address", "use the http(s) URL")
+            return None
+        if url and "://" not in url:
+            url = f"https://{url}"
+        return self.base_url(url or None)
+
+    def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
+        """The attributes that the service reads."""
+        return self.preset.attributes(span)
+
+    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
+        """The copy of the span, with the resource attributes of the row."""
+        copied = {**self.kept(view), **self.attributes(view)}
+        if self._last is None or self._last[0] is not span.resource:
+            self._last = (span.resource, span.resource.merge(self.resource))
+        return copy_of(span, copied, resource=self._last[1])
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """Protobuf, or JSON if the service reads nothing else."""
+        body = super().encode(items)
+        return as_json(body) if self.preset.json else body
+
+
+def exporter(preset: Preset) -> type[PresetExporter]:
+    """The exporter class of a row, for `OTEL_TRACES_EXPORTER` and for code."""
+    needs, takes = preset.needs, preset.takes
+    keys = tuple(variables[0] for variables in needs.values())
+    first = ", ".join((*keys, *preset.url_variables[:1]))
+    others = [name for group in (*needs.values(), *takes.values()) for name in group]
+    rest = [name for name in (*others, *preset.url_variables[1:]) if name not in first.split(", ")]
+    also = f" Also {', '.join(rest)}." if rest else ""
+    members: dict[str, Any] = {
+        "__module__": f"{__package__}",
+        "__doc__": f"Sends GenAI spans to {preset.title}.\n\nReads {first}.{also}",
+        "__signature__": Signature(
+            [
+                Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=str | None)
+                for name in ("base_url", *needs, *takes)
+            ]
+            + [Parameter("limits", Parameter.VAR_KEYWORD)]
+        ),
+        "name": preset.name,
+        "preset": preset,
+        "variables": Variables(keys, preset.url_variables, preset.url),
+    }
+    title = "".join(word.capitalize() for word in preset.name.split("_"))
+    return type(f"{title}Exporter", (PresetExporter,), members)
+
+
+def filled(templates: str | tuple[str, ...], settings: Mapping[str, str]) -> str:
+    """The first template whose arguments are all set, with their values; else empty. Pure."""
+    for template in (templates,) if isinstance(templates, str) else templates:
+        if all(name in settings for name in _FIELD.findall(template)):
+            value = _FIELD.sub(lambda found: settings[found[1]], template)
+            if not value.startswith(_BASIC):
+                return value
+            return _BASIC + base64.b64encode(value.removeprefix(_BASIC).encode()).decode()
+    return ""
+
+
+def is_secret(name: str, settings: Mapping[str, str]) -> bool:
+    """Whether an optional argument is set and a credential."""
+    return bool(settings[name]) and any(word in name for word in ("key", "token", "password"))
