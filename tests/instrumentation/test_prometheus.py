@@ -1,6 +1,6 @@
 """litespan's metrics through the SDK's own Prometheus exporter, as Prometheus scrapes them."""
 
-from collections import Counter
+from collections import defaultdict
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -42,7 +42,7 @@ def test_metrics_are_served_to_prometheus(loopback: LoopbackProvider) -> None:
         },
     )
     assert (ran.code, ran.stderr) == (0, "")
-    sums: Counter[str] = Counter()
+    sums: dict[str, float] = defaultdict(float)
     labels: dict[str, dict[str, str]] = {}
     for family in text_string_to_metric_families(ran.stdout):
         for sample in family.samples:

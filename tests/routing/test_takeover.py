@@ -282,6 +282,18 @@ def test_what_is_not_set_up_is_left(lists: Takeover, caplog: Any) -> None:
     assert "LANGFUSE_PUBLIC_KEY" in lines[0]
 
 
+def test_presets_are_taken_over_under_litellms_names(
+    lists: Takeover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are set up, also if litespan calls them otherwise."""
+    monkeypatch.setenv("LANGSMITH_API_KEY", SECRET)
+    monkeypatch.delenv("BRAINTRUST_API_KEY", raising=False)
+    litellm.success_callback = ["langsmith", "arize_phoenix", "braintrust"]
+    lists.check_lists()
+    assert routed() == {"success": ("langsmith", "phoenix")}
+    assert litellm.success_callback == ["braintrust"]
+
+
 def test_names_that_litespan_cannot_serve_are_reported_once(lists: Takeover, caplog: Any) -> None:
     """One line a name, with the reason or what does the same; the names stay."""
     litellm.success_callback = ["argilla", "prometheus", "cache", "mine"]
