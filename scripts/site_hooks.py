@@ -52,6 +52,8 @@ def exporter_reference() -> str:
     for kind, classes in docs_tables.exporters().items():
         text += f"\n## {kind}\n"
         for cls in classes.values():
+            if docs_tables.is_preset(cls):  # one class, in docs/exporters/presets.md
+                continue
             text += f"\n::: {cls.__module__}.{cls.__qualname__}\n"
             text += "    options: {heading_level: 3, members: false}\n"
     return text

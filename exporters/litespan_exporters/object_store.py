@@ -75,6 +75,7 @@ class ObjectStoreExporter(StoreExporter):
     """
 
     variable: ClassVar[str]
+    example: ClassVar[str]
     limits = Limits(max_rows=50_000, max_bytes=64_000_000, keep_rows=100_000)
 
     def __init__(
@@ -105,9 +106,9 @@ class ObjectStoreExporter(StoreExporter):
 
     def _is_valid(self, linger: float, text: str) -> bool:
         if not self.url:
-            self.disable(f"{self.variable} is not set", "set it to a URL such as s3://bucket/calls")
+            self.disable(f"{self.variable} is not set", f"set it to a URL such as {self.example}")
         elif "://" not in self.url:
-            self.disable(f"{self.variable} is not a URL", "set a URL such as s3://bucket/calls")
+            self.disable(f"{self.variable} is not a URL", f"set a URL such as {self.example}")
         elif self.format not in FORMATS:
             self.disable(
                 f"{self.variable}_FORMAT={self.format!r} is not a format", "set jsonl or parquet"
@@ -194,6 +195,7 @@ class S3Exporter(ObjectStoreExporter):
 
     name = "s3"
     variable = "LITESPAN_S3"
+    example = "s3://bucket/calls"
 
 
 class GcsBucketExporter(ObjectStoreExporter):
@@ -205,6 +207,7 @@ class GcsBucketExporter(ObjectStoreExporter):
 
     name = "gcs_bucket"
     variable = "LITESPAN_GCS"
+    example = "gs://bucket/calls"
 
 
 class AzureStorageExporter(ObjectStoreExporter):
@@ -216,3 +219,4 @@ class AzureStorageExporter(ObjectStoreExporter):
 
     name = "azure_storage"
     variable = "LITESPAN_AZURE"
+    example = "abfs://container/calls"

@@ -115,7 +115,7 @@ def test_an_exporter_without_a_url_is_off(
     (line,) = [r.getMessage() for r in caplog.records if r.name == "litespan"]
     assert line == (
         f"{EACH[name].variable} is not set: {name} export is off; set it to a URL such as "
-        "s3://bucket/calls"
+        f"{EACH[name].example}"
     )
 
 
