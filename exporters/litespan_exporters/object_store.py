@@ -25,7 +25,7 @@ from litespan.background import fork
 from litespan.stores import arrow
 from litespan.stores.buffer import NAMES, Limits, Row
 from litespan.stores.exporter import StoreExporter
-from litespan.stores.writer import Away
+from litespan.stores.store import Away
 from litespan_exporters.jsonl import JsonlExporter
 
 _START: Final = NAMES.index("start_time")
