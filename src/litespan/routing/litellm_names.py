@@ -60,7 +60,7 @@ _EMAIL: Final = "it sends e-mails about keys and budgets of the proxy, not about
 _BILLING: Final = "it reports usage for billing; litespan has no exporter for it"
 _DATABASE: Final = "it exports the proxy's spend table, not calls"
 _QUEUE: Final = "litespan has no exporter for it; generic_api or the Collector can feed a queue"
-_PRODUCT: Final = "litespan has no exporter for it, and it documents no OTLP endpoint"
+_PRODUCT: Final = "litespan has no exporter for it"
 _GENERIC: Final = "it is LiteLLM's generic API with a preset; generic_api sends litespan's records"
 
 STAYS: Final[Mapping[str, str]] = {
@@ -72,7 +72,8 @@ STAYS: Final[Mapping[str, str]] = {
     "datadog_metrics": "OTEL_METRICS_EXPORTER=otlp sends litespan's metrics to Datadog's agent",
     "wandb": "it logs to W&B runs; the exporter weave sends calls to W&B Weave",
     "clickhouse": "the Collector's ClickHouse exporter writes litespan's spans",
-    "azure_sentinel": "the Collector's Azure Monitor exporter writes litespan's spans",
+    "azure_sentinel": "the Collector's Azure Monitor exporter writes litespan's spans to the "
+    "tables of Application Insights",
     "agentops": "it exchanges the API key for a token that expires, so a preset cannot serve it",
     # Sinks without an exporter of ours.
     "argilla": _PRODUCT,
