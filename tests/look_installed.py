@@ -39,6 +39,7 @@ def exporters(module: ModuleType) -> Iterator[str]:
             and issubclass(value, SpanExporter)
             and value.__module__ == module.__name__
             and not inspect.isabstract(value)
+            and not value.__subclasses__()  # a base class is no exporter
             and not name.startswith("_")
         ):
             yield f"{module.__name__}:{name}"
