@@ -4,6 +4,7 @@ Each field of `Settings` is one variable. Its metadata contains the variable's n
 values and its description. `docs/settings.md` is generated from this table.
 """
 
+import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +18,18 @@ STREAM_EVENTS: Final = ("first", "all", "off")
 STAGE_SIGNALS: Final = ("span", "log", "both")
 CLIENT_OPTIONS: Final = ("mute", "content", "sampling", "baggage")
 CONTENT_MODES: Final = ("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT")
+CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+RUN: Final = "LITESPAN_RUN"
+"""Set by `litespan run` for the program that it starts: see `litespan.running`."""
+_PREFIX: Final = "LITESPAN_"
+_OTHERS: Final = (
+    *("ALERTS_STATE", "ALLOW_HTTP", "CSV", "CSV_ROTATE", "DUCKDB", "JSONL", "JSONL_ROTATE"),
+    *("LANGFUSE_OTHER_SPANS", "LOKI_STAGES", "MONGODB", "MONGODB_COLLECTION", "PARQUET"),
+    *("PARQUET_INTERVAL", "POSTGRES", "POSTGRES_TABLE", "POSTHOG_ROUTE", "RUN", "SQLITE"),
+    *("WEBHOOK_SECRET", "WEBHOOK_URL"),
+)
+"""Variables that exporters and commands read, without the prefix. Alerts have many of their own."""
+_FAMILIES: Final = ("LITESPAN_ALERTS_",)
 
 
 class BadSetting(ValueError):
@@ -33,6 +46,12 @@ def _choice(*values: str) -> Callable[[str], str]:
             raise BadSetting(f"not one of {', '.join(values)}") from None
 
     return parse
+
+
+def _content(text: str) -> str:
+    """A mode; `true` and `false` are the values of earlier conventions."""
+    earlier = {"true": "SPAN_ONLY", "1": "SPAN_ONLY", "false": "NO_CONTENT", "0": "NO_CONTENT"}
+    return _choice(*CONTENT_MODES)(earlier.get(text.lower(), text))
 
 
 def _flag(text: str) -> bool:
@@ -120,12 +139,12 @@ class Settings:
     """All settings of the core. Read once, at `instrument()`."""
 
     content: str = _setting(
-        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        CONTENT,
         "NO_CONTENT",
-        _choice(*CONTENT_MODES),
+        _content,
         ", ".join(CONTENT_MODES),
         "Whether messages, instructions, tool definitions and outputs are recorded: not at "
-        "all, on the span, on a log event, or on both.",
+        "all, on the span, on a log event, or on both. `true` means SPAN_ONLY.",
     )
     content_limit: int = _setting(
         "LITESPAN_CONTENT_LIMIT",
@@ -287,10 +306,13 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Read the settings from `env`, by default `os.environ`.
 
-        An invalid value is reported in one warning, and the default is used.
+        An invalid value is reported in one warning, and the default is used. So is a variable
+        with our prefix that nothing reads.
         """
         source = os.environ if env is None else env
         values: dict[str, Any] = {}
+        for line in unknown(source):
+            log_once(f"setting:{line}", "%s", line)
         for row in fields(cls):
             name = row.metadata["env"]
             text = source.get(name, "").strip()
@@ -309,3 +331,17 @@ class Settings:
                     default if default not in ("", ()) else "nothing",
                 )
         return cls(**values)
+
+
+def unknown(env: Mapping[str, str]) -> list[str]:
+    """One message for each variable that begins with LITESPAN_ and that nothing reads."""
+    settings = (row.metadata["env"].removeprefix(_PREFIX) for row in fields(Settings))
+    known = [*settings, *_OTHERS]
+    lines = []
+    for name in sorted(env):
+        own = name.removeprefix(_PREFIX)
+        if own != name and own not in known and not name.startswith(_FAMILIES):
+            near = difflib.get_close_matches(own, known, 1)
+            guess = f"did you mean {_PREFIX}{near[0]}?" if near else "see docs/settings.md"
+            lines.append(f"{name} is not a setting of litespan, so it has no effect ({guess})")
+    return lines

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
 COMMANDS: Final = {
+    "run": "run a program and record its LiteLLM calls",
     "report": "show tokens, cost and latency of recorded calls",
     "replay": "send recorded calls to exporters, each call once",
     "check": "send a test call to a service and show its answer",
