@@ -12,6 +12,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from litespan.errors import log_once, logger, record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
+from litespan.instrumentation.stages import replace_watcher
 from litespan.settings import RUN, Settings
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
                 kwargs.get("redact"),
             )
             conflicts.check_provider(kwargs.get("tracer_provider"))
+            replace_watcher(conflicts.check_recording, conflicts.check_recording)
         except Exception as error:  # noqa: BLE001 - the application must start anyway
             record_error("instrumenting", error)
             Live.signals = None
@@ -130,6 +132,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     def _uninstrument(self, **kwargs: Any) -> None:
         Live.signals = None
         self._implicit = False
+        replace_watcher(conflicts.check_recording)
         if Live.look is not None:
             from litespan.routing.takeover import stop_takeover
 

@@ -301,7 +301,10 @@ class HttpExporter(SpanExporter):
             return self.hints[cause]
         if cause.startswith("3"):
             return f"redirects are not followed: set {where} to the final URL"
-        return common.get(cause, "HTTP error" if cause.isdigit() else "no connection")
+        if cause in common or cause.isdigit():
+            return common.get(cause, "HTTP error")
+        to = origin(self.delivery.client.url) if self.delivery is not None else "the service"
+        return f"no connection to {to}: check that it runs, and {where}"
 
     def _report(self, tally: Tally) -> None:
         amounts = {"sent": tally.sent, "retried": tally.retried, "truncated": tally.truncated}

@@ -25,6 +25,7 @@ from litespan.instrumentation.state import CALL_KEY, OWNER, current
 from litespan.instrumentation.wrappers import drive, wrap
 from litespan.mapping.request import Request
 from litespan.mapping.targets import ROUTER, TARGETS
+from litespan.objects import get
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -144,6 +145,10 @@ def _pre_call(original: Any) -> Any:
             try:  # as `suppress_errors`, whose calls would be made for every call
                 call = getattr(self, OWNER, None)
                 if isinstance(call, Call) and not call.ended:
+                    # LiteLLM keeps it only until the answer.
+                    call.called_url = get(
+                        self.model_call_details.get("additional_args"), "api_base"
+                    )
                     call.announce(now)
             except Exception as error:  # noqa: BLE001
                 record_error("announcing a call", error)

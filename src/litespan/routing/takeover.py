@@ -42,6 +42,7 @@ _ALIASES: Final[Mapping[str, str]] = {
     "ms_teams": "teams",
 }
 """LiteLLM's names of exporters → ours, where they differ."""
+_INTERNAL: Final = frozenset({"cache"})  # LiteLLM adds it itself
 _LITELLM: Final = ("litellm.", "litellm_enterprise.", "litellm_proxy_extras.")
 
 
@@ -109,6 +110,15 @@ class Takeover:
             watched.taken += [entry for entry in taken if not _contains(watched.taken, entry)]
             self._remove_copies(litellm, watched, taken)
         watched.entries, watched.length = entries, len(entries)
+        for entry in entries:
+            if isinstance(entry, str) and entry not in _INTERNAL and exporter_name(entry) is None:
+                log_once(
+                    f"adopt:{entry}",
+                    "%r in litellm.%s is left to LiteLLM, which still sends to it: litespan has no "
+                    "exporter for it",
+                    entry,
+                    watched.name,
+                )
 
     def _remove_copies(self, litellm: Any, watched: WatchedList, taken: Sequence[Any]) -> None:
         """Remove the entries from the lists that LiteLLM copies them to."""
