@@ -309,28 +309,28 @@ class Settings:
         An invalid value is reported in one warning, and the default is used. So is a variable
         with our prefix that nothing reads.
         """
-        source = os.environ if env is None else env
-        values: dict[str, Any] = {}
-        for line in unknown(source):
+        settings, lines = cls.read(os.environ if env is None else env)
+        for line in lines:
             log_once(f"setting:{line}", "%s", line)
+        return settings
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "tuple[Settings, list[str]]":
+        """Return the settings in `env`, and one message for each variable that is wrong."""
+        lines = unknown(env)
+        values: dict[str, Any] = {}
         for row in fields(cls):
             name = row.metadata["env"]
-            text = source.get(name, "").strip()
+            text = env.get(name, "").strip()
             if not text:
                 continue
             try:
                 values[row.name] = row.metadata["parse"](text)
             except BadSetting as error:
                 default = None if row.default is MISSING else row.default
-                log_once(
-                    f"setting:{name}:{text}",
-                    "%s=%r is %s: using the default, %s",
-                    name,
-                    text,
-                    error,
-                    default if default not in ("", ()) else "nothing",
-                )
-        return cls(**values)
+                shown = default if default not in ("", ()) else "nothing"
+                lines.append(f"{name}={text!r} is {error}: using the default, {shown}")
+        return cls(**values), lines
 
 
 def unknown(env: Mapping[str, str]) -> list[str]:

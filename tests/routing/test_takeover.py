@@ -281,6 +281,17 @@ def test_what_is_not_set_up_is_left(lists: Takeover, caplog: Any) -> None:
     assert "LANGFUSE_PUBLIC_KEY" in lines[0]
 
 
+def test_a_name_that_litespan_does_not_serve_is_named_once(lists: Takeover, caplog: Any) -> None:
+    """It stays where it is, and LiteLLM goes on sending; its own entries are not named."""
+    litellm.success_callback = ["helicone", "wandb", "cache"]
+    lists.check_lists()
+    litellm.success_callback.append("s3")
+    lists.check_lists()
+    assert litellm.success_callback == ["wandb", "cache", "s3"]
+    lines = [r.getMessage() for r in caplog.records if "has no exporter for it" in r.getMessage()]
+    assert [line.split()[0] for line in lines] == ["'wandb'", "'s3'"]
+
+
 def test_input_of_what_has_none(lists: Takeover, caplog: Any) -> None:
     """An exporter that can not be told of calls that start: one line."""
     litellm.input_callback = ["helicone", "sqlite"]

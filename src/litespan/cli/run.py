@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from litespan import running
 from litespan.cli import Parser, exporter_names
 from litespan.detect import detect
-from litespan.errors import logger
 from litespan.settings import CONTENT, RUN, Settings
 from litespan.variables import (
     DISABLED,
@@ -187,8 +186,7 @@ def status() -> str:
         names = names.replace("sqlite", place)
     if disabled(os.environ):
         names = f"nowhere, as {DISABLED} is set"
-    logger.disabled = True  # the program reports settings that are wrong
-    mode = Settings.from_env().content
+    mode = Settings.read(os.environ)[0].content  # the program reports what is wrong
     content = "off" if mode == "NO_CONTENT" else mode
     return f"litespan {version('litespan')} · {litellm} · calls go to {names} · content {content}"
 

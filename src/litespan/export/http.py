@@ -284,7 +284,8 @@ class HttpExporter(SpanExporter):
     def explain(self, cause: str) -> str:
         """What an HTTP status or transport error means, and how to fix it."""
         keys = " and ".join(self.variables.keys)
-        where = self.variables.url[0] if self.variables.url else "the URL"
+        named = [name for name in self.variables.url if self.variable(name)]
+        where = next(iter([*named, *self.variables.url]), "the URL")
         common = {
             "401": f"unauthorized: check {keys}",
             "403": f"forbidden: check {keys} and its permissions",
