@@ -113,6 +113,7 @@ def test_a_bad_value_is_logged_once_with_the_default(
         ("LITESPAN_SQLITE", None),
         ("LITESPAN_JSONL_ROTATE", None),
         ("LITESPAN_ALERTS_COOLDOWN", None),
+        ("LITESPAN_PAGERDUTY_ALERTS", None),
     ],
 )
 def test_a_misspelled_name_is_one_line_with_a_guess(name: str, guess: str | None) -> None:

@@ -20,7 +20,7 @@ from litespan.settings import RUN
 # Stores are imported at exit: the program's start does not need them.
 
 STORE: Final = "sqlite"
-NEXT: Final = "litespan report"
+NEXT: Final = "litespan ui"
 TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _COLUMNS: Final = ("service_name", "outcome", "input_tokens", "output_tokens", "cost_usd")
 

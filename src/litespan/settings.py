@@ -29,7 +29,7 @@ _OTHERS: Final = (
     *("WEBHOOK_SECRET", "WEBHOOK_URL"),
 )
 """Variables that exporters and commands read, without the prefix. Alerts have many of their own."""
-_FAMILIES: Final = ("LITESPAN_ALERTS_",)
+_ALERTS: Final = "LITESPAN_ALERTS_"
 
 
 class BadSetting(ValueError):
@@ -340,7 +340,8 @@ def unknown(env: Mapping[str, str]) -> list[str]:
     lines = []
     for name in sorted(env):
         own = name.removeprefix(_PREFIX)
-        if own != name and own not in known and not name.startswith(_FAMILIES):
+        alerts = name.startswith(_ALERTS) or name.endswith("_ALERTS")
+        if own != name and own not in known and not alerts:
             near = difflib.get_close_matches(own, known, 1)
             guess = f"did you mean {_PREFIX}{near[0]}?" if near else "see docs/settings.md"
             lines.append(f"{name} is not a setting of litespan, so it has no effect ({guess})")

@@ -14,16 +14,10 @@ from litespan.doctor.setup import Finding, Setup
 from litespan.export import registry
 from litespan.export.http import HttpExporter
 from litespan.routing.destinations import BadRoute, create_exporter
+from litespan.stores.reading import readers
+from litespan.stores.records import Reader
 from litespan.variables import otlp_endpoint
 
-_FILES: Final = {
-    "sqlite": ("LITESPAN_SQLITE", "litespan.db"),
-    "jsonl": ("LITESPAN_JSONL", "litespan.jsonl"),
-    "csv": ("LITESPAN_CSV", "litespan.csv"),
-    "duckdb": ("LITESPAN_DUCKDB", "litespan.duckdb"),
-    "parquet": ("LITESPAN_PARQUET", "litespan-calls"),
-}
-"""Stores in files: no test call is written to them."""
 _SKEW: Final = 60.0  # s
 _OTLP_PORTS: Final = {"grpc": 4317}
 _SCREEN: Final = frozenset({"console", "live"})
@@ -36,8 +30,9 @@ def check(setup: Setup, *, test_calls: bool) -> Iterator[Finding]:
         text = "OTEL_TRACES_EXPORTER=none and no stage list: calls are sent nowhere"
         yield Finding("error", text, "OTEL_TRACES_EXPORTER=sqlite")
     for name in names:
-        if name in _FILES:
-            yield _file(setup, name)
+        reader = readers().get(name)
+        if reader is not None and reader.default:
+            yield _file(setup, name, reader)  # no test call is written to a file
         elif name == "otlp":
             yield _otlp(setup, connect=test_calls)
         elif name in _SCREEN:
@@ -47,10 +42,10 @@ def check(setup: Setup, *, test_calls: bool) -> Iterator[Finding]:
     yield from _input(setup)
 
 
-def _file(setup: Setup, name: str) -> Finding:
+def _file(setup: Setup, name: str, reader: Reader) -> Finding:
     """Whether a file can be written."""
-    variable, default = _FILES[name]
-    path = Path(setup.environ.get(variable) or default).expanduser().absolute()
+    variable = reader.variables[0]
+    path = Path(setup.environ.get(variable) or reader.default).expanduser().absolute()
     folder = path if path.is_dir() else path.parent
     if not folder.is_dir():
         text = f"{name}: the folder {folder} does not exist, so no call is stored"
