@@ -12,8 +12,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from litespan.errors import log_once, logger, record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
-from litespan.instrumentation.stages import replace_watcher
-from litespan.settings import RUN, Settings
+from litespan.settings import RUN, Settings, unknown
 
 if TYPE_CHECKING:
     from litespan.callbacks.registration import NamedCallbacks
@@ -96,7 +95,6 @@ class LiteLLMInstrumentor(BaseInstrumentor):
                 kwargs.get("redact"),
             )
             conflicts.check_provider(kwargs.get("tracer_provider"))
-            replace_watcher(conflicts.check_recording, conflicts.check_recording)
         except Exception as error:  # noqa: BLE001 - the application must start anyway
             record_error("instrumenting", error)
             Live.signals = None
@@ -132,7 +130,6 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     def _uninstrument(self, **kwargs: Any) -> None:
         Live.signals = None
         self._implicit = False
-        replace_watcher(conflicts.check_recording)
         if Live.look is not None:
             from litespan.routing.takeover import stop_takeover
 
@@ -151,6 +148,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         if self._patches is not None:
             self._patches.undo()
             self._patches = None
+            conflicts.watch_recording(on=False)
 
     def _imported(self, _module: Any) -> None:
         if Live.signals is not None and self._patches is None:
@@ -173,6 +171,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             return
         self._patches = patches
         conflicts.check_instrumentations()
+        conflicts.watch_recording()
+        for line in unknown(os.environ):
+            log_once(f"setting:{line}", "%s", line)
 
 
 def _gevent() -> bool:

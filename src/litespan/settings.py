@@ -4,7 +4,6 @@ Each field of `Settings` is one variable. Its metadata contains the variable's n
 values and its description. `docs/settings.md` is generated from this table.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -306,8 +305,7 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Read the settings from `env`, by default `os.environ`.
 
-        An invalid value is reported in one warning, and the default is used. So is a variable
-        with our prefix that nothing reads.
+        An invalid value is reported in one warning, and the default is used.
         """
         settings, lines = cls.read(os.environ if env is None else env)
         for line in lines:
@@ -316,8 +314,8 @@ class Settings:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "tuple[Settings, list[str]]":
-        """Return the settings in `env`, and one message for each variable that is wrong."""
-        lines = unknown(env)
+        """Return the settings in `env`, and one message for each invalid value."""
+        lines = []
         values: dict[str, Any] = {}
         for row in fields(cls):
             name = row.metadata["env"]
@@ -335,6 +333,8 @@ class Settings:
 
 def unknown(env: Mapping[str, str]) -> list[str]:
     """One message for each variable that begins with LITESPAN_ and that nothing reads."""
+    import difflib  # rarely needed, and not at a start
+
     settings = (row.metadata["env"].removeprefix(_PREFIX) for row in fields(Settings))
     known = [*settings, *_OTHERS]
     lines = []

@@ -10,7 +10,7 @@ from litespan.callbacks.registration import find
 from litespan.detect import detect
 from litespan.doctor.setup import Finding, Setup
 from litespan.instrumentation.signals import redactor_problem
-from litespan.settings import CONTENT, Settings
+from litespan.settings import CONTENT, Settings, unknown
 from litespan.variables import DISABLED, configured, corrected, disabled, otlp_endpoint
 
 _OFF: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
@@ -24,7 +24,7 @@ _ENOUGH: Final = 128  # attributes: OpenTelemetry's default
 
 def check(setup: Setup) -> Iterator[Finding]:
     """All checks of variables."""
-    for line in Settings.read(setup.environ)[1]:
+    for line in [*unknown(setup.environ), *Settings.read(setup.environ)[1]]:
         yield Finding("error", line, "correct the variable, or unset it")
     for line in corrected(setup.environ)[1]:
         yield Finding("error", line, "correct the variable, or unset it")

@@ -6,7 +6,6 @@ from typing import Any, Final
 from opentelemetry import metrics, trace
 
 from litespan.errors import log_once
-from litespan.instrumentation.stages import Watchers, replace_watcher
 
 # Instrumentor classes, as (module, name) → (description, how to turn it off).
 _CONFLICTS: Final = {
@@ -68,9 +67,18 @@ def check_provider(tracer_provider: Any = None) -> None:
         )
 
 
-def check_recording(call: Any, _ctx: Any) -> None:
+def watch_recording(*, on: bool = True) -> None:
+    """Check at the first call whether something can receive it."""
+    from litespan.instrumentation.stages import replace_watcher  # not for a start without LiteLLM
+
+    replace_watcher(_check_recording, *([_check_recording] if on else []))
+
+
+def _check_recording(call: Any, _ctx: Any) -> None:
     """Warn at the first call if nothing can receive it: no provider and no handler."""
-    replace_watcher(check_recording)
+    from litespan.instrumentation.stages import Watchers
+
+    watch_recording(on=False)
     signals = call.signals
     nothing = (
         signals.providers[:2] == (None, None)
