@@ -4,14 +4,12 @@ Each field of `Settings` is one variable. Its metadata contains the variable's n
 values and its description. `docs/settings.md` is generated from this table.
 """
 
-import os
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from litespan.errors import log_once
+from litespan import parsers
+from litespan.parsers import variable
 
 STREAM_EVENTS: Final = ("first", "all", "off")
 STAGE_SIGNALS: Final = ("span", "log", "both")
@@ -31,106 +29,16 @@ _OTHERS: Final = (
 _ALERTS: Final = "LITESPAN_ALERTS_"
 
 
-class BadSetting(ValueError):
-    """An invalid value of a setting; the message lists the valid ones."""
-
-
-def _choice(*values: str) -> Callable[[str], str]:
-    known = {value.lower(): value for value in values}
-
-    def parse(text: str) -> str:
-        try:
-            return known[text.lower()]
-        except KeyError:
-            raise BadSetting(f"not one of {', '.join(values)}") from None
-
-    return parse
-
-
 def _content(text: str) -> str:
     """A mode; `true` and `false` are the values of earlier conventions."""
     earlier = {"true": "SPAN_ONLY", "1": "SPAN_ONLY", "false": "NO_CONTENT", "0": "NO_CONTENT"}
-    return _choice(*CONTENT_MODES)(earlier.get(text.lower(), text))
-
-
-def _flag(text: str) -> bool:
-    known = {"true": True, "1": True, "false": False, "0": False}
-    try:
-        return known[text.lower()]
-    except KeyError:
-        raise BadSetting("not one of true, false") from None
-
-
-def _size(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise BadSetting("not a whole number above 0")
-    return int(text)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _client_options(text: str) -> tuple[str, ...]:
-    names = _names(text.lower())
-    if not set(names) <= set(CLIENT_OPTIONS):
-        raise BadSetting(f"not a list of {', '.join(CLIENT_OPTIONS)}")
-    return names
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    names = _names(text.lower())
-    for name in names:
-        try:
-            parts = urlsplit(f"//{name}")
-            bare = parts.netloc == name and parts.hostname and "*" not in name and "@" not in name
-            _ = parts.port
-        except ValueError:
-            bare = False
-        if not bare:
-            raise BadSetting(f"not a list of hosts as host or host:port, in {name!r}")
-    return names
-
-
-def _patterns(text: str) -> tuple[str, ...]:
-    names = _names(text)
-    for name in names:
-        try:
-            re.compile(name)
-        except re.error as error:
-            raise BadSetting(f"not a regular expression, in {name!r}: {error}") from None
-    return names
-
-
-def _lower_names(text: str) -> tuple[str, ...]:
-    return _names(text.lower())
-
-
-def _shares(text: str) -> tuple[tuple[str, float], ...]:
-    found = []
-    for part in _names(text):
-        name, _, given = part.partition("=")
-        try:
-            share = {"off": 0.0, "on": 1.0}.get(given.strip().lower())
-            share = float(given) if share is None else share
-        except ValueError:
-            share = -1.0
-        if not 0.0 <= share <= 1.0:
-            raise BadSetting("not a list of exporter=off, exporter=on or exporter=share")
-        found.append((name.strip(), share))
-    return tuple(found)
-
-
-def _text(text: str) -> str:
-    return text
+    return parsers.choice(*CONTENT_MODES)(earlier.get(text.lower(), text))
 
 
 def _setting(
     env: str, default: Any, parse: Callable[[str], Any], values: str, about: str
 ) -> Any:  # the type of the field it describes
-    return field(
-        default=default, metadata={"env": env, "parse": parse, "values": values, "about": about}
-    )
+    return variable(env, default, parse, about, values=values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +56,7 @@ class Settings:
     content_limit: int = _setting(
         "LITESPAN_CONTENT_LIMIT",
         65536,
-        _size,
+        parsers.size,
         "characters",
         "The maximum length of a content attribute. Longer content is shortened and remains valid "
         "JSON.",
@@ -156,7 +64,7 @@ class Settings:
     redact: str = _setting(
         "LITESPAN_REDACT",
         "",
-        _text,
+        str,
         "module:function",
         "A function `redact(key, value, attributes)`. It receives each content attribute before "
         "it is recorded, and each error text as an input message. It returns the value to record, "
@@ -165,7 +73,7 @@ class Settings:
     offload: str = _setting(
         "LITESPAN_OFFLOAD",
         "",
-        _text,
+        str,
         "URL or path",
         "Where to store large content: a folder, s3://…, gs://… or any other fsspec URL. "
         "Exporters receive its URL, hash and size instead.",
@@ -173,14 +81,14 @@ class Settings:
     offload_above: int = _setting(
         "LITESPAN_OFFLOAD_ABOVE",
         8192,
-        _size,
+        parsers.size,
         "bytes",
         "Content attributes larger than this are offloaded.",
     )
     suppress_nested: bool = _setting(
         "LITESPAN_SUPPRESS_NESTED",
         True,
-        _flag,
+        parsers.flag,
         "true, false",
         "Whether to suppress duplicate spans: those of instrumented provider SDKs below LiteLLM, "
         "and litespan's own below a framework that reports the same call.",
@@ -188,7 +96,7 @@ class Settings:
     baggage: tuple[str, ...] = _setting(
         "LITESPAN_BAGGAGE",
         (),
-        _names,
+        parsers.names,
         "names",
         "Baggage entries to record: `user.id`, `session.id`, or any other name, which becomes "
         "metadata. litespan never writes baggage.",
@@ -197,7 +105,7 @@ class Settings:
     stream_events: str = _setting(
         "LITESPAN_STREAM_EVENTS",
         "first",
-        _choice(*STREAM_EVENTS),
+        parsers.choice(*STREAM_EVENTS),
         ", ".join(STREAM_EVENTS),
         "Which chunks of a stream become `litellm.stream_chunk` events. They use at most half of "
         "the span's event limit, so that they never displace other events; "
@@ -206,7 +114,7 @@ class Settings:
     stage_signal: str = _setting(
         "LITESPAN_STAGE_SIGNAL",
         "span",
-        _choice(*STAGE_SIGNALS),
+        parsers.choice(*STAGE_SIGNALS),
         ", ".join(STAGE_SIGNALS),
         "Whether the stages of a call are recorded as span events, log events, or both.",
     )
@@ -214,7 +122,7 @@ class Settings:
     input: tuple[str, ...] = _setting(
         "LITESPAN_INPUT",
         (),
-        _names,
+        parsers.names,
         "exporters",
         "Exporters that receive a call before its request is sent, so that calls which hang or "
         "crash the process are recorded. The exporter must support updates, as sqlite does.",
@@ -222,7 +130,7 @@ class Settings:
     success: tuple[str, ...] = _setting(
         "LITESPAN_SUCCESS",
         (),
-        _names,
+        parsers.names,
         "exporters",
         "Exporters that receive calls that succeeded. Exporters in OTEL_TRACES_EXPORTER receive "
         "all spans.",
@@ -230,21 +138,21 @@ class Settings:
     failure: tuple[str, ...] = _setting(
         "LITESPAN_FAILURE",
         (),
-        _names,
+        parsers.names,
         "exporters",
         "Exporters that receive calls that failed or were cancelled.",
     )
     adopt: bool = _setting(
         "LITESPAN_ADOPT",
         False,
-        _flag,
+        parsers.flag,
         "true, false",
         "Whether litespan takes over the entries of LiteLLM's callback lists that it supports.",
     )
     exporter_content: tuple[tuple[str, float], ...] = _setting(
         "LITESPAN_EXPORTER_CONTENT",
         (),
-        _shares,
+        parsers.shares,
         "exporter=off, exporter=0.1, …",
         "For exporters in these three lists: the fraction of traces whose recorded content they "
         "receive; `off` means none. Everything else, including cost and tokens, is always sent.",
@@ -252,7 +160,7 @@ class Settings:
     callbacks: tuple[str, ...] = _setting(
         "LITESPAN_CALLBACKS",
         (),
-        _names,
+        parsers.names,
         "module.instance, …",
         "Handlers that receive the stages of every call, as importable names of instances. They "
         "are imported when the first call starts.",
@@ -261,7 +169,7 @@ class Settings:
     excluded: tuple[str, ...] = _setting(
         "OTEL_PYTHON_EXCLUDED_URLS",
         ("^/health", "^/metrics", "^/ui", "^/_next", "^/litellm-asset-prefix", "^/favicon"),
-        _patterns,
+        parsers.patterns,
         "regular expressions",
         "Paths of LiteLLM's proxy that get no server span. LLM calls made by such requests are "
         "still recorded.",
@@ -269,7 +177,7 @@ class Settings:
     headers: tuple[str, ...] = _setting(
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
         (),
-        _lower_names,
+        parsers.lower_names,
         "names",
         "Request headers of LiteLLM's proxy to record on the server span and on the spans of its "
         "calls. Headers with credentials are never recorded.",
@@ -277,7 +185,7 @@ class Settings:
     body: tuple[str, ...] = _setting(
         "LITESPAN_PROXY_BODY",
         (),
-        _names,
+        parsers.names,
         "names",
         "Top-level fields of request bodies of LiteLLM's proxy to record on the spans of its "
         "calls, if they are strings, numbers or booleans.",
@@ -286,7 +194,7 @@ class Settings:
     clients_may: tuple[str, ...] = _setting(
         "LITESPAN_CLIENTS_MAY",
         (),
-        _client_options,
+        parsers.choices(*CLIENT_OPTIONS),
         ", ".join(CLIENT_OPTIONS),
         "What clients of LiteLLM's proxy may control for their requests: `mute` exporters, turn "
         "`content` off, disable recording through the `sampling` flag of `traceparent`, set the "
@@ -295,7 +203,7 @@ class Settings:
     team_hosts: tuple[str, ...] = _setting(
         "LITESPAN_TEAM_HOSTS",
         (),
-        _hosts,
+        parsers.hosts,
         "host or host:port, …",
         "Hosts that exporters of teams and keys may use even if they are private or without TLS, "
         "such as langfuse:3000. Without a port, the default port of the scheme.",
@@ -307,28 +215,12 @@ class Settings:
 
         An invalid value is reported in one warning, and the default is used.
         """
-        settings, lines = cls.read(os.environ if env is None else env)
-        for line in lines:
-            log_once(f"setting:{line}", "%s", line)
-        return settings
+        return parsers.from_env(cls, env)
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "tuple[Settings, list[str]]":
         """Return the settings in `env`, and one message for each invalid value."""
-        lines = []
-        values: dict[str, Any] = {}
-        for row in fields(cls):
-            name = row.metadata["env"]
-            text = env.get(name, "").strip()
-            if not text:
-                continue
-            try:
-                values[row.name] = row.metadata["parse"](text)
-            except BadSetting as error:
-                default = None if row.default is MISSING else row.default
-                shown = default if default not in ("", ()) else "nothing"
-                lines.append(f"{name}={text!r} is {error}: using the default, {shown}")
-        return cls(**values), lines
+        return parsers.read(cls, env)
 
 
 def unknown(env: Mapping[str, str]) -> list[str]:

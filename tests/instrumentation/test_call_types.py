@@ -40,12 +40,12 @@ def openai(operation: str, model: str, served: str | None = None, **more: Any) -
     }
 
 
-USAGE = {
+USAGE: dict[str, Any] = {
     "gen_ai.usage.input_tokens": 20,
     "gen_ai.usage.output_tokens": 10,
     "litellm.usage.source": "provider",
 }
-CHAT = {
+CHAT: dict[str, Any] = {
     "gen_ai.response.id": "chatcmpl-loopback",
     "gen_ai.response.finish_reasons": ["stop"],
     "openai.response.service_tier": "default",

@@ -24,6 +24,11 @@ KNOWN = {
     "gen_ai.prompt.name",
     "gen_ai.prompt.version",
     "gen_ai.embeddings.dimension.count",
+    "gen_ai.agent.id",
+    "gen_ai.agent.name",
+    "gen_ai.data_source.id",
+    "gen_ai.retrieval.documents",
+    "gen_ai.retrieval.top_k",
     *(
         f"gen_ai.request.{name}"
         for name in (

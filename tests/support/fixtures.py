@@ -9,7 +9,7 @@ from litespan.testing import LoopbackProvider, OtlpReceiver, Telemetry
 
 @pytest.fixture(scope="session")
 def loopback() -> Iterator[LoopbackProvider]:
-    """One provider for the whole run: tests tell their requests apart by their own address."""
+    """One provider for the whole run: tests distinguish their requests by their own address."""
     with LoopbackProvider() as provider:
         yield provider
 

@@ -114,7 +114,7 @@ def _demo(options: argparse.Namespace) -> None:
     _print("\nThe router's call, attempt by attempt:\n" + _router_tree(spans))
     for column in ("model", "user"):
         _report(column, database)
-    _print(f"\nNext: {_litespan()} report --by tag {database}")
+    _print(f"\nNext: {_litespan()} calls {database}")
 
 
 def _litespan() -> str:

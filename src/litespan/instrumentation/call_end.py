@@ -5,15 +5,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Status, StatusCode, get_current_span
 
 from litespan import semconv as s
 from litespan.errors import record_error
+from litespan.instrumentation import jobs
 from litespan.instrumentation.log_events import emit_event
 from litespan.instrumentation.recorded_content import content_attributes, redacted_text
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.chunks import read_stream
-from litespan.mapping.content import input_content, output_content
+from litespan.mapping.content import (
+    documents,
+    input_content,
+    input_texts,
+    output_content,
+    output_text,
+)
 from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
@@ -29,6 +36,7 @@ from litespan.mapping.response import (
     read_answer,
     response_headers,
 )
+from litespan.mapping.targets import RETRIEVAL
 from litespan.mapping.usage import usage_attributes
 from litespan.objects import get
 from litespan.redaction.echoes import sent_texts
@@ -65,14 +73,17 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
         details = getattr(call.logging, "model_call_details", None)
         native = native_finish_reasons(get(details, "original_response"))
         answer.finish_reasons = native or answer.finish_reasons
-    attributes = answer_attributes(request, answer)
+    attributes = answer_attributes(request, answer, call.logging)
     attributes.update(called_server_attributes(call))
     if s.PROVIDER_REQUEST_ID in post:
         attributes[s.PROVIDER_REQUEST_ID] = post[s.PROVIDER_REQUEST_ID]
     if usage is not None:
         embeddings = request.target.operation.name == "embeddings"
         attributes.update(usage_attributes(usage, embeddings=embeddings))
-    attributes.update(cost_attributes(request, answer, call.logging))
+    if request.target.operation.charged:
+        attributes.update(cost_attributes(request, answer, call.logging))
+    if "status" in answer.fields:
+        attributes.update(jobs.job_attributes(call, answer))
     if combined is not None:
         attributes.update(saved_attributes(request, combined, call.logging, attributes))
     return attributes
@@ -133,14 +144,16 @@ def to_failure(call: Any, error: Any) -> Failure:
         return Failure(type(error).__name__ if exception else "provider_error", "", error=exception)
 
 
-def called_server_attributes(call: CallState) -> Attributes:
+def called_server_attributes(call: CallState) -> Mapping[str, Any]:
     """Return the server attributes of the URL that LiteLLM called.
 
     What LiteLLM states with the answer is the provider's usual URL, also if OPENAI_BASE_URL or a
     similar variable is set.
     """
-    url = str(call.called_url or "")  # some clients have a type for it
-    return {**server_attributes(url)} if "://" in url else {}
+    if call.called_url is None:
+        return {}
+    url = str(call.called_url)  # some clients have a type for it
+    return server_attributes(url) if "://" in url else {}
 
 
 def failed_server_attributes(call: CallState) -> Attributes:
@@ -161,7 +174,9 @@ def record_end(
     chunks: int,
 ) -> None:
     """Record the end of a call in metrics, on the span and in log events."""
-    call_id = call.call_id
+    call_id = getattr(call.logging, "litellm_call_id", None)
+    if type(call_id) is not str or not call_id:
+        call_id = call.call_id
     if call_id:
         attributes[s.CALL_ID] = call_id
     attributes[s.OUTCOME] = outcome
@@ -202,8 +217,14 @@ def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
         if call.first_chunk is not None:
             first = call.first_chunk - call.started
             per_chunk = (seconds - first) / (chunks - 1) if chunks > 1 else None
+        span = get_current_span(call.context) if call.silent else call.span
         call.signals.metrics.record(
-            call.attributes, attributes, seconds, first_chunk=first, per_chunk=per_chunk
+            call.attributes,
+            attributes,
+            seconds,
+            first_chunk=first,
+            per_chunk=per_chunk,
+            span=span.get_span_context(),
         )
     except Exception as problem:  # noqa: BLE001
         record_error("measuring a call", problem)
@@ -217,13 +238,32 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         known = attributes  # redactors and log events also get the attributes from the start
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
-        content = content_attributes(signals, _messages(call, answer), known)
+        direct = signals.redactor is None and mode == "SPAN_ONLY"
+        content = _texts(call, answer) if direct else None
+        if content is None:
+            content = content_attributes(signals, _messages(call, answer), known)
         if mode != "EVENT_ONLY":
             attributes.update(content)
         if mode != "SPAN_ONLY":
             emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)
     except Exception as problem:  # noqa: BLE001
         record_error("recording content", problem)
+
+
+def _texts(call: CallState, answer: Answer | None) -> dict[str, Any] | None:
+    """Return the messages as JSON; None if one is too long or cannot be read."""
+    try:
+        texts = input_texts(call.request)
+        output = output_text(answer.raw) if answer is not None and answer.raw is not None else ""
+    except Exception:  # noqa: BLE001 - `_messages` reports it
+        return None
+    if output:
+        texts[s.OUTPUT_MESSAGES] = output
+    limit = call.signals.content_limit
+    for text in texts.values():
+        if len(text) > limit:
+            return None
+    return texts
 
 
 def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
@@ -237,6 +277,8 @@ def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
         output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
         if output:
             values[s.OUTPUT_MESSAGES] = output
+        if answer is not None and call.request.target.operation is RETRIEVAL:
+            values[s.RETRIEVAL_DOCUMENTS] = documents(answer.raw)
     except Exception as problem:  # noqa: BLE001 - still record the request
         record_error("reading the content of an answer", problem)
     return values

@@ -7,14 +7,23 @@ The number of values per label is limited. Clients can invent model and provider
 that LiteLLM does not know becomes a label value only after a provider has answered for it.
 """
 
+import math
 import sys
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from time import time_ns
+from typing import Any, Final, NamedTuple
 
+from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
+from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from litespan import semconv as s
 from litespan.mapping.provider import PROVIDERS
+
+try:
+    from litespan.instrumentation import aggregation, measurement_queue
+except (ImportError, AttributeError):  # an SDK with other internals
+    aggregation = None  # type: ignore[assignment]
 
 SECONDS: Final = tuple(0.01 * 2**power for power in range(14))
 TOKENS: Final = tuple(float(4**power) for power in range(14))
@@ -33,37 +42,67 @@ _LABELS: Final = (
 )
 _PROVIDER_NAMES: Final = frozenset(PROVIDERS.values())
 _CLIENT_SUPPLIED: Final = frozenset({s.PROVIDER, s.REQUEST_MODEL})
+_AT_END: Final = (*_LABELS, s.ERROR_TYPE, s.OUTCOME, s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
+_MAX_SERIES: Final = 2_000
+
+
+class Finished(NamedTuple):
+    """What metrics need of a finished call: none of its content, which may be large.
+
+    Attributes:
+        start: values of `_LABELS` at its start.
+        end: values of `_AT_END` at its end.
+        seconds: duration of the call.
+        first_chunk: seconds to the first chunk of a stream.
+        per_chunk: mean seconds between chunks.
+        span: its span, for exemplars.
+        time_ns: time of its end, in ns since the epoch.
+    """
+
+    start: tuple[Any, ...]
+    end: tuple[Any, ...]
+    seconds: float
+    first_chunk: float | None
+    per_chunk: float | None
+    span: SpanContext | None
+    time_ns: int
 
 
 class Metrics:
-    """The histograms of one meter."""
+    """The histograms of one meter.
 
-    __slots__ = ("_cost", "_duration", "_first_chunk", "_per_chunk", "_seen", "_tokens")
+    A finished call only joins a queue, because the SDK takes longer to record its values than
+    litespan takes for the rest of the call.
+    """
+
+    __slots__ = ("_histograms", "_queued", "_seen", "_series")
 
     def __init__(self, meter: Meter) -> None:
         self._seen: dict[str, set[Any]] = {name: set() for name in (*_LABELS, s.ERROR_TYPE)}
+        self._series: dict[tuple[Any, ...], list[Any]] = {}
+        self._queued: bool | None = None  # not known before the application sets its provider
 
         def histogram(name: str, unit: str, about: str, buckets: tuple[float, ...]) -> Any:
             return meter.create_histogram(
                 name, unit, about, explicit_bucket_boundaries_advisory=buckets
             )
 
-        self._duration = histogram(s.METRIC_DURATION, "s", "GenAI operation duration.", SECONDS)
-        self._tokens = histogram(
-            s.METRIC_TOKENS, "{token}", "Input and output tokens used.", TOKENS
-        )
-        self._first_chunk = histogram(
+        duration = histogram(s.METRIC_DURATION, "s", "GenAI operation duration.", SECONDS)
+        tokens = histogram(s.METRIC_TOKENS, "{token}", "Input and output tokens used.", TOKENS)
+        cost = histogram(s.METRIC_COST, "USD", "Cost of GenAI operations.", USD)
+        first_chunk = histogram(
             s.METRIC_FIRST_CHUNK, "s", "Time to the first chunk of a stream.", SECONDS
         )
-        self._per_chunk = histogram(
+        per_chunk = histogram(
             s.METRIC_PER_CHUNK, "s", "Mean time between the chunks of a stream.", SECONDS
         )
-        self._cost = histogram(s.METRIC_COST, "USD", "Cost of GenAI operations.", USD)
+        # In the order of `_values`.
+        self._histograms = (duration, tokens, tokens, cost, first_chunk, per_chunk)
 
     @property
     def has_reader(self) -> bool:
         """Whether metrics are collected: False without a meter provider or metric reader."""
-        duration: Any = getattr(self._duration, "_real_instrument", self._duration)
+        duration = _real(self._histograms[0])
         consumer = getattr(duration, "_measurement_consumer", None)
         return duration is not None and bool(getattr(consumer, "_reader_storages", True))
 
@@ -75,6 +114,7 @@ class Metrics:
         *,
         first_chunk: float | None = None,
         per_chunk: float | None = None,
+        span: SpanContext | None = None,
     ) -> None:
         """Record one finished call.
 
@@ -84,31 +124,56 @@ class Metrics:
             seconds: duration of the call.
             first_chunk: seconds to the first chunk of a stream.
             per_chunk: mean seconds between chunks.
+            span: the context of its span, for exemplars.
         """
-        labels: dict[str, Any] = {}
-        refused = end.get(s.OUTCOME) != "success" and s.RESPONSE_MODEL not in end
-        for name in _LABELS:
-            value = end.get(name) or start.get(name)
-            if value is not None:
-                seen = value in self._seen[name]
-                labels[name] = value if seen else self._bounded(name, value, refused)
-        error = end.get(s.ERROR_TYPE)
-        if error:
-            error = self._bounded(s.ERROR_TYPE, error, refused)
-            self._duration.record(seconds, {**labels, s.ERROR_TYPE: error})
+        at_start, at_end = (*map(start.get, _LABELS),), (*map(end.get, _AT_END),)
+        call = Finished(at_start, at_end, seconds, first_chunk, per_chunk, span, time_ns())
+        if self._queued is None:
+            histogram = _real(self._histograms[0])
+            known: Any = aggregation
+            self._queued = known is not None and known.can_add_to(histogram)
+        if self._queued:
+            measurement_queue.queue.add(self, call)
         else:
-            self._duration.record(seconds, labels)
-        for kind, name in (("input", s.INPUT_TOKENS), ("output", s.OUTPUT_TOKENS)):
-            tokens = end.get(name)
-            if tokens is not None:
-                self._tokens.record(tokens, {**labels, s.TOKEN_TYPE: kind})
-        cost = end.get(s.COST)
-        if cost is not None:
-            self._cost.record(cost, labels)
-        if first_chunk is not None:
-            self._first_chunk.record(first_chunk, labels)
-        if per_chunk is not None:
-            self._per_chunk.record(per_chunk, labels)
+            self._record_now(call)
+
+    def divide(self, call: Finished, batch: Any) -> None:
+        """Add the values of a finished call to a batch."""
+        labels = self._labels(call)
+        found = self._series.get(labels)
+        if found is None:
+            if len(self._series) >= _MAX_SERIES:
+                self._series.clear()
+            found = self._series[labels] = [
+                aggregation.Series(_real(histogram), attributes)
+                for histogram, attributes in zip(self._histograms, _attributes(labels), strict=True)
+            ]
+        for series, value in zip(found, _values(call), strict=True):
+            if value is not None and 0 <= value < math.inf:
+                batch.add(series, value, call.span, call.time_ns)
+
+    def _record_now(self, call: Finished) -> None:
+        ctx = Context()
+        if call.span is not None:
+            ctx = set_span_in_context(NonRecordingSpan(call.span), ctx)
+        attributes = _attributes(self._labels(call))
+        for histogram, own, value in zip(self._histograms, attributes, _values(call), strict=True):
+            if value is not None:
+                histogram.record(value, own, ctx)
+
+    def _labels(self, call: Finished) -> tuple[Any, ...]:
+        """Return the values of the labels and of `error.type`, bounded in number."""
+        found = tuple([last or first for first, last in zip(call.start, call.end, strict=False)])
+        error = call.end[len(_LABELS)] or None
+        if (*found, error) in self._series:  # all of them are known
+            return (*found, error)
+        succeeded = call.end[len(_LABELS) + 1] == "success"
+        refused = not succeeded and call.end[_LABELS.index(s.RESPONSE_MODEL)] is None
+        bounded = [
+            value if value is None else self._bounded(label, value, refused)
+            for label, value in zip((*_LABELS, s.ERROR_TYPE), (*found, error), strict=True)
+        ]
+        return tuple(bounded)
 
     def _bounded(self, label: str, value: Any, refused: bool) -> Any:
         """Return `value`, or `OTHER` if it may be invented or the label has too many values."""
@@ -129,3 +194,24 @@ def _known(name: Any) -> bool:
         or name in getattr(litellm, "provider_list", ())
         or name in getattr(litellm, "model_cost", ())
     )
+
+
+def _real(histogram: Any) -> Any:
+    """Return the SDK's histogram behind a proxy, or None before there is one."""
+    return getattr(histogram, "_real_instrument", histogram)
+
+
+def _values(call: Finished) -> tuple[float | None, ...]:
+    """Return the values of a call, in the order of `Metrics._histograms`."""
+    return (call.seconds, *call.end[len(_LABELS) + 2 :], call.first_chunk, call.per_chunk)
+
+
+def _attributes(labels: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+    """Yield the attributes of each value, in the order of `Metrics._histograms`."""
+    names = zip(_LABELS, labels, strict=False)
+    shared = {name: value for name, value in names if value is not None}
+    error = labels[-1]
+    yield {**shared, s.ERROR_TYPE: error} if error else shared
+    yield {**shared, s.TOKEN_TYPE: "input"}
+    yield {**shared, s.TOKEN_TYPE: "output"}
+    yield from (shared, shared, shared)

@@ -12,6 +12,7 @@ from opentelemetry.trace import Tracer, get_tracer
 from litespan import semconv as s
 from litespan.counters import observe
 from litespan.errors import log_once
+from litespan.instrumentation.call_tracer import CallTracer
 from litespan.instrumentation.metrics import Metrics
 from litespan.settings import Settings
 from litespan.version import VERSION
@@ -55,7 +56,9 @@ class Signals:
     ) -> None:
         self.settings = settings
         self.providers = (tracer_provider, meter_provider, logger_provider)
-        self.tracer: Tracer = get_tracer(s.SCOPE, VERSION, tracer_provider, schema_url=s.SCHEMA_URL)
+        self.tracer: Tracer = CallTracer(
+            get_tracer(s.SCOPE, VERSION, tracer_provider, schema_url=s.SCHEMA_URL)
+        )
         self.metrics = Metrics(get_meter(s.SCOPE, VERSION, meter_provider, schema_url=s.SCHEMA_URL))
         observe(meter_provider)
         self.logger: Logger = get_logger(s.SCOPE, VERSION, logger_provider, schema_url=s.SCHEMA_URL)
@@ -93,20 +96,19 @@ def load_redactor(path: str) -> Redactor | None:
     return redactor
 
 
+_LOST: Final = "no content is recorded"
+
+
 def redactor_problem(path: str) -> str:
     """Return why the redactor `module:function` cannot be used; an empty string if it can."""
     try:
         found = _redactor(path)
     except Exception as error:  # noqa: BLE001 - the user's module may raise anything
         return (
-            f"LITESPAN_REDACT={path} cannot be imported ({type(error).__name__}: {error}), so no "
-            "content is recorded"
+            f"LITESPAN_REDACT={path} cannot be imported ({type(error).__name__}: {error}), "
+            f"so {_LOST}"
         )
-    return (
-        ""
-        if callable(found)
-        else f"LITESPAN_REDACT={path} is not callable, so no content is recorded"
-    )
+    return "" if callable(found) else f"LITESPAN_REDACT={path} is not callable, so {_LOST}"
 
 
 def _redactor(path: str) -> Any:

@@ -1,0 +1,180 @@
+"""Dataclasses whose fields are read from environment variables, and parsers of their values."""
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import field, fields
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from litespan.errors import log_once
+
+T = TypeVar("T")
+Names = tuple[str, ...]
+_FLAGS: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+
+
+class BadSetting(ValueError):
+    """An invalid value of a variable; the message says what is valid."""
+
+
+def variable(env: str, default: Any, parse: Callable[[str], Any], about: str, **more: str) -> Any:
+    """A field that is read from the variable `env`.
+
+    Args:
+        env: the variable's name.
+        default: the value if the variable is not set or invalid.
+        parse: converts the variable's text, or raises `BadSetting`.
+        about: description, for the documentation.
+        more: further columns of the documentation.
+    """
+    return field(default=default, metadata={"env": env, "parse": parse, "about": about, **more})
+
+
+def from_env(cls: type[T], env: Mapping[str, str] | None) -> T:
+    """Create `cls` from the variables in `env`, by default `os.environ`.
+
+    An invalid value is reported in one warning, and the default is used.
+    """
+    found, lines = read(cls, os.environ if env is None else env)
+    for line in lines:
+        log_once(f"setting:{line}", "%s", line)
+    return found
+
+
+def read(cls: type[T], env: Mapping[str, str]) -> tuple[T, list[str]]:
+    """Return `cls` from the variables in `env`, and one message for each invalid value."""
+    values: dict[str, Any] = {}
+    lines = []
+    rows: Any = fields(cls)  # type: ignore[arg-type]
+    for row in rows:
+        name = row.metadata["env"]
+        if not (text := env.get(name, "").strip()):
+            continue
+        try:
+            values[row.name] = row.metadata["parse"](text)
+        except BadSetting as error:
+            shown = {None: "off", "": "nothing", (): "nothing"}.get(row.default, row.default)
+            lines.append(f"{name}={text!r} is {error}: using the default, {shown}")
+    return cls(**values), lines
+
+
+def choice(*values: str) -> Callable[[str], str]:
+    """A parser of one of `values`, in any case."""
+    known = {value.lower(): value for value in values}
+
+    def parse(text: str) -> str:
+        try:
+            return known[text.lower()]
+        except KeyError:
+            raise BadSetting(f"not one of {', '.join(values)}") from None
+
+    return parse
+
+
+def choices(*values: str) -> Callable[[str], Names]:
+    """A parser of a list of some of `values`, in any case."""
+
+    def parse(text: str) -> Names:
+        found = names(text.lower())
+        if not set(found) <= set(values):
+            raise BadSetting(f"not a list of {', '.join(values)}")
+        return found
+
+    return parse
+
+
+def flag(text: str) -> bool:
+    """A Boolean."""
+    try:
+        return _FLAGS[text.lower()]
+    except KeyError:
+        raise BadSetting("not one of true, false") from None
+
+
+def size(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise BadSetting("not a whole number above 0")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """A number above 0."""
+    if (number := _number(text)) <= 0:
+        raise BadSetting("not a number above 0")
+    return number
+
+
+def amount_or_off(text: str) -> float | None:
+    """A number above 0, or None for `off`."""
+    if text.lower() in ("off", "none", "false"):
+        return None
+    if (number := _number(text)) <= 0:
+        raise BadSetting("not a number above 0, or off")
+    return number
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, 0 or more."""
+    if (number := _number(text)) < 0:
+        raise BadSetting("not a number of seconds, 0 or more")
+    return number
+
+
+def _number(text: str) -> float:
+    """The finite number; -1 if it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return -1.0
+    return number if math.isfinite(number) else -1.0
+
+
+def names(text: str) -> Names:
+    """A comma-separated list."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def lower_names(text: str) -> Names:
+    """A comma-separated list, in lower case."""
+    return names(text.lower())
+
+
+def hosts(text: str) -> Names:
+    """A list of hosts, with or without port."""
+    found = lower_names(text)
+    for name in found:
+        try:
+            parts = urlsplit(f"//{name}")
+            bare = parts.netloc == name and parts.hostname and "*" not in name and "@" not in name
+            _ = parts.port
+        except ValueError:
+            bare = False
+        if not bare:
+            raise BadSetting(f"not a list of hosts as host or host:port, in {name!r}")
+    return found
+
+
+def patterns(text: str) -> Names:
+    """A list of regular expressions."""
+    found = names(text)
+    for name in found:
+        try:
+            re.compile(name)
+        except re.error as error:
+            raise BadSetting(f"not a regular expression, in {name!r}: {error}") from None
+    return found
+
+
+def shares(text: str) -> tuple[tuple[str, float], ...]:
+    """A list of names with a fraction each."""
+    found = []
+    for part in names(text):
+        name, _, given = part.partition("=")
+        share = {"off": 0.0, "on": 1.0}.get(given.strip().lower(), _number(given))
+        if not 0.0 <= share <= 1.0:
+            raise BadSetting("not a list of exporter=off, exporter=on or exporter=share")
+        found.append((name.strip(), share))
+    return tuple(found)
