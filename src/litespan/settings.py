@@ -23,7 +23,7 @@ _OTHERS: Final = (
     *("ALERTS_STATE", "ALLOW_HTTP", "CSV", "CSV_ROTATE", "DUCKDB", "JSONL", "JSONL_ROTATE"),
     *("LANGFUSE_OTHER_SPANS", "LOKI_STAGES", "MONGODB", "MONGODB_COLLECTION", "PARQUET"),
     *("PARQUET_INTERVAL", "POSTGRES", "POSTGRES_TABLE", "POSTHOG_ROUTE", "RUN", "SQLITE"),
-    *("WEBHOOK_SECRET", "WEBHOOK_URL"),
+    *("UI_TOKEN", "UI_TRACE_URL", "WEBHOOK_SECRET", "WEBHOOK_URL"),
 )
 """Variables that exporters and commands read, without the prefix. Alerts have many of their own."""
 _ALERTS: Final = "LITESPAN_ALERTS_"

@@ -61,7 +61,7 @@ def test_calls_that_nothing_receives_are_reported_once(
     if added is not None:
         added.remove()
     lines = [record.getMessage() for record in caplog.records if record.name == "litespan"]
-    assert ["call litespan.start()" in line for line in lines] == ([] if handled else [True])
+    assert sum("call litespan.start()" in line for line in lines) == (0 if handled else 1)
 
 
 def print_nothing(

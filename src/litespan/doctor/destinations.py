@@ -31,10 +31,10 @@ def check(setup: Setup, *, test_calls: bool) -> Iterator[Finding]:
         yield Finding("error", text, "OTEL_TRACES_EXPORTER=sqlite")
     for name in names:
         reader = readers().get(name)
-        if reader is not None and reader.default:
-            yield _file(setup, name, reader)  # no test call is written to a file
-        elif name == "otlp":
+        if name == "otlp":
             yield _otlp(setup, connect=test_calls)
+        elif reader is not None and reader.default:
+            yield _file(setup, name, reader)  # no test call is written to a file
         elif name in _SCREEN:
             yield Finding("ok", f"{name}: prints calls")
         else:
