@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import litellm
 import pytest
-from opentelemetry import trace
+from opentelemetry import metrics, trace
+from opentelemetry.metrics._internal import _ProxyMeterProvider
 
 from litespan import LiteLLMInstrumentor, add_callback, errors
 from litespan.instrumentation import conflicts
@@ -52,6 +53,7 @@ def test_calls_that_nothing_receives_are_reported_once(
     """`instrument()` without a provider says so at the first call, unless there is a handler."""
     monkeypatch.setattr(errors, "_seen", set())
     monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
+    monkeypatch.setattr(metrics, "get_meter_provider", _ProxyMeterProvider)
     instrumentor = LiteLLMInstrumentor()
     instrumentor.uninstrument()
     instrumentor.instrument()
