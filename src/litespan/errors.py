@@ -28,7 +28,9 @@ class _Unhandled(logging.Handler):
         if len(logger.handlers) > 1 or (logger.propagate and logging.getLogger().handlers):
             return
         try:
-            sys.stderr.write(f"litespan: {self.format(record)}\n")
+            text = self.format(record)
+            prefix = "" if text.startswith("litespan") else "litespan: "
+            sys.stderr.write(f"{prefix}{text}\n")
         except Exception:  # noqa: BLE001 - a closed stream, as at exit
             self.handleError(record)
 
