@@ -5,10 +5,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
-
-from opentelemetry.instrumentation import auto_instrumentation
 
 from litespan.doctor.setup import Finding
 from litespan.settings import RUN
@@ -55,7 +54,9 @@ def check() -> Iterator[Finding]:
 
 def _look() -> tuple[dict[str, Any], str]:
     """(what the test program found, what it printed as errors)."""
-    path = str(Path(auto_instrumentation.__file__).parent)
+    # Not imported: who has it in `sys.modules` counts as started by `opentelemetry-instrument`.
+    found = find_spec("opentelemetry.instrumentation.auto_instrumentation")
+    path = str(Path(found.origin).parent) if found is not None and found.origin else ""
     env = {
         **os.environ,
         RUN: "silent",
