@@ -19,13 +19,14 @@ ROOMS = (
         "parsers",
         "settings",
         "variables",
+        "detect",
         "launching",
         "identity",
         "objects",
     ),
     *("background", "redaction", "genai", "mapping", "export", "stores", "instrumentation"),
-    *("callbacks", "offload", "routing", "alerting", "forward", "proxy"),
-    *("instrumentor", "_api", "testing", "ui", "cli", "__init__"),
+    *("callbacks", "offload", "routing", "alerting", "forward", "proxy", "running"),
+    *("instrumentor", "_api", "starting", "testing", "doctor", "ui", "cli", "__init__"),
 )
 # Entry points that users and the proxy name: they set everything up, on first use.
 ON_FIRST_USE = {("proxy", "instrumentor")}

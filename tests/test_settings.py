@@ -1,11 +1,13 @@
 """Settings from the environment: what they take, and one line about what they do not."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from litespan import errors
-from litespan.settings import Settings
+from litespan.settings import Settings, unknown
 from tests.support import program
 
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -26,8 +28,8 @@ def test_gevents_patched_threads_are_logged_as_unsupported() -> None:
     ran = program.run(GEVENT)
     assert (ran.code, ran.stdout) == (0, "went on\n")
     line = (
-        "gevent has patched threading, which litespan does not support: spans are recorded, "
-        "but handlers and exporters may stall; use threads or asyncio"
+        "litespan: gevent has patched threading, which litespan does not support: spans are "
+        "recorded, but handlers and exporters may stall; use threads or asyncio"
     )
     assert ran.stderr.splitlines() == [line]
 
@@ -44,6 +46,8 @@ def nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, "content", "NO_CONTENT"),
         ({CONTENT: "span_only"}, "content", "SPAN_ONLY"),
         ({CONTENT: "  "}, "content", "NO_CONTENT"),
+        ({CONTENT: "True"}, "content", "SPAN_ONLY"),
+        ({CONTENT: "false"}, "content", "NO_CONTENT"),
         ({"LITESPAN_CONTENT_LIMIT": "100"}, "content_limit", 100),
         ({"LITESPAN_SUPPRESS_NESTED": "False"}, "suppress_nested", False),
         ({"LITESPAN_BAGGAGE": "user.id, tenant,"}, "baggage", ("user.id", "tenant")),
@@ -70,7 +74,7 @@ def test_each_kind_of_value_is_parsed(env: dict[str, str], name: str, value: Any
     ("env", "name", "why"),
     [
         (
-            {CONTENT: "true"},
+            {CONTENT: "yes"},
             "content",
             "not one of NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT",
         ),
@@ -97,3 +101,30 @@ def test_a_bad_value_is_logged_once_with_the_default(
     assert [record.getMessage() for record in caplog.records] == [
         f"{variable}={value!r} is {why}: using the default, {default}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [
+        ("LITESPAN_ADOBT", "did you mean LITESPAN_ADOPT?"),
+        ("LITESPAN_CONTENTS_LIMIT", "did you mean LITESPAN_CONTENT_LIMIT?"),
+        ("LITESPAN_ALERT_STATE", "did you mean LITESPAN_ALERTS_STATE?"),
+        ("LITESPAN_ZZZ", "see docs/settings.md"),
+        ("LITESPAN_SQLITE", None),
+        ("LITESPAN_JSONL_ROTATE", None),
+        ("LITESPAN_ALERTS_COOLDOWN", None),
+        ("LITESPAN_PAGERDUTY_ALERTS", None),
+    ],
+)
+def test_a_misspelled_name_is_one_line_with_a_guess(name: str, guess: str | None) -> None:
+    """Names that something reads are not reported."""
+    lines = unknown({name: "x", "PATH": "y"})
+    assert [name in line and (guess or "") in line for line in lines] == [True] * bool(guess)
+
+
+def test_every_variable_in_the_code_is_known() -> None:
+    """A new one must be a setting, or be listed with the others."""
+    root = Path(__file__).parents[1]
+    sources = [*root.glob("src/litespan/**/*.py"), *root.glob("exporters/**/*.py")]
+    named = re.findall(r"LITESPAN_[A-Z_]*[A-Z]\b", "".join(file.read_text() for file in sources))
+    assert unknown(dict.fromkeys(named, "x")) == []

@@ -1,4 +1,4 @@
-"""One row per call in your own database. The argument is the database's file name.
+"""One row per call in your own database: the argument, by default calls.db.
 
 litespan has stores for SQLite, PostgreSQL and others; this is for tables of your own.
 """
@@ -43,7 +43,8 @@ class DatabaseLogger(CustomLogger):
             database.execute("insert into llm values (?, ?, ?, ?, ?)", row)
 
 
-litespan.add_callback(DatabaseLogger(sys.argv[1]))  # was: litellm.callbacks = [DatabaseLogger(…)]
+path = sys.argv[1] if len(sys.argv) > 1 else "calls.db"
+litespan.add_callback(DatabaseLogger(path))  # was: litellm.callbacks = [DatabaseLogger(…)]
 
 hello = [{"role": "user", "content": "Hello?"}]
 litellm.completion("openai/gpt-4o-mini", hello)

@@ -1,4 +1,4 @@
-"""A message to a webhook when a call fails. The argument is the webhook's URL.
+"""A message when a call fails: to the webhook whose URL is the argument, else printed.
 
 For alerts with rules, such as budgets, see litespan's exporters for Slack and others.
 """
@@ -18,6 +18,9 @@ import litespan
 class Alert(CustomLogger):
     async def async_log_failure_event(self, kwargs, response_obj, start_time, end_time):
         text = f"{kwargs['model']} failed: {type(kwargs['exception']).__name__}"
+        if len(sys.argv) < 2:
+            print(text)
+            return
         async with httpx.AsyncClient() as client:
             await client.post(sys.argv[1], json={"text": text})
 

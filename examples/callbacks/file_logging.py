@@ -1,4 +1,4 @@
-"""One line of JSON per call in a file. The argument is the file name."""
+"""One line of JSON per call in a file: the argument, by default calls.jsonl."""
 
 import offline  # noqa: F401
 
@@ -36,7 +36,8 @@ class FileLogger(CustomLogger):
             file.write(json.dumps(line) + "\n")
 
 
-litespan.add_callback(FileLogger(sys.argv[1]))  # was: litellm.callbacks = [FileLogger(…)]
+path = sys.argv[1] if len(sys.argv) > 1 else "calls.jsonl"
+litespan.add_callback(FileLogger(path))  # was: litellm.callbacks = [FileLogger(…)]
 
 hello = [{"role": "user", "content": "Hello?"}]
 litellm.completion("openai/gpt-4o-mini", hello)

@@ -1,4 +1,7 @@
-"""Calls that start, succeed and fail, sent to different exporters. The argument is a folder."""
+"""Calls that start, succeed and fail, sent to different exporters.
+
+Their files are in the folder that the argument names, by default the current one.
+"""
 
 import offline  # noqa: F401
 
@@ -11,9 +14,10 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import litespan
 
-os.environ["LITESPAN_SQLITE"] = f"{sys.argv[1]}/calls.db"
-os.environ["LITESPAN_JSONL"] = f"{sys.argv[1]}/good.jsonl"
-os.environ["LITESPAN_CSV"] = f"{sys.argv[1]}/bad.csv"
+folder = sys.argv[1] if len(sys.argv) > 1 else "."
+os.environ["LITESPAN_SQLITE"] = f"{folder}/calls.db"
+os.environ["LITESPAN_JSONL"] = f"{folder}/good.jsonl"
+os.environ["LITESPAN_CSV"] = f"{folder}/bad.csv"
 trace.set_tracer_provider(TracerProvider())  # `opentelemetry-instrument` does this for you
 
 litespan.configure(

@@ -1,4 +1,6 @@
-"""State that several workers share, in Redis. The argument is Redis' URL (`pip install redis`).
+"""State that several workers share, in Redis (`pip install redis`, and `redis-server`).
+
+The argument is its URL, by default redis://127.0.0.1:6379.
 
 Each worker process has its own handler, so shared state must be outside.
 """
@@ -30,7 +32,8 @@ def work(count):
         litellm.completion("openai/gpt-4o-mini", [{"role": "user", "content": "Hello?"}])
 
 
-litespan.add_callback(SharedCounter(sys.argv[1]))  # was: litellm.callbacks = [SharedCounter(…)]
+URL = sys.argv[1] if len(sys.argv) > 1 else "redis://127.0.0.1:6379"
+litespan.add_callback(SharedCounter(URL))  # was: litellm.callbacks = [SharedCounter(…)]
 
 if __name__ == "__main__":
     fork = multiprocessing.get_context("fork")
@@ -39,6 +42,6 @@ if __name__ == "__main__":
         worker.start()
     for worker in workers:
         worker.join()
-    totals = redis.Redis.from_url(sys.argv[1], decode_responses=True)
+    totals = redis.Redis.from_url(URL, decode_responses=True)
     print(totals.hget("calls", "gpt-4o-mini"), "calls")
     print(f"${float(totals.hget('cost', 'gpt-4o-mini')):.6f}")

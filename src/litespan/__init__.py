@@ -1,10 +1,10 @@
 """OpenTelemetry-native callbacks for LiteLLM.
 
-    from litespan import LiteLLMInstrumentor
+    import litespan
 
-    LiteLLMInstrumentor().instrument()
+    litespan.start()
 
-or, without code changes: `opentelemetry-instrument python app.py`.
+or, without code changes: `litespan run app.py`.
 """
 
 from importlib import import_module as _import_module
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from litespan.callbacks.flush import flush
     from litespan.callbacks.processor import CallbackSpanProcessor
     from litespan.routing.destinations import Route
+    from litespan.starting import start
 
 __version__ = VERSION
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "configure",
     "context",
     "flush",
+    "start",
     "stats",
 ]
 # Imported on first use: a start under `opentelemetry-instrument` does not need them.
@@ -41,6 +43,7 @@ _LATER = {
     "adopt": "litespan._api",
     "configure": "litespan._api",
     "flush": "litespan.callbacks.flush",
+    "start": "litespan.starting",
 }
 
 

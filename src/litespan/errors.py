@@ -6,6 +6,7 @@ logged once per place and exception type on the logger `litespan`.
 """
 
 import logging
+import sys
 import traceback
 from types import TracebackType
 from typing import Final
@@ -14,6 +15,28 @@ from litespan.counters import count
 
 logger: Final = logging.getLogger("litespan")
 _seen: Final[set[str]] = set()
+
+
+class _Unhandled(logging.Handler):
+    """Prints warnings to standard error, with a prefix, if the program has set up no logging.
+
+    Without it, Python prints the bare message, which does not say where it comes from.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the record unless another handler receives it."""
+        if len(logger.handlers) > 1 or (logger.propagate and logging.getLogger().handlers):
+            return
+        try:
+            text = self.format(record)
+            prefix = "" if text.startswith("litespan") else "litespan: "
+            sys.stderr.write(f"{prefix}{text}\n")
+        except Exception:  # noqa: BLE001 - a closed stream, as at exit
+            self.handleError(record)
+
+
+if not logger.handlers:
+    logger.addHandler(_Unhandled(logging.WARNING))
 
 
 def log_once(

@@ -1,5 +1,6 @@
 """`LiteLLMInstrumentor`: GenAI spans for LiteLLM calls."""
 
+import os
 import sys
 from collections.abc import Collection
 from importlib import metadata
@@ -11,7 +12,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from litespan.errors import log_once, logger, record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
-from litespan.settings import Settings
+from litespan.settings import RUN, Settings, unknown
 
 if TYPE_CHECKING:
     from litespan.callbacks.registration import NamedCallbacks
@@ -80,6 +81,11 @@ class LiteLLMInstrumentor(BaseInstrumentor):
                 "litellm is not installed in this environment, so there is nothing to instrument: "
                 "pip install litellm"
             )
+        if RUN in os.environ:
+            from litespan import running
+
+            with suppress_errors("starting with litespan run"):
+                running.begin()
         try:
             Live.signals = Signals(
                 Settings.from_env(),
@@ -142,6 +148,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         if self._patches is not None:
             self._patches.undo()
             self._patches = None
+            conflicts.watch_recording(on=False)
 
     def _imported(self, _module: Any) -> None:
         if Live.signals is not None and self._patches is None:
@@ -164,6 +171,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             return
         self._patches = patches
         conflicts.check_instrumentations()
+        conflicts.watch_recording()
+        for line in unknown(os.environ):
+            log_once(f"setting:{line}", "%s", line)
 
 
 def _gevent() -> bool:

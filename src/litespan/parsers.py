@@ -37,26 +37,27 @@ def from_env(cls: type[T], env: Mapping[str, str] | None) -> T:
 
     An invalid value is reported in one warning, and the default is used.
     """
-    source = os.environ if env is None else env
+    found, lines = read(cls, os.environ if env is None else env)
+    for line in lines:
+        log_once(f"setting:{line}", "%s", line)
+    return found
+
+
+def read(cls: type[T], env: Mapping[str, str]) -> tuple[T, list[str]]:
+    """Return `cls` from the variables in `env`, and one message for each invalid value."""
     values: dict[str, Any] = {}
+    lines = []
     rows: Any = fields(cls)  # type: ignore[arg-type]
     for row in rows:
         name = row.metadata["env"]
-        if not (text := source.get(name, "").strip()):
+        if not (text := env.get(name, "").strip()):
             continue
         try:
             values[row.name] = row.metadata["parse"](text)
         except BadSetting as error:
             shown = {None: "off", "": "nothing", (): "nothing"}.get(row.default, row.default)
-            log_once(
-                f"setting:{name}:{text}",
-                "%s=%r is %s: using the default, %s",
-                name,
-                text,
-                error,
-                shown,
-            )
-    return cls(**values)
+            lines.append(f"{name}={text!r} is {error}: using the default, {shown}")
+    return cls(**values), lines
 
 
 def choice(*values: str) -> Callable[[str], str]:

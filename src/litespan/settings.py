@@ -5,7 +5,7 @@ values and its description. `docs/settings.md` is generated from this table.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from litespan import parsers
@@ -15,6 +15,24 @@ STREAM_EVENTS: Final = ("first", "all", "off")
 STAGE_SIGNALS: Final = ("span", "log", "both")
 CLIENT_OPTIONS: Final = ("mute", "content", "sampling", "baggage")
 CONTENT_MODES: Final = ("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT")
+CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+RUN: Final = "LITESPAN_RUN"
+"""Set by `litespan run` for the program that it starts: see `litespan.running`."""
+_PREFIX: Final = "LITESPAN_"
+_OTHERS: Final = (
+    *("ALERTS_STATE", "ALLOW_HTTP", "CSV", "CSV_ROTATE", "DUCKDB", "JSONL", "JSONL_ROTATE"),
+    *("LANGFUSE_OTHER_SPANS", "LOKI_STAGES", "MONGODB", "MONGODB_COLLECTION", "PARQUET"),
+    *("PARQUET_INTERVAL", "POSTGRES", "POSTGRES_TABLE", "POSTHOG_ROUTE", "RUN", "SQLITE"),
+    *("UI_TOKEN", "UI_TRACE_URL", "WEBHOOK_SECRET", "WEBHOOK_URL"),
+)
+"""Variables that exporters and commands read, without the prefix. Alerts have many of their own."""
+_ALERTS: Final = "LITESPAN_ALERTS_"
+
+
+def _content(text: str) -> str:
+    """A mode; `true` and `false` are the values of earlier conventions."""
+    earlier = {"true": "SPAN_ONLY", "1": "SPAN_ONLY", "false": "NO_CONTENT", "0": "NO_CONTENT"}
+    return parsers.choice(*CONTENT_MODES)(earlier.get(text.lower(), text))
 
 
 def _setting(
@@ -28,12 +46,12 @@ class Settings:
     """All settings of the core. Read once, at `instrument()`."""
 
     content: str = _setting(
-        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        CONTENT,
         "NO_CONTENT",
-        parsers.choice(*CONTENT_MODES),
+        _content,
         ", ".join(CONTENT_MODES),
         "Whether messages, instructions, tool definitions and outputs are recorded: not at "
-        "all, on the span, on a log event, or on both.",
+        "all, on the span, on a log event, or on both. `true` means SPAN_ONLY.",
     )
     content_limit: int = _setting(
         "LITESPAN_CONTENT_LIMIT",
@@ -198,3 +216,25 @@ class Settings:
         An invalid value is reported in one warning, and the default is used.
         """
         return parsers.from_env(cls, env)
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "tuple[Settings, list[str]]":
+        """Return the settings in `env`, and one message for each invalid value."""
+        return parsers.read(cls, env)
+
+
+def unknown(env: Mapping[str, str]) -> list[str]:
+    """One message for each variable that begins with LITESPAN_ and that nothing reads."""
+    import difflib  # rarely needed, and not at a start
+
+    settings = (row.metadata["env"].removeprefix(_PREFIX) for row in fields(Settings))
+    known = [*settings, *_OTHERS]
+    lines = []
+    for name in sorted(env):
+        own = name.removeprefix(_PREFIX)
+        alerts = name.startswith(_ALERTS) or name.endswith("_ALERTS")
+        if own != name and own not in known and not alerts:
+            near = difflib.get_close_matches(own, known, 1)
+            guess = f"did you mean {_PREFIX}{near[0]}?" if near else "see docs/settings.md"
+            lines.append(f"{name} is not a setting of litespan, so it has no effect ({guess})")
+    return lines

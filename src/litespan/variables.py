@@ -25,12 +25,18 @@ _LITELLM_VARIABLES: Final = {
     "OTEL_HEADERS": "OTEL_EXPORTER_OTLP_HEADERS",
 }
 """Variables of LiteLLM's own OpenTelemetry callback, and the standard ones to use instead."""
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_{}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 def exporter_variable(signal: str) -> str:
     """Return the name of the variable that lists a signal's exporters."""
     return f"OTEL_{signal.upper()}_EXPORTER"
+
+
+def otlp_endpoint(environ: Mapping[str, str], signal: str) -> str:
+    """Return the OTLP endpoint that is set for a signal, or an empty string."""
+    found = (environ.get(name.format(signal.upper()), "").strip() for name in _ENDPOINTS)
+    return next(filter(None, found), "")
 
 
 def corrected(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -105,7 +111,7 @@ def _protocols(environ: Mapping[str, str], lines: list[str]) -> dict[str, str]:
 def _hints(environ: Mapping[str, str]) -> Iterator[str]:
     """Report LiteLLM's own variables if OTLP is used without a standard endpoint."""
     found = [name for name in _LITELLM_VARIABLES if environ.get(name, "").strip()]
-    if found and not any(environ.get(name, "").strip() for name in _ENDPOINTS):
+    if found and not otlp_endpoint(environ, "traces"):
         yield (
             f"{', '.join(found)}: only LiteLLM's own OpenTelemetry callback reads this; for "
             f"litespan, set {', '.join(_LITELLM_VARIABLES[name] for name in found)}"

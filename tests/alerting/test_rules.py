@@ -8,7 +8,7 @@ from litespan.alerting import Finding, Thresholds
 from litespan.alerting.calls import MAX_CALLS, MAX_MODELS, Models
 from litespan.alerting.rules import NAMES, TEST_MODEL, examine
 from litespan.alerting.spend import add, day_of, judge
-from litespan.cli.check import MARK
+from litespan.doctor.marked_call import MARK
 from litespan.export import GenAISpan
 from tests.alerting.calls import DOWN, NO_KEY, NOON, RATE_LIMIT, view
 

@@ -22,9 +22,9 @@ RECIPES = Path(__file__).parents[2] / "examples" / "callbacks"
 ANSWER = "Hello! How can I help you today?"
 
 
-def printed(name: str, *arguments: object) -> list[str]:
+def printed(name: str, *arguments: object, cwd: Path | None = None) -> list[str]:
     """What a recipe prints, line by line; it needs no key and no network."""
-    ran = run_file(RECIPES / name, *map(str, arguments), env={})
+    ran = run_file(RECIPES / name, *map(str, arguments), env={}, cwd=cwd)
     assert ran.code == 0, ran.stderr
     assert "litespan" not in ran.stderr
     return ran.stdout.splitlines()
@@ -70,6 +70,7 @@ def test_the_printing_recipe_prints_every_stage_in_order() -> None:
         ),
         ("counter.py", ["3 succeeded, 1 failed"]),
         ("task_queue.py", [f"worked on: {sum(map(ord, ANSWER))}"] * 2),
+        ("failure_alert.py", ["gpt-4o failed: RateLimitError"]),
         ("ticket.py", ["{'customer': 'alice', 'text': 'I love it'}"]),
     ],
 )
@@ -81,7 +82,7 @@ def test_each_recipe_prints_what_it_promises(name: str, expected: list[str]) -> 
 def test_the_file_recipe_writes_one_json_line_a_call(tmp_path: Path) -> None:
     """One line of JSON a call."""
     file = tmp_path / "calls.jsonl"
-    printed("file_logging.py", file)
+    printed("file_logging.py", cwd=tmp_path)
     good, bad = sorted(
         map(json.loads, file.read_text().splitlines()), key=lambda line: "error" in line
     )
@@ -92,7 +93,7 @@ def test_the_file_recipe_writes_one_json_line_a_call(tmp_path: Path) -> None:
 def test_the_database_recipe_writes_one_row_a_call(tmp_path: Path) -> None:
     """One row a call."""
     file = tmp_path / "calls.db"
-    printed("database_logging.py", file)
+    printed("database_logging.py", cwd=tmp_path)
     with sqlite3.connect(file) as database:
         found = database.execute("select model, tokens, cost, error from llm order by error")
         assert found.fetchall() == [
@@ -104,7 +105,7 @@ def test_the_database_recipe_writes_one_row_a_call(tmp_path: Path) -> None:
 def test_the_alert_recipe_sends_one_message_for_the_failed_call() -> None:
     """One message, of the call that failed."""
     with running(lambda request: Reply()) as webhook:
-        printed("failure_alert.py", webhook.url)
+        assert printed("failure_alert.py", webhook.url) == []
     assert [json.loads(request.body) for request in webhook.received] == [
         {"text": "gpt-4o failed: RateLimitError"}
     ]
@@ -136,7 +137,7 @@ def test_the_counter_recipe_counts_across_three_workers(redis_url: str) -> None:
 
 def test_the_routing_recipe_sends_each_call_to_its_exporter(tmp_path: Path) -> None:
     """Each call where it belongs: started and finished, good and bad."""
-    printed("routing.py", tmp_path)
+    printed("routing.py", cwd=tmp_path)
     (good,) = map(json.loads, (tmp_path / "good.jsonl").read_text().splitlines())
     with (tmp_path / "bad.csv").open(newline="") as file:
         (bad,) = csv.DictReader(file)

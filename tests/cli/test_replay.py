@@ -267,4 +267,4 @@ def test_bad_input_is_one_line_and_status_2(
     )
     assert done.returncode == 2
     assert f"litespan replay: {said}" in done.stderr
-    assert not (tmp_path / "out.csv").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["calls.jsonl"]

@@ -27,7 +27,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_without_a_line_of_code(loopback: LoopbackProvider, tmp_path: Path) -> None:
-    """The first commands, as they stand there: the report, and not a line of complaint."""
+    """The first commands, as they stand there: a line before and after, and the report."""
     (tmp_path / "app.py").write_text(APP)
     install, *commands = blocks("sh")[1].splitlines()
     assert install.startswith("pip install")
@@ -42,14 +42,19 @@ def test_without_a_line_of_code(loopback: LoopbackProvider, tmp_path: Path) -> N
         text=True,
         check=False,
     )
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.returncode == 0, ran.stderr
+    first, last = ran.stderr.splitlines()
+    assert first.endswith("calls go to litespan.db · content off")
+    assert last.startswith("litespan: 1 call, 30 tokens, $0.000009 → litespan.db")
     assert re.search(r"^ann +1 ", ran.stdout, re.MULTILINE)
 
 
-def test_the_manual_set_up(loopback: LoopbackProvider, tmp_path: Path) -> None:
-    """The Python blocks, one after the other, trace a real call into a real file."""
+@pytest.mark.parametrize("manual", [False, True])
+def test_in_code(manual: bool, loopback: LoopbackProvider, tmp_path: Path) -> None:
+    """The Python blocks, with either set-up, trace a real call into a real file."""
     file = tmp_path / "calls.db"
-    source = "\n".join([*blocks("python"), "provider.shutdown()"])
+    start, call, set_up = blocks("python")
+    source = "\n".join([set_up, call, "provider.shutdown()"] if manual else [start, call])
     ran = program.run(
         source,
         env={

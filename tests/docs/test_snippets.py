@@ -73,7 +73,7 @@ assert (record["model"], record["user"]) == ("gpt-4o-mini", "user-42"), record
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
-def test_the_code_of_a_page_runs(page: Path, loopback: LoopbackProvider) -> None:
+def test_the_code_of_a_page_runs(page: Path, loopback: LoopbackProvider, tmp_path: Path) -> None:
     """All blocks of a page, one after the other, as one program."""
     before, after = AROUND.get(name_of(page), ("", ""))
     ran = program.run(
@@ -82,6 +82,7 @@ def test_the_code_of_a_page_runs(page: Path, loopback: LoopbackProvider) -> None
             "OPENAI_API_KEY": "none",
             "OPENAI_BASE_URL": loopback.url,
             "OPENAI_API_BASE": loopback.url,
+            "LITESPAN_SQLITE": str(tmp_path / "litespan.db"),
             "LANGFUSE_PUBLIC_KEY": "pk",
             "LANGFUSE_SECRET_KEY": "sk",
         },

@@ -278,6 +278,25 @@ async def test_each_call_type_makes_exactly_this_span(
     assert span["attributes"]["server.port"] == traced.provider._server.server_port
 
 
+@pytest.mark.parametrize("variable", ["OPENAI_BASE_URL", "OPENAI_API_BASE"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_server_is_the_one_that_was_called(
+    variable: str, stream: bool, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable names it, and LiteLLM states the provider's usual URL with the answer."""
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, traced.provider.url)
+    result = litellm.completion(
+        "openai/gpt-4o-mini", [{"role": "user", "content": "Hi"}], api_key="k", stream=stream
+    )
+    if stream:
+        list(result)
+    said = traced.span["attributes"]
+    port = traced.provider._server.server_port
+    assert (said["server.address"], said["server.port"]) == ("127.0.0.1", port)
+
+
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
 async def test_positional_arguments_are_read_like_named_ones(function: str, traced: Traced) -> None:
     """A model and messages given by position are read as well as named ones."""

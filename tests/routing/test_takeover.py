@@ -89,8 +89,8 @@ def test_the_program_runs_unchanged(moved: dict[str, Any]) -> None:
     assert ran.stdout.splitlines()[-1] == "failed"
     lines = [line for line in ran.stderr.splitlines() if "taken over" in line]
     said = (
-        "taken over from LiteLLM's lists: input_callback: sentry; success_callback: helicone, "
-        "langfuse; failure_callback: sentry, slack. Exporters receive messages only if "
+        "litespan: taken over from LiteLLM's lists: input_callback: sentry; success_callback: "
+        "helicone, langfuse; failure_callback: sentry, slack. Exporters receive messages only if "
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY is set"
     )
     assert lines == [said]

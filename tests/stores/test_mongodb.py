@@ -372,5 +372,6 @@ def test_a_missing_driver_is_logged_with_the_install_command() -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout == "FAILURE\n"
     assert done.stderr == (
-        "pymongo is not installed: mongodb export is off; pip install 'litespan[mongodb]'\n"
+        "litespan: pymongo is not installed: mongodb export is off; "
+        "pip install 'litespan[mongodb]'\n"
     )

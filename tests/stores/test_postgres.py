@@ -486,7 +486,8 @@ class TestSettings:
         )
         assert done.stdout == "FAILURE\n"
         assert done.stderr == (
-            "psycopg is not installed: postgres export is off; pip install 'litespan[postgres]'\n"
+            "litespan: psycopg is not installed: postgres export is off; "
+            "pip install 'litespan[postgres]'\n"
         )
 
     def test_check_writes_one_call_or_says_why_it_cannot(

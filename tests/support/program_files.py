@@ -31,12 +31,13 @@ def run_file(
     env: Mapping[str, str],
     instrument: bool = False,
     timeout: float = 120,
+    cwd: Path | None = None,
 ) -> Ran:
-    """Run a script to its end, from the root folder, so that its own is not the current one."""
+    """Run a script to its end, by default from the root folder, so that its own is not current."""
     done = subprocess.run(
         command(script, *arguments, instrument=instrument),
         env=environment({"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", **env}),
-        cwd=script.anchor,
+        cwd=cwd or script.anchor,
         timeout=timeout,
         capture_output=True,
         text=True,

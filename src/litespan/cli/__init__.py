@@ -7,18 +7,23 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
+from litespan.errors import logger
+
 COMMANDS: Final = {
+    "run": "run a program and record its LiteLLM calls",
     "calls": "list the latest calls",
     "tail": "list calls as they end",
     "show": "show one call: its trace, timeline, messages, tokens, cost and error",
     "ui": "open the local page",
     "report": "show tokens, cost and latency of recorded calls",
     "replay": "send recorded calls to exporters, each call once",
+    "doctor": "find what is wrong with a set-up, and how to fix it",
     "check": "send a test call to a service and show its answer",
     "demo": "run a real LiteLLM program against a local provider",
     "forward": "receive OTLP and pass the spans to exporters",
@@ -59,6 +64,16 @@ def exporter_names(text: str) -> list[str]:
     if not names:
         raise argparse.ArgumentTypeError("name at least one exporter, such as helicone,langfuse")
     return names
+
+
+@contextmanager
+def without_log() -> Iterator[None]:
+    """Log nothing of litespan's own: the command prints it instead."""
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def printable(text: str, instead: Callable[[str], str] = lambda _: "\ufffd") -> str:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from shutil import which
 from typing import Final
 
 from litespan import semconv as s
@@ -113,7 +114,13 @@ def _demo(options: argparse.Namespace) -> None:
     _print("\nThe router's call, attempt by attempt:\n" + _router_tree(spans))
     for column in ("model", "user"):
         _report(column, database)
-    _print(f"\nNext: litespan report --by tag {database}")
+    _print(f"\nNext: {_litespan()} calls {database}")
+
+
+def _litespan() -> str:
+    """The command as the user can type it: `make demo` has it in an environment of its own."""
+    here = Path(sys.executable).with_name("litespan")
+    return "litespan" if which("litespan") else os.path.relpath(here)
 
 
 def _inherited() -> dict[str, str]:

@@ -45,10 +45,13 @@ def run(argv: Sequence[str]) -> int:
     state = Path(options.state or _state_beside(options.store)).expanduser()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
+        # Before the file of accepted calls is created: a wrong name must leave no file.
+        found = _chosen(options)
+        exporters = dict(_exporters(options.to))
         with closing(Notes(state)) as notes, suppress_instrumentation():
-            targets = [Target(name, exporter, notes) for name, exporter in _exporters(options.to)]
+            targets = [Target(name, exporter, notes) for name, exporter in exporters.items()]
             try:
-                _replay(_chosen(options), targets)
+                _replay(found, targets)
             finally:
                 for target in targets:
                     target.exporter.shutdown()

@@ -173,7 +173,9 @@ class HttpExporter(Configured, SpanExporter):
 
     def explain(self, cause: str) -> str:
         """What an HTTP status or transport error means, and how to fix it."""
-        return self.hints.get(cause) or explain(cause, self.variables.keys, self.variables.url)
+        urls = sorted(self.variables.url, key=lambda name: not self.variable(name))
+        to = origin(self.delivery.client.url) if self.delivery is not None else ""
+        return self.hints.get(cause) or explain(cause, self.variables.keys, urls, to)
 
 
 def _is_header_value(value: str | Secret) -> bool:

@@ -8,9 +8,16 @@ from typing import Any, Final
 from opentelemetry import trace
 
 from litespan.errors import log_once, suppress_errors
-from litespan.variables import DISABLED, SIGNALS, configured, corrected, disabled, exporter_variable
+from litespan.variables import (
+    DISABLED,
+    SIGNALS,
+    configured,
+    corrected,
+    disabled,
+    exporter_variable,
+    otlp_endpoint,
+)
 
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_{}_ENDPOINT")
 _SHORTEST: Final = 2  # characters of a value to search for in an error message
 
 traces_exporters: Final[list[str]] = []
@@ -96,5 +103,4 @@ def _corrected() -> Iterator[None]:
 
 
 def _default(signal: str) -> str:
-    endpoint = any(os.environ.get(name.format(signal.upper())) for name in _ENDPOINTS)
-    return "otlp" if signal == "traces" or endpoint else "none"
+    return "otlp" if signal == "traces" or otlp_endpoint(os.environ, signal) else "none"

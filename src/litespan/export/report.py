@@ -9,13 +9,14 @@ from litespan.export.policy import Tally
 from litespan.export.tenant import ALLOW_HOSTS
 
 
-def explain(cause: str, keys: Sequence[str], urls: Sequence[str]) -> str:
+def explain(cause: str, keys: Sequence[str], urls: Sequence[str], to: str = "") -> str:
     """What an HTTP status or transport error means, and how to fix it.
 
     Args:
         cause: the status or error.
         keys: variables of the credentials.
-        urls: variables of the URL.
+        urls: variables of the URL, first the one that is set.
+        to: the service's origin.
     """
     named, where = " and ".join(keys), urls[0] if urls else "the URL"
     common = {
@@ -32,7 +33,9 @@ def explain(cause: str, keys: Sequence[str], urls: Sequence[str]) -> str:
     }
     if cause.startswith("3"):
         return f"redirects are not followed: set {where} to the final URL"
-    return common.get(cause, "HTTP error" if cause.isdigit() else "no connection")
+    if cause in common or cause.isdigit():
+        return common.get(cause, "HTTP error")
+    return f"no connection to {to or 'the service'}: check that it runs, and {where}"
 
 
 def report(name: str, tally: Tally, unit: str, explained: Callable[[str], str]) -> None:

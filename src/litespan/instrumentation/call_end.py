@@ -74,6 +74,7 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
         native = native_finish_reasons(get(details, "original_response"))
         answer.finish_reasons = native or answer.finish_reasons
     attributes = answer_attributes(request, answer, call.logging)
+    attributes.update(called_server_attributes(call))
     if s.PROVIDER_REQUEST_ID in post:
         attributes[s.PROVIDER_REQUEST_ID] = post[s.PROVIDER_REQUEST_ID]
     if usage is not None:
@@ -97,6 +98,7 @@ def read_stream_end(
     read = with_estimate(request, read, chunks)
     answer = read.answer
     attributes = answer_attributes(request, answer)
+    attributes.update(called_server_attributes(call))
     request_id = provider_request_id(response_headers(answer.hidden))
     if request_id:
         attributes[s.PROVIDER_REQUEST_ID] = request_id
@@ -143,11 +145,24 @@ def to_failure(call: Any, error: Any) -> Failure:
         return Failure(type(error).__name__ if exception else "provider_error", "", error=exception)
 
 
+def called_server_attributes(call: CallState) -> Mapping[str, Any]:
+    """Return the server attributes of the URL that LiteLLM called.
+
+    What LiteLLM states with the answer is the provider's usual URL, also if OPENAI_BASE_URL or a
+    similar variable is set.
+    """
+    if call.called_url is None:
+        return {}
+    url = str(call.called_url)  # some clients have a type for it
+    return server_attributes(url) if "://" in url else {}
+
+
 def failed_server_attributes(call: CallState) -> Attributes:
     """Return the server attributes of a failed call, if LiteLLM had resolved the API base."""
     details = getattr(call.logging, "model_call_details", None)
     base = get(get(details, "litellm_params"), "api_base")
-    return {**server_attributes(base)} if isinstance(base, str) and base else {}
+    resolved = {**server_attributes(base)} if isinstance(base, str) and base else {}
+    return {**resolved, **called_server_attributes(call)}
 
 
 def record_end(

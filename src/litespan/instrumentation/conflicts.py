@@ -3,7 +3,7 @@
 import sys
 from typing import Any, Final
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 
 from litespan.errors import log_once
 
@@ -45,7 +45,8 @@ _ENABLED_BY: Final = {
 _AUTO: Final = "opentelemetry.instrumentation.auto_instrumentation"
 _LISTS: Final = ("callbacks", "success_callback", "failure_callback", "_async_success_callback")
 _OTEL_MODULES: Final = ("litellm.integrations.opentelemetry", "litellm.integrations.otel")
-_OTEL: Final = frozenset({"otel", "langfuse_otel", "arize", "arize_phoenix"})
+# Those whose calls litespan can send itself: `otel` as OTLP, `langfuse_otel` as langfuse.
+_OTEL: Final = {"otel": "otlp", "langfuse_otel": "langfuse"}
 # Each list at its last check, and its length then.
 _checked_lists: Final[dict[str, tuple[Any, int]]] = {}
 
@@ -63,6 +64,32 @@ def check_provider(tracer_provider: Any = None) -> None:
             "no provider",
             "opentelemetry-instrument has set no tracer provider, so no span is recorded: "
             "pip install 'litespan[auto]'",
+        )
+
+
+def watch_recording(*, on: bool = True) -> None:
+    """Check at the first call whether something can receive it."""
+    from litespan.instrumentation.stages import replace_watcher  # not for a start without LiteLLM
+
+    replace_watcher(_check_recording, *([_check_recording] if on else []))
+
+
+def _check_recording(call: Any, _ctx: Any) -> None:
+    """Warn at the first call if nothing can receive it: no provider and no handler."""
+    from litespan.instrumentation.stages import Watchers
+
+    watch_recording(on=False)
+    signals = call.signals
+    nothing = (
+        signals.providers[:2] == (None, None)
+        and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+        and type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider"
+    )
+    if nothing and not Watchers.all:
+        log_once(
+            "no provider",
+            "LiteLLM is instrumented, but no OpenTelemetry tracer provider is set, so no call is "
+            "recorded: call litespan.start(), or start the program with litespan run",
         )
 
 
@@ -95,6 +122,8 @@ def _remedy(other: str, remedy: str) -> str:
 def check_callbacks(litellm: Any) -> None:
     """Warn, once, if LiteLLM's own OpenTelemetry callback is in one of its lists.
 
+    Its callbacks for services that litespan does not serve, such as Arize, are left alone.
+
     Runs at every call, and scans a list only when it has changed.
     """
     listed = vars(litellm)
@@ -112,8 +141,10 @@ def check_callbacks(litellm: Any) -> None:
                 log_once(
                     f"conflict:callback:{known}",
                     "LiteLLM's own %r callback reports the same calls as litespan, so each call "
-                    "appears twice. Remove %r from litellm.callbacks and litellm.success_callback",
+                    "appears twice where both send. Use litespan's exporter %s, and remove %r from "
+                    "litellm.callbacks and litellm.success_callback",
                     known,
+                    _OTEL[known],
                     known,
                 )
 
@@ -123,5 +154,6 @@ def _litellm_callback(callback: Any) -> str | None:
     if isinstance(callback, str):
         return callback if callback in _OTEL else None
     if type(callback).__module__.startswith(_OTEL_MODULES):
-        return getattr(callback, "callback_name", None) or "otel"
+        name = getattr(callback, "callback_name", None) or "otel"
+        return name if name in _OTEL else None
     return None

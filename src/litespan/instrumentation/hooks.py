@@ -178,6 +178,9 @@ def _pre_call(original: Any) -> Any:
             try:  # as `suppress_errors`, whose calls would be made for every call
                 call = getattr(self, OWNER, None)
                 if isinstance(call, Call) and not call.ended:
+                    # LiteLLM keeps it only until the answer.
+                    details = self.model_call_details.get("additional_args")
+                    call.called_url = details.get("api_base") if type(details) is dict else None
                     call.announce(now)
             except Exception as error:  # noqa: BLE001
                 record_error("announcing a call", error)

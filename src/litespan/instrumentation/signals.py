@@ -87,29 +87,33 @@ def load_redactor(path: str) -> Redactor | None:
     """
     if not path:
         return None
-    module, _, name = path.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
+    if problem := redactor_problem(path):
         log_once(
-            f"redact:{path}",
-            "LITESPAN_REDACT=%s cannot be imported (%s: %s), so no content is recorded; "
-            "set it to an importable function, as module:function",
-            path,
-            type(error).__name__,
-            error,
+            f"redact:{path}", "%s; set it to an importable function, as module:function", problem
         )
         return _nothing
-    if not callable(found):
-        log_once(
-            f"redact:{path}",
-            "LITESPAN_REDACT=%s is not callable, so no content is recorded; "
-            "set it to an importable function, as module:function",
-            path,
-        )
-        return _nothing
-    redactor: Redactor = found
+    redactor: Redactor = _redactor(path)
     return redactor
+
+
+_LOST: Final = "no content is recorded"
+
+
+def redactor_problem(path: str) -> str:
+    """Return why the redactor `module:function` cannot be used; an empty string if it can."""
+    try:
+        found = _redactor(path)
+    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
+        return (
+            f"LITESPAN_REDACT={path} cannot be imported ({type(error).__name__}: {error}), "
+            f"so {_LOST}"
+        )
+    return "" if callable(found) else f"LITESPAN_REDACT={path} is not callable, so {_LOST}"
+
+
+def _redactor(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _nothing(_key: str, _value: Any, _attributes: Mapping[str, Any]) -> None:

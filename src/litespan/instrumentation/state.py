@@ -39,6 +39,7 @@ class CallState:
         parent: the router call of which this is an attempt, or None.
         attempt: 1 for the first attempt.
         logging: LiteLLM's logging object, or None until LiteLLM has created it.
+        called_url: the URL that LiteLLM called last, or None if it states none.
         started_ns: ns since the epoch. `started` and `first_chunk` are monotonic, in seconds.
         ended: whether the span has ended.
         chunk_listeners: listeners that receive each chunk of a stream.
@@ -69,6 +70,7 @@ class CallState:
     attempt = 1
     ended = False
     logging: Any = None
+    called_url: Any = None
     first_chunk: float | None = None
     view: Any = None
     whole: Any = None

@@ -95,7 +95,7 @@ def _destination(
     name = entry if isinstance(entry, str) else name_of(entry)
     if not 0.0 <= route.content <= 1.0:
         raise BadRoute(f"{name}: content={route.content!r} is not a share between 0 and 1")
-    if isinstance(entry, str) and _created_by_sdk(entry):
+    if isinstance(entry, str) and created_by_sdk(entry):
         finished = stages & {"success", "failure"}
         if finished:
             log_once(
@@ -151,7 +151,7 @@ def _protocol() -> str:
     return "grpc"
 
 
-def _created_by_sdk(name: str) -> bool:
+def created_by_sdk(name: str) -> bool:
     """Whether `opentelemetry-instrument` or the proxy already sends every span to the exporter."""
     if _AUTO in sys.modules:
         names = os.environ.get("OTEL_TRACES_EXPORTER", "").split(",")

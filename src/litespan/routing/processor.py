@@ -33,9 +33,7 @@ class RoutingProcessor(SpanProcessor):
         """Replace the destinations; shut down those that are no longer used."""
         wanted = [each for each in destinations if each.lists & {"success", "failure"}]
         before = self._batches
-        self._batches = {
-            each: before.get(each) or BatchSpanProcessor(Narrowing(each)) for each in wanted
-        }
+        self._batches = {each: before.get(each) or _batches(each) for each in wanted}
         for destination, batch in before.items():
             if destination not in self._batches:
                 with suppress_errors("shutting down an exporter"):
@@ -65,6 +63,11 @@ class RoutingProcessor(SpanProcessor):
         """Export pending spans."""
         done = [each.force_flush(timeout_millis) is not False for each in self._batches.values()]
         return all(done)
+
+
+def _batches(destination: Destination) -> BatchSpanProcessor:
+    delay = getattr(destination.exporter, "delay_ms", None)
+    return BatchSpanProcessor(Narrowing(destination), schedule_delay_millis=delay)
 
 
 class Narrowing(SpanExporter):

@@ -1,0 +1,98 @@
+"""What the checks examine, and what they find."""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import distributions, entry_points
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from litespan.detect import detect
+from litespan.settings import Settings
+from litespan.variables import configured, corrected, exporter_variable
+
+Level = Literal["ok", "info", "warning", "error"]
+CONFIG: Final = "CONFIG_FILE_PATH"
+"""LiteLLM's variable for the configuration of its proxy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding. `error`: calls or data are lost; `warning`: something may not be meant.
+
+    Attributes:
+        level: ok, info, warning or error.
+        text: what was found, and what it means.
+        fix: the line that fixes it: a command, a variable, or a line of code.
+    """
+
+    level: Level
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Versions, variables and files of a program.
+
+    Attributes:
+        environ: its environment variables.
+        versions: installed distributions, by normalized name.
+        python: its version of Python.
+        instrumentors: names of OpenTelemetry's instrumentations → their distributions.
+        config: the configuration of LiteLLM's proxy, or None.
+    """
+
+    environ: Mapping[str, str]
+    versions: Mapping[str, str]
+    python: tuple[int, ...] = (3, 13)
+    instrumentors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    config: Path | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of litespan."""
+        return Settings.read(self.environ)[0]
+
+    @property
+    def exporters(self) -> list[str]:
+        """The exporters that are used: those named, else those whose variables are set."""
+        listed = (self.settings.input, self.settings.success, self.settings.failure)
+        return list(dict.fromkeys([*self.traced, *(name for names in listed for name in names)]))
+
+    @property
+    def traced(self) -> list[str]:
+        """The exporters that receive every span."""
+        if configured(self.environ):
+            return []
+        variable = exporter_variable("traces")
+        if not self.environ.get(variable, "").strip():
+            return [*detect(self.environ)[0], "sqlite"]
+        changes, _ = corrected(self.environ)
+        names = changes.get(variable, self.environ[variable]).split(",")
+        return [name for name in map(str.strip, names) if name and name != "none"]
+
+
+def current_setup(config: Path | None = None) -> Setup:
+    """The set-up of this process's environment."""
+    named: dict[str, list[str]] = {}
+    for point in entry_points(group="opentelemetry_instrumentor"):
+        named.setdefault(point.name, []).append(_normalized(point.dist.name if point.dist else ""))
+    file = config or (Path(os.environ[CONFIG]) if os.environ.get(CONFIG) else None)
+    return Setup(
+        dict(os.environ),
+        {_normalized(_name(each)): each.version for each in distributions()},
+        sys.version_info[:3],
+        {name: tuple(found) for name, found in named.items()},
+        file,
+    )
+
+
+def _name(distribution: Any) -> str:
+    return str(distribution.metadata["Name"] or "")
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,207 @@
+"""`litespan.start`: a provider, exporters and the instrumentation in one call."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+
+from litespan.callbacks.flush import flush
+from litespan.detect import detect
+from litespan.errors import log_once, suppress_errors
+from litespan.export import provider
+from litespan.instrumentation.signals import Live
+from litespan.instrumentor import LiteLLMInstrumentor
+from litespan.routing.destinations import BadRoute, create_exporter, created_by_sdk
+
+STORE: Final = "sqlite"
+LIVE: Final = "live"
+_FLUSH: Final = 5.0  # s
+_lock: Final = Lock()
+
+
+class Exports(SpanProcessor):
+    """Sends every span to the exporters of `start`, in the SDK's batches.
+
+    A span processor cannot be removed from its provider, so there is one whose exporters change.
+    """
+
+    def __init__(self) -> None:
+        self.batches: Mapping[str | int, BatchSpanProcessor] = {}
+
+    def add(self, key: str | int, exporter: SpanExporter) -> None:
+        """Add an exporter."""
+        delay = getattr(exporter, "delay_ms", None)
+        self.batches = {
+            **self.batches,
+            key: BatchSpanProcessor(exporter, schedule_delay_millis=delay),
+        }
+
+    def remove(self, key: str | int) -> None:
+        """Remove an exporter and shut it down."""
+        batch = self.batches[key]
+        self.batches = {other: kept for other, kept in self.batches.items() if other != key}
+        with suppress_errors("shutting down an exporter"):
+            batch.shutdown()
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Do nothing: exporters receive spans that have ended."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue the span for each exporter."""
+        for batch in self.batches.values():
+            batch.on_end(span)
+
+    def shutdown(self) -> None:
+        """Export pending spans, and shut down the exporters."""
+        for key in list(self.batches):
+            self.remove(key)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Export pending spans."""
+        done = [each.force_flush(timeout_millis) is not False for each in self.batches.values()]
+        return all(done)
+
+
+_exports: Final[dict[int, tuple[Any, Exports]]] = {}  # by id of the provider, which is kept alive
+
+
+class Started:
+    """What one `litespan.start` has set up; `stop()` and the end of a `with` block undo it.
+
+    Attributes:
+        provider: the tracer provider that is used, for spans of your own.
+    """
+
+    def __init__(self, current: Any, added: Iterable[str | int], *, instrumented: bool) -> None:
+        self.provider: Any = current
+        self._added = list(added)
+        self._instrumented = instrumented
+
+    def flush(self, timeout: float = _FLUSH) -> bool:
+        """Deliver everything that was recorded so far: see `litespan.flush`."""
+        return flush(timeout)
+
+    def stop(self) -> None:
+        """Deliver what is recorded, and remove what this `start` has added. Safe to call twice.
+
+        The tracer provider stays: OpenTelemetry's global provider cannot be removed.
+        """
+        with _lock, suppress_errors("stopping"):
+            added, self._added = self._added, []
+            if added or self._instrumented:
+                flush(_FLUSH)
+            for key in added:
+                _exports[id(self.provider)][1].remove(key)
+            if self._instrumented:
+                self._instrumented = False
+                LiteLLMInstrumentor().uninstrument()
+
+    def __enter__(self) -> "Started":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def start(*exporters: str | SpanExporter, content: bool | None = None) -> Started:
+    """Record LiteLLM calls from now on: one call for scripts, notebooks, servers and tests.
+
+    It uses the global tracer provider, or sets one up, and instruments LiteLLM. Calling it again
+    adds the exporters that are not there yet. An exporter that cannot be used is reported in one
+    line, and the others work.
+
+    Args:
+        exporters: names, as in `OTEL_TRACES_EXPORTER`, or `SpanExporter`s. Without any: those
+            whose variables are set, the SQLite store, and in notebooks a line for each call.
+        content: whether to record messages; None: as the environment says, by default not.
+
+    Returns:
+        A handle with `stop()` and `flush()`, which is also a context manager.
+    """
+    with _lock:
+        instrumentor = LiteLLMInstrumentor()
+        before = instrumentor.is_instrumented_by_opentelemetry
+        given = Live.signals.providers[0] if Live.signals is not None else None
+        current: Any = given or _provider()
+        added = _add(current, exporters or _default())
+        if not before:
+            instrumentor.instrument()
+        if content is not None and Live.signals is not None:
+            mode = "SPAN_ONLY" if content else "NO_CONTENT"
+            Live.signals.settings = replace(Live.signals.settings, content=mode)
+        return Started(current, added, instrumented=not before)
+
+
+def _provider() -> Any:
+    if provider.missing():
+        trace.set_tracer_provider(TracerProvider(resource=Resource.create(_service())))
+    return trace.get_tracer_provider()
+
+
+def _service() -> dict[str, str]:
+    """The name of the service, unless the environment names it."""
+    if os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get(
+        "OTEL_RESOURCE_ATTRIBUTES", ""
+    ):
+        return {}
+    if in_notebook():
+        return {"service.name": "notebook"}
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    name = spec.name.removesuffix(".__main__") if spec is not None else Path(sys.argv[0]).stem
+    return {"service.name": name} if name and name != "-c" else {}
+
+
+def in_notebook() -> bool:
+    """Whether this process is a Jupyter kernel."""
+    return "ipykernel" in sys.modules
+
+
+def _default() -> list[str | SpanExporter]:
+    names, lines = detect(os.environ)
+    for line in lines:
+        log_once(f"start:{line}", "%s", line)
+    return [*names, STORE, *([LIVE] if in_notebook() else [])]
+
+
+def _add(current: Any, exporters: Iterable[str | SpanExporter]) -> list[str | int]:
+    """Add the exporters that the provider does not have yet. Returns their keys."""
+    if not hasattr(current, "add_span_processor"):
+        log_once(
+            "start:provider",
+            "litespan.start: the tracer provider %s is not OpenTelemetry's SDK, so it cannot have "
+            "exporters: call litespan.start() before anything else sets a provider",
+            type(current).__name__,
+        )
+        return []
+    if id(current) not in _exports:
+        _exports[id(current)] = (current, Exports())
+        current.add_span_processor(_exports[id(current)][1])
+    processor = _exports[id(current)][1]
+    added: list[str | int] = []
+    for entry in exporters:
+        key = entry if isinstance(entry, str) else id(entry)
+        if key in processor.batches or (isinstance(entry, str) and created_by_sdk(entry)):
+            continue
+        try:
+            exporter = create_exporter(entry) if isinstance(entry, str) else entry
+        except BadRoute as error:
+            log_once(f"start:{entry}", "litespan.start: %s", error)
+            continue
+        processor.add(key, exporter)
+        added.append(key)
+    return added

@@ -1,0 +1,1 @@
+"""`litespan doctor`: broken set-ups, each with the finding and the line that fixes it."""

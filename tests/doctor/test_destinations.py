@@ -1,0 +1,160 @@
+"""Exporters are tried out: on servers on loopback that accept, refuse, or have another time."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from litespan import errors
+from litespan.cli import main
+from litespan.doctor import Finding, Setup, destinations, examine
+from litespan.testing import OtlpReceiver
+from tests.doctor.test_findings import GOOD
+from tests.support import program
+from tests.support.server import Reply, running
+from tests.support.vendors import SECRET
+
+LANGFUSE = {"LANGFUSE_PUBLIC_KEY": SECRET, "LANGFUSE_SECRET_KEY": SECRET}
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty folder, and no exporter set up."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(errors, "_seen", set())
+
+
+def findings(
+    monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str], *, offline: bool = False
+) -> list[Finding]:
+    """The findings about the exporters that these variables name."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return list(destinations.check(replace(GOOD, environ=environ), test_calls=not offline))
+
+
+def problem(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> Finding:
+    """The only problem."""
+    (found,) = [each for each in findings(monkeypatch, environ) if each.level == "error"]
+    return found
+
+
+def test_a_service_that_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line with the trace to look for; credentials by length only."""
+    with running(lambda _: Reply(200, b"{}")) as vendor:
+        environ = {**LANGFUSE, "LANGFUSE_BASE_URL": vendor.url, "OTEL_TRACES_EXPORTER": "langfuse"}
+        (found,) = findings(monkeypatch, environ)
+    assert (found.level, "look for trace" in found.text) == ("ok", True), found
+    assert f"LANGFUSE_SECRET_KEY: {len(SECRET)} characters" in found.text
+    assert SECRET not in found.text
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_a_clock_that_is_wrong(seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the Date of the service's answer."""
+    import time
+
+    date = {"Date": formatdate(time.time() - seconds, usegmt=True)}
+    with running(lambda _: Reply(200, b"{}", date)) as vendor:
+        environ = {**LANGFUSE, "LANGFUSE_BASE_URL": vendor.url, "OTEL_TRACES_EXPORTER": "langfuse"}
+        found = problem(monkeypatch, environ)
+    assert ("ahead of" if seconds > 0 else "behind") in found.text
+    assert found.fix == "timedatectl set-ntp true"
+
+
+def test_credentials_that_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's answer, and what to check."""
+    with running(lambda _: Reply(401, b"no such key")) as vendor:
+        environ = {**LANGFUSE, "LANGFUSE_BASE_URL": vendor.url, "OTEL_TRACES_EXPORTER": "langfuse"}
+        found = problem(monkeypatch, environ)
+    assert "401: unauthorized: check LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY" in found.text
+    assert found.fix == "litespan check langfuse"
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "fix"),
+    [
+        (
+            {**LANGFUSE, "LANGFUSE_BASE_URL": "http://127.0.0.1:9"},
+            "no connection to http://127.0.0.1:9: check that it runs, and LANGFUSE_BASE_URL",
+            "litespan check langfuse",
+        ),
+        (
+            {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"},
+            "nothing answers at http://127.0.0.1:9 (Connection refused)",
+            "start a collector there",
+        ),
+        ({"OTEL_TRACES_EXPORTER": "helicone"}, "HELICONE_API_KEY is not set", "set it or remove"),
+        (
+            {"SENTRY_DSN": "http://k@example.com/1"},
+            "sentry: the URL is not https",
+            "use https",
+        ),
+        ({"OTEL_TRACES_EXPORTER": "none"}, "calls are sent nowhere", "OTEL_TRACES_EXPORTER=sqlite"),
+        ({"LITESPAN_SQLITE": "no/folder/calls.db"}, "does not exist", "mkdir -p "),
+        ({"LITESPAN_INPUT": "live"}, "cannot record calls that have only", "LITESPAN_INPUT=sqlite"),
+    ],
+)
+def test_what_cannot_work(
+    environ: dict[str, str], text: str, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has one finding."""
+    found = problem(monkeypatch, environ)
+    assert text in found.text
+    assert fix in found.fix
+
+
+def test_offline_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request reaches the service or the collector."""
+    with running(lambda _: Reply(200, b"{}")) as vendor, OtlpReceiver() as receiver:
+        environ = {**LANGFUSE, "LANGFUSE_BASE_URL": vendor.url, **receiver.env}
+        environ["OTEL_TRACES_EXPORTER"] = "langfuse,otlp"
+        found = findings(monkeypatch, environ, offline=True)
+    assert [each.level for each in found] == ["ok", "ok"]
+    assert vendor.received == []
+
+
+def test_errors_of_packages_end_the_examination() -> None:
+    """Nothing is tried out without LiteLLM."""
+    setup = Setup(environ={}, versions={}, python=(3, 13))
+    assert [each.text for each in examine(setup)][-1] == "messages are not recorded"
+
+
+def test_the_command_prints_json_and_fails_for_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Findings and counts; status 1."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    assert main(["doctor", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["counts"]["error"] == 1
+    assert {"level": "error", "fix": "unset OTEL_SDK_DISABLED"}.items() <= next(
+        each for each in found["findings"] if each["level"] == "error"
+    ).items()
+
+
+@pytest.mark.slow
+def test_a_set_up_that_works(tmp_path: Path) -> None:
+    """The whole command: it starts Python as litespan run does, and finds LiteLLM instrumented."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from litespan.cli import main; sys.exit(main())",
+            "doctor",
+        ],
+        env=program.environment({}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "LiteLLM is instrumented" in done.stdout
+    assert done.stdout.endswith("everything is in order\n")
+    assert list(tmp_path.iterdir()) == []
