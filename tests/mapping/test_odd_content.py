@@ -93,7 +93,7 @@ def test_a_fault_in_reading_content_costs_content_only(
     ):
         with capture() as traced, monkeypatch.context() as patch:
             for function in (direct, name):
-                patch.setattr(f"litespan.instrumentation.call_end.{function}", fault)
+                patch.setattr(f"litespan.instrumentation.recorded_content.{function}", fault)
             litellm.completion(**traced.chat())
         said = traced.span["attributes"]
         assert said["litellm.outcome"] == "success"

@@ -11,16 +11,9 @@ from litespan import semconv as s
 from litespan.errors import record_error
 from litespan.instrumentation import jobs
 from litespan.instrumentation.log_events import emit_event
-from litespan.instrumentation.recorded_content import content_attributes, redacted_text
+from litespan.instrumentation.recorded_content import recorded_content, redacted_text
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.chunks import read_stream
-from litespan.mapping.content import (
-    documents,
-    input_content,
-    input_texts,
-    output_content,
-    output_text,
-)
 from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
@@ -224,48 +217,10 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         known = attributes  # redactors and log events also get the attributes from the start
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
-        direct = signals.redactor is None and mode == "SPAN_ONLY"
-        documented = call.request.target.operation is RETRIEVAL
-        content = _texts(call, answer) if direct and not documented else None
-        if content is None:
-            content = content_attributes(signals, _messages(call, answer), known)
+        content = recorded_content(call, answer, known)
         if mode != "EVENT_ONLY":
             attributes.update(content)
         if mode != "SPAN_ONLY":
             emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)
     except Exception as problem:  # noqa: BLE001
         record_error("recording content", problem)
-
-
-def _texts(call: CallState, answer: Answer | None) -> dict[str, Any] | None:
-    """Return the messages as JSON; None if one is too long or cannot be read."""
-    try:
-        texts = input_texts(call.request)
-        output = output_text(answer.raw) if answer is not None and answer.raw is not None else ""
-    except Exception:  # noqa: BLE001 - `_messages` reports it
-        return None
-    if output:
-        texts[s.OUTPUT_MESSAGES] = output
-    limit = call.signals.content_limit
-    for text in texts.values():
-        if len(text) > limit:
-            return None
-    return texts
-
-
-def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
-    """Return the input and output messages that can be read."""
-    values: dict[str, list[Any]] = {}
-    try:
-        values.update(input_content(call.request))
-    except Exception as problem:  # noqa: BLE001 - still record the answer
-        record_error("reading the content of a request", problem)
-    try:
-        output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
-        if output:
-            values[s.OUTPUT_MESSAGES] = output
-        if answer is not None and call.request.target.operation is RETRIEVAL:
-            values[s.RETRIEVAL_DOCUMENTS] = documents(answer.raw)
-    except Exception as problem:  # noqa: BLE001 - still record the request
-        record_error("reading the content of an answer", problem)
-    return values
