@@ -145,10 +145,7 @@ def _mark_runs(text: bytes, sent: bytes, found: bytearray) -> None:
 
     `sent` may be long and is compared in blocks; each run contains at least one whole block.
     """
-    offsets: dict[int, list[int]] = {}
-    for shift in range(_BLOCK):
-        for index, block in enumerate(_blocks(text, shift)):
-            offsets.setdefault(block, []).append(shift + index * _BLOCK)
+    offsets = _offsets(text)
     step = 2 if len(sent) > _LARGE else 1
     blocks = _blocks(sent)[::step]
     common = set(offsets).intersection(blocks)
@@ -170,6 +167,15 @@ def _mark_runs(text: bytes, sent: bytes, found: bytearray) -> None:
             start, end = _run(text, offset, sent, index * step * _BLOCK)
             if end - start >= _WINDOW:
                 found[start:end] = b"\1" * (end - start)
+
+
+def _offsets(text: bytes) -> dict[int, list[int]]:
+    """Return where in `text` each of its blocks is, at any alignment."""
+    offsets: dict[int, list[int]] = {}
+    for shift in range(_BLOCK):
+        for index, block in enumerate(_blocks(text, shift)):
+            offsets.setdefault(block, []).append(shift + index * _BLOCK)
+    return offsets
 
 
 def _run(text: bytes, offset: int, sent: bytes, at: int) -> tuple[int, int]:
