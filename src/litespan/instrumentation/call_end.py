@@ -29,7 +29,6 @@ from litespan.mapping.response import (
     read_answer,
     response_headers,
 )
-from litespan.mapping.targets import RETRIEVAL
 from litespan.mapping.usage import usage_attributes
 from litespan.objects import get
 from litespan.redaction.echoes import sent_texts
