@@ -12,6 +12,7 @@ from litespan.errors import record_error
 from litespan.instrumentation import jobs
 from litespan.instrumentation.log_events import emit_event
 from litespan.instrumentation.recorded_content import recorded_content, redacted_text
+from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.chunks import read_stream
 from litespan.mapping.cost import cost_attributes, saved_attributes
@@ -166,12 +167,12 @@ def record_end(
         _measure(call, attributes, chunks)
     if call.silent:
         return
-    span = call.span
+    span: Any = call.span
     if not span.is_recording():
         return
     if call.record_content:
         _record_content(call, attributes, answer)
-    span.set_attributes(attributes)
+    (span.keep if type(span) is CallSpan else span.set_attributes)(attributes)
     if outcome == "failure" and failure is not None:
         span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
         span.add_event(
