@@ -251,7 +251,12 @@ def test_images_are_recognised_without_reading_all_of_them(monkeypatch: pytest.M
     image = "iVBORw0KGgo" * 1_000_000
     read: list[int] = []
     letters = echoes._letters
-    monkeypatch.setattr(echoes, "_letters", lambda text: read.append(len(text)) or letters(text))
+
+    def counted(text: str) -> bytes:
+        read.append(len(text))
+        return letters(text)
+
+    monkeypatch.setattr(echoes, "_letters", counted)
     quote = "a sentence that the provider quotes"
     sent = [f"data:image/png;base64,{image}", image, f"{image[:50_000]} {quote}"]
     assert without_echoes(f"Invalid: {quote}.", sent) == f"Invalid: {echoes.ECHO}."
