@@ -37,6 +37,9 @@ def _run(functions: _call.Functions, rounds: int) -> None:
         "litespan, content off": Signals(Settings(), provider),
         "litespan, content on": Signals(Settings(content="SPAN_ONLY"), provider),
         "litespan, content off, with metrics": Signals(Settings(), provider, meters),
+        "litespan, content on, with metrics": Signals(
+            Settings(content="SPAN_ONLY"), provider, meters
+        ),
     }
 
     def ours(name: str) -> Callable[[], Any]:

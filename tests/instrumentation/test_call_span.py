@@ -271,6 +271,22 @@ def test_a_call_never_becomes_an_ordinary_span_by_itself() -> None:
         assert not {"_attributes", "_events", "_links"} & vars(view).keys()
 
 
+@pytest.mark.parametrize("value", VALUES)
+def test_litespans_own_values_are_checked_when_the_span_is_read(value: Any) -> None:
+    """A value that the SDK would not keep as it is becomes what the SDK would have kept."""
+    seen = []
+    for ours in (True, False):
+        tracer, processor = traced()
+        span: Any = (tracer if ours else tracer._tracer).start_span("chat", attributes={"a": 1})
+        (span.keep if ours else span.set_attributes)({"b": value, "c": 2})
+        (span.note if ours else span.add_event)("stage", {"d": value}, NOW)
+        span.end()
+        (ended,) = processor.ended
+        events = [(event.name, dict(event.attributes)) for event in ended.events]
+        seen.append((dict(ended.attributes), events, ended.dropped_attributes))
+    assert repr(seen[0]) == repr(seen[1])
+
+
 def new_behaviour() -> None:
     """What a later SDK may do."""
 

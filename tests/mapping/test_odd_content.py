@@ -9,6 +9,7 @@ import litellm
 import pytest
 
 from litespan import LiteLLMInstrumentor
+from litespan.genai.inline import text
 from litespan.mapping.content import encode, input_content
 from litespan.mapping.request import Request
 from litespan.mapping.targets import TARGETS
@@ -93,7 +94,7 @@ def test_a_fault_in_reading_content_costs_content_only(
     ):
         with capture() as traced, monkeypatch.context() as patch:
             for function in (direct, name):
-                patch.setattr(f"litespan.instrumentation.call_end.{function}", fault)
+                patch.setattr(f"litespan.instrumentation.recorded_content.{function}", fault)
             litellm.completion(**traced.chat())
         said = traced.span["attributes"]
         assert said["litellm.outcome"] == "success"
@@ -122,3 +123,11 @@ def test_content_of_any_shape_is_bounded(capture: Capture) -> None:
         assert len(text) < 10**6
         json.loads(text)
     assert "everybody" in str(input_content(request))
+
+
+@pytest.mark.parametrize("before", [*range(0, 300, 37), 1000])
+def test_quoted_base64_is_found_wherever_it_stands(before: int) -> None:
+    """Long texts are searched only where they have no spaces, which misses none."""
+    said = f'{"some words " * 100}{"x" * before}"{"QUJD" * 64}" and more words'
+    assert text(said).count("sha256:") == 1
+    assert text(said.replace("QUJD" * 64, "QUJD" * 63)) == said.replace("QUJD" * 64, "QUJD" * 63)

@@ -244,3 +244,20 @@ async def test_the_request_is_read_on_failures_only(traced: Traced, monkeypatch:
     monkeypatch.setattr("litespan.redaction.text.without_echoes", lambda *a: searched.append(a))
     await asyncio.to_thread(litellm.completion, **traced.chat())
     assert searched == []
+
+
+def test_images_are_recognised_without_reading_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work does not grow with an image; text after base64 still is text."""
+    image = "iVBORw0KGgo" * 1_000_000
+    read: list[int] = []
+    letters = echoes._letters
+
+    def counted(text: str) -> bytes:
+        read.append(len(text))
+        return letters(text)
+
+    monkeypatch.setattr(echoes, "_letters", counted)
+    quote = "a sentence that the provider quotes"
+    sent = [f"data:image/png;base64,{image}", image, f"{image[:50_000]} {quote}"]
+    assert without_echoes(f"Invalid: {quote}.", sent) == f"Invalid: {echoes.ECHO}."
+    assert sum(read) < 100_000

@@ -110,7 +110,16 @@ def text(value: str) -> str:
         return value
     if _is_base64(value):
         return digest(value)
-    return _QUOTED.sub(_unquoted, value)
+    return _QUOTED.sub(_unquoted, value) if _has_long_word(value) else value
+
+
+def _has_long_word(value: str) -> bool:
+    """Whether `value` may have `_SHORT` characters without a space; much faster than `_QUOTED`.
+
+    So many contain a whole part of the text, if it is divided into parts of half the length.
+    """
+    half = _SHORT // 2 - 1
+    return any(" " not in value[at : at + half] for at in range(0, len(value), half))
 
 
 def _unquoted(found: re.Match[str]) -> str:

@@ -18,6 +18,7 @@ from litespan.instrumentation.call_tracer import CURRENT_SPAN
 from litespan.instrumentation.custom_provider import caller_of, without_usage
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
+from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.stages import (
     Listener,
     Stage,
@@ -169,7 +170,9 @@ class Call(CallState):
         signals = self.signals
         try:
             if signals.stages_on_span:
-                self.span.add_event(name, attributes, time_ns)
+                span: Any = self.span
+                add = span.note if type(span) is CallSpan else span.add_event
+                add(name, attributes, time_ns)
             if signals.stages_on_log:
                 log_stage(self, name, attributes, time_ns)
         except Exception as error:  # noqa: BLE001

@@ -11,16 +11,10 @@ from litespan import semconv as s
 from litespan.errors import record_error
 from litespan.instrumentation import jobs
 from litespan.instrumentation.log_events import emit_event
-from litespan.instrumentation.recorded_content import content_attributes, redacted_text
+from litespan.instrumentation.recorded_content import recorded_content, redacted_text
+from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.chunks import read_stream
-from litespan.mapping.content import (
-    documents,
-    input_content,
-    input_texts,
-    output_content,
-    output_text,
-)
 from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
@@ -36,7 +30,6 @@ from litespan.mapping.response import (
     read_answer,
     response_headers,
 )
-from litespan.mapping.targets import RETRIEVAL
 from litespan.mapping.usage import usage_attributes
 from litespan.objects import get
 from litespan.redaction.echoes import sent_texts
@@ -189,12 +182,12 @@ def record_end(
         _measure(call, attributes, chunks)
     if call.silent:
         return
-    span = call.span
+    span: Any = call.span
     if not span.is_recording():
         return
     if call.record_content:
         _record_content(call, attributes, answer)
-    span.set_attributes(attributes)
+    (span.keep if type(span) is CallSpan else span.set_attributes)(attributes)
     if outcome == "failure" and failure is not None:
         span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
         span.add_event(
@@ -239,48 +232,10 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         known = attributes  # redactors and log events also get the attributes from the start
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
-        direct = signals.redactor is None and mode == "SPAN_ONLY"
-        documented = call.request.target.operation is RETRIEVAL
-        content = _texts(call, answer) if direct and not documented else None
-        if content is None:
-            content = content_attributes(signals, _messages(call, answer), known)
+        content = recorded_content(call, answer, known)
         if mode != "EVENT_ONLY":
             attributes.update(content)
         if mode != "SPAN_ONLY":
             emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)
     except Exception as problem:  # noqa: BLE001
         record_error("recording content", problem)
-
-
-def _texts(call: CallState, answer: Answer | None) -> dict[str, Any] | None:
-    """Return the messages as JSON; None if one is too long or cannot be read."""
-    try:
-        texts = input_texts(call.request)
-        output = output_text(answer.raw) if answer is not None and answer.raw is not None else ""
-    except Exception:  # noqa: BLE001 - `_messages` reports it
-        return None
-    if output:
-        texts[s.OUTPUT_MESSAGES] = output
-    limit = call.signals.content_limit
-    for text in texts.values():
-        if len(text) > limit:
-            return None
-    return texts
-
-
-def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
-    """Return the input and output messages that can be read."""
-    values: dict[str, list[Any]] = {}
-    try:
-        values.update(input_content(call.request))
-    except Exception as problem:  # noqa: BLE001 - still record the answer
-        record_error("reading the content of a request", problem)
-    try:
-        output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
-        if output:
-            values[s.OUTPUT_MESSAGES] = output
-        if answer is not None and call.request.target.operation is RETRIEVAL:
-            values[s.RETRIEVAL_DOCUMENTS] = documents(answer.raw)
-    except Exception as problem:  # noqa: BLE001 - still record the request
-        record_error("reading the content of an answer", problem)
-    return values

@@ -6,8 +6,29 @@ from typing import Any
 from litespan import semconv as s
 from litespan.errors import record_error
 from litespan.instrumentation.signals import Signals
-from litespan.mapping.content import encode
+from litespan.instrumentation.state import CallState
+from litespan.mapping.content import (
+    documents,
+    encode,
+    input_content,
+    input_texts,
+    output_content,
+    output_text,
+)
+from litespan.mapping.response import Answer
+from litespan.mapping.targets import RETRIEVAL
 from litespan.redaction.echoes import ECHO
+
+
+def recorded_content(
+    call: CallState, answer: Answer | None, attributes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content attributes of a finished call, as `content_attributes` does."""
+    signals = call.signals
+    texts = _texts(call, answer) if signals.redactor is None else None
+    return (
+        content_attributes(signals, _messages(call, answer), attributes) if texts is None else texts
+    )
 
 
 def content_attributes(
@@ -51,3 +72,39 @@ def redacted_text(signals: Signals, text: str, attributes: Mapping[str, Any]) ->
         record_error("calling the redactor (the text of an error was not recorded)", error)
         return ECHO
     return redacted if isinstance(redacted, str) else ECHO
+
+
+def _texts(call: CallState, answer: Answer | None) -> dict[str, Any] | None:
+    """Return the messages as JSON; None if one is too long, cannot be read, or is a document."""
+    if call.request.target.operation is RETRIEVAL:
+        return None
+    try:
+        texts = input_texts(call.request)
+        output = output_text(answer.raw) if answer is not None and answer.raw is not None else ""
+    except Exception:  # noqa: BLE001 - `_messages` reports it
+        return None
+    if output:
+        texts[s.OUTPUT_MESSAGES] = output
+    limit = call.signals.content_limit
+    for text in texts.values():
+        if len(text) > limit:
+            return None
+    return texts
+
+
+def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
+    """Return the input and output messages that can be read."""
+    values: dict[str, list[Any]] = {}
+    try:
+        values.update(input_content(call.request))
+    except Exception as problem:  # noqa: BLE001 - still record the answer
+        record_error("reading the content of a request", problem)
+    try:
+        output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
+        if output:
+            values[s.OUTPUT_MESSAGES] = output
+        if answer is not None and call.request.target.operation is RETRIEVAL:
+            values[s.RETRIEVAL_DOCUMENTS] = documents(answer.raw)
+    except Exception as problem:  # noqa: BLE001 - still record the request
+        record_error("reading the content of an answer", problem)
+    return values

@@ -88,17 +88,25 @@ class EndedSpan(sdk.ReadableSpan):
                 kept.setdefault(part, parts[part])
         return object.__getattribute__(self, name)
 
+    def _as_kept(self) -> bool:
+        """Whether it still is as it was kept, and the SDK would have kept all of it."""
+        kept = self.__dict__
+        if "_clean" not in kept:  # whoever exports spans checks them, not the caller
+            noted = [own for _, own, _ in kept["_noted"]]
+            kept["_clean"] = all(map(is_clean, [kept["_kept"], *noted]))
+        return kept["_clean"] and "_events" not in kept
+
     @property
     def attributes(self) -> Any:
         """The attributes; read-only."""
-        return super().attributes if "_events" in self.__dict__ else MappingProxyType(self._kept)
+        return MappingProxyType(self._kept) if self._as_kept() else super().attributes
 
     @property
     def events(self) -> Sequence[Any]:
         """The events; each has read-only attributes."""
-        kept = self.__dict__
-        if "_events" in kept:
+        if not self._as_kept():
             return super().events
+        kept = self.__dict__
         if "_shown" not in kept:
             kept["_shown"] = tuple(
                 [sdk.Event(name, MappingProxyType(own), at) for name, own, at in kept["_noted"]]
@@ -109,22 +117,22 @@ class EndedSpan(sdk.ReadableSpan):
     @property
     def links(self) -> Sequence[Any]:
         """The links."""
-        return super().links if "_events" in self.__dict__ else ()
+        return () if self._as_kept() else super().links
 
     @property
     def dropped_attributes(self) -> int:
         """The number of attributes beyond the limit."""
-        return super().dropped_attributes if "_events" in self.__dict__ else 0
+        return 0 if self._as_kept() else super().dropped_attributes
 
     @property
     def dropped_events(self) -> int:
         """The number of events beyond the limit."""
-        return super().dropped_events if "_events" in self.__dict__ else 0
+        return 0 if self._as_kept() else super().dropped_events
 
     @property
     def dropped_links(self) -> int:
         """The number of links beyond the limit."""
-        return super().dropped_links if "_events" in self.__dict__ else 0
+        return 0 if self._as_kept() else super().dropped_links
 
 
 class CallSpan(sdk.Span):
@@ -152,39 +160,51 @@ class CallSpan(sdk.Span):
                     kept.setdefault(part, value)
                 self._is_ordinary = True
 
+    def keep(self, attributes: Mapping[str, Any]) -> None:
+        """Set attributes of litespan's own, which are checked when the ended span is read."""
+        with self._guard:
+            kept = self._kept
+            room = self._most.attributes - len(kept)
+            if len(attributes) <= room and not self._is_ordinary and self._end_time is None:
+                if not kept.keys().isdisjoint(attributes):
+                    for name in attributes:  # the last one set comes last
+                        kept.pop(name, None)
+                kept.update(attributes)
+                return
+        super().set_attributes(attributes)
+
+    def note(self, name: str, attributes: Mapping[str, Any], timestamp: int) -> None:
+        """Add an event of litespan's own, which is checked when the ended span is read."""
+        most = self._most
+        with self._guard:
+            noted = self._noted
+            room = len(noted) < most.events and len(attributes) <= most.event_attributes
+            if room and not self._is_ordinary and self._end_time is None:
+                noted.append((name, {**attributes}, timestamp))
+                return
+        super().add_event(name, attributes, timestamp)
+
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes, as the SDK's span does."""
         if is_clean(attributes):
-            with self._guard:
-                kept = self._kept
-                room = self._most.attributes - len(kept)
-                if len(attributes) <= room and not self._is_ordinary and self._end_time is None:
-                    if not kept.keys().isdisjoint(attributes):
-                        for name in attributes:  # the last one set comes last
-                            kept.pop(name, None)
-                    kept.update(attributes)
-                    return
-        super().set_attributes(attributes)
+            self.keep(attributes)
+        else:
+            super().set_attributes(attributes)
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute, as the SDK's span does."""
         if type(key) is str and key and type(value) in _SCALARS and not self._is_ordinary:
-            self.set_attributes({key: value})
+            self.keep({key: value})
         else:
             super().set_attribute(key, value)
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
         """Add an event, as the SDK's span does."""
         own = {} if attributes is None else attributes
-        if type(name) is str and is_clean(own) and len(own) <= self._most.event_attributes:
-            at = time_ns() if timestamp is None else timestamp
-            with self._guard:
-                noted = self._noted
-                room = len(noted) < self._most.events
-                if room and not self._is_ordinary and self._end_time is None:
-                    noted.append((name, {**own}, at))
-                    return
-        super().add_event(name, attributes, timestamp)
+        if type(name) is str and is_clean(own):
+            self.note(name, own, time_ns() if timestamp is None else timestamp)
+        else:
+            super().add_event(name, attributes, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
         """End the span, as the SDK's span does."""

@@ -18,6 +18,7 @@ _BLOCK: Final = 8  # bytes per block; a window contains a whole block at any ali
 _LARGE: Final = 200_000  # bytes: above this, compare every second block, which finds 23 letters
 _ENCODED: Final = 20_000  # characters: longer base64 is an image, audio or a file
 _END: Final = 4_000  # characters compared at either end of base64
+_SAMPLES: Final = 24  # parts of a text, of _END characters, that tell whether it is base64
 _MAX_VALUES: Final = 20_000  # values of a request
 _MAX_BYTES: Final = 2_000_000  # bytes of text
 _MAX_STEPS: Final = 2_000  # byte-by-byte comparisons
@@ -131,8 +132,11 @@ def _without_bytes(message: str) -> str:
     if len(message) < _ENCODED or not message.isascii():
         return message
     at = message.find(",", 0, _END) + 1 if message.startswith("data:") else 0
-    if message[at:].encode().translate(None, _BASE64):
-        return message
+    # All of it, or parts at equal distances: an image may have millions of characters.
+    step = max((len(message) - at) // _SAMPLES, _END)
+    for start in (*range(at, len(message), step), max(at, len(message) - _END)):
+        if message[start : start + _END].encode().translate(None, _BASE64):
+            return message
     return f"{message[:_END]} {message[-_END:]}"
 
 
@@ -141,13 +145,12 @@ def _mark_runs(text: bytes, sent: bytes, found: bytearray) -> None:
 
     `sent` may be long and is compared in blocks; each run contains at least one whole block.
     """
-    offsets: dict[int, list[int]] = {}
-    for shift in range(_BLOCK):
-        for index, block in enumerate(_blocks(text, shift)):
-            offsets.setdefault(block, []).append(shift + index * _BLOCK)
+    offsets = _offsets(text)
     step = 2 if len(sent) > _LARGE else 1
     blocks = _blocks(sent)[::step]
     common = set(offsets).intersection(blocks)
+    if not common:  # as nearly always
+        return
     steps = _MAX_STEPS
     for index in compress(range(len(blocks)), map(common.__contains__, blocks)):
         fresh = [offset for offset in offsets[blocks[index]] if not found[offset]]
@@ -164,6 +167,15 @@ def _mark_runs(text: bytes, sent: bytes, found: bytearray) -> None:
             start, end = _run(text, offset, sent, index * step * _BLOCK)
             if end - start >= _WINDOW:
                 found[start:end] = b"\1" * (end - start)
+
+
+def _offsets(text: bytes) -> dict[int, list[int]]:
+    """Return where in `text` each of its blocks is, at any alignment."""
+    offsets: dict[int, list[int]] = {}
+    for shift in range(_BLOCK):
+        for index, block in enumerate(_blocks(text, shift)):
+            offsets.setdefault(block, []).append(shift + index * _BLOCK)
+    return offsets
 
 
 def _run(text: bytes, offset: int, sent: bytes, at: int) -> tuple[int, int]:
@@ -190,6 +202,9 @@ def _letters(text: str) -> bytes:
 
 def _normalised(text: str) -> tuple[bytes, list[tuple[int, int]]]:
     """Return (the letters and digits of `text` as bytes, the span of each byte in `text`)."""
+    if text.isascii() and "\\" not in text:  # each character stands for itself
+        letters = [(at, at + 1) for at, one in enumerate(text) if one.isalnum()]
+        return _letters(text), letters
     found: list[bytes] = []
     places: list[tuple[int, int]] = []
     for match in _CHARACTER.finditer(text):
