@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litespan.errors import log_once
+from litespan.generations import BY_OPT_IN, OPT_IN, V1_41, Generation
 
 STREAM_EVENTS: Final = ("first", "all", "off")
 STAGE_SIGNALS: Final = ("span", "log", "both")
@@ -103,6 +104,15 @@ def _shares(text: str) -> tuple[tuple[str, float], ...]:
     return tuple(found)
 
 
+def _generation(text: str) -> Generation:
+    """The generation that the list selects; entries of other areas, such as `http`, are ignored."""
+    names = _names(text.lower())
+    for name in names:
+        if name not in BY_OPT_IN and re.match(r"gen[-_.]?ai", name):
+            raise BadSetting(f"not a list of {', '.join(BY_OPT_IN)} and names of other areas")
+    return next((found for name, found in BY_OPT_IN.items() if name in names), V1_41)
+
+
 def _text(text: str) -> str:
     return text
 
@@ -174,6 +184,16 @@ class Settings:
         "names",
         "Baggage entries to record: `user.id`, `session.id`, or any other name, which becomes "
         "metadata. litespan never writes baggage.",
+    )
+
+    generation: Generation = _setting(  # noqa: RUF009 - as the others: an immutable value
+        "OTEL_SEMCONV_STABILITY_OPT_IN",
+        V1_41,
+        _generation,
+        f"{OPT_IN}, {OPT_IN}/dup",
+        "Which names of the GenAI conventions are written: those of the release v0.1.0, or with "
+        "`/dup` both these and the default ones of 1.41. A list; entries of other areas are "
+        "ignored.",
     )
 
     stream_events: str = _setting(

@@ -9,7 +9,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
 from litespan.errors import record_error
-from litespan.instrumentation.log_events import emit_event
+from litespan.instrumentation.log_events import emit_details, emit_exception
 from litespan.instrumentation.recorded_content import content_attributes, redacted_text
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.chunks import read_stream
@@ -18,6 +18,7 @@ from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
 from litespan.mapping.provider import server_attributes
+from litespan.mapping.release import adapt
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import (
     Answer,
@@ -156,6 +157,8 @@ def record_end(
         attributes[s.ERROR_TYPE] = failure.type
         if failure.code is not None:
             attributes[s.ERROR_CODE] = failure.code
+    if call.signals.generation.new:
+        _adapt(call, attributes, answer)
     if call.signals.metrics.has_reader:
         _measure(call, attributes, chunks)
     if call.silent:
@@ -172,6 +175,7 @@ def record_end(
             s.EVENT_EXCEPTION,
             {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
         )
+        emit_exception(call.signals, call.attributes, failure, call.context)
 
 
 def success_attributes(attributes: Attributes) -> Attributes:
@@ -180,6 +184,13 @@ def success_attributes(attributes: Attributes) -> Attributes:
 
 
 # An error while recording metrics or content must not affect outcome and cost on the span.
+
+
+def _adapt(call: CallState, attributes: Attributes, answer: Answer | None) -> None:
+    try:
+        adapt(call.signals.generation, call.request, answer, attributes)
+    except Exception as problem:  # noqa: BLE001
+        record_error("converting attributes to the conventions v0.1.0", problem)
 
 
 def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
@@ -204,11 +215,12 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         known = attributes  # redactors and log events also get the attributes from the start
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
-        content = content_attributes(signals, _messages(call, answer), known)
+        messages = signals.content_form(_messages(call, answer))
+        content = content_attributes(signals, messages, known)
         if mode != "EVENT_ONLY":
             attributes.update(content)
         if mode != "SPAN_ONLY":
-            emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)
+            emit_details(signals, known, content, call.context)
     except Exception as problem:  # noqa: BLE001
         record_error("recording content", problem)
 

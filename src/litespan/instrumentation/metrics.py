@@ -11,9 +11,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import Meter, NoOpHistogram
 
 from litespan import semconv as s
+from litespan.generations import V1_41, Generation
 from litespan.mapping.provider import PROVIDERS
 
 SECONDS: Final = tuple(0.01 * 2**power for power in range(14))
@@ -31,19 +32,26 @@ _LABELS: Final = (
     s.SERVER_ADDRESS,
     s.SERVER_PORT,
 )
+Labels = dict[str, Any]
+
 _PROVIDER_NAMES: Final = frozenset(PROVIDERS.values())
 _CLIENT_SUPPLIED: Final = frozenset({s.PROVIDER, s.REQUEST_MODEL})
 
 
 class Metrics:
-    """The histograms of one meter."""
+    """The histograms of one meter, under the names of the conventions 1.41.
+
+    If `generation` does not have these names, only the cost is recorded.
+    """
 
     __slots__ = ("_cost", "_duration", "_first_chunk", "_per_chunk", "_seen", "_tokens")
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, generation: Generation = V1_41) -> None:
         self._seen: dict[str, set[Any]] = {name: set() for name in (*_LABELS, s.ERROR_TYPE)}
 
         def histogram(name: str, unit: str, about: str, buckets: tuple[float, ...]) -> Any:
+            if not (generation.old or name == s.METRIC_COST):
+                return NoOpHistogram(name)
             return meter.create_histogram(
                 name, unit, about, explicit_bucket_boundaries_advisory=buckets
             )
@@ -63,9 +71,9 @@ class Metrics:
     @property
     def has_reader(self) -> bool:
         """Whether metrics are collected: False without a meter provider or metric reader."""
-        duration: Any = getattr(self._duration, "_real_instrument", self._duration)
-        consumer = getattr(duration, "_measurement_consumer", None)
-        return duration is not None and bool(getattr(consumer, "_reader_storages", True))
+        cost: Any = getattr(self._cost, "_real_instrument", self._cost)
+        consumer = getattr(cost, "_measurement_consumer", None)
+        return cost is not None and bool(getattr(consumer, "_reader_storages", True))
 
     def record(
         self,
@@ -75,8 +83,8 @@ class Metrics:
         *,
         first_chunk: float | None = None,
         per_chunk: float | None = None,
-    ) -> None:
-        """Record one finished call.
+    ) -> tuple[Labels, Labels]:
+        """Record one finished call; return its labels without and with `error.type`.
 
         Args:
             start: the span attributes at the start.
@@ -85,19 +93,18 @@ class Metrics:
             first_chunk: seconds to the first chunk of a stream.
             per_chunk: mean seconds between chunks.
         """
-        labels: dict[str, Any] = {}
+        labels: Labels = {}
         refused = end.get(s.OUTCOME) != "success" and s.RESPONSE_MODEL not in end
         for name in _LABELS:
             value = end.get(name) or start.get(name)
             if value is not None:
                 seen = value in self._seen[name]
                 labels[name] = value if seen else self._bounded(name, value, refused)
+        with_error = labels
         error = end.get(s.ERROR_TYPE)
         if error:
-            error = self._bounded(s.ERROR_TYPE, error, refused)
-            self._duration.record(seconds, {**labels, s.ERROR_TYPE: error})
-        else:
-            self._duration.record(seconds, labels)
+            with_error = {**labels, s.ERROR_TYPE: self._bounded(s.ERROR_TYPE, error, refused)}
+        self._duration.record(seconds, with_error)
         for kind, name in (("input", s.INPUT_TOKENS), ("output", s.OUTPUT_TOKENS)):
             tokens = end.get(name)
             if tokens is not None:
@@ -109,6 +116,7 @@ class Metrics:
             self._first_chunk.record(first_chunk, labels)
         if per_chunk is not None:
             self._per_chunk.record(per_chunk, labels)
+        return labels, with_error
 
     def _bounded(self, label: str, value: Any, refused: bool) -> Any:
         """Return `value`, or `OTHER` if it may be invented or the label has too many values."""

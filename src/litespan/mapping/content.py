@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.genai import inline
+from litespan.genai.names import FINISH_REASONS
 from litespan.genai.parts import Part, first, media
 from litespan.genai.provider_messages import read as read_message
 from litespan.genai.provider_messages import read_parts, read_tools
@@ -17,8 +18,6 @@ from litespan.objects import contents, dumps, get
 
 Message = dict[str, Any]
 
-# Finish reasons that the convention renames.
-_REASONS: Final = {"tool_calls": "tool_call", "tool_use": "tool_call"}
 # Arguments that contain the input if there is no `messages`.
 _PROMPTS: Final = ("input", "prompt", "query", "contents", "content", "message", "texts")
 _INSTRUCTIONS: Final = ("instructions", "system", "systemInstruction", "system_instruction")
@@ -124,7 +123,7 @@ def _choice(choice: Any) -> Message:
 
 def _finished(message: Message, reason: Any) -> Message:
     native = str(reason or "")
-    return {**message, "finish_reason": _REASONS.get(native, native)}
+    return {**message, "finish_reason": FINISH_REASONS.get(native, native)}
 
 
 def _joined(items: Sequence[Any], response: Mapping[str, Any]) -> Message:
