@@ -15,7 +15,7 @@ from tests.collector.test_dashboards import tool
 
 PAGE = ROOT / "docs/conventions.md"
 PIPELINE = ROOT / "collector/dashboards/pipeline.json"
-FLEETS = {
+FLEETS: dict[str, dict[str, tuple[str, ...]]] = {
     "old": {"a": ("old",), "b": ("old",)},
     "new": {"a": ("new",), "b": ("new",)},
     "transition": {"a": ("old", "new"), "b": ("old", "new")},
@@ -25,7 +25,7 @@ FLEETS = {
 OLD, INFERENCE = "gen_ai_client_operation_duration", "gen_ai_client_inference_duration"
 USED = "gen_ai_client_inference_usage_input_tokens_total"
 PER_CALL = "gen_ai_client_inference_operation"
-SERIES = {
+SERIES: dict[str, dict[str, int]] = {
     "old": {
         f"{OLD}_seconds_count{{": 6,
         f'{OLD}_seconds_count{{error_type="T",': 2,

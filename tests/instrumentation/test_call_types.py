@@ -40,7 +40,7 @@ def openai(operation: str, model: str, served: str | None = None, **more: Any) -
     }
 
 
-USAGE = {
+USAGE: dict[str, Any] = {
     "gen_ai.usage.input_tokens": 20,
     "gen_ai.usage.output_tokens": 10,
     "litellm.usage.source": "provider",
