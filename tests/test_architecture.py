@@ -18,6 +18,7 @@ ROOMS = (
         "counters",
         "errors",
         "settings",
+        "config_file",
         "variables",
         "launching",
         "identity",

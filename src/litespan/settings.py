@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -304,16 +305,27 @@ class Settings:
     )
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+    def from_env(
+        cls,
+        env: Mapping[str, str] | None = None,
+        given: Mapping[str, Any] = MappingProxyType({}),
+    ) -> "Settings":
         """Read the settings from `env`, by default `os.environ`.
 
         An invalid value is reported in one warning, and the default is used.
+
+        Args:
+            env: the variables.
+            given: values by the name of their field, which have precedence.
         """
         source = os.environ if env is None else env
         values: dict[str, Any] = {}
         for row in fields(cls):
             name = row.metadata["env"]
             text = source.get(name, "").strip()
+            if given.get(row.name) is not None:
+                _report_both(row.name, name, given[row.name], text)
+                name, text = f"litespan.{row.name}", _as_text(given[row.name])
             if not text:
                 continue
             try:
@@ -329,3 +341,30 @@ class Settings:
                     default if default not in ("", ()) else "nothing",
                 )
         return cls(**values)
+
+
+def _as_text(value: Any) -> str:
+    """Return a value of a configuration file or argument as a variable would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        shares = {True: "on", False: "off"}
+        return ",".join(
+            f"{name}={shares.get(share, share) if isinstance(share, bool) else share}"
+            for name, share in value.items()
+        )
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return str(value).strip()
+
+
+def _report_both(name: str, variable: str, value: Any, text: str) -> None:
+    if text and text != _as_text(value):
+        log_once(
+            f"both:{name}",
+            "litespan.%s=%s is used, and %s=%s is ignored: remove one of them",
+            name,
+            _as_text(value),
+            variable,
+            text,
+        )

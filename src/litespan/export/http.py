@@ -28,7 +28,7 @@ from litespan.export.client import (
 )
 from litespan.export.duplicates import check_service
 from litespan.export.exporter_metrics import ExporterMetrics
-from litespan.export.policy import Policy, Refusal, Tally
+from litespan.export.policy import Policy, Refusal, Tally, overridden
 from litespan.export.sender import Sender
 from litespan.export.tenant import ALLOW_HOSTS, Tenant
 from litespan.genai.json_text import dumps
@@ -72,7 +72,7 @@ class HttpExporter(SpanExporter):
             limits: fields of `Policy` that override the vendor's.
         """
         self.tenant = of_tenant
-        self.limits = replace(self.policy, **limits) if limits else self.policy
+        self.limits = overridden(self.policy, limits, type(self)) if limits else self.policy
         self.delivery: Sender | None = None
         self.problem = ""  # why the exporter is off
         self.last = Tally()  # result of the last export

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from opentelemetry import trace
 
+from litespan.config_file import configured
 from litespan.errors import log_once, suppress_errors
-from litespan.variables import DISABLED, SIGNALS, configured, corrected, disabled, exporter_variable
+from litespan.variables import DISABLED, SIGNALS, corrected, disabled, exporter_variable
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_{}_ENDPOINT")
 _SHORTEST: Final = 2  # characters of a value to search for in an error message
@@ -78,7 +79,7 @@ def _corrected() -> Iterator[None]:
     The variables are restored afterwards, because child processes read them.
     """
     before = dict(os.environ)
-    for signal in SIGNALS:
+    for signal in () if configured(os.environ) else SIGNALS:
         if not os.environ.get(exporter_variable(signal), "").strip():
             os.environ[exporter_variable(signal)] = _default(signal)
     changes, lines = corrected(os.environ)
