@@ -5,13 +5,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import jsonschema
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.genai.span import GenAISpan
+from litespan.mapping.release import adapt_content
 from litespan.stores.columns import COLUMNS
 from litespan_exporters.langfuse.span import REPLACED
 from tests.cases import span as made
 from tests.instrumentation import test_conventions as scenarios
+from tests.support.schemas import RELEASE
 
 VARYING = (
     *("attributes", "output_messages", "stages"),
@@ -105,6 +108,34 @@ def test_parts_of_any_type_are_read_without_loss() -> None:
     assert dict(found[2].extra) == {"depth": 3}
     assert found[4].extra["kept"] is True
     assert found[5].response == "rainy"
+
+
+def test_other_parts_are_written_as_generic() -> None:
+    """Of a type that v0.1.0 does not define; they are read as they were."""
+    odd: list[Any] = [
+        {"type": "search_result", "source": "https://a.example", "content": "found"},
+        {"type": "redacted_thinking"},
+        {"type": "text", "content": "seen"},
+    ]
+    old = {
+        "gen_ai.input.messages": [{"role": "user", "parts": odd}],
+        "gen_ai.output.messages": [{"role": "assistant", "parts": odd, "finish_reason": "stop"}],
+        "gen_ai.system_instructions": odd,
+    }
+    new = adapt_content(old)
+    for name, value in new.items():
+        jsonschema.validate(value, RELEASE[name])
+    texts = {name: json.dumps(value) for name, value in new.items()}
+    said = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.response.finish_reasons": ("stop",),
+        **texts,
+    }
+    read = GenAISpan.read(made(1, "chat", said))
+    assert read is not None
+    for name, messages in (("input", read.input_messages), ("output", read.output_messages)):
+        assert [m.to_json() for m in messages or ()] == old[f"gen_ai.{name}.messages"]
+    assert [part.to_json() for part in read.system_instructions or ()] == odd
 
 
 def test_langfuse_gets_no_token_count_twice(capture: Any) -> None:

@@ -1,10 +1,12 @@
 """Each operation in each generation of the GenAI conventions, checked against their table."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import jsonschema
 import litellm
 import pytest
 
@@ -13,6 +15,7 @@ from litespan.testing import Telemetry
 from tests.support import conventions
 from tests.support.calls import Traced
 from tests.support.conformance import undeclared, violations
+from tests.support.schemas import RELEASE
 
 OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 NEW = "gen_ai_latest_experimental"
@@ -180,8 +183,19 @@ def test_each_operation_follows_the_conventions(
         assert telemetry.metrics
     if opt_in == NEW:
         assert said & OLD_NAMES == set()
+        assert {*odd_content(telemetry)} == set()
     elif opt_in == "":
         assert said & NEW_NAMES == set()
+
+
+def odd_content(telemetry: Telemetry) -> Iterator[str]:
+    """What v0.1.0 does not have in content: other parts, instructions, finish reasons."""
+    for span in telemetry.spans:
+        for name, schema in RELEASE.items():
+            if name in span["attributes"]:
+                found = json.loads(span["attributes"][name])
+                errors = jsonschema.Draft202012Validator(schema).iter_errors(found)
+                yield from (f"{name}: {error.message}" for error in errors)
 
 
 def values(telemetry: Telemetry, name: str) -> list[Any]:
@@ -271,6 +285,70 @@ def test_the_declared_gaps_are_those_that_exist(capture: Any) -> None:
     if point["count"] != chunks - 1:
         seen.add("one time per output chunk for a stream")
     assert seen == conventions.GAPS.keys()
+
+
+SPAN: dict[str, Any] = {
+    "name": "chat m",
+    "kind": "CLIENT",
+    "status": "UNSET",
+    "scope": "litespan",
+    "attributes": {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "m",
+    },
+}
+POINT: dict[str, Any] = {
+    "name": "gen_ai.client.inference.duration",
+    "unit": "s",
+    "bounds": conventions.SECONDS,
+    "attributes": {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai"},
+}
+LOG: dict[str, Any] = {
+    "event": "gen_ai.client.inference.exception",
+    "severity": "WARN",
+    "attributes": {"exception.type": "T"},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "attributes", "violation"),
+    [
+        ("spans", {}, {}, None),
+        ("spans", {}, {"gen_ai.usage.input": 3}, "unknown attribute gen_ai.usage.input"),
+        ("spans", {}, {"gen_ai.request.top_k": 4.0}, "type of gen_ai.request.top_k: float"),
+        ("spans", {}, {"gen_ai.output.type": "poem"}, "value 'poem' of gen_ai.output.type"),
+        ("spans", {}, {"gen_ai.provider.name": None}, "missing gen_ai.provider.name on chat"),
+        ("spans", {}, {"error.type": "T"}, "error.type with status UNSET"),
+        ("spans", {}, {"gen_ai.input.messages": "[7]"}, "schema of gen_ai.input.messages: 7 is"),
+        ("spans", {"status": "OK"}, {}, "status OK"),
+        ("spans", {"kind": "SERVER"}, {}, "kind SERVER of chat"),
+        ("spans", {"name": "chat"}, {}, "name 'chat' of chat"),
+        ("metrics", {}, {}, None),
+        ("metrics", {"name": "gen_ai.calls"}, {}, "unknown metric gen_ai.calls"),
+        ("metrics", {"bounds": [1.0]}, {}, "buckets of gen_ai.client.inference.duration"),
+        ("metrics", {"unit": "ms"}, {}, "unit ms of gen_ai.client.inference.duration"),
+        ("metrics", {}, {"user.id": "u"}, "label user.id of gen_ai.client.inference.duration"),
+        ("metrics", {}, {"gen_ai.provider.name": None}, "missing label gen_ai.provider.name of"),
+        ("logs", {}, {}, None),
+        ("logs", {"severity": "INFO"}, {}, "severity INFO of gen_ai.client.inference.exception"),
+        ("logs", {"event": "gen_ai.failed"}, {}, "unknown event gen_ai.failed"),
+        ("logs", {}, {"exception.type": None}, "missing exception.type of"),
+    ],
+)
+def test_the_check_finds_each_violation(
+    kind: str, change: dict[str, Any], attributes: dict[str, Any], violation: str | None
+) -> None:
+    """Unknown names, wrong types, values, units and buckets, and what is missing."""
+    good = {"spans": SPAN, "metrics": POINT, "logs": LOG}[kind]
+    changed = {**good["attributes"], **attributes}
+    kept = {name: value for name, value in changed.items() if value is not None}
+    given: Any = {kind: [{**good, **change, "attributes": kept}]}
+    found = undeclared(**given)
+    if violation is None:
+        assert found == set()
+    else:
+        assert [text for text in found if text.startswith(violation)]
 
 
 def test_our_own_names_are_known() -> None:
