@@ -138,14 +138,16 @@ def failed_embeddings(traced: Traced) -> None:
         )
 
 
-def moderation(traced: Traced) -> None:
+def rerank(traced: Traced) -> None:
     """An operation that the conventions have no name for."""
-    litellm.moderation(input="a text", model="openai/omni-moderation-latest", **traced.to())
+    to = traced.to()
+    to["api_base"] += "/rerank"
+    litellm.rerank(model="cohere/rerank-english-v3.0", query="q", documents=["a", "b"], **to)
 
 
 SCENARIOS: tuple[Callable[[Traced], None], ...] = (
     *(inference, tool_calling, multimodal, images, reasoning, caching, embeddings, streaming),
-    *(responses, error, failed_embeddings, moderation),
+    *(responses, error, failed_embeddings, rerank),
 )
 
 
@@ -214,6 +216,7 @@ def usage(telemetry: Telemetry, kind: str) -> dict[str, int]:
     return found
 
 
+@pytest.mark.recent_litellm
 def test_tokens_are_counted_by_modality(capture: Any) -> None:
     """Those that the provider states; the parts of a counter are the total."""
     with recorded(capture, NEW, multimodal, caching) as telemetry:
