@@ -1,6 +1,7 @@
 """Fixtures for every test: a provider, fresh telemetry, a collector."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -13,13 +14,17 @@ from tests.support.conformance import MOST, undeclared
 def conforming(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
     """All that a test has recorded or received follows the conventions, but for declared gaps."""
     made: list[Telemetry | OtlpReceiver] = []
-    for cls in (Telemetry, OtlpReceiver):
 
-        def remembering(self: Any, _init: Any = cls.__init__) -> None:
-            _init(self)
+    def remembering(init: Callable[[Any], None]) -> Callable[[Any], None]:
+        @wraps(init)
+        def remember(self: Any) -> None:
+            init(self)
             made.append(self)
 
-        monkeypatch.setattr(cls, "__init__", remembering)
+        return remember
+
+    for cls in (Telemetry, OtlpReceiver):
+        monkeypatch.setattr(cls, "__init__", remembering(cls.__init__))
     yield
     if request.node.get_closest_marker("breaks_spans"):
         return
