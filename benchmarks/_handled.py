@@ -1,8 +1,8 @@
 """A program with a handler that awaits a second: `python -m benchmarks._handled WAY WHO COUNT`.
 
-`WHO` tells the handler: `litespan`, or `litellm` itself. Each call goes over HTTP to the address
-in `OPENAI_BASE_URL`. Prints a line with the time (monotonic, s) when the handler is done with a
-call, and when the last call has come back. What is read is what another process sees of it.
+`WHO` delivers to the handler: `litespan`, or `litellm` itself. Each call goes over HTTP to the
+address in `OPENAI_BASE_URL`. Prints a line with the time (monotonic, s) when the handler has
+finished a call, and when the last call has returned; the benchmark reads them.
 """
 
 import asyncio

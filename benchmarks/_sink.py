@@ -1,7 +1,7 @@
 """The export target of the proxies: counts OTLP spans of calls, or never answers.
 
 `python -m benchmarks._sink` prints its URL. A path names whose spans they are:
-`/NAME/…/v1/traces`; `GET /NAME` tells how many calls there are so far.
+`/NAME/…/v1/traces`; `GET /NAME` returns the number of calls so far.
 """
 
 import gzip

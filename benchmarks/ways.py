@@ -63,18 +63,18 @@ def stages() -> tuple[int, int]:
     from litespan import LiteLLMInstrumentor
 
     response = _call.ready_response()
-    told: list[Any] = []
+    shown: list[Any] = []
 
     def call() -> None:
-        told.clear()
+        shown.clear()
         litellm.completion(**_call.ARGUMENTS)
-        while len(told) < 1:
+        while len(shown) < 1:
             time.sleep(0.01)
         time.sleep(0.1)
 
     with _call.ready_litellm(lambda _stream: response):
         LiteLLMInstrumentor().instrument(tracer_provider=_call.traced()[0])
-        added = litespan.add_callback(success=lambda *arguments: told.append(arguments))
+        added = litespan.add_callback(success=lambda *arguments: shown.append(arguments))
         try:
             return passed(call, only="/callbacks/")
         finally:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from litespan.alerting import AlertExporter, Thresholds
 from litespan.export.http import HttpExporter
+from litespan.mapping.targets import TARGETS, Target
 from litespan.settings import Settings
 
 ROOT: Final = Path(__file__).parents[1]
@@ -51,6 +52,49 @@ def exporter_row(name: str, cls: type[Any]) -> list[str]:
         VARIABLE.sub(r"`\g<0>`", reads[1]),
         f"`{name}`" if name in extras else "",
     ]
+
+
+def call_table() -> str:
+    """The table of operations, and the LiteLLM functions whose calls have them."""
+    rows: dict[str, list[str]] = {}
+    for target in TARGETS:
+        if not _is_managed(target):
+            rows.setdefault(target.operation.name, []).append(target.call_type)
+    return _table(
+        ["operation", "LiteLLM functions"],
+        [[f"`{operation}`", _functions(names)] for operation, names in rows.items()],
+    )
+
+
+def request_table() -> str:
+    """The table of functions that run no model, by LiteLLM's module."""
+    rows: dict[str, list[str]] = {}
+    for target in TARGETS:
+        if _is_managed(target):
+            subject = target.modules[-1].removeprefix("litellm.").removesuffix(".main")
+            subject = "containers" if subject.startswith("containers") else subject
+            rows.setdefault(subject, []).append(target.call_type)
+    return _table(
+        ["subject", "LiteLLM functions"],
+        [[_words(subject), _functions(names)] for subject, names in rows.items()],
+    )
+
+
+def _is_managed(target: Target) -> bool:
+    """Whether the operation of a function is its own name."""
+    operation = target.operation
+    return not operation.model and operation.name.startswith("litellm.")
+
+
+def _words(subject: str) -> str:
+    return "token counts" if subject == "main" else re.sub(r"[._]", " ", subject)
+
+
+def _functions(call_types: list[str]) -> str:
+    """The functions, without the async form of a sync one."""
+    names = dict.fromkeys(call_types)
+    kept = [name for name in names if name[1:] not in names and name != "a_add_message"]
+    return ", ".join(f"`{name}`" for name in kept)
 
 
 def setting_table() -> str:
@@ -98,6 +142,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 TABLES: Final[dict[str, tuple[Path, Callable[[], str]]]] = {
     "exporters": (ROOT / "README.md", exporter_table),
+    "calls": (ROOT / "docs/calls.md", call_table),
+    "requests": (ROOT / "docs/calls.md", request_table),
     "settings": (ROOT / "docs/settings.md", setting_table),
     "file_settings": (ROOT / "docs/configuration-file.md", file_setting_table),
     "thresholds": (ROOT / "docs/alerting.md", threshold_table),

@@ -483,7 +483,7 @@ CASES: dict[str, ReadableSpan] = {
         },
         stages("pre_api_call", "post_api_call", "success"),
     ),
-    "surrogate": span(  # half a character, as cut text and broken clients bring it
+    "surrogate": span(  # a lone surrogate, as from cut text and broken clients
         17,
         "chat gpt-4o-mini",
         {

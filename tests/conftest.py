@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-# LiteLLM fetches its price map from the network while it is imported, unless told not to.
+# LiteLLM fetches its price map from the network while it is imported, unless configured not to.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 pytest_plugins = ["tests.support.fixtures", "tests.support.golden"]

@@ -20,7 +20,7 @@ def problem(error: BaseException) -> str:
 
 
 def modules(package: str) -> Iterator[tuple[str, ModuleType | str]]:
-    """Every module below `package` by name, or why it can not be imported."""
+    """Every module below `package` by name, or why it cannot be imported."""
     root = importlib.import_module(package)
     yield package, root
     for info in pkgutil.walk_packages(root.__path__, f"{package}.", onerror=lambda _: None):

@@ -17,6 +17,7 @@ ROOMS = (
         "version",
         "counters",
         "errors",
+        "parsers",
         "settings",
         "config_file",
         "variables",
@@ -26,7 +27,7 @@ ROOMS = (
     ),
     *("background", "redaction", "genai", "mapping", "export", "stores", "instrumentation"),
     *("callbacks", "offload", "routing", "alerting", "forward", "proxy"),
-    *("instrumentor", "_api", "testing", "cli", "__init__"),
+    *("instrumentor", "_api", "testing", "ui", "cli", "__init__"),
 )
 # Entry points that users and the proxy name: they set everything up, on first use.
 ON_FIRST_USE = {("proxy", "instrumentor")}

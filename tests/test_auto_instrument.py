@@ -124,7 +124,7 @@ def test_litellm_is_not_imported_for_our_sake() -> None:
 def test_start_costs_little() -> None:
     """Our part adds little to a start, counted by the interpreter, so free of noise.
 
-    The time is told by `python -m benchmarks startup`.
+    `python -m benchmarks startup` measures the time.
     """
     off = {**SILENT, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "litespan"}
     with_us, without = (int(run(STARTING, env=env).stdout) for env in (SILENT, off))

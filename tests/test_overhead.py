@@ -1,7 +1,7 @@
 """What a call costs, in function calls: counted by the interpreter, so free of noise.
 
-LiteLLM's own functions are replaced by ones that return a ready answer; the times are told by
-`python -m benchmarks`.
+LiteLLM's own functions are replaced by ones that return a ready answer; `python -m
+benchmarks` measures times.
 """
 
 import gc

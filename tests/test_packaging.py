@@ -81,7 +81,7 @@ def look(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 
 def test_sdist_holds_the_repository(built: Built) -> None:
-    """Whoever unpacks the sdist can test and build: a new top-level folder must be named in it."""
+    """The unpacked sdist can be tested and built: it includes every top-level folder."""
     with tarfile.open(built.sdist) as archive:
         packed = {name.split("/", 1)[1] for name in archive.getnames()}
     assert tracked() - packed == set()

@@ -26,6 +26,7 @@ from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.exporter import StoreExporter
 from litespan.stores.records import (
     FETCH,
+    IDS,
     KINDS,
     Reader,
     Record,
@@ -35,7 +36,7 @@ from litespan.stores.records import (
     moment,
 )
 from litespan.stores.schema import TABLE
-from litespan.stores.writer import Away, Refused, Store
+from litespan.stores.store import Away, Refused, Store
 
 if TYPE_CHECKING:
     import duckdb
@@ -238,6 +239,20 @@ class _File:
 
 def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
     """The rows of a DuckDB file."""
+    start = moment(since).timestamp() if since else 0.0
+    where = "where start_time >= to_timestamp(?) order by start_time"
+    return _select(place, columns, where, [start])
+
+
+def find(place: str, columns: Sequence[str], prefix: str) -> Iterator[Record]:
+    """The rows whose key, call id or trace id begins with `prefix`."""
+    where = " or ".join(f"starts_with({name}::varchar, ?)" for name in IDS)
+    return _select(place, columns, f"where {where}", [prefix] * len(IDS))
+
+
+def _select(
+    place: str, columns: Sequence[str], where: str, values: Sequence[Any]
+) -> Iterator[Record]:
     try:
         import duckdb
     except ImportError:
@@ -250,11 +265,9 @@ def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
             # Times as numbers, because DuckDB needs another package to return time zones.
             times = {name: f"epoch_us({name})" for name, kind in KINDS.items() if kind == "time"}
             chosen = ", ".join(times.get(n, n) if n in present else "null" for n in columns)
-            start = moment(since).timestamp() if since else 0.0
             found = connection.execute(
-                f"select {chosen} from {TABLE} where start_time >= to_timestamp(?) "  # noqa: S608
-                "order by start_time",
-                [start],
+                f"select {chosen} from {TABLE} {where}",  # noqa: S608 - our own names
+                values,
             )
             while rows := found.fetchmany(FETCH):
                 for row in rows:
@@ -270,4 +283,6 @@ def _value(name: str, value: Any) -> Any:
     return converted(name, value)
 
 
-READER: Final = Reader(read, (VARIABLE,), DEFAULT, is_one=lambda head: head[8:12] == b"DUCK")
+READER: Final = Reader(
+    read, (VARIABLE,), DEFAULT, is_one=lambda head: head[8:12] == b"DUCK", find=find
+)

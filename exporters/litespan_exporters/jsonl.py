@@ -84,5 +84,8 @@ def _record(members: Mapping[str, Any]) -> Record:
 
 
 READER: Final = Reader(
-    read, ("LITESPAN_JSONL",), "litespan.jsonl", is_one=lambda head: head.startswith(b"{")
+    read,
+    ("LITESPAN_JSONL",),
+    "litespan.jsonl",
+    is_one=lambda head: head.startswith(b"{") and head != b'{"resourceSpans"',  # OTLP
 )

@@ -45,7 +45,7 @@ TYPES: Final = {
     "invoke_workflow": "chain",
     "retrieval": "retriever",
 }
-"""Operation → run type; default `llm`."""
+"""Operation → run type; `llm` for other model calls, else `tool`."""
 
 PARENT: Final = "parent_run_id"
 """Metadata key with the `@lunary.chain` run of the call, as in LiteLLM's callback."""
@@ -117,7 +117,7 @@ def run_id(text: str, project: str) -> str:
 
 def _common(span: GenAISpan, event: str, ns: int) -> dict[str, JSON]:
     return {
-        "type": TYPES.get(span.operation, "llm"),
+        "type": TYPES.get(span.operation, "llm" if span.is_call else "tool"),
         "event": event,
         "runId": str(span.key),
         "timestamp": iso(ns),

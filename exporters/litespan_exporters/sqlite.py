@@ -29,7 +29,7 @@ from litespan.errors import log_once, suppress_errors
 from litespan.export.policy import overridden
 from litespan.stores.columns import COLUMNS, PLACES, Kind, rows
 from litespan.stores.exporter import CLEAN
-from litespan.stores.records import KINDS, Reader, Record, Unreadable
+from litespan.stores.records import IDS, KINDS, Reader, Record, Unreadable
 from litespan.stores.sqlite_file import BUSY_S, SQLiteFile, transaction
 
 VARIABLE: Final = "LITESPAN_SQLITE"
@@ -202,6 +202,23 @@ def _versions(connection: sqlite3.Connection) -> tuple[int, int]:
 
 def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
     """The rows of a SQLite file."""
+    return _select(place, columns, "where start_time >= ? order by start_time", (since,))
+
+
+def newest(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
+    """The rows of a SQLite file, newest first."""
+    return _select(place, columns, "where start_time >= ? order by start_time desc", (since,))
+
+
+def find(place: str, columns: Sequence[str], prefix: str) -> Iterator[Record]:
+    """The rows whose key, call id or trace id begins with `prefix`, by the indexes."""
+    where = " or ".join(f"({name} >= ? and {name} < ?)" for name in IDS)
+    return _select(place, columns, f"where {where}", (prefix, f"{prefix}\U0010ffff") * len(IDS))
+
+
+def _select(
+    place: str, columns: Sequence[str], where: str, values: Sequence[str]
+) -> Iterator[Record]:
     path = Path(place).expanduser()
     try:
         connection = _open(path)
@@ -210,8 +227,8 @@ def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
             names = [f"{n}_e10" if KINDS[n] == "money" else n for n in columns]
             # An older file lacks columns until this version writes to it.
             chosen = ", ".join(name if name in present else "null" for name in names)
-            sql = f"select {chosen} from {TABLE} where start_time >= ? order by start_time"  # noqa: S608 - our own names
-            for row in connection.execute(sql, (since,)):
+            sql = f"select {chosen} from {TABLE} {where}"  # noqa: S608 - our own names
+            for row in connection.execute(sql, values):
                 yield {n: _value(n, v) for n, v in zip(columns, row, strict=True)}
         finally:
             connection.close()
@@ -251,5 +268,10 @@ def _ours(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 
 
 READER: Final = Reader(
-    read, (VARIABLE,), DEFAULT, is_one=lambda head: head.startswith(b"SQLite format 3\0")
+    read,
+    (VARIABLE,),
+    DEFAULT,
+    is_one=lambda head: head.startswith(b"SQLite format 3\0"),
+    newest=newest,
+    find=find,
 )

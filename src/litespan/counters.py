@@ -5,7 +5,7 @@ the attribute `litespan.counter.name`.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any, Final
 from weakref import WeakSet
@@ -17,6 +17,9 @@ from litespan import semconv as s
 MAX_NAMES: Final = 512
 """The maximum number of counter names; further ones are counted as `other`."""
 OTHER: Final = "other"
+
+before_collection: Final[list[Callable[[], None]]] = []
+"""Called before a meter provider collects its metrics."""
 
 _lock = Lock()
 _counts: Counter[str] = Counter()
@@ -61,4 +64,6 @@ def observe(meter_provider: Any = None) -> None:
 
 
 def _observations(_options: CallbackOptions) -> Iterable[Observation]:
+    for function in before_collection:
+        function()
     return [Observation(value, {s.COUNTER_NAME: name}) for name, value in stats().items()]

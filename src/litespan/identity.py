@@ -34,7 +34,7 @@ NOBODY: Final = Identity()
 def current(ctx: Context | None = None) -> Identity:
     """Return the identity in `ctx`, by default the current context."""
     identity = (otel_context.get_current() if ctx is None else ctx).get(_KEY)
-    return identity if isinstance(identity, Identity) else NOBODY
+    return identity if type(identity) is Identity else NOBODY
 
 
 @contextmanager

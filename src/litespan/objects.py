@@ -141,9 +141,12 @@ def _encoder() -> Callable[[Any], str]:
     return lambda value: "".join(encode(value, 0))
 
 
-_encode: Final = _encoder()
+encoded: Final = _encoder()
+"""Returns compact JSON; other types become text, lone surrogates stay."""
+quoted: Final = json.encoder.encode_basestring
+"""Returns the JSON of a string; lone surrogates stay."""
 
 
 def dumps(value: Any) -> str:
     """Return compact JSON; other types become text, lone surrogates `?`."""
-    return utf8(_encode(value))
+    return utf8(encoded(value))

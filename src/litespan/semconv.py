@@ -226,5 +226,34 @@ REQUEST_BODY_PREFIX: Final = "litellm.request.body."  # only of fields that the 
 MODEL_INFO_PREFIX: Final = "litellm.model_info."
 GUARDRAIL_NAME: Final = "litellm.guardrail.name"
 
+# --- requests that run no model: files, batches, vector stores, … ----------------
+RETRIEVAL_TOP_K: Final = "gen_ai.retrieval.top_k"
+RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"  # opt-in: JSON, ids and scores
+DATA_SOURCE_ID: Final = "gen_ai.data_source.id"  # the vector store
+AGENT_ID: Final = "gen_ai.agent.id"
+AGENT_NAME: Final = "gen_ai.agent.name"
+BATCH_ID: Final = "litellm.batch.id"
+BATCH_ENDPOINT: Final = "litellm.batch.endpoint"
+BATCH_REQUESTS: Final = "litellm.batch.requests"
+BATCH_COMPLETED: Final = "litellm.batch.completed_requests"
+BATCH_FAILED: Final = "litellm.batch.failed_requests"
+CONTAINER_ID: Final = "litellm.container.id"
+EVALUATION_ID: Final = "litellm.evaluation.id"
+FILE_ID: Final = "litellm.file.id"
+FILE_PURPOSE: Final = "litellm.file.purpose"
+FILE_BYTES: Final = "litellm.file.bytes"
+FINE_TUNING_ID: Final = "litellm.fine_tuning.id"
+MESSAGE_ID: Final = "litellm.message.id"
+RUN_ID: Final = "litellm.run.id"
+SANDBOX_ID: Final = "litellm.sandbox.id"
+SKILL_ID: Final = "litellm.skill.id"
+VIDEO_ID: Final = "litellm.video.id"
+VIDEO_SECONDS: Final = "litellm.video.seconds"
+OCR_PAGES: Final = "litellm.ocr.pages"
+SEARCH_QUERIES: Final = "litellm.search.queries"
+RESULT_STATUS: Final = "litellm.result.status"  # of a batch, file, job, …
+RESULT_COUNT: Final = "litellm.result.count"  # how many entries a list has
+COUNTED_TOKENS: Final = "litellm.counted_tokens"  # of a token count: no tokens are used
+
 # --- span names -------------------------------------------------------------
 ROUTER_SPAN: Final = "litellm.router"

@@ -72,7 +72,7 @@ def wait(holds: Any, seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-def told(sent: list[dict[str, Any]], status: str) -> list[tuple[str, str, int]]:
+def shown(sent: list[dict[str, Any]], status: str) -> list[tuple[str, str, int]]:
     """(alert, model, how many alerts in it) of each notification with that status."""
     return sorted(
         (n["groupLabels"]["alertname"], n["groupLabels"]["model"], len(n["alerts"]))
@@ -96,8 +96,8 @@ def test_fifty_failures_become_one_notification_a_group(
         ("LitespanFailure", "b", 1),
     ]
     wait(lambda: len(sent) >= 3)
-    assert told(sent, "firing") == groups
-    wait(lambda: len(told(sent, "resolved")) >= 3)
+    assert shown(sent, "firing") == groups
+    wait(lambda: len(shown(sent, "resolved")) >= 3)
     for worker in workers:
         worker.shutdown()
-    assert (told(sent, "firing"), told(sent, "resolved")) == (groups, groups)
+    assert (shown(sent, "firing"), shown(sent, "resolved")) == (groups, groups)

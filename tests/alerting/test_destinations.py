@@ -142,7 +142,7 @@ def test_nobody_is_mentioned(name: str, vendor: Vendor, monkeypatch: pytest.Monk
 def test_fifty_failures_of_three_kinds_alert_once_a_kind(
     name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of three kinds, as the SDK hands them over: each kind is told once, at once."""
+    """Failures of three kinds, as the SDK exports them: one immediate message per kind."""
     monkeypatch.setenv("LITESPAN_ALERTS_BURST", "off")
     exporter = connected(name, vendor.url, monkeypatch)
     kinds = [RATE_LIMIT, NO_KEY, {"error": "NotFoundError", "code": 404}]
@@ -195,7 +195,7 @@ def test_no_content_and_no_secret(
 def test_an_alert_waits_for_retry_after_and_is_sent_once(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rate limit is waited for, and the alert then told, once."""
+    """After a rate limit the alert is sent, once."""
     with running(ok, in_turn(Reply(429, b"", {"Retry-After": "0.4"}))) as vendor:
         exporter = connected(name, vendor.url, monkeypatch)
         exporter.export([span(**RATE_LIMIT)])
@@ -211,7 +211,7 @@ def test_an_alert_waits_for_retry_after_and_is_sent_once(
 def test_a_permanent_refusal_stops_the_destination_with_its_fix(
     name: str, status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Stops the destination: no further request, and one line says so and what to mend."""
+    """Stops the destination: no further request, and one line says so and how to fix it."""
     with running(lambda _: Reply(status, b"no such thing")) as vendor:
         exporter = connected(name, vendor.url, monkeypatch)
         for model in ("a", "b", "c"):
@@ -279,7 +279,7 @@ def test_shutdown_is_bounded(
 
 @each
 def test_export_does_not_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A destination that hangs costs whoever exports nothing."""
+    """A hanging destination does not delay the exporting thread."""
     with running(lambda _: Reply(delay=30)) as vendor:
         exporter = connected(name, vendor.url, monkeypatch, attempt=30.0, patience=30.0)
         begun = time.monotonic()
@@ -308,7 +308,7 @@ def test_check_sends_a_test_alert_and_reports_success(name: str, vendor: Vendor)
 @pytest.mark.slow
 @each
 def test_check_of_a_destination_that_is_gone(name: str) -> None:
-    """It says what was answered and what to mend, without the secret."""
+    """It has the answer and how to fix it, without the secret."""
     cls = DESTINATIONS[name]
     with running(lambda _: Reply(404, b"no_service")) as vendor:
         env = cls.variables_for(vendor.url + (PATH if cls.hidden_path else ""), SECRET)

@@ -9,7 +9,7 @@ from litespan.alerting import Notice, Thresholds
 from litespan.alerting.calls import MAX_RUNNING
 from litespan.alerting.engine import Engine
 from litespan.alerting.queues import MAX_PENDING, SendResult
-from litespan.alerting.state import Memory, State
+from litespan.alerting.state import State
 from tests.alerting.calls import DOWN, NO_KEY, NOON, RATE_LIMIT, view
 
 T = Thresholds(burst=None, outage=None)
@@ -23,7 +23,7 @@ class Still(Engine):
 
 
 class Desk:
-    """A destination that remembers what it was told, and an engine with a clock to turn."""
+    """A destination that keeps its messages, and an engine whose clock the test sets."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class Desk:
         self.engine = Still(
             "desk",
             t,
-            state or Memory(),
-            self.tell,
+            state or State(),
+            self.send,
             clock=lambda: self.now,
             **options,
         )
 
-    def tell(self, notices: Sequence[Notice], lost: int) -> SendResult:
+    def send(self, notices: Sequence[Notice], lost: int) -> SendResult:
         fate = self.fates.pop(0) if self.fates else "sent"
         if isinstance(fate, Exception):
             raise fate
@@ -66,7 +66,7 @@ class Desk:
 
 
 def test_the_first_failure_fires_and_the_rest_are_counted() -> None:
-    """The first failure is told at once, the others are counted; then, that it is over."""
+    """The first failure is sent at once, the others are counted; then the alert is resolved."""
     desk = Desk()
     assert desk.see(view(**RATE_LIMIT)) == [[("firing", "failure", 1, 0)]]
     for _ in range(40):
@@ -86,18 +86,18 @@ def test_a_batch_is_one_message() -> None:
 
 
 def test_a_repeat_within_the_cool_down_is_reported_at_its_end() -> None:
-    """What comes back within the cool-down is told at its end, with what was missed."""
+    """An alert that fires again within the cool-down is sent at its end, with the count."""
     desk = Desk()
     desk.see(view(**RATE_LIMIT))
     assert desk.see(after=301) == [[("resolved", "failure", 1, 0)]]
     assert desk.see(view(**RATE_LIMIT), after=99) == []
-    told = [desk.see(view(**RATE_LIMIT), after=250) for _ in range(14)]
-    assert told[:12] == [[]] * 12
-    assert told[12] == [[("firing", "failure", 14, 13)]]  # at 3650 s
+    shown = [desk.see(view(**RATE_LIMIT), after=250) for _ in range(14)]
+    assert shown[:12] == [[]] * 12
+    assert shown[12] == [[("firing", "failure", 14, 13)]]  # at 3650 s
 
 
 def test_auth_and_quota_do_not_cool_down() -> None:
-    """Each time anew."""
+    """Each time it is a new alert."""
     desk = Desk()
     assert desk.see(view(**NO_KEY)) == [[("firing", "auth", 1, 0)]]
     assert desk.see(after=301) == [[("resolved", "auth", 1, 0)]]
@@ -105,11 +105,11 @@ def test_auth_and_quota_do_not_cool_down() -> None:
 
 
 def test_what_goes_on_is_told_again() -> None:
-    """After the repeat interval, with how often it was not told."""
+    """After the repeat interval, with the number of suppressed findings."""
     desk = Desk(replace(T, repeat=1000.0))
     desk.see(view(**RATE_LIMIT))
-    told = [desk.see(view(**RATE_LIMIT), after=100) for _ in range(10)]
-    assert told == [[]] * 9 + [[[("repeat", "failure", 11, 9)]]]
+    shown = [desk.see(view(**RATE_LIMIT), after=100) for _ in range(10)]
+    assert shown == [[]] * 9 + [[[("repeat", "failure", 11, 9)]]]
 
 
 def test_warnings_are_batched_and_an_error_flushes_them() -> None:
@@ -125,12 +125,12 @@ def test_warnings_are_batched_and_an_error_flushes_them() -> None:
 
 
 def test_a_rate_limit_delays_messages_and_loses_none() -> None:
-    """Three messages at once, then one a second; nothing is lost."""
+    """One message a second; nothing is lost."""
     desk = Desk()
     models = [f"model-{number}" for number in range(6)]
-    told = [len(desk.see(view(**RATE_LIMIT, model=model), after=0.1)) for model in models]
-    assert told == [1, 1, 1, 0, 0, 0]
-    assert desk.see(after=1) == [[("firing", "failure", 1, 0)] * 3]
+    shown = [len(desk.see(view(**RATE_LIMIT, model=model), after=0.1)) for model in models]
+    assert shown == [1, 0, 0, 0, 0, 0]
+    assert desk.see(after=1) == [[("firing", "failure", 1, 0)] * 5]
 
 
 def test_messages_are_bounded() -> None:
@@ -155,7 +155,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_a_call_that_hangs() -> None:
-    """Told once, if it has not ended after 300 s; not if it has, or was ended elsewhere."""
+    """One alert if it has not ended after 300 s; none if it has, or has ended elsewhere."""
     desk = Desk()
     hanging, fine, unseen = (view(took=None) for _ in range(3))
     desk.engine.started([hanging, fine, unseen])
@@ -213,14 +213,14 @@ def test_a_budget_is_not_resolved() -> None:
 
 
 def test_a_destination_can_have_only_some_rules() -> None:
-    """A destination can be told of some rules only."""
+    """A destination can be limited to some rules."""
     desk = Desk(rules=frozenset({"auth"}))
     assert desk.see(view(**RATE_LIMIT)) == []
     assert desk.see(view(**NO_KEY)) == [[("firing", "auth", 1, 0)]]
 
 
 def test_a_destination_that_is_away() -> None:
-    """What it has not taken is kept, brought up to date, and told when it is back."""
+    """Unsent notices are kept, updated, and sent when the destination is back."""
     desk = Desk(fates=["later", "later"])
     desk.see(view(**RATE_LIMIT))
     desk.engine.hold(30)
@@ -232,7 +232,7 @@ def test_a_destination_that_is_away() -> None:
 
 
 def test_an_alert_that_can_not_be_told() -> None:
-    """A message that can not be made is given up; those that come after it are sent."""
+    """A message that cannot be built is dropped; later ones are sent."""
     desk = Desk(fates=[ValueError()])
     assert desk.see(view(**RATE_LIMIT)) == []
     assert desk.see(view(**NO_KEY), after=10) == [[("firing", "auth", 1, 0)]]
@@ -248,33 +248,33 @@ def test_what_came_and_went_meanwhile_is_not_told() -> None:
 
 
 def test_a_destination_that_is_gone() -> None:
-    """Is told nothing more."""
+    """It receives nothing more."""
     desk = Desk(fates=["stopped"])
     desk.see(view(**RATE_LIMIT))
     assert desk.see(view(**NO_KEY), after=100) == []
 
 
 def test_two_workers_with_one_state() -> None:
-    """One tells, whichever; one says that it is over."""
-    state = Memory()
+    """One of them sends the alert, and one of them that it is resolved."""
+    state = State()
     one, two = Desk(state=state), Desk(state=state)
     assert one.see(view(**RATE_LIMIT)) == [[("firing", "failure", 1, 0)]]
     assert two.see(view(**RATE_LIMIT)) == []
     assert two.see(view(**RATE_LIMIT), after=200) == []
     assert one.see(after=301) == []  # it goes on elsewhere
-    told = [*one.see(after=200), *two.see(after=301)]
-    assert told == [[("resolved", "failure", 3, 2)]]
+    shown = [*one.see(after=200), *two.see(after=301)]
+    assert shown == [[("resolved", "failure", 3, 2)]]
 
 
-def test_the_thread_tells_at_once_and_flush_sends_digests() -> None:
+def test_the_thread_sends_at_once_and_flush_sends_digests() -> None:
     """With the real thread and clock; `flush` waits for what was sent, `close` ends the thread."""
     messages: list[Sequence[Notice]] = []
 
-    def tell(notices: Sequence[Notice], lost: int) -> SendResult:
+    def send(notices: Sequence[Notice], lost: int) -> SendResult:
         messages.append(notices)
         return "sent"
 
-    engine = Engine("desk", T, Memory(), tell)
+    engine = Engine("desk", T, State(), send)
     engine.put([view(**RATE_LIMIT)])
     deadline = time.monotonic() + 5
     while not messages and time.monotonic() < deadline:
@@ -290,7 +290,7 @@ def test_the_thread_tells_at_once_and_flush_sends_digests() -> None:
 
 def test_flush_of_a_destination_that_is_away_does_not_wait() -> None:
     """One try, and what is left is counted."""
-    engine = Engine("desk", T, Memory(), lambda notices, lost: "later")
+    engine = Engine("desk", T, State(), lambda notices, lost: "later")
     engine.put([view(**RATE_LIMIT)])
     begun = time.monotonic()
     assert not engine.flush(10)
@@ -299,21 +299,21 @@ def test_flush_of_a_destination_that_is_away_does_not_wait() -> None:
 
 
 def test_a_forked_child_has_an_engine_of_its_own() -> None:
-    """The child has an engine of its own: what waits is the parent's to tell."""
-    told: list[int] = []
+    """The child has an engine of its own: the parent sends what waits there."""
+    shown: list[int] = []
 
-    def tell(notices: Sequence[Notice], lost: int) -> SendResult:
-        told.append(len(notices))
+    def send(notices: Sequence[Notice], lost: int) -> SendResult:
+        shown.append(len(notices))
         return "sent"
 
-    engine = Engine("desk", T, Memory(), tell)
+    engine = Engine("desk", T, State(), send)
     engine.put([view(took=200.0)])  # waits for its digest
     child = os.fork()
     if child == 0:
         engine.put([view(**RATE_LIMIT)])
-        os._exit(0 if engine.flush(5) and told == [1] else 1)
+        os._exit(0 if engine.flush(5) and shown == [1] else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert engine.flush(5)
-    assert told == [1]
+    assert shown == [1]
     engine.close(1)

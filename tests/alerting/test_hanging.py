@@ -32,14 +32,14 @@ def test_only_the_call_that_hangs_is_told(traced: Traced) -> None:
     The webhook is given the calls that start and those that fail, not those that succeed.
     """
     litellm.completion(**traced.chat())  # the first call of a process loads what it needs
-    told = threading.Event()
+    shown = threading.Event()
 
     def slack_accepts(_: Received) -> Reply:
-        told.set()
+        shown.set()
         return Reply(200, b"ok")
 
     def hang(_: Received) -> Reply:
-        told.wait(60)
+        shown.wait(60)
         return Reply(200, json.dumps(ANSWER).encode(), {"Content-Type": "application/json"})
 
     with running(slack_accepts) as slack, running(hang) as provider:

@@ -259,6 +259,6 @@ def test_every_threshold_is_a_variable(row: Any) -> None:
 
 
 def test_off_disables_a_rule_unless_others_need_it() -> None:
-    """`off` switches a rule off; what is needed by others can not be off."""
+    """`off` switches a rule off; a value that other rules need cannot be off."""
     off = Thresholds.from_env({"LITESPAN_ALERTS_SLOW": "off", "LITESPAN_ALERTS_WINDOW": "off"})
     assert (off.slow, off.window) == (None, 60)

@@ -1,6 +1,5 @@
 """State that processes share: of all of them, one alerts."""
 
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,20 +11,15 @@ from litespan.alerting import Thresholds
 from litespan.alerting.state import state_at
 from litespan_exporters.slack import SlackExporter
 from tests.alerting.calls import RATE_LIMIT, span
-from tests.support.postgres import running as postgres
 from tests.support.server import Reply, running
 
-pytestmark = pytest.mark.service
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture
+def place(tmp_path: Path) -> str:
     """Where the state is."""
-    if request.param == "sqlite":
-        yield str(tmp_path / "alerts.db")
-        return
-    with postgres() as server:
-        yield server.dsn()
+    return str(tmp_path / "alerts.db")
 
 
 def work(url: str, place: str) -> bool:
@@ -56,8 +50,8 @@ def test_workers_do_not_multiply_alerts(place: str) -> None:
     state.close()
 
 
-def test_names_that_no_database_takes(place: str, caplog: pytest.LogCaptureFixture) -> None:
-    """NUL and half characters in a model's or user's name: the state is shared all the same."""
+def test_nul_and_lone_surrogates_in_names(place: str, caplog: pytest.LogCaptureFixture) -> None:
+    """NUL and lone surrogates in the name of a model or user: the state is still shared."""
     odd: dict[str, Any] = {"model": "x\0\ud83d", "user__id": "\0\ud83d"}
     with running(lambda _: Reply(200, b"ok")) as slack:
         for _ in range(2):
@@ -78,3 +72,13 @@ def test_a_state_that_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
         assert len(slack.received) == 1
     lines = [r.getMessage() for r in caplog.records if "LITESPAN_ALERTS_STATE" in r.getMessage()]
     assert len(lines) == 1
+
+
+def test_a_url_is_refused_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A database is not shared: one line names the alternative, and alerts are sent."""
+    with running(lambda _: Reply(200, b"ok")) as slack:
+        assert work(f"{slack.url}/services/T/B/x", "postgresql://db.example/alerts")
+        assert len(slack.received) == 1
+    lines = [r.getMessage() for r in caplog.records if "LITESPAN_ALERTS_STATE" in r.getMessage()]
+    assert len(lines) == 1
+    assert "alertmanager" in lines[0]

@@ -89,7 +89,7 @@ def test_a_callback_name_is_named_if_it_is_the_exporters_service(
     litellm.failure_callback.append(name)
     span.end()  # an export; LiteLLM does not come to see the list
     lines = warned(caplog)
-    assert ["out of litellm.failure_callback" in line for line in lines] == (
+    assert ["from litellm.failure_callback" in line for line in lines] == (
         [True] if name == "sentry" else []
     )
 
@@ -106,7 +106,7 @@ def test_logfires_litellm_instrumentation_is_named_with_its_fix(
     finally:
         OpenInferenceLiteLLM().uninstrument()
     (line,) = warned(caplog)
-    assert line.endswith("Switch it off: take logfire.instrument_litellm() out")
+    assert line.endswith("Turn it off: remove logfire.instrument_litellm()")
 
 
 @pytest.mark.parametrize("blocked", [False, True])

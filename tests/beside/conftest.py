@@ -15,7 +15,7 @@ _keys = itertools.count()
 
 
 class Beside(Traced):
-    """LiteLLM traced by litespan, and by whoever else a test switches on."""
+    """LiteLLM traced by litespan, and by the other instrumentations that a test enables."""
 
     def __init__(self, provider: LoopbackProvider, telemetry: Telemetry, stack: ExitStack) -> None:
         super().__init__(provider, telemetry)

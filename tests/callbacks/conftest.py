@@ -1,4 +1,4 @@
-"""LiteLLM, instrumented, on the loopback provider; and handlers that keep what they are told."""
+"""LiteLLM, instrumented, on the loopback provider; and handlers that keep what they receive."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ import litespan
 from tests.support.calls import quiet_litellm, traced
 from tests.support.logs import fresh_logs
 
-__all__ = ["Heard", "Keeper", "Told", "fresh_logs", "keeper", "quiet_litellm", "traced"]
+__all__ = ["Deliveries", "Delivery", "Keeper", "fresh_logs", "keeper", "quiet_litellm", "traced"]
 
 
 @dataclass
-class Told:
+class Delivery:
     """One call of a handler's method."""
 
     method: str
@@ -26,24 +26,24 @@ class Told:
     end_time: Any = None
 
 
-class Heard(list[Told]):
-    """What a handler was told, in order."""
+class Deliveries(list[Delivery]):
+    """What a handler received, in order."""
 
     @property
     def methods(self) -> list[str]:
         """The names of the methods that ran."""
-        return [told.method for told in self]
+        return [delivery.method for delivery in self]
 
     def of(self, call_id: str) -> list[str]:
         """Those that ran for one call."""
         return [t.method for t in self if t.kwargs["litellm_call_id"] == call_id]
 
     @property
-    def calls(self) -> list["Heard"]:
+    def calls(self) -> list["Deliveries"]:
         """The same call by call, by their start: only within a call an order is promised."""
-        found: dict[str, Heard] = {}
-        for told in sorted(self, key=lambda told: told.kwargs["start_time"]):
-            found.setdefault(told.kwargs["litellm_call_id"], Heard()).append(told)
+        found: dict[str, Deliveries] = {}
+        for delivery in sorted(self, key=lambda delivery: delivery.kwargs["start_time"]):
+            found.setdefault(delivery.kwargs["litellm_call_id"], Deliveries()).append(delivery)
         return list(found.values())
 
 
@@ -51,10 +51,10 @@ class Keeper:
     """A handler with all sync methods. It need not inherit from anything."""
 
     def __init__(self) -> None:
-        self.heard = Heard()
+        self.deliveries = Deliveries()
 
     def log_pre_api_call(self, model: str, messages: Any, kwargs: dict[str, Any]) -> None:
-        self.heard.append(Told("pre", model, messages, dict(kwargs)))
+        self.deliveries.append(Delivery("pre", model, messages, dict(kwargs)))
 
     def log_post_api_call(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
@@ -77,12 +77,12 @@ class Keeper:
         self._keep("failure", kwargs, response_obj, start_time, end_time)
 
     def _keep(self, method: str, kwargs: dict[str, Any], *rest: Any) -> None:
-        self.heard.append(Told(method, None, None, dict(kwargs), *rest))
+        self.deliveries.append(Delivery(method, None, None, dict(kwargs), *rest))
 
 
 @pytest.fixture
 def keeper(traced: Any) -> Iterator[Keeper]:
-    """A handler that is told everything; `litespan.flush` before looking at `heard`."""
+    """A handler that receives everything; `litespan.flush` before you read `deliveries`."""
     made = Keeper()
     added = litespan.add_callback(made)
     try:

@@ -81,5 +81,5 @@ def test_a_handler_costs_no_more_for_shared_metadata(traced: Traced, keeper: Kee
     tree["itself"] = tree
     assert litellm.completion(**traced.chat(metadata={"tree": tree, "feature": "search"})).choices
     assert litespan.flush(30)
-    told = {each.method: each for each in keeper.heard}
-    assert told["success"].kwargs["litellm_params"]["metadata"]["feature"] == "search"
+    delivery = {each.method: each for each in keeper.deliveries}
+    assert delivery["success"].kwargs["litellm_params"]["metadata"]["feature"] == "search"

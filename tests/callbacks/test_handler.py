@@ -178,7 +178,7 @@ class NotCallable:
 )
 @pytest.mark.parametrize("register", [litespan.CallbackSpanProcessor, litespan.add_callback])
 def test_a_bad_handler_is_refused_in_one_line(register: Any, given: Any, expected: str) -> None:
-    """One line, at registration, says what is wrong and how to mend it."""
+    """One line, at registration, says what is wrong and how to fix it."""
     with pytest.raises(BadHandler) as raised:
         register(given)
     assert str(raised.value) == expected
@@ -203,7 +203,7 @@ def test_options_that_are_refused(options: dict[str, Any], expected: str) -> Non
 
 
 def test_inline_takes_no_async_method() -> None:
-    """An async method can not run on the caller's thread: it would need the caller's loop."""
+    """An async method cannot run on the caller's thread: it would need the caller's loop."""
     with pytest.raises(BadHandler, match=r"inline.*async_log_success_event of .*Logger is async"):
         litespan.CallbackSpanProcessor(Logger(), delivery="inline")
 

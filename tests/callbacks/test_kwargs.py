@@ -9,16 +9,16 @@ import litellm
 import pytest
 
 import litespan
-from tests.callbacks.conftest import Keeper, Told
+from tests.callbacks.conftest import Delivery, Keeper
 from tests.support.calls import KEY, MESSAGES, Traced
 
 SECRET = "sk-TELLTALE-0123456789"
 
 
-def told(keeper: Keeper) -> dict[str, Told]:
-    """What was told at each stage, of the last call."""
+def delivery(keeper: Keeper) -> dict[str, Delivery]:
+    """What the handler received at each stage of the last call."""
     assert litespan.flush(10)
-    return {each.method: each for each in keeper.heard}
+    return {each.method: each for each in keeper.deliveries}
 
 
 async def test_facts_of_the_call_are_there_at_every_stage(traced: Traced, keeper: Keeper) -> None:
@@ -33,7 +33,7 @@ async def test_facts_of_the_call_are_there_at_every_stage(traced: Traced, keeper
             litellm_call_id="call-1",
         )
     )
-    stages = told(keeper)
+    stages = delivery(keeper)
     assert list(stages) == ["pre", "post", "success"]
     for each in stages.values():
         kwargs = each.kwargs
@@ -67,7 +67,7 @@ async def test_what_is_sent_is_there_before_the_answer(traced: Traced, keeper: K
     litellm.completion(**traced.chat())
     litellm.embedding("openai/text-embedding-3-small", input=["a"], **traced.to())
     assert litespan.flush(10)
-    first, second = (each.kwargs for each in keeper.heard if each.method == "pre")
+    first, second = (each.kwargs for each in keeper.deliveries if each.method == "pre")
     assert first["input"] == MESSAGES
     assert first["additional_args"]["complete_input_dict"]["messages"] == MESSAGES
     assert second["input"] == ["a"]
@@ -78,7 +78,7 @@ async def test_success_has_the_response_its_cost_and_the_logging_object(
 ) -> None:
     """The real response, its cost as a number, and LiteLLM's own logging object."""
     response = litellm.completion(**traced.chat(user="alice", metadata={"feature": "search"}))
-    success = told(keeper)["success"]
+    success = delivery(keeper)["success"]
     assert success.response_obj is response
     assert f"{success.kwargs['response_cost']:.6f}" == "0.000009"
     slo = success.kwargs["standard_logging_object"]
@@ -98,7 +98,7 @@ async def test_success_has_the_response_its_cost_and_the_logging_object(
 async def test_an_unknown_price_has_no_cost(traced: Traced, keeper: Keeper) -> None:
     """Where nobody knows the price there is no cost: never None, never a wrong 0."""
     litellm.completion(**traced.chat(model="openai/my-own-model"))
-    assert "response_cost" not in told(keeper)["success"].kwargs
+    assert "response_cost" not in delivery(keeper)["success"].kwargs
 
 
 async def test_failure_has_the_exception_its_traceback_and_no_response(
@@ -107,7 +107,7 @@ async def test_failure_has_the_exception_its_traceback_and_no_response(
     """The exception itself, its traceback as text, a cost of 0.0 and no response."""
     with pytest.raises(litellm.AuthenticationError) as raised:
         litellm.completion(**traced.chat(provider={"status": 401}))
-    failure = told(keeper)["failure"]
+    failure = delivery(keeper)["failure"]
     assert failure.kwargs["exception"] is raised.value
     assert failure.kwargs["traceback_exception"].startswith("Traceback (most recent call last):")
     assert "AuthenticationError" in failure.kwargs["traceback_exception"]
@@ -120,8 +120,8 @@ async def test_a_failure_before_the_provider(traced: Traced, keeper: Keeper) -> 
     """Even where LiteLLM knows no provider: the same keys, and one of each stage."""
     with pytest.raises(litellm.BadRequestError):
         litellm.completion(**traced.chat(model="no-such-provider/model"))
-    stages = told(keeper)
-    assert [each.method for each in keeper.heard] == ["pre", "failure"]
+    stages = delivery(keeper)
+    assert [each.method for each in keeper.deliveries] == ["pre", "failure"]
     for each in stages.values():
         assert each.kwargs["model"] == "no-such-provider/model"
         assert each.kwargs["messages"] == MESSAGES
@@ -136,7 +136,7 @@ async def test_times_are_naive_local_datetimes_around_the_call(
     """Naive local datetimes at every stage that has times, after the call included."""
     before = datetime.now()  # noqa: DTZ005 - as LiteLLM has them
     litellm.completion(**traced.chat(provider={"delay": 0.2}))
-    stages = told(keeper)
+    stages = delivery(keeper)
     for name in ("post", "success"):
         each = stages[name]
         assert (each.start_time.tzinfo, each.end_time.tzinfo) == (None, None)
@@ -157,10 +157,10 @@ async def test_a_stream_event_has_the_chunk_and_success_the_whole_response(
     else:
         chunks = list(litellm.completion(**given))
     assert litespan.flush(10)
-    heard = keeper.heard
-    assert heard.methods == ["pre", "post", *["stream"] * len(chunks), "success"]
-    assert all(a.response_obj is b for a, b in zip(heard[2:-1], chunks, strict=True))
-    success = heard[-1]
+    deliveries = keeper.deliveries
+    assert deliveries.methods == ["pre", "post", *["stream"] * len(chunks), "success"]
+    assert all(a.response_obj is b for a, b in zip(deliveries[2:-1], chunks, strict=True))
+    success = deliveries[-1]
     assert type(success.response_obj).__name__ == "ModelResponse"
     assert success.response_obj["choices"][0]["message"]["content"] == (
         "Hello! How can I help you today?"
@@ -186,7 +186,7 @@ async def test_an_abandoned_stream_is_a_success_with_what_was_read(
         chunks = [next(stream) for _ in range(3)]
     read = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     del stream
-    success = told(keeper)["success"]
+    success = delivery(keeper)["success"]
     assert type(success.response_obj).__name__ == "ModelResponse"
     assert success.response_obj.choices[0].message.content == read
     assert read.startswith("Hello! How")
@@ -202,7 +202,7 @@ async def test_a_stream_without_a_finish_reason_is_a_failure(
         list(litellm.completion(**traced.chat(stream=True, provider={"drop_after": 3})))
     except litellm.ServiceUnavailableError as error:  # LiteLLM says so itself since 1.110
         raised = error
-    failure = told(keeper)["failure"]
+    failure = delivery(keeper)["failure"]
     exception = failure.kwargs["exception"]
     if raised is None:
         assert isinstance(exception, ConnectionError)
@@ -221,7 +221,7 @@ async def test_a_cancelled_call_is_a_failure_with_its_cancelled_error(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    failure = told(keeper)["failure"]
+    failure = delivery(keeper)["failure"]
     assert isinstance(failure.kwargs["exception"], asyncio.CancelledError)
 
 
@@ -275,7 +275,7 @@ async def test_text_of_other_kinds_of_call_is_in_messages(
     where = traced.to()
     del where["max_retries"]
     response = getattr(litellm, name)(**given, **where)
-    stages = told(keeper)
+    stages = delivery(keeper)
     assert list(stages) == ["pre", "post", "success"]
     for each in stages.values():
         assert (each.kwargs["model"], each.kwargs["messages"]) == (model, messages)
@@ -290,8 +290,8 @@ async def test_a_streamed_response_of_the_responses_api(traced: Traced, keeper: 
     del where["max_retries"]
     events = list(litellm.responses("Hi", "openai/gpt-4o-mini", stream=True, **where))
     assert litespan.flush(10)
-    assert keeper.heard.methods == ["pre", "post", *["stream"] * len(events), "success"]
-    assert keeper.heard[-1].response_obj is events[-1].response
+    assert keeper.deliveries.methods == ["pre", "post", *["stream"] * len(events), "success"]
+    assert keeper.deliveries[-1].response_obj is events[-1].response
 
 
 async def test_kwargs_hold_no_credentials(traced: Traced, keeper: Keeper) -> None:
@@ -316,7 +316,7 @@ async def test_kwargs_hold_no_credentials(traced: Traced, keeper: Keeper) -> Non
                 api_key=SECRET,
             )
         )
-    for each in told(keeper).values():
+    for each in delivery(keeper).values():
         kwargs = dict(each.kwargs)
         kwargs.pop("exception", None)
         assert SECRET not in repr(kwargs)
@@ -344,7 +344,7 @@ async def test_what_the_proxy_says(traced: Traced, keeper: Keeper) -> None:
             model_info={"id": "deployment-1", "base_model": None},
         )
     )
-    for each in told(keeper).values():
+    for each in delivery(keeper).values():
         assert each.kwargs["litellm_params"]["metadata"] == {
             "user_api_key": "88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b",
             "user_api_key_team_id": "team-1",
@@ -360,7 +360,7 @@ async def test_the_user_of_a_context(traced: Traced, keeper: Keeper) -> None:
     """Who a call is for can come from the block that it stands in."""
     with litespan.context(user="bob"):
         litellm.completion(**traced.chat())
-    assert {each.kwargs["user"] for each in told(keeper).values()} == {"bob"}
+    assert {each.kwargs["user"] for each in delivery(keeper).values()} == {"bob"}
 
 
 async def test_kwargs_are_a_snapshot_of_the_callers_arguments(
@@ -382,7 +382,7 @@ async def test_kwargs_are_a_snapshot_of_the_callers_arguments(
         added.remove()
     assert slow.seen == [{"role": "user", "content": [{"type": "text", "text": "before"}]}]
     assert slow.metadata == {"list": [1]}
-    assert keeper.heard[-1].kwargs["messages"] == [
+    assert keeper.deliveries[-1].kwargs["messages"] == [
         {"role": "user", "content": [{"type": "text", "text": "before"}]}
     ]
     assert messages[-1] == {"role": "user", "content": "more"}
@@ -431,7 +431,7 @@ async def test_a_dict_that_is_used_again(traced: Traced, keeper: Keeper) -> None
         litellm.completion(**traced.chat(metadata=metadata))
     assert litespan.flush(10)
     assert set(metadata) > {"feature"}
-    seen = [each.kwargs["litellm_params"]["metadata"] for each in keeper.heard]
+    seen = [each.kwargs["litellm_params"]["metadata"] for each in keeper.deliveries]
     assert seen == [{"feature": "search"}] * 6
 
 
@@ -441,7 +441,7 @@ async def test_capture_settings_are_for_signals(
     """A handler gets the real messages and response, whatever may be recorded."""
     monkeypatch.setattr(litellm, "turn_off_message_logging", True)
     response = litellm.completion(**traced.chat())
-    success = told(keeper)["success"]
+    success = delivery(keeper)["success"]
     assert success.kwargs["messages"] == MESSAGES
     assert success.response_obj is response
     assert KEY not in repr(success.kwargs)
@@ -469,3 +469,22 @@ async def test_handlers_share_nothing_that_can_be_changed(traced: Traced) -> Non
         for each in added:
             each.remove()
     assert seen == [(None, None)] * 2
+
+
+@pytest.mark.recent_litellm
+def test_handlers_get_the_stages_of_requests_beside_chats(traced: Traced, keeper: Keeper) -> None:
+    """OCR, files and background jobs have the same stages, LiteLLM's call type and its cost."""
+    document = {"type": "document_url", "document_url": "https://example.com/a.pdf"}
+    to = traced.to()
+    read = litellm.ocr(model="mistral/mistral-ocr-latest", document=document, **to)
+    stages = delivery(keeper)
+    assert list(stages) == ["pre", "post", "success"]
+    assert stages["success"].kwargs["call_type"] == "ocr"
+    assert stages["success"].kwargs["response_cost"] == read._hidden_params["response_cost"]
+    assert stages["success"].response_obj is read
+    keeper.deliveries.clear()
+    litellm.file_retrieve(file_id="file-1", **to)
+    stages = delivery(keeper)
+    assert list(stages) == ["pre", "post", "success"]
+    assert stages["success"].kwargs["call_type"] == "file_retrieve"
+    assert stages["success"].kwargs.get("response_cost") is None

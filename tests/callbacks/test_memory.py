@@ -16,7 +16,7 @@ __all__ = ["ready"]
 
 
 class Forgetful(Keeper):
-    """It is told everything, and keeps nothing."""
+    """It receives everything, and keeps nothing."""
 
     def _keep(self, method: str, kwargs: dict[str, Any], *rest: Any) -> None:
         self.last = method
@@ -26,7 +26,7 @@ class Forgetful(Keeper):
 
 
 def test_a_told_call_leaves_nothing_to_the_collector(ready: Ready) -> None:
-    """Messages go with their last reference, a moment after the handlers were told."""
+    """Messages go with their last reference, soon after the handlers have returned."""
     messages = Messages(_call.ARGUMENTS["messages"])
     held = weakref.ref(messages)
     added = [litespan.add_callback(Forgetful()) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""GenAI spans of other instrumentations, told to handlers at their start and end."""
+"""GenAI spans of other instrumentations, delivered to handlers at their start and end."""
 
 import asyncio
 import json
@@ -43,27 +43,29 @@ END: Attributes = {
 
 
 @pytest.fixture
-def heard() -> Keeper:
+def deliveries() -> Keeper:
     """A handler."""
     return Keeper()
 
 
 @pytest.fixture
-def tracer(heard: Keeper) -> trace.Tracer:
+def tracer(deliveries: Keeper) -> trace.Tracer:
     """The tracer of another instrumentation, in a program with a handler."""
     provider = TracerProvider()
-    provider.add_span_processor(litespan.CallbackSpanProcessor(heard))
+    provider.add_span_processor(litespan.CallbackSpanProcessor(deliveries))
     return provider.get_tracer("opentelemetry.instrumentation.openai_v2")
 
 
-def test_a_span_has_a_stage_at_its_start_and_its_end(heard: Keeper, tracer: trace.Tracer) -> None:
+def test_a_span_has_a_stage_at_its_start_and_its_end(
+    deliveries: Keeper, tracer: trace.Tracer
+) -> None:
     """The stage before at the start, success at the end: with keywords and a response."""
     with tracer.start_as_current_span("chat gpt-4o-mini", attributes=START) as span:
         assert litespan.flush(5) is False  # it has not ended
-        assert heard.heard.methods == ["pre"]
+        assert deliveries.deliveries.methods == ["pre"]
         span.set_attributes(END)
     assert litespan.flush(5)
-    before, success = heard.heard
+    before, success = deliveries.deliveries
     assert before.model == "gpt-4o-mini"
     assert before.kwargs["optional_params"] == {"temperature": 0.5}
     kwargs = success.kwargs
@@ -77,12 +79,12 @@ def test_a_span_has_a_stage_at_its_start_and_its_end(heard: Keeper, tracer: trac
     assert success.start_time.tzinfo is None
 
 
-def test_a_response_like_object(heard: Keeper, tracer: trace.Tracer) -> None:
+def test_a_response_like_object(deliveries: Keeper, tracer: trace.Tracer) -> None:
     """It answers as LiteLLM's own response does, in all the ways that handlers use."""
     with tracer.start_as_current_span("chat gpt-4o-mini", attributes={**START, **END}):
         pass
     assert litespan.flush(5)
-    response = heard.heard[-1].response_obj
+    response = deliveries.deliveries[-1].response_obj
     assert response.model == "gpt-4o-mini-2024-07-18"
     assert response["choices"][0]["message"]["content"] == "Hello!"
     assert response.choices[0].message.content == "Hello!"
@@ -101,12 +103,14 @@ def test_a_response_like_object(heard: Keeper, tracer: trace.Tracer) -> None:
     assert response.model_dump() == response.json()
 
 
-def test_without_content_there_is_one_empty_choice(heard: Keeper, tracer: trace.Tracer) -> None:
+def test_without_content_there_is_one_empty_choice(
+    deliveries: Keeper, tracer: trace.Tracer
+) -> None:
     """Where no content is recorded there is one empty choice, and no invented token."""
     with tracer.start_as_current_span("chat gpt-4o-mini", attributes=START):
         pass
     assert litespan.flush(5)
-    success = heard.heard[-1]
+    success = deliveries.deliveries[-1]
     assert success.kwargs["messages"] == []
     assert success.response_obj["choices"][0]["message"]["content"] is None
     assert dict(success.response_obj.usage) == {}
@@ -114,7 +118,7 @@ def test_without_content_there_is_one_empty_choice(heard: Keeper, tracer: trace.
 
 
 def test_an_error_status_is_a_failure_with_the_spans_attributes(
-    heard: Keeper, tracer: trace.Tracer
+    deliveries: Keeper, tracer: trace.Tracer
 ) -> None:
     """An ERROR status is a failure, with what the span says of it."""
     span = tracer.start_span("chat gpt-4o-mini", attributes=START)
@@ -122,19 +126,19 @@ def test_an_error_status_is_a_failure_with_the_spans_attributes(
     span.set_status(Status(StatusCode.ERROR, "slow down"))
     span.end()
     assert litespan.flush(5)
-    failure = heard.heard[-1]
+    failure = deliveries.deliveries[-1]
     assert failure.method == "failure"
     assert str(failure.kwargs["exception"]) == "slow down"
     assert failure.kwargs["traceback_exception"] == "slow down"
     assert (failure.kwargs["response_cost"], failure.response_obj) == (0.0, None)
 
 
-def test_known_only_at_the_end(heard: Keeper, tracer: trace.Tracer) -> None:
+def test_known_only_at_the_end(deliveries: Keeper, tracer: trace.Tracer) -> None:
     """A span that shows only at its end what it is still has one start and one end."""
     with tracer.start_as_current_span("openai.chat", kind=SpanKind.CLIENT) as span:
         span.set_attributes({**START, **END})
     assert litespan.flush(5)
-    assert heard.heard.methods == ["pre", "success"]
+    assert deliveries.deliveries.methods == ["pre", "success"]
 
 
 @pytest.mark.parametrize(
@@ -145,15 +149,17 @@ def test_known_only_at_the_end(heard: Keeper, tracer: trace.Tracer) -> None:
         pytest.param({"gen_ai.operation.name": "invoke_agent"}, id="agent"),
     ],
 )
-def test_what_is_no_call(heard: Keeper, tracer: trace.Tracer, attributes: dict[str, Any]) -> None:
-    """Other spans, and GenAI spans that are structure, are not told."""
+def test_what_is_no_call(
+    deliveries: Keeper, tracer: trace.Tracer, attributes: dict[str, Any]
+) -> None:
+    """Other spans, and GenAI spans that are not calls, are not delivered."""
     with tracer.start_as_current_span("something", attributes=attributes):
         pass
     assert litespan.flush(5)
-    assert heard.heard == []
+    assert deliveries.deliveries == []
 
 
-async def test_in_an_event_loop(tracer: trace.Tracer, heard: Keeper) -> None:
+async def test_in_an_event_loop(tracer: trace.Tracer, deliveries: Keeper) -> None:
     """Spans made on an event loop count as async calls."""
     ran = []
 
@@ -186,7 +192,7 @@ def test_spans_that_never_end(monkeypatch: pytest.MonkeyPatch, tracer: trace.Tra
 
 
 def test_below_a_live_call(traced: Any) -> None:
-    """What a provider's SDK reports below a LiteLLM call is that call: told once, as ours."""
+    """What a provider's SDK reports below a LiteLLM call is that call, delivered once."""
     import litellm
 
     keeper = Keeper()
@@ -206,4 +212,4 @@ def test_below_a_live_call(traced: Any) -> None:
     finally:
         added.remove()
     assert litespan.flush(5)
-    assert keeper.heard.methods == ["pre", "post", "success"]
+    assert keeper.deliveries.methods == ["pre", "post", "success"]

@@ -44,7 +44,7 @@ def at(loopback: LoopbackProvider) -> dict[str, str]:
 
 
 def test_a_removed_handler_gets_no_new_calls(traced: Traced) -> None:
-    """A handler that is removed hears of no more calls, but of the ones that have begun."""
+    """A removed handler receives no new calls, but the rest of those that have started."""
     keeper = Keeper()
     added = litespan.add_callback(keeper)
     stream = litellm.completion(**traced.chat(stream=True))
@@ -53,11 +53,11 @@ def test_a_removed_handler_gets_no_new_calls(traced: Traced) -> None:
     litellm.completion(**traced.chat())
     chunks = len(list(stream))
     assert litespan.flush(10)
-    assert keeper.heard.methods == ["pre", "post", *["stream"] * chunks, "success"]
+    assert keeper.deliveries.methods == ["pre", "post", *["stream"] * chunks, "success"]
 
 
 def test_a_handler_added_twice_runs_once(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
-    """The same handler is told once, however often it is added."""
+    """The same handler receives each stage once, however often it is added."""
     keeper = Keeper()
     first = litespan.add_callback(keeper)
     try:
@@ -66,7 +66,7 @@ def test_a_handler_added_twice_runs_once(traced: Traced, caplog: pytest.LogCaptu
         assert litespan.flush(10)
     finally:
         first.remove()
-    assert keeper.heard.methods == ["pre", "post", "success"]
+    assert keeper.deliveries.methods == ["pre", "post", "success"]
     assert "was already added: it receives every stage once" in caplog.text
 
 
@@ -84,7 +84,7 @@ def test_a_handler_may_be_added_before_instrumenting(
     finally:
         instrumentor.uninstrument()
         added.remove()
-    assert keeper.heard.methods == ["pre", "post", "success"]
+    assert keeper.deliveries.methods == ["pre", "post", "success"]
 
 
 def test_adding_a_handler_instruments_litellm(
@@ -106,7 +106,7 @@ def test_adding_a_handler_instruments_litellm(
         instrumentor.uninstrument()
         added.remove()
     litellm.completion(**given)
-    assert sorted(keeper.heard.methods) == sorted(["pre", "post", "success"] * 3)
+    assert sorted(keeper.deliveries.methods) == sorted(["pre", "post", "success"] * 3)
     assert len(telemetry.spans) == 2
 
 
@@ -168,7 +168,7 @@ def test_what_can_not_be_found(modules: Path, path: str, expected: str) -> None:
 def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     """Named handlers are found when the first call starts, beside the script; each is loaded once.
 
-    What can not be found is one clear line each, and the others work.
+    What cannot be found is one clear line each, and the others work.
     """
     app = write(
         tmp_path,

@@ -53,7 +53,7 @@ class App:
             self.printed.append(str(error))
             return None
 
-    def told(self, handler: Any, *, stream: bool = False, **options: Any) -> None:
+    def delivery(self, handler: Any, *, stream: bool = False, **options: Any) -> None:
         """One call, with this handler."""
         added = self.add(handler, **options)
         self.call(stream=stream)
@@ -120,9 +120,9 @@ def not_found(app: App) -> None:
 
 def data_is_missing(app: App) -> None:
     """A price that nobody knows, and the response of a stream that has only begun."""
-    app.told(app.handler(CALLED, "    kwargs['response_cost'] + 1"))
+    app.delivery(app.handler(CALLED, "    kwargs['response_cost'] + 1"))
     called = CALLED.replace("success_event", "post_api_call")
-    app.told(app.handler(called, "    response_obj.model"), stream=True)
+    app.delivery(app.handler(called, "    response_obj.model"), stream=True)
 
 
 def slow(app: App) -> None:
@@ -144,7 +144,7 @@ def slow(app: App) -> None:
 
 def an_error(app: App) -> None:
     """A mistake, and a lock of another event loop."""
-    app.told(app.handler(CALLED, "    raise ValueError('a mistake')"))
+    app.delivery(app.handler(CALLED, "    raise ValueError('a mistake')"))
 
     async def held(lock: asyncio.Lock) -> None:
         async with lock:
@@ -157,7 +157,7 @@ def an_error(app: App) -> None:
         called = CALLED.replace("def log", "async def async_log")
         handler = app.handler(called, "    async with self.lock:", "        pass")
         handler.lock = lock
-        await asyncio.to_thread(app.told, handler)
+        await asyncio.to_thread(app.delivery, handler)
         for task in tasks:
             task.cancel()
 
@@ -168,7 +168,7 @@ def a_library_is_missing(app: App) -> None:
     """The module needs it, or only the method."""
     app.write("import redis_of_mine", "handler = None")
     app.named("handlers.handler")
-    app.told(app.handler(CALLED, "    import redis_of_mine"))
+    app.delivery(app.handler(CALLED, "    import redis_of_mine"))
 
 
 SITUATIONS: dict[str, Callable[[App], None]] = {

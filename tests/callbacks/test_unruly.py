@@ -37,17 +37,17 @@ def raising(kind: type[BaseException]) -> Callable[..., None]:
 
 
 def test_each_loop_of_a_program_ends_at_once(traced: Traced, add: Added) -> None:
-    """`asyncio.run` cancels what it finds: the last stages of a call are told all the same."""
-    heard: list[str] = []
+    """`asyncio.run` cancels what it finds: the last stages of a call are delivered nevertheless."""
+    deliveries: list[str] = []
 
     async def after(*_: Any) -> None:
-        heard.append("success")
+        deliveries.append("success")
 
     add(success=after, loop="caller", name="hasty")
     for _ in range(20):
         asyncio.run(litellm.acompletion(**traced.chat()))
     assert litespan.flush(20)
-    assert heard == ["success"] * 20
+    assert deliveries == ["success"] * 20
     assert delivered("hasty") == {"delivered": 20}
 
 
@@ -69,13 +69,15 @@ def test_errors_that_no_future_takes(
     traced: Traced, add: Added, caplog: pytest.LogCaptureFixture, kind: type[BaseException]
 ) -> None:
     """Counted and logged like any other; the handler goes on with the next stage."""
-    heard: list[str] = []
+    deliveries: list[str] = []
     name = f"raises-{kind.__name__}"
-    add(pre=raising(kind), success=lambda *_: heard.append("success"), name=name, concurrency=1)
+    add(
+        pre=raising(kind), success=lambda *_: deliveries.append("success"), name=name, concurrency=1
+    )
     for _ in range(2):
         litellm.completion(**traced.chat())
     assert litespan.flush(10)
-    assert (heard, delivered(name)) == (["success"] * 2, {"failed": 2, "delivered": 2})
+    assert (deliveries, delivered(name)) == (["success"] * 2, {"failed": 2, "delivered": 2})
     assert f"of handler {name} failed: {kind.__name__}" in caplog.text
 
 
@@ -110,11 +112,11 @@ def test_a_handler_that_takes_things_out_of_its_keywords(
     add(keeper)
     litellm.completion(**traced.chat(metadata={"feature": "help"}))
     assert litespan.flush(10)
-    assert taker.heard.methods == ["pre", "post", "success"]
-    for mine, theirs in zip(taker.heard, keeper.heard, strict=True):
+    assert taker.deliveries.methods == ["pre", "post", "success"]
+    for mine, theirs in zip(taker.deliveries, keeper.deliveries, strict=True):
         for name in ("model", "messages", "litellm_call_id"):
             assert mine.kwargs[name] == theirs.kwargs[name]
-        metadata = [told.kwargs["litellm_params"]["metadata"] for told in (mine, theirs)]
+        metadata = [recorded.kwargs["litellm_params"]["metadata"] for recorded in (mine, theirs)]
         assert metadata[0] == metadata[1] == {"feature": "help"}
 
 
@@ -124,8 +126,10 @@ def test_parameters_at_every_stage(traced: Traced, add: Added) -> None:
     add(keeper)
     list(litellm.completion(**traced.chat(stream=True, temperature=0.3)))
     assert litespan.flush(10)
-    assert {told.kwargs["optional_params"]["temperature"] for told in keeper.heard} == {0.3}
-    assert "stream" in keeper.heard.methods
+    assert {
+        recorded.kwargs["optional_params"]["temperature"] for recorded in keeper.deliveries
+    } == {0.3}
+    assert "stream" in keeper.deliveries.methods
 
 
 NAMED = """
@@ -165,7 +169,7 @@ GOOD = """
 def test_one_bad_name_does_not_cost_the_others(
     tmp_path: Path, loopback: Any, source: str, says: str
 ) -> None:
-    """It is one line, the calls go on, and the handlers after it are told of all of them."""
+    """It is one line, the calls go on, and the handlers after it receive all of them."""
     app = write(tmp_path, app=NAMED, fancylib_handler=source, good=GOOD)
     env = {"OPENAI_BASE_URL": loopback.url, "OPENAI_API_KEY": "sk-loopback"}
     names = "fancylib_handler.h,good.h"

@@ -394,7 +394,7 @@ class TestBadInput:
             (["--by", "x"], "cannot group by 'x'; choose model, user, team"),
             (
                 ["--by", "metadata."],
-                "choose model, user, team, session, tag, day, error or metadata",
+                "session, tag, day, error, provider, key, end-user or metadata",
             ),
             (["--since", "soon"], "cannot read 'soon' as a time; write 24h, 7d, 2026-11-01"),
             (["--json", "--csv"], "not allowed with"),

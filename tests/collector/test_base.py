@@ -1,4 +1,4 @@
-"""Real LiteLLM calls through the base configuration: what is kept, counted and told."""
+"""Real LiteLLM calls through the base configuration: what is kept, counted and reported."""
 
 import signal
 import subprocess
@@ -218,8 +218,8 @@ def test_numbers_that_came_as_text_count(sampled: Collector) -> None:
     """A cost in a text is expensive and in the total, as are tokens; a NaN spoils no total."""
     texts = {"gen_ai.usage.cost": "0.9", "gen_ai.usage.input_tokens": "10"}
     team = {"litellm.team.id": "texts", "gen_ai.request.stream": "True"}
-    told = [call({**team, **texts, "litellm.call_id": f"n{n}"}, scope="other") for n in range(20)]
-    sampled.send([*told, call({**team, "gen_ai.usage.cost": float("nan")}, scope="other")])
+    shown = [call({**team, **texts, "litellm.call_id": f"n{n}"}, scope="other") for n in range(20)]
+    sampled.send([*shown, call({**team, "gen_ai.usage.cost": float("nan")}, scope="other")])
     wait_for(lambda: {f"n{n}" for n in range(20)} <= _call_ids(sampled), "all of them")
     labels = {"team": "texts", "stream": "true"}
     wait_for(lambda: sampled.total("genai_calls_total", **labels) == 21, "the metrics")
@@ -229,7 +229,7 @@ def test_numbers_that_came_as_text_count(sampled: Collector) -> None:
 
 
 def test_series_are_forgotten_together() -> None:
-    """After a day and not before: else a series would begin anew where another shows its sum."""
+    """After a day and not before: otherwise a series would start again at zero too early."""
     config = yaml.safe_load(BASE.read_text())
     idle = {
         config["processors"]["delta_to_cumulative"]["max_stale"],

@@ -32,7 +32,7 @@ def test_every_overlay_and_metric_is_told() -> None:
     """Each has its row."""
     assert [path.stem for path in OVERLAYS.glob("*.yaml") if f"`{path.stem}`" not in PAGE] == []
     connector = yaml.safe_load(BASE.read_text())["connectors"]["signal_to_metrics"]
-    told = PAGE.replace("{input,output,cache_read,reasoning}", "input")
+    shown = PAGE.replace("{input,output,cache_read,reasoning}", "input")
     for metric in connector["spans"]:
         name = metric["name"].replace(".", "_")
-        assert name in told or name.endswith("_tokens"), name
+        assert name in shown or name.endswith("_tokens"), name

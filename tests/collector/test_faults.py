@@ -92,7 +92,7 @@ def application(
     def finish() -> Seen:
         assert process.stdout is not None
         line = next(line for line in process.stdout if line.startswith("{"))
-        told = time.monotonic()
+        shown = time.monotonic()
         assert process.wait(60) == 0
         found = json.loads(line)
         took = sorted(found["took"][10:])
@@ -103,7 +103,7 @@ def application(
             cpu=statistics.median(found["cpu"][10:]),
             worst=took[int(len(took) * 0.99)],
             growth=growth,
-            end=time.monotonic() - told,
+            end=time.monotonic() - shown,
         )
 
     try:
@@ -123,11 +123,11 @@ def undisturbed(loopback: LoopbackProvider, tmp_path_factory: pytest.TempPathFac
     ):
         seen: Seen = finish()
         wait_for(lambda: len(running.span_ids()) == seen.calls, "every call", 60)
-    tell("healthy", seen, seen.calls)
+    send("healthy", seen, seen.calls)
     return seen
 
 
-def tell(what: str, seen: Seen, arrived: int) -> None:
+def send(what: str, seen: Seen, arrived: int) -> None:
     """The figures of one fault, for the capacity page."""
     sys.stderr.write(
         f"\n{what}: {seen.calls} calls, median {seen.median * 1000:.1f} ms "
@@ -154,7 +154,7 @@ def test_down_all_the_time(loopback: LoopbackProvider, undisturbed: Seen) -> Non
     """Nobody listens: calls are as fast as ever, and the process ends."""
     with application(loopback, "http://127.0.0.1:9", SECONDS) as finish:
         seen = finish()
-    tell("down", seen, 0)
+    send("down", seen, 0)
     unharmed(seen, undisturbed)
 
 
@@ -172,7 +172,7 @@ def test_refusals_and_overload_cost_the_calls_nothing(
         application(loopback, server.url, SECONDS) as finish,
     ):
         seen = finish()
-    tell(what, seen, 0)
+    send(what, seen, 0)
     unharmed(seen, undisturbed)
 
 
@@ -184,7 +184,7 @@ def test_a_slow_collector_gets_every_call(loopback: LoopbackProvider, undisturbe
     ):
         seen = finish()
         arrived = len(ids_in(server.received))
-    tell("slow", seen, arrived)
+    send("slow", seen, arrived)
     unharmed(seen, undisturbed)
     assert arrived == seen.calls
 
@@ -209,7 +209,7 @@ def test_a_restarting_collector_gets_every_call(
     wait_for(lambda: len(running.span_ids()) >= seen.calls * 0.95, "the calls")
     running.stop()
     arrived = len(running.span_ids())
-    tell("restarting", seen, arrived)
+    send("restarting", seen, arrived)
     unharmed(seen, undisturbed)
 
 
@@ -233,5 +233,5 @@ def test_gateway_down_behind_an_agent(
         gateway.stop()
     finally:
         agent.stop()
-    tell("gateway down behind an agent", seen, seen.calls)
+    send("gateway down behind an agent", seen, seen.calls)
     unharmed(seen, undisturbed)

@@ -184,7 +184,7 @@ def test_a_queue_on_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_a_full_queue_of_an_agent(tmp_path: Path) -> None:
-    """Smaller than its disk, it is full first: senders are told to come back, none is lost."""
+    """Smaller than its disk, it is full first: senders are asked to retry, none is lost."""
     gateway = Collector(tmp_path / "gateway")
     env = {
         "OTELCOL_GATEWAYS": json.dumps([gateway.grpc]),

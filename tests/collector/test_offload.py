@@ -153,7 +153,7 @@ def test_a_place_that_is_no_folder() -> None:
 
 
 def test_a_missing_store_is_logged_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line: what is wrong and how to mend it."""
+    """One line: what is wrong and how to fix it."""
     monkeypatch.delenv("LITESPAN_OFFLOAD", raising=False)
     with pytest.raises(ValueError, match="no store: pass its URL or set LITESPAN_OFFLOAD"):
         Offloading(InMemorySpanExporter())

@@ -209,12 +209,12 @@ def test_langfuse_has_a_root_of_the_trace(tmp_path: Path) -> None:
     with serving(lambda _: Reply(200)) as vendor, sending("langfuse", tmp_path, vendor) as running:
         running.send(routed())
         wait_for(lambda: len(spans_of(list(vendor.received))) == 3, "the spans")
-        told = {span.name: dict(span.attributes or {}) for span in spans_of(vendor.received)}
-    assert [name for name, own in told.items() if "langfuse.internal.is_app_root" in own] == [
+        shown = {span.name: dict(span.attributes or {}) for span in spans_of(vendor.received)}
+    assert [name for name, own in shown.items() if "langfuse.internal.is_app_root" in own] == [
         "POST /ask"
     ]
-    assert told["POST /ask"]["langfuse.trace.name"] == "POST /ask"
-    assert "user.id" not in told["POST /ask"]
+    assert shown["POST /ask"]["langfuse.trace.name"] == "POST /ask"
+    assert "user.id" not in shown["POST /ask"]
 
 
 def test_datadog_has_the_routers_workflow(tmp_path: Path) -> None:
@@ -222,10 +222,10 @@ def test_datadog_has_the_routers_workflow(tmp_path: Path) -> None:
     with serving(lambda _: Reply(200)) as vendor, sending("datadog", tmp_path, vendor) as running:
         running.send(routed())
         wait_for(lambda: len(spans_of(list(vendor.received))) == 2, "the spans")
-        told = {
+        shown = {
             s.name: (s.attributes or {})["gen_ai.operation.name"] for s in spans_of(vendor.received)
         }
-    assert told == {"litellm.router fast": "invoke_workflow", "chat gpt-4o": "chat"}
+    assert shown == {"litellm.router fast": "invoke_workflow", "chat gpt-4o": "chat"}
 
 
 def test_posthog_takes_no_more_than_a_hundred(tmp_path: Path) -> None:

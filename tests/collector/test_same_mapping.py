@@ -33,8 +33,8 @@ KINDS = {
 
 def called(number: int, parent: SpanContext | None, **more: Any) -> ReadableSpan:
     """A call below such a parent."""
-    told = {**cases.CHAT, "litellm.outcome": "success", **more}
-    made = cases.span(number, "chat gpt-4o-mini", told)
+    shown = {**cases.CHAT, "litellm.outcome": "success", **more}
+    made = cases.span(number, "chat gpt-4o-mini", shown)
     made._parent = parent
     return made
 

@@ -254,7 +254,7 @@ def test_a_list_of_brokers(tmp_path: Path) -> None:
 
 
 def test_a_full_queue_before_kafka(tmp_path: Path) -> None:
-    """The sender is told to come back until there is room: nothing is lost, repeats are counted."""
+    """The sender is asked to retry until there is room: nothing is lost, repeats are counted."""
     broker = Broker(tmp_path / "kafka")
     env = {"KAFKA_BROKERS": broker.address, "OTELCOL_QUEUE_BYTES": "300000"}
     with ExitStack() as stack:

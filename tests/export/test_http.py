@@ -22,7 +22,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from litespan.counters import stats
 from litespan.export.batching import Item, pack, shrink
 from litespan.export.client import Answer, Secret, retry_after, url_problem
-from litespan.export.http import HttpExporter, Variables
+from litespan.export.configured import Variables
+from litespan.export.http import HttpExporter
 from litespan.export.policy import Policy, Refusal
 from litespan.genai.json_text import dumps
 from litespan.genai.span import GenAISpan
@@ -106,7 +107,7 @@ def test_transient_failures_are_retried(fault: Reply) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [lambda: "1", lambda: formatdate(time.time() + 1.99, usegmt=True)], ids=["s", "date"]
+    "header", [lambda: "1", lambda: formatdate(time.time() + 2.99, usegmt=True)], ids=["s", "date"]
 )
 def test_retry_after_is_kept(header: Callable[[], str]) -> None:
     """The vendor's Retry-After, seconds or a date, decides when the next try comes."""
@@ -356,7 +357,7 @@ def test_instrumentation_is_suppressed() -> None:
 
 
 def test_httpx_logs_no_line_per_export(caplog: pytest.LogCaptureFixture) -> None:
-    """An application that logs at INFO is not told of each export's request."""
+    """An application that logs at INFO has no line for each request of an export."""
     caplog.set_level(logging.INFO)
     with running(Store()) as vendor:
         Echo(KEY, vendor.url).export(spans(1))

@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.alerting import AlertExporter
 from litespan.export.client import FORBIDDEN_HOST, Answer, Client
+from litespan.export.configured import Configured
 from litespan.export.http import HttpExporter
 from litespan.export.tenant import Tenant, is_public
 from tests.cases import CASES, now
@@ -82,7 +83,7 @@ def export(exporter: HttpExporter) -> None:
     exporter.shutdown()
 
 
-def told(requests: list[Received]) -> str:
+def shown(requests: list[Received]) -> str:
     """All that came over the wire."""
     return "".join(f"{r.path} {r.headers} {r.body.decode('latin-1')}" for r in requests)
 
@@ -128,7 +129,7 @@ def test_a_url_alone_gets_no_credential_of_the_operators(name: str, trap: Vendor
     with running(VENDORS.get(name, Anyone)()) as vendor:
         exporter = HTTP[name](**without_keys(name, vendor.url), of_tenant=tenant(vendor))
         export(exporter)
-        assert OPERATORS not in told(vendor.received)
+        assert OPERATORS not in shown(vendor.received)
         if KEYS.get(name, ("api_key",)) or name == "sentry":
             assert exporter.problem.endswith("not set")
             assert not re.search("[A-Z]{3}_", exporter.problem), "a tenant has no variables"
@@ -149,16 +150,16 @@ def test_a_tenants_own_settings_are_enough_and_nothing_is_added(name: str, trap:
         assert exporter.problem == ""
         export(exporter)
         assert vendor.received
-        assert OPERATORS not in told(vendor.received)
+        assert OPERATORS not in shown(vendor.received)
         if settings(name, "") != {URLS.get(name, "base_url"): ""}:
-            assert "tenants-own-key" in told(vendor.received) or name == "langfuse"
+            assert "tenants-own-key" in shown(vendor.received) or name == "langfuse"
 
 
 @each
 def test_exporters_read_the_environment_in_one_place(name: str) -> None:
-    """Only `HttpExporter.env` does, which is empty for tenants."""
+    """Only `Configured.env` does, which is empty for tenants."""
     for kind in HTTP[name].__mro__:
-        if kind.__module__.startswith("litespan") and kind is not HttpExporter:
+        if kind.__module__.startswith("litespan") and kind is not Configured:
             source = inspect.getsource(sys.modules[kind.__module__])
             assert not re.search(r"environ\b(?!ment)|getenv", source), kind.__module__
 

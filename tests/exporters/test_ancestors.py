@@ -356,7 +356,7 @@ def test_parents_that_never_come_are_not_waited_for() -> None:
 
 
 def test_a_loop_of_parents_ends() -> None:
-    """Whoever forwards spans to us may have forged them."""
+    """Forwarded spans may be forged."""
     lineage = among(all_above(), [plain(3, 2), plain(2, 1), plain(1, 2)], _3=Summary(1, 2))
     assert set(lineage.kept) == {(1, 1), (1, 2)}
 

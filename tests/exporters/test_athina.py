@@ -95,8 +95,8 @@ def test_metadata_that_the_span_has_no_value_for() -> None:
     """The call's own stays, under names that are litespan's, too."""
     given = {"error_type": "mine", "error_code": 7, "provider": "mine"}
     own = {f"litellm.metadata.{name}": value for name, value in given.items()}
-    told = custom_attributes(view(span(1, "chat", {**CHAT, **own})))
-    assert {name: told[name] for name in given} == {**given, "provider": "openai"}
+    shown = custom_attributes(view(span(1, "chat", {**CHAT, **own})))
+    assert {name: shown[name] for name in given} == {**given, "provider": "openai"}
 
 
 @pytest.mark.parametrize(

@@ -280,8 +280,8 @@ def test_tools_agents_and_retrievals(vendor: Vendor) -> None:
     assert DatadogExporter(SECRET, base_url=vendor.url).export(spans) is SpanExportResult.SUCCESS
     assert vendor.wrong == []
     sent = {record["name"]: record for record in vendor.accept.records.values()}  # type: ignore[attr-defined]
-    told = {name: (r["meta"]["input"], r["meta"]["output"]) for name, r in sent.items()}
-    assert told == {
+    shown = {name: (r["meta"]["input"], r["meta"]["output"]) for name, r in sent.items()}
+    assert shown == {
         "execute_tool": ({"value": '{"city":"Paris"}'}, {"value": "14 °C"}),
         "invoke_agent": ({"value": "Weather?"}, {"value": "Rain."}),
         "retrieval": ({"value": "Paris?"}, {"documents": [{"text": "A city."}]}),
@@ -317,8 +317,8 @@ def test_otlp_translates_what_others_wrote() -> None:
         DatadogOtlpExporter(SECRET, base_url=vendor.url).export(spans)
     assert vendor.wrong == []
     sent = [r["attributes"] for r in vendor.accept.records.values()]  # type: ignore[attr-defined]
-    assert {told["gen_ai.operation.name"] for told in sent} == {"chat", "embeddings"}
-    assert all("gen_ai.input.messages" in told for told in sent)
+    assert {shown["gen_ai.operation.name"] for shown in sent} == {"chat", "embeddings"}
+    assert all("gen_ai.input.messages" in shown for shown in sent)
 
 
 # --- Datadog's own parts ----------------------------------------------------------
@@ -459,8 +459,8 @@ def test_a_tool_call_has_only_the_arguments_it_was_given(
     given = {**(CASES["chat"].attributes or {}), **content(received=[message])}
     read = GenAISpan.read(span(1, "chat", given))
     shaped: Any = to_span(read, Program()) if read is not None else None
-    (told,) = shaped["meta"]["output"]["messages"]
-    assert told["tool_calls"][0]["arguments"] == sent
+    (shown,) = shaped["meta"]["output"]["messages"]
+    assert shown["tool_calls"][0]["arguments"] == sent
 
 
 def test_cache_writes_are_told_apart_by_how_long_they_are_kept() -> None:

@@ -152,9 +152,9 @@ def store(make: Callable[..., Any], read: Callable[..., Any]) -> tuple[Column, C
         whole, less = rows[with_it], rows[without]
         changed = [n for n in whole if n not in ("key", "span_id") and whole[n] != less[n]]
         # The attributes hold nearly everything: named where there is no column.
-        told = [name for name in changed if name != "attributes"] or changed
-        where[field] = ", ".join(f"`{name.removesuffix('_e10')}`" for name in told) or "-"
-        found[field] = fate(field, value, _text(whole, told), _text(less, told))
+        recorded = [name for name in changed if name != "attributes"] or changed
+        where[field] = ", ".join(f"`{name.removesuffix('_e10')}`" for name in recorded) or "-"
+        found[field] = fate(field, value, _text(whole, recorded), _text(less, recorded))
     return found, where
 
 
@@ -192,14 +192,14 @@ EVERYTHING = Thresholds(
 
 
 def alerts(name: str, monkeypatch: pytest.MonkeyPatch) -> Column:
-    """What a destination is told of a call that is wrong in every way."""
+    """What a destination receives for a call that is wrong in every way."""
     fields = {**FIELDS, **FAILURE}
     cls = ALERTS[name]
     with running(lambda _: Reply(200, b"ok")) as vendor:
         for variable, value in cls.variables_for(f"{vendor.url}/x", SECRET).items():
             monkeypatch.setenv(variable, value)
 
-        def told(span: ReadableSpan) -> str:
+        def recorded(span: ReadableSpan) -> str:
             vendor.received.clear()
             exporter = cls(thresholds=EVERYTHING)
             assert exporter.engine is not None
@@ -209,9 +209,9 @@ def alerts(name: str, monkeypatch: pytest.MonkeyPatch) -> Column:
             exporter.shutdown()
             return "\n".join(sorted(request.body.decode() for request in vendor.received))
 
-        whole = told(call(every(fields), failed=True))
+        whole = recorded(call(every(fields), failed=True))
         return {
-            field: fate(field, values, whole, told(call(every(fields, field), failed=True)))
+            field: fate(field, values, whole, recorded(call(every(fields, field), failed=True)))
             for field, values in fields.items()
         }
 
@@ -222,5 +222,5 @@ def test_the_table_of_alert_destinations_is_what_they_send(
     """The table of fields and alert destinations; what reaches none has no row."""
     columns = {name: alerts(name, monkeypatch) for name in ALERTS}
     rows = [[field, *(c[field] for c in columns.values())] for field in (*FIELDS, *FAILURE)]
-    told = [row for row in rows if set(row[1:]) != {"-"}]
-    check(request, "alerts", [["Field", *columns], *told])
+    recorded = [row for row in rows if set(row[1:]) != {"-"}]
+    check(request, "alerts", [["Field", *columns], *recorded])

@@ -209,10 +209,10 @@ def test_an_answer_from_the_cache_is_free(provider: str) -> None:
     tokens = {name: n for name, n in used(call).items() if isinstance(n, int)}
     assert tokens
     assert set(tokens.values()) == {0}
-    told = meta(view(call))
-    assert told["Helicone-Property-saved_input_tokens"] == "20"
-    assert told["Helicone-Property-saved_output_tokens"] == "10"
-    assert told["Helicone-Property-cost_saved_usd"] == "0.000009"
+    shown = meta(view(call))
+    assert shown["Helicone-Property-saved_input_tokens"] == "20"
+    assert shown["Helicone-Property-saved_output_tokens"] == "10"
+    assert shown["Helicone-Property-cost_saved_usd"] == "0.000009"
     paid = {**call, **cost(3e-06, 6e-06)}  # of several inputs some were not in the cache
     assert 20 in used(paid).values()
 
@@ -272,7 +272,7 @@ def test_a_stream_is_logged_whole() -> None:
 
 
 def test_an_error_in_a_200(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
-    """The body is read: `{"error": …}` is a refusal, told once, not retried."""
+    """The body is read: `{"error": …}` is a rejection, logged once, not retried."""
     vendor.fault = in_turn(Reply(200, b'{"error":"endTime is missing"}'))
     exporter = HeliconeExporter(SECRET, vendor.url)
     assert exporter.export([CASES["chat"]]) is SpanExportResult.FAILURE

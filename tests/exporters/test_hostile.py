@@ -109,9 +109,9 @@ HOSTILE: dict[str, dict[str, Any]] = {
 @each_http
 @pytest.mark.parametrize("case", HOSTILE)
 def test_it_is_sent_by_the_rules(name: str, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever wrote it, the vendor takes it."""
+    """The vendor accepts it."""
     attributes = {k: v for k, v in {**CHAT, **HOSTILE[case]}.items() if v is not None}
-    failed = name == "sentry"  # which is told a failure twice
+    failed = name == "sentry"  # which receives a failure twice
     bad = [
         span(
             number,

@@ -183,8 +183,8 @@ def test_costs_are_numbers() -> None:
     free, unknown = GenAISpan.read(CASES["cache_hit"]), GenAISpan.read(CASES["bare"])
     assert free is not None
     assert unknown is not None
-    told = json.loads(langfuse.attributes(free)["langfuse.observation.cost_details"])
-    assert told == {"input": 0.0, "output": 0.0, "total": 0.0}
+    shown = json.loads(langfuse.attributes(free)["langfuse.observation.cost_details"])
+    assert shown == {"input": 0.0, "output": 0.0, "total": 0.0}
     assert langfuse.attributes(unknown)["langfuse.observation.cost_details"] is None
 
 
@@ -255,8 +255,8 @@ def test_what_a_span_says_in_langfuses_words_stands(vendor: Vendor) -> None:
     call, work = span(600, "call", GENAI | said), span(601, "work", said, scope="app")
     assert exporter.export([call, work]) is SpanExportResult.SUCCESS
     for record in records(vendor).values():
-        told = {name: record["attributes"].get(name) for name in said}
-        assert told == {**said, "langfuse.trace.tags": ["a"], "langfuse.environment": "qa"}
+        shown = {name: record["attributes"].get(name) for name in said}
+        assert shown == {**said, "langfuse.trace.tags": ["a"], "langfuse.environment": "qa"}
 
 
 def test_calls_and_what_is_above_them_are_of_one_program(vendor: Vendor) -> None:
@@ -281,9 +281,9 @@ def test_what_calls_no_model_is_no_generation(operation: str) -> None:
     attributes = {**GENAI, "gen_ai.operation.name": operation, "gen_ai.usage.input_tokens": 5}
     view = GenAISpan.read(span(602, "memory", attributes, scope="somebody.else"))
     assert view is not None
-    told = langfuse.attributes(view)
-    assert told["langfuse.observation.type"] == "span"
-    assert "langfuse.observation.usage_details" not in told
+    shown = langfuse.attributes(view)
+    assert shown["langfuse.observation.type"] == "span"
+    assert "langfuse.observation.usage_details" not in shown
 
 
 def test_langfuse_tracing_enabled_false_disables_the_exporter(
@@ -295,7 +295,7 @@ def test_langfuse_tracing_enabled_false_disables_the_exporter(
 
 
 def test_content_travels_once(vendor: Vendor) -> None:
-    """What is told in Langfuse's own attributes is not sent a second time."""
+    """What Langfuse's own attributes have is not sent a second time."""
     LangfuseExporter(SECRET, SECRET, vendor.url).export([CASES["chat"], CASES["tool_call"]])
     for request in vendor.received:
         assert request.body.count(b"Be brief.") == 1
@@ -379,6 +379,6 @@ def test_against_langfuses_own_sdk(request: pytest.FixtureRequest) -> None:
     # Only a program's own root says so; level and message are for what went wrong.
     ours_to_leave = {"internal.is_app_root", "observation.metadata.k"}
     ours_to_leave |= {"observation.level", "observation.status_message"}
-    told = {name for name in sdk if name.removeprefix("langfuse.") not in ours_to_leave}
-    assert told <= set(mine)
-    assert {name: type(sdk[name]) for name in told} == {name: type(mine[name]) for name in told}
+    shown = {name for name in sdk if name.removeprefix("langfuse.") not in ours_to_leave}
+    assert shown <= set(mine)
+    assert {name: type(sdk[name]) for name in shown} == {name: type(mine[name]) for name in shown}

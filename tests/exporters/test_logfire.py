@@ -67,12 +67,12 @@ def test_the_level_follows_the_outcome(case: str, level: int) -> None:
 
 def test_what_the_copy_has() -> None:
     """Cost, provider, first chunk, tags, and which attributes are JSON."""
-    told = attributes(view(CASES["stream"]))
-    assert told["operation.cost"] == 9e-06
-    assert told["gen_ai.system"] == "openai"
-    assert told["gen_ai.client.operation.time_to_first_chunk"] == 0.31
-    assert told["logfire.tags"] == ["checkout", "beta"]
-    assert json.loads(told["logfire.json_schema"])["properties"] == {
+    shown = attributes(view(CASES["stream"]))
+    assert shown["operation.cost"] == 9e-06
+    assert shown["gen_ai.system"] == "openai"
+    assert shown["gen_ai.client.operation.time_to_first_chunk"] == 0.31
+    assert shown["logfire.tags"] == ["checkout", "beta"]
+    assert json.loads(shown["logfire.json_schema"])["properties"] == {
         "gen_ai.input.messages": {"type": "array"},
         "gen_ai.output.messages": {"type": "array"},
     }

@@ -78,12 +78,12 @@ def test_the_url_selects_otlp_or_the_push_api(url: str, path: str) -> None:
 
 def test_both_apis_say_the_same(vendor: Vendor) -> None:
     """Line and metadata: names with dots become underscores, values text, as Loki does it."""
-    told = []
+    shown = []
     for path in ("", PUSH):
         LokiExporter(vendor.url + path).export([CASES["reasoning_cached"]])
-        told.append(next(iter(taken(vendor).values())))
+        shown.append(next(iter(taken(vendor).values())))
         taken(vendor).clear()
-    (line, attributes), (pushed, metadata) = told
+    (line, attributes), (pushed, metadata) = shown
     assert line == pushed
     shaped = {
         name.replace(".", "_"): str(value).lower() if isinstance(value, bool) else str(value)

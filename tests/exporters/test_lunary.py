@@ -135,19 +135,19 @@ def below(parent: ReadableSpan, number: int, later_ns: int, attributes: Any) -> 
 
 def test_metadata_is_flat() -> None:
     """Lunary keeps scalars of the first level only."""
-    told = metadata(view(CASES["reasoning_cached"]))
-    assert told["cost_usd"] == 0.0040656
-    assert told["feature"] == "refund"
-    assert told["litellm.tags"] == '["checkout","beta"]'
-    assert all(isinstance(value, str | int | float) for value in told.values())
+    shown = metadata(view(CASES["reasoning_cached"]))
+    assert shown["cost_usd"] == 0.0040656
+    assert shown["feature"] == "refund"
+    assert shown["litellm.tags"] == '["checkout","beta"]'
+    assert all(isinstance(value, str | int | float) for value in shown.values())
 
 
 def test_metadata_that_the_span_has_no_value_for() -> None:
     """The call's own stays, under names that are Lunary's, too."""
     given = {"session_id": "mine", "outcome": "mine", "environment": "mine"}
     own = {f"litellm.metadata.{name}": value for name, value in given.items()}
-    told = metadata(view(span(1, "chat", {**CHAT, **own}, who=False)))
-    assert {name: told[name] for name in given} == {
+    shown = metadata(view(span(1, "chat", {**CHAT, **own}, who=False)))
+    assert {name: shown[name] for name in given} == {
         "session_id": "mine",
         "outcome": "success",
         "environment": "production",

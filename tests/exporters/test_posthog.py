@@ -106,8 +106,8 @@ def test_what_fits_stays_whole(size: int, vendor: Vendor) -> None:
 )
 def test_operations_are_ones_that_posthog_classifies(operation: str, classified: str) -> None:
     """Only chat and embeddings are generations and embeddings to it."""
-    told = attributes(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
-    assert told["gen_ai.operation.name"] == classified
+    shown = attributes(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
+    assert shown["gen_ai.operation.name"] == classified
 
 
 @pytest.mark.parametrize("name", ["openllmetry-litellm", "traceloop-sdk", "openinference-litellm"])
@@ -134,8 +134,8 @@ def test_spans_by_others_are_read_by_the_same_rules(name: str, vendor: Vendor) -
 )
 def test_all_three_costs_are_sent(known: dict[str, Any], three: tuple[Any, ...]) -> None:
     """All of them, so that PostHog does not fill in prices of its own."""
-    told = costs(view(span(1, "chat", {**CHAT, **known})))
-    assert tuple(told.values()) == pytest.approx(three)
+    shown = costs(view(span(1, "chat", {**CHAT, **known})))
+    assert tuple(shown.values()) == pytest.approx(three)
 
 
 def test_cached_tokens_are_part_of_the_input() -> None:
@@ -163,11 +163,11 @@ def test_kinds_of_tokens_that_have_prices_of_their_own() -> None:
         "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 7,
         "litellm.usage.cache_creation.ephemeral_1h_input_tokens": 8,
     }
-    told = attributes(view(span(1, "chat", {**CHAT, **used})))
-    assert told["$ai_audio_input_tokens"] == 5
-    assert told["$ai_audio_output_tokens"] == 6
-    assert told["$ai_cache_creation_5m_input_tokens"] == 7
-    assert told["$ai_cache_creation_1h_input_tokens"] == 8
+    shown = attributes(view(span(1, "chat", {**CHAT, **used})))
+    assert shown["$ai_audio_input_tokens"] == 5
+    assert shown["$ai_audio_output_tokens"] == 6
+    assert shown["$ai_cache_creation_5m_input_tokens"] == 7
+    assert shown["$ai_cache_creation_1h_input_tokens"] == 8
 
 
 def test_whose_event_it_is() -> None:
@@ -230,11 +230,11 @@ def test_against_posthogs_own_sdk() -> None:
     absent |= {"$ai_model_parameters", "$ai_output_choices"}
     for mine, reference in zip(ours, theirs, strict=True):
         assert set(mine) == set(reference)
-        told: Any = mine["properties"]
+        shown: Any = mine["properties"]
         expected = reference["properties"]
-        assert set(expected) - set(told) - absent == own & set(expected)
-        for name in set(told) & set(expected):
-            assert type(told[name]) is type(expected[name]), name
+        assert set(expected) - set(shown) - absent == own & set(expected)
+        for name in set(shown) & set(expected):
+            assert type(shown[name]) is type(expected[name]), name
     full: Any = to_event(view(CASES["reasoning_cached"]))["properties"]
     assert absent - {"$process_person_profile"} <= set(full)
     anonymous: Any = to_event(view(CASES["bare"]))["properties"]

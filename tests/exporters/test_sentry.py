@@ -109,7 +109,7 @@ def test_a_failure_is_a_span_and_an_issue(vendor: Vendor) -> None:
 
 
 def test_input_is_a_breadcrumb_of_the_later_error(vendor: Vendor) -> None:
-    """A call that begins sends nothing; it is told with the first error of its trace."""
+    """A started call sends nothing; it is sent with the first error of its trace."""
     sentry = exporter(vendor)
     sentry.export_started([STARTED])
     assert vendor.received == []
@@ -136,15 +136,15 @@ def test_calls_that_begin_are_forgotten(vendor: Vendor) -> None:
 
 def test_what_the_copy_has() -> None:
     """Op, cost, stages; arrays as JSON; names that scrubbing would empty are others."""
-    told = attributes(view(CASES["chat"]))
-    assert told["sentry.op"] == "gen_ai.chat"
-    assert told["gen_ai.cost.total_tokens"] == 9e-06
-    assert told["gen_ai.response.finish_reasons"] == '["stop"]'
-    assert told["litellm.tags"] == '["checkout","beta"]'
-    assert told["litellm.api_key.hash"] is None
-    assert told["litellm.key.hash"].startswith("88dc28d0")
-    assert told["litellm.stage.post_api_call.offset_ms"] == 280.0
-    assert [stage["stage"] for stage in json.loads(told["litellm.stages"])] == [
+    recorded = attributes(view(CASES["chat"]))
+    assert recorded["sentry.op"] == "gen_ai.chat"
+    assert recorded["gen_ai.cost.total_tokens"] == 9e-06
+    assert recorded["gen_ai.response.finish_reasons"] == '["stop"]'
+    assert recorded["litellm.tags"] == '["checkout","beta"]'
+    assert recorded["litellm.api_key.hash"] is None
+    assert recorded["litellm.key.hash"].startswith("88dc28d0")
+    assert recorded["litellm.stage.post_api_call.offset_ms"] == 280.0
+    assert [stage["stage"] for stage in json.loads(recorded["litellm.stages"])] == [
         "pre_api_call",
         "post_api_call",
         "success",
@@ -153,11 +153,11 @@ def test_what_the_copy_has() -> None:
 
 def test_tokens_under_relays_older_names() -> None:
     """An older Relay prices by them, and puts its own figures over ours."""
-    told = attributes(view(CASES["reasoning_cached"]))
-    assert told["gen_ai.usage.input_tokens.cached"] == 1536
-    assert told["gen_ai.usage.input_tokens.cache_write"] == 256
-    assert told["gen_ai.usage.output_tokens.reasoning"] == 640
-    assert told["gen_ai.usage.cache_read.input_tokens"] == 1536
+    recorded = attributes(view(CASES["reasoning_cached"]))
+    assert recorded["gen_ai.usage.input_tokens.cached"] == 1536
+    assert recorded["gen_ai.usage.input_tokens.cache_write"] == 256
+    assert recorded["gen_ai.usage.output_tokens.reasoning"] == 640
+    assert recorded["gen_ai.usage.cache_read.input_tokens"] == 1536
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_rate_limit_headers_are_parsed_by_category(
     ],
 )
 def test_a_limit_is_obeyed(header: str, paths: list[str], caplog: pytest.LogCaptureFixture) -> None:
-    """Also when it comes with a 200: that category is dropped, counted and told once."""
+    """Also when it comes with a 200: that category is dropped, counted and logged once."""
     accepted = Reply(200, b"", {"X-Sentry-Rate-Limits": header})
     with running(Sentry(), in_turn(accepted)) as vendor:
         sentry = exporter(vendor)
@@ -321,10 +321,10 @@ def judged(request: pytest.FixtureRequest) -> Any:
         for name in ("chat", "reasoning_cached", "stream", "failure", "attempt")
     ]
     kinds = (*("audio.input", "audio.output"), "reasoning.output")
-    told = {f"gen_ai.usage.{kind}_tokens": 7 for kind in kinds}
+    recorded = {f"gen_ai.usage.{kind}_tokens": 7 for kind in kinds}
     for minutes in ("5m", "1h"):
-        told[f"litellm.usage.cache_creation.ephemeral_{minutes}_input_tokens"] = 7
-    more = attributes(view(span(702, "chat", {**CHAT, **told}))).items()
+        recorded[f"litellm.usage.cache_creation.ephemeral_{minutes}_input_tokens"] = 7
+    more = attributes(view(span(702, "chat", {**CHAT, **recorded}))).items()
     spans.append({name: value for name, value in more if value is not None})
     asked = json.dumps({"envelopes": envelopes, "spans": spans})
     done = subprocess.run(

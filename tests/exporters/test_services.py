@@ -87,8 +87,8 @@ def test_each_call_arrives_by_the_rules(services: dict[str, Vendor], name: str) 
     assert len(records(services, name)) == (CALLS + 1 if name == "sentry" else CALLS)
     assert all(b"sk-loopback" not in request.body for request in vendor.received)
     said = b"".join(request.body for request in vendor.received)
-    told = (b"user-42", b"sess-7", b"checkout", b"refund", b"Say hello", b"staging")
-    assert [word for word in told if word not in said] == []
+    shown = (b"user-42", b"sess-7", b"checkout", b"refund", b"Say hello", b"staging")
+    assert [word for word in shown if word not in said] == []
 
 
 def test_sentry_has_the_failure_as_an_issue(services: dict[str, Vendor]) -> None:
@@ -102,11 +102,11 @@ def test_sentry_has_the_failure_as_an_issue(services: dict[str, Vendor]) -> None
 
 def test_posthog_has_costs_and_kinds(services: dict[str, Vendor]) -> None:
     """All three costs of each good call; text completions are generations."""
-    told = [record["attributes"] for record in records(services, "posthog")]
-    assert sorted(a["gen_ai.operation.name"] for a in told) == ["chat"] * 5 + ["embeddings"]
-    good = [a for a in told if "error.type" not in a]
+    shown = [record["attributes"] for record in records(services, "posthog")]
+    assert sorted(a["gen_ai.operation.name"] for a in shown) == ["chat"] * 5 + ["embeddings"]
+    good = [a for a in shown if "error.type" not in a]
     assert all(a["$ai_input_cost_usd"] > 0 and "$ai_output_cost_usd" in a for a in good)
-    assert len([a for a in told if a.get("$ai_time_to_first_token")]) == 1
+    assert len([a for a in shown if a.get("$ai_time_to_first_token")]) == 1
 
 
 def test_supabase_has_litellms_columns(services: dict[str, Vendor]) -> None:

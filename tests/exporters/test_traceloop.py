@@ -42,8 +42,8 @@ def view(span: ReadableSpan) -> GenAISpan:
 
 def test_what_the_copy_has() -> None:
     """Identity as association properties, totals, and the older names."""
-    told = attributes(view(CASES["reasoning_cached"]))
-    assert {name: value for name, value in told.items() if value is not None} == {
+    shown = attributes(view(CASES["reasoning_cached"]))
+    assert {name: value for name, value in shown.items() if value is not None} == {
         "traceloop.association.properties.feature": "refund",
         "traceloop.association.properties.experiment": 3,
         "traceloop.association.properties.user_id": "user-42",
@@ -65,8 +65,8 @@ def test_what_the_call_is_associated_with() -> None:
     given = {"customer_id": "acme", "user_id": "mine", "session_id": "mine"}
     own = {f"litellm.metadata.{name}": value for name, value in given.items()}
     called = span(1, "chat", {**CHAT, **own, "user.id": "user-42"}, who=False)
-    told = attributes(view(called))
-    assert {name: told[f"traceloop.association.properties.{name}"] for name in given} == {
+    shown = attributes(view(called))
+    assert {name: shown[f"traceloop.association.properties.{name}"] for name in given} == {
         **given,
         "user_id": "user-42",
     }
@@ -86,8 +86,8 @@ def test_what_the_call_is_associated_with() -> None:
 )
 def test_each_operation_has_openllmetrys_request_type(operation: str, kind: str | None) -> None:
     """OpenLLMetry's five; tools and agents are no requests."""
-    told = attributes(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
-    assert told["llm.request.type"] == kind
+    shown = attributes(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
+    assert shown["llm.request.type"] == kind
 
 
 def test_headers_instead_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -284,7 +284,7 @@ def test_sigterm_finishes_what_it_has_taken() -> None:
 
 
 def test_loopback_is_the_default() -> None:
-    """Nobody outside this machine can send, unless told otherwise."""
+    """Nobody outside this machine can send, unless an option allows it."""
     with (
         serving(lambda _: Reply(200)) as server,
         forwarding("--to", "helicone", **helicone(server.url)) as running,

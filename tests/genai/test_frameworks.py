@@ -148,7 +148,7 @@ def test_vercels_tool_and_embedding() -> None:
 
 
 def test_vercels_outer_span_is_structure() -> None:
-    """It tells the same tokens again, so it is no GenAI span."""
+    """It repeats the same tokens, so it is not a GenAI span."""
     outer = span(71, "x", {"ai.operationId": "ai.generateText", "ai.usage.inputTokens": 5})
     assert GenAISpan.read(outer) is None
 
@@ -538,9 +538,9 @@ def test_items_of_the_responses_api() -> None:
     ],
 )
 def test_tokens_left_out_of_their_sum(attributes: dict[str, int], usage: tuple[int, int]) -> None:
-    """Input has the cached tokens in it, output those of reasoning, whoever counts."""
-    told = {f"gen_ai.usage.{name}_tokens": tokens for name, tokens in attributes.items()}
-    used = read({"gen_ai.system": "anthropic", **told}).usage
+    """Input includes cached tokens and output reasoning, for every instrumentation."""
+    shown = {f"gen_ai.usage.{name}_tokens": tokens for name, tokens in attributes.items()}
+    used = read({"gen_ai.system": "anthropic", **shown}).usage
     assert (used.input, used.output) == usage
 
 

@@ -88,8 +88,8 @@ class TestEverySet:
 
     def test_no_secret_in_facts(self, name: str) -> None:
         """`facts` of foreign spans hold no content and no key."""
-        told = repr([view.facts for view in read(name)])
-        assert [word for word in ("Say hello", "sk-secret", "Paris") if word in told] == []
+        shown = repr([view.facts for view in read(name)])
+        assert [word for word in ("Say hello", "sk-secret", "Paris") if word in shown] == []
 
 
 @pytest.mark.parametrize("name", [name for name in SETS if name not in WITHOUT_EMBEDDINGS])

@@ -153,7 +153,7 @@ class TestOwn:
         assert (v.usage.cache_creation_5m, v.usage.cache_creation_1h) == (6, 7)
 
     def test_what_no_call_can_cost_or_use_is_unknown(self) -> None:
-        """Whoever wrote the span: sums over spans must stay right."""
+        """Whichever instrumentation wrote the span, sums over spans stay right."""
         attributes = {
             "gen_ai.operation.name": "chat",
             "gen_ai.usage.input_tokens": 10**18,
@@ -615,3 +615,23 @@ def test_malformed_attributes_never_raise_or_change_types(seed: int, scope: str)
     json.dumps([m.to_json() for m in v.input_messages or ()], allow_nan=False)
     json.dumps(v.facts, allow_nan=False)
     assert (v.key, v.exact_cost, v.stages) == (v.key, v.exact_cost, v.stages)
+
+
+@pytest.mark.parametrize(
+    ("operation", "more", "expected"),
+    [
+        ("litellm.ocr", {}, True),
+        ("litellm.batch_result", {}, True),
+        ("litellm.create_file", {}, False),
+        ("fetch_response", {}, False),
+        ("fetch_response", {"gen_ai.usage.cost": 0.1}, True),
+        ("litellm.create_container", {"gen_ai.usage.cost": 0.03}, True),
+        ("retrieval", {}, False),
+    ],
+)
+def test_requests_without_a_model_are_no_calls_unless_they_are_charged(
+    operation: str, more: dict[str, Any], expected: bool
+) -> None:
+    """Stores and services for model calls get every charge, and no file upload."""
+    read = made({"gen_ai.operation.name": operation, **more}, scope="litespan")
+    assert read.is_call is expected

@@ -45,7 +45,7 @@ USAGE: dict[str, Any] = {
     "gen_ai.usage.output_tokens": 10,
     "litellm.usage.source": "provider",
 }
-CHAT = {
+CHAT: dict[str, Any] = {
     "gen_ai.response.id": "chatcmpl-loopback",
     "gen_ai.response.finish_reasons": ["stop"],
     "openai.response.service_tier": "default",

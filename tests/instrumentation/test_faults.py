@@ -33,6 +33,8 @@ MODULES = (
 # `instrument()`, at the end of the process, in LiteLLM 1.110's router, or in other calls.
 NOT_INJECTED = {
     "instrumentation.start.permitted",
+    "instrumentation.start.record_batch",
+    "instrumentation.hooks._bridged",
     "instrumentation.hooks._combined",
     "mapping.failures.stated_failure",
     "instrumentation.stages.replace_watcher",

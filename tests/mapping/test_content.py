@@ -8,6 +8,10 @@ from typing import Any
 import litellm
 import pytest
 
+from litespan.mapping.content import input_content, input_texts, output_content, output_text
+from litespan.mapping.request import Request
+from litespan.mapping.targets import TARGETS
+from litespan.objects import dumps
 from tests.support.calls import Traced, content
 from tests.support.server import Reply, running
 
@@ -302,3 +306,45 @@ def test_a_failed_call_keeps_its_input(capture: Any) -> None:
     with capture() as traced, pytest.raises(litellm.InternalServerError):
         litellm.completion(**traced.chat(provider={"status": 500}))
     assert list(content(traced.span)) == ["gen_ai.input.messages"]
+
+
+MESSAGES_OF_ALL_KINDS: list[Any] = [
+    *({"role": role, "content": "plain"} for role in ("system", "developer", "user", "assistant")),
+    *({"role": role, "content": "other role"} for role in ("tool", "model", "human", "", None, 7)),
+    *({"role": "user", "content": text} for text in ("", None, 7, 'é "quoted" \n\\ \x00 \ud800')),
+    {"role": "user", "content": f"data:image/png;base64,{IMAGE}"},
+    {"role": "user", "content": IMAGE},
+    {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+    {"role": "user", "content": "named", "name": "ada"},
+    {"role": "user", "content": "with nothing else", "name": None},
+    {"role": "assistant", "content": "told", "finish_reason": "length"},
+    {"role": "assistant", "content": "x", "tool_calls": [{"id": "1", "function": {"name": "f"}}]},
+    {"content": "no role"},
+    litellm.Message(content="whole", role="assistant"),
+    litellm.Message(content=None, role="assistant"),
+    litellm.Message(content="thought", role="assistant", reasoning_content="hm"),
+    *("a prompt", b"bytes", 7, [1, 2], None, object, {"type": "message", "content": "item"}),
+]
+
+
+@pytest.mark.parametrize("given", [*[[item] for item in MESSAGES_OF_ALL_KINDS], "text", (), None])
+def test_plain_messages_are_written_with_the_same_bytes(given: Any) -> None:
+    """The direct JSON of messages is that of the general way, whatever they are."""
+    arguments = {"messages": given, "tools": TOOLS, "instructions": "be brief"}
+    request = Request(TARGETS[0], arguments)
+    general = {name: dumps(value) for name, value in input_content(request).items()}
+    assert input_texts(request) == general
+
+
+@pytest.mark.parametrize("message", MESSAGES_OF_ALL_KINDS)
+@pytest.mark.parametrize("reason", ["stop", "tool_calls", None, 7, 'odd "one"'])
+def test_plain_answers_are_written_with_the_same_bytes(message: Any, reason: Any) -> None:
+    """The same of answers, as dicts and as LiteLLM's own objects."""
+    choices = [{"message": message, "finish_reason": reason, "index": 0}, {"text": "other"}]
+    answers: list[Any] = [{"choices": choices}, {"choices": []}, {"output": []}, None]
+    if isinstance(message, litellm.Message):
+        own = litellm.ModelResponse(choices=[{"message": message.model_dump()}])
+        answers += [own, litellm.ModelResponse(choices=[litellm.Choices(message=message)])]
+    for answer in answers:
+        general = output_content(answer)
+        assert output_text(answer) == (dumps(general) if general else "")

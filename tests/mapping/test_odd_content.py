@@ -86,9 +86,14 @@ def test_a_fault_in_reading_content_costs_content_only(
     def fault(*_: Any) -> Any:
         raise Unreadable
 
-    for name in ("input_content", "output_content", "content_attributes"):
+    for direct, name in (
+        ("input_texts", "input_content"),
+        ("output_text", "output_content"),
+        ("input_texts", "content_attributes"),
+    ):
         with capture() as traced, monkeypatch.context() as patch:
-            patch.setattr(f"litespan.instrumentation.call_end.{name}", fault)
+            for function in (direct, name):
+                patch.setattr(f"litespan.instrumentation.call_end.{function}", fault)
             litellm.completion(**traced.chat())
         said = traced.span["attributes"]
         assert said["litellm.outcome"] == "success"

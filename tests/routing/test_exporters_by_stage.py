@@ -51,7 +51,7 @@ class Kept(SpanExporter):
 
     @property
     def text(self) -> str:
-        """Everything that it was told."""
+        """Everything that it received."""
         return "".join(span.to_json() for span in self.spans)
 
 

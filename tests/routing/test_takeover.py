@@ -165,20 +165,20 @@ class Logs(CustomLogger):
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard: list[str] = []
+        self.deliveries: list[str] = []
 
     def log_pre_api_call(self, model: Any, messages: Any, kwargs: Any) -> None:
-        self.heard.append("pre")
+        self.deliveries.append("pre")
 
     def log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        self.heard.append("success")
+        self.deliveries.append("success")
 
     def log_failure_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        self.heard.append("failure")
+        self.deliveries.append("failure")
 
 
 class Asks(Logs):
@@ -282,7 +282,7 @@ def test_what_is_not_set_up_is_left(lists: Takeover, caplog: Any) -> None:
 
 
 def test_input_of_what_has_none(lists: Takeover, caplog: Any) -> None:
-    """An exporter that can not be told of calls that start: one line."""
+    """An exporter that does not accept started calls: one line."""
     litellm.input_callback = ["helicone", "sqlite"]
     lists.check_lists()
     assert litellm.input_callback == []
@@ -315,7 +315,7 @@ def test_a_handler_that_wants_no_messages_is_left() -> None:
 
 
 def test_handlers_are_told_by_list(lists: Takeover, traced: Traced) -> None:
-    """One in `callbacks` hears all stages, one in a list those of that list; LiteLLM has none."""
+    """One in `callbacks` gets all stages, one in a list those of that list; LiteLLM has none."""
     everything, success, asks = Logs(), Logs(), Asks()
     litellm.callbacks = [everything, asks]
     litellm.success_callback = [success]
@@ -325,24 +325,24 @@ def test_handlers_are_told_by_list(lists: Takeover, traced: Traced) -> None:
         litellm.completion(**traced.chat(provider={"status": 429}))
     assert litespan.flush(10)
     assert litellm.callbacks == [asks]
-    assert everything.heard == ["pre", "success", "pre", "failure"]
-    assert success.heard == ["success"]
+    assert everything.deliveries == ["pre", "success", "pre", "failure"]
+    assert success.deliveries == ["success"]
 
 
 def test_a_handler_in_two_lists_is_told_once(lists: Takeover, traced: Traced) -> None:
-    """And when it is taken out of one of them, it hears of the other."""
+    """And when it is removed from one of them, it receives the other."""
     handler = Logs()
     litellm.success_callback = [handler]
     litellm.failure_callback = [handler]
     litellm.completion(**traced.chat())
     assert litespan.flush(10)
-    assert handler.heard == ["success"]
+    assert handler.deliveries == ["success"]
     litellm.success_callback = []
     litellm.completion(**traced.chat())
     with pytest.raises(litellm.exceptions.RateLimitError):
         litellm.completion(**traced.chat(provider={"status": 429}))
     assert litespan.flush(10)
-    assert handler.heard == ["success", "failure"]
+    assert handler.deliveries == ["success", "failure"]
 
 
 def test_litellms_lists_are_restored(lists: Takeover) -> None:

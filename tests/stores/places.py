@@ -49,7 +49,7 @@ class Place:
     read: Callable[[], list[Found]]
     """All rows, one a call as the store's documentation says, in order of start and key."""
     source: str
-    """As the commands are told."""
+    """As on the command line."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """What the commands need besides."""
 

@@ -83,7 +83,7 @@ def test_started_never_replaces_finished(place: Place, exporter: Any) -> None:
 
 
 def test_values_that_databases_refuse_cost_no_row(place: Place, exporter: Any) -> None:
-    """NUL, half characters, giant and infinite numbers, dotted and $ keys cost no row."""
+    """NUL, lone surrogates, giant and infinite numbers, dotted and $ keys cost no row."""
     assert exporter.export([NASTY, CASES["chat"]]) is OK
     found = by_key(place.read())
     assert found == by_key(expected([NASTY, CASES["chat"]]))

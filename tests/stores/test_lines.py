@@ -81,7 +81,7 @@ def test_several_processes_write_one_file(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_rotation_by_size_with_several_processes(tmp_path: Path) -> None:
-    """A file is put aside when it is full, by whoever comes first; no line is lost or cut."""
+    """The first process that finds the file full rotates it; no line is lost or cut."""
     path = tmp_path / "calls.jsonl"
     body = """
         exporter = JsonlExporter(sys.argv[1], rotate="100kB,gzip")
@@ -322,7 +322,7 @@ def test_other_columns_are_put_aside(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_write_a_line(tmp_path: Path) -> None:
-    """Whoever reads along, with `tail -f`, never sees half a line: one `write` for each."""
+    """A reader with `tail -f` never sees half a line: each is one `write`."""
     path = tmp_path / "calls.jsonl"
     body = """
         written = []

@@ -324,7 +324,7 @@ def test_a_missing_address_is_logged_once_and_exports_fail(
     ],
 )
 def test_addresses_are_reported_without_credentials(uri: str, place: str) -> None:
-    """Told without user and password, wherever the server is."""
+    """Shown without user and password, wherever the server is."""
     exporter = MongoExporter(uri)
     assert (exporter.problem, exporter.place) == ("", f"mongodb://{place}#llm_calls")
 

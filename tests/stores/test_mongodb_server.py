@@ -1,4 +1,4 @@
-"""The MongoDB store on a server: what its wire protocol alone can not show."""
+"""The MongoDB store on a server: what its wire protocol alone cannot show."""
 
 import threading
 import time

@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from litespan.cli import main
 from litespan.counters import stats
 from litespan.stores.columns import COLUMNS
-from litespan.stores.libpq import for_libpq
 from litespan_exporters.postgres import TYPES, PostgresExporter, ddl
+from litespan_exporters.postgres.libpq import for_libpq
 from tests.cases import CASES, CHAT, span
 from tests.stores.disks import small_disk
 from tests.stores.places import calls, expected, in_postgres
@@ -378,7 +378,7 @@ class TestBadTimes:
 
 
 class TestSettings:
-    """How the exporter is told where to write."""
+    """How the place to write is configured."""
 
     @pytest.mark.parametrize("variable", ["LITESPAN_POSTGRES", "DATABASE_URL"])
     def test_the_exporter_is_configured_by_variables(

@@ -91,7 +91,7 @@ def test_only_the_owner_may_read_what_is_made(what: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("what", ["sqlite", "jsonl", "csv", "duckdb"])
 def test_the_mode_of_a_file_that_exists_is_left_alone(what: str, tmp_path: Path) -> None:
-    """Whoever opened it to a group meant to; what rotation compresses keeps it."""
+    """The mode of an existing file is kept, also when rotation compresses it."""
     MADE[what](tmp_path)
     names = ("calls.db", "calls.duckdb", f"c.{what}")
     (file,) = [path for path in tmp_path.iterdir() if path.name in names]

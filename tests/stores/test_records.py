@@ -1,5 +1,6 @@
 """Reading back: `litespan report` over every store, and the spans that a store holds."""
 
+import base64
 import gzip
 import json
 import shutil
@@ -10,19 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.cli import main
 from litespan.export import GenAISpan
 from litespan.stores.columns import rows
-from litespan.stores.reading import records
-from litespan.stores.records import NAMES, Unreadable
+from litespan.stores.reading import NotFound, find, latest, records
+from litespan.stores.records import IDS, NAMES, Unreadable
 from litespan.stores.spans import span_of
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter
 from litespan_exporters.postgres import PostgresExporter
 from litespan_exporters.sqlite import SQLiteExporter
-from tests.cases import CASES, RECORDED, STARTED, foreign, span
+from tests.cases import CASES, OTHERS, RECORDED, STARTED, foreign, span
 from tests.stores.places import Place, by_key, calls, expected
 from tests.stores.test_every_store import NASTY
 from tests.support.postgres import PASSWORD, USER, PostgresServer
@@ -62,6 +65,53 @@ def test_report_reads_every_store(
         found = report(capsys, place.source, "--by", by)
         assert "m-secret" not in found["file"]
         assert {**found, "file": ""} == {**wanted, "file": ""}
+
+
+def test_every_store_finds_calls_by_the_beginning_of_an_id_and_the_newest(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By key, call id and trace id, with all columns; the newest first."""
+    spans = calls(range(1000, 1010))
+    for seconds, made in enumerate(spans):
+        made._start_time = (made.start_time or 0) + seconds * 10**9
+    filled(place, monkeypatch, spans)
+    newest = latest(place.source, 3)
+    assert [r["call_id"][-4:] for r in newest] == ["1009", "1008", "1007"]
+    for name in IDS:
+        identifier = newest[0][name]
+        found = find(place.source, identifier[:-1] if name == "key" else identifier)
+        assert newest[0] in found
+        assert len(found) == (len(spans) if name == "trace_id" else 1)
+    with pytest.raises(NotFound, match="no call nothing in "):
+        find(place.source, "nothing")
+
+
+def test_a_file_of_otlp_is_read_like_a_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lines that the Collector's file exporter writes: calls count, other spans do not."""
+    spans = [*CASES.values(), *OTHERS.values()]
+    path = tmp_path / "traces.jsonl"
+    lines = [MessageToDict(encode_spans([each])) for each in spans]
+    for line in lines:
+        with_hex_ids(line)
+    path.write_text("".join(f"{json.dumps(line, separators=(',', ':'))}\n" for line in lines))
+    reference = SQLiteExporter(tmp_path / "reference.db")
+    reference.export(spans)
+    reference.shutdown()
+    for by in ("model", "provider", "key", "end-user"):
+        wanted = report(capsys, str(tmp_path / "reference.db"), "--by", by)
+        assert {**report(capsys, str(path), "--by", by), "file": ""} == {**wanted, "file": ""}
+
+
+def with_hex_ids(message: Any) -> None:
+    """Turn the ids in base64, as protobuf's own JSON has them, into hex, as OTLP/JSON has them."""
+    for name, value in list(message.items()) if isinstance(message, dict) else []:
+        if name in ("traceId", "spanId", "parentSpanId"):
+            message[name] = base64.b64decode(value).hex()
+        with_hex_ids(value)
+    for item in message if isinstance(message, list) else []:
+        with_hex_ids(item)
 
 
 @pytest.mark.parametrize("given", ["key=value", "libpq"])

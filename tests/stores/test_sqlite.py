@@ -45,7 +45,7 @@ def exporter(path: Path) -> Iterator[SQLiteExporter]:
 
 @pytest.fixture(autouse=True)
 def forget_complaints() -> None:
-    """Each test hears every complaint again."""
+    """Each test sees every log line again."""
     errors._seen.clear()
 
 
@@ -157,7 +157,7 @@ class TestRows:
     def test_lone_surrogates_become_question_marks(
         self, exporter: SQLiteExporter, path: Path
     ) -> None:
-        """Half a character becomes a question mark; the row is kept."""
+        """A lone surrogate becomes a question mark; the row is kept."""
         exporter.export([CASES["surrogate"], CASES["chat"]])
         assert query(path, "select user_id from calls order by span_id") == [
             ("user-42",),
@@ -407,7 +407,7 @@ class TestFaults:
         assert (exporter.export([CASES["stream"]]), exporter.force_flush()) == (FAILED, True)
 
     def test_no_secret_in_repr(self, exporter: SQLiteExporter) -> None:
-        """The exporter's repr tells nothing."""
+        """The exporter's repr has no secret."""
         assert "calls.db" not in repr(exporter)
 
 

@@ -72,7 +72,7 @@ def traced(loopback: LoopbackProvider, telemetry: Telemetry) -> Iterator[Traced]
 
 @pytest.fixture
 def capture(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Instrument with content as told; used as a context manager, it gives a `Traced`."""
+    """Instrument with the given content mode; as a context manager, it gives a `Traced`."""
 
     @contextmanager
     def capturing(mode: str = "SPAN_ONLY", redact: Any = None, **env: str) -> Iterator[Traced]:
@@ -100,12 +100,20 @@ def content(span: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+CALLBACK_LISTS = (
+    *("callbacks", "input_callback", "success_callback", "failure_callback", "service_callback"),
+    *("_async_input_callback", "_async_success_callback", "_async_failure_callback"),
+)
+"""LiteLLM copies a callback from one list to others, where a later call would find it."""
+
+
 @pytest.fixture(autouse=True)
 def quiet_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
     """LiteLLM prints advice on every failure, and keeps settings of the test before."""
     monkeypatch.setattr(litellm, "suppress_debug_info", True)
     monkeypatch.setattr(litellm, "num_retries", None)
-    monkeypatch.setattr(litellm, "callbacks", [])
+    for name in CALLBACK_LISTS:
+        monkeypatch.setattr(litellm, name, [])
 
 
 async def call(function: Callable[..., Any], **given: Any) -> Any:

@@ -36,7 +36,7 @@ def conforming(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
 
 @pytest.fixture(scope="session")
 def loopback() -> Iterator[LoopbackProvider]:
-    """One provider for the whole run: tests tell their requests apart by their own address."""
+    """One provider for the whole run: tests distinguish their requests by their own address."""
     with LoopbackProvider() as provider:
         yield provider
 

@@ -1,4 +1,4 @@
-"""What tests need beyond Python: servers and programs that pip can not install."""
+"""What tests need beyond Python: servers and programs that pip cannot install."""
 
 import os
 from typing import NoReturn

@@ -1,4 +1,4 @@
-"""Real programs in processes of their own, with an environment that is told in full."""
+"""Real programs in processes of their own, with an environment that is given in full."""
 
 import os
 import subprocess

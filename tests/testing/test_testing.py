@@ -180,7 +180,7 @@ def test_streams_what_the_address_says(at: At, model: str) -> None:
 
 
 def test_answers_n_times(at: At) -> None:
-    """`n` choices come back, streamed ones told apart by their index."""
+    """`n` choices come back, streamed ones with their index."""
     assert len(litellm.completion(OPENAI, HI, n=3, **at()).choices) == 3
     chunks = httpx.post(
         f"{at()['api_base']}/chat/completions", json={"n": 2, "stream": True}
@@ -344,6 +344,7 @@ CHILD = {
     "trace_id": "00000000000000000000000000000001",
     "span_id": "0000000000000002",
     "parent": "0000000000000001",
+    "links": [],
     "start": 1767225600001000000,
     "end": 1767225600003000000,
     "scope": "app",

@@ -25,7 +25,7 @@ from litespan.stores.buffer import KEY, NAMES, OUTCOME, STARTED, Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.exporter import StoreExporter
 from litespan.stores.schema import INDEXES, TABLE
-from litespan.stores.writer import Away, Refused, Store
+from litespan.stores.store import Away, Refused, Store
 
 if TYPE_CHECKING:
     from pymongo import MongoClient

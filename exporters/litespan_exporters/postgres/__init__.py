@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 from litespan.stores.buffer import NAMES, Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.exporter import StoreExporter
-from litespan.stores.libpq import for_libpq
 from litespan.stores.schema import INDEXES, MAX_INDEXED, TABLE
-from litespan.stores.writer import Away, Refused, Store
+from litespan.stores.store import Away, Refused, Store
+from litespan_exporters.postgres.libpq import for_libpq
 
 if TYPE_CHECKING:
     from psycopg import Connection, Error

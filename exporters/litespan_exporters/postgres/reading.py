@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from litespan.stores.libpq import for_libpq
-from litespan.stores.records import FETCH, Reader, Record, Unreadable, converted, missing
+from litespan.stores.records import FETCH, IDS, Reader, Record, Unreadable, converted, missing
 from litespan_exporters.postgres import (
     DEFAULT_TABLE,
     LIBPQ,
@@ -14,10 +13,30 @@ from litespan_exporters.postgres import (
     URL,
     VARIABLE,
 )
+from litespan_exporters.postgres.libpq import for_libpq
+
+_SINCE: Final = "where start_time >= %s::timestamptz order by start_time"
 
 
 def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
     """The rows of the PostgreSQL table."""
+    return _select(place, columns, _SINCE, (since or "-infinity",))
+
+
+def newest(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
+    """The rows of the PostgreSQL table, newest first."""
+    return _select(place, columns, f"{_SINCE} desc", (since or "-infinity",))
+
+
+def find(place: str, columns: Sequence[str], prefix: str) -> Iterator[Record]:
+    """The rows whose key, call id or trace id begins with `prefix`."""
+    where = " or ".join(f"starts_with({name}::text, %s)" for name in IDS)
+    return _select(place, columns, f"where {where}", (prefix,) * len(IDS))
+
+
+def _select(
+    place: str, columns: Sequence[str], where: str, values: Sequence[str]
+) -> Iterator[Record]:
     try:
         import psycopg
     except ImportError:
@@ -35,9 +54,8 @@ def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
             with connection.cursor("litespan_records") as cursor:
                 cursor.itersize = FETCH
                 cursor.execute(
-                    f"select {chosen} from {table} "  # noqa: S608
-                    "where start_time >= %s::timestamptz order by start_time",
-                    (since or "-infinity",),
+                    f"select {chosen} from {table} {where}",  # noqa: S608 - our own names
+                    values,
                 )
                 for row in cursor:
                     yield dict(zip(columns, map(converted, columns, row), strict=True))
@@ -70,4 +88,6 @@ READER: Final = Reader(
     (VARIABLE, URL),
     schemes=("postgres://", "postgresql:", "postgresql+"),
     place=postgres_url,
+    newest=newest,
+    find=find,
 )

@@ -7,7 +7,6 @@ reads and writes the shared state and sends. All queues are bounded; what does n
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -21,6 +20,7 @@ from litespan.alerting.rules import examine
 from litespan.alerting.state import State
 from litespan.alerting.thresholds import Thresholds
 from litespan.background import fork
+from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.export import GenAISpan
 
@@ -67,13 +67,13 @@ class Engine:
 
     def _reset(self) -> None:
         """Start empty. Also in a forked child: the thread and the queues are the parent's."""
-        self._changed = threading.Condition()
+        self._pool = Pool(THREAD)
+        self._changed = self._pool.changed
         self._examining = threading.Lock()
         self._models = Models(self.t)
         self._running = Running(self.name, self.t)
         self._intake = Intake()
         self._outbox = self._new_outbox()
-        self._thread: threading.Thread | None = None
         self._checked = 0.0  # when due records were last checked, s since the epoch
         self._flushing = False
         self._closing = False
@@ -117,17 +117,11 @@ class Engine:
 
     def flush(self, timeout: float) -> bool:
         """Send what waits, digests included. Returns whether everything was sent in `timeout` s."""
-        deadline = time.monotonic() + timeout
-        if self._thread is None or not self._thread.is_alive():  # the interpreter is ending
-            while not self._idle() and time.monotonic() < deadline:
-                if not self.run_once(self.clock(), flush=True):
-                    break
-            return self._all_sent()
         with self._changed:
-            self._flushing = True
-            self._changed.notify_all()
-            while self._flushing and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
+            self._flushing = not self._closing
+            self._wake()
+        self._pool.wait_for(lambda: not self._flushing, time.monotonic() + timeout)
+        with self._changed:
             return not self._flushing and self._all_sent()
 
     def close(self, timeout: float) -> int:
@@ -135,25 +129,18 @@ class Engine:
         self.flush(timeout)
         with self._changed:
             self._closing = True
-            self._changed.notify_all()
             return len(self._outbox) + len(self._intake.findings)
 
     def join(self, timeout: float) -> None:
         """Wait up to `timeout` s for the thread to end, after `close`."""
-        if self._thread is not None:
-            self._thread.join(timeout)
+        self._pool.close(time.monotonic() + timeout)
 
     def _wants(self, finding: Finding) -> bool:
         return not self.rules or finding.rule in self.rules or finding.rule == "test"
 
     def _wake(self) -> None:
-        """Start or wake the thread. The caller holds the lock."""
-        if self._thread is None and not self._closing:
-            thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
-            with suppress(RuntimeError):  # Python 3.12.0 and 3.12.1: the interpreter is ending
-                thread.start()
-                self._thread = thread
-        self._changed.notify_all()
+        """Process what waits, on the engine's thread."""
+        self._pool.submit(self._turn)
 
     def _idle(self) -> bool:
         return not (self._busy or self._outbox or self._intake)
@@ -164,23 +151,22 @@ class Engine:
 
     # --- on the engine's thread ------------------------------------------------------------
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                if not (self._closing or self._flushing or self._intake):
-                    timed = self._outbox or self._running
-                    self._changed.wait(INTERVAL if timed else self._interval)
-                if self._closing:
-                    return
-                flushing, self._busy = self._flushing, True
-            sent = False
-            with suppress_errors(f"alerts.{self.name}"):
-                sent = self.run_once(self.clock(), flush=flushing)
-            with self._changed:
-                self._busy = False
-                if flushing and (not sent or self._idle()):
-                    self._flushing = False
-                self._changed.notify_all()
+    def _turn(self) -> None:
+        with self._changed:
+            flushing, self._busy = self._flushing, True
+        sent = False
+        with suppress_errors(f"alerts.{self.name}"):
+            sent = self.run_once(self.clock(), flush=flushing)
+        with self._changed:
+            self._busy = False
+            if flushing and (not sent or self._idle()):
+                self._flushing = False
+            if self._closing:
+                return
+            timed = self._outbox or self._running
+            wait = INTERVAL if timed else self._interval
+            again = self._flushing or self._intake
+            self._pool.submit(self._turn, 0.0 if again else time.monotonic() + wait)
 
     def run_once(self, now: float, *, flush: bool = False) -> bool:
         """Process the intake, check what is due at `now` (s since the epoch), send one message.

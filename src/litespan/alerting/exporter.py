@@ -25,6 +25,7 @@ from litespan.export.batching import Item
 from litespan.export.client import Secret, origin
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Policy, overridden
+from litespan.export.report import report
 from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON
 
@@ -208,7 +209,7 @@ class AlertExporter(HttpExporter):
             if cause in _PERMANENT or self._refusals >= _MAX_REFUSALS:
                 self._stop(cause)
                 return "stopped"
-            self._report(self.last)
+            report(self.name, self.last, self.unit, self.explain)
             return "refused"
         self._failures += 1
         wait = min(_FIRST_HOLD * 2 ** (self._failures - 1), _LONGEST_HOLD)
@@ -242,7 +243,7 @@ class AlertExporter(HttpExporter):
             log_once(
                 "alerts.fork",
                 "several processes send alerts independently, so alerts repeat: set "
-                "LITESPAN_ALERTS_STATE to a file or database that all of them can use",
+                "LITESPAN_ALERTS_STATE to a file that all of them can use",
             )
 
 

@@ -15,7 +15,6 @@ SendResult = Literal["sent", "later", "refused", "stopped"]
 Send = Callable[[Sequence[Notice], int], SendResult]
 """Sends notices, and the number of alerts that were lost, as one message."""
 MAX_PENDING: Final = 1000  # alerts in a queue, and users whose spending is not yet stored
-_BURST: Final = 3.0  # messages that may be sent at once
 
 
 @dataclass(slots=True)
@@ -64,9 +63,8 @@ class Outbox:
         self.name = name
         self._send, self._limit, self._digest = send, limit, digest
         self._waiting: OrderedDict[str, tuple[float, Notice]] = OrderedDict()  # key → since, notice
-        self._rate = rate
-        self._tokens = _BURST  # token bucket: messages that may be sent now
-        self._refilled = 0.0  # s since the epoch
+        self._pause = 1.0 / rate  # s between two messages
+        self._sent_at = 0.0  # s since the epoch, also of a message that was not accepted
         self._lost = 0  # alerts that did not fit, since the last message
         self.not_before = 0.0  # s since the epoch: send nothing earlier
         self.stopped = False  # for good: the destination does not exist, or refuses us
@@ -115,9 +113,10 @@ class Outbox:
         waiting = sorted(self._waiting.items(), key=lambda item: not _urgent(item[1][1]))
         oldest = min(since for since, _ in self._waiting.values())
         due = _urgent(waiting[0][1][1]) or now - oldest >= self._digest
-        if not flush and (not due or now < self.not_before or not self._has_token(now)):
+        paused = now < self.not_before or 0.0 <= now - self._sent_at < self._pause
+        if not flush and (paused or not due):
             return True
-        self._tokens -= 1.0
+        self._sent_at = now
         batch = waiting[: self._limit]
         result: SendResult = "refused"  # a message that cannot be built must not block the rest
         with suppress_errors(f"alerts.{self.name}.message"):
@@ -131,11 +130,6 @@ class Outbox:
             del self._waiting[key]
         count(f"alerts.{self.name}.{'sent' if result == 'sent' else 'refused'}", len(batch))
         return result == "sent"
-
-    def _has_token(self, now: float) -> bool:
-        refill = max(0.0, now - self._refilled) * self._rate
-        self._tokens, self._refilled = min(_BURST, self._tokens + refill), now
-        return self._tokens >= 1.0
 
 
 def _urgent(notice: Notice) -> bool:

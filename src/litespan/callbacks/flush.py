@@ -1,16 +1,18 @@
 """`litespan.flush`, for short programs and platforms that freeze the process."""
 
-import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import _logs, metrics, trace
 
 from litespan.background import garbage_collection
+from litespan.background.pool import Pool
 from litespan.callbacks import draining
 from litespan.errors import log_once, suppress_errors
 from litespan.instrumentation.signals import Live
+
+_LEAST: Final = 0.1  # s that exporters get even if the handlers took all the time
 
 
 def flush(timeout: float) -> bool:
@@ -56,13 +58,9 @@ def _within(deadline: float, force_flush: Callable[[int], Any]) -> bool:
             left = max(1, int((deadline - time.monotonic()) * 1000))
             results.append(force_flush(left) is not False)
 
-    thread = threading.Thread(target=run, name="litespan-flush", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter is ending
-        run()
-    else:
-        thread.join(max(0.0, deadline - time.monotonic()))
+    pool = Pool("litespan-flush")
+    pool.submit(run)
+    pool.close(max(deadline, time.monotonic() + _LEAST))
     if not results:
         log_once("flush timeout", "flush: an exporter did not finish before the timeout")
     return results == [True]

@@ -6,27 +6,32 @@ It has the methods of LiteLLM's `CustomLogger`: https://docs.litellm.ai/docs/obs
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from litespan import semconv as s
 
 StageName = Literal["pre", "post", "stream", "success", "failure"]
-STAGES: Final[dict[str, StageName]] = {
-    s.EVENT_PRE: "pre",
-    s.EVENT_POST: "post",
-    s.EVENT_CHUNK: "stream",
-    s.EVENT_SUCCESS: "success",
-    s.EVENT_FAILURE: "failure",
-}
 _BEFORE: Final = ("model", "messages", "kwargs")
 _AFTER: Final = ("kwargs", "response_obj", "start_time", "end_time")
-_METHODS: Final[dict[StageName, tuple[str, tuple[str, ...]]]] = {
-    "pre": ("log_pre_api_call", _BEFORE),
-    "post": ("log_post_api_call", _AFTER),
-    "stream": ("log_stream_event", _AFTER),
-    "success": ("log_success_event", _AFTER),
-    "failure": ("log_failure_event", _AFTER),
+
+
+class StageRow(NamedTuple):
+    """One stage, as handlers know it."""
+
+    event: str  # name of the span event
+    method: str
+    parameters: tuple[str, ...]
+    event_type: str  # `log_event_type` in the handler's `kwargs`
+
+
+STAGE_ROWS: Final[dict[StageName, StageRow]] = {
+    "pre": StageRow(s.EVENT_PRE, "log_pre_api_call", _BEFORE, "pre_api_call"),
+    "post": StageRow(s.EVENT_POST, "log_post_api_call", _AFTER, "post_api_call"),
+    "stream": StageRow(s.EVENT_CHUNK, "log_stream_event", _AFTER, "stream_event"),
+    "success": StageRow(s.EVENT_SUCCESS, "log_success_event", _AFTER, "successful_api_call"),
+    "failure": StageRow(s.EVENT_FAILURE, "log_failure_event", _AFTER, "failed_api_call"),
 }
+STAGES: Final = {row.event: name for name, row in STAGE_ROWS.items()}
 _LITELLM_BASE: Final = "CustomLogger"
 
 
@@ -77,13 +82,13 @@ class Handler:
         self.target = given
         self.name = name or _name_of(type(given))
         self._sync, self._async = {}, {}
-        for stage, (method, parameters) in _METHODS.items():
+        for stage, (_, method, parameters, _) in STAGE_ROWS.items():
             for found, where in ((method, self._sync), (f"async_{method}", self._async)):
                 made = _of_object(self.name, given, found, parameters)
                 if made is not None:
                     where[stage] = made
         if not self._sync and not self._async:
-            known = ", ".join(method for method, _ in _METHODS.values())
+            known = ", ".join(row.method for row in STAGE_ROWS.values())
             raise BadHandler(
                 f"{self.name} defines no method for a stage: define one of {known}, or the same "
                 "with the prefix async_"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litespan import semconv as s
 from litespan.callbacks.copying import copied, is_credential, jsonable, keywords, request_of_proxy
+from litespan.callbacks.handler import STAGE_ROWS
 from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
 from litespan.errors import suppress_errors
 from litespan.mapping.assembling import Assembled
@@ -23,13 +24,6 @@ from litespan.redaction.text import scrub
 if TYPE_CHECKING:
     from litespan.instrumentation.call import Call
 
-_EVENT_TYPES: Final = {
-    "pre": "pre_api_call",
-    "post": "post_api_call",
-    "stream": "stream_event",
-    "success": "successful_api_call",
-    "failure": "failed_api_call",
-}
 # What LiteLLM left in a dict that the caller reuses for another call.
 _STALE: Final = frozenset({"hidden_params", "llm_api_timing_windows"})
 _TEXTS: Final = ("input", "prompt", "query")
@@ -93,7 +87,7 @@ class CallView:
         call = self._call
         start, end = local_time(call.started_ns), local_time(event.time_ns)
         added: dict[str, Any] = {
-            "log_event_type": _EVENT_TYPES[stage],
+            "log_event_type": STAGE_ROWS[stage].event_type,
             **{name: details[name] for name in _PASSED_ON if details.get(name) is not None},
         }
         if "optional_params" in details:

@@ -2,77 +2,48 @@
 
 import asyncio
 import contextvars
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
+from functools import partial
 from typing import Any, TypeVar
 
+from litespan.background.pool import Pool, start_thread
+
 T = TypeVar("T")
-Work = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class Workers(ThreadPoolExecutor):
     """A thread pool that does not delay process exit, and works until then.
 
-    At exit the standard pool accepts no work and joins its threads however long they take, and
-    Python 3.12 starts no threads. So these are daemon threads, and the first starts at once.
-    (A subclass, since `asyncio` accepts no other executor.)
+    At exit the standard pool accepts no work and joins its threads however long they take. (A
+    subclass, since `asyncio` accepts no other executor.)
     """
 
     def __init__(self, name: str, max_workers: int) -> None:
         super().__init__(max_workers=max_workers)
-        self._name = name
-        self._work: SimpleQueue[Work | None] = SimpleQueue()
-        self._count = 0
-        self._idle = 0
-        self._guard = threading.Lock()
-        self._start()
+        self._pool = Pool(f"{name}-worker", max_workers)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
         """Run `fn` in a thread of the pool."""
         future: Future[T] = Future()
-        with self._guard:
-            if self._idle <= self._work.qsize() and self._count < self._max_workers:
-                self._start()
-        self._work.put((future, fn, args, kwargs))
+        self._pool.submit(partial(_run, future, partial(fn, *args, **kwargs)))
+        if not self._pool.has_threads:
+            raise RuntimeError("no thread can be started")
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads once their work is done, without waiting for them."""
-        with self._guard:
-            for _ in range(self._count):
-                self._work.put(None)
+        self._pool.close()
 
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name=f"{self._name}-worker", daemon=True)
+
+def _run(future: "Future[T]", function: Callable[[], T]) -> None:
+    if future.set_running_or_notify_cancel():
         try:
-            thread.start()
-        except RuntimeError:  # the interpreter is ending: the existing threads must do
-            if not self._count:
-                raise
+            result = function()
+        except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
+            future.set_exception(error)
         else:
-            self._count += 1
-
-    def _run(self) -> None:
-        while True:
-            with self._guard:
-                self._idle += 1
-            work = self._work.get()
-            with self._guard:
-                self._idle -= 1
-            if work is None:
-                return
-            future, function, args, kwargs = work
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                result = function(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-            del work, future, function, args, kwargs
+            future.set_result(result)
 
 
 class Threads:
@@ -85,7 +56,7 @@ class Threads:
         self.workers = Workers(name, max_workers)
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(self.workers)
-        threading.Thread(target=self._serve, name=name, daemon=True).start()
+        start_thread(self._serve, name)
 
     def _serve(self) -> None:
         loop = self.loop

@@ -13,6 +13,10 @@ from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
 COMMANDS: Final = {
+    "calls": "list the latest calls",
+    "tail": "list calls as they end",
+    "show": "show one call: its trace, timeline, messages, tokens, cost and error",
+    "ui": "open the local page",
     "report": "show tokens, cost and latency of recorded calls",
     "replay": "send recorded calls to exporters, each call once",
     "check": "send a test call to a service and show its answer",
@@ -27,6 +31,22 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print `message` to stderr and exit."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add the optional argument STORE."""
+    from litespan.stores.reading import DEFAULT, readers
+
+    default = readers()[DEFAULT]
+    parser.add_argument(
+        "store",
+        metavar="STORE",
+        nargs="?",
+        default=DEFAULT,
+        help=f"a file, a folder of Parquet files, the URL of a database, or one of "
+        f"{', '.join(readers())}, which are configured by their variables. "
+        f"Default: {default.variables[0]}, else ./{default.default}",
+    )
 
 
 def exporter_names(text: str) -> list[str]:

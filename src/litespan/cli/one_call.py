@@ -6,32 +6,24 @@ from typing import Any
 
 from litespan.cli import json_text
 from litespan.offload import Unrestorable, restored
-from litespan.stores.reading import named, records
+from litespan.stores.reading import find
 from litespan.stores.records import Record
 from litespan.stores.spans import CONTENT
 
 
 def print_call(store: str, wanted: str) -> int:
-    """Print each call with that call id, key or trace id. Raises Unreadable.
-
-    Returns 0, or 1 if there is none.
-    """
-    calls = 0
-    for record in records(store):
-        if wanted in (record["call_id"], record["key"], record["trace_id"]):
-            print(json_text(_with_content(record), str))
-            calls += 1
-    if not calls:
-        print(f"litespan report: no call {wanted} in {named(store)}", file=sys.stderr)
-    return 0 if calls else 1
+    """Print the calls of an id. Returns 0. Raises Unreadable, NotFound."""
+    for record in find(store, wanted):
+        print(json_text(with_content(record), str))
+    return 0
 
 
-def _with_content(record: Record) -> Record:
+def with_content(record: Record) -> Record:
     """The record with offloaded content, or with the references if it cannot be read."""
     try:
         attributes = restored(record["attributes"] or {})
     except Unrestorable as problem:
-        print(f"litespan report: {problem}", file=sys.stderr)
+        print(f"litespan: {problem}", file=sys.stderr)
         return record
     content = {
         column: _parsed(attributes.pop(name))

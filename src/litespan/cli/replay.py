@@ -1,5 +1,6 @@
 """`litespan replay`: sends the calls of a store to exporters, each call once over all runs."""
 
+import argparse
 import logging
 import sqlite3
 import sys
@@ -14,13 +15,13 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from litespan.cli import Parser, exporter_names
+from litespan.cli import Parser, exporter_names, printable
 from litespan.cli.report import since
 from litespan.export import registry
 from litespan.export.policy import Tally
 from litespan.offload import Unrestorable, with_content
 from litespan.stores import private_files
-from litespan.stores.reading import readers, records
+from litespan.stores.reading import NotFound, find, readers, records
 from litespan.stores.records import Record, Unreadable
 from litespan.stores.spans import span_of
 
@@ -47,12 +48,12 @@ def run(argv: Sequence[str]) -> int:
         with closing(Notes(state)) as notes, suppress_instrumentation():
             targets = [Target(name, exporter, notes) for name, exporter in _exporters(options.to)]
             try:
-                _replay(records(options.store, since=options.since or ""), targets)
+                _replay(_chosen(options), targets)
             finally:
                 for target in targets:
                     target.exporter.shutdown()
-    except (Unreadable, Unusable) as problem:
-        print(f"litespan replay: {problem}", file=sys.stderr)
+    except (Unreadable, Unusable, NotFound) as problem:
+        print(f"litespan replay: {printable(str(problem))}", file=sys.stderr)
         return 2
     for target in targets:
         print(target.summary())
@@ -81,11 +82,23 @@ def _parser() -> Parser:
     )
     parser.add_argument("--since", type=since, metavar="WHEN", help="as in litespan report")
     parser.add_argument(
+        "--call",
+        metavar="ID",
+        help="only the calls with this key, call id or trace id, or a unique beginning of one",
+    )
+    parser.add_argument(
         "--state",
         metavar="FILE",
         help="file that records accepted calls (default: the store's path with .replay appended)",
     )
     return parser
+
+
+def _chosen(options: argparse.Namespace) -> Iterator[Record]:
+    start = options.since or ""
+    if not options.call:
+        return records(options.store, since=start)
+    return (r for r in find(options.store, options.call) if r["start_time"] >= start)
 
 
 def _state_beside(store: str) -> str:

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from importlib.util import find_spec
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Final
 
-from litespan.cli import Parser, json_text, printable
+from litespan.cli import Parser, add_store, json_text, printable
 from litespan.cli.one_call import print_call
 from litespan.cli.summary import BY, Summary, Totals, grouping, summarize
-from litespan.stores.reading import DEFAULT, named, readers
+from litespan.stores.figures import count, dollars, places, seconds
+from litespan.stores.reading import NotFound, named
 from litespan.stores.records import Unreadable
 from litespan.stores.spreadsheet import guarded
 
@@ -37,26 +38,20 @@ def run(argv: Sequence[str]) -> int:
     except Unreadable as problem:
         print(f"litespan report: {problem}", file=sys.stderr)
         return 2
+    except NotFound as problem:
+        print(f"litespan report: {printable(str(problem))}", file=sys.stderr)
+        return 1
     show = print_json if options.json else print_csv if options.csv else print_table
     show(summary, named(options.store))
     return 0
 
 
 def _parser() -> Parser:
-    default = readers()[DEFAULT]
     parser = Parser(
         prog="litespan report",
         description="Summarize the calls in one of litespan's stores.",
     )
-    parser.add_argument(
-        "store",
-        metavar="STORE",
-        nargs="?",
-        default=DEFAULT,
-        help=f"a file, a folder of Parquet files, the URL of a database, or one of "
-        f"{', '.join(readers())}, which are configured by their variables. "
-        f"Default: {default.variables[0]}, else ./{default.default}",
-    )
+    add_store(parser)
     parser.add_argument(
         "--by",
         type=_by,
@@ -75,8 +70,8 @@ def _parser() -> Parser:
     parser.add_argument(
         "--call",
         metavar="ID",
-        help="print one call as JSON instead: by its call id, key or trace id. Offloaded content "
-        "is read back",
+        help="print one call as JSON instead: by its call id, key or trace id, or a unique "
+        "beginning of one. Offloaded content is read back",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object")
@@ -135,13 +130,13 @@ def print_table(summary: Summary, file: str) -> None:
         return
     times = dict.fromkeys(f"{at[:10]} {at[11:16]}" for at in (summary.first, summary.last) if at)
     print(f"{file}: {_calls(total.calls)}, {' to '.join(times)} UTC; times in seconds")
-    places = _places(total.cost_usd or Decimal(0))
+    decimals = places(total.cost_usd or Decimal(0))
     rows = [
-        (NONE if name is None else printable(name), *_cells(totals, places))
+        (NONE if name is None else printable(name), *_cells(totals, decimals))
         for name, totals in summary.groups.items()
     ]
     show = _print_rich if find_spec("rich") else _print_plain
-    show((summary.by, *_HEAD), rows, ("total", *_cells(total, places)))
+    show((summary.by, *_HEAD), rows, ("total", *_cells(total, decimals)))
     for note in _notes(total):
         print(note)
 
@@ -157,45 +152,19 @@ def _calls(number: int) -> str:
     return f"{number:,} call" + ("s" if number != 1 else "")
 
 
-def _cells(totals: Totals, places: int) -> tuple[str, ...]:
+def _cells(totals: Totals, decimals: int) -> tuple[str, ...]:
     figures = totals.figures()
     return (
         f"{totals.calls:,}",
         f"{totals.failures:,}" if totals.failures else "-",
-        _count(totals.input_tokens),
-        _count(totals.output_tokens),
-        _usd(totals.cost_usd, places),
-        _seconds(figures["latency_p50_s"]),
-        _seconds(figures["latency_p95_s"]),
-        _seconds(figures["first_chunk_p50_s"]),
-        _seconds(figures["first_chunk_p95_s"]),
+        count(totals.input_tokens),
+        count(totals.output_tokens),
+        dollars(totals.cost_usd, decimals),
+        seconds(figures["latency_p50_s"]),
+        seconds(figures["latency_p95_s"]),
+        seconds(figures["first_chunk_p50_s"]),
+        seconds(figures["first_chunk_p95_s"]),
     )
-
-
-def _count(tokens: int) -> str:
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if tokens >= max(size, 10**4):
-            number = tokens / size
-            return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f}{unit}"
-    return f"{tokens:,}" if tokens else "-"
-
-
-def _places(usd: Decimal) -> int:
-    """Decimals for a column of costs: fewer for a larger sum."""
-    return 2 if usd >= 1000 else 4 if usd >= 1 else 6
-
-
-def _usd(usd: Decimal | None, places: int) -> str:
-    if usd is None:
-        return "-"
-    least = Decimal(1).scaleb(-places)
-    return f"<${least:f}" if 0 < usd < least else f"${usd:,.{places}f}"
-
-
-def _seconds(seconds: Any) -> str:
-    if seconds is None:
-        return "-"
-    return f"{seconds:.{3 if seconds < 0.1 else 2 if seconds < 10 else 1 if seconds < 100 else 0}f}"
 
 
 def _widths(rows: Iterable[tuple[str, ...]]) -> list[int]:

@@ -6,23 +6,15 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
+from litespan.stores import groups
 from litespan.stores.reading import records
 
 _METADATA: Final = "metadata."
 _COLUMNS: Final = (
-    *(
-        "model",
-        "request_model",
-        "user_id",
-        "team_id",
-        "team_alias",
-        "session_id",
-        "tags",
-        "metadata",
-    ),
-    *("start_time", "outcome", "error_type", "duration_s", "first_chunk_s"),
+    *(*groups.COLUMNS, "metadata", "start_time", "duration_s", "first_chunk_s"),
     *("input_tokens", "output_tokens", "cost_usd"),
 )
 
@@ -38,14 +30,13 @@ def _error(row: Row) -> str | None:
 
 
 BY: Final[dict[str, Callable[[Row], Groups]]] = {
-    # The requested model: failures and many streams have no response model.
-    "model": lambda row: [row["request_model"] or row["model"]],
-    "user": lambda row: [row["user_id"]],
-    "team": lambda row: [row["team_alias"] or row["team_id"]],
-    "session": lambda row: [row["session_id"]],
-    "tag": lambda row: dict.fromkeys(row["tags"] or [None]),
+    **{
+        name: partial(groups.groups, by=name)
+        for name in ("model", "user", "team", "session", "tag")
+    },
     "day": lambda row: [row["start_time"][:10]],
     "error": lambda row: [_error(row)],
+    **{name: partial(groups.groups, by=name) for name in ("provider", "key", "end-user")},
 }
 """Groupings by name; each returns the groups of one call (by tag there can be several)."""
 
@@ -69,7 +60,7 @@ class Totals:
         """Count one call."""
         outcome = row["outcome"]
         self.calls += 1
-        self.failures += outcome in ("failure", "cancelled")
+        self.failures += outcome in groups.FAILED
         self.unfinished += outcome == "started"
         self.input_tokens += row["input_tokens"] or 0
         self.output_tokens += row["output_tokens"] or 0
@@ -142,15 +133,15 @@ def summarize(source: str, by: str, since: str = "") -> Summary:
         ValueError: unknown `by`.
     """
     groups_of = grouping(by)
-    total, groups, first, last = Totals(), dict[str | None, Totals](), None, None
+    total, found, first, last = Totals(), dict[str | None, Totals](), None, None
     for row in records(source, _COLUMNS, since):
         total.add(row)
         for name in groups_of(row):
-            groups.setdefault(name, Totals()).add(row)
+            found.setdefault(name, Totals()).add(row)
         begun = row["start_time"]  # stores are sorted by end time
         first, last = min(first or begun, begun), max(last or begun, begun)
     order = _by_name if by == "day" else _by_cost
-    return Summary(by, total, dict(sorted(groups.items(), key=order)), first, last)
+    return Summary(by, total, dict(sorted(found.items(), key=order)), first, last)
 
 
 def _by_name(group: tuple[str | None, Totals]) -> Any:

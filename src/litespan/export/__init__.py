@@ -33,7 +33,8 @@ from litespan.version import VERSION
 
 if TYPE_CHECKING:
     from litespan.export.client import Answer, Secret, origin, url_problem
-    from litespan.export.http import HttpExporter, Variables
+    from litespan.export.configured import Variables
+    from litespan.export.http import HttpExporter
     from litespan.export.otlp import CONTENT_TYPE, OtlpExporter, copy_of, is_valid, item_of
 
 __all__ = [
@@ -91,7 +92,8 @@ __all__ = [
 # Imported on first use: these modules import httpx or protobuf, which stores do not need.
 _LAZY: Final = {
     **dict.fromkeys(("Answer", "Secret", "origin", "url_problem"), "client"),
-    **dict.fromkeys(("HttpExporter", "Variables"), "http"),
+    "HttpExporter": "http",
+    "Variables": "configured",
     **dict.fromkeys(("CONTENT_TYPE", "OtlpExporter", "copy_of", "is_valid", "item_of"), "otlp"),
 }
 

@@ -1,50 +1,28 @@
 """Sends items to a vendor: retries, deadlines, partial success, shutdown.
 
-Requests run on short-lived daemon threads. The calling thread only waits, so a blocked socket
-cannot delay its deadline or `close()`.
+Requests run on the threads of a pool. The calling thread only waits, so a blocked socket cannot
+delay its deadline or `close()`.
 """
 
-import heapq
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import partial
 from itertools import count
 from random import uniform
-from typing import Final, Protocol
+from typing import Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from litespan.background import fork
+from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.export.batching import Batch, Item, split_in_half
 from litespan.export.client import FORBIDDEN_HOST, THREAD, TIMEOUT, Answer, Client
-from litespan.export.policy import Policy, Refusal, Tally
+from litespan.export.destination import Destination
+from litespan.export.policy import Policy, Tally
 
 _POLL: Final = 0.2  # s between two checks whether the process is exiting
-
-
-class Destination(Protocol):
-    """What a `Sender` needs from the exporter that it sends for."""
-
-    def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
-        """Put items into batches within the limits."""
-        ...
-
-    def shrink(self, item: Item, excess: int) -> Item | None:
-        """Cut `excess` bytes of content from an item; None if it has not that much."""
-        ...
-
-    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
-        """Find the items that a 2xx answer rejects."""
-        ...
-
-    def on_answer(self, answer: Answer) -> None:
-        """Receive every answer before its items are settled."""
-        ...
-
-    def forbidden(self, batch: Batch) -> str:
-        """Return a one-word reason to drop the batch unsent, or an empty string."""
-        ...
 
 
 class Sender:
@@ -85,58 +63,43 @@ class Sender:
 
 
 class _Export:
-    """One export: a heap of batches by due time, and the threads that send them."""
+    """One export: its batches wait in a pool until they are due and a thread sends them."""
 
     def __init__(self, sender: Sender, items: Iterable[Item]) -> None:
         self.sender = sender
         self.policy = sender.policy
         self.tally = Tally()
-        self.changed = threading.Condition()
-        self.queue: list[tuple[float, int, int, Batch]] = []  # due, order, attempts
-        self.order = count()
-        self.pending = 0  # items that are not settled
+        self.pool = Pool(THREAD, self.policy.concurrency)
+        self.changed = self.pool.changed
+        self.order = count(1)
         self.stopped_by = ""  # why the export stopped early
         self.last_cause = ""  # of a retry
         self.started = self.last_accepted = time.monotonic()
         self.exiting_since: float | None = None  # monotonic s
-        for batch in sender.destination.pack(items):
-            self.pending += len(batch.items)
+        sender.client.http_client()  # before the threads start, so that they share one
+        batches = list(sender.destination.pack(items))
+        self.pending = sum(len(batch.items) for batch in batches)  # items that are not settled
+        for batch in batches:
             self._add(batch)
 
     def run(self) -> None:
         """Send until no item is pending or there is a reason to stop."""
-        self.sender.client.http_client()  # before the threads start, so that they share one
-        workers = min(self.policy.concurrency, len(self.queue))
-        if workers and not self._start_threads(workers):
-            # This thread sends, so none watches the clock.
+        if not self.pool.has_threads:  # this thread sends, so none watches the clock
             self.sender.client.limit_wait(self.policy.exit_patience)
-            self._work()
+        while not self.pool.wait_for(self._done, time.monotonic() + _POLL):
+            self.stopped_by = self._why_stop()
         with self.changed:
-            while self.pending and not self.stopped_by:
-                self.changed.wait(_POLL)
-                self._check()
             if self.pending:
                 timed_out = self.stopped_by == TIMEOUT
                 cause = (self.last_cause if timed_out else "") or self.stopped_by
                 self.tally.dropped[cause] += self.pending
-            self.changed.notify_all()
+        self.pool.close()
         self.sender.unanswered = bool(self.stopped_by) and not self.tally.answered
         if self.exiting_since is not None and self.stopped_by:  # wait only once per exit
             self.sender.close()
 
-    def _start_threads(self, workers: int) -> int:
-        started = 0
-        try:
-            while started < workers:
-                threading.Thread(target=self._work, name=THREAD, daemon=True).start()
-                started += 1
-        except RuntimeError:  # Python 3.12.0 and 3.12.1 start no threads at exit
-            pass
-        return started
-
-    def _check(self) -> None:
-        if self.pending and not self.stopped_by:
-            self.stopped_by = self._why_stop()
+    def _done(self) -> bool:
+        return not self.pending or bool(self.stopped_by)
 
     def _why_stop(self) -> str:
         now = time.monotonic()
@@ -158,28 +121,20 @@ class _Export:
 
     # --- on the sending threads -----------------------------------------------------
 
-    def _work(self) -> None:
+    def _send(self, batch: Batch, tries: int) -> None:
+        if self._done():
+            return
+        if self.sender.not_before > time.monotonic():
+            self.pool.submit(partial(self._send, batch, tries), self.sender.not_before)
+            return
         self.sender.count_active(1)
-        with suppress_instrumentation():
-            while (taken := self._next()) is not None:
-                batch, tries = taken
-                with suppress_errors("export"):
-                    self._try(batch, tries)
-                    continue
-                self._drop(len(batch.items), "error")
+        tried = False
+        with suppress_instrumentation(), suppress_errors("export"):
+            self._try(batch, tries)
+            tried = True
+        if not tried:
+            self._drop(len(batch.items), "error")
         self.sender.count_active(-1)
-
-    def _next(self) -> tuple[Batch, int] | None:
-        with self.changed:
-            while self.pending and not self.stopped_by:
-                now = time.monotonic()
-                due = max(self.queue[0][0], self.sender.not_before) if self.queue else None
-                if due is not None and due <= now:
-                    _, _, tries, batch = heapq.heappop(self.queue)
-                    return batch, tries + 1
-                self.changed.wait(_POLL if due is None else min(due - now, _POLL))
-                self._check()
-            return None
 
     def _try(self, batch: Batch, tries: int) -> None:
         destination = self.sender.destination
@@ -273,10 +228,9 @@ class _Export:
         self._queue(batch, now + wait, tries, False)
 
     def _queue(self, batch: Batch, due: float, tries: int, first: bool) -> None:
-        with self.changed:
-            order = -next(self.order) if first else next(self.order)
-            heapq.heappush(self.queue, (due, order, tries, batch))
-            self.changed.notify_all()
+        self.pool.submit(
+            partial(self._send, batch, tries + 1), -float(next(self.order)) if first else due
+        )
 
     def _drop(self, items: int, cause: str, response: bytes = b"") -> None:
         with self.changed:

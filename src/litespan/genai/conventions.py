@@ -210,9 +210,27 @@ STRUCTURE: Final = frozenset(
     }
 )
 """Operations that are not model calls."""
+_OWN: Final = frozenset(
+    f"litellm.{name}"
+    for name in (
+        *("moderation", "ocr", "search", "decisions", "extraction", "batch_result"),
+        "pass_through",
+    )
+)
+"""litespan's own names of model calls; `litellm.create_file` and others run no model."""
+
+
+def is_structure(operation: str) -> bool:
+    """Whether an operation is not a model call."""
+    own = operation.startswith("litellm.") and operation not in _OWN
+    return own or operation in STRUCTURE
+
 
 CONTENT: Final = frozenset(
-    {s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS}
+    {
+        *(s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS),
+        s.RETRIEVAL_DOCUMENTS,
+    }
 )
 KNOWN: Final = frozenset(value for value in vars(s).values() if isinstance(value, str)) - CONTENT
 """Allowlist of attributes of other instrumentations' spans for `GenAISpan.facts`."""

@@ -174,8 +174,13 @@ class GenAISpan:
 
     @property
     def is_call(self) -> bool:
-        """Whether this is a model call, not a tool, agent or workflow."""
-        return self.operation not in conventions.STRUCTURE
+        """Whether this is a model call, or another request of LiteLLM with a cost of its own.
+
+        False for tools, agents, workflows and requests such as file uploads.
+        """
+        if self.scope == s.SCOPE and self.cost.total is not None:
+            return True
+        return not conventions.is_structure(self.operation)
 
     @property
     def input_messages(self) -> tuple[Message, ...] | None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, SpanKind, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, SpanKind
 
 from litespan import semconv as s
 from litespan.background.garbage_collection import call_outside_collection
 from litespan.errors import record_error
 from litespan.instrumentation import call_end
+from litespan.instrumentation.call_tracer import CURRENT_SPAN
 from litespan.instrumentation.custom_provider import caller_of, without_usage
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
@@ -79,7 +80,7 @@ class Call(CallState):
             self.outer_call = caller_of(outer)
             if self.outer_call is not None:
                 self.outer_call.inner_calls += 1
-        ctx = otel_context.set_value(CALL_KEY, self, ctx)
+        ctx = Context({**ctx, CALL_KEY: self})
         self.started_ns = time.time_ns()
         self.started = time.perf_counter()
         self.span = INVALID_SPAN
@@ -89,9 +90,10 @@ class Call(CallState):
                 ctx,
                 SpanKind.CLIENT,
                 self.attributes,
-                start_time=self.started_ns,
+                None,
+                self.started_ns,
             )
-            ctx = set_span_in_context(self.span, ctx)
+            ctx = Context({**ctx, CURRENT_SPAN: self.span})
         self.context = suppressing(ctx) if self.signals.settings.suppress_nested else ctx
         if Watchers.all and not self.silent:
             notify_watchers(self)

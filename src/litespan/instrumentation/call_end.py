@@ -5,15 +5,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Status, StatusCode, get_current_span
 
 from litespan import semconv as s
 from litespan.errors import record_error
+from litespan.instrumentation import jobs
 from litespan.instrumentation.log_events import emit_details, emit_exception
 from litespan.instrumentation.recorded_content import content_attributes, redacted_text
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.chunks import read_stream
-from litespan.mapping.content import input_content, output_content
+from litespan.mapping.content import (
+    documents,
+    input_content,
+    input_texts,
+    output_content,
+    output_text,
+)
 from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
@@ -30,6 +37,7 @@ from litespan.mapping.response import (
     read_answer,
     response_headers,
 )
+from litespan.mapping.targets import RETRIEVAL
 from litespan.mapping.usage import usage_attributes
 from litespan.objects import get
 from litespan.redaction.echoes import sent_texts
@@ -66,13 +74,16 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
         details = getattr(call.logging, "model_call_details", None)
         native = native_finish_reasons(get(details, "original_response"))
         answer.finish_reasons = native or answer.finish_reasons
-    attributes = answer_attributes(request, answer)
+    attributes = answer_attributes(request, answer, call.logging)
     if s.PROVIDER_REQUEST_ID in post:
         attributes[s.PROVIDER_REQUEST_ID] = post[s.PROVIDER_REQUEST_ID]
     if usage is not None:
         embeddings = request.target.operation.name == "embeddings"
         attributes.update(usage_attributes(usage, embeddings=embeddings))
-    attributes.update(cost_attributes(request, answer, call.logging))
+    if request.target.operation.charged:
+        attributes.update(cost_attributes(request, answer, call.logging))
+    if "status" in answer.fields:
+        attributes.update(jobs.job_attributes(call, answer))
     if combined is not None:
         attributes.update(saved_attributes(request, combined, call.logging, attributes))
     return attributes
@@ -149,7 +160,9 @@ def record_end(
     chunks: int,
 ) -> None:
     """Record the end of a call in metrics, on the span and in log events."""
-    call_id = call.call_id
+    call_id = getattr(call.logging, "litellm_call_id", None)
+    if type(call_id) is not str or not call_id:
+        call_id = call.call_id
     if call_id:
         attributes[s.CALL_ID] = call_id
     attributes[s.OUTCOME] = outcome
@@ -161,21 +174,24 @@ def record_end(
         _adapt(call, attributes, answer)
     if call.signals.metrics.has_reader:
         _measure(call, attributes, chunks)
-    if call.silent:
-        return
     span = call.span
-    if not span.is_recording():
+    if call.silent or not span.is_recording():
         return
     if call.record_content:
         _record_content(call, attributes, answer)
     span.set_attributes(attributes)
     if outcome == "failure" and failure is not None:
-        span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
-        span.add_event(
-            s.EVENT_EXCEPTION,
-            {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
-        )
-        emit_exception(call.signals, call.attributes, failure, call.context)
+        _record_failure(call, failure)
+
+
+def _record_failure(call: CallState, failure: Failure) -> None:
+    """Record a failure on the span, and as a log event in generations that have one."""
+    call.span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
+    call.span.add_event(
+        s.EVENT_EXCEPTION,
+        {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
+    )
+    emit_exception(call.signals, call.attributes, failure, call.context)
 
 
 def success_attributes(attributes: Attributes) -> Attributes:
@@ -200,8 +216,14 @@ def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
         if call.first_chunk is not None:
             first = call.first_chunk - call.started
             per_chunk = (seconds - first) / (chunks - 1) if chunks > 1 else None
+        span = get_current_span(call.context) if call.silent else call.span
         call.signals.metrics.record(
-            call.attributes, attributes, seconds, first_chunk=first, per_chunk=per_chunk
+            call.attributes,
+            attributes,
+            seconds,
+            first_chunk=first,
+            per_chunk=per_chunk,
+            span=span.get_span_context(),
         )
     except Exception as problem:  # noqa: BLE001
         record_error("measuring a call", problem)
@@ -215,14 +237,33 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         known = attributes  # redactors and log events also get the attributes from the start
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
-        messages = signals.content_form(_messages(call, answer))
-        content = content_attributes(signals, messages, known)
+        direct = signals.redactor is None and mode == "SPAN_ONLY" and signals.content_form is dict
+        content = _texts(call, answer) if direct else None
+        if content is None:
+            messages = signals.content_form(_messages(call, answer))
+            content = content_attributes(signals, messages, known)
         if mode != "EVENT_ONLY":
             attributes.update(content)
         if mode != "SPAN_ONLY":
             emit_details(signals, known, content, call.context)
     except Exception as problem:  # noqa: BLE001
         record_error("recording content", problem)
+
+
+def _texts(call: CallState, answer: Answer | None) -> dict[str, Any] | None:
+    """Return the messages as JSON; None if one is too long or cannot be read."""
+    try:
+        texts = input_texts(call.request)
+        output = output_text(answer.raw) if answer is not None and answer.raw is not None else ""
+    except Exception:  # noqa: BLE001 - `_messages` reports it
+        return None
+    if output:
+        texts[s.OUTPUT_MESSAGES] = output
+    limit = call.signals.content_limit
+    for text in texts.values():
+        if len(text) > limit:
+            return None
+    return texts
 
 
 def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
@@ -236,6 +277,8 @@ def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
         output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
         if output:
             values[s.OUTPUT_MESSAGES] = output
+        if answer is not None and call.request.target.operation is RETRIEVAL:
+            values[s.RETRIEVAL_DOCUMENTS] = documents(answer.raw)
     except Exception as problem:  # noqa: BLE001 - still record the request
         record_error("reading the content of an answer", problem)
     return values

@@ -15,12 +15,20 @@ from typing import Any, Final
 import wrapt
 from opentelemetry import context as otel_context
 
-from litespan.errors import record_error
+from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.call import Call
+from litespan.instrumentation.jobs import PRICED
 from litespan.instrumentation.router_call import RouterCall, broken_stream_of
 from litespan.instrumentation.signals import Live
-from litespan.instrumentation.start import UNTRACED, AnyCall, WithinRouter, attach_logging, unlogged
+from litespan.instrumentation.start import (
+    UNTRACED,
+    AnyCall,
+    WithinRouter,
+    attach_logging,
+    record_batch,
+    unlogged,
+)
 from litespan.instrumentation.state import CALL_KEY, OWNER, current
 from litespan.instrumentation.wrappers import drive, wrap
 from litespan.mapping.request import Request
@@ -37,6 +45,7 @@ def hooks(wrappers: Mapping[int, Any]) -> Iterator[tuple[Any, str, Any]]:
     rows = [
         (getattr(logging, "Logging", None), "__init__", _logging_init),
         (getattr(logging, "Logging", None), "pre_call", _pre_call),
+        (getattr(logging, "Logging", None), "async_success_handler", _batch_priced),
         (_module("litellm"), "stream_chunk_builder", _chunk_builder),
         (_module("litellm"), "completion_with_retries", _proxied(_before_retries)),
         (_module("litellm"), "acompletion_with_retries", _proxied(_before_retries)),
@@ -49,6 +58,11 @@ def hooks(wrappers: Mapping[int, Any]) -> Iterator[tuple[Any, str, Any]]:
             _proxied(_carry),
         ),
         (router, "run_async_function", _proxied(_carry)),
+    ]
+    rows += [
+        (getattr(_module(module), kind, None), name, _static(_proxied(_bridged)))
+        for module, kind, *names in _BRIDGES
+        for name in names
     ]
     kind = getattr(router, "Router", None)
     rows += [
@@ -71,6 +85,21 @@ def hooks(wrappers: Mapping[int, Any]) -> Iterator[tuple[Any, str, Any]]:
     return (row for row in rows if hasattr(row[0], row[1]))
 
 
+# Where LiteLLM serves Google's APIs through another of its functions: module, class, methods.
+_BRIDGES: Final = (
+    (
+        "litellm.google_genai.adapters.handler",
+        "GenerateContentToCompletionHandler",
+        "generate_content_handler",
+        "async_generate_content_handler",
+    ),
+    (
+        "litellm.interactions.litellm_responses_transformation.handler",
+        "LiteLLMResponsesInteractionsHandler",
+        "interactions_api_handler",
+        "async_interactions_api_handler",
+    ),
+)
 ROUTER_CORE: Final = "litellm.router_rust.core"
 """The module that runs LiteLLM's routers since 1.110; imported with the first router."""
 
@@ -110,6 +139,11 @@ def _proxied(prepare: Callable[[Any, Args, Kwargs], Prepared]) -> Callable[[Any]
         return function(*args, **kwargs)
 
     return lambda original: wrapt.FunctionWrapper(original, wrapper)
+
+
+def _static(patch: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return `patch` for a static method."""
+    return lambda original: staticmethod(patch(original))
 
 
 # The next two run in every call. They are plain functions because binding a proxy is slow.
@@ -166,6 +200,33 @@ def _chunk_builder(original: Any) -> Any:
         return whole
 
     return stream_chunk_builder
+
+
+def _batch_priced(original: Any) -> Any:
+    """Record the result of a batch when LiteLLM has read and priced it, in the background."""
+
+    @functools.wraps(original)
+    async def async_success_handler(
+        self: Any, result: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        done = await original(self, result, *args, **kwargs)
+        if hasattr(self, PRICED):
+            with suppress_errors("recording the result of a batch"):
+                record_batch(self, result)
+        return done
+
+    return async_success_handler
+
+
+def _bridged(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
+    """Describe the call by the function that LiteLLM delegates to.
+
+    That function makes a new logging object, with the cost and id that LiteLLM reports.
+    """
+    call = current()
+    if isinstance(call, Call):
+        call.logging = None
+    return wrapped, args, kwargs
 
 
 def _combined(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:

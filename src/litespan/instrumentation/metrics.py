@@ -7,15 +7,24 @@ The number of values per label is limited. Clients can invent model and provider
 that LiteLLM does not know becomes a label value only after a provider has answered for it.
 """
 
+import math
 import sys
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from time import time_ns
+from typing import Any, Final, NamedTuple
 
+from opentelemetry.context import Context
 from opentelemetry.metrics import Meter, NoOpHistogram
+from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from litespan import semconv as s
 from litespan.generations import V1_41, Generation
 from litespan.mapping.provider import PROVIDERS
+
+try:
+    from litespan.instrumentation import aggregation, measurement_queue
+except (ImportError, AttributeError):  # an SDK with other internals
+    aggregation = None  # type: ignore[assignment]
 
 SECONDS: Final = tuple(0.01 * 2**power for power in range(14))
 TOKENS: Final = tuple(float(4**power) for power in range(14))
@@ -32,22 +41,49 @@ _LABELS: Final = (
     s.SERVER_ADDRESS,
     s.SERVER_PORT,
 )
-Labels = dict[str, Any]
-
 _PROVIDER_NAMES: Final = frozenset(PROVIDERS.values())
 _CLIENT_SUPPLIED: Final = frozenset({s.PROVIDER, s.REQUEST_MODEL})
+_AT_END: Final = (*_LABELS, s.ERROR_TYPE, s.OUTCOME, s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
+_MAX_SERIES: Final = 2_000
+
+
+class Finished(NamedTuple):
+    """What metrics need of a finished call: none of its content, which may be large.
+
+    Attributes:
+        start: values of `_LABELS` at its start.
+        end: values of `_AT_END` at its end.
+        seconds: duration of the call.
+        first_chunk: seconds to the first chunk of a stream.
+        per_chunk: mean seconds between chunks.
+        span: its span, for exemplars.
+        time_ns: time of its end, in ns since the epoch.
+    """
+
+    start: tuple[Any, ...]
+    end: tuple[Any, ...]
+    seconds: float
+    first_chunk: float | None
+    per_chunk: float | None
+    span: SpanContext | None
+    time_ns: int
 
 
 class Metrics:
     """The histograms of one meter, under the names of the conventions 1.41.
 
     If `generation` does not have these names, only the cost is recorded.
+
+    A finished call only joins a queue, because the SDK takes longer to record its values than
+    litespan takes for the rest of the call.
     """
 
-    __slots__ = ("_cost", "_duration", "_first_chunk", "_per_chunk", "_seen", "_tokens")
+    __slots__ = ("_histograms", "_queued", "_seen", "_series")
 
     def __init__(self, meter: Meter, generation: Generation = V1_41) -> None:
         self._seen: dict[str, set[Any]] = {name: set() for name in (*_LABELS, s.ERROR_TYPE)}
+        self._series: dict[tuple[Any, ...], list[Any]] = {}
+        self._queued: bool | None = None  # not known before the application sets its provider
 
         def histogram(name: str, unit: str, about: str, buckets: tuple[float, ...]) -> Any:
             if not (generation.old or name == s.METRIC_COST):
@@ -56,22 +92,22 @@ class Metrics:
                 name, unit, about, explicit_bucket_boundaries_advisory=buckets
             )
 
-        self._duration = histogram(s.METRIC_DURATION, "s", "GenAI operation duration.", SECONDS)
-        self._tokens = histogram(
-            s.METRIC_TOKENS, "{token}", "Input and output tokens used.", TOKENS
-        )
-        self._first_chunk = histogram(
+        duration = histogram(s.METRIC_DURATION, "s", "GenAI operation duration.", SECONDS)
+        tokens = histogram(s.METRIC_TOKENS, "{token}", "Input and output tokens used.", TOKENS)
+        cost = histogram(s.METRIC_COST, "USD", "Cost of GenAI operations.", USD)
+        first_chunk = histogram(
             s.METRIC_FIRST_CHUNK, "s", "Time to the first chunk of a stream.", SECONDS
         )
-        self._per_chunk = histogram(
+        per_chunk = histogram(
             s.METRIC_PER_CHUNK, "s", "Mean time between the chunks of a stream.", SECONDS
         )
-        self._cost = histogram(s.METRIC_COST, "USD", "Cost of GenAI operations.", USD)
+        # In the order of `_values`.
+        self._histograms = (duration, tokens, tokens, cost, first_chunk, per_chunk)
 
     @property
     def has_reader(self) -> bool:
         """Whether metrics are collected: False without a meter provider or metric reader."""
-        cost: Any = getattr(self._cost, "_real_instrument", self._cost)
+        cost = _real(self._histograms[3])
         consumer = getattr(cost, "_measurement_consumer", None)
         return cost is not None and bool(getattr(consumer, "_reader_storages", True))
 
@@ -83,8 +119,9 @@ class Metrics:
         *,
         first_chunk: float | None = None,
         per_chunk: float | None = None,
-    ) -> tuple[Labels, Labels]:
-        """Record one finished call; return its labels without and with `error.type`.
+        span: SpanContext | None = None,
+    ) -> None:
+        """Record one finished call.
 
         Args:
             start: the span attributes at the start.
@@ -92,31 +129,59 @@ class Metrics:
             seconds: duration of the call.
             first_chunk: seconds to the first chunk of a stream.
             per_chunk: mean seconds between chunks.
+            span: the context of its span, for exemplars.
         """
-        labels: Labels = {}
-        refused = end.get(s.OUTCOME) != "success" and s.RESPONSE_MODEL not in end
-        for name in _LABELS:
-            value = end.get(name) or start.get(name)
+        at_start, at_end = (*map(start.get, _LABELS),), (*map(end.get, _AT_END),)
+        call = Finished(at_start, at_end, seconds, first_chunk, per_chunk, span, time_ns())
+        if self._queued is None:
+            histogram = _real(self._histograms[0])
+            known: Any = aggregation
+            self._queued = known is not None and known.can_add_to(histogram)
+        if self._queued:
+            measurement_queue.queue.add(self, call)
+        else:
+            self._record_now(call)
+
+    def divide(self, call: Finished, batch: Any) -> None:
+        """Add the values of a finished call to a batch."""
+        labels = self._labels(call)
+        found = self._series.get(labels)
+        if found is None:
+            if len(self._series) >= _MAX_SERIES:
+                self._series.clear()
+            found = self._series[labels] = [
+                aggregation.Series(_real(histogram), attributes)
+                for histogram, attributes in zip(self._histograms, _attributes(labels), strict=True)
+            ]
+        for series, value in zip(found, _values(call), strict=True):
+            if value is not None and 0 <= value < math.inf:
+                batch.add(series, value, call.span, call.time_ns)
+
+    def attributes_of(self, call: Finished) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the attributes of a call's values, without and with `error.type`."""
+        with_error, _, _, shared, *_ = _attributes(self._labels(call))
+        return shared, with_error
+
+    def _record_now(self, call: Finished) -> None:
+        ctx = context_of(call.span)
+        attributes = _attributes(self._labels(call))
+        for histogram, own, value in zip(self._histograms, attributes, _values(call), strict=True):
             if value is not None:
-                seen = value in self._seen[name]
-                labels[name] = value if seen else self._bounded(name, value, refused)
-        with_error = labels
-        error = end.get(s.ERROR_TYPE)
-        if error:
-            with_error = {**labels, s.ERROR_TYPE: self._bounded(s.ERROR_TYPE, error, refused)}
-        self._duration.record(seconds, with_error)
-        for kind, name in (("input", s.INPUT_TOKENS), ("output", s.OUTPUT_TOKENS)):
-            tokens = end.get(name)
-            if tokens is not None:
-                self._tokens.record(tokens, {**labels, s.TOKEN_TYPE: kind})
-        cost = end.get(s.COST)
-        if cost is not None:
-            self._cost.record(cost, labels)
-        if first_chunk is not None:
-            self._first_chunk.record(first_chunk, labels)
-        if per_chunk is not None:
-            self._per_chunk.record(per_chunk, labels)
-        return labels, with_error
+                histogram.record(value, own, ctx)
+
+    def _labels(self, call: Finished) -> tuple[Any, ...]:
+        """Return the values of the labels and of `error.type`, bounded in number."""
+        found = tuple([last or first for first, last in zip(call.start, call.end, strict=False)])
+        error = call.end[len(_LABELS)] or None
+        if (*found, error) in self._series:  # all of them are known
+            return (*found, error)
+        succeeded = call.end[len(_LABELS) + 1] == "success"
+        refused = not succeeded and call.end[_LABELS.index(s.RESPONSE_MODEL)] is None
+        bounded = [
+            value if value is None else self._bounded(label, value, refused)
+            for label, value in zip((*_LABELS, s.ERROR_TYPE), (*found, error), strict=True)
+        ]
+        return tuple(bounded)
 
     def _bounded(self, label: str, value: Any, refused: bool) -> Any:
         """Return `value`, or `OTHER` if it may be invented or the label has too many values."""
@@ -129,6 +194,25 @@ class Metrics:
         return value
 
 
+def finished(
+    start: Mapping[str, Any],
+    end: Mapping[str, Any],
+    seconds: float,
+    first_chunk: float | None,
+    per_chunk: float | None,
+    span: SpanContext | None,
+) -> Finished:
+    """Return what metrics need of a call that ends now."""
+    at_start, at_end = (*map(start.get, _LABELS),), (*map(end.get, _AT_END),)
+    return Finished(at_start, at_end, seconds, first_chunk, per_chunk, span, time_ns())
+
+
+def context_of(span: SpanContext | None) -> Context:
+    """Return a context with only `span`."""
+    nowhere = Context()
+    return nowhere if span is None else set_span_in_context(NonRecordingSpan(span), nowhere)
+
+
 def _known(name: Any) -> bool:
     """Whether LiteLLM has a model or provider of this name."""
     litellm = sys.modules.get("litellm")
@@ -137,3 +221,24 @@ def _known(name: Any) -> bool:
         or name in getattr(litellm, "provider_list", ())
         or name in getattr(litellm, "model_cost", ())
     )
+
+
+def _real(histogram: Any) -> Any:
+    """Return the SDK's histogram behind a proxy, or None before there is one."""
+    return getattr(histogram, "_real_instrument", histogram)
+
+
+def _values(call: Finished) -> tuple[float | None, ...]:
+    """Return the values of a call, in the order of `Metrics._histograms`."""
+    return (call.seconds, *call.end[len(_LABELS) + 2 :], call.first_chunk, call.per_chunk)
+
+
+def _attributes(labels: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+    """Yield the attributes of each value, in the order of `Metrics._histograms`."""
+    names = zip(_LABELS, labels, strict=False)
+    shared = {name: value for name, value in names if value is not None}
+    error = labels[-1]
+    yield {**shared, s.ERROR_TYPE: error} if error else shared
+    yield {**shared, s.TOKEN_TYPE: "input"}
+    yield {**shared, s.TOKEN_TYPE: "output"}
+    yield from (shared, shared, shared)

@@ -7,10 +7,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from opentelemetry.metrics import Meter, NoOpCounter, NoOpHistogram
+from opentelemetry.trace import SpanContext
 
 from litespan import semconv as s
 from litespan.generations import KINDS, METRICS, Generation
-from litespan.instrumentation.metrics import SECONDS, TOKENS, Labels, Metrics
+from litespan.instrumentation.metrics import (
+    SECONDS,
+    TOKENS,
+    Metrics,
+    context_of,
+    finished,
+)
 
 UNKNOWN: Final = "unknown"  # the conventions' modality of tokens without a breakdown
 _USED: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
@@ -93,28 +100,29 @@ class ReleaseMetrics(Metrics):
         *,
         first_chunk: float | None = None,
         per_chunk: float | None = None,
-    ) -> tuple[Labels, Labels]:
-        """Record one finished call; see `Metrics.record`.
+        span: SpanContext | None = None,
+    ) -> None:
+        """Record one finished call at once; see `Metrics.record`.
 
         A call without a token count, such as a failed one, counts as 0 tokens of unknown modality.
         """
-        labels, with_error = super().record(
-            start, end, seconds, first_chunk=first_chunk, per_chunk=per_chunk
-        )
+        call = finished(start, end, seconds, first_chunk, per_chunk, span)
+        self._record_now(call)
+        labels, with_error = self.attributes_of(call)
+        ctx = context_of(span)
         kind = KINDS.get(labels.get(s.OPERATION, ""), "other")
-        self._durations[kind].record(seconds, with_error)
+        self._durations[kind].record(seconds, with_error, ctx)
         if kind in self._input:
-            self._input[kind].record(end.get(s.INPUT_TOKENS, 0), with_error)
+            self._input[kind].record(end.get(s.INPUT_TOKENS, 0), with_error, ctx)
         if kind == "inference":
-            self._output.record(end.get(s.OUTPUT_TOKENS, 0), with_error)
+            self._output.record(end.get(s.OUTPUT_TOKENS, 0), with_error, ctx)
             for key, (total, parts) in _USED.items():
                 for modality, tokens in by_modality(end, total, parts):
-                    self._used[key].add(tokens, {**labels, s.TOKEN_MODALITY: modality})
+                    self._used[key].add(tokens, {**labels, s.TOKEN_MODALITY: modality}, ctx)
             if first_chunk is not None:
-                self._stream_start.record(first_chunk, labels)
+                self._stream_start.record(first_chunk, labels, ctx)
             if per_chunk is not None:
-                self._stream_gap.record(per_chunk, labels)
-        return labels, with_error
+                self._stream_gap.record(per_chunk, labels, ctx)
 
 
 def by_modality(

@@ -13,6 +13,7 @@ from litespan import semconv as s
 from litespan.counters import observe
 from litespan.errors import log_once
 from litespan.generations import V0_1_0
+from litespan.instrumentation.call_tracer import CallTracer
 from litespan.instrumentation.metrics import Metrics
 from litespan.instrumentation.release_metrics import ReleaseMetrics
 from litespan.mapping.release import adapt_content
@@ -65,7 +66,8 @@ class Signals:
         self.providers = (tracer_provider, meter_provider, logger_provider)
         self.generation = settings.generation
         url = settings.generation.schema_url
-        self.tracer: Tracer = get_tracer(s.SCOPE, VERSION, tracer_provider, schema_url=url)
+        tracer = get_tracer(s.SCOPE, VERSION, tracer_provider, schema_url=url)
+        self.tracer: Tracer = CallTracer(tracer)
         meter = get_meter(s.SCOPE, VERSION, meter_provider, schema_url=url)
         metrics = ReleaseMetrics if settings.generation.new else Metrics
         self.metrics: Metrics = metrics(meter, settings.generation)

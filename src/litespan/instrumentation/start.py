@@ -16,6 +16,7 @@ from opentelemetry.context import Context
 from litespan import identity
 from litespan import semconv as s
 from litespan.errors import record_error
+from litespan.instrumentation import jobs
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.router_call import RouterCall
@@ -31,9 +32,10 @@ from litespan.mapping.identity import (
 )
 from litespan.mapping.proxy_request import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
-from litespan.mapping.targets import Target
+from litespan.mapping.response import Answer, answer_attributes
+from litespan.mapping.targets import BATCH, Target
 from litespan.mapping.team_settings import NONE
-from litespan.objects import as_int, get, is_true
+from litespan.objects import as_int, contents, get, is_true
 from litespan.settings import Settings
 
 LOGGING: Final = "litellm_logging_obj"
@@ -131,8 +133,8 @@ def begin(
         if Live.look is not None:
             Live.look()
         ctx = otel_context.get_current()
-        outer = _outer(ctx, kwargs)
-        if suppressed(ctx, nested=outer is None and signals.settings.suppress_nested):
+        outer = _outer(ctx, kwargs) if CALL_KEY in ctx or LOGGING in kwargs else None
+        if ctx and suppressed(ctx, nested=outer is None and signals.settings.suppress_nested):
             return UNTRACED
         if outer is not None and _is_inner(outer, kwargs):
             return UNTRACED
@@ -219,9 +221,28 @@ def _start_call(
         record_content=content and not _content_off(request, ctx, settings),
     )
     call.start(ctx if router is None else router.context)
+    jobs.link(call)
     if arguments.get(LOGGING) is not None:
         attach_logging(call, arguments[LOGGING])
     return call
+
+
+def record_batch(logging: Any, batch: Any) -> None:
+    """Record the result of a batch that LiteLLM has priced, as a call of its own."""
+    signals = Live.signals
+    found = None if signals is None else jobs.priced_batch(logging, batch)
+    if signals is None or found is None:
+        return
+    identifier, ctx, attributes = found
+    details: Any = getattr(logging, "model_call_details", None)
+    arguments = {
+        "batch_id": identifier,
+        "custom_llm_provider": get(details, "custom_llm_provider"),
+        "litellm_call_id": getattr(logging, "litellm_call_id", None),
+    }
+    call = _start_call(signals, Request(BATCH, arguments), None, ctx)
+    answer = Answer(batch, contents(batch), (), None, {})
+    call.end("success", {**answer_attributes(call.request, answer), **attributes}, answer=answer)
 
 
 def attach_logging(call: Call | RouterCall, logging: Any) -> None:

@@ -3,13 +3,14 @@
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from types import TracebackType
+from dataclasses import replace
+from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
 from litespan.errors import record_error
-from litespan.instrumentation.start import AnyCall, begin
+from litespan.instrumentation.start import UNTRACED, AnyCall, begin
 from litespan.mapping.targets import Target
 
 Opener = Callable[[tuple[Any, ...], dict[str, Any]], AnyCall]
@@ -22,6 +23,8 @@ _POSITIONAL: Final = (
 def wrap(target: Target, function: Any, twin: Any = None) -> Any:
     """Wrap `function` to record its calls; `twin` has its parameter names if it hides them."""
     parameters = positional_parameters(function) or positional_parameters(twin)
+    if not target.operation.model:
+        target = replace(target, provider=_default_provider(function))
     return drive(function, functools.partial(begin, target, parameters))
 
 
@@ -31,59 +34,88 @@ def drive(function: Any, open_call: Opener) -> Any:
     def sync_driver(
         wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        with Guarded(open_call, args, kwargs) as call:
-            return call.result(wrapped(*args, **kwargs))
+        call = Guarded(open_call, args, kwargs)
+        try:
+            value = wrapped(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        return call.awaited(value) if iscoroutine(value) else call.finish(value)
 
     async def async_driver(
         wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        with Guarded(open_call, args, kwargs) as call:
-            return call.result(await wrapped(*args, **kwargs))
+        call = Guarded(open_call, args, kwargs)
+        try:
+            value = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        return call.finish(value)
 
     asynchronous = inspect.iscoroutinefunction(inspect.unwrap(function))
     return Wrapper(function, async_driver if asynchronous else sync_driver)
 
 
 class Guarded:
-    """Contains errors of a call, so that LiteLLM's result or exception passes unchanged."""
+    """Opens and enters a call. Contains its errors: LiteLLM's result or exception is unchanged."""
 
     __slots__ = ("_call",)
     _call: AnyCall | None
 
     def __init__(self, open_call: Opener, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._call = None
         try:
-            self._call = open_call(args, kwargs)
+            call = open_call(args, kwargs)
+            call.__enter__()
+            self._call = call
         except Exception as problem:  # noqa: BLE001
             record_error("opening a call", problem)
-            self._call = None
 
-    def __enter__(self) -> "Guarded":
-        if self._call is not None:
+    def finish(self, value: Any) -> Any:
+        """Leave the call; return what the caller receives for LiteLLM's `value`."""
+        call = self._call
+        if call is not None:
             try:
-                self._call.__enter__()
-            except Exception as problem:  # noqa: BLE001
-                record_error("entering a call", problem)
-                self._call = None
-        return self
-
-    def result(self, value: Any) -> Any:
-        """Return what the caller receives for LiteLLM's `value`."""
-        if self._call is not None:
-            try:
-                return self._call.result(value)
+                value = call.result(value)
             except Exception as problem:  # noqa: BLE001
                 record_error("reading a result", problem)
+            except BaseException as error:  # such as KeyboardInterrupt in an inline handler
+                self.fail(error)
+                raise
+            self._leave()
         return value
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def awaited(self, coroutine: Any) -> Any:
+        """Return what the caller receives for a coroutine: LiteLLM's async form of the call.
+
+        A `Router` that was made before LiteLLM was instrumented calls it this way.
+        """
+        if self._call in (None, UNTRACED):
+            return coroutine
+        self._leave()
+        return self._await(coroutine, self._call)
+
+    async def _await(self, coroutine: Any, call: Any) -> Any:
+        try:
+            call.__enter__()
+        except Exception as problem:  # noqa: BLE001
+            record_error("entering a call", problem)
+        try:
+            value = await coroutine
+        except BaseException as error:
+            self.fail(error)
+            raise
+        return self.finish(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Leave the call with the exception that the caller receives."""
+        self._leave(type(error), error, error.__traceback__)
+
+    def _leave(self, *details: Any) -> None:
         if self._call is not None:
             try:
-                self._call.__exit__(kind, error, trace)
+                self._call.__exit__(*(details or (None, None, None)))
             except Exception as problem:  # noqa: BLE001
                 record_error("leaving a call", problem)
 
@@ -114,3 +146,12 @@ def positional_parameters(function: Any) -> Sequence[str]:
     except (TypeError, ValueError):  # not a function, or without a signature
         return ()
     return tuple(name for name, p in signature.parameters.items() if p.kind in _POSITIONAL)
+
+
+def _default_provider(function: Any) -> str:
+    """Return the provider that `function` assumes if the caller names none, or ""."""
+    try:
+        parameter = inspect.signature(function).parameters["custom_llm_provider"]
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return parameter.default if isinstance(parameter.default, str) else ""

@@ -29,7 +29,15 @@ class Assembled:
 
 def _assemble(chunks: Sequence[Any], reasons: Mapping[int, str]) -> list[dict[str, Any]]:
     messages: dict[int, _Message] = {}
-    for chunk in chunks:
+    texts: dict[int, list[str]] = {}
+    for chunk in plain_texts(chunks):
+        if type(chunk) is tuple:
+            index, text = chunk
+            if index not in texts:
+                texts[index] = messages.setdefault(index, _Message()).content
+            if text:
+                texts[index].append(text)
+            continue
         for choice in get(chunk, "choices") or ():
             stated = contents(choice)
             index = stated.get("index") or 0
@@ -40,6 +48,34 @@ def _assemble(chunks: Sequence[Any], reasons: Mapping[int, str]) -> list[dict[st
     ]
 
 
+def plain_texts(chunks: Sequence[Any]) -> list[Any]:
+    """Replace the chunks of LiteLLM that are only a text by (index of the choice, text).
+
+    These are nearly all chunks. They are read without function calls, which would take most of the
+    time that litespan needs for a stream.
+    """
+    found: list[Any] = []
+    for chunk in chunks:
+        found.append(chunk)
+        try:
+            (choice,) = chunk.__dict__["choices"]
+            stated = choice.__pydantic_extra__
+            delta = stated["delta"]
+            told = delta.__pydantic_extra__
+            text, index = told["content"], stated["index"]
+            plain = type(text) is str and not choice.__dict__
+            for fields in (told, delta.__dict__):
+                for name in fields:
+                    if fields[name] is not None and name not in _PLAIN_FIELDS:
+                        plain = False
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue  # another kind of chunk
+        if plain:
+            found[-1] = (index or 0, text)
+    return found
+
+
+_PLAIN_FIELDS: Final = frozenset({"content", "role"})
 _TEXTS: Final = ("content", "reasoning_content", "refusal")
 _RESULTS: Final = ("web_search_results", "tool_results")  # each chunk repeats all results so far
 
@@ -54,6 +90,11 @@ class _Message:
         self._results: dict[str, Any] = {}
         self._calls: list[dict[str, Any]] = []
         self._open: dict[int, dict[str, Any]] = {}  # index → last tool call
+
+    @property
+    def content(self) -> list[str]:
+        """Its texts so far."""
+        return self._texts["content"]
 
     def grow(self, choice: Mapping[str, Any]) -> None:
         """Add the delta of one choice of a chunk."""

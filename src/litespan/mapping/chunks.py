@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from litespan.mapping import google
 from litespan.mapping.assembling import Assembled, items
 from litespan.mapping.request import Request
-from litespan.mapping.response import Answer, hidden_params, read_answer
-from litespan.mapping.usage import Usage, most, read_usage
+from litespan.mapping.response import Answer, google_answer, hidden_params, read_answer
+from litespan.mapping.targets import CONTENT
+from litespan.mapping.usage import Usage, most, read_usage, stated_usages
 from litespan.objects import as_int, contents, get
 
 _TAIL: Final = 8  # chunks at the end of a stream that are searched for an error
@@ -38,6 +40,8 @@ def read_stream(
     `whole` is the answer that LiteLLM itself assembled, with its own token count, or None.
     """
     hidden = hidden_params(stream)
+    if request.target.operation is CONTENT:
+        return _google(chunks, hidden)
     if request.target.operation.name == "chat" and chunks:
         first = chunks[0]
         if isinstance(first, (bytes, str)) or (
@@ -79,6 +83,18 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
     return Streamed(answer, bool(reasons))
 
 
+def _google(chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
+    """Read events of `generateContent`, as bytes or dicts, or of the Interactions API."""
+    first = chunks[0] if chunks else b""
+    if isinstance(first, (bytes, str, Mapping)):
+        stated, error, finished = google.joined(server_events([*chunks, b"\n"]))
+    else:
+        stated, error, finished = google.interaction(chunks)
+    answer = google_answer(stated, hidden)
+    answer.error = answer.error or error
+    return Streamed(answer, finished)
+
+
 def _first(chunks: Sequence[Any], name: str) -> Any:
     """Return the first value of `name`: Azure's first chunk has neither id nor model."""
     return next((value for chunk in chunks if (value := get(chunk, name))), None)
@@ -103,8 +119,7 @@ def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | Non
     LiteLLM's stream keeps the provider's chunks; the chunks that it yields contain its own count.
     """
     kept = get(stream, "chunks")
-    came: list[Any] = kept if isinstance(kept, list) else []
-    given = [usage for chunk in came if (usage := get(chunk, "usage"))]
+    given = stated_usages(kept if isinstance(kept, list) else [])
     stated = [usage for usage in map(read_usage, given) if usage and usage.known]
     if stated:
         return most(stated)

@@ -13,8 +13,9 @@ from litespan.genai.names import FINISH_REASONS
 from litespan.genai.parts import Part, first, media
 from litespan.genai.provider_messages import read as read_message
 from litespan.genai.provider_messages import read_parts, read_tools
+from litespan.mapping import google
 from litespan.mapping.request import Request
-from litespan.objects import contents, dumps, get
+from litespan.objects import contents, dumps, encoded, get, quoted, utf8
 
 Message = dict[str, Any]
 
@@ -23,6 +24,11 @@ _PROMPTS: Final = ("input", "prompt", "query", "contents", "content", "message",
 _INSTRUCTIONS: Final = ("instructions", "system", "systemInstruction", "system_instruction")
 _PLAIN: Final = 2  # number of fields of a message with only a role and a text
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant"})
+_PLAIN_FIELDS: Final = frozenset({"role", "content"})
+# The start of a plain message as JSON, by its role.
+_HEADS: Final = {
+    role: f'{{"role":"{role}","parts":[{{"type":"text","content":' for role in sorted(_ROLES)
+}
 # Responses API items that require the caller to run a tool.
 _TOOL_REQUESTS: Final = frozenset(
     {
@@ -40,6 +46,34 @@ def input_content(request: Request) -> dict[str, list[Any]]:
     messages = read_messages(_request_messages(arguments))
     if messages:
         content[s.INPUT_MESSAGES] = messages
+    content.update(_other_input(arguments))
+    return content
+
+
+def input_texts(request: Request) -> dict[str, str]:
+    """Return what `input_content` returns, as JSON."""
+    arguments = request.arguments
+    texts: dict[str, str] = {}
+    written = [_written(item) for item in _items(_request_messages(arguments))]
+    if written:
+        texts[s.INPUT_MESSAGES] = utf8(f"[{','.join(written)}]")
+    for name, value in _other_input(arguments).items():
+        texts[name] = dumps(value)
+    return texts
+
+
+def output_text(raw: Any) -> str:
+    """Return what `output_content` returns, as JSON; "" if there is none."""
+    choices = get(raw, "choices")
+    if type(choices) is list and choices:
+        return utf8(f"[{','.join([_written_choice(choice) for choice in choices])}]")
+    output = output_content(raw)
+    return dumps(output) if output else ""
+
+
+def _other_input(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return system instructions and tool definitions, if present."""
+    content: dict[str, list[Any]] = {}
     instructions = next((arguments[name] for name in _INSTRUCTIONS if arguments.get(name)), None)
     if instructions:
         content[s.SYSTEM_INSTRUCTIONS] = _instructions(instructions)
@@ -51,10 +85,14 @@ def input_content(request: Request) -> dict[str, list[Any]]:
 
 def read_messages(given: Any) -> list[Message]:
     """Convert prompts, chat messages and Responses API items; token ids are left out."""
+    return [_message(item) for item in _items(given)]
+
+
+def _items(given: Any) -> list[Any]:
     if given is None:
         return []
     items = given if isinstance(given, (list, tuple)) else [given]
-    return [_message(item) for item in items if not isinstance(item, (int, float, list, tuple))]
+    return [item for item in items if not isinstance(item, (int, float, list, tuple))]
 
 
 def output_content(raw: Any) -> list[Message]:
@@ -66,8 +104,43 @@ def output_content(raw: Any) -> list[Message]:
     output = stated.get("output")
     if isinstance(output, (list, tuple)):
         return [_joined(output, stated)] if output else []
+    parts = stated.get("steps") or stated.get("outputs")
+    if isinstance(parts, (list, tuple)):  # Google's Interactions API
+        blocks = {"role": "assistant", "content": google.interaction_parts(stated)}
+        return [_finished(_message(blocks), stated.get("status") or "")]
+    found = _found(stated)
+    if found:
+        return [_finished({"role": "assistant", "parts": found}, "stop")]
     message, reason = _single_message(stated)
     return [_finished(_message(message), reason)] if message else _speech(stated.get("response"))
+
+
+def _found(stated: Mapping[str, Any]) -> list[Part]:
+    """Return the texts of a vector store search, a web search or OCR, one part each."""
+    entries = stated.get("pages") or stated.get("results")
+    if not entries and str(stated.get("object")).startswith("vector_store"):
+        entries = stated.get("data")
+    if not isinstance(entries, (list, tuple)):
+        return []
+    held = [contents(entry) for entry in entries]
+    texts = [first(entry, "markdown", "content", "snippet", "title") for entry in held]
+    read: list[Part] = inline.referenced(
+        [part for text in texts if text for part in read_parts(inline.bounded(text))]
+    )
+    return read
+
+
+def documents(raw: Any) -> list[dict[str, Any]]:
+    """Return the id and score of each document that a vector store search has found."""
+    stated = contents(raw)
+    entries = stated.get("data")
+    if not isinstance(entries, (list, tuple)):
+        return []
+    found = [
+        {"id": get(entry, "file_id") or get(entry, "id"), "score": get(entry, "score")}
+        for entry in entries
+    ]
+    return [document for document in found if document["id"] is not None]
 
 
 def _single_message(stated: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -109,6 +182,33 @@ def _message(item: Any) -> Message:
         return {"role": role, "parts": [{"type": "text", "content": inline.text(text)}]}
     read: Message = inline.referenced(read_message(inline.bounded(stated or item)))
     return read
+
+
+def _plain(item: Any) -> str | None:
+    """Return `_message(item)` as JSON if it is only a role and a text, as most messages are."""
+    stated = item if type(item) is dict else contents(item)
+    role, text = stated.get("role"), stated.get("content")
+    if type(text) is not str or type(role) is not str or role not in _HEADS:
+        return None
+    for name, value in stated.items():
+        if value is not None and name not in _PLAIN_FIELDS:
+            return None
+    return f"{_HEADS[role]}{quoted(inline.text(text))}}}]}}"
+
+
+def _written(item: Any) -> str:
+    """Return `_message(item)` as JSON."""
+    return _plain(item) or encoded(_message(item))
+
+
+def _written_choice(choice: Any) -> str:
+    """Return `_choice(choice)` as JSON."""
+    message = get(choice, "message")
+    plain = _plain(message) if message else None
+    if plain is None:
+        return encoded(_choice(choice))
+    native = str(get(choice, "finish_reason") or get(choice, "finishReason") or "")
+    return f'{plain[:-1]},"finish_reason":{quoted(FINISH_REASONS.get(native, native))}}}'
 
 
 def _choice(choice: Any) -> Message:

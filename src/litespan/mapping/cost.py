@@ -48,14 +48,16 @@ def cost_attributes(
         return {**_UNKNOWN}  # the reported usage is implausible
     elif not stream and ("litellm_model_name" in hidden or "response_cost" in hidden):
         figure = as_cost(hidden.get("response_cost"))
-        if _HEADER in (hidden.get("additional_headers") or ()):
+        # LiteLLM states its own price of a container in the same header.
+        own = not request.target.operation.model
+        if not own and _HEADER in (hidden.get("additional_headers") or ()):
             source = "provider"
-    elif usage is None:
+    elif usage is None and not request.target.operation.detailed:
         return {**_UNKNOWN}
     else:
-        figure = price.price_of_whole(usage, whole) or price.list_price(request, answer, logging)
-        figure = as_cost(figure)
-        if usage.source == "estimated":
+        counted = None if usage is None else price.price_of_whole(usage, whole)
+        figure = as_cost(counted or price.list_price(request, answer, logging))
+        if usage is not None and usage.source == "estimated":
             source = "estimated"
     if figure is None:
         return {**_UNKNOWN}
@@ -97,12 +99,14 @@ def _cost(total: float, source: str, logging: Any) -> Attributes:
     breakdown = getattr(logging, "cost_breakdown", None)
     if not breakdown or not isinstance(breakdown, dict) or source == "provider":
         return attributes
-    stated = as_float(breakdown.get("total_cost"))
-    if stated != total and not _close(stated, total):
+    stated = breakdown.get("total_cost")
+    if stated != total and not _close(as_float(stated), total):
         return attributes
     for name, attribute in _PARTS:
         if name in breakdown:
-            value = as_cost(breakdown[name])
+            value = breakdown[name]
+            if type(value) is not float or not 0.0 <= value <= s.MOST_USD:
+                value = as_cost(value)
             if value or (value is not None and name in _ALWAYS):
                 attributes[attribute] = value
     return attributes

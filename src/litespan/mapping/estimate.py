@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from litespan.mapping.assembling import plain_texts
 from litespan.mapping.chunks import Streamed, server_events
 from litespan.mapping.request import Request
 from litespan.mapping.usage import characters, estimated_usage, most
 from litespan.objects import contents, get
+
+_SENT: Final = ("messages", "prompt", "input", "contents")
 
 
 def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -> Streamed:
@@ -21,7 +24,7 @@ def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -
     if stated is not None and (streamed.finished or stated.source != "provider"):
         return streamed
     arguments = request.arguments
-    sent = arguments.get("messages") or arguments.get("prompt") or arguments.get("input")
+    sent = next((arguments[name] for name in _SENT if arguments.get(name)), None)
     received = max(_received_characters(chunks), len(chunks))
     usage = estimated_usage(characters([sent] if isinstance(sent, str) else sent or ()), received)
     if stated is not None:
@@ -33,7 +36,10 @@ def _received_characters(chunks: Sequence[Any]) -> int:
     """Return the number of characters that the model produced."""
     if chunks and isinstance(chunks[0], (bytes, str)):
         chunks = list(server_events(chunks))
-    return sum(map(chunk_characters, chunks))
+    total = 0
+    for chunk in plain_texts(chunks):
+        total += len(chunk[1]) if type(chunk) is tuple else chunk_characters(chunk)
+    return total
 
 
 # Text fields of a delta, without audio and signatures.
@@ -57,6 +63,9 @@ def chunk_characters(chunk: Any) -> int:
         if isinstance(delta, str):
             kind = get(chunk, "type")
             return 0 if ".audio." in str(getattr(kind, "value", kind)) else len(delta)
+        candidates = get(chunk, "candidates")
+        if candidates:  # Google
+            return sum([characters([get(each, "content")]) for each in candidates])
         return _delta_characters(delta)
     total = 0
     for choice in choices:

@@ -14,7 +14,7 @@ from litespan.identity import Identity, Scalar
 from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
 from litespan.objects import as_texts, get, utf8
-from litespan.redaction.text import is_secret_name, scrub
+from litespan.redaction.text import is_plain, is_secret_name, scrub
 
 _NONE: Final[Mapping[str, Any]] = {}
 MAX_METADATA: Final = 32
@@ -74,10 +74,11 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
     from_proxy = "user_api_key" in metadata or "user_api_key_hash" in metadata
     own: Mapping[str, Any] = _client_metadata(request) if from_proxy else metadata
     free = {**identity.metadata, **own} if identity.metadata else own
-    spend = metadata.get(_SPEND) or own.get(_SPEND)
-    if isinstance(spend, Mapping):  # first, so that it fits into the limit
-        free = {**spend, **free, **spend}
-    attributes = free_metadata(free)
+    if _SPEND in metadata or _SPEND in own:
+        spend = metadata.get(_SPEND) or own.get(_SPEND)
+        if isinstance(spend, Mapping):  # first, so that it fits into the limit
+            free = {**spend, **free, **spend}
+    attributes = free_metadata(free) if free else {}
     user, session = _user_and_session(request, identity, own, from_proxy=from_proxy)
     if user:
         attributes[s.USER_ID] = _short(user)
@@ -262,11 +263,12 @@ def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None
 
 
 def _short(value: Any) -> str:
-    return utf8(scrub(str(value)[:MAX_LENGTH]))
+    text = value if type(value) is str else str(value)
+    return text if is_plain(text) else utf8(scrub(text[:MAX_LENGTH]))
 
 
 def _value(value: Scalar) -> Scalar:
     if isinstance(value, str):
-        return utf8(scrub(value[:MAX_LENGTH]))
+        return value if is_plain(value) else utf8(scrub(value[:MAX_LENGTH]))
     # OTLP integers have 64 bits; larger ones become text.
     return value if not isinstance(value, int) or -(2**63) <= value < 2**63 else str(value)

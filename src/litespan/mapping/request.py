@@ -1,13 +1,15 @@
 """Converts LiteLLM's arguments to the attributes at the start of a call."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
 from litespan.mapping.provider import provider_name, resolve, server_attributes
-from litespan.mapping.targets import Target
-from litespan.objects import as_float, as_int, as_text, as_texts, get
+from litespan.mapping.resources import argument_attributes
+from litespan.mapping.targets import CONTENT, Target
+from litespan.objects import as_float, as_int, as_text, as_texts, contents, get
 
 Attributes = dict[str, Any]
 Reader = Callable[[Any], Any]
@@ -43,11 +45,14 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Reader]]] = {
     "prompt_id": (s.PROMPT_NAME, as_text),
     "prompt_version": (s.PROMPT_VERSION, str),
     "n": (s.REQUEST_CHOICE_COUNT, _choice_count),
+    "candidate_count": (s.REQUEST_CHOICE_COUNT, _choice_count),
     "response_format": (s.OUTPUT_TYPE, _output_type),
     "reasoning": (s.REQUEST_REASONING_LEVEL, lambda value: as_text(get(value, "effort"))),
 }
 
 
+_CONFIGURATIONS: Final = ("config", "generationConfig", "generation_config")
+_CAMEL: Final = re.compile("[A-Z]")
 _METADATA: Final = ("litellm_metadata", "metadata")  # the latter takes precedence
 
 
@@ -70,7 +75,7 @@ class Called(NamedTuple):
 @lru_cache(maxsize=1024)
 def called(target: Target, model: str, provider: str | None, api_base: str | None) -> Called:
     """Return the properties for these arguments; cached, because programs use few models."""
-    name, found = resolve(model, provider, api_base)
+    name, found = resolve(model, provider, api_base) if model else ("", provider or "")
     operation = target.operation.name
     attributes: Attributes = {
         s.OPERATION: operation,
@@ -105,6 +110,8 @@ class Request:
             if name in arguments and isinstance(arguments[name], (dict, Mapping)):
                 self.metadata.update(arguments[name])
         model, provider = arguments.get("model"), arguments.get("custom_llm_provider")
+        if provider is None and not model:
+            provider = arguments.get("search_provider") or target.provider or None
         base = arguments.get("api_base") or arguments.get("base_url")
         self.called = called(
             target,
@@ -112,7 +119,7 @@ class Request:
             None if provider is None else as_text(provider),
             str(base) if base else None,
         )
-        self.streaming = arguments.get("stream") is True
+        self.streaming = arguments.get("stream") is True or target.streams
 
     @property
     def model(self) -> str:
@@ -123,6 +130,20 @@ class Request:
     def provider(self) -> str:
         """LiteLLM's name of the provider, "" if unknown."""
         return self.called.provider
+
+
+def _configuration(arguments: Mapping[str, Any]) -> Attributes:
+    """Return the parameters in the configuration object of Google's APIs."""
+    attributes: Attributes = {}
+    for name in _CONFIGURATIONS:
+        for key, value in contents(arguments.get(name)).items():
+            snake = _CAMEL.sub(lambda found: f"_{found[0].lower()}", str(key))
+            if snake in _PARAMETERS and value is not None:
+                attribute, read = _PARAMETERS[snake]
+                found = read(value)
+                if found is not None:
+                    attributes[attribute] = found
+    return attributes
 
 
 def request_attributes(request: Request) -> Attributes:
@@ -137,6 +158,10 @@ def request_attributes(request: Request) -> Attributes:
             if value is not None:
                 attributes[attribute] = value
     operation = request.target.operation
+    if operation.detailed:
+        attributes.update(argument_attributes(request.arguments))
+        if operation is CONTENT:
+            attributes.update(_configuration(request.arguments))
     if operation.output:
         attributes[s.OUTPUT_TYPE] = operation.output
     tier = request.arguments.get("service_tier")

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.mapping.provider import server_attributes
+from litespan.mapping import google
+from litespan.mapping.provider import provider_name, server_attributes
 from litespan.mapping.request import Attributes, Request
+from litespan.mapping.resources import result_attributes
+from litespan.mapping.targets import CONTENT
 from litespan.mapping.usage import Usage, read_usage
 from litespan.objects import as_text, contents, get
 
@@ -72,6 +75,11 @@ class Answer:
 def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer:
     """Convert a chat, text, responses, messages, embedding, … result to an `Answer`."""
     stated = contents(raw)
+    operation = request.target.operation
+    if not operation.model:
+        return Answer(raw, stated, (), None, hidden)
+    if operation is CONTENT:
+        return google_answer(raw, hidden)
     anthropic = request.target.call_type == "anthropic_messages"
     # Rerank answers have their token counts in `meta`.
     usage = stated.get("usage") or get(stated.get("meta"), "tokens")
@@ -82,6 +90,19 @@ def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer
         read_usage(usage, input_excludes_cache=anthropic),
         hidden,
         _error(stated),
+    )
+
+
+def google_answer(raw: Any, hidden: Mapping[str, Any]) -> Answer:
+    """Convert a result of `generateContent` or of the Interactions API to an `Answer`."""
+    stated = contents(raw)
+    usage = google.usage(stated)
+    if google.is_native(stated):
+        reasons = google.finish_reasons(stated)
+        return Answer(raw, google.normalized(stated), reasons, usage, hidden, stated.get("error"))
+    error = _error(stated)
+    return Answer(
+        raw, stated, finish_reasons(stated), usage or read_usage(stated.get("usage")), hidden, error
     )
 
 
@@ -113,7 +134,8 @@ def hidden_params(raw: Any) -> Mapping[str, Any]:
 
 def response_headers(hidden: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the provider's response headers, which LiteLLM prefixes with `llm_provider-`."""
-    return contents(hidden.get("additional_headers"))
+    headers = hidden.get("additional_headers")
+    return headers if type(headers) is dict else contents(headers)
 
 
 def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
@@ -151,15 +173,19 @@ def native_finish_reasons(text: Any) -> tuple[str, ...]:
     return tuple([reason for reason in found if reason])
 
 
-def answer_attributes(request: Request, answer: Answer) -> Attributes:
-    """Return the attributes of an answer except tokens, cost, content and headers."""
+def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> Attributes:
+    """Return the attributes of an answer except tokens, cost, content and headers.
+
+    `logging` is LiteLLM's logging object, which knows the provider if the caller named none.
+    """
     attributes: Attributes = {}
     openai = request.called.provider == "openai"
     fields, hidden = answer.fields, answer.hidden
     for source, table in ((fields, _OPENAI_FIELDS if openai else _FIELDS), (hidden, _HIDDEN)):
         for name, attribute in table:
-            if name in source and source[name] and isinstance(source[name], str):
-                attributes[attribute] = source[name]
+            value = source.get(name)
+            if value and isinstance(value, str):
+                attributes[attribute] = value
     if answer.finish_reasons:
         attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
     base = hidden.get("api_base")
@@ -167,7 +193,26 @@ def answer_attributes(request: Request, answer: Answer) -> Attributes:
         attributes.update(server_attributes(base))
     if hidden.get("cache_hit") is True:
         attributes[s.CACHE_HIT] = True
+    if request.target.operation.detailed:
+        _add_details(attributes, request, answer, logging)
     return attributes
+
+
+def _add_details(attributes: Attributes, request: Request, answer: Answer, logging: Any) -> None:
+    """Add the ids and counts of files, batches, …, and the provider that LiteLLM has chosen."""
+    identifier = request.target.operation.id
+    if not request.called.provider:
+        attributes.update(_provider_attributes(logging))
+    if identifier != s.RESPONSE_ID and s.RESPONSE_ID in attributes:
+        attributes[identifier] = attributes.pop(s.RESPONSE_ID)
+    if identifier not in (s.RESPONSE_ID, s.VIDEO_ID, s.BATCH_ID):
+        attributes.pop(s.RESPONSE_MODEL, None)  # the model of a job or an assistant
+    attributes.update(result_attributes(answer.raw, answer.fields))
+
+
+def _provider_attributes(logging: Any) -> Attributes:
+    found = as_text(get(getattr(logging, "model_call_details", None), "custom_llm_provider"))
+    return {s.PROVIDER: provider_name(found)} if found else {}
 
 
 def provider_request_id(headers: Mapping[str, Any]) -> str | None:

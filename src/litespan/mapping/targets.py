@@ -1,5 +1,6 @@
 """The table of LiteLLM functions that litespan wraps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,22 +11,50 @@ from litespan import semconv as s
 class Operation:
     """The GenAI operation of a LiteLLM function.
 
-    `name` is `gen_ai.operation.name`; `output` is `gen_ai.output.type` if the function determines
-    it. The conventions have no name for rerank and moderation, and allow custom values.
+    Attributes:
+        name: `gen_ai.operation.name`. The conventions have no name for rerank, moderation, files,
+            …, and allow custom values.
+        output: `gen_ai.output.type` if the function determines it.
+        model: whether it runs a model, so that its answer has tokens, a finish reason and content.
+        charged: whether LiteLLM knows a price for it.
+        id: the attribute for the `id` of the result.
+        detailed: whether ids and counts of files, batches, … are recorded.
     """
 
     name: str
     output: str | None = None
+    model: bool = True
+    charged: bool = True
+    id: str = s.RESPONSE_ID
+    detailed: bool = False
 
 
 CHAT: Final = Operation("chat")
 TEXT: Final = Operation("text_completion")
 EMBEDDINGS: Final = Operation("embeddings")
+CONTENT: Final = Operation("generate_content", detailed=True)
 IMAGE: Final = Operation("generate_content", "image")
 TRANSCRIPT: Final = Operation("generate_content", "text")
 SPEECH: Final = Operation("generate_content", "speech")
+VIDEO: Final = Operation("generate_content", "video", id=s.VIDEO_ID, detailed=True)
 RERANK: Final = Operation("rerank")
 MODERATION: Final = Operation("litellm.moderation")
+DECISIONS: Final = Operation("litellm.decisions")
+EXTRACTION: Final = Operation("litellm.extraction")
+OCR: Final = Operation("litellm.ocr", "text", detailed=True)
+SEARCH: Final = Operation("litellm.search", detailed=True)
+BATCH_RESULT: Final = Operation("litellm.batch_result", id=s.BATCH_ID, detailed=True)
+
+
+def _without_model(
+    name: str, identifier: str = s.RESPONSE_ID, *, charged: bool = False
+) -> Operation:
+    return Operation(name, model=False, charged=charged, id=identifier, detailed=True)
+
+
+RETRIEVAL: Final = _without_model("retrieval", s.DATA_SOURCE_ID)
+FETCH: Final = _without_model("fetch_response")
+CONTAINER: Final = _without_model("litellm.create_container", s.CONTAINER_ID, charged=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # hashed by identity, because it is a cache key
@@ -33,13 +62,20 @@ class Target:
     """One function; `call_type` is LiteLLM's name for it.
 
     Each of `modules` has the function under `attribute` (default `call_type`). These can be
-    different functions, one of which calls the other.
+    different functions, one of which calls the other. `provider` is the one that the function
+    assumes if the caller names none.
     """
 
     call_type: str
     operation: Operation
     modules: tuple[str, ...] = ("litellm", "litellm.main")
     attribute: str = ""
+    provider: str = ""
+
+    @property
+    def streams(self) -> bool:
+        """Whether its result is always a stream."""
+        return self.operation is CONTENT and self.call_type.endswith("_stream")
 
     @property
     def name(self) -> str:
@@ -49,11 +85,83 @@ class Target:
     @property
     def asynchronous(self) -> bool:
         """Whether the function is async."""
-        return self.call_type.startswith("a") and self.attribute != "create"
+        sync = self.attribute == "create" or self.call_type in _SYNC
+        return self.call_type.startswith("a") and not sync
 
 
-def _pair(call_type: str, operation: Operation) -> tuple[Target, Target]:
-    return Target(call_type, operation), Target(f"a{call_type}", operation)
+_SYNC: Final = frozenset({"add_message"})  # the sync functions that start with an "a"
+
+
+def _pair(
+    call_type: str, operation: Operation, module: str = "", attribute: str = ""
+) -> tuple[Target, Target]:
+    """Return the targets of a function and of its async form, whose name starts with "a"."""
+    modules = ("litellm", f"litellm.{module or 'main'}")
+    named = attribute and f"a{attribute}"
+    return (
+        Target(call_type, operation, modules[bool(attribute) :], attribute),
+        Target(f"a{call_type}", operation, modules[bool(attribute) :], named),
+    )
+
+
+# Requests that run no model: module, attribute of the result's id, functions. A function that has
+# another name in its module than as a call type is written as `name=call_type`.
+_MANAGEMENT: Final = """
+batches.main                 BATCH        create_batch retrieve_batch cancel_batch list_batches
+files.main                   FILE         create_file file_retrieve file_delete file_list
+files.main                   FILE         file_content file_content_streaming
+fine_tuning.main             FINE_TUNING  create_fine_tuning_job retrieve_fine_tuning_job
+fine_tuning.main             FINE_TUNING  cancel_fine_tuning_job list_fine_tuning_jobs
+responses.main               RESPONSE     delete_responses cancel_responses list_input_items
+interactions.main            RESPONSE     delete=delete_interaction cancel=cancel_interaction
+interactions.agents.main     AGENT        create=create_agent list=list_agents get=get_agent
+interactions.agents.main     AGENT        delete=delete_agent list_versions=list_agent_versions
+vector_stores.main           DATA_SOURCE  create=vector_store_create list=vector_store_list
+vector_stores.main           DATA_SOURCE  retrieve=vector_store_retrieve
+vector_stores.main           DATA_SOURCE  update=vector_store_update delete=vector_store_delete
+vector_store_files.main      FILE         create=vector_store_file_create
+vector_store_files.main      FILE         list=vector_store_file_list
+vector_store_files.main      FILE         retrieve=vector_store_file_retrieve
+vector_store_files.main      FILE         retrieve_content=vector_store_file_content
+vector_store_files.main      FILE         update=vector_store_file_update
+vector_store_files.main      FILE         delete=vector_store_file_delete
+rag.main                     DATA_SOURCE  ingest query
+containers.main              CONTAINER    list_containers retrieve_container delete_container
+containers.main              FILE         list_container_files upload_container_file
+containers.endpoint_factory  FILE         list_container_files upload_container_file
+containers.endpoint_factory  FILE         retrieve_container_file delete_container_file
+containers.endpoint_factory  FILE         retrieve_container_file_content
+skills.main                  SKILL        create_skill list_skills get_skill delete_skill
+evals.main                   EVALUATION   create_eval list_evals get_eval delete_eval cancel_eval
+evals.main                   RUN          create_run list_runs get_run cancel_run delete_run
+videos.main                  VIDEO        video_status video_list video_content
+videos.main                  VIDEO        video_create_character video_get_character
+assistants.main              AGENT        get_assistants create_assistants delete_assistant
+assistants.main              CONVERSATION create_thread get_thread
+assistants.main              MESSAGE      add_message get_messages
+assistants.main              RUN          run_thread run_thread_stream
+sandbox.main                 SANDBOX      create_sandbox run_code delete_sandbox
+sandbox.main                 SANDBOX      code_interpreter_tool
+realtime_api.main            SESSION      create_realtime_client_secret
+realtime_api.main            SESSION      create_realtime_transcription_session realtime_calls
+realtime_api.main            SESSION      create_realtime_translation_client_secret
+realtime_api.main            SESSION      realtime_translation_calls
+"""
+_ASYNC_NAMES: Final[Mapping[str, str]] = {"add_message": "a_add_message"}
+
+
+def _managed(row: str) -> tuple[Target, ...]:
+    """Return the targets of one line of `_MANAGEMENT`."""
+    module, resource, *functions = row.split()
+    found: list[Target] = []
+    for function in functions:
+        name, _, call_type = function.partition("=")
+        operation = _without_model(f"litellm.{call_type or name}", getattr(s, f"{resource}_ID"))
+        pair = _pair(call_type or name, operation, module, name if call_type else "")
+        if name in _ASYNC_NAMES:
+            pair = pair[0], Target(_ASYNC_NAMES[name], operation, pair[1].modules)
+        found += pair
+    return tuple(found)
 
 
 TARGETS: Final[tuple[Target, ...]] = (
@@ -61,6 +169,7 @@ TARGETS: Final[tuple[Target, ...]] = (
     *_pair("text_completion", TEXT),
     *_pair("embedding", EMBEDDINGS),
     *_pair("responses", CHAT),
+    *_pair("compact_responses", CHAT, "responses.main"),
     *_pair("image_generation", IMAGE),
     *_pair("image_edit", IMAGE),
     *_pair("image_variation", IMAGE),
@@ -70,7 +179,28 @@ TARGETS: Final[tuple[Target, ...]] = (
     *_pair("moderation", MODERATION),
     Target("anthropic_messages", CHAT, ("litellm",)),
     Target("anthropic_messages", CHAT, ("litellm.anthropic_interface.messages",), "create"),
+    *_pair("generate_content", CONTENT, "google_genai.main"),
+    *_pair("generate_content_stream", CONTENT, "google_genai.main"),
+    *_pair("create_interaction", CONTENT, "interactions.main", "create"),
+    *_pair("video_generation", VIDEO, "videos.main"),
+    *_pair("video_remix", VIDEO, "videos.main"),
+    *_pair("video_edit", VIDEO, "videos.main"),
+    *_pair("video_extension", VIDEO, "videos.main"),
+    *_pair("ocr", OCR, "ocr.main"),
+    *_pair("search", SEARCH, "search.main"),
+    *_pair("decisions", DECISIONS, "decisions.main"),
+    *_pair("systemone", DECISIONS, "systemone.main"),
+    *_pair("extraction", EXTRACTION, "extraction.main"),
+    *_pair("vector_store_search", RETRIEVAL, "vector_stores.main", "search"),
+    *_pair("get_responses", FETCH, "responses.main"),
+    *_pair("get_interaction", FETCH, "interactions.main", "get"),
+    *_pair("create_container", CONTAINER, "containers.main"),
+    *_pair("count_tokens", _without_model("litellm.count_tokens")),
+    *(target for row in _MANAGEMENT.strip().splitlines() for target in _managed(row)),
 )
+
+# A batch whose result LiteLLM has priced, in the background.
+BATCH: Final = Target("aretrieve_batch", BATCH_RESULT)
 
 # All methods of `litellm.Router` run their attempts through this one.
 ROUTER: Final = Target(

@@ -130,8 +130,29 @@ def _stated_cost(charged: Any, stated: Mapping[str, Any]) -> float | None:
 
 def _count(stated: Mapping[str, Any], chat: str, other: str) -> int | None:
     """Return a count under either API's name; image edits have both, one of them 0."""
-    count = as_tokens(stated.get(chat))
+    count = stated.get(chat)
+    if type(count) is int and 0 < count <= s.MOST_TOKENS:
+        return count
+    count = as_tokens(count)
     return count if count or other not in stated else as_tokens(stated[other])
+
+
+def stated_usages(chunks: Sequence[Any]) -> list[Any]:
+    """Return what the chunks state as usage.
+
+    Most of LiteLLM's chunks state none, and are read without a function call.
+    """
+    found: list[Any] = []
+    for chunk in chunks:
+        try:
+            if "usage" not in chunk.__pydantic_extra__ and "usage" not in chunk.__dict__:
+                continue
+        except (AttributeError, TypeError):
+            pass  # another kind of chunk
+        usage = get(chunk, "usage")
+        if usage:
+            found.append(usage)
+    return found
 
 
 def most(stated: Sequence[Usage]) -> Usage:
@@ -173,6 +194,17 @@ def estimated_usage(sent: int, received: int) -> Usage:
     )
 
 
+_DETAIL_ATTRIBUTES: Final = (
+    s.CACHE_READ_TOKENS,
+    s.CACHE_CREATION_TOKENS,
+    s.REASONING_TOKENS,
+    s.AUDIO_INPUT_TOKENS,
+    s.AUDIO_OUTPUT_TOKENS,
+    s.CACHE_CREATION_5M_TOKENS,
+    s.CACHE_CREATION_1H_TOKENS,
+)
+
+
 def usage_attributes(usage: Usage, *, embeddings: bool = False) -> dict[str, Any]:
     """Return the token attributes; details only if they are above zero."""
     attributes: dict[str, Any] = {}
@@ -180,17 +212,13 @@ def usage_attributes(usage: Usage, *, embeddings: bool = False) -> dict[str, Any
         attributes[s.INPUT_TOKENS] = usage.input
     if usage.output is not None and not embeddings:
         attributes[s.OUTPUT_TOKENS] = usage.output
-    for attribute, tokens in (
-        (s.CACHE_READ_TOKENS, usage.cache_read),
-        (s.CACHE_CREATION_TOKENS, usage.cache_creation),
-        (s.REASONING_TOKENS, usage.reasoning),
-        (s.AUDIO_INPUT_TOKENS, usage.audio_input),
-        (s.AUDIO_OUTPUT_TOKENS, usage.audio_output),
-        (s.CACHE_CREATION_5M_TOKENS, usage.cache_creation_5m),
-        (s.CACHE_CREATION_1H_TOKENS, usage.cache_creation_1h),
-    ):
-        if tokens:
-            attributes[attribute] = tokens  # noqa: PERF403 - a comprehension is one more function call
+    read, created, thought = usage.cache_read, usage.cache_creation, usage.reasoning
+    heard, spoken = usage.audio_input, usage.audio_output
+    short, long = usage.cache_creation_5m, usage.cache_creation_1h
+    if read or created or thought or heard or spoken or short or long:
+        details = (read, created, thought, heard, spoken, short, long)
+        named = zip(_DETAIL_ATTRIBUTES, details, strict=True)
+        attributes.update({attribute: tokens for attribute, tokens in named if tokens})
     if attributes:
         attributes[s.USAGE_SOURCE] = usage.source
     return attributes
@@ -206,7 +234,7 @@ def characters(values: Iterable[Any]) -> int:
         if isinstance(value, str):
             total += len(value)
         elif value is not None:
-            content = get(value, "content") or get(value, "text")
+            content = get(value, "content") or get(value, "text") or get(value, "parts")
             if isinstance(content, str):
                 total += len(content)
             elif isinstance(content, (list, tuple)):

@@ -6,8 +6,9 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from litespan import semconv as s
 from litespan.background import fork
-from litespan.background.threads import start
+from litespan.background.pool import Pool
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
 from litespan.stores import private_files
@@ -93,17 +94,10 @@ class Store:
             count("offload.skipped", len(missing))
             return set(wanted) - set(missing)
         until = time.monotonic() + self.timeout
-        ended = threading.Semaphore(0)
-
-        def work() -> None:
-            self._work(missing, wanted)
-            ended.release()
-
-        workers = min(_WORKERS, len(missing))
-        for _ in range(workers):
-            start(work)
-        for _ in range(workers):
-            ended.acquire(timeout=max(until - time.monotonic(), 0.0))
+        pool = Pool("litespan-offload", _WORKERS)
+        for digest in missing:
+            pool.submit(partial(self._put, digest, wanted[digest], until))
+        pool.close(until)
         with self._lock:
             done = {digest for digest in wanted if digest in self._known}
         if len(done) < len(wanted):
@@ -119,26 +113,23 @@ class Store:
             )
         return done
 
-    def _work(self, missing: list[str], wanted: Mapping[str, bytes]) -> None:
-        """Write contents until none is missing; several threads share the list."""
+    def _put(self, digest: str, content: bytes, until: float) -> None:
+        """Write one content, unless it is too late."""
+        if time.monotonic() > until:
+            return
         with self._lock:
             self._busy += 1
         with suppress_instrumentation(), suppress_errors("offload"):
-            while True:
-                with self._lock:
-                    if not missing:
-                        break
-                    digest = missing.pop()
-                self._put(digest, wanted[digest])
-                with self._lock:
-                    self._known[digest] = None
-                    if len(self._known) > _MAX_KNOWN:
-                        self._known.popitem(last=False)
-                count("offload.written")
+            self._write(_path(digest), content)
+            with self._lock:
+                self._known[digest] = None
+                if len(self._known) > _MAX_KNOWN:
+                    self._known.popitem(last=False)
+            count("offload.written")
         with self._lock:
             self._busy -= 1
 
-    def _put(self, digest: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes) -> None:
         with fork.import_lock:
             from fsspec.asyn import AsyncFileSystem
             from fsspec.core import url_to_fs
@@ -147,7 +138,7 @@ class Store:
         if self._files is None:  # connect on this thread: a driver may be slow or hang
             self._files = url_to_fs(self.url, **self.options)
         files, base = self._files
-        path = f"{base.rstrip('/')}/{_path(digest)}"
+        path = f"{base.rstrip('/')}/{name}"
         if files.exists(path) and files.size(path) == len(content):
             return
         if isinstance(files, LocalFileSystem):

@@ -70,6 +70,11 @@ def is_secret_name(name: str, value: object = None) -> bool:
     return not (isinstance(value, (int, float)) and _COUNT.search(name))
 
 
+def is_plain(text: str) -> bool:
+    """Whether `text` is too short and simple to be or contain a credential, and is ASCII."""
+    return len(text) < _SHORTEST_PLAIN and text.isalnum() and text.isascii()
+
+
 def scrub(text: str) -> str:
     """Mask everything in `text` that looks like a credential."""
     if len(text) < _SHORTEST_PLAIN and text.isalnum():

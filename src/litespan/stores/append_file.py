@@ -19,7 +19,7 @@ from typing import Final
 
 from litespan.errors import suppress_errors
 from litespan.stores import private_files
-from litespan.stores.writer import Away
+from litespan.stores.store import Away
 
 if sys.platform != "win32":  # on Windows only one process may write a file
     import fcntl

@@ -1,6 +1,6 @@
 """`StoreExporter`: the base class of exporters that write rows to a database or file.
 
-A store is one small class that writes and closes (`writer.Store`) and one subclass of
+A store is one small class that writes and closes (`store.Store`) and one subclass of
 `StoreExporter` that opens it. Retries, buffering, forks and shutdown are the same for all.
 """
 
@@ -25,7 +25,8 @@ from litespan.export.exporter_metrics import ExporterMetrics
 from litespan.export.policy import Tally, overridden
 from litespan.stores.buffer import Limits, Row
 from litespan.stores.columns import Kind, clean, rows
-from litespan.stores.writer import Away, Refused, Store, Writer
+from litespan.stores.store import Away, Refused, Store
+from litespan.stores.writer import Writer
 
 
 def clean_text(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from litespan.stores.append_file import AppendFile, Rotation
 from litespan.stores.buffer import Row
 from litespan.stores.exporter import StoreExporter
-from litespan.stores.writer import Store
+from litespan.stores.store import Store
 
 
 class LinesExporter(StoreExporter):

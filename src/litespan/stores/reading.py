@@ -1,20 +1,23 @@
 """Reads recorded calls from any store with an entry point in `litespan_readers`."""
 
 import gzip
+import heapq
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import entry_points
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from litespan.stores.records import NAMES, Reader, Record, Unreadable, is_gzip, reason
+from litespan.stores.records import IDS, NAMES, Reader, Record, Unreadable, is_gzip, reason
 
 GROUP: Final = "litespan_readers"
 DEFAULT: Final = "sqlite"
 """The store to read if none is named."""
+_SHOWN: Final = 5  # ids in a message
 
 
 @cache
@@ -35,8 +38,84 @@ def records(source: str, columns: Sequence[str] = NAMES, since: str = "") -> Ite
         Unreadable: the source is missing, or litespan did not write it.
     """
     place = placed(source)
-    wanted = tuple(dict.fromkeys(("key", "outcome", "start_time", *columns)))
-    return _reader(source, place).read(place, wanted, since)
+    return _reader(source, place).read(place, _with_basics(columns), since)
+
+
+def latest(
+    source: str,
+    number: int,
+    columns: Sequence[str] = NAMES,
+    since: str = "",
+    wanted: Callable[[Record], bool] = lambda _: True,
+) -> list[Record]:
+    """The last `number` calls that are wanted, newest first. Arguments and errors as `records`."""
+    place = placed(source)
+    reader = _reader(source, place)
+    chosen = _with_basics(columns)
+    if reader.newest is not None:
+        return list(islice(filter(wanted, reader.newest(place, chosen, since)), number))
+    found = filter(wanted, reader.read(place, chosen, since))
+    return heapq.nlargest(number, found, key=lambda record: record["start_time"])
+
+
+def find(source: str, identifier: str, columns: Sequence[str] = NAMES) -> list[Record]:
+    """The calls with that key, call id or trace id, or a unique beginning of one, oldest first.
+
+    Raises:
+        NotFound: there is no such call, or calls with different ids begin like that.
+        Unreadable: as `records`.
+    """
+    names = {
+        record[column]
+        for record in _beginning(source, identifier, IDS)
+        for column in IDS
+        if (record[column] or "").startswith(identifier)
+    }
+    if not identifier or not names:
+        raise NotFound(f"no call {identifier} in {named(source)}")
+    if identifier not in names and len(names) > 1:
+        some = ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        raise NotFound(f"{len(names)} ids begin with {identifier}: {some}; name more of it")
+    name = identifier if identifier in names else names.pop()
+    found = _beginning(source, name, dict.fromkeys((*IDS, *columns)))
+    exact = (record for record in found if name in [record[column] for column in IDS])
+    return sorted(exact, key=lambda record: record["start_time"])
+
+
+def pick(
+    source: str, keys: Sequence[str], since: str = "", columns: Sequence[str] = NAMES
+) -> Iterator[Record]:
+    """The calls with these keys, all of which started at `since` or later. Errors as `records`."""
+    place = placed(source)
+    reader, chosen = _reader(source, place), _with_basics(columns)
+    if reader.find is not None:
+        for key in keys:
+            yield from (r for r in reader.find(place, chosen, key) if r["key"] == key)
+        return
+    missing = set(keys)
+    for record in reader.read(place, chosen, since):
+        if record["key"] in missing:
+            yield record
+            missing.discard(record["key"])
+            if not missing:
+                return
+
+
+class NotFound(Exception):
+    """An id names no call, or several. The message says which."""
+
+
+def _beginning(source: str, prefix: str, columns: Iterable[str]) -> Iterator[Record]:
+    place = placed(source)
+    reader, chosen = _reader(source, place), _with_basics(columns)
+    if reader.find is not None:
+        return reader.find(place, chosen, prefix)
+    found = reader.read(place, chosen, "")
+    return (r for r in found if any((r[name] or "").startswith(prefix) for name in IDS))
+
+
+def _with_basics(columns: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("key", "outcome", "start_time", *columns)))
 
 
 def placed(source: str) -> str:

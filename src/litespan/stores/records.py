@@ -17,11 +17,14 @@ from typing import Any, Final, TypeAlias
 from litespan.stores.columns import COLUMNS, Kind
 
 Record: TypeAlias = dict[str, Any]
+Read: TypeAlias = Callable[[str, Sequence[str], str], Iterator[Record]]
 
 KINDS: Final[dict[str, Kind]] = {column.name: column.kind for column in COLUMNS}
 NAMES: Final = tuple(KINDS)
 TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 """Format of times in records."""
+IDS: Final = ("key", "call_id", "trace_id")
+"""The columns that identify calls; a call id can be that of several attempts."""
 FETCH: Final = 2_000
 """Rows to fetch at a time."""
 
@@ -47,14 +50,19 @@ class Reader:
         schemes: prefixes of the store's URLs; empty for a file.
         is_one: whether a file is such a store, from its first 16 bytes.
         place: converts the value of a variable to a place for `read`.
+        newest: as `read`, but newest first; None if the store cannot do that.
+        find: `(place, columns, prefix)` → the calls of which a column in `IDS` begins with
+            `prefix`; None if the store has no faster way than to read all.
     """
 
-    read: Callable[[str, Sequence[str], str], Iterator[Record]]
+    read: Read
     variables: tuple[str, ...]
     default: str = ""
     schemes: tuple[str, ...] = ()
     is_one: Callable[[bytes], bool] = lambda _: False
     place: Callable[[str], str] = str
+    newest: Read | None = None
+    find: Read | None = None
 
 
 def once(found: Iterable[Record]) -> Iterator[Record]:

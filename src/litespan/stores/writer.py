@@ -13,40 +13,13 @@ from typing import Final, Protocol
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
+from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.stores.buffer import Buffer, Entry, Limits, Row, Ticket
+from litespan.stores.store import Away, Store
 
 THREAD: Final = "litespan-store"
 """Name of the writing threads."""
-
-
-class Away(Exception):
-    """The store is unavailable; the same rows may be written later.
-
-    The message says why and how to fix it, without credentials. `cause` is one word for it.
-    """
-
-    def __init__(self, message: str, cause: str = "away") -> None:
-        super().__init__(message)
-        self.cause = cause
-
-
-class Refused(Exception):
-    """The store rejected a row. The message contains no data of the row."""
-
-
-class Store(Protocol):
-    """An open database or file. Used by one thread at a time."""
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Upsert `rows` by key. Keys are unique; a started row must not replace a finished one.
-
-        Raises `Away` if the store is unavailable, any other exception if it rejects the rows. Rows
-        of a failed write may be written again.
-        """
-
-    def close(self) -> None:
-        """Release connections and files."""
 
 
 class Observer(Protocol):
@@ -72,9 +45,9 @@ class Writer:
         self._connect = connect
         self._limits = limits
         self._observer = observer
-        self._changed = threading.Condition()  # guards everything except the store
+        self._pool = Pool(THREAD)
+        self._changed = self._pool.changed  # guards everything except the store
         self._buffer = Buffer(limits)
-        self._thread: threading.Thread | None = None
         self._tries = 0  # failures since the last successful write
         self._not_before = 0.0  # monotonic s of the next attempt
         self._closing = False  # write what is buffered, then stop
@@ -94,8 +67,7 @@ class Writer:
             if not len(self._buffer):
                 self._not_before = max(self._not_before, _later(self._limits.linger))
             self._buffer.add(rows, ticket)
-            self._changed.notify_all()
-        self._start()
+            self._schedule()
         return ticket
 
     def offer(self, rows: Sequence[Row]) -> None:
@@ -112,28 +84,22 @@ class Writer:
         Does not wait for an unavailable store. With `linger`, rows count as written while the
         store is available.
         """
+        lingers = bool(self._limits.linger)
         until = _later(self._limits.patience)
+        written = self._pool.wait_for(lambda: not ticket.pending or self.away or lingers, until)
         with self._changed:
-            while ticket.pending and not self.away and not self._limits.linger:
-                if (left := until - time.monotonic()) <= 0:
-                    self.away = True
-                    break
-                self._changed.wait(left)
+            self.away = self.away or not written
             self._trim()
             return not ticket.lost and not (ticket.pending and self.away)
 
     def flush(self, seconds: float) -> bool:
         """Wait until the buffer is empty; False if that takes longer than `seconds`."""
-        until = _later(seconds)
         with self._changed:
             if not self.away:
                 self._not_before = 0.0
-            self._changed.notify_all()
-            while not self._buffer.empty and not self._closed:
-                if (left := until - time.monotonic()) <= 0:
-                    break
-                self._changed.wait(left)
-            return self._buffer.empty
+            self._schedule()
+        self._pool.wait_for(lambda: self._buffer.empty or self._closed, _later(seconds))
+        return self._buffer.empty
 
     def close(self) -> None:
         """Write what is left within a bounded time, and close the store."""
@@ -148,11 +114,9 @@ class Writer:
         with self._changed:
             self._closed = True
             self._drop("shutdown", self._buffer.clear())
-            self._changed.notify_all()
-        if self._thread is None:
-            self._close_store()
-        else:  # the thread closes the store, unless it hangs
-            self._thread.join(max(until - time.monotonic(), 0.0) + self._limits.hung_patience)
+            if self._store is not None or self._pool.has_threads:
+                self._pool.submit(self._work)  # closes the store, unless a write hangs
+        self._pool.close(max(until, time.monotonic()) + self._limits.hung_patience)
 
     def pause(self, seconds: float) -> bool:
         """Close the store and block its use until `resume`; False if a write takes longer."""
@@ -167,48 +131,23 @@ class Writer:
 
     # --- on the thread ---------------------------------------------------------------
 
-    def _start(self) -> None:
+    def _work(self) -> None:
+        """Write the rows that are due. If there are none, close the idle store."""
         with self._changed:
-            if self._thread is not None:
+            rows_wait = len(self._buffer) > 0 and not self._closed
+            if rows_wait and not self._is_full() and self._not_before > time.monotonic():
+                self._schedule()
                 return
-            self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError:  # the interpreter starts no threads at exit
-                self._thread = None
+            entries = self._buffer.take() if rows_wait else []
+        with suppress_instrumentation(), self._use:
+            if entries:
+                self._write(entries)
             else:
-                return
-        self._work(_later(self._limits.exit_patience))
-
-    def _work(self, until: float | None = None) -> None:
-        """Write buffered and later rows; with `until`, stop at that time or when none is left."""
-        with suppress_instrumentation():
-            while (entries := self._next(until)) is not None:
-                with self._use:
-                    if entries:
-                        self._write(entries)
-                    else:
-                        self._close_store()
-            if until is None:
-                with self._use:
-                    self._close_store()
-
-    def _next(self, until: float | None) -> list[Entry] | None:
-        """Wait for the next rows to write; an empty list when idle, None at the end."""
+                self._close_store()
         with self._changed:
-            while not self._closed and (len(self._buffer) or not self._closing):
-                now = time.monotonic()
-                if until is not None and (now > until or not len(self._buffer)):
-                    break
-                if not len(self._buffer):
-                    idle = self._limits.idle if self._store is not None else None
-                    if not self._changed.wait(idle):
-                        return []
-                elif now >= self._not_before or (self._buffer.full and not self.away):
-                    return self._buffer.take()
-                else:
-                    self._changed.wait(self._not_before - now)
-            return None
+            if self._store is not None and not len(self._buffer):
+                self._pool.submit(self._work, _later(self._limits.idle))
+            self._schedule()
 
     def _write(self, entries: list[Entry]) -> None:
         """Write `entries`; if one is rejected, write halves separately."""
@@ -277,6 +216,15 @@ class Writer:
             self._changed.notify_all()
 
     # --- with the lock held ------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        """Write waiting rows when they are due."""
+        if len(self._buffer):
+            self._pool.submit(self._work, 0.0 if self._is_full() else self._not_before)
+
+    def _is_full(self) -> bool:
+        """Whether to write although the rows are not due."""
+        return self._buffer.full and not self.away
 
     def _trim(self) -> None:
         if self.away:

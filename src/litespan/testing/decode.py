@@ -24,7 +24,8 @@ def spans(request: ExportTraceServiceRequest) -> list[Record]:
 
     Keys: `name`, `kind` ("CLIENT", …), `status` ("UNSET" | "OK" | "ERROR"), `description`,
     `attributes`, `events` (`name`, `time`, `attributes`), `trace_id`, `span_id`, `parent` (hex;
-    None for a root), `start` and `end` (ns since the epoch), `scope` (the instrumentation's name).
+    None for a root), `links` (span ids), `start` and `end` (ns since the epoch), `scope` (the
+    instrumentation's name).
     """
     found = [
         {
@@ -44,6 +45,7 @@ def spans(request: ExportTraceServiceRequest) -> list[Record]:
             "trace_id": span.trace_id.hex(),
             "span_id": span.span_id.hex(),
             "parent": span.parent_span_id.hex() or None,
+            "links": [link.span_id.hex() for link in span.links],
             "start": span.start_time_unix_nano,
             "end": span.end_time_unix_nano,
             "scope": scoped.scope.name,

@@ -166,9 +166,9 @@ def posthog():
     client = Posthog("phc_key", host=URL, flush_interval=0.1)
     model = OpenAI(api_key="x", base_url=f"{URL}/v1", posthog_client=client, max_retries=0)
     asked = {"model": "gpt-4o-mini", "messages": MESSAGES, "temperature": 0.2, "max_tokens": 256}
-    told = {"posthog_distinct_id": "user-42", "posthog_trace_id": CALL}
+    shown = {"posthog_distinct_id": "user-42", "posthog_trace_id": CALL}
     tools = [{"type": "function", "function": {"name": "get_weather", "parameters": {}}}]
-    model.chat.completions.create(**asked, **told, tools=tools)
+    model.chat.completions.create(**asked, **shown, tools=tools)
     with suppress(RateLimitError):
         model.chat.completions.create(**asked, posthog_trace_id=CALL, user="fail")
     client.shutdown()

@@ -14,7 +14,7 @@ SECRET = "sk-test-0123456789abcdef"
 
 
 def strict(body: bytes) -> Any:
-    """JSON as RFC 8259 has it: UTF-8, no NaN, no half characters."""
+    """JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogates."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")

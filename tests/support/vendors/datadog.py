@@ -171,10 +171,10 @@ class Datadog(Anyone):
         assert (span["status"] == "error") == ("error" in span["meta"])
         meta, kind = span["meta"], span["meta"]["kind"]
         for side in ("input", "output"):
-            told = meta.get(side, {})
-            assert "messages" not in told or kind == "llm"
+            shown = meta.get(side, {})
+            assert "messages" not in shown or kind == "llm"
             documents = ("embedding", "input"), ("retrieval", "output")
-            assert "documents" not in told or (kind, side) in documents
+            assert "documents" not in shown or (kind, side) in documents
         assert "metrics" not in span or kind in ("llm", "embedding")
 
 

@@ -63,11 +63,11 @@ class Posthog(Otlp):
             assert str(uuid.UUID(event["uuid"])) == event["uuid"]
             assert re.fullmatch(r".*Z", event["timestamp"])
             datetime.fromisoformat(event["timestamp"].replace("Z", "+00:00"))
-            told = event["properties"]
-            assert re.fullmatch("[0-9a-f]{32}", told["$ai_trace_id"])
-            assert all(told[name] is not None for name in told)
-            assert told["$ai_is_error"] is ("$ai_error" in told)
-            self.money(told)
-            self.size(told)
+            shown = event["properties"]
+            assert re.fullmatch("[0-9a-f]{32}", shown["$ai_trace_id"])
+            assert all(shown[name] is not None for name in shown)
+            assert shown["$ai_is_error"] is ("$ai_error" in shown)
+            self.money(shown)
+            self.size(shown)
             self.take(event["uuid"], event)
         return Reply(200, b'{"status":"Ok"}')

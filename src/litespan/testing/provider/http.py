@@ -16,7 +16,14 @@ from threading import Event, Lock
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from litespan.testing.provider import anthropic, gemini, media, openai_chat, openai_responses
+from litespan.testing.provider import (
+    anthropic,
+    gemini,
+    media,
+    openai_chat,
+    openai_responses,
+    resources,
+)
 from litespan.testing.provider.behaviour import Behaviour, split_path
 from litespan.testing.provider.replies import (
     Body,
@@ -74,6 +81,15 @@ class Recorded:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+
+
+def _route(request: Request) -> Route | None:
+    if request.method == "POST" and "/threads/" not in request.path:
+        for row in ROUTES:
+            if request.path.endswith(row.path):
+                return row
+    resource = resources.find(request)
+    return None if resource is None else Route("", resource, openai_error)
 
 
 class Server(ThreadingHTTPServer):
@@ -153,7 +169,9 @@ class Handler(BaseHTTPRequestHandler):
         number = self.server.record(recorded, address.split("/")[1])
         if behaviour.times and number > behaviour.times:
             behaviour = Behaviour()
-        self._answer(Request(recorded.body, behaviour, path))
+        self._answer(Request(recorded.body, behaviour, path, self.command))
+
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - the base class's names
 
     def _answer(self, request: Request) -> None:
         behaviour = request.behaviour
@@ -162,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
         if behaviour.reset:
             self._reset()
             return
-        route = next((row for row in ROUTES if request.path.endswith(row.path)), None)
+        route = _route(request)
         if route is None:
             self._send_body(as_json({"error": {"message": f"no route {request.path}"}}, status=404))
         elif behaviour.fails:

@@ -4,6 +4,7 @@ https://platform.openai.com/docs/api-reference/responses
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from litespan.testing.provider.openai_chat import REASONING
@@ -30,6 +31,8 @@ EMPTY: Final[dict[str, Json]] = {  # the fields of an output item that are empty
 
 def responses(request: Request) -> Reply:
     """A response, plain or as a stream of typed events."""
+    if request.body.get("background") and not request.body.get("stream"):
+        return as_json({**_response(request, [], "queued"), "usage": None, "background": True})
     items = _output(request)
     if not request.body.get("stream"):
         return as_json(_response(request, items, request.behaviour.finish or "completed"))
@@ -39,6 +42,24 @@ def responses(request: Request) -> Reply:
         for number, (kind, fields) in enumerate(_events(request, items))
     ]
     return Stream(frames, event("error", error))
+
+
+def stored(request: Request) -> Reply:
+    """A response that ran in the background; the behaviour's `finish` is its status."""
+    status = request.behaviour.finish or "completed"
+    ended = status == "completed"
+    sent = replace(request, body={"model": "gpt-4o-mini"})
+    response = _response(sent, _output(sent) if ended else [], status)
+    usage = response["usage"] if ended else None
+    identifier = request.path.rstrip("/").split("/responses/")[-1].partition("/")[0]
+    return as_json({**response, "id": identifier, "usage": usage, "background": True})
+
+
+def compact(request: Request) -> Reply:
+    """A compacted conversation."""
+    item = {"id": "cmp_1", "type": "compaction", "encrypted_content": "…"}
+    answer = _response(request, [item], "completed")
+    return as_json({**answer, "object": "response.compaction"})
 
 
 def _response(request: Request, output: list[Json], status: str) -> Json:

@@ -48,6 +48,7 @@ class Request:
     body: Json
     behaviour: Behaviour
     path: str = ""
+    method: str = "POST"
 
     @property
     def model(self) -> str:

@@ -12,9 +12,10 @@ class LoopbackProvider:
     """A model provider for tests: `with LoopbackProvider() as provider: … provider.url`.
 
     It implements the APIs of OpenAI (chat, completions, responses, embeddings, images, audio,
-    moderations), Anthropic (messages), Gemini (generateContent) and Cohere (rerank), plain and
-    streamed, with fixed ids, times and usage. `url_for(status=429, times=2)` is a base URL of the
-    same server with another `Behaviour`. Pass either as LiteLLM's `api_base`. A client with
+    moderations, videos, files, batches, vector stores, …), Anthropic (messages, skills), Gemini
+    (generateContent, interactions), Cohere (rerank), Mistral (OCR) and Perplexity (search), plain
+    and streamed, with fixed ids, times and usage. `url_for(status=429, times=2)` is a base URL of
+    the same server with another `Behaviour`. Pass either as LiteLLM's `api_base`. A client with
     `provider.root` as its HTTP proxy may use any host name: `http://api.anthropic.com/…`.
     """
 

@@ -1,0 +1,190 @@
+"""`litespan show ID`: one call as text, in the order in which people ask about it."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from litespan.cli import Parser, add_store, printable
+from litespan.cli.one_call import print_call, with_content
+from litespan.stores import groups
+from litespan.stores.conversation import Part, conversation
+from litespan.stores.figures import OUTCOMES, count, dollars, seconds
+from litespan.stores.reading import NotFound, find
+from litespan.stores.records import Record, Unreadable
+from litespan.stores.trace import Step, costs, stages, trace
+
+_BAR: Final = 30  # characters of the trace's time line
+_LONG: Final = 2_000  # characters of a part of a message, without `--full`
+_WHO: Final = {
+    "user": "user_id",
+    "session": "session_id",
+    "team": "team_alias",
+    "key": "api_key_alias",
+    "end user": "end_user_id",
+    "service": "service_name",
+    "environment": "environment",
+}
+
+
+def run(argv: Sequence[str]) -> int:
+    """Show the calls of an id. Returns 0; 1 if there is none, 2 for bad input."""
+    parser = Parser(
+        prog="litespan show",
+        description="Show one call: its trace, timeline, messages, tokens, cost and error.",
+    )
+    parser.add_argument(
+        "id",
+        metavar="ID",
+        help="a call's key, call id or trace id, or a unique beginning of one, as listed by "
+        "`litespan calls`. Offloaded content is read back",
+    )
+    add_store(parser)
+    parser.add_argument("--full", action="store_true", help="do not shorten long messages")
+    parser.add_argument("--json", action="store_true", help="print JSON instead: all columns")
+    options = parser.parse_args(argv)
+    try:
+        if options.json:
+            return print_call(options.store, options.id)
+        found = find(options.store, options.id)
+        for record in found:
+            if record is not found[0]:
+                print()
+            related = find(options.store, record["trace_id"]) if record is found[0] else None
+            for line in _lines(record, related, full=options.full):
+                print(line)
+    except Unreadable as problem:
+        print(f"litespan show: {problem}", file=sys.stderr)
+        return 2
+    except NotFound as problem:
+        print(f"litespan show: {printable(str(problem))}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _lines(record: Record, related: Sequence[Record] | None, *, full: bool) -> Iterator[str]:
+    """All lines of a call; none of them can act on a terminal."""
+    for line in _sections(with_content(record), related, full=full):
+        yield printable(line)
+
+
+def _sections(record: Record, related: Sequence[Record] | None, *, full: bool) -> Iterator[str]:
+    yield _title(record)
+    yield from _facts(record)
+    if related:
+        yield ""
+        yield "Trace"
+        yield from (_step(step, record["key"]) for step in trace(related))
+    if record["stages"]:
+        yield ""
+        yield "Timeline"
+        for stage in stages(record):
+            more = "  ".join(f"{name}={value}" for name, value in stage.attributes.items())
+            yield f"  {stage.offset_s:+9.3f} s  {stage.name:14}  {more}".rstrip()
+    yield ""
+    yield "Tokens and cost"
+    yield from _usage(record)
+    if record["error_type"]:
+        yield ""
+        yield f"Error: {record['error_type']}" + (
+            f" (HTTP {record['http_status']})" if record["http_status"] else ""
+        )
+        yield from _indented(record["error_message"] or "", full=full)
+    yield from _messages(record, full=full)
+
+
+def _title(record: Record) -> str:
+    (model,) = groups.groups(record, "model")
+    outcome = OUTCOMES.get(record["outcome"], record["outcome"])
+    said = [record["operation"], model, outcome, f"{seconds(record['duration_s'])} s"]
+    return "  ".join([str(word) for word in said if word] + [dollars(record["cost_usd"])])
+
+
+def _facts(record: Record) -> Iterator[str]:
+    start = record["start_time"]
+    yield f"  {'time':13}{start[:10]} {start[11:23]} UTC"
+    for name, column in {"id": "key", "call id": "call_id", "trace id": "trace_id"}.items():
+        if record[column]:
+            yield f"  {name:13}{record[column]}"
+    if record["provider"]:
+        yield f"  {'provider':12}" + " at ".join(
+            filter(None, [record["provider"], record["server_address"]])
+        )
+    if record["response_model"] and record["response_model"] != record["request_model"]:
+        yield f"  {'answered by':13}{record['response_model']}"
+    for name, column in _WHO.items():
+        if record[column]:
+            yield f"  {name:13}{record[column]}"
+    if record["tags"]:
+        yield f"  {'tags':13}{', '.join(record['tags'])}"
+    for key, value in (record["metadata"] or {}).items():
+        yield f"  {'metadata':13}{key}={value}"
+
+
+def _step(step: Step, key: str) -> str:
+    record = step.record
+    (model,) = groups.groups(record, "model")
+    left = min(round(step.begin * _BAR), _BAR - 1)
+    bar = " " * left + "=" * max(round(step.share * _BAR), 1)
+    words = [
+        f"attempt {record['attempt']}" if record["attempt"] else "",
+        f"{record['operation'] or ''} {model or ''}".strip(),
+        OUTCOMES.get(record["outcome"], record["outcome"]),
+        record["error_type"] or "",
+        f"{seconds(record['duration_s'])} s",
+    ]
+    mark = ">" if record["key"] == key else " "
+    indent = "  " * step.depth
+    return f"{mark} [{bar[:_BAR]:{_BAR}}] {record['key'][:8]}  {indent}" + "  ".join(
+        filter(None, words)
+    )
+
+
+def _usage(record: Record) -> Iterator[str]:
+    parts = {
+        "cached": "cache_read_tokens",
+        "written to cache": "cache_creation_tokens",
+    }
+    cached = ", ".join(f"{record[c]:,} {name}" for name, c in parts.items() if record[c])
+    thought = f"{record['reasoning_tokens']:,} reasoning" if record["reasoning_tokens"] else ""
+    for name, tokens, column, of in (
+        ("input", record["input_tokens"], "input_cost_usd", cached),
+        ("output", record["output_tokens"], "output_cost_usd", thought),
+    ):
+        note = f"  (of which {of})" if of else ""
+        yield f"  {name:12}{count(tokens):>9}  {dollars(record[column], 10):>16}{note}"
+    yield f"  {'total':13}{'':9}  {dollars(record['cost_usd'], 10):>16}"
+    for name, usd in costs(record):
+        yield f"  {name:23}{dollars(usd, 10):>16}"
+
+
+def _messages(record: Record, *, full: bool) -> Iterator[str]:
+    found = conversation(record)
+    if not found:
+        yield ""
+        yield "No messages are recorded: content is off by default."
+    for message in found:
+        yield ""
+        reason = f"  ({message.finish_reason})" if message.finish_reason else ""
+        yield f"{message.role}{reason}"
+        for part in message.parts:
+            yield from _part(part, full=full)
+
+
+def _part(part: Part, *, full: bool) -> Iterator[str]:
+    title = {
+        "tool_call": f"calls {part.title} {part.id}",
+        "tool_result": f"result of {part.title or part.id}",
+        "reasoning": "reasoning",
+        "media": f"[{part.title}]",
+    }.get(part.kind)
+    if title:
+        yield f"  {title.strip()}"
+    yield from _indented(part.text, full=full, by="    " if title else "  ")
+
+
+def _indented(text: str, *, full: bool, by: str = "  ") -> Iterator[Any]:
+    shown = text if full else text[:_LONG]
+    for line in shown.splitlines():
+        yield by + line
+    if len(text) > len(shown):
+        yield f"{by}... {len(text) - len(shown):,} more characters: --full shows them"

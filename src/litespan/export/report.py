@@ -1,0 +1,70 @@
+"""What happened to the items of an export: counters, and log lines that say how to fix it."""
+
+from collections.abc import Callable, Sequence
+
+from litespan.counters import count
+from litespan.errors import log_once
+from litespan.export.client import FORBIDDEN_HOST
+from litespan.export.policy import Tally
+from litespan.export.tenant import ALLOW_HOSTS
+
+
+def explain(cause: str, keys: Sequence[str], urls: Sequence[str]) -> str:
+    """What an HTTP status or transport error means, and how to fix it.
+
+    Args:
+        cause: the status or error.
+        keys: variables of the credentials.
+        urls: variables of the URL.
+    """
+    named, where = " and ".join(keys), urls[0] if urls else "the URL"
+    common = {
+        "401": f"unauthorized: check {named}",
+        "403": f"forbidden: check {named} and its permissions",
+        "404": f"not found: check {where}",
+        "413": "too large, even with truncated content",
+        FORBIDDEN_HOST: f"not a public https host; the operator may allow it ({ALLOW_HOSTS})",
+        "too_large": "too large, even with truncated content",
+        "429": "rate limited",
+        "rejected": "rejected by the service",
+        "shutdown": "the process ended before they were accepted",
+        "timeout": "no answer in time",
+    }
+    if cause.startswith("3"):
+        return f"redirects are not followed: set {where} to the final URL"
+    return common.get(cause, "HTTP error" if cause.isdigit() else "no connection")
+
+
+def report(name: str, tally: Tally, unit: str, explained: Callable[[str], str]) -> None:
+    """Count the items of an export, and log each cause of a loss once.
+
+    Args:
+        name: the exporter.
+        tally: the result of the export.
+        unit: the word for items.
+        explained: what a cause means, and how to fix it.
+    """
+    amounts = {"sent": tally.sent, "retried": tally.retried, "truncated": tally.truncated}
+    for what, amount in amounts.items():
+        if amount:
+            count(f"export.{name}.{what}", amount)
+    if tally.truncated:
+        log_once(
+            f"export.{name}.cut",
+            "%s: content was truncated to the size limit of the service (logged once)",
+            name,
+        )
+    for cause, items in tally.dropped.items():
+        count(f"export.{name}.dropped", items)
+        count(f"export.{name}.dropped.{cause}", items)
+        reason = f' ("{tally.reasons[cause]}")' if tally.reasons.get(cause) else ""
+        log_once(
+            f"export.{name}.dropped.{cause}",
+            "%s: %d %s dropped: %s: %s%s (logged once)",
+            name,
+            items,
+            unit,
+            cause,
+            explained(cause),
+            reason,
+        )

@@ -1,0 +1,191 @@
+"""Starts the spans of calls: `CallSpan`s if the SDK is one that they equal, else ordinary spans."""
+
+import logging
+from time import time_ns
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    INVALID_SPAN_CONTEXT,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
+
+from litespan.errors import log_once
+from litespan.instrumentation.span import Limits, OrdinarySpan, is_clean, new_span
+
+# What the methods that a `CallSpan` replaces refer to, and what a span consists of, in the SDKs
+# that it was checked against, 1.33.1 to 1.45.2. Anything else is behaviour that it may lack.
+_KNOWN: Final = frozenset(
+    """
+    trace_api get_current_span get_span_context isinstance SpanContext TypeError is_valid
+    id_generator generate_trace_id trace_id sampler should_sample TraceFlags SAMPLED DEFAULT
+    decision is_sampled generate_span_id trace_state is_recording _Span resource attributes copy
+    span_processor instrumentation_info _span_limits _instrumentation_scope start start_span
+    NonRecordingSpan _is_enabled is_trace_id_random trace_flags random_trace_id RANDOM_TRACE_ID
+    _tracer_metrics
+
+    logger warning time_ns RuntimeError on_start _on_ending on_end _readable_span ReadableSpan
+    items set_attributes _set_items _immutable BoundedAttributes max_event_attributes
+    max_attribute_length _add_event Event kind
+
+    _name _context _kind _instrumentation_info _parent _start_time _end_time _attributes _events
+    _links _resource _status _sampler _trace_config _record_exception _set_status_on_exception
+    _span_processor _limits _lock _record_end_metrics
+    """.split()  # noqa: SIM905
+)
+CURRENT_SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+"""The context key of the current span."""
+_FLAGS: Final = tuple(TraceFlags(number) for number in range(4))
+_ENDLESS: Final = 2**31
+
+
+def _methods() -> tuple[Any, ...]:
+    """Return the SDK's methods that a `CallSpan` replaces, as they are now."""
+    span = sdk.Span
+    return (
+        sdk.Tracer.start_span,
+        span.start,
+        span.set_attributes,
+        span.set_attribute,
+        span.add_event,
+        span.end,
+        span._readable_span,  # noqa: SLF001
+    )
+
+
+_METHODS: Final = _methods()
+_CAN_BE_OFF: Final = hasattr(sdk.Tracer, "_is_enabled")
+_MARKS_RANDOM: Final = hasattr(TraceFlags, "RANDOM_TRACE_ID")
+
+
+def unknown_parts() -> set[str]:
+    """Return what the SDK's spans refer to or consist of that litespan does not know."""
+    names: set[str] = set()
+    for method in _methods():
+        code = getattr(method, "__code__", None)
+        names |= {str(method)} if code is None else {*code.co_names}
+    context = SpanContext(1, 1, is_remote=False)
+    names |= vars(OrdinarySpan("probe", context, limits=sdk.SpanLimits())).keys()
+    return names - _KNOWN
+
+
+def _limits(tracer: Any) -> Limits | None:
+    """Return the limits of the spans of an SDK tracer; None if a `CallSpan` cannot keep them."""
+    limits = tracer._span_limits  # noqa: SLF001
+    if limits.max_span_attribute_length is not None or limits.max_attribute_length is not None:
+        return None
+    counts = (limits.max_span_attributes, limits.max_events, limits.max_event_attributes)
+    return Limits(*[_ENDLESS if count is None else count for count in counts])
+
+
+class CallTracer(Tracer):
+    """Starts spans of `tracer` that cost as little as possible."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer: Any = tracer
+        self._most: Limits | None = None
+        self._proxy = isinstance(tracer, trace.ProxyTracer)
+        if not self._proxy:
+            self._choose()
+
+    def _choose(self) -> None:
+        """Find out whether the tracer's spans can be `CallSpan`s."""
+        tracer = self._tracer
+        if type(tracer) is not sdk.Tracer:
+            return
+        try:
+            unknown = unknown_parts()
+            metrics = getattr(tracer, "_tracer_metrics", None)
+            if metrics is not None and type(metrics).__name__ != "NoOpTracerMetrics":
+                unknown.add("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED")
+            self._most = None if unknown else _limits(tracer)
+        except Exception as error:  # noqa: BLE001 - whatever a changed SDK raises
+            unknown = {type(error).__name__}
+        if unknown:
+            log_once(
+                "span",
+                "spans of calls are created by the OpenTelemetry SDK, because litespan does not "
+                "know %s; they are the same but cost more",
+                ", ".join(sorted(unknown)),
+                level=logging.DEBUG,
+            )
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Any = None,
+        links: Any = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Span:
+        """Start a span, as the SDK's tracer does."""
+        if self._proxy:
+            self._resolve()
+        tracer, most = self._tracer, self._most
+        changed = _methods() != _METHODS or "start_span" in tracer.__dict__
+        if context is not None and CURRENT_SPAN not in context:
+            parent: Any = INVALID_SPAN_CONTEXT
+        else:
+            parent = get_current_span(context).get_span_context()
+        unusual = links or not record_exception or not set_status_on_exception
+        if most is None or changed or unusual or type(parent) is not SpanContext:
+            span: Span = tracer.start_span(
+                name,
+                context,
+                kind,
+                attributes,
+                links or (),
+                start_time,
+                record_exception,
+                set_status_on_exception,
+            )
+            return span
+        # From here on, this is what the SDK does.
+        if _CAN_BE_OFF and not tracer._is_enabled():  # noqa: SLF001
+            return NonRecordingSpan(parent)
+        ids = tracer.id_generator
+        if parent is not INVALID_SPAN_CONTEXT and parent.is_valid:
+            trace_id = parent.trace_id
+            random = _MARKS_RANDOM and parent.trace_flags.random_trace_id
+        else:
+            parent = None
+            trace_id = ids.generate_trace_id()
+            random = _MARKS_RANDOM and ids.is_trace_id_random()
+        sampled = tracer.sampler.should_sample(context, trace_id, name, kind, attributes, ())
+        decision = sampled.decision
+        flags = _FLAGS[(1 if decision.is_sampled() else 0) + (2 if random else 0)]
+        span_id = ids.generate_span_id()
+        own = SpanContext(trace_id, span_id, False, flags, sampled.trace_state)
+        if not decision.is_recording():
+            return NonRecordingSpan(own)
+        at = time_ns() if start_time is None else start_time
+        kept = {**sampled.attributes}
+        call_span = new_span(tracer, name, own, parent, kind, kept, at, most)
+        if len(kept) > most.attributes or not is_clean(kept):
+            call_span.become_ordinary()
+        tracer.span_processor.on_start(call_span, parent_context=context)
+        return call_span
+
+    def _resolve(self) -> None:
+        """Use the tracer of the application's provider, once it is set."""
+        if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            self._proxy = False
+            self._tracer = getattr(self._tracer, "_tracer", self._tracer)
+            self._choose()
+
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a span and make it current; an ordinary span of the SDK."""
+        return self._tracer.start_as_current_span(*args, **kwargs)

@@ -1,0 +1,69 @@
+"""Finished calls whose metrics wait to be recorded."""
+
+from collections import deque
+from threading import RLock
+from typing import Any, Final, Protocol
+
+from litespan import counters
+from litespan.background import fork
+from litespan.background.pool import start_thread
+from litespan.errors import suppress_errors
+from litespan.instrumentation.aggregation import Batch
+
+MANY: Final = 256
+"""Finished calls; when so many wait, a thread records them."""
+
+
+class Divides(Protocol):
+    """Divides finished calls into values."""
+
+    def divide(self, call: Any, batch: Batch) -> None:
+        """Add the values of a call to a batch."""
+        ...
+
+
+class Queue:
+    """Finished calls whose values wait to be recorded.
+
+    They are recorded before each collection, before a fork, and by a thread when many wait. So
+    values are never late, and a child process starts with the sums of its parent.
+    """
+
+    def __init__(self) -> None:
+        self._calls: deque[tuple[Divides, Any]] = deque()
+        self._lock = RLock()  # a signal handler may collect
+        self._running = False
+
+    def add(self, metrics: Divides, call: Any) -> None:
+        """Add a call that `metrics` will divide into values."""
+        self._calls.append((metrics, call))
+        if len(self._calls) >= MANY and not self._running:
+            self._running = True
+            start_thread(self._run, "litespan-metrics")
+
+    def _run(self) -> None:
+        try:
+            self.record()
+        finally:
+            self._running = False
+
+    def record(self) -> None:
+        """Record all values that wait."""
+        with self._lock:
+            batch = Batch()
+            while self._calls:
+                with suppress_errors("measuring a call"):
+                    metrics, call = self._calls.popleft()
+                    metrics.divide(call, batch)
+            batch.flush()
+
+    def start_again(self) -> None:
+        """Forget, in a forked child process, the calls that the parent will record."""
+        self._calls.clear()
+        self._lock = RLock()
+        self._running = False
+
+
+queue: Final = Queue()
+counters.before_collection.append(queue.record)
+fork.register(queue, before=Queue.record, after_in_child=Queue.start_again)

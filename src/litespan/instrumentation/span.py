@@ -1,0 +1,240 @@
+"""Spans that cost less than the SDK's own and equal them.
+
+The SDK checks, copies and locks every attribute and event as it arrives. litespan's own values need
+no check, so a `CallSpan` keeps them in a dict and a list. When anything else about it is used, such
+as a private name, a link or the attributes of a running span, the SDK's own methods build an
+ordinary span from what was kept, and the `CallSpan` becomes that span.
+
+`CallTracer` creates them, if it knows the SDK.
+"""
+
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from time import time_ns
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.trace import SpanContext, SpanKind, Status
+
+_SCALARS: Final = frozenset({str, int, float, bool})
+_UNSET: Final = Status()
+_ENDING: Final = hasattr(sdk.SpanProcessor, "_on_ending")
+_new: Final = object.__new__
+
+
+class Limits(NamedTuple):
+    """How many attributes and events a span may have, and attributes an event."""
+
+    attributes: int
+    events: int
+    event_attributes: int
+
+
+def is_clean(attributes: Any) -> bool:
+    """Whether the SDK would keep `attributes` as they are."""
+    if type(attributes) is not dict or "" in attributes:
+        return False
+    for name, value in attributes.items():  # without function calls: it runs for every call
+        kind = type(value)
+        if kind not in _SCALARS:
+            if kind is not tuple:
+                return False
+            for item in value:
+                if type(item) is not str:
+                    return False
+        if type(name) is not str:
+            return False
+    return True
+
+
+class OrdinarySpan(sdk.Span):
+    """A span of the SDK, which lets only subclasses be created without its tracer."""
+
+
+def _ordinary(kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parts of the SDK's span with what `kept`, the parts of one of ours, holds."""
+    tracer = kept["_tracer"]
+    span = OrdinarySpan(
+        name=kept["_name"],
+        context=kept["_context"],
+        parent=kept["_parent"],
+        sampler=tracer.sampler,
+        resource=kept["_resource"],
+        attributes=kept["_kept"],
+        kind=kept["_kind"],
+        instrumentation_info=kept["_instrumentation_info"],
+        limits=tracer._span_limits,  # noqa: SLF001
+        instrumentation_scope=kept["_instrumentation_scope"],
+    )
+    span.start(kept["_start_time"])
+    for name, attributes, timestamp in kept["_noted"]:
+        span.add_event(name, attributes, timestamp)
+    if kept["_end_time"] is not None:
+        span.end(kept["_end_time"])
+    return vars(span)
+
+
+class EndedSpan(sdk.ReadableSpan):
+    """What span processors receive of a `CallSpan` that was not used otherwise."""
+
+    def __getattr__(self, name: str) -> Any:
+        kept = self.__dict__
+        if name[:1] != "_" or name[:2] == "__" or "_kept" not in kept:
+            raise AttributeError(name)
+        if "_events" not in kept:
+            parts = _ordinary(kept)
+            for part in ("_attributes", "_links", "_events"):
+                kept.setdefault(part, parts[part])
+        return object.__getattribute__(self, name)
+
+    @property
+    def attributes(self) -> Any:
+        """The attributes; read-only."""
+        return super().attributes if "_events" in self.__dict__ else MappingProxyType(self._kept)
+
+    @property
+    def events(self) -> Sequence[Any]:
+        """The events; each has read-only attributes."""
+        kept = self.__dict__
+        if "_events" in kept:
+            return super().events
+        if "_shown" not in kept:
+            kept["_shown"] = tuple(
+                [sdk.Event(name, MappingProxyType(own), at) for name, own, at in kept["_noted"]]
+            )
+        shown: Sequence[Any] = kept["_shown"]
+        return shown
+
+    @property
+    def links(self) -> Sequence[Any]:
+        """The links."""
+        return super().links if "_events" in self.__dict__ else ()
+
+    @property
+    def dropped_attributes(self) -> int:
+        """The number of attributes beyond the limit."""
+        return super().dropped_attributes if "_events" in self.__dict__ else 0
+
+    @property
+    def dropped_events(self) -> int:
+        """The number of events beyond the limit."""
+        return super().dropped_events if "_events" in self.__dict__ else 0
+
+    @property
+    def dropped_links(self) -> int:
+        """The number of links beyond the limit."""
+        return super().dropped_links if "_events" in self.__dict__ else 0
+
+
+class CallSpan(sdk.Span):
+    """A span that keeps clean attributes and events until it must become an ordinary span.
+
+    The parts that the SDK's methods use, such as `_lock`, do not exist before that. Methods that
+    are not overridden here read one of them, which makes the span ordinary.
+    """
+
+    _is_ordinary = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name[:1] != "_" or name[:2] == "__" or "_guard" not in self.__dict__:
+            raise AttributeError(name)
+        self.become_ordinary()
+        return object.__getattribute__(self, name)
+
+    def become_ordinary(self) -> None:
+        """Become the SDK's span with what was kept, once."""
+        kept = self.__dict__
+        with self._guard:
+            if not self._is_ordinary:
+                parts = {**_ordinary(kept), "_span_processor": self._tracer.span_processor}
+                for part, value in parts.items():
+                    kept.setdefault(part, value)
+                self._is_ordinary = True
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Set attributes, as the SDK's span does."""
+        if is_clean(attributes):
+            with self._guard:
+                kept = self._kept
+                room = self._most.attributes - len(kept)
+                if len(attributes) <= room and not self._is_ordinary and self._end_time is None:
+                    if not kept.keys().isdisjoint(attributes):
+                        for name in attributes:  # the last one set comes last
+                            kept.pop(name, None)
+                    kept.update(attributes)
+                    return
+        super().set_attributes(attributes)
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Set one attribute, as the SDK's span does."""
+        if type(key) is str and key and type(value) in _SCALARS and not self._is_ordinary:
+            self.set_attributes({key: value})
+        else:
+            super().set_attribute(key, value)
+
+    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
+        """Add an event, as the SDK's span does."""
+        own = {} if attributes is None else attributes
+        if type(name) is str and is_clean(own) and len(own) <= self._most.event_attributes:
+            at = time_ns() if timestamp is None else timestamp
+            with self._guard:
+                noted = self._noted
+                room = len(noted) < self._most.events
+                if room and not self._is_ordinary and self._end_time is None:
+                    noted.append((name, {**own}, at))
+                    return
+        super().add_event(name, attributes, timestamp)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End the span, as the SDK's span does."""
+        with self._guard:
+            kept_until_now = not self._is_ordinary and self._end_time is None
+            if kept_until_now:
+                self._end_time = time_ns() if end_time is None else end_time
+        if not kept_until_now:
+            super().end(end_time)
+            return
+        processor = self._tracer.span_processor
+        if _ENDING:
+            processor._on_ending(self)  # noqa: SLF001
+        processor.on_end(self._readable_span())
+
+    def _readable_span(self) -> Any:
+        if self._is_ordinary:
+            return super()._readable_span()
+        ended = _new(EndedSpan)
+        ended.__dict__ = {**self.__dict__}
+        return ended
+
+
+def new_span(
+    tracer: Any,
+    name: str,
+    context: SpanContext,
+    parent: SpanContext | None,
+    kind: SpanKind,
+    attributes: Mapping[str, Any],
+    start_time: int,
+    most: Limits,
+) -> CallSpan:
+    """Create a `CallSpan` of `tracer`, an SDK tracer; `attributes` are clean and within limits."""
+    span = _new(CallSpan)
+    span.__dict__ = {
+        "_name": name,
+        "_context": context,
+        "_parent": parent,
+        "_kind": kind,
+        "_resource": tracer.resource,
+        "_instrumentation_info": tracer.instrumentation_info,
+        "_instrumentation_scope": tracer._instrumentation_scope,  # noqa: SLF001
+        "_status": _UNSET,
+        "_start_time": start_time,
+        "_end_time": None,
+        "_tracer": tracer,
+        "_most": most,
+        "_kept": {**attributes},
+        "_noted": [],
+        "_guard": Lock(),
+    }
+    return span

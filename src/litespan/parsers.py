@@ -1,0 +1,213 @@
+"""Dataclasses whose fields are read from environment variables, and parsers of their values."""
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import field, fields
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from litespan.errors import log_once
+
+T = TypeVar("T")
+Names = tuple[str, ...]
+_FRACTIONS: Final = {"True": "on", "False": "off"}
+_FLAGS: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+
+
+class BadSetting(ValueError):
+    """An invalid value of a variable; the message says what is valid."""
+
+
+def variable(env: str, default: Any, parse: Callable[[str], Any], about: str, **more: str) -> Any:
+    """A field that is read from the variable `env`.
+
+    Args:
+        env: the variable's name.
+        default: the value if the variable is not set or invalid.
+        parse: converts the variable's text, or raises `BadSetting`.
+        about: description, for the documentation.
+        more: further columns of the documentation.
+    """
+    return field(default=default, metadata={"env": env, "parse": parse, "about": about, **more})
+
+
+def from_env(
+    cls: type[T],
+    env: Mapping[str, str] | None,
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> T:
+    """Create `cls` from the variables in `env`, by default `os.environ`.
+
+    Values in `given`, by the name of their field, have precedence. An invalid value is reported in
+    one warning, and the default is used.
+    """
+    source = os.environ if env is None else env
+    values: dict[str, Any] = {}
+    rows: Any = fields(cls)  # type: ignore[arg-type]
+    for row in rows:
+        name = row.metadata["env"]
+        text = source.get(name, "").strip()
+        if (value := given.get(row.name)) is not None:
+            _report_both(row.name, name, value, text)
+            name, text = f"litespan.{row.name}", as_text(value)
+        if not text:
+            continue
+        try:
+            values[row.name] = row.metadata["parse"](text)
+        except BadSetting as error:
+            shown = {None: "off", "": "nothing", (): "nothing"}.get(row.default, row.default)
+            log_once(
+                f"setting:{name}:{text}",
+                "%s=%r is %s: using the default, %s",
+                name,
+                text,
+                error,
+                shown,
+            )
+    return cls(**values)
+
+
+def as_text(value: Any) -> str:
+    """A value of a configuration file or of an argument, as a variable would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={_FRACTIONS.get(str(of), of)}" for name, of in value.items())
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return str(value).strip()
+
+
+def _report_both(name: str, variable: str, value: Any, text: str) -> None:
+    if text and text != as_text(value):
+        log_once(
+            f"both:{name}",
+            "litespan.%s=%s is used, and %s=%s is ignored: remove one of them",
+            name,
+            as_text(value),
+            variable,
+            text,
+        )
+
+
+def choice(*values: str) -> Callable[[str], str]:
+    """A parser of one of `values`, in any case."""
+    known = {value.lower(): value for value in values}
+
+    def parse(text: str) -> str:
+        try:
+            return known[text.lower()]
+        except KeyError:
+            raise BadSetting(f"not one of {', '.join(values)}") from None
+
+    return parse
+
+
+def choices(*values: str) -> Callable[[str], Names]:
+    """A parser of a list of some of `values`, in any case."""
+
+    def parse(text: str) -> Names:
+        found = names(text.lower())
+        if not set(found) <= set(values):
+            raise BadSetting(f"not a list of {', '.join(values)}")
+        return found
+
+    return parse
+
+
+def flag(text: str) -> bool:
+    """A Boolean."""
+    try:
+        return _FLAGS[text.lower()]
+    except KeyError:
+        raise BadSetting("not one of true, false") from None
+
+
+def size(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise BadSetting("not a whole number above 0")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """A number above 0."""
+    if (number := _number(text)) <= 0:
+        raise BadSetting("not a number above 0")
+    return number
+
+
+def amount_or_off(text: str) -> float | None:
+    """A number above 0, or None for `off`."""
+    if text.lower() in ("off", "none", "false"):
+        return None
+    if (number := _number(text)) <= 0:
+        raise BadSetting("not a number above 0, or off")
+    return number
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, 0 or more."""
+    if (number := _number(text)) < 0:
+        raise BadSetting("not a number of seconds, 0 or more")
+    return number
+
+
+def _number(text: str) -> float:
+    """The finite number; -1 if it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return -1.0
+    return number if math.isfinite(number) else -1.0
+
+
+def names(text: str) -> Names:
+    """A comma-separated list."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def lower_names(text: str) -> Names:
+    """A comma-separated list, in lower case."""
+    return names(text.lower())
+
+
+def hosts(text: str) -> Names:
+    """A list of hosts, with or without port."""
+    found = lower_names(text)
+    for name in found:
+        try:
+            parts = urlsplit(f"//{name}")
+            bare = parts.netloc == name and parts.hostname and "*" not in name and "@" not in name
+            _ = parts.port
+        except ValueError:
+            bare = False
+        if not bare:
+            raise BadSetting(f"not a list of hosts as host or host:port, in {name!r}")
+    return found
+
+
+def patterns(text: str) -> Names:
+    """A list of regular expressions."""
+    found = names(text)
+    for name in found:
+        try:
+            re.compile(name)
+        except re.error as error:
+            raise BadSetting(f"not a regular expression, in {name!r}: {error}") from None
+    return found
+
+
+def shares(text: str) -> tuple[tuple[str, float], ...]:
+    """A list of names with a fraction each."""
+    found = []
+    for part in names(text):
+        name, _, given = part.partition("=")
+        share = {"off": 0.0, "on": 1.0}.get(given.strip().lower(), _number(given))
+        if not 0.0 <= share <= 1.0:
+            raise BadSetting("not a list of exporter=off, exporter=on or exporter=share")
+        found.append((name.strip(), share))
+    return tuple(found)

@@ -1,0 +1,331 @@
+"""Files, batches, vector stores, videos, OCR, search and other requests that are not chats.
+
+https://platform.openai.com/docs/api-reference, https://ai.google.dev/api/interactions-api,
+https://docs.mistral.ai/api/#tag/ocr, https://docs.perplexity.ai/api-reference/search-post
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Final
+
+from litespan.testing.provider import openai_responses
+from litespan.testing.provider.replies import (
+    CREATED,
+    Body,
+    Json,
+    Reply,
+    Request,
+    Stream,
+    as_json,
+    data,
+    openai_error,
+)
+
+Answer = Callable[[Request], Reply]
+
+
+def find(request: Request) -> Answer | None:
+    """Return the function that answers `request`, or None."""
+    for method, pattern, answer in _ROUTES:
+        if request.method == method and re.search(f"{pattern}/?$", request.path):
+            return answer
+    return None
+
+
+def _last(request: Request) -> str:
+    """The id at the end of the path."""
+    return request.path.rstrip("/").removesuffix("/cancel").rpartition("/")[2].partition(":")[0]
+
+
+def _resource(kind: str, identifier: str | None, **fields: object) -> Answer:
+    """A resource, created with `identifier`, or with the id in the path."""
+
+    def answer(request: Request) -> Reply:
+        named = _last(request) if identifier is None else identifier
+        return as_json({"id": named, "object": kind, "created_at": CREATED, **fields})
+
+    return answer
+
+
+def _list(kind: str, identifier: str, **fields: object) -> Answer:
+    def answer(_request: Request) -> Reply:
+        entry = {"id": identifier, "object": kind, "created_at": CREATED, **fields}
+        page = {"first_id": identifier, "last_id": identifier, "has_more": False}
+        return as_json({"object": "list", "data": [entry], **page})
+
+    return answer
+
+
+def _deleted(kind: str) -> Answer:
+    def answer(request: Request) -> Reply:
+        return as_json({"id": _last(request), "object": f"{kind}.deleted", "deleted": True})
+
+    return answer
+
+
+# --- batches: one request, with the behaviour's usage ---------------------------------------
+
+
+def batch(request: Request) -> Reply:
+    """A batch: created, or fetched with the behaviour's `finish` as its status."""
+    created = request.path.rstrip("/").endswith("batches")
+    status = "validating" if created else request.behaviour.finish or "completed"
+    done = status == "completed"
+    given = request.body
+    fields: Json = {
+        "id": "batch_loopback" if created else request.path.split("/batches/")[1].partition("/")[0],
+        "object": "batch",
+        "endpoint": given.get("endpoint", "/v1/chat/completions"),
+        "input_file_id": given.get("input_file_id", "file-loopback"),
+        "completion_window": "24h",
+        "status": status,
+        "created_at": CREATED,
+        "output_file_id": "file-output" if done else None,
+        "request_counts": {"total": 1, "completed": int(done), "failed": 0},
+    }
+    return as_json(fields)
+
+
+def file_content(request: Request) -> Reply:
+    """The content of a file; that of a batch's output has one answer a line."""
+    behaviour = request.behaviour
+    usage = {
+        "prompt_tokens": behaviour.input_tokens,
+        "completion_tokens": behaviour.output_tokens,
+        "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
+    }
+    choice = {
+        "index": 0,
+        "finish_reason": "stop",
+        "message": {"role": "assistant", "content": behaviour.text},
+    }
+    body = {
+        "id": "chatcmpl-loopback",
+        "object": "chat.completion",
+        "created": CREATED,
+        "model": "gpt-4o-mini",
+        "choices": [choice],
+        "usage": usage,
+    }
+    response = {"status_code": 200, "request_id": "req_loopback", "body": body}
+    line = {"id": "batch_req_1", "custom_id": "1", "response": response, "error": None}
+    return Body(f"{json.dumps(line)}\n".encode(), "application/octet-stream")
+
+
+# --- Google's interactions ------------------------------------------------------------------
+
+
+def interaction(request: Request) -> Reply:
+    """An interaction, plain or as a stream; one in the background has not ended."""
+    body, behaviour = request.body, request.behaviour
+    fetched = request.method == "GET"
+    waits = bool(body.get("background")) and not fetched
+    status = "in_progress" if waits else behaviour.finish or "completed"
+    usage = {
+        "total_input_tokens": behaviour.input_tokens,
+        "total_output_tokens": behaviour.output_tokens,
+        "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
+    }
+    step = {"type": "model_output", "content": [{"type": "text", "text": behaviour.text}]}
+    whole: Json = {
+        "id": _last(request) if fetched else "interaction_loopback",
+        "object": "interaction",
+        "model": body.get("model", "gemini-2.5-flash"),
+        "status": status,
+        "steps": [] if waits else [step],
+        "usage": usage if behaviour.usage and status == "completed" else None,
+    }
+    if not body.get("stream"):
+        return as_json(whole)
+    started = {"id": whole["id"], "model": whole["model"], "status": "in_progress"}
+    events: list[Json] = [{"event_type": "interaction.created", "interaction": started}]
+    events += [
+        {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": piece}}
+        for piece in behaviour.pieces()
+    ]
+    events.append({"event_type": "interaction.completed", "interaction": whole})
+    error = {"event_type": "error", "error": openai_error(request)["error"]}
+    return Stream([data(each) for each in events], data(error))
+
+
+# --- OCR, search, vector stores, videos -----------------------------------------------------
+
+
+def ocr(request: Request) -> Reply:
+    """Three pages."""
+    pages: list[Json] = [
+        {"index": index, "markdown": request.behaviour.text, "images": [], "dimensions": None}
+        for index in range(3)
+    ]
+    used = {"pages_processed": len(pages), "doc_size_bytes": 1000}
+    return as_json({"pages": pages, "model": request.model, "usage_info": used})
+
+
+def search(request: Request) -> Reply:
+    """Two results of a web search."""
+    found = [
+        {"title": f"Title {n}", "url": f"https://example.com/{n}", "snippet": "A snippet."}
+        for n in (1, 2)
+    ]
+    return as_json({"id": "search-loopback", "results": found})
+
+
+def vector_store_search(request: Request) -> Reply:
+    """Two documents with falling scores."""
+    found = [
+        {
+            "file_id": f"file-{number}",
+            "filename": f"{number}.txt",
+            "score": 1 - number / 10,
+            "attributes": {},
+            "content": [{"type": "text", "text": f"Text of file {number}."}],
+        }
+        for number in (1, 2)
+    ]
+    page = {"object": "vector_store.search_results.page", "has_more": False, "next_page": None}
+    return as_json({**page, "search_query": [str(request.body.get("query"))], "data": found})
+
+
+def video(request: Request) -> Reply:
+    """A video: queued when created, completed when fetched."""
+    fetched = request.method == "GET"
+    answer = {
+        "id": _last(request) if fetched else "video_loopback",
+        "object": "video",
+        "created_at": CREATED,
+        "status": (request.behaviour.finish or "completed") if fetched else "queued",
+        "model": request.model or "sora-2",
+        "seconds": str(request.body.get("seconds") or 4),
+        "size": "720x1280",
+        "progress": 100 if fetched else 0,
+    }
+    return as_json(answer)
+
+
+def binary(_request: Request) -> Reply:
+    """Bytes that are not text."""
+    return Body(bytes(range(256)), "application/octet-stream")
+
+
+def token_count(request: Request) -> Reply:
+    """Anthropic's or OpenAI's count of a prompt's tokens."""
+    return as_json({"input_tokens": request.behaviour.input_tokens})
+
+
+_FILE: Final[Json] = {
+    "bytes": 120,
+    "filename": "a.jsonl",
+    "purpose": "batch",
+    "status": "processed",
+}
+_STORE: Final[Json] = {"name": "docs", "status": "completed", "usage_bytes": 0, "file_counts": {}}
+_JOB: Final[Json] = {
+    "model": "gpt-4o-mini",
+    "status": "queued",
+    "training_file": "file-loopback",
+    "hyperparameters": {},
+    "organization_id": "org",
+    "result_files": [],
+    "seed": 1,
+}
+_BOX: Final[Json] = {"name": "box", "status": "running"}
+_BOX_FILE: Final[Json] = {
+    "bytes": 120,
+    "container_id": "cntr_loopback",
+    "path": "/mnt/data/a.txt",
+    "source": "user",
+}
+_EVAL: Final[Json] = {"name": "quality", "data_source_config": {}, "testing_criteria": []}
+_RUN: Final[Json] = {
+    "status": "queued",
+    "eval_id": "eval_loopback",
+    "name": "run",
+    "model": "gpt-4o-mini",
+    "data_source": {},
+    "result_counts": {"total": 1, "passed": 0, "failed": 0, "errored": 0},
+    "report_url": "https://example.com/report",
+    "per_model_usage": [],
+    "per_testing_criteria_results": [],
+    "metadata": {},
+}
+_DATES: Final[Json] = {
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
+    "latest_version": "1",
+}
+_SKILL: Final[Json] = {"type": "skill", "display_title": "Skill", "source": "custom", **_DATES}
+_ASSISTANT: Final[Json] = {"model": "gpt-4o-mini", "tools": [], "metadata": {}}
+_THREAD_RUN: Final[Json] = {
+    "assistant_id": "asst_loopback",
+    "thread_id": "thread_loopback",
+    "status": "completed",
+    "model": "gpt-4o-mini",
+    "instructions": "",
+    "tools": [],
+    "parallel_tool_calls": True,
+    "metadata": {},
+}
+_MESSAGE: Final[Json] = {
+    "thread_id": "thread_loopback",
+    "role": "user",
+    "status": "completed",
+    "content": [],
+    "metadata": {},
+    "attachments": [],
+}
+
+
+def _family(path: str, kind: str, identifier: str, fields: Json) -> list[tuple[str, str, Answer]]:
+    """Create, list, fetch, update and delete."""
+    make = _resource(kind, None, **fields)
+    return [
+        ("POST", path, _resource(kind, identifier, **fields)),
+        ("GET", path, _list(kind, identifier, **fields)),
+        ("GET", f"{path}/[^/]+", make),
+        ("POST", f"{path}/[^/]+", make),
+        ("POST", f"{path}/[^/]+/cancel", make),
+        ("DELETE", f"{path}/[^/]+", _deleted(kind)),
+    ]
+
+
+_ROUTES: Final[list[tuple[str, str, Answer]]] = [
+    ("GET", r"/files/[^/]+/content", file_content),
+    ("GET", r"/vector_stores/[^/]+/files/[^/]+/content", file_content),
+    *_family(r"/vector_stores/[^/]+/files", "vector_store.file", "file-loopback", _STORE),
+    *_family(r"/containers/[^/]+/files", "container.file", "cfile_loopback", _BOX_FILE),
+    *_family("/files", "file", "file-loopback", _FILE),
+    ("POST", "/batches", batch),
+    ("GET", r"/batches/[^/]+", batch),
+    ("POST", r"/batches/[^/]+/cancel", batch),
+    ("GET", "/batches", _list("batch", "batch_loopback", status="completed")),
+    *_family("/fine_tuning/jobs", "fine_tuning.job", "ftjob-loopback", _JOB),
+    ("POST", "/responses/compact", openai_responses.compact),
+    ("GET", r"/responses/[^/]+/input_items", _list("message", "msg_1", role="user", content=[])),
+    ("POST", r"/responses/[^/]+/cancel", openai_responses.stored),
+    ("GET", r"/responses/[^/]+", openai_responses.stored),
+    ("DELETE", r"/responses/[^/]+", _deleted("response")),
+    ("POST", "/interactions", interaction),
+    ("GET", r"/interactions/[^/]+", interaction),
+    ("DELETE", r"/interactions/[^/]+", _deleted("interaction")),
+    ("POST", r"/interactions/[^/]+/cancel", interaction),
+    ("POST", r"/vector_stores/[^/]+/search", vector_store_search),
+    *_family("/vector_stores", "vector_store", "vs_loopback", _STORE),
+    ("POST", "/ocr", ocr),
+    ("POST", "/search", search),
+    ("GET", r"/videos/[^/]+/content", binary),
+    ("POST", r"/videos(/[^/]+/\w+|/\w+)?", video),
+    ("GET", r"/videos/[^/]+", video),
+    ("GET", "/videos", _list("video", "video_loopback", status="completed")),
+    ("DELETE", r"/videos/[^/]+", _deleted("video")),
+    *_family("/containers", "container", "cntr_loopback", _BOX),
+    *_family("/skills", "skill", "skill_loopback", _SKILL),
+    *_family(r"/evals/[^/]+/runs", "eval.run", "run_loopback", _RUN),
+    *_family("/evals", "eval", "eval_loopback", _EVAL),
+    *_family(r"/threads/[^/]+/messages", "thread.message", "msg_loopback", _MESSAGE),
+    *_family(r"/threads/[^/]+/runs", "thread.run", "run_loopback", _THREAD_RUN),
+    *_family("/threads", "thread", "thread_loopback", {"metadata": {}}),
+    *_family("/assistants", "assistant", "asst_loopback", _ASSISTANT),
+    ("POST", "/input_tokens", token_count),
+    ("POST", "/count_tokens", token_count),
+]

@@ -1,0 +1,252 @@
+"""The calls of a store in the shape that the page needs: fast to sum up, fast to search.
+
+Whatever the store is, its calls are copied to two files in a private temporary folder: columns
+without content to DuckDB, which sums up a million calls in a fraction of a second, and the text of
+messages to SQLite's full-text search (FTS5). Both are removed at exit. The store is only read.
+"""
+
+import csv
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import duckdb
+
+from litespan.errors import suppress_errors
+from litespan.stores import groups
+from litespan.stores.conversation import Message, conversation
+from litespan.stores.following import Follower
+from litespan.stores.reading import placed
+from litespan.stores.records import KINDS, Record, Unreadable
+from litespan.stores.spans import CONTENT
+
+COLUMNS: Final = (
+    *("key", "trace_id", "span_id", "parent_span_id", "call_id", "start_time", "duration_s"),
+    *("first_chunk_s", "operation", "attempt", "http_status", "error_message", "cache_hit"),
+    *("stream", "input_tokens", "output_tokens", "cost_usd", *groups.COLUMNS),
+)
+_TYPES: Final = {
+    "integer": "bigint",
+    "real": "double",
+    "money": "decimal(18,10)",
+    "flag": "boolean",
+    "time": "timestamp",
+    "list": "varchar",
+}
+_BATCH: Final = 10_000  # calls in one insert
+_PAUSE_S: Final = 1.0  # between two looks at the store
+_SHARE: Final = 10  # a look may take a tenth of the time
+_ERROR: Final = 500  # characters of an error that a list can show
+_PREVIEW: Final = 200  # characters of a message that a list can show
+_SAID: Final = "insert into said (key, input, output) values (?, ?, ?)"
+_WORDS: Final = "insert into words (rowid, body) values (?, ?)"
+MATCHES: Final = 10_000
+"""Calls that a search finds at most, the newest."""
+
+
+class Index:
+    """A copy of a store's calls that follows the store.
+
+    Args:
+        source: as for `litespan.stores.reading.records`.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source: Final = source
+        self.version = 0
+        """Increases with each change."""
+        self.problem = ""
+        """Why the store cannot be read at the moment."""
+        self.loading = True
+        """Whether calls that were in the store at the start are still missing."""
+        self._folder = TemporaryDirectory(prefix="litespan-ui-")  # only its owner may enter
+        self._place = Path(self._folder.name)
+        self._duckdb = duckdb.connect(str(self._place / "calls.duckdb"))
+        self._duckdb.execute("set autoinstall_known_extensions = false")
+        self._duckdb.execute("set enable_progress_bar = false")
+        columns = ", ".join(f"{name} {_TYPES.get(KINDS[name], 'varchar')}" for name in COLUMNS)
+        self._duckdb.execute(f"create table loaded ({columns})")
+        self._duckdb.execute(
+            "create table calls as select * replace (cast([] as varchar[]) as tags) from loaded"
+        )
+        self._texts = _Texts(self._place / "texts.db")
+        self._calls = Follower(source, COLUMNS)
+        self._content = Follower(source, ("key", *CONTENT))
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="litespan-ui", daemon=True)
+
+    def start(self) -> None:
+        """Follow the store on a thread of its own."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and remove the files."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._duckdb.close()
+        self._folder.cleanup()
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a query, from any thread."""
+        with self._duckdb.cursor() as cursor:
+            found = cursor.execute(sql, values)
+            names = [name for name, *_ in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the store is a file that a program has yet to make."""
+        place = placed(self.source)
+        return "://" not in place and not Path(place).expanduser().exists()
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether any call has been read."""
+        return bool(self.rows("select 1 from calls limit 1"))
+
+    def matching(self, text: str) -> list[str]:
+        """Keys of the newest calls whose messages have all words of `text`."""
+        return self._texts.matching(text)
+
+    def previews(self, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Key → beginning of the last input and of the output, of calls that have messages."""
+        return self._texts.previews(keys)
+
+    def read(self, *, texts: bool = True) -> None:
+        """Read what is new in the store, now: calls, then their messages. Raises Unreadable."""
+        self._read_calls()
+        self.loading = False
+        if texts:
+            self._read_texts()
+
+    def _follow(self) -> None:
+        while not self._stopped.is_set():
+            begun, problem = time.monotonic(), ""
+            with suppress_errors("reading the store for the page"):
+                try:
+                    self.read()
+                except Unreadable as error:
+                    problem = str(error)
+            self._say(problem)
+            self._stopped.wait(max(_PAUSE_S, _SHARE * (time.monotonic() - begun)))
+
+    def _say(self, problem: str) -> None:
+        if problem != self.problem or (problem and self.loading):
+            self.problem, self.loading = problem, False
+            self.version += 1
+
+    def _read_calls(self) -> None:
+        for batch in self._batches(self._calls):
+            file = self._place / "batch.csv"
+            with file.open("w", newline="", encoding="utf-8") as opened:
+                csv.writer(opened).writerows(map(_cells, batch))
+            with self._duckdb.cursor() as cursor:
+                cursor.execute("begin")
+                cursor.execute("delete from loaded")
+                cursor.execute(
+                    f"copy loaded from '{file}' (header false, delimiter ',', quote '\"', "
+                    "escape '\"', nullstr '', auto_detect false)"
+                )
+                cursor.execute(
+                    "delete from calls where outcome = 'started' and key in "
+                    "(select key from loaded)"
+                )
+                cursor.execute(
+                    "insert into calls select * replace "
+                    "(from_json(tags, '[\"VARCHAR\"]') as tags) from loaded"
+                )
+                cursor.execute("commit")
+            self.version += 1
+
+    def _read_texts(self) -> None:
+        for batch in self._batches(self._content):
+            self._texts.add(batch)
+            self.version += 1
+
+    def _batches(self, follower: Follower) -> Iterator[list[Record]]:
+        found = follower.read()
+        while not self._stopped.is_set() and (batch := list(islice(found, _BATCH))):
+            yield batch
+
+
+def _cells(record: Record) -> list[Any]:
+    return [_cell(name, record[name]) for name in COLUMNS]
+
+
+def _cell(name: str, value: Any) -> Any:
+    if name == "tags":  # a call without tags counts under none, as under a tag
+        return json.dumps([*dict.fromkeys(value)] if value else [None])
+    if name == "error_message" and value:
+        return value[:_ERROR]
+    return value
+
+
+class _Texts:
+    """The text of messages, with full-text search: https://www.sqlite.org/fts5.html ."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with closing(self._open()) as connection:
+            connection.executescript(
+                "pragma journal_mode = wal; pragma synchronous = off;"
+                "create table said (n integer primary key, key text, input text, output text);"
+                "create index said_key on said (key);"
+                "create virtual table words using fts5 (body, content='', columnsize=0);"
+            )
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Add the messages of calls; a call that was read while it ran is added again."""
+        with closing(self._open()) as connection, connection:
+            for record in records:
+                messages = conversation(record)
+                parts = [part for message in messages for part in message.parts]
+                body = "\n".join(f"{part.title}\n{part.text}" for part in parts)
+                if body:
+                    row = (record["key"], *_previews(messages))
+                    n = connection.execute(_SAID, row).lastrowid
+                    connection.execute(_WORDS, (n, body))
+
+    def matching(self, text: str) -> list[str]:
+        """Keys of the newest calls that have all words, each perhaps only begun."""
+        words = [word.replace('"', "") for word in text.split()]
+        wanted = " ".join(f'"{word}"*' for word in words if word)
+        sql = (
+            "select key from said where n in "
+            "(select rowid from words where words match ? order by rowid desc limit ?)"
+        )
+        with closing(self._open()) as connection:
+            return [key for (key,) in connection.execute(sql, (wanted, MATCHES))] if wanted else []
+
+    def previews(self, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """The beginnings of the last input and of the output."""
+        marks = ", ".join("?" * len(keys))
+        sql = f"select key, input, output from said where key in ({marks}) order by n"  # noqa: S608
+        with closing(self._open()) as connection:
+            return {key: (sent, got) for key, sent, got in connection.execute(sql, keys)}
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=10.0)
+
+
+def _previews(messages: Sequence[Message]) -> tuple[str, str]:
+    sent = [m for m in messages if not m.is_output and m.role != "system"]
+    asked = [m for m in sent if m.role == "user"] or sent  # rather than a tool's result
+    return _preview(asked[-1:]), _preview([m for m in messages if m.is_output])
+
+
+def _preview(messages: Iterable[Message]) -> str:
+    parts = [
+        f"{part.title}({part.text})" if part.kind == "tool_call" else part.text
+        for message in messages
+        for part in message.parts
+        if part.kind != "reasoning"
+    ]
+    return " ".join(" ".join(parts)[: 4 * _PREVIEW].split())[:_PREVIEW]

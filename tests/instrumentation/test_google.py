@@ -1,0 +1,176 @@
+"""Google's `generateContent` and Interactions APIs: streams, content, odd answers."""
+
+import asyncio
+import json
+from typing import Any
+
+import litellm
+import litellm.google_genai as google
+import pytest
+
+from litespan.mapping.google import interaction, joined, usage
+from tests.support.calls import KEY, Traced, content, read
+
+pytestmark = pytest.mark.recent_litellm
+
+ASKED: dict[str, Any] = {
+    "model": "gemini/gemini-2.5-flash",
+    "contents": [{"role": "user", "parts": [{"text": "Say hello to everybody, please."}]}],
+}
+
+
+def to(traced: Traced, **behaviour: Any) -> dict[str, Any]:
+    """The keywords that lead a call to a Google provider of this behaviour."""
+    return {"api_base": traced.provider.url_for(**behaviour).removesuffix("/v1"), "api_key": KEY}
+
+
+def test_messages_are_recorded_under_the_content_policy(capture: Any) -> None:
+    """Prompt, instructions and answer have the conventions' schema."""
+    with capture() as traced:
+        google.generate_content(
+            **ASKED, systemInstruction={"parts": [{"text": "Be kind."}]}, **to(traced)
+        )
+        list(google.generate_content_stream(**ASKED, **to(traced)))
+        plain, streamed = (content(span) for span in traced.spans)
+    said = "Hello! How can I help you today?"
+    for found in (plain, streamed):
+        (asked,) = found["gen_ai.input.messages"]
+        (answer,) = found["gen_ai.output.messages"]
+        assert asked["parts"] == [{"type": "text", "content": "Say hello to everybody, please."}]
+        assert answer == {
+            "role": "assistant",
+            "parts": [{"type": "text", "content": said}],
+            "finish_reason": "STOP",
+        }
+    assert plain["gen_ai.system_instructions"] == [{"type": "text", "content": "Be kind."}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_answer_of_an_interaction_is_recorded(stream: bool, capture: Any) -> None:
+    """Plain and streamed interactions have the same content."""
+    with capture() as traced:
+        result = litellm.interactions.create(
+            model="gemini/gemini-2.5-flash", input="Say hello", stream=stream, **to(traced)
+        )
+        if stream:
+            list(result)
+        found = content(traced.span)
+    assert found["gen_ai.output.messages"] == [
+        {
+            "role": "assistant",
+            "parts": [{"type": "text", "content": "Hello! How can I help you today?"}],
+            "finish_reason": "completed",
+        }
+    ]
+
+
+def test_documents_are_recorded_under_the_content_policy(capture: Any) -> None:
+    """A search of a vector store has its query, the documents' ids and scores, and their text."""
+    with capture() as traced:
+        litellm.vector_stores.search(vector_store_id="vs_1", query="What is a span?", **traced.to())
+        said = traced.span["attributes"]
+        found = content(traced.span)
+    assert json.loads(said["gen_ai.retrieval.documents"]) == [
+        {"id": "file-1", "score": 0.9},
+        {"id": "file-2", "score": 0.8},
+    ]
+    (query,), (answer,) = found["gen_ai.input.messages"], found["gen_ai.output.messages"]
+    assert query["parts"] == [{"type": "text", "content": "What is a span?"}]
+    assert [part["content"] for part in answer["parts"]] == [
+        "Text of file 1.",
+        "Text of file 2.",
+    ]
+
+
+def test_no_content_without_consent(traced: Traced) -> None:
+    """By default neither prompts nor documents are on a span."""
+    google.generate_content(**ASKED, **to(traced))
+    litellm.vector_stores.search(vector_store_id="vs_1", query="What is a span?", **traced.to())
+    text = json.dumps(traced.spans)
+    assert "everybody" not in text
+    assert "file-1" not in text
+    assert "What is a span" not in text
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "how", "outcome"),
+    [
+        ({"drop_after": 3}, "dropped", "failure"),
+        ({"error_after": 3}, "error", "failure"),
+        ({}, "complete", "success"),
+    ],
+)
+def test_a_stream_that_breaks_ends_its_span_once(
+    behaviour: dict[str, Any], how: str, outcome: str, traced: Traced
+) -> None:
+    """What was received is estimated; the caller gets the chunks."""
+    chunks = list(google.generate_content_stream(**ASKED, **to(traced, **behaviour)))
+    said = traced.span["attributes"]
+    assert (said["litellm.stream.end"], said["litellm.outcome"]) == (how, outcome)
+    assert said["litellm.stream.chunks"] == len(chunks)
+    expected = "provider" if how == "complete" else "estimated"
+    assert said["litellm.usage.source"] == expected
+    assert said["gen_ai.usage.output_tokens"] > 0
+
+
+async def test_an_abandoned_stream_ends_its_span(traced: Traced) -> None:
+    """A stream that is dropped after one chunk ends as abandoned."""
+    stream = await google.agenerate_content_stream(**ASKED, **to(traced))
+    await anext(stream)
+    del stream
+    await asyncio.sleep(0)
+    assert traced.span["attributes"]["litellm.outcome"] == "abandoned"
+
+
+async def test_thoughts_and_cached_tokens_are_counted_as_litellm_counts_them(
+    traced: Traced,
+) -> None:
+    """Thoughts are output, cached tokens are input; the cost is LiteLLM's."""
+    counts = {"cached_tokens": 8, "reasoning_tokens": 4, "input_tokens": 30, "output_tokens": 12}
+    result = await google.agenerate_content(**ASKED, **to(traced, **counts))
+    await read(await google.agenerate_content_stream(**ASKED, **to(traced, **counts)))
+    for span in traced.spans:
+        said = span["attributes"]
+        assert said["gen_ai.usage.input_tokens"] == 30
+        assert said["gen_ai.usage.output_tokens"] == 12
+        assert said["gen_ai.usage.cache_read.input_tokens"] == 8
+        assert said["gen_ai.usage.reasoning.output_tokens"] == 4
+        cost = result._hidden_params["response_cost"]
+        assert said["gen_ai.usage.cost"] == pytest.approx(cost)
+
+
+def test_an_answer_without_usage_has_no_tokens(traced: Traced) -> None:
+    """No tokens are invented."""
+    google.generate_content(**ASKED, **to(traced, usage=False))
+    said = traced.span["attributes"]
+    assert not [name for name in said if "tokens" in name]
+    assert said["litellm.cost.source"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"usageMetadata": {"promptTokenCount": "many"}},
+        {"usageMetadata": []},
+        {"usageMetadata": {"promptTokenCount": None, "promptTokensDetails": [None]}},
+        {"usage": {"total_input_tokens": {}, "output_tokens_by_modality": 3}},
+        {},
+    ],
+)
+def test_a_usage_of_the_wrong_shape_is_unknown(stated: dict[str, Any]) -> None:
+    """A provider may send anything: then the tokens are unknown."""
+    found = usage(stated)
+    assert found is None or not found.known
+
+
+def test_events_of_the_wrong_shape_are_left_out() -> None:
+    """Candidates and parts that are no objects do not hide the others."""
+    events: list[Any] = [
+        {"candidates": [{"content": {"parts": [{"text": "a"}]}, "index": 0}]},
+        {"candidates": [None, "x"], "error": None},
+        {"candidates": [{"content": {"parts": "b"}, "finishReason": "STOP", "index": 0}]},
+    ]
+    answer, error, _ = joined(events)
+    assert error is None
+    assert answer["candidates"][0]["content"]["parts"] == [{"text": "a"}]
+    assert interaction([None, {"delta": 3}, {"event_type": "interaction.completed"}])[2]

@@ -1,0 +1,293 @@
+"""The page's answers: figures of the report, every store, who may ask, and that it only reads."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from litespan.cli import main
+from litespan.ui import figures
+from litespan.ui.display import checked_link
+from litespan.ui.filters import Filters
+from litespan.ui.index import Index
+from litespan.ui.security import HEADERS
+from litespan.ui.server import Running
+from litespan_exporters.jsonl import JsonlExporter
+from litespan_exporters.sqlite import SQLiteExporter
+from tests.cases import CASES, STARTED
+from tests.ui.conftest import Site
+from tests.ui.sample import HOSTILE
+
+HOSTILE_CALLS = "/calls?until=2026-11-19T20:01"
+PATHS = ("/", "/?by=tag", "/?by=day", "/calls", "/sessions", "/session?id=chat-085", HOSTILE_CALLS)
+
+
+def reported(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    """What `litespan report` says."""
+    assert main(["report", "--json", *map(str, arguments)]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def as_reported(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of figures under the report's names."""
+    latency, first = row["latency"] or (None, None), row["first_chunk"] or (None, None)
+    cost = row["cost_usd"]
+    names = ("calls", "failures", "unfinished", "input_tokens", "output_tokens", "unpriced")
+    return {
+        **{name: row[name] for name in names},
+        "cost_usd": None if cost is None else float(cost),
+        "latency_p50_s": latency[0],
+        "latency_p95_s": latency[1],
+        "first_chunk_p50_s": first[0],
+        "first_chunk_p95_s": first[1],
+    }
+
+
+@pytest.mark.parametrize("by", [by for by in figures.BY if by != "error"])
+def test_figures_are_those_of_the_report(
+    by: str, site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sums, exact cost and percentiles, in total and for each group."""
+    report = reported(capsys, site.path, "--by", by)
+    total = figures.totals(site.index, Filters())
+    assert as_reported(total) == report["total"]
+    groups = figures.groups_of(site.index, Filters(), by, limit=1000)
+    assert {row["name"]: as_reported(row) for row in groups} == {
+        group.pop("group"): group for group in report["groups"]
+    }
+    series = figures.series(site.index, Filters(), total)
+    assert sum(row["calls"] for row in series.rows) == total["calls"]
+    assert 2 <= len(series.rows) <= 73
+
+
+@pytest.mark.parametrize(
+    ("query", "arguments"),
+    [
+        ({"user": "ben"}, ["--user", "ben"]),
+        ({"model": "gpt-4o", "failed": "1"}, ["--model", "gpt-4o", "--failed"]),
+        ({"team": "billing", "tag": "mail"}, ["--team", "billing", "--tag", "mail"]),
+        ({"key": "search-key", "min_seconds": "3"}, ["--key", "search-key", "--min-seconds", "3"]),
+        ({"error": "Timeout"}, ["--error", "Timeout"]),
+        ({"min_cost": "0.003"}, ["--min-cost", "0.003"]),
+        (
+            {"since": "2026-11-20T06:00", "until": "2026-11-20T09:00"},
+            ["--since", "2026-11-20T06:00", "--until", "2026-11-20T09:00"],
+        ),
+        ({"end-user": "(none)", "range": "no", "min_cost": "x", "since": "soon", "x": "y"}, []),
+    ],
+)
+def test_filters_are_those_of_the_calls_command(
+    query: dict[str, str],
+    arguments: list[str],
+    site: Site,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The same filters leave the same calls; what makes no sense in a URL is no filter."""
+    assert main(["calls", str(site.path), "-n", "100000", "--json", *arguments]) == 0
+    wanted = [json.loads(line)["key"] for line in capsys.readouterr().out.splitlines()]
+    found = figures.calls(site.index, Filters.of(query), limit=100_000)
+    assert sorted(call["key"] for call in found) == sorted(wanted)
+    assert found
+
+
+def test_pages_of_calls_have_every_call_once(site: Site) -> None:
+    """Each page continues where the one before ended."""
+    keys, before = [], ""
+    while page := figures.calls(site.index, Filters(), before=before):
+        keys += [call["key"] for call in page]
+        before = figures.cursor(page[-1])
+    assert len(keys) == len(set(keys)) == figures.totals(site.index, Filters())["calls"]
+    assert site.get("/calls?before=nonsense").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("norw", True), ("NORWAY ship", True), ('track_order "4711"', True), ("norway xyzzy", False),
+     ('"', False), ("' or 1=1 --", False), ("* NEAR(", False)],
+)  # fmt: skip
+def test_search_finds_words_of_messages_and_tools(text: str, found: bool, site: Site) -> None:
+    """All words, each perhaps only begun, in any case; signs are no query language."""
+    assert bool(site.index.matching(text)) is found
+    assert site.get("/calls", params={"q": text}).status_code == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_pages_load_nothing_of_others_and_run_no_script_of_a_call(path: str, site: Site) -> None:
+    """Every header, and hostile text only as text."""
+    answer = site.get(path)
+    assert answer.status_code == 200
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    assert HOSTILE not in answer.text
+    assert ("&lt;script&gt;" in answer.text) is (path == HOSTILE_CALLS or "by=tag" in path)
+    assert "http://" not in answer.text.replace("http://www.w3.org", "")
+    assert "style=" not in answer.text
+    assert answer.text.count("<script") == 1
+
+
+def test_a_call_has_everything(site: Site) -> None:
+    """Attempts, stages, messages with tools, cost, attributes, and the vendor's page."""
+    (call,) = site.index.rows(
+        "select * from calls where attempt = 2 and outcome = 'success' order by key limit 1"
+    )
+    page = site.get(f"/calls/{call['key']}").text
+    for text in (
+        *("attempt 1", "attempt 2", "pre_api_call", "Tokens and cost", "cached", "help-desk"),
+        *("gen_ai.request.temperature", "You are the help desk of a lamp shop."),
+        f'href="https://vendor.example/traces/{call["trace_id"]}" target="_blank" rel="noopener',
+    ):
+        assert text in page
+    assert site.get(f"/calls/{call['call_id']}").text == page
+
+
+def test_a_session_shows_each_message_once(site: Site) -> None:
+    """Each call repeats the messages before it; the page does not."""
+    page = site.get("/session?id=chat-085").text
+    assert page.count("You are the help desk of a lamp shop.") == 1
+
+
+@pytest.mark.parametrize("path", ["/nope", "/calls/nope", "/session?id=nope", "/compare?id=a",
+                                  "/?by=nope", "/choices/nope"])  # fmt: skip
+def test_what_is_not_there_is_said(path: str, site: Site) -> None:
+    """Status 404 and a page that leads on."""
+    answer = site.get(path)
+    assert answer.status_code == 404
+    assert 'href="/calls"' in answer.text
+
+
+def test_an_unchanged_page_is_not_sent_again(site: Site) -> None:
+    """A page that is open asks with the version that it has."""
+    version = str(site.index.version)
+    same = site.get("/", headers={"X-Litespan-Version": version})
+    other = site.get("/", headers={"X-Litespan-Version": "0"})
+    assert (same.status_code, same.content, other.status_code) == (204, b"", 200)
+
+
+@pytest.fixture(scope="module")
+def guarded(site: Site) -> Iterator[str]:
+    """The same calls behind a token, as on every address."""
+    with Running(site.index, host="0.0.0.0", token="s3cret") as running:
+        yield running.url
+
+
+class TestWhoMayAsk:
+    """Names, methods, tokens."""
+
+    @pytest.mark.parametrize(
+        ("host", "status"),
+        [("localhost", 200), ("127.0.0.1:99", 200), ("evil.example", 421), ("", 421),
+         ("127.0.0.1.evil.example", 421), ("[::1]:8321", 200)],
+    )  # fmt: skip
+    def test_only_names_of_this_machine(self, host: str, status: int, site: Site) -> None:
+        """A name that a site lets resolve to 127.0.0.1 reads nothing."""
+        assert site.get("/", headers={"Host": host}).status_code == status
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+    def test_it_only_shows(self, method: str, site: Site) -> None:
+        """No method changes anything."""
+        assert site.client.request(method, "/calls").status_code == 405
+
+    @pytest.mark.parametrize("path", ["/", "/static/page.css", "/?token=wrong", "/?token="])
+    def test_nothing_without_the_token(self, path: str, guarded: str) -> None:
+        """Not even a file; the answer has the headers, too."""
+        answer = httpx.get(guarded + path)
+        assert answer.status_code == 401
+        assert answer.headers["Cache-Control"] == "no-store"
+
+    def test_the_token_once_then_a_cookie(self, guarded: str) -> None:
+        """The token leaves the address bar; the cookie does not have it."""
+        with httpx.Client(base_url=guarded) as client:
+            answer = client.get("/calls?token=s3cret&user=ben")
+            assert (answer.status_code, answer.headers["Location"]) == (303, "/calls?user=ben")
+            cookie = answer.headers["Set-Cookie"]
+            assert "HttpOnly" in cookie
+            assert "s3cret" not in cookie
+            assert client.get("/calls").status_code == 200
+        bearer = {"Authorization": "Bearer s3cret"}
+        assert httpx.get(guarded, headers=bearer).status_code == 200
+        away = httpx.get(f"{guarded}//evil.example/?token=s3cret")
+        assert away.headers["Location"] == "/evil.example/"
+
+
+@pytest.mark.parametrize("exporter", [SQLiteExporter, JsonlExporter])
+def test_the_store_is_only_read_and_calls_end(exporter: Any, tmp_path: Path) -> None:
+    """A started call becomes a finished one, with its text; not a byte of the store changes."""
+    path = tmp_path / "calls"
+    store = exporter(path)
+    store.export([*CASES.values()][1:])
+    store.export_started([STARTED])
+    store.force_flush()
+    index = Index(str(path))
+    index.read()
+    assert figures.totals(index, Filters())["unfinished"] == 1
+    store.export([CASES["chat"]])
+    store.force_flush()
+    before = path.read_bytes()
+    index.read()
+    total = figures.totals(index, Filters())
+    assert (total["calls"], total["unfinished"]) == (len(CASES), 0)
+    with Running(index) as running:
+        for call in figures.calls(index, Filters()):
+            assert httpx.get(f"{running.url}/calls/{call['key']}").status_code == 200
+    assert path.read_bytes() == before
+    folder = Path(index._folder.name)
+    assert folder.stat().st_mode & 0o077 == 0
+    index.close()
+    store.shutdown()
+    assert not folder.exists()
+
+
+def test_a_store_that_is_not_there_yet_is_awaited(tmp_path: Path) -> None:
+    """The page says how to record calls; a file that is no store is a problem."""
+    index = Index(str(tmp_path / "none.db"))
+    index.start()
+    (tmp_path / "other.db").write_text("something else, which is no database at all")
+    other = Index(str(tmp_path / "other.db"))
+    other.start()
+    for each, said in ((index, "No calls yet"), (other, "was not written by litespan")):
+        with Running(each) as running:
+            while each.loading:
+                time.sleep(0.01)
+            assert said in httpx.get(running.url).text
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("https://a.example/t/{trace_id}", ("a.example", "https://a.example/t/{trace_id}")),
+        ("Lang=https://a/?q={trace_id}&x=1", ("Lang", "https://a/?q={trace_id}&x=1")),
+        ("javascript:alert({trace_id})", None),
+        ("https://a.example/", None),
+        ("x", None),
+    ],
+)
+def test_a_vendors_link_is_a_web_address(text: str, link: tuple[str, str] | None) -> None:
+    """With http or https, and the trace's id in it."""
+    if link:
+        assert checked_link(text) == link
+    else:
+        with pytest.raises(ValueError, match=r"is not a URL|has no"):
+            checked_link(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "0"], "is not a port"),
+        (["--trace-url", "ftp://x/{trace_id}"], "is not a URL with http or https"),
+        (["mongodb"], "LITESPAN_MONGODB is not set"),
+    ],
+)
+def test_bad_arguments_are_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2."""
+    assert main(["ui", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("litespan ui: ")
+    assert said in line
