@@ -84,7 +84,8 @@ def undeclared(
     exported: bool = False,
 ) -> set[str]:
     """The violations that are not declared as gaps."""
-    return {*violations(spans, metrics, logs, exported=exported)} - c.GAPS.keys()
+    found = {*violations(spans, metrics, logs, exported=exported)}
+    return found - c.GAPS.keys() - c.ELSEWHERE.keys()
 
 
 def violations(
