@@ -50,19 +50,19 @@ def follow() -> list[Change]:
         return sorted(_changes(copy, before, by_hand={*written}))
 
 
-def _copy(to: Path) -> dict[str, str]:
-    """Copy every file of the repository. Returns their text."""
+def _copy(to: Path) -> dict[str, bytes]:
+    """Copy every file of the repository. Returns their contents."""
     listed = subprocess.run(
         ("git", "ls-files", "-z"), cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
-    texts = {}
+    contents = {}
     for name in filter(None, listed.split("\0")):
         content = (ROOT / name).read_bytes()
         target = to / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-        texts[name] = content.decode("utf-8", "replace")
-    return texts
+        contents[name] = content
+    return contents
 
 
 def _module(page: str) -> tuple[str, str]:
@@ -98,16 +98,16 @@ def _run(copy: Path, installed: Path, *module: str) -> None:
         )
 
 
-def _changes(copy: Path, before: dict[str, str], by_hand: set[str]) -> list[Change]:
+def _changes(copy: Path, before: dict[str, bytes], by_hand: set[str]) -> list[Change]:
     found = []
     for file in filter(Path.is_file, copy.rglob("*")):
         name = file.relative_to(copy).as_posix()
         if name.startswith(("build/", ".")):
             continue
-        old, new = before.get(name, ""), file.read_text(errors="replace")
+        old, new = before.get(name, b""), file.read_bytes()
         if old != new:
-            lines = difflib.ndiff(old.splitlines(), new.splitlines()) if old else []
-            gained = sum(line.startswith("+ ") for line in lines) or len(new.splitlines())
+            was, now = old.decode().splitlines(), new.decode().splitlines()
+            gained = sum(line.startswith("+ ") for line in difflib.ndiff(was, now))
             found.append(Change(name, gained, name in by_hand))
     return found
 

@@ -228,21 +228,26 @@ def _select(
             # An older file lacks columns until this version writes to it.
             chosen = ", ".join(name if name in present else "null" for name in names)
             sql = f"select {chosen} from {TABLE} {where}"  # noqa: S608 - our own names
+            convert = {n: _READ[KINDS[n]] for n in columns if KINDS[n] in _READ}
             for row in connection.execute(sql, values):
-                yield {n: _value(n, v) for n, v in zip(columns, row, strict=True)}
+                record = dict(zip(columns, row, strict=True))
+                for name, to_value in convert.items():
+                    if record[name] is not None:
+                        record[name] = to_value(record[name])
+                yield record
         finally:
             connection.close()
     except sqlite3.Error as error:
         raise Unreadable(f"cannot read {path}: {error}") from error
 
 
-def _value(name: str, value: Any) -> Any:
-    kind = KINDS[name]
-    if value is None or kind in ("text", "key", "time", "integer", "real"):
-        return value
-    if kind == "money":
-        return Decimal(value).scaleb(-10)
-    return bool(value) if kind == "flag" else json.loads(value)
+_READ: Final[dict[Kind, Callable[[Any], Any]]] = {
+    "money": lambda e10: Decimal(e10).scaleb(-10),
+    "flag": bool,
+    "list": json.loads,
+    "json": json.loads,
+}
+"""Kind → conversion of values that are not None; the other kinds are stored as in records."""
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -17,6 +17,7 @@ from litellm.types.utils import CallTypes
 from litespan.mapping.targets import TARGETS
 
 COVERED: Final = frozenset(target.call_type for target in TARGETS)
+WRAPPED: Final = frozenset((module, target.name) for target in TARGETS for module in target.modules)
 SESSION: Final = "a session over a WebSocket, not one call"
 PROXY: Final = "a request to LiteLLM's proxy, which has spans of its own"
 RUNS: Final = "runs functions that have a span"
@@ -64,6 +65,8 @@ FUNCTIONS: Final = {
         (
             *("print_verbose", "mock_completion", "mock_responses_api_response"),
             *("admission_input_tokens", "admitted_prompt_token_counter"),
+            *("stream_chunk_builder", "stream_chunk_builder_text_completion"),
+            "responses_api_bridge_check",
             "close_litellm_async_clients",
             "bill_first_round_on_failure",
         ),
@@ -132,9 +135,9 @@ def public_functions() -> Iterator[tuple[str, Any]]:
 
 
 def calls_a_provider(name: str, function: Any) -> bool:
-    """Whether a function may call a provider: not a plain helper, nor another package's."""
+    """Whether a function without a span may call a provider: it is no plain helper."""
     module = str(getattr(function, "__module__", ""))
-    if not module.startswith("litellm"):
+    if not module.startswith("litellm") or (module, name) in WRAPPED:
         return False
     logged = hasattr(function, "__wrapped__") or inspect.iscoroutinefunction(function)
     return logged or not HELPERS.match(module)

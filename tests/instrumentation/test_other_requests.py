@@ -8,6 +8,9 @@ import litellm
 import pytest
 from litellm.types.utils import CallTypes
 
+from litespan.mapping.chunks import read_stream
+from litespan.mapping.estimate import with_estimate
+from litespan.mapping.request import Request
 from litespan.mapping.targets import TARGETS, Target
 from litespan.testing import LoopbackProvider
 from tests.support.calls import KEY, Traced, call, read
@@ -130,6 +133,21 @@ PRICED = [
             **USAGE,
         },
         name="chat gpt-4o-mini",
+    ),
+    Row(
+        "systemone",
+        {
+            "model": "typesafe/jev-latest",
+            "state": "Buy now!",
+            "questions": {"spam": {"type": "noul", "instructions": "Is it spam?"}},
+        },
+        {
+            "gen_ai.provider.name": "typesafe",
+            "gen_ai.request.model": "jev-latest",
+            "gen_ai.response.model": "jev-latest",
+            **USAGE,
+        },
+        name="litellm.decisions jev-latest",
     ),
     Row(
         "create_container",
@@ -373,6 +391,16 @@ async def test_a_request_without_a_model_has_ids_and_counts(
         **row.said,
         "litellm.call_type": name,
     }
+
+
+@pytest.mark.parametrize("name", ["file_content", "run_thread"])
+def test_a_stream_without_a_model_has_no_tokens(name: str) -> None:
+    """The bytes of a file and the events of an assistant are not counted as tokens."""
+    target = next(each for each in TARGETS if each.call_type == name)
+    request = Request(target, {"stream": True})
+    chunks = [b"some bytes", b"and more"]
+    streamed = with_estimate(request, read_stream(request, None, chunks), chunks)
+    assert (streamed.finished, streamed.answer.usage) == (True, None)
 
 
 def test_litellms_call_types_are_those_of_the_spans() -> None:

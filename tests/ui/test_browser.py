@@ -26,19 +26,16 @@ PAGES = {
     "call": "/calls/{retried}",
     "compare": "/compare?id={retried}&id={other}",
 }
-SHOWN = {("overview", "light"), ("calls", "light"), ("call", "light"), ("overview", "dark")}
+SHOWN = {("overview", "light"), ("calls", "dark"), ("call", "light")}
 """The pictures in README and documentation."""
 
 
 @pytest.fixture(scope="module")
 def paths(site: Site) -> dict[str, str]:
     """The path of each page."""
-    some = (
-        "select key from calls where outcome = 'success' and {} "
-        "order by input_tokens desc, key limit 1"
-    )
-    (retried,) = site.index.rows(some.format("attempt = 2"))
-    (other,) = site.index.rows(some.format("request_model = 'gpt-4o'"))
+    some = "select key from calls where outcome = 'success' and {} limit 1"
+    (retried,) = site.index.rows(some.format("attempt = 2 order by input_tokens desc, key"))
+    (other,) = site.index.rows(some.format("request_model = 'gpt-4o' order by key"))
     names = {"retried": retried["key"], "other": other["key"]}
     return {name: path.format(**names) for name, path in PAGES.items()}
 

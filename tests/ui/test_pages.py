@@ -1,6 +1,10 @@
 """The page's answers: figures of the report, every store, who may ask, and that it only reads."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -108,7 +112,7 @@ def test_pages_of_calls_have_every_call_once(site: Site) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [("norw", True), ("NORWAY ship", True), ('track_order "4711"', True), ("norway xyzzy", False),
-     ('"', False), ("' or 1=1 --", False), ("* NEAR(", False)],
+     ('"', False), ("' or 1=1 --", False), ("* NEAR(", False), ("\0", False)],
 )  # fmt: skip
 def test_search_finds_words_of_messages_and_tools(text: str, found: bool, site: Site) -> None:
     """All words, each perhaps only begun, in any case; signs are no query language."""
@@ -273,6 +277,33 @@ def test_a_vendors_link_is_a_web_address(text: str, link: tuple[str, str] | None
     else:
         with pytest.raises(ValueError, match=r"is not a URL|has no"):
             checked_link(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_and_leaves_nothing_behind(
+    ended_by: signal.Signals, site: Site, tmp_path: Path
+) -> None:
+    """It prints its URL; however it is ended, the copy of the calls is removed."""
+    main_ = "import sys; from litespan.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", main_, "ui", str(site.path), "--host", "127.0.0.2"]
+    env = {**os.environ, "TMPDIR": str(tmp_path), "LITESPAN_UI_TOKEN": "s3cret"}
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        url = line.split()[4]
+        assert line.startswith(f"litespan ui: {site.path} at http://127.0.0.2:")
+        assert url.endswith("/?token=s3cret")
+        assert httpx.get(url, follow_redirects=True).status_code == 200
+        assert httpx.get(url.partition("?")[0]).status_code == 401
+        assert [*tmp_path.iterdir()]
+        process.send_signal(ended_by)
+        assert process.wait(60) in (130, 143)
+        assert process.stderr.read() == ""
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.parametrize(

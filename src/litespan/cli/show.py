@@ -28,20 +28,7 @@ _WHO: Final = {
 
 def run(argv: Sequence[str]) -> int:
     """Show the calls of an id. Returns 0; 1 if there is none, 2 for bad input."""
-    parser = Parser(
-        prog="litespan show",
-        description="Show one call: its trace, timeline, messages, tokens, cost and error.",
-    )
-    parser.add_argument(
-        "id",
-        metavar="ID",
-        help="a call's key, call id or trace id, or a unique beginning of one, as listed by "
-        "`litespan calls`. Offloaded content is read back",
-    )
-    add_store(parser)
-    parser.add_argument("--full", action="store_true", help="do not shorten long messages")
-    parser.add_argument("--json", action="store_true", help="print JSON instead: all columns")
-    options = parser.parse_args(argv)
+    options = _parser().parse_args(argv)
     try:
         if options.json:
             return print_call(options.store, options.id)
@@ -59,6 +46,23 @@ def run(argv: Sequence[str]) -> int:
         print(f"litespan show: {printable(str(problem))}", file=sys.stderr)
         return 1
     return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="litespan show",
+        description="Show one call: its trace, timeline, messages, tokens, cost and error.",
+    )
+    parser.add_argument(
+        "id",
+        metavar="ID",
+        help="a call's key, call id or trace id, or a unique beginning of one, as listed by "
+        "`litespan calls`. Offloaded content is read back",
+    )
+    add_store(parser)
+    parser.add_argument("--full", action="store_true", help="do not shorten long messages")
+    parser.add_argument("--json", action="store_true", help="print JSON instead: all columns")
+    return parser
 
 
 def _lines(record: Record, related: Sequence[Record] | None, *, full: bool) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import secrets
+import signal
 import socket
 import sys
 import webbrowser
@@ -46,6 +47,8 @@ def run(argv: Sequence[str]) -> int:
         return _failed(
             f"cannot listen on {options.host} port {options.port or PORT}: {error.strerror}", 1
         )
+    # By default SIGTERM ends a process at once, and would leave the index behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     index = Index(options.store)
     try:
         index.start()

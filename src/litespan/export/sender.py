@@ -84,7 +84,7 @@ class _Export:
 
     def run(self) -> None:
         """Send until no item is pending or there is a reason to stop."""
-        if not self.pool.has_threads:  # this thread sends, so none watches the clock
+        if self.pending and not self.pool.has_threads:  # none watches the clock while this sends
             self.sender.client.limit_wait(self.policy.exit_patience)
         while not self.pool.wait_for(self._done, time.monotonic() + _POLL):
             self.stopped_by = self._why_stop()

@@ -106,8 +106,9 @@ def read_stream_end(
         attributes[s.TIME_TO_FIRST_CHUNK] = call.first_chunk - call.started
     if answer.usage is not None:
         attributes.update(usage_attributes(answer.usage))
-    cost = cost_attributes(request, answer, call.logging, stream=True, whole=call.whole)
-    attributes.update(cost)
+    if request.target.operation.charged:
+        cost = cost_attributes(request, answer, call.logging, stream=True, whole=call.whole)
+        attributes.update(cost)
     return answer, read.finished, attributes
 
 
@@ -238,7 +239,8 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
         direct = signals.redactor is None and mode == "SPAN_ONLY" and signals.content_form is dict
-        content = _texts(call, answer) if direct else None
+        documented = call.request.target.operation is RETRIEVAL
+        content = _texts(call, answer) if direct and not documented else None
         if content is None:
             messages = signals.content_form(_messages(call, answer))
             content = content_attributes(signals, messages, known)

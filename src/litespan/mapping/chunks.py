@@ -40,9 +40,12 @@ def read_stream(
     `whole` is the answer that LiteLLM itself assembled, with its own token count, or None.
     """
     hidden = hidden_params(stream)
-    if request.target.operation is CONTENT:
+    operation = request.target.operation
+    if operation is CONTENT:
         return _google(chunks, hidden)
-    if request.target.operation.name == "chat" and chunks:
+    if not operation.model:  # a file, or the events of an assistant
+        return Streamed(Answer(None, {}, (), None, hidden), finished=True)
+    if operation.name == "chat" and chunks:
         first = chunks[0]
         if isinstance(first, (bytes, str)) or (
             isinstance(first, Mapping) and "type" in first and "choices" not in first

@@ -18,6 +18,8 @@ def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -
 
     A stream that stops early may have reported its input tokens but no output tokens.
     """
+    if not request.target.operation.model:
+        return streamed
     stated = streamed.answer.usage
     if stated is not None and not stated.known:
         stated = None

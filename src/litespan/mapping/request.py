@@ -119,7 +119,9 @@ class Request:
             None if provider is None else as_text(provider),
             str(base) if base else None,
         )
-        self.streaming = arguments.get("stream") is True or target.streams
+        self.streaming = arguments.get("stream") is True or (
+            target.operation is CONTENT and target.streams
+        )
 
     @property
     def model(self) -> str:

@@ -142,10 +142,10 @@ assistants.main              MESSAGE      add_message get_messages
 assistants.main              RUN          run_thread run_thread_stream
 sandbox.main                 SANDBOX      create_sandbox run_code delete_sandbox
 sandbox.main                 SANDBOX      code_interpreter_tool
-realtime_api.main            SESSION      create_realtime_client_secret
-realtime_api.main            SESSION      create_realtime_transcription_session realtime_calls
-realtime_api.main            SESSION      create_realtime_translation_client_secret
-realtime_api.main            SESSION      realtime_translation_calls
+realtime_api.main            RESPONSE     create_realtime_client_secret
+realtime_api.main            RESPONSE     create_realtime_transcription_session realtime_calls
+realtime_api.main            RESPONSE     create_realtime_translation_client_secret
+realtime_api.main            RESPONSE     realtime_translation_calls
 """
 _ASYNC_NAMES: Final[Mapping[str, str]] = {"add_message": "a_add_message"}
 

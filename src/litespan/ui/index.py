@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -40,6 +41,8 @@ _TYPES: Final = {
     "time": "timestamp",
     "list": "varchar",
 }
+_VALUES: Final = itemgetter(*COLUMNS)
+_TAGS, _MESSAGE = COLUMNS.index("tags"), COLUMNS.index("error_message")
 _BATCH: Final = 10_000  # calls in one insert
 _PAUSE_S: Final = 1.0  # between two looks at the store
 _SHARE: Final = 10  # a look may take a tenth of the time
@@ -71,6 +74,7 @@ class Index:
         self._duckdb = duckdb.connect(str(self._place / "calls.duckdb"))
         self._duckdb.execute("set autoinstall_known_extensions = false")
         self._duckdb.execute("set enable_progress_bar = false")
+        self._duckdb.execute("set memory_limit = '1GB'")  # beyond it, DuckDB uses the folder
         columns = ", ".join(f"{name} {_TYPES.get(KINDS[name], 'varchar')}" for name in COLUMNS)
         self._duckdb.execute(f"create table loaded ({columns})")
         self._duckdb.execute(
@@ -178,15 +182,12 @@ class Index:
 
 
 def _cells(record: Record) -> list[Any]:
-    return [_cell(name, record[name]) for name in COLUMNS]
-
-
-def _cell(name: str, value: Any) -> Any:
-    if name == "tags":  # a call without tags counts under none, as under a tag
-        return json.dumps([*dict.fromkeys(value)] if value else [None])
-    if name == "error_message" and value:
-        return value[:_ERROR]
-    return value
+    cells = list(_VALUES(record))
+    tags, message = cells[_TAGS], cells[_MESSAGE]
+    # A call without tags counts under none, as under a tag.
+    cells[_TAGS] = json.dumps([*dict.fromkeys(tags)] if tags else [None])
+    cells[_MESSAGE] = message[:_ERROR] if message else None
+    return cells
 
 
 class _Texts:
@@ -216,7 +217,7 @@ class _Texts:
 
     def matching(self, text: str) -> list[str]:
         """Keys of the newest calls that have all words, each perhaps only begun."""
-        words = [word.replace('"', "") for word in text.split()]
+        words = [word.replace('"', "") for word in text.replace("\0", " ").split()]
         wanted = " ".join(f'"{word}"*' for word in words if word)
         sql = (
             "select key from said where n in "

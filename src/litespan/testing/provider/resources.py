@@ -249,6 +249,16 @@ _RUN: Final[Json] = {
     "per_testing_criteria_results": [],
     "metadata": {},
 }
+
+
+def decisions(request: Request) -> Reply:
+    """Every question is answered with yes."""
+    behaviour = request.behaviour
+    answers = {name: {"type": "noul", "noul": 0.9} for name in request.body.get("questions") or {}}
+    usage = {"input_tokens": behaviour.input_tokens, "output_tokens": behaviour.output_tokens}
+    return as_json({"model": request.model, "answers": answers, "usage": usage})
+
+
 _DATES: Final[Json] = {
     "created_at": "2026-01-01T00:00:00Z",
     "updated_at": "2026-01-01T00:00:00Z",
@@ -326,6 +336,7 @@ _ROUTES: Final[list[tuple[str, str, Answer]]] = [
     *_family(r"/threads/[^/]+/runs", "thread.run", "run_loopback", _THREAD_RUN),
     *_family("/threads", "thread", "thread_loopback", {"metadata": {}}),
     *_family("/assistants", "assistant", "asst_loopback", _ASSISTANT),
+    ("POST", "/systemone", decisions),
     ("POST", "/input_tokens", token_count),
     ("POST", "/count_tokens", token_count),
 ]
