@@ -27,18 +27,18 @@ USED = "gen_ai_client_inference_usage_input_tokens_total"
 PER_CALL = "gen_ai_client_inference_operation"
 SERIES: dict[str, dict[str, int]] = {
     "old": {
-        f"{OLD}_seconds_count{{": 6,
-        f'{OLD}_seconds_count{{error_type="T",': 2,
-        f'{OLD}_seconds_bucket{{le="1",': 3,
-        f'{OLD}_seconds_bucket{{le="+Inf",': 6,
+        f"{OLD}_seconds_count{{": 45,
+        f'{OLD}_seconds_count{{error_type="T",': 15,
+        f'{OLD}_seconds_bucket{{le="1",': 30,
+        f'{OLD}_seconds_bucket{{le="+Inf",': 60,
         'gen_ai_client_token_usage_sum{gen_ai_token_type="input",': 60,
         'gen_ai_client_token_usage_sum{gen_ai_token_type="output",': 30,
     },
     "new": {
-        f"{INFERENCE}_seconds_count{{": 6,
-        f'{INFERENCE}_seconds_count{{error_type="T",': 2,
-        f'{INFERENCE}_seconds_bucket{{le="1",': 3,
-        f'{INFERENCE}_seconds_bucket{{le="+Inf",': 6,
+        f"{INFERENCE}_seconds_count{{": 45,
+        f'{INFERENCE}_seconds_count{{error_type="T",': 15,
+        f'{INFERENCE}_seconds_bucket{{le="1",': 30,
+        f'{INFERENCE}_seconds_bucket{{le="+Inf",': 60,
         f"{PER_CALL}_input_tokens_sum{{": 60,
         f'{PER_CALL}_input_tokens_sum{{error_type="T",': 0,
         f"{PER_CALL}_output_tokens_sum{{": 30,
@@ -78,11 +78,11 @@ def series(fleet: str) -> list[dict[str, str]]:
 
 
 EXPECTED: dict[str, list[tuple[str, float]]] = {
-    "Calls by model": [('{gen_ai_request_model="m"}', 16 / 60)],
+    "Calls by model": [('{gen_ai_request_model="m"}', 2.0)],
     "95th percentile of the duration": [('{gen_ai_request_model="m"}', 1)],
     "Share of calls that fail": [("{}", 0.25)],
     "Input tokens": [("{}", 2.0)],
-    "Calls, counted by the applications": [('{gen_ai_request_model="m"}', 16 / 60)],
+    "Calls, counted by the applications": [('{gen_ai_request_model="m"}', 2.0)],
     "p95 latency in the application": [('{gen_ai_request_model="m"}', 1)],
     "Tokens by kind": [
         ('{gen_ai_token_type="input"}', 2.0),
