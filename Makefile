@@ -43,6 +43,7 @@ docs-serve: $(VENV)/.dev ## serve the documentation site and rebuild it on chang
 
 docs-tables: $(VENV)/.dev ## update the tables in README.md and docs/ that are generated from the code
 	$(BIN)/python -m scripts.docs_tables
+	$(BIN)/python -m scripts.instrumentation_metadata
 
 collector: ## build the OpenTelemetry Collector for collector-config.yaml (needs Go)
 	scripts/collector

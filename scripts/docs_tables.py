@@ -108,6 +108,12 @@ def setting_table() -> str:
     return _table(["variable", "default", "values", "what it does"], rows)
 
 
+def file_setting_table() -> str:
+    """The keys of the configuration file and their variables."""
+    rows = [[f"`{row.name}`", f"`{row.metadata['env']}`"] for row in fields(Settings)]
+    return _table(["key", "variable, see [settings](settings.md)"], rows)
+
+
 def threshold_table() -> str:
     """The table of all thresholds of alerts."""
     rows = [
@@ -177,6 +183,7 @@ TABLES: Final[dict[str, tuple[Path, Callable[[], str]]]] = {
     "presets": (ROOT / "docs/exporters/presets.md", preset_table),
     "callbacks": (ROOT / "docs/moving-over.md", callback_table),
     "settings": (ROOT / "docs/settings.md", setting_table),
+    "file_settings": (ROOT / "docs/configuration-file.md", file_setting_table),
     "thresholds": (ROOT / "docs/alerting.md", threshold_table),
 }
 """Page and function of each table, which is between `[start:NAME]` and `[end:NAME]` there."""

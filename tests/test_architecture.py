@@ -13,11 +13,13 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     *(
         "semconv",
+        "generations",
         "version",
         "counters",
         "errors",
         "parsers",
         "settings",
+        "config_file",
         "variables",
         "detect",
         "launching",

@@ -15,9 +15,10 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -25,6 +26,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
+from litespan.export.policy import overridden
 from litespan.stores.columns import COLUMNS, PLACES, Kind, rows
 from litespan.stores.exporter import CLEAN
 from litespan.stores.records import IDS, KINDS, Reader, Record, Unreadable
@@ -77,6 +79,11 @@ class Unusable(sqlite3.Error):
     """The file is another database; the message says why it cannot be used."""
 
 
+@dataclass(frozen=True)
+class _NoOptions:
+    """Options besides path and content."""
+
+
 class SQLiteExporter(SpanExporter):
     """Writes one row per call to a SQLite file, which `litespan report` reads.
 
@@ -92,7 +99,12 @@ class SQLiteExporter(SpanExporter):
         content: False excludes messages, instructions and tools.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, *, content: bool = True) -> None:
+    name: ClassVar[str] = "sqlite"
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, content: bool = True, **options: Any
+    ) -> None:
+        overridden(_NoOptions(), options, type(self))
         chosen = path or os.environ.get(VARIABLE) or DEFAULT
         self.path: Final = Path(chosen).expanduser().absolute()
         self._content = content

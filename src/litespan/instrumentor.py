@@ -1,14 +1,17 @@
 """`LiteLLMInstrumentor`: GenAI spans for LiteLLM calls."""
 
+import difflib
 import os
 import sys
 from collections.abc import Collection
+from dataclasses import fields
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
+from litespan.config_file import by_file
 from litespan.errors import log_once, logger, record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 OLDEST: Final = (1, 74)
 PROXY: Final = "litellm.proxy.proxy_server"
+_PROVIDERS: Final = frozenset({"tracer_provider", "meter_provider", "logger_provider"})
+_OF_LOADER: Final = frozenset({"skip_dep_check", "raise_exception_on_conflict"})
+"""What `opentelemetry-instrument` passes."""
 # Published by an attacker in March 2026: https://github.com/BerriAI/litellm/issues/24521
 COMPROMISED: Final = frozenset({"1.82.7", "1.82.8"})
 
@@ -33,7 +39,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
     * `tracer_provider`, `meter_provider`, `logger_provider`: by default the global providers;
     * `redact`: a function `redact(key, value, attributes)` that receives each content attribute
-      before it is recorded, and returns the value to record, or None to record nothing.
+      before it is recorded, and returns the value to record, or None to record nothing;
+    * settings by the names of the fields of `litespan.settings.Settings`, such as
+      `content="SPAN_ONLY"`. They have precedence over variables.
 
     A second `instrument()` has no effect. `uninstrument()` restores LiteLLM; references to
     wrapped functions remain usable and call the original.
@@ -44,9 +52,12 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     _offload: "ProcessOffload | None" = None
     _routed = False
     _implicit = False
+    _by_file = False
 
     def instrument(self, **kwargs: Any) -> None:
         """Start instrumenting LiteLLM; see the class for the arguments."""
+        if self._by_file and kwargs.keys() <= _OF_LOADER:
+            return  # the SDK has done so as the configuration file says, with its settings
         had_takeover = self._implicit and Live.look is not None
         if self._implicit:
             self.uninstrument()
@@ -87,13 +98,15 @@ class LiteLLMInstrumentor(BaseInstrumentor):
             with suppress_errors("starting with litespan run"):
                 running.begin()
         try:
+            redact = kwargs.get("redact")
             Live.signals = Signals(
-                Settings.from_env(),
+                Settings.from_env(given=_settings(kwargs)),
                 kwargs.get("tracer_provider"),
                 kwargs.get("meter_provider"),
                 kwargs.get("logger_provider"),
-                kwargs.get("redact"),
+                redact if callable(redact) else None,
             )
+            self._by_file = by_file()
             conflicts.check_provider(kwargs.get("tracer_provider"))
         except Exception as error:  # noqa: BLE001 - the application must start anyway
             record_error("instrumenting", error)
@@ -129,7 +142,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
     def _uninstrument(self, **kwargs: Any) -> None:
         Live.signals = None
-        self._implicit = False
+        self._implicit = self._by_file = False
         if Live.look is not None:
             from litespan.routing.takeover import stop_takeover
 
@@ -174,6 +187,23 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         conflicts.watch_recording()
         for line in unknown(os.environ):
             log_once(f"setting:{line}", "%s", line)
+
+
+def _settings(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that are settings; report those that are nothing else either."""
+    names = {row.name for row in fields(Settings)}
+    for name in arguments.keys() - names - _OF_LOADER - _PROVIDERS:
+        near = difflib.get_close_matches(name, [*names, *_PROVIDERS], 1)
+        log_once(
+            f"instrument:{name}",
+            "litespan has no setting %r, so it is ignored%s",
+            name,
+            f"; did you mean {near[0]}?" if near else "",
+        )
+    given = {name: value for name, value in arguments.items() if name in names}
+    if callable(given.get("redact")):
+        del given["redact"]
+    return given
 
 
 def _gevent() -> bool:

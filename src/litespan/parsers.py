@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from litespan.errors import log_once
 
 T = TypeVar("T")
 Names = tuple[str, ...]
+_FRACTIONS: Final = {"True": "on", "False": "off"}
 _FLAGS: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 
 
@@ -32,25 +34,38 @@ def variable(env: str, default: Any, parse: Callable[[str], Any], about: str, **
     return field(default=default, metadata={"env": env, "parse": parse, "about": about, **more})
 
 
-def from_env(cls: type[T], env: Mapping[str, str] | None) -> T:
+def from_env(
+    cls: type[T],
+    env: Mapping[str, str] | None,
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> T:
     """Create `cls` from the variables in `env`, by default `os.environ`.
 
-    An invalid value is reported in one warning, and the default is used.
+    Values in `given`, by the name of their field, have precedence. An invalid value is reported in
+    one warning, and the default is used.
     """
-    found, lines = read(cls, os.environ if env is None else env)
+    found, lines = read(cls, os.environ if env is None else env, given)
     for line in lines:
         log_once(f"setting:{line}", "%s", line)
     return found
 
 
-def read(cls: type[T], env: Mapping[str, str]) -> tuple[T, list[str]]:
-    """Return `cls` from the variables in `env`, and one message for each invalid value."""
+def read(
+    cls: type[T],
+    env: Mapping[str, str],
+    given: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[T, list[str]]:
+    """Return what `from_env` returns, and one message for each invalid value."""
     values: dict[str, Any] = {}
     lines = []
     rows: Any = fields(cls)  # type: ignore[arg-type]
     for row in rows:
         name = row.metadata["env"]
-        if not (text := env.get(name, "").strip()):
+        text = env.get(name, "").strip()
+        if (value := given.get(row.name)) is not None:
+            _report_both(row.name, name, value, text)
+            name, text = f"litespan.{row.name}", as_text(value)
+        if not text:
             continue
         try:
             values[row.name] = row.metadata["parse"](text)
@@ -58,6 +73,29 @@ def read(cls: type[T], env: Mapping[str, str]) -> tuple[T, list[str]]:
             shown = {None: "off", "": "nothing", (): "nothing"}.get(row.default, row.default)
             lines.append(f"{name}={text!r} is {error}: using the default, {shown}")
     return cls(**values), lines
+
+
+def as_text(value: Any) -> str:
+    """A value of a configuration file or of an argument, as a variable would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={_FRACTIONS.get(str(of), of)}" for name, of in value.items())
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return str(value).strip()
+
+
+def _report_both(name: str, variable: str, value: Any, text: str) -> None:
+    if text and text != as_text(value):
+        log_once(
+            f"both:{name}",
+            "litespan.%s=%s is used, and %s=%s is ignored: remove one of them",
+            name,
+            as_text(value),
+            variable,
+            text,
+        )
 
 
 def choice(*values: str) -> Callable[[str], str]:

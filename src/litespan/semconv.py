@@ -1,9 +1,9 @@
 """Every attribute, event and metric name that litespan writes or reads.
 
 `gen_ai.*` names follow the OpenTelemetry GenAI semantic conventions
-(https://github.com/open-telemetry/semantic-conventions-genai, read at
-4a39b6ef1363fab57bc40e18c82abb32cc89ebcd). `litellm.*` names follow LiteLLM's own
-OpenTelemetry integration where it has a name for the same value, so that existing
+(https://github.com/open-telemetry/semantic-conventions-genai): those of 1.41, and those of the
+release v0.1.0 where they differ; `generations` has them side by side. `litellm.*` names follow
+LiteLLM's own OpenTelemetry integration where it has a name for the same value, so that existing
 dashboards keep working. No other module contains these strings.
 """
 
@@ -52,13 +52,18 @@ OPENAI_SYSTEM_FINGERPRINT: Final = "openai.response.system_fingerprint"
 INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"  # cached tokens included
 OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"  # reasoning tokens included
 CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
-# The conventions are renaming this to `gen_ai.usage.cache_write.input_tokens`. litespan writes
-# the name that released consumers read, and reads both.
-CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
-CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"  # until v0.1.0
+CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"  # since v0.1.0
 REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 AUDIO_INPUT_TOKENS: Final = "gen_ai.usage.audio.input_tokens"  # part of the input
 AUDIO_OUTPUT_TOKENS: Final = "gen_ai.usage.audio.output_tokens"  # part of the output
+TEXT_INPUT_TOKENS: Final = "gen_ai.usage.text.input_tokens"
+IMAGE_INPUT_TOKENS: Final = "gen_ai.usage.image.input_tokens"
+TEXT_OUTPUT_TOKENS: Final = "gen_ai.usage.text.output_tokens"
+IMAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.image.output_tokens"
+TEXT_CACHE_READ_TOKENS: Final = "gen_ai.usage.text.cache_read.input_tokens"
+IMAGE_CACHE_READ_TOKENS: Final = "gen_ai.usage.image.cache_read.input_tokens"
+AUDIO_CACHE_READ_TOKENS: Final = "gen_ai.usage.audio.cache_read.input_tokens"
 # Anthropic's cache writes by time to live: the prices differ.
 CACHE_CREATION_5M_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_5m_input_tokens"
 CACHE_CREATION_1H_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_1h_input_tokens"
@@ -95,6 +100,7 @@ REFERENCE_SIZE: Final = "_ref.size"  # bytes
 USER_ID: Final = "user.id"
 SESSION_ID: Final = "session.id"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
+CONVERSATION_COMPACTED: Final = "gen_ai.conversation.compacted"  # true, or absent
 TAGS: Final = "litellm.tags"
 METADATA_PREFIX: Final = "litellm.metadata."
 TEAM_ID: Final = "litellm.team.id"
@@ -147,6 +153,8 @@ EVENT_EXCEPTION: Final = "exception"
 EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 EVENT_DETAILS: Final = "gen_ai.client.inference.operation.details"
+EVENT_INFERENCE_EXCEPTION: Final = "gen_ai.client.inference.exception"
+EVENT_OPERATION_EXCEPTION: Final = "gen_ai.client.operation.exception"
 
 # --- metrics ----------------------------------------------------------------
 METRIC_DURATION: Final = "gen_ai.client.operation.duration"  # s
@@ -155,6 +163,19 @@ METRIC_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"  # s
 METRIC_PER_CHUNK: Final = "gen_ai.client.operation.time_per_output_chunk"  # s
 METRIC_COST: Final = "gen_ai.client.operation.cost"  # USD
 TOKEN_TYPE: Final = "gen_ai.token.type"
+METRIC_INFERENCE_DURATION: Final = "gen_ai.client.inference.duration"  # s
+METRIC_EMBEDDINGS_DURATION: Final = "gen_ai.client.embeddings.duration"  # s
+METRIC_INFERENCE_FIRST_CHUNK: Final = "gen_ai.client.inference.time_to_first_chunk"  # s
+METRIC_INFERENCE_PER_CHUNK: Final = "gen_ai.client.inference.time_per_output_chunk"  # s
+METRIC_INFERENCE_INPUT: Final = "gen_ai.client.inference.operation.input_tokens"  # {token}
+METRIC_INFERENCE_OUTPUT: Final = "gen_ai.client.inference.operation.output_tokens"
+METRIC_EMBEDDINGS_INPUT: Final = "gen_ai.client.embeddings.operation.input_tokens"
+METRIC_USED_INPUT: Final = "gen_ai.client.inference.usage.input_tokens"
+METRIC_USED_OUTPUT: Final = "gen_ai.client.inference.usage.output_tokens"
+METRIC_USED_CACHE_READ: Final = "gen_ai.client.inference.usage.cache_read.input_tokens"
+METRIC_USED_CACHE_WRITE: Final = "gen_ai.client.inference.usage.cache_write.input_tokens"
+METRIC_USED_REASONING: Final = "gen_ai.client.inference.usage.reasoning.output_tokens"
+TOKEN_MODALITY: Final = "gen_ai.token.modality"  # text | image | audio | unknown
 METRIC_COUNTER: Final = "litespan.counter"  # {event}: the counters of `litespan.stats()`
 COUNTER_NAME: Final = "litespan.counter.name"
 

@@ -4,11 +4,14 @@ Each field of `Settings` is one variable. Its metadata contains the variable's n
 values and its description. `docs/settings.md` is generated from this table.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, Final
 
 from litespan import parsers
+from litespan.generations import BY_OPT_IN, OPT_IN, V1_41, Generation
 from litespan.parsers import variable
 
 STREAM_EVENTS: Final = ("first", "all", "off")
@@ -33,6 +36,16 @@ def _content(text: str) -> str:
     """A mode; `true` and `false` are the values of earlier conventions."""
     earlier = {"true": "SPAN_ONLY", "1": "SPAN_ONLY", "false": "NO_CONTENT", "0": "NO_CONTENT"}
     return parsers.choice(*CONTENT_MODES)(earlier.get(text.lower(), text))
+
+
+def _generation(text: str) -> Generation:
+    """The generation that the list selects; entries of other areas, such as `http`, are ignored."""
+    names = parsers.lower_names(text)
+    for name in names:
+        if name not in BY_OPT_IN and re.match(r"gen[-_.]?ai", name):
+            known = ", ".join(BY_OPT_IN)
+            raise parsers.BadSetting(f"not a list of {known} and names of other areas")
+    return next((found for name, found in BY_OPT_IN.items() if name in names), V1_41)
 
 
 def _setting(
@@ -100,6 +113,16 @@ class Settings:
         "names",
         "Baggage entries to record: `user.id`, `session.id`, or any other name, which becomes "
         "metadata. litespan never writes baggage.",
+    )
+
+    generation: Generation = _setting(  # noqa: RUF009 - as the others: an immutable value
+        "OTEL_SEMCONV_STABILITY_OPT_IN",
+        V1_41,
+        _generation,
+        f"{OPT_IN}, {OPT_IN}/dup",
+        "Which names of the GenAI conventions are written: those of the release v0.1.0, or with "
+        "`/dup` both these and the default ones of 1.41. A list; entries of other areas are "
+        "ignored.",
     )
 
     stream_events: str = _setting(
@@ -210,12 +233,20 @@ class Settings:
     )
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+    def from_env(
+        cls,
+        env: Mapping[str, str] | None = None,
+        given: Mapping[str, Any] = MappingProxyType({}),
+    ) -> "Settings":
         """Read the settings from `env`, by default `os.environ`.
 
         An invalid value is reported in one warning, and the default is used.
+
+        Args:
+            env: the variables.
+            given: values by the name of their field, which have precedence.
         """
-        return parsers.from_env(cls, env)
+        return parsers.from_env(cls, env, given)
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "tuple[Settings, list[str]]":

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Final
 
+from litespan.config_file import configured, problems
+
 SIGNALS: Final = ("traces", "metrics", "logs")
 DISABLED: Final = "OTEL_SDK_DISABLED"
-_FILES: Final = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
 _GROUP: Final = "opentelemetry_{}_exporter"
 _OTLP: Final = "otlp"
 _NONE: Final = "none"
@@ -46,7 +47,7 @@ def corrected(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     `opentelemetry-instrument`.
     """
     if configured(environ):  # the SDK then ignores these variables
-        return {}, []
+        return {}, problems(environ)
     changes: dict[str, str] = {}
     lines: list[str] = []
     uses_otlp = False
@@ -61,11 +62,6 @@ def corrected(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         changes |= _protocols(environ, lines)
         lines += _hints(environ)
     return changes, lines
-
-
-def configured(environ: Mapping[str, str]) -> bool:
-    """Whether a configuration file replaces these variables."""
-    return any(environ.get(name) for name in _FILES)
 
 
 def disabled(environ: Mapping[str, str]) -> bool:

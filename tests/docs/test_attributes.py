@@ -1,4 +1,4 @@
-"""The page on attributes says what the code does, all of it and no more."""
+"""The pages on attributes say what the code does, all of it and no more."""
 
 import re
 from pathlib import Path
@@ -26,13 +26,16 @@ APART = {
 }
 
 
-def documented(page: str) -> set[str]:
-    """Every name in code type on a page."""
-    return set(re.findall(r"`([^`\s]+)`", (DOCS / page).read_text()))
+def documented() -> set[str]:
+    """Every name in code type on the pages on attributes and on versions of the conventions."""
+    pages = ("attributes.md", "conventions.md")
+    return {
+        name for page in pages for name in re.findall(r"`([^`\s]+)`", (DOCS / page).read_text())
+    }
 
 
 def test_every_attribute_is_documented() -> None:
-    """A name that litespan writes stands on the page."""
+    """A name that litespan writes stands on a page."""
     names = {
         value
         for name, value in vars(semconv).items()
@@ -41,15 +44,15 @@ def test_every_attribute_is_documented() -> None:
         and name not in APART
         and not name.startswith("FOR_")  # on single services' copies: see their pages
     }
-    assert names - documented("attributes.md") - {semconv.ROUTER_SPAN} == set()
+    assert names - documented() - {semconv.ROUTER_SPAN} == set()
 
 
 def test_every_documented_attribute_exists() -> None:
-    """A name on the page is one that litespan knows."""
+    """A name on a page is one that litespan knows."""
     known = {value for value in vars(semconv).values() if isinstance(value, str)}
     named = {
         name
-        for name in documented("attributes.md")
+        for name in documented()
         if re.fullmatch(r"(gen_ai|litellm|openai|server|user|session|error)\.[a-z_.]+", name)
     }
     assert named - known == set()

@@ -21,6 +21,21 @@ WITH_CODE = [page for page in PAGES if snippets(page) and page not in {TESTING, 
 PROVIDER = "from opentelemetry.sdk.trace import TracerProvider\nprovider = TracerProvider()\n"
 # What a page takes for granted, and what shows that its code has worked.
 AROUND = {
+    "docs/configuration-file.md": (
+        """
+import os, pathlib, tempfile
+os.chdir(tempfile.mkdtemp())
+os.environ["OTEL_CONFIG_FILE"] = "otel.yaml"
+pathlib.Path("otel.yaml").write_text(
+    'file_format: "1.0"\\n'
+    'instrumentation/development: {python: {litespan: {content: SPAN_ONLY}}}\\n'
+)
+""",
+        """
+from litespan.instrumentation.signals import Live
+assert Live.signals.settings.content == "SPAN_ONLY"
+""",
+    ),
     "docs/callbacks.md": (
         PROVIDER
         + """

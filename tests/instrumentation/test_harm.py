@@ -40,6 +40,7 @@ def boom(*_args: Any, **_kwargs: Any) -> None:
     raise Faulty
 
 
+@pytest.mark.breaks_spans
 @pytest.mark.parametrize(
     "method", ["set_attributes", "set_attribute", "add_event", "end", "set_status"]
 )

@@ -11,6 +11,7 @@ from typing import Any, Final
 from litespan import semconv as s
 from litespan.export import JSON, GenAISpan, Usage, iso, openai, to_text
 from litespan.genai.conventions import PARAMETERS
+from litespan.generations import ATTRIBUTES
 
 TYPES: Final = {
     "embeddings": "embedding",
@@ -65,9 +66,10 @@ REPLACED: Final = frozenset(
     {
         *(s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS),
         *(s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.REASONING_TOKENS),
-        *(s.CACHE_READ_TOKENS, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
+        *(s.CACHE_READ_TOKENS, s.CACHE_CREATION_TOKENS),
         *(s.CACHE_CREATION_5M_TOKENS, s.CACHE_CREATION_1H_TOKENS),
         *(s.AUDIO_INPUT_TOKENS, s.AUDIO_OUTPUT_TOKENS),
+        *(names.new for names in ATTRIBUTES.values() if names.new),
         *(s.COST, s.COST_TOTAL, s.COST_INPUT, s.COST_OUTPUT),
         *(s.TAGS, s.CALL_ID, s.PROVIDER, s.CONVERSATION_ID),
         *PARAMETERS.values(),

@@ -24,7 +24,7 @@ from litespan.export import GenAISpan
 from litespan.export.batching import Item
 from litespan.export.client import Secret, origin
 from litespan.export.http import HttpExporter
-from litespan.export.policy import Policy
+from litespan.export.policy import Policy, overridden
 from litespan.export.report import report
 from litespan.genai.json_text import dumps
 from litespan.genai.values import JSON
@@ -52,7 +52,7 @@ class AlertExporter(HttpExporter):
     def __init__(
         self,
         *,
-        thresholds: Thresholds | None = None,
+        thresholds: Thresholds | Mapping[str, Any] | None = None,
         state: State | None = None,
         rules: Sequence[str] = (),
         **limits: Any,
@@ -60,14 +60,17 @@ class AlertExporter(HttpExporter):
         """Off until `turn_on` is called.
 
         Args:
-            thresholds: default: from the environment.
+            thresholds: default: from the environment. A mapping overrides single ones.
             state: where the alerts' state is; default: LITESPAN_ALERTS_STATE.
             rules: names of the rules that this destination receives; default:
                 LITESPAN_<NAME>_ALERTS, else all.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        self.thresholds = Thresholds.from_env(self.env) if thresholds is None else thresholds
+        if thresholds is None or isinstance(thresholds, Mapping):
+            from_env = Thresholds.from_env(self.env)
+            thresholds = overridden(from_env, thresholds or {}, type(self))
+        self.thresholds = thresholds
         self.engine: Engine | None = None
         self._state = state
         self._rules = self._known_rules(rules)

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 from litespan import running
 from litespan.cli import Parser, exporter_names
+from litespan.config_file import configured
 from litespan.detect import detect
 from litespan.settings import CONTENT, RUN, Settings
 from litespan.variables import (
     DISABLED,
     SIGNALS,
-    configured,
     corrected,
     disabled,
     exporter_variable,

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from litespan.callbacks.handler import BadHandler, Handler
 from litespan.callbacks.registration import find
+from litespan.config_file import configured
 from litespan.detect import detect
 from litespan.doctor.setup import Finding, Setup
 from litespan.instrumentation.signals import redactor_problem
 from litespan.settings import CONTENT, Settings, unknown
-from litespan.variables import DISABLED, configured, corrected, disabled, otlp_endpoint
+from litespan.variables import DISABLED, corrected, disabled, otlp_endpoint
 
 _OFF: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"

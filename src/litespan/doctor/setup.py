@@ -9,9 +9,10 @@ from importlib.metadata import distributions, entry_points
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from litespan.config_file import configured
 from litespan.detect import detect
 from litespan.settings import Settings
-from litespan.variables import configured, corrected, exporter_variable
+from litespan.variables import corrected, exporter_variable
 
 Level = Literal["ok", "info", "warning", "error"]
 CONFIG: Final = "CONFIG_FILE_PATH"

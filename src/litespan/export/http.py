@@ -24,7 +24,7 @@ from litespan.export.client import (
 from litespan.export.configured import Configured
 from litespan.export.duplicates import check_service
 from litespan.export.exporter_metrics import ExporterMetrics
-from litespan.export.policy import Policy, Refusal, Tally
+from litespan.export.policy import Policy, Refusal, Tally, overridden
 from litespan.export.report import explain, report
 from litespan.export.sender import Sender
 from litespan.export.tenant import Tenant
@@ -54,7 +54,7 @@ class HttpExporter(Configured, SpanExporter):
             limits: fields of `Policy` that override the vendor's.
         """
         super().__init__(of_tenant)
-        self.limits = replace(self.policy, **limits) if limits else self.policy
+        self.limits = overridden(self.policy, limits, type(self)) if limits else self.policy
         self.delivery: Sender | None = None
         self.last = Tally()  # result of the last export
 

@@ -1,8 +1,19 @@
 """Limits and retry rules of an exporter, and the result of an export."""
 
+import difflib
+import inspect
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from litespan.config_file import by_file
+from litespan.errors import log_once
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    T = TypeVar("T", bound=DataclassInstance)
 
 TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -49,3 +60,28 @@ class Tally:
     reasons: dict[str, str] = field(default_factory=dict)  # cause → the vendor's answer
     answered: bool = False  # whether the vendor answered at all
     accepted: set[str] = field(default_factory=set)  # keys of items known to be accepted
+
+
+def overridden(defaults: "T", options: Mapping[str, Any], of: type[Any]) -> "T":
+    """Return `defaults` with the options of a constructor in place of its fields.
+
+    If a configuration file configures the process, an option that does not exist is logged and
+    ignored, because an exception would cost all telemetry.
+
+    Raises:
+        TypeError: an option does not exist, and no configuration file configures the process.
+    """
+    known = {row.name for row in fields(defaults)}
+    if by_file():
+        for name in options.keys() - known:
+            arguments = known | {*inspect.signature(of).parameters}
+            near = difflib.get_close_matches(name, arguments - {"limits", "options"}, 1)
+            log_once(
+                f"option:{of.__name__}:{name}",
+                "OTEL_CONFIG_FILE: %s has no option %r, so it is ignored%s",
+                getattr(of, "name", of.__name__),
+                name,
+                f"; did you mean {near[0]}?" if near else "",
+            )
+        options = {name: value for name, value in options.items() if name in known}
+    return replace(defaults, **options) if options else defaults

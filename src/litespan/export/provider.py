@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from opentelemetry import trace
 
+from litespan.config_file import configured
 from litespan.errors import log_once, suppress_errors
 from litespan.variables import (
     DISABLED,
     SIGNALS,
-    configured,
     corrected,
     disabled,
     exporter_variable,
@@ -85,7 +85,7 @@ def _corrected() -> Iterator[None]:
     The variables are restored afterwards, because child processes read them.
     """
     before = dict(os.environ)
-    for signal in SIGNALS:
+    for signal in () if configured(os.environ) else SIGNALS:
         if not os.environ.get(exporter_variable(signal), "").strip():
             os.environ[exporter_variable(signal)] = _default(signal)
     changes, lines = corrected(os.environ)

@@ -15,6 +15,7 @@ from typing import Final
 
 from litespan import semconv as s
 from litespan.genai import frameworks
+from litespan.generations import RENAMED
 
 PARAMETERS: Final = {
     "max_tokens": s.REQUEST_MAX_TOKENS,
@@ -104,8 +105,13 @@ OPENINFERENCE: Final = {
     "tag.tags": s.TAGS,
 }
 
+NEW_GENAI: Final = {new: old for old, new in RENAMED}
+"""Names of the conventions v0.1.0; spans with both have one value."""
+
 RENAMES: Final = tuple(
-    (OLD_GENAI | OPENLLMETRY | OPENINFERENCE | frameworks.VERCEL | frameworks.OTHERS).items()
+    (
+        NEW_GENAI | OLD_GENAI | OPENLLMETRY | OPENINFERENCE | frameworks.VERCEL | frameworks.OTHERS
+    ).items()
 )
 """All tables. Earlier entries win over later ones, and our own name over all."""
 

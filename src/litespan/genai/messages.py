@@ -5,10 +5,11 @@ gen-ai-output-messages, gen-ai-system-instructions, gen-ai-tool-definitions).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from litespan.genai import provider_messages
+from litespan.genai.names import FINISH_REASONS
 from litespan.genai.values import JSON, parse
 
 T = TypeVar("T")
@@ -87,6 +88,12 @@ class Message:
     def tool_responses(self) -> tuple[Part, ...]:
         """The parts with tool results: `id`, `response`."""
         return tuple([p for p in self.parts if p.type == "tool_call_response"])
+
+    def finished(self, reason: str) -> "Message":
+        """This message with the provider's finish reason, unless it has one."""
+        if self.finish_reason is not None:
+            return self
+        return replace(self, finish_reason=FINISH_REASONS.get(reason, reason))
 
     def to_json(self) -> dict[str, JSON]:
         """The message as JSON of the conventions."""

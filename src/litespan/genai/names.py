@@ -2,6 +2,9 @@
 
 from typing import Final
 
+FINISH_REASONS: Final = {"tool_calls": "tool_call", "tool_use": "tool_call"}
+"""Finish reasons that the conventions rename in messages."""
+
 KEPT: Final = (
     *("blob", "uri", "tool_call", "tool_call_response"),
     *("server_tool_call", "server_tool_call_response"),

@@ -118,6 +118,15 @@ def _is_content(fields: Fields) -> bool:
     return kind in n.TEXTS or kind in n.MEDIA
 
 
+def _named_generic(_kind: str, fields: Fields) -> list[Part]:
+    """A `generic` part of the conventions v0.1.0: a part of the type in `generic_type`."""
+    kind = fields.get("generic_type")
+    rest = {name: value for name, value in fields.items() if name not in ("type", "generic_type")}
+    if not isinstance(kind, str) or kind == "generic":
+        return _generic("generic", fields)
+    return _reader(kind)(kind, {"type": kind, **rest})
+
+
 def _text_part(_kind: str, fields: Fields) -> list[Part]:
     return [text(first(fields, "text", "content", "refusal"))]
 
@@ -242,6 +251,7 @@ _READERS: Final[Mapping[str, _Reader]] = {
     **dict.fromkeys(n.MEDIA, _media),
     **dict.fromkeys(n.KEPT, _unchanged),
     **dict.fromkeys(("function", "custom"), _call),
+    "generic": _named_generic,
     "search_result": _generic,  # a source from the user, not a tool result
 }
 

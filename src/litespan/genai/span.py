@@ -189,8 +189,12 @@ class GenAISpan:
 
     @property
     def output_messages(self) -> tuple[Message, ...] | None:
-        """Output messages, one for each choice; None if the span has no content."""
-        return self._content(s.OUTPUT_MESSAGES, read_messages)
+        """Output messages, one for each choice; None if the span has no content.
+
+        A message without a finish reason, as in the conventions v0.1.0, has the one of its choice
+        in `response.finish_reasons`.
+        """
+        return self._content(s.OUTPUT_MESSAGES, self._read_output)
 
     @property
     def system_instructions(self) -> tuple[Part, ...] | None:
@@ -226,6 +230,12 @@ class GenAISpan:
     def stages(self) -> tuple[Stage, ...]:
         """LiteLLM stages on the span, ordered by time."""
         return self._once("stages", lambda: readers.stages(self._events))
+
+    def _read_output(self, value: object) -> tuple[Message, ...] | None:
+        messages, reasons = read_messages(value), self.response.finish_reasons
+        if messages is None or len(messages) != len(reasons):
+            return messages
+        return tuple([message.finished(by) for message, by in zip(messages, reasons, strict=True)])
 
     def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
         if self.scope == s.SCOPE:  # our own spans have one source

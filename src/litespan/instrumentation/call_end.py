@@ -10,7 +10,7 @@ from opentelemetry.trace import Status, StatusCode, get_current_span
 from litespan import semconv as s
 from litespan.errors import record_error
 from litespan.instrumentation import jobs
-from litespan.instrumentation.log_events import emit_event
+from litespan.instrumentation.log_events import emit_details, emit_exception
 from litespan.instrumentation.recorded_content import recorded_content, redacted_text
 from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState, Outcome
@@ -19,6 +19,7 @@ from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
 from litespan.mapping.provider import server_attributes
+from litespan.mapping.release import adapt
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import (
     Answer,
@@ -178,22 +179,28 @@ def record_end(
         attributes[s.ERROR_TYPE] = failure.type
         if failure.code is not None:
             attributes[s.ERROR_CODE] = failure.code
+    if call.signals.generation.new:
+        _adapt(call, attributes, answer)
     if call.signals.metrics.has_reader:
         _measure(call, attributes, chunks)
-    if call.silent:
-        return
     span: Any = call.span
-    if not span.is_recording():
+    if call.silent or not span.is_recording():
         return
     if call.record_content:
         _record_content(call, attributes, answer)
     (span.keep if type(span) is CallSpan else span.set_attributes)(attributes)
     if outcome == "failure" and failure is not None:
-        span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
-        span.add_event(
-            s.EVENT_EXCEPTION,
-            {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
-        )
+        _record_failure(call, failure)
+
+
+def _record_failure(call: CallState, failure: Failure) -> None:
+    """Record a failure on the span, and as a log event in generations that have one."""
+    call.span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
+    call.span.add_event(
+        s.EVENT_EXCEPTION,
+        {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
+    )
+    emit_exception(call.signals, call.attributes, failure, call.context)
 
 
 def success_attributes(attributes: Attributes) -> Attributes:
@@ -202,6 +209,13 @@ def success_attributes(attributes: Attributes) -> Attributes:
 
 
 # An error while recording metrics or content must not affect outcome and cost on the span.
+
+
+def _adapt(call: CallState, attributes: Attributes, answer: Answer | None) -> None:
+    try:
+        adapt(call.signals.generation, call.request, answer, attributes)
+    except Exception as problem:  # noqa: BLE001
+        record_error("converting attributes to the conventions v0.1.0", problem)
 
 
 def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
@@ -236,6 +250,6 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         if mode != "EVENT_ONLY":
             attributes.update(content)
         if mode != "SPAN_ONLY":
-            emit_event(signals.logger, s.EVENT_DETAILS, {**known, **content}, call.context)
+            emit_details(signals, known, content, call.context)
     except Exception as problem:  # noqa: BLE001
         record_error("recording content", problem)

@@ -14,10 +14,11 @@ from time import time_ns
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import Context
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import Meter, NoOpHistogram
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from litespan import semconv as s
+from litespan.generations import V1_41, Generation
 from litespan.mapping.provider import PROVIDERS
 
 try:
@@ -69,7 +70,9 @@ class Finished(NamedTuple):
 
 
 class Metrics:
-    """The histograms of one meter.
+    """The histograms of one meter, under the names of the conventions 1.41.
+
+    If `generation` does not have these names, only the cost is recorded.
 
     A finished call only joins a queue, because the SDK takes longer to record its values than
     litespan takes for the rest of the call.
@@ -77,12 +80,14 @@ class Metrics:
 
     __slots__ = ("_histograms", "_queued", "_seen", "_series")
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, generation: Generation = V1_41) -> None:
         self._seen: dict[str, set[Any]] = {name: set() for name in (*_LABELS, s.ERROR_TYPE)}
         self._series: dict[tuple[Any, ...], list[Any]] = {}
         self._queued: bool | None = None  # not known before the application sets its provider
 
         def histogram(name: str, unit: str, about: str, buckets: tuple[float, ...]) -> Any:
+            if not (generation.old or name == s.METRIC_COST):
+                return NoOpHistogram(name)
             return meter.create_histogram(
                 name, unit, about, explicit_bucket_boundaries_advisory=buckets
             )
@@ -102,9 +107,9 @@ class Metrics:
     @property
     def has_reader(self) -> bool:
         """Whether metrics are collected: False without a meter provider or metric reader."""
-        duration = _real(self._histograms[0])
-        consumer = getattr(duration, "_measurement_consumer", None)
-        return duration is not None and bool(getattr(consumer, "_reader_storages", True))
+        cost = _real(self._histograms[3])
+        consumer = getattr(cost, "_measurement_consumer", None)
+        return cost is not None and bool(getattr(consumer, "_reader_storages", True))
 
     def record(
         self,
@@ -152,10 +157,13 @@ class Metrics:
             if value is not None and 0 <= value < math.inf:
                 batch.add(series, value, call.span, call.time_ns)
 
+    def attributes_of(self, call: Finished) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the attributes of a call's values, without and with `error.type`."""
+        with_error, _, _, shared, *_ = _attributes(self._labels(call))
+        return shared, with_error
+
     def _record_now(self, call: Finished) -> None:
-        ctx = Context()
-        if call.span is not None:
-            ctx = set_span_in_context(NonRecordingSpan(call.span), ctx)
+        ctx = context_of(call.span)
         attributes = _attributes(self._labels(call))
         for histogram, own, value in zip(self._histograms, attributes, _values(call), strict=True):
             if value is not None:
@@ -184,6 +192,25 @@ class Metrics:
             return OTHER
         seen.add(value)
         return value
+
+
+def finished(
+    start: Mapping[str, Any],
+    end: Mapping[str, Any],
+    seconds: float,
+    first_chunk: float | None,
+    per_chunk: float | None,
+    span: SpanContext | None,
+) -> Finished:
+    """Return what metrics need of a call that ends now."""
+    at_start, at_end = (*map(start.get, _LABELS),), (*map(end.get, _AT_END),)
+    return Finished(at_start, at_end, seconds, first_chunk, per_chunk, span, time_ns())
+
+
+def context_of(span: SpanContext | None) -> Context:
+    """Return a context with only `span`."""
+    nowhere = Context()
+    return nowhere if span is None else set_span_in_context(NonRecordingSpan(span), nowhere)
 
 
 def _known(name: Any) -> bool:

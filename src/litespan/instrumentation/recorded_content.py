@@ -25,10 +25,11 @@ def recorded_content(
 ) -> dict[str, Any]:
     """Return the content attributes of a finished call, as `content_attributes` does."""
     signals = call.signals
-    texts = _texts(call, answer) if signals.redactor is None else None
-    return (
-        content_attributes(signals, _messages(call, answer), attributes) if texts is None else texts
-    )
+    direct = signals.redactor is None and signals.content_form is dict
+    texts = _texts(call, answer) if direct else None
+    if texts is not None:
+        return texts
+    return content_attributes(signals, signals.content_form(_messages(call, answer)), attributes)
 
 
 def content_attributes(

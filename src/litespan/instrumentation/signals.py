@@ -12,11 +12,15 @@ from opentelemetry.trace import Tracer, get_tracer
 from litespan import semconv as s
 from litespan.counters import observe
 from litespan.errors import log_once
+from litespan.generations import V0_1_0
 from litespan.instrumentation.call_tracer import CallTracer
 from litespan.instrumentation.metrics import Metrics
+from litespan.instrumentation.release_metrics import ReleaseMetrics
+from litespan.mapping.release import adapt_content
 from litespan.settings import Settings
 from litespan.version import VERSION
 
+Content = dict[str, list[Any]]
 Redactor = Callable[[str, Any, Mapping[str, Any]], Any]
 
 _LIMITS: Final = (
@@ -32,10 +36,14 @@ class Signals:
         providers: the tracer, meter and logger providers passed in; None is the global one.
         redactor: the user's redactor, or None.
         content_limit: maximum length of a content attribute, in characters.
+        generation: the names of the GenAI conventions that are written.
+        content_form: converts content to the form of that generation.
     """
 
     __slots__ = (
+        "content_form",
         "content_limit",
+        "generation",
         "logger",
         "metrics",
         "providers",
@@ -56,12 +64,17 @@ class Signals:
     ) -> None:
         self.settings = settings
         self.providers = (tracer_provider, meter_provider, logger_provider)
-        self.tracer: Tracer = CallTracer(
-            get_tracer(s.SCOPE, VERSION, tracer_provider, schema_url=s.SCHEMA_URL)
-        )
-        self.metrics = Metrics(get_meter(s.SCOPE, VERSION, meter_provider, schema_url=s.SCHEMA_URL))
+        self.generation = settings.generation
+        url = settings.generation.schema_url
+        tracer = get_tracer(s.SCOPE, VERSION, tracer_provider, schema_url=url)
+        self.tracer: Tracer = CallTracer(tracer)
+        meter = get_meter(s.SCOPE, VERSION, meter_provider, schema_url=url)
+        metrics = ReleaseMetrics if settings.generation.new else Metrics
+        self.metrics: Metrics = metrics(meter, settings.generation)
         observe(meter_provider)
-        self.logger: Logger = get_logger(s.SCOPE, VERSION, logger_provider, schema_url=s.SCHEMA_URL)
+        self.logger: Logger = get_logger(s.SCOPE, VERSION, logger_provider, schema_url=url)
+        adapts = settings.generation == V0_1_0
+        self.content_form: Callable[[Content], Content] = adapt_content if adapts else dict
         self.stages_on_span = settings.stage_signal != "log"
         self.stages_on_log = settings.stage_signal != "span"
         self.redactor = redactor or load_redactor(settings.redact)

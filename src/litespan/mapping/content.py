@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.genai import inline
+from litespan.genai.names import FINISH_REASONS
 from litespan.genai.parts import Part, first, media
 from litespan.genai.provider_messages import read as read_message
 from litespan.genai.provider_messages import read_parts, read_tools
@@ -18,8 +19,6 @@ from litespan.objects import contents, dumps, encoded, get, quoted, utf8
 
 Message = dict[str, Any]
 
-# Finish reasons that the convention renames.
-_REASONS: Final = {"tool_calls": "tool_call", "tool_use": "tool_call"}
 # Arguments that contain the input if there is no `messages`.
 _PROMPTS: Final = ("input", "prompt", "query", "contents", "content", "message", "texts")
 _INSTRUCTIONS: Final = ("instructions", "system", "systemInstruction", "system_instruction")
@@ -209,7 +208,7 @@ def _written_choice(choice: Any) -> str:
     if plain is None:
         return encoded(_choice(choice))
     native = str(get(choice, "finish_reason") or get(choice, "finishReason") or "")
-    return f'{plain[:-1]},"finish_reason":{quoted(_REASONS.get(native, native))}}}'
+    return f'{plain[:-1]},"finish_reason":{quoted(FINISH_REASONS.get(native, native))}}}'
 
 
 def _choice(choice: Any) -> Message:
@@ -224,7 +223,7 @@ def _choice(choice: Any) -> Message:
 
 def _finished(message: Message, reason: Any) -> Message:
     native = str(reason or "")
-    return {**message, "finish_reason": _REASONS.get(native, native)}
+    return {**message, "finish_reason": FINISH_REASONS.get(native, native)}
 
 
 def _joined(items: Sequence[Any], response: Mapping[str, Any]) -> Message:

@@ -11,7 +11,6 @@ import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, Final
@@ -23,7 +22,7 @@ from litespan.background import fork
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
 from litespan.export.exporter_metrics import ExporterMetrics
-from litespan.export.policy import Tally
+from litespan.export.policy import Tally, overridden
 from litespan.stores.buffer import Limits, Row
 from litespan.stores.columns import Kind, clean, rows
 from litespan.stores.store import Away, Refused, Store
@@ -75,7 +74,7 @@ class StoreExporter(SpanExporter, ABC):
             limits: fields of `Limits` that override the store's.
         """
         self.content = content
-        self.bounds = replace(self.limits, **limits) if limits else self.limits
+        self.bounds = overridden(self.limits, limits, type(self)) if limits else self.limits
         self.problem = ""  # why the exporter is off or its store unavailable
         self.place = ""  # where it writes, without credentials
         self._writer: Writer | None = None

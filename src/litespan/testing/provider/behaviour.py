@@ -55,6 +55,9 @@ class Behaviour:
     """Input tokens read from the provider's prompt cache."""
     cache_write_tokens: int = 0
     """Input tokens written to the provider's prompt cache (Anthropic only)."""
+    audio_tokens: int = 0
+    image_tokens: int = 0
+    """Input tokens of audio and images; above 0, OpenAI's usage has them by modality."""
     reasoning_tokens: int = 0
     """Output tokens for reasoning; above 0 the answer has a reasoning text."""
 

@@ -70,11 +70,20 @@ def completions(request: Request) -> Reply:
 
 def usage(behaviour: Behaviour) -> Json:
     """OpenAI's usage: `prompt_tokens` include cached tokens."""
+    media = behaviour.audio_tokens + behaviour.image_tokens
+    by_modality = {
+        "text_tokens": behaviour.input_tokens - media,
+        "image_tokens": behaviour.image_tokens,
+    }
     return {
         "prompt_tokens": behaviour.input_tokens,
         "completion_tokens": behaviour.output_tokens,
         "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": behaviour.cached_tokens, "audio_tokens": 0},
+        "prompt_tokens_details": {
+            "cached_tokens": behaviour.cached_tokens,
+            "audio_tokens": behaviour.audio_tokens,
+            **(by_modality if media else {}),
+        },
         "completion_tokens_details": {
             "reasoning_tokens": behaviour.reasoning_tokens,
             "audio_tokens": 0,
