@@ -64,6 +64,11 @@ CACHE_CREATION_5M_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_5m_inp
 CACHE_CREATION_1H_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_1h_input_tokens"
 MOST_TOKENS: Final = 1_000_000_000  # plausibility limit of one call
 MOST_USD: Final = 1_000_000  # plausibility limit of one call
+TEXT_INPUT_TOKENS: Final = "gen_ai.usage.text.input_tokens"
+TEXT_OUTPUT_TOKENS: Final = "gen_ai.usage.text.output_tokens"
+IMAGE_INPUT_TOKENS: Final = "gen_ai.usage.image.input_tokens"
+AUDIO_CACHE_READ_TOKENS: Final = "gen_ai.usage.audio.cache_read.input_tokens"
+TEXT_CACHE_READ_TOKENS: Final = "gen_ai.usage.text.cache_read.input_tokens"
 COST: Final = "gen_ai.usage.cost"  # USD; the convention has no cost attribute yet
 TOTAL_TOKENS: Final = "gen_ai.usage.total_tokens"  # from older conventions; some services need it
 DATADOG_COST: Final = "gen_ai.cost.estimated_total"  # USD; Datadog's converter reads it
@@ -132,6 +137,15 @@ STREAM_CHUNKS: Final = "litellm.stream.chunks"
 STREAM_CHUNKS_LEFT_OUT: Final = "litellm.stream.chunks_left_out"  # did not fit on the span
 CHUNK_INDEX: Final = "litellm.stream.chunk.index"  # 0, 1, …
 CHUNK_CHARACTERS: Final = "litellm.stream.chunk.characters"  # number of text characters
+# --- WebSocket sessions ---------------------------------------------------------
+SESSION_END: Final = "litellm.session.end"  # client | provider | error | cancelled: who ended it
+SESSION_CLOSE_CODE: Final = "litellm.session.close_code"  # of the WebSocket
+SESSION_PROVIDER_ID: Final = "litellm.session.provider_id"
+SESSION_RESPONSES: Final = "litellm.session.responses"  # how many
+SESSION_INTERRUPTIONS: Final = "litellm.session.interruptions"  # how many
+RESPONSE_INTERRUPTED: Final = "litellm.response.interrupted"  # turn_detected, client_cancelled, …
+TIME_TO_FIRST_AUDIO: Final = "litellm.response.time_to_first_audio"  # seconds
+TIME_TO_FIRST_TEXT: Final = "litellm.response.time_to_first_text"  # seconds
 ERROR_TYPE: Final = "error.type"
 ERROR_CODE: Final = "litellm.provider.error.code"  # HTTP status of the failure
 HTTP_STATUS: Final = "http.response.status_code"
@@ -236,3 +250,4 @@ COUNTED_TOKENS: Final = "litellm.counted_tokens"  # of a token count: no tokens 
 
 # --- span names -------------------------------------------------------------
 ROUTER_SPAN: Final = "litellm.router"
+SESSION_SPAN: Final = "litellm.session"

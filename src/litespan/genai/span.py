@@ -44,8 +44,11 @@ T = TypeVar("T")
 
 
 def is_router(span: ReadableSpan) -> bool:
-    """Whether this is litespan's `litellm.router …` span, the parent of model calls."""
-    return span.name.startswith(s.ROUTER_SPAN) and _scope(span) == s.SCOPE
+    """Whether this is litespan's `litellm.router …` or `litellm.session …` span.
+
+    They are the parents of model calls.
+    """
+    return span.name.startswith((s.ROUTER_SPAN, s.SESSION_SPAN)) and _scope(span) == s.SCOPE
 
 
 def is_genai(span: ReadableSpan) -> bool:
