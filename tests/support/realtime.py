@@ -61,7 +61,7 @@ class RealtimeProvider:
 
     def _talk(self, connection: ServerConnection) -> None:
         path = connection.request.path if connection.request is not None else ""
-        kind = Responses if "/responses" in path else Echo if "/echo" in path else Realtime
+        kind = Responses if "/responses" in path else Listen if "/listen" in path else Realtime
         with suppress(ConnectionClosed):
             kind(connection, path, self.received.append).run()
 
@@ -85,8 +85,8 @@ def realtime_provider(tls: ssl.SSLContext | None = None) -> Iterator[RealtimePro
         provider.close()
 
 
-class Echo:
-    """Returns what it is sent."""
+class Protocol:
+    """One connection."""
 
     def __init__(
         self, connection: ServerConnection, path: str, keep: Callable[[JSON], None]
@@ -96,11 +96,6 @@ class Echo:
         self.keep = keep
         self.said = ""
         self.count = 0
-
-    def run(self) -> None:
-        """Serve one connection."""
-        for message in self.connection:
-            self.connection.send(message)
 
     def send(self, kind: str, **fields: Any) -> None:
         """Send one event."""
@@ -113,8 +108,26 @@ class Echo:
             self.keep(event)
             yield event
 
+    def run(self) -> None:
+        """Serve the connection."""
+        raise NotImplementedError
 
-class Realtime(Echo):
+
+class Listen(Protocol):
+    """Deepgram's transcription of live audio: https://developers.deepgram.com/docs/live-streaming-audio."""
+
+    def run(self) -> None:
+        """Transcribe until the client ends the audio."""
+        for message in self.connection:
+            if isinstance(message, bytes):
+                words = {"alternatives": [{"transcript": TRANSCRIPT}]}
+                self.send("Results", channel=words, is_final=True, start=0.0, duration=12.0)
+            else:
+                self.send("Metadata", request_id="r1", duration=12.0, channels=1)
+                return
+
+
+class Realtime(Protocol):
     """The realtime API."""
 
     def run(self) -> None:
@@ -215,7 +228,7 @@ class Realtime(Echo):
         )
 
 
-class Responses(Echo):
+class Responses(Protocol):
     """The Responses API over a WebSocket."""
 
     def run(self) -> None:

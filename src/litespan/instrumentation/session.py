@@ -5,7 +5,7 @@ those of all providers to OpenAI's.
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -25,12 +25,10 @@ from litespan.instrumentation.state import CALL_KEY, OWNER, Outcome
 from litespan.instrumentation.suppression import suppressed
 from litespan.mapping.failures import Failure
 from litespan.mapping.identity import identity_attributes
+from litespan.mapping.realtime import CLOSED_NORMALLY
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.targets import Target
 from litespan.objects import as_text
-
-# Close codes of WebSockets that are no error: normal, going away, none given.
-_NORMAL: Final = frozenset({1000, 1001, 1005})
 
 
 def open_session(
@@ -133,14 +131,14 @@ class Session(RouterCall):
             self._close_code = code if isinstance(code, int) else None
             self._reason = reason if isinstance(reason, str) else ""
         if self._end is None:
-            self._end = "provider" if code in _NORMAL else "error"
+            self._end = "provider" if code in CLOSED_NORMALLY else "error"
 
     def result(self, value: Any) -> Any:
         """End the session, whose function has returned `value`."""
         failure = None
         outcome: Outcome = "success"
         code = self._close_code
-        if code is not None and code not in _NORMAL:
+        if code is not None and code not in CLOSED_NORMALLY:
             if self._end == "client":
                 outcome = "cancelled"
             else:

@@ -117,14 +117,16 @@ def responses_are_calls(wrapped: Any, args: Args, kwargs: Kwargs) -> tuple[Any, 
 def provider_connection(wrapped: Any, args: Args, kwargs: Kwargs) -> tuple[Any, Args, Kwargs]:
     """LiteLLM reads the provider's events until that connection ends.
 
-    It does not close the client's WebSocket then.
+    It does not close the client's WebSocket then. Its proxy has received the first event already.
     """
 
     async def until_closed(*inner: Any, **named: Any) -> Any:
-        result = await wrapped(*inner, **named)
         session = current()
-        if isinstance(session, Session):
-            _note(session.provider_left)
+        if not isinstance(session, Session):
+            return await wrapped(*inner, **named)
+        _note(session.events.client_sent, session.request.arguments.get("first_message"))
+        result = await wrapped(*inner, **named)
+        _note(session.provider_left)
         return result
 
     return until_closed, args, kwargs

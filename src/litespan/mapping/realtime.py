@@ -20,6 +20,8 @@ from litespan.objects import as_cost, as_text, as_tokens, contents, get
 
 JSON = dict[str, Any]
 
+CLOSED_NORMALLY: Final = frozenset({1000, 1001, 1005})
+"""Close codes of a WebSocket that are no error: normal, going away, none given."""
 CREATE: Final = "response.create"
 CREATED: Final = "response.created"
 CANCEL: Final = "response.cancel"
