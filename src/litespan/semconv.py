@@ -247,6 +247,15 @@ SEARCH_QUERIES: Final = "litellm.search.queries"
 RESULT_STATUS: Final = "litellm.result.status"  # of a batch, file, job, …
 RESULT_COUNT: Final = "litellm.result.count"  # how many entries a list has
 COUNTED_TOKENS: Final = "litellm.counted_tokens"  # of a token count: no tokens are used
+# --- tools and agents ------------------------------------------------------------
+# https://github.com/open-telemetry/semantic-conventions-genai: docs/gen-ai/mcp.md
+MCP_METHOD: Final = "mcp.method.name"
+MCP_SESSION_ID: Final = "mcp.session.id"
+MCP_SERVER: Final = "litellm.mcp.server"  # its name in LiteLLM's configuration
+NETWORK_TRANSPORT: Final = "network.transport"  # tcp | pipe
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"  # opt-in: JSON
+TOOL_RESULT: Final = "gen_ai.tool.call.result"  # opt-in: JSON
 
 # --- span names -------------------------------------------------------------
 ROUTER_SPAN: Final = "litellm.router"

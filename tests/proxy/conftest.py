@@ -8,6 +8,7 @@ import pytest
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.proxy.running import HERE, Proxy, model, proxy
+from tests.support.mcp_server import mcp_server
 from tests.support.realtime import RealtimeProvider, realtime_provider
 from tests.support.server import Received, Reply
 from tests.support.server import running as serving
@@ -31,6 +32,13 @@ def talkers(speaking: RealtimeProvider) -> list[dict[str, Any]]:
         {"model_name": name, "litellm_params": {"model": model, **at}}
         for name, model in (("talk", "openai/gpt-realtime"), ("respond", "openai/gpt-4o-mini"))
     ]
+
+
+def mcp_servers(url: str) -> dict[str, Any]:
+    """The servers of the MCP gateway: one whose tools cost something."""
+    costs = {"mcp_server_cost_info": {"default_cost_per_query": 0.02}}
+    weather = {"url": url, "transport": "http", "allow_all_keys": True, "mcp_info": costs}
+    return {"weather": weather}
 
 
 def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
@@ -159,8 +167,9 @@ def gateway(
     def refuse(_: Received) -> Reply:
         return Reply(200, json.dumps(refusal).encode(), {"Content-Type": "application/json"})
 
-    with serving(refuse) as guardrail, realtime_provider(tls) as speaking:
+    with serving(refuse) as guardrail, realtime_provider(tls) as speaking, mcp_server() as weather:
         settings = config(loopback, guardrail.url)
+        settings["mcp_servers"] = mcp_servers(weather)
         settings["model_list"] += talkers(speaking)
         env |= {
             "SSL_CERT_FILE": str(trusted),

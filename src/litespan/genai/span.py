@@ -231,7 +231,7 @@ class GenAISpan:
         return self._once("stages", lambda: readers.stages(self._events))
 
     def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
-        if self.scope == s.SCOPE:  # our own spans have one source
+        if self.scope == s.SCOPE and self.operation != "execute_tool":  # one source
             return self._once(name, lambda: read(self._named.get(name)))
         return self._once(name, lambda: read(content.find(name, self._named, self._events)))
 

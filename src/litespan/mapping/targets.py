@@ -210,6 +210,10 @@ SESSIONS: Final[tuple[Target, ...]] = (
 # A piece of audio that the provider transcribed in a session for transcriptions.
 TRANSCRIBED: Final = Target("_arealtime", TRANSCRIPT)
 
+TOOL: Final = Operation("execute_tool")
+# A call of an MCP tool by LiteLLM's proxy.
+TOOL_CALL: Final = Target("call_mcp_tool", TOOL)
+
 # All methods of `litellm.Router` run their attempts through this one.
 ROUTER: Final = Target(
     s.ROUTER_SPAN, CHAT, ("litellm.router",), "Router.async_function_with_fallbacks"

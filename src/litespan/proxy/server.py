@@ -205,12 +205,15 @@ def install(app: Any) -> None:
     app.build_middleware_stack = lambda: ServerSpans(build())
 
 
-def mute_fastapi(app: Any) -> None:
-    """Disable the telemetry that newer versions of FastAPI have.
+def mute_fastapi(app: Any, *, like: Any = None) -> None:
+    """Disable the telemetry that newer versions of FastAPI have, if that of `like` is disabled.
 
     It starts with any tracer provider and creates three spans per request. If litespan set up
     the provider, the user did not ask for that, unless FASTAPI_OTEL_AUTO_CONFIGURE is true.
     """
+    other = getattr(like, "_telemetry", None)
+    if isinstance(other, dict) and other.get("tracing") is not False:
+        return
     native = getattr(app, "_telemetry", None)
     if isinstance(native, dict) and os.environ.get(_FASTAPI, "").lower() not in ("true", "1"):
         native.update(dict.fromkeys(("tracing", "metrics", "logs"), False))
