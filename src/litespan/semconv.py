@@ -218,6 +218,8 @@ REQUEST_FAILURE: Final = "litellm.request.failure"  # what kind: auth, budget, r
 REQUEST_BODY_PREFIX: Final = "litellm.request.body."  # only of fields that the operator names
 MODEL_INFO_PREFIX: Final = "litellm.model_info."
 GUARDRAIL_NAME: Final = "litellm.guardrail.name"
+GUARDRAIL_MODE: Final = "litellm.guardrail.mode"  # pre_call | during_call | post_call
+GUARDRAIL_VERDICT: Final = "litellm.guardrail.verdict"  # passed | masked | blocked | error
 
 # --- requests that run no model: files, batches, vector stores, … ----------------
 RETRIEVAL_TOP_K: Final = "gen_ai.retrieval.top_k"
@@ -260,3 +262,4 @@ TOOL_RESULT: Final = "gen_ai.tool.call.result"  # opt-in: JSON
 # --- span names -------------------------------------------------------------
 ROUTER_SPAN: Final = "litellm.router"
 SESSION_SPAN: Final = "litellm.session"
+GUARDRAIL_SPAN: Final = "litellm.guardrail"

@@ -13,7 +13,7 @@ from opentelemetry import trace
 import litespan.proxy.request as requests
 from litespan.errors import suppress_errors
 from litespan.instrumentation.signals import Live
-from litespan.proxy import passthrough, passthrough_hooks, server, tools
+from litespan.proxy import guardrail_runs, passthrough, passthrough_hooks, server, tools
 from litespan.proxy.teams import TeamExporters
 
 SERVER: Final = "litellm.proxy.proxy_server"
@@ -100,6 +100,8 @@ def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> An
         request = requests.current()
         if request is not None and Live.signals is not None:
             _identify(request, _argument(args, kwargs, "user_api_key_dict", 0))
+    with suppress_errors("observing guardrails"):
+        guardrail_runs.observe()
     return wrapped(*args, **kwargs)
 
 
