@@ -13,7 +13,7 @@ from opentelemetry import trace
 import litespan.proxy.request as requests
 from litespan.errors import suppress_errors
 from litespan.instrumentation.signals import Live
-from litespan.proxy import guardrail_runs, passthrough, passthrough_hooks, server, tools
+from litespan.proxy import guardrail_runs, passthrough, passthrough_hooks, server, services, tools
 from litespan.proxy.teams import TeamExporters
 
 SERVER: Final = "litellm.proxy.proxy_server"
@@ -43,6 +43,7 @@ def install(module: Any) -> None:
         (logging, "post_call_failure_hook", _failed),
         (module, "proxy_shutdown_event", _shut_down),
         *passthrough_hooks.hooks(sys.modules),
+        *services.hooks(sys.modules),
     )
     _wrap(rows)
     for lazy in tools.MODULES:
