@@ -176,7 +176,7 @@ class Settings:
     proxy_services: bool = _setting(
         "LITESPAN_PROXY_SERVICES",
         False,
-        _flag,
+        parsers.flag,
         "true, false",
         "Whether server spans of LiteLLM's proxy have an event for each wait for authentication, "
         "database, cache or router, with its duration.",

@@ -39,8 +39,13 @@ def wrap_session(target: Target, function: Any) -> Any:
             record_error("starting a session", problem)
         if session is None:
             return await wrapped(*args, **kwargs)
-        with Guarded(lambda _args, _kwargs: session, args, kwargs) as call:
-            return call.result(await wrapped(*args, **kwargs))
+        call = Guarded(lambda *_: session, args, kwargs)
+        try:
+            value = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        return call.finish(value)
 
     return Wrapper(function, driver)
 

@@ -210,7 +210,7 @@ SESSIONS: Final[tuple[Target, ...]] = (
 # A piece of audio that the provider transcribed in a session for transcriptions.
 TRANSCRIBED: Final = Target("_arealtime", TRANSCRIPT)
 
-TOOL: Final = Operation("execute_tool")
+TOOL: Final = Operation("execute_tool", model=False)
 # A call of an MCP tool by LiteLLM's proxy.
 TOOL_CALL: Final = Target("call_mcp_tool", TOOL)
 
