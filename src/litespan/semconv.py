@@ -69,6 +69,11 @@ CACHE_CREATION_5M_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_5m_inp
 CACHE_CREATION_1H_TOKENS: Final = "litellm.usage.cache_creation.ephemeral_1h_input_tokens"
 MOST_TOKENS: Final = 1_000_000_000  # plausibility limit of one call
 MOST_USD: Final = 1_000_000  # plausibility limit of one call
+TEXT_INPUT_TOKENS: Final = "gen_ai.usage.text.input_tokens"
+TEXT_OUTPUT_TOKENS: Final = "gen_ai.usage.text.output_tokens"
+IMAGE_INPUT_TOKENS: Final = "gen_ai.usage.image.input_tokens"
+AUDIO_CACHE_READ_TOKENS: Final = "gen_ai.usage.audio.cache_read.input_tokens"
+TEXT_CACHE_READ_TOKENS: Final = "gen_ai.usage.text.cache_read.input_tokens"
 COST: Final = "gen_ai.usage.cost"  # USD; the convention has no cost attribute yet
 TOTAL_TOKENS: Final = "gen_ai.usage.total_tokens"  # from older conventions; some services need it
 DATADOG_COST: Final = "gen_ai.cost.estimated_total"  # USD; Datadog's converter reads it
@@ -138,6 +143,15 @@ STREAM_CHUNKS: Final = "litellm.stream.chunks"
 STREAM_CHUNKS_LEFT_OUT: Final = "litellm.stream.chunks_left_out"  # did not fit on the span
 CHUNK_INDEX: Final = "litellm.stream.chunk.index"  # 0, 1, …
 CHUNK_CHARACTERS: Final = "litellm.stream.chunk.characters"  # number of text characters
+# --- WebSocket sessions ---------------------------------------------------------
+SESSION_END: Final = "litellm.session.end"  # client | provider | error | cancelled: who ended it
+SESSION_CLOSE_CODE: Final = "litellm.session.close_code"  # of the WebSocket
+SESSION_PROVIDER_ID: Final = "litellm.session.provider_id"
+SESSION_RESPONSES: Final = "litellm.session.responses"  # how many
+SESSION_INTERRUPTIONS: Final = "litellm.session.interruptions"  # how many
+RESPONSE_INTERRUPTED: Final = "litellm.response.interrupted"  # turn_detected, client_cancelled, …
+TIME_TO_FIRST_AUDIO: Final = "litellm.response.time_to_first_audio"  # seconds
+TIME_TO_FIRST_TEXT: Final = "litellm.response.time_to_first_text"  # seconds
 ERROR_TYPE: Final = "error.type"
 ERROR_CODE: Final = "litellm.provider.error.code"  # HTTP status of the failure
 HTTP_STATUS: Final = "http.response.status_code"
@@ -224,7 +238,14 @@ PROTOCOL_VERSION: Final = "network.protocol.version"
 REQUEST_FAILURE: Final = "litellm.request.failure"  # what kind: auth, budget, rate_limit, …
 REQUEST_BODY_PREFIX: Final = "litellm.request.body."  # only of fields that the operator names
 MODEL_INFO_PREFIX: Final = "litellm.model_info."
+EVENT_SERVICE: Final = "litellm.service"  # the time that a request waited for one
+SERVICE: Final = "litellm.service.name"  # auth, postgres, redis, router, …
+SERVICE_OPERATION: Final = "litellm.service.operation"
+SERVICE_DURATION: Final = "litellm.service.duration"  # seconds
+SERVICE_FAILED: Final = "litellm.service.failed"
 GUARDRAIL_NAME: Final = "litellm.guardrail.name"
+GUARDRAIL_MODE: Final = "litellm.guardrail.mode"  # pre_call | during_call | post_call
+GUARDRAIL_VERDICT: Final = "litellm.guardrail.verdict"  # passed | masked | blocked | error
 
 # --- requests that run no model: files, batches, vector stores, … ----------------
 RETRIEVAL_TOP_K: Final = "gen_ai.retrieval.top_k"
@@ -254,6 +275,17 @@ SEARCH_QUERIES: Final = "litellm.search.queries"
 RESULT_STATUS: Final = "litellm.result.status"  # of a batch, file, job, …
 RESULT_COUNT: Final = "litellm.result.count"  # how many entries a list has
 COUNTED_TOKENS: Final = "litellm.counted_tokens"  # of a token count: no tokens are used
+# --- tools and agents ------------------------------------------------------------
+# https://github.com/open-telemetry/semantic-conventions-genai: docs/gen-ai/mcp.md
+MCP_METHOD: Final = "mcp.method.name"
+MCP_SESSION_ID: Final = "mcp.session.id"
+MCP_SERVER: Final = "litellm.mcp.server"  # its name in LiteLLM's configuration
+NETWORK_TRANSPORT: Final = "network.transport"  # tcp | pipe
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"  # opt-in: JSON
+TOOL_RESULT: Final = "gen_ai.tool.call.result"  # opt-in: JSON
 
 # --- span names -------------------------------------------------------------
 ROUTER_SPAN: Final = "litellm.router"
+SESSION_SPAN: Final = "litellm.session"
+GUARDRAIL_SPAN: Final = "litellm.guardrail"

@@ -214,6 +214,15 @@ class Settings:
         "calls, if they are strings, numbers or booleans.",
     )
 
+    proxy_services: bool = _setting(
+        "LITESPAN_PROXY_SERVICES",
+        False,
+        parsers.flag,
+        "true, false",
+        "Whether server spans of LiteLLM's proxy have an event for each wait for authentication, "
+        "database, cache or router, with its duration.",
+    )
+
     clients_may: tuple[str, ...] = _setting(
         "LITESPAN_CLIENTS_MAY",
         (),

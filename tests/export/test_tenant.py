@@ -6,11 +6,9 @@ The attacks that a hostile tenant can try, against every exporter and real serve
 import inspect
 import re
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from importlib.metadata import entry_points
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,9 +16,6 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.alerting import AlertExporter
@@ -31,6 +26,7 @@ from litespan.export.tenant import Tenant, is_public
 from tests.cases import CASES, now
 from tests.support.exporters import stands_for_others
 from tests.support.server import Received, Reply, Vendor, running
+from tests.support.tls import server_context
 from tests.support.vendors import VENDORS, Anyone
 
 HTTP: dict[str, type[HttpExporter]] = {
@@ -313,24 +309,8 @@ def certified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Vendor, list[str]]]:
     """A TLS server with a certificate for tenant.example, and the names it was asked for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tenant.example")])
-    now_ = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1)
-        .not_valid_before(now_ - timedelta(days=1))
-        .not_valid_after(now_ + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("tenant.example")]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    trusted, secret = tmp_path / "ca.pem", tmp_path / "key.pem"
-    trusted.write_bytes(certificate.public_bytes(pem))
-    secret.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    context, trusted = server_context(tmp_path, "tenant.example")
     names: list[str] = []
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(trusted, secret)
     context.sni_callback = lambda _socket, asked, _context: names.append(str(asked))
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     with running(lambda _: Reply()) as vendor:

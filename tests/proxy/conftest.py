@@ -8,8 +8,11 @@ import pytest
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.proxy.running import HERE, Proxy, model, proxy
+from tests.support.mcp_server import mcp_server
+from tests.support.realtime import RealtimeProvider, realtime_provider
 from tests.support.server import Received, Reply
 from tests.support.server import running as serving
+from tests.support.tls import server_context
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +23,22 @@ def collector() -> Iterator[OtlpReceiver]:
 
 
 BREAKS = {"error_after": 4, "status": 200, "message": "the machine is too hot"}
+
+
+def talkers(speaking: RealtimeProvider) -> list[dict[str, Any]]:
+    """Models that are used over a WebSocket."""
+    at = {"api_base": speaking.url, "api_key": "sk-provider-secret-0123456789"}
+    return [
+        {"model_name": name, "litellm_params": {"model": model, **at}}
+        for name, model in (("talk", "openai/gpt-realtime"), ("respond", "openai/gpt-4o-mini"))
+    ]
+
+
+def mcp_servers(url: str) -> dict[str, Any]:
+    """The servers of the MCP gateway: one whose tools cost something."""
+    costs = {"mcp_server_cost_info": {"default_cost_per_query": 0.02}}
+    weather = {"url": url, "transport": "http", "allow_all_keys": True, "mcp_info": costs}
+    return {"weather": weather}
 
 
 def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
@@ -137,6 +156,7 @@ def gateway(
 ) -> Iterator[Proxy]:
     """The proxy with one line in its config, in a process of its own."""
     folder = tmp_path_factory.mktemp("gateway")
+    tls, trusted = server_context(folder, "localhost")
     env = {
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "x-feature,authorization",
         "LITESPAN_PROXY_BODY": "temperature,safety_identifier,messages",
@@ -147,10 +167,14 @@ def gateway(
     def refuse(_: Received) -> Reply:
         return Reply(200, json.dumps(refusal).encode(), {"Content-Type": "application/json"})
 
-    with (
-        serving(refuse) as guardrail,
-        proxy(
-            folder, config(loopback, guardrail.url), loopback, collector, files=FILES, env=env
-        ) as running,
-    ):
-        yield running
+    with serving(refuse) as guardrail, realtime_provider(tls) as speaking, mcp_server() as weather:
+        settings = config(loopback, guardrail.url)
+        settings["mcp_servers"] = mcp_servers(weather)
+        settings["model_list"] += talkers(speaking)
+        env |= {
+            "SSL_CERT_FILE": str(trusted),
+            "DEEPGRAM_API_BASE": speaking.url,
+            "DEEPGRAM_API_KEY": "sk-provider-secret-0123456789",
+        }
+        with proxy(folder, settings, loopback, collector, files=FILES, env=env) as running:
+            yield running

@@ -22,6 +22,7 @@ from tests.support.program import environment
 HERE: Final = Path(__file__).parent
 LITELLM: Final = Path(sys.executable).with_name("litellm")
 INSTRUMENT: Final = Path(sys.executable).with_name("opentelemetry-instrument")
+GUARDRAIL: Final = "litellm.guardrail"
 START: Final = 120.0  # s
 MASTER: Final = "sk-" + "7f3a9c5e" * 8  # LiteLLM does not start with a weak one
 KEY: Final = "sk-team-blue-0123456789"
@@ -75,15 +76,24 @@ class Proxy:
         return self.spans_of(trace_id, count)
 
     def spans_of(self, trace_id: str, count: int) -> list[Record]:
-        """The spans of one trace, as soon as there are `count`."""
+        """The spans of one trace without those of guardrails, as soon as there are `count`."""
 
         def found() -> list[Record]:
-            spans = [span for span in self.receiver.spans if span["trace_id"] == trace_id]
+            spans = [span for span in self.of_trace(trace_id) if GUARDRAIL not in span["name"]]
             return sorted(spans, key=lambda span: (span["start"], span["end"]))
 
         until(lambda: len(found()) >= count, f"{count} spans of one trace")
         time.sleep(0.25)
         return found()
+
+    def guardrails(self, trace_id: str) -> list[Record]:
+        """The spans of the guardrails in a trace that has ended, by their start."""
+        found = [span for span in self.of_trace(trace_id) if GUARDRAIL in span["name"]]
+        return sorted(found, key=lambda span: span["start"])
+
+    def of_trace(self, trace_id: str) -> list[Record]:
+        """The spans of one trace so far."""
+        return [span for span in self.receiver.spans if span["trace_id"] == trace_id]
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:

@@ -24,6 +24,7 @@ def test_config_serves_and_traces(
     compose = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
     variables = compose["services"]["litellm"]["environment"]
     env = {name: value for name, value in variables.items() if "$" not in value}
+    env |= {"LITESPAN_PROXY_SERVICES": "true"}  # no service waits are recorded by default
     env |= collector.env | {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": loopback.url}
     with proxy(tmp_path / "gateway", given, loopback, collector, env=env) as running:
 
@@ -32,11 +33,16 @@ def test_config_serves_and_traces(
             body = {"model": "chat", "messages": [{"role": "user", "content": "Hi"}]}
             assert client.post("/v1/chat/completions", json=body).status_code == 200
 
-        assert [span["name"] for span in running.trace(call, 3)] == [
-            "POST /v1/chat/completions",
-            "litellm.router chat",
-            "chat gpt-4o-mini",
-        ]
+        spans = running.trace(call, 3)
+    assert [span["name"] for span in spans] == [
+        "POST /v1/chat/completions",
+        "litellm.router chat",
+        "chat gpt-4o-mini",
+    ]
+    waits = [event for event in spans[0]["events"] if event["name"] == "litellm.service"]
+    names = {event["attributes"]["litellm.service.name"] for event in waits}
+    assert names >= {"auth", "router"}
+    assert all(event["attributes"]["litellm.service.duration"] >= 0 for event in waits)
 
 
 def test_kubernetes_says_the_same() -> None:

@@ -364,3 +364,42 @@ def test_an_error_without_text_is_recorded_by_its_message(telemetry: Telemetry) 
     request.answered(500, ())
     request.end()
     assert telemetry.spans[0]["description"] == "Authentication Error, the key has expired"
+
+
+@pytest.mark.recent_litellm
+@pytest.mark.parametrize(
+    ("text", "more", "runs"),
+    [
+        ("Hi", {}, [("no-moon", "pre_call", "passed"), ("no-sun", "pre_call", "passed")]),
+        ("the moon", {}, [("no-moon", "pre_call", "blocked")]),
+        (
+            "Hi",
+            {"guardrails": ["no-hello", "remote"]},
+            [
+                ("no-moon", "pre_call", "passed"),
+                ("no-sun", "pre_call", "passed"),
+                ("remote", "pre_call", "blocked"),
+            ],
+        ),
+        (
+            "Hi",
+            {"guardrails": ["no-hello"]},
+            [
+                ("no-moon", "pre_call", "passed"),
+                ("no-sun", "pre_call", "passed"),
+                ("no-hello", "post_call", "blocked"),
+            ],
+        ),
+    ],
+)
+def test_each_run_of_a_guardrail_is_a_span(
+    gateway: Proxy, text: str, more: dict[str, Any], runs: list[tuple[str, str, str]]
+) -> None:
+    """Below the server span, with name, mode and verdict."""
+    body = {"model": "chat", "messages": [{"role": "user", "content": text}], **more}
+    server = gateway.trace(post(gateway, "/v1/chat/completions", body), 1)[0]
+    spans = gateway.guardrails(server["trace_id"])
+    names = [f"litellm.guardrail.{name}" for name in ("name", "mode", "verdict")]
+    assert [tuple(span["attributes"][name] for name in names) for span in spans] == runs
+    assert {span["parent"] for span in spans} == {server["span_id"]}
+    assert not [span for span in spans if span["status"] == "ERROR"]

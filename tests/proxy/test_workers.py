@@ -15,7 +15,7 @@ import pytest
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.proxy.conftest import FILES, config
-from tests.proxy.running import KEY, Proxy, proxy, stop, until
+from tests.proxy.running import GUARDRAIL, KEY, Proxy, proxy, stop, until
 from tests.support.program import run
 
 CHAT: Final = {"model": "chat", "messages": [{"role": "user", "content": "Hi"}]}
@@ -51,7 +51,10 @@ def delivered(running: Proxy, trace_ids: Iterable[str]) -> "Counter[str]":
     return Counter(
         span["trace_id"]
         for span in running.receiver.spans
-        if span["trace_id"] in wanted and span["scope"] == "litespan" and span["kind"] != "SERVER"
+        if span["trace_id"] in wanted
+        and span["scope"] == "litespan"
+        and span["kind"] != "SERVER"
+        and GUARDRAIL not in span["name"]
     )
 
 

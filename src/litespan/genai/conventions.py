@@ -230,6 +230,7 @@ CONTENT: Final = frozenset(
     {
         *(s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS),
         s.RETRIEVAL_DOCUMENTS,
+        *(s.TOOL_ARGUMENTS, s.TOOL_RESULT),
     }
 )
 KNOWN: Final = frozenset(value for value in vars(s).values() if isinstance(value, str)) - CONTENT

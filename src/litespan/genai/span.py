@@ -44,8 +44,11 @@ T = TypeVar("T")
 
 
 def is_router(span: ReadableSpan) -> bool:
-    """Whether this is litespan's `litellm.router …` span, the parent of model calls."""
-    return span.name.startswith(s.ROUTER_SPAN) and _scope(span) == s.SCOPE
+    """Whether this is litespan's `litellm.router …` or `litellm.session …` span.
+
+    They are the parents of model calls.
+    """
+    return span.name.startswith((s.ROUTER_SPAN, s.SESSION_SPAN)) and _scope(span) == s.SCOPE
 
 
 def is_genai(span: ReadableSpan) -> bool:
@@ -238,7 +241,7 @@ class GenAISpan:
         return tuple([message.finished(by) for message, by in zip(messages, reasons, strict=True)])
 
     def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
-        if self.scope == s.SCOPE:  # our own spans have one source
+        if self.scope == s.SCOPE and self.operation != "execute_tool":  # one source
             return self._once(name, lambda: read(self._named.get(name)))
         return self._once(name, lambda: read(content.find(name, self._named, self._events)))
 

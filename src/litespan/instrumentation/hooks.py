@@ -30,6 +30,7 @@ from litespan.instrumentation.start import (
     unlogged,
 )
 from litespan.instrumentation.state import CALL_KEY, OWNER, current
+from litespan.instrumentation.websocket import provider_connection, responses_are_calls
 from litespan.instrumentation.wrappers import drive, wrap
 from litespan.mapping.request import Request
 from litespan.mapping.targets import ROUTER, TARGETS
@@ -81,6 +82,19 @@ def hooks(wrappers: Mapping[int, Any]) -> Iterator[tuple[Any, str, Any]]:
             "_generic_api_call_with_fallbacks",
             "_pass_through_moderation_endpoint_factory",
         )
+    ]
+    events = _module("litellm.responses.streaming_iterator")
+    rows += [
+        (
+            getattr(events, "ManagedResponsesWebSocketHandler", None),
+            "run",
+            _proxied(responses_are_calls),
+        ),
+        (
+            getattr(events, "ResponsesWebSocketStreaming", None),
+            "backend_to_client",
+            _proxied(provider_connection),
+        ),
     ]
     return (row for row in rows if hasattr(row[0], row[1]))
 

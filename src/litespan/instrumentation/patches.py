@@ -9,8 +9,9 @@ import wrapt
 
 from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation.hooks import ROUTER_CORE, hooks, router_core_hooks
+from litespan.instrumentation.websocket import wrap_session
 from litespan.instrumentation.wrappers import wrap
-from litespan.mapping.targets import TARGETS, Target
+from litespan.mapping.targets import SESSIONS, TARGETS, Target
 
 
 class Patches:
@@ -33,7 +34,7 @@ class Patches:
                 LiteLLM was imported first: other modules may hold the original functions.
         """
         originals: dict[int, Any] = {}
-        for target in TARGETS:
+        for target in (*TARGETS, *SESSIONS):
             for name in target.modules:
                 module = sys.modules.get(name)
                 function = getattr(module, target.name, None)
@@ -41,7 +42,11 @@ class Patches:
                     continue
                 if id(function) not in originals and not _is_wrapper(function):
                     originals[id(function)] = function
-                    self.wrappers[id(function)] = wrap(target, function, _twin(target, module))
+                    self.wrappers[id(function)] = (
+                        wrap_session(target, function)
+                        if target in SESSIONS
+                        else wrap(target, function, _twin(target, module))
+                    )
         self._rebind(originals, everywhere=everywhere)
         for row in hooks(self.wrappers):
             self._patch(*row)

@@ -33,7 +33,7 @@ def recorded_content(
 
 
 def content_attributes(
-    signals: Signals, values: Mapping[str, list[Any]], attributes: Mapping[str, Any]
+    signals: Signals, values: Mapping[str, Any], attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return content attributes as JSON text, redacted and within the limit.
 

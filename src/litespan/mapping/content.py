@@ -250,7 +250,7 @@ def _speech(response: Any) -> list[Message]:
     return [_finished(inline.referenced(message), "stop")]
 
 
-def encode(value: list[Any], limit: int) -> tuple[str, int]:
+def encode(value: Any, limit: int) -> tuple[str, int]:
     """Return (JSON of at most `limit` characters, original length or 0 if nothing was cut).
 
     Long texts are shortened first, then the oldest entries are removed. The result is always
@@ -268,6 +268,8 @@ def encode(value: list[Any], limit: int) -> tuple[str, int]:
                 return written, original
         if not kept:
             return "[]", original
+        if isinstance(kept, dict):
+            return "{}", original
         kept = kept[(len(kept) + 1) // 2 :]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from litespan import semconv as s
 from litespan.mapping.provider import provider_name, resolve, server_attributes
 from litespan.mapping.resources import argument_attributes
-from litespan.mapping.targets import CONTENT, Target
+from litespan.mapping.targets import CONTENT, TOOL, Target
 from litespan.objects import as_float, as_int, as_text, as_texts, contents, get
 
 Attributes = dict[str, Any]
@@ -82,6 +82,8 @@ def called(target: Target, model: str, provider: str | None, api_base: str | Non
         s.PROVIDER: provider_name(found) or "unknown",
         s.CALL_TYPE: target.call_type,
     }
+    if target.operation is TOOL:
+        del attributes[s.PROVIDER]  # tools run no model
     if name:
         attributes[s.REQUEST_MODEL] = name
     if api_base:

@@ -202,6 +202,18 @@ TARGETS: Final[tuple[Target, ...]] = (
 # A batch whose result LiteLLM has priced, in the background.
 BATCH: Final = Target("aretrieve_batch", BATCH_RESULT)
 
+# WebSocket sessions. Each of their responses is a call.
+SESSIONS: Final[tuple[Target, ...]] = (
+    Target("_arealtime", CHAT, ("litellm", "litellm.realtime_api.main")),
+    Target("_aresponses_websocket", CHAT, ("litellm", "litellm.responses.main")),
+)
+# A piece of audio that the provider transcribed in a session for transcriptions.
+TRANSCRIBED: Final = Target("_arealtime", TRANSCRIPT)
+
+TOOL: Final = Operation("execute_tool", model=False)
+# A call of an MCP tool by LiteLLM's proxy.
+TOOL_CALL: Final = Target("call_mcp_tool", TOOL)
+
 # All methods of `litellm.Router` run their attempts through this one.
 ROUTER: Final = Target(
     s.ROUTER_SPAN, CHAT, ("litellm.router",), "Router.async_function_with_fallbacks"

@@ -91,7 +91,11 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
         usage.cache_creation_1h = as_tokens(get(kept, "ephemeral_1h_input_tokens"))
     if input_excludes_cache and inputs is not None:
         usage.input = inputs + (usage.cache_read or 0) + (usage.cache_creation or 0)
-    received = stated.get("completion_tokens_details") or stated.get("output_tokens_details")
+    received = (
+        stated.get("completion_tokens_details")
+        or stated.get("output_tokens_details")
+        or stated.get("output_token_details")  # realtime
+    )
     if received:
         usage.reasoning = as_tokens(get(received, "reasoning_tokens"))
         usage.audio_output = as_tokens(get(received, "audio_tokens"))

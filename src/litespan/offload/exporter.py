@@ -12,7 +12,10 @@ from litespan.export.otlp import copy_of
 from litespan.offload.content_store import Store
 from litespan.settings import Settings
 
-CONTENT: Final = (s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS)
+CONTENT: Final = (
+    *(s.INPUT_MESSAGES, s.OUTPUT_MESSAGES, s.SYSTEM_INSTRUCTIONS, s.TOOL_DEFINITIONS),
+    *(s.TOOL_ARGUMENTS, s.TOOL_RESULT),
+)
 
 
 class Offloading(SpanExporter):

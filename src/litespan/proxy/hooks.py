@@ -3,6 +3,7 @@
 import asyncio
 import codecs
 import sys
+from collections.abc import Iterable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -12,7 +13,7 @@ from opentelemetry import trace
 import litespan.proxy.request as requests
 from litespan.errors import suppress_errors
 from litespan.instrumentation.signals import Live
-from litespan.proxy import passthrough, passthrough_hooks, server
+from litespan.proxy import guardrail_runs, passthrough, passthrough_hooks, server, services, tools
 from litespan.proxy.teams import TeamExporters
 
 SERVER: Final = "litellm.proxy.proxy_server"
@@ -35,18 +36,33 @@ def install(module: Any) -> None:
         _add_team_exporters()
     logging = getattr(sys.modules.get("litellm.proxy.utils"), "ProxyLogging", None)
     utils = sys.modules.get("litellm.utils")
-    for place, name, wrapper in (
+    rows = (
         (logging, "_init_litellm_callbacks", _before_callbacks),
         (utils, "function_setup", _before_callbacks),
         (logging, "pre_call_hook", _before_call),
         (logging, "post_call_failure_hook", _failed),
         (module, "proxy_shutdown_event", _shut_down),
         *passthrough_hooks.hooks(sys.modules),
-    ):
+        *services.hooks(sys.modules),
+    )
+    _wrap(rows)
+    for lazy in tools.MODULES:
+        wrapt.register_post_import_hook(_gateway_imported, lazy)
+
+
+def _wrap(rows: Iterable[tuple[Any, str, Any]]) -> None:
+    """Wrap each (owner, name, wrapper); owners that this LiteLLM lacks are None."""
+    for place, name, wrapper in rows:
         original = getattr(place, "__dict__", {}).get(name)  # unbound
         if original is not None and not isinstance(original, wrapt.FunctionWrapper):
             with suppress_errors(f"wrapping the proxy's {name}"):
                 setattr(place, name, wrapt.FunctionWrapper(original, wrapper))
+
+
+def _gateway_imported(module: Any) -> None:
+    """LiteLLM imports its MCP gateway when it is first used."""
+    _wrap(tools.hooks(sys.modules))
+    server.mute_fastapi(getattr(module, "app", None), like=sys.modules[SERVER].app)
 
 
 _team_exporters: Final["WeakKeyDictionary[Any, TeamExporters]"] = WeakKeyDictionary()
@@ -85,6 +101,8 @@ def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> An
         request = requests.current()
         if request is not None and Live.signals is not None:
             _identify(request, _argument(args, kwargs, "user_api_key_dict", 0))
+    with suppress_errors("observing guardrails"):
+        guardrail_runs.observe()
     return wrapped(*args, **kwargs)
 
 

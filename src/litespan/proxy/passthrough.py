@@ -65,6 +65,9 @@ _PATHS: Final[tuple[tuple[str, t.Operation], ...]] = (
     ("/audio/speech", t.SPEECH),
     ("/rerank", t.RERANK),
     ("/moderations", t.MODERATION),
+    ("/realtime", t.CHAT),
+    (".BidiGenerateContent", t.CHAT),
+    ("/listen", t.TRANSCRIPT),
 )
 _STREAMS: Final = (":streamGenerateContent", ":streamRawPredict")
 

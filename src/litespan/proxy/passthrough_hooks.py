@@ -25,6 +25,8 @@ def hooks(modules: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any]]:
     answers = getattr(modules.get(f"{ROOT}.success_handler"), "PassThroughEndpointLogging", None)
     streams = getattr(modules.get(f"{ROOT}.streaming_handler"), "PassThroughStreamingHandler", None)
     yield endpoints, "pass_through_request", _pass_through
+    for name in ("pass_through_endpoints", "llm_passthrough_endpoints"):
+        yield modules.get(f"{ROOT}.{name}"), "websocket_passthrough_request", _websocket
     yield modules.get("litellm.passthrough.main"), "llm_passthrough_route", _router_pass_through
     for prefix in ("", "_"):
         yield helpers, f"{prefix}init_kwargs_for_pass_through_endpoint", _before_provider
@@ -43,6 +45,21 @@ async def _pass_through(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs
         request.answered(response)
         return response
     except asyncio.CancelledError as error:  # LiteLLM reports `Exception`s itself
+        with suppress_errors("ending a pass-through call"):
+            if request.call is not None:
+                request.call.fail(error)
+        raise
+    finally:
+        otel_context.detach(token)
+
+
+async def _websocket(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """Around one pass-through WebSocket. LiteLLM logs it as one request when it has ended."""
+    request = PassThrough()
+    token = otel_context.attach(otel_context.set_value(_KEY, request))
+    try:
+        return await wrapped(*args, **kwargs)
+    except BaseException as error:  # LiteLLM reports those of the provider itself
         with suppress_errors("ending a pass-through call"):
             if request.call is not None:
                 request.call.fail(error)

@@ -22,6 +22,7 @@ from litespan.instrumentation.remote_client import CLIENT_KEY, Client
 from litespan.mapping.agents import person
 from litespan.mapping.identity import hides_keys
 from litespan.mapping.proxy_request import header_attributes
+from litespan.mapping.realtime import CLOSED_NORMALLY
 from litespan.objects import as_int, as_text
 from litespan.proxy.guardrails import guardrail_of, is_guardrails
 from litespan.redaction.echoes import sent_texts
@@ -30,6 +31,7 @@ from litespan.settings import Settings
 
 Scope = Mapping[str, Any]
 MAX_LENGTH: Final = 1024  # characters of one value
+_SWITCHED: Final = 101  # to the WebSocket protocol
 _TOO_MANY: Final = 429
 _BAD: Final = 400
 _INTERNAL: Final = 500
@@ -45,6 +47,8 @@ _IDENTITY: Final[Mapping[str, str]] = {
     "user_id": s.USER_ID,
     "request_route": s.REQUEST_ROUTE,
 }
+# Close code of a WebSocket → HTTP status with the same meaning; others are internal errors.
+_STATUS: Final[Mapping[int, int]] = {1008: _BAD, 1013: _TOO_MANY}
 # Prefix of LiteLLM's error type → kind of failure.
 _KINDS: Final[Mapping[str, str]] = {
     "budget_exceeded": "budget",
@@ -73,6 +77,7 @@ class ProxyRequest(Client):
         self._scope = scope
         self._failure: tuple[str, str, str] | None = None  # kind, error type, message
         self._ended = False
+        self._closed: int | None = None  # the code with which the proxy closed a WebSocket
         self.status: int | None = None
         self.ours = tracer is not None
         if tracer is None:
@@ -80,7 +85,7 @@ class ProxyRequest(Client):
             self._find_span()
         else:
             attributes = dict(_of_scope(scope, settings.headers))
-            self.span = tracer.start_span(scope["method"], ctx, SpanKind.SERVER, attributes)
+            self.span = tracer.start_span(_method(scope), ctx, SpanKind.SERVER, attributes)
             ctx = set_span_in_context(self.span, ctx)
         self.context = otel_context.set_value(CLIENT_KEY, self, ctx)
 
@@ -152,6 +157,19 @@ class ProxyRequest(Client):
                 if name.lower() == b"x-litellm-call-id":
                     self.span.set_attribute(s.CALL_ID, value.decode("latin-1")[:MAX_LENGTH])
 
+    def sent_on_websocket(self, message: Mapping[str, Any]) -> None:
+        """Record that a WebSocket was accepted, refused or closed."""
+        if message["type"] == "websocket.accept":
+            self.answered(_SWITCHED, message.get("headers", ()))
+        elif message["type"] == "websocket.http.response.start":
+            self.answered(message["status"], message.get("headers", ()))
+        elif message["type"] == "websocket.close":
+            code = message.get("code", 1000)
+            if self.status is None:  # the server answers 403
+                self.answered(403, ())
+            elif code not in CLOSED_NORMALLY:
+                self._closed = code
+
     def end(self, error: BaseException | None = None) -> None:
         """End the span once: after the last byte, a disconnect or an error."""
         if self._ended:
@@ -173,18 +191,24 @@ class ProxyRequest(Client):
             route = getattr(self._scope.get("route"), "path", None)
             if route:
                 attributes[s.HTTP_ROUTE] = route
-                span.update_name(f"{self._scope['method']} {route}")
+                span.update_name(f"{_method(self._scope)} {route}")
             if status is not None:
                 attributes[s.HTTP_STATUS] = status
         if self._failure is None and self.failure is not None:
             self._failure = ("provider", self.failure.type, self.failure.message)
+        if self._closed is not None:
+            attributes[s.SESSION_CLOSE_CODE] = self._closed
+            if self._failure is None:
+                kind = kind_of_status(_STATUS.get(self._closed, _INTERNAL))
+                self._failure = (kind, f"websocket_{self._closed}", "")
         refused = error is not None or (status is not None and status >= _BAD)
         failed = not self.gone and (refused or self._failure is not None)
         if not failed:
             attributes[s.OUTCOME] = "cancelled" if self.gone else "success"
         span.set_attributes(attributes)
         if failed:  # in the middle of a stream, the status does not show it
-            self._set_failed(status if refused else _INTERNAL, error)
+            status = status if refused else _STATUS.get(self._closed or 0, _INTERNAL)
+            self._set_failed(status, error)
 
     def _set_failed(self, status: int | None, error: BaseException | None) -> None:
         kind, name, text = self._failure or (kind_of_status(status), str(status or ""), "")
@@ -241,8 +265,13 @@ def kind_of_status(status: int | None) -> str:
     return "rate_limit" if status == _TOO_MANY else "bad_request"
 
 
+def _method(scope: Scope) -> str:
+    """The HTTP method; a WebSocket starts as a GET request."""
+    return str(scope.get("method", "GET"))
+
+
 def _of_scope(scope: Scope, headers: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
-    yield s.HTTP_METHOD, scope["method"]
+    yield s.HTTP_METHOD, _method(scope)
     yield s.URL_PATH, scrub(scope["path"][:MAX_LENGTH])
     yield s.URL_SCHEME, scope.get("scheme", "http")
     if scope.get("http_version"):

@@ -16,6 +16,7 @@ from opentelemetry.propagators.textmap import Getter
 
 from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation.signals import Live
+from litespan.mapping.realtime import CLOSED_NORMALLY
 from litespan.proxy.request import ProxyRequest, is_server
 
 Scope = MutableMapping[str, Any]
@@ -41,7 +42,7 @@ class ServerSpans:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        request = self._begin(scope) if scope["type"] == "http" else None
+        request = self._begin(scope) if scope["type"] in ("http", "websocket") else None
         if request is None:
             await self.app(scope, receive, send)
             return
@@ -99,6 +100,8 @@ class _Channels:
         message = await self._receive()
         if message["type"] == "http.disconnect" and not self._sent_all:
             self._request.gone = True
+        elif message["type"] == "websocket.disconnect":
+            self._request.gone = message.get("code") not in CLOSED_NORMALLY
         return message
 
     async def send(self, message: Message) -> None:
@@ -110,6 +113,9 @@ class _Channels:
                 record_error("reading the head of a response", problem)
         elif message["type"] == "http.response.body":
             last = not message.get("more_body", False)
+        elif message["type"].startswith("websocket."):
+            with suppress_errors("reading a message of a WebSocket"):
+                self._request.sent_on_websocket(message)
         try:
             await self._send(message)
         except OSError:
@@ -199,12 +205,15 @@ def install(app: Any) -> None:
     app.build_middleware_stack = lambda: ServerSpans(build())
 
 
-def mute_fastapi(app: Any) -> None:
-    """Disable the telemetry that newer versions of FastAPI have.
+def mute_fastapi(app: Any, *, like: Any = None) -> None:
+    """Disable the telemetry that newer versions of FastAPI have, if that of `like` is disabled.
 
     It starts with any tracer provider and creates three spans per request. If litespan set up
     the provider, the user did not ask for that, unless FASTAPI_OTEL_AUTO_CONFIGURE is true.
     """
+    other = getattr(like, "_telemetry", None)
+    if isinstance(other, dict) and other.get("tracing") is not False:
+        return
     native = getattr(app, "_telemetry", None)
     if isinstance(native, dict) and os.environ.get(_FASTAPI, "").lower() not in ("true", "1"):
         native.update(dict.fromkeys(("tracing", "metrics", "logs"), False))
