@@ -23,10 +23,12 @@ RUN: Final = "LITESPAN_RUN"
 """Set by `litespan run` for the program that it starts: see `litespan.running`."""
 _PREFIX: Final = "LITESPAN_"
 _OTHERS: Final = (
-    *("ALERTS_STATE", "ALLOW_HTTP", "CSV", "CSV_ROTATE", "DUCKDB", "JSONL", "JSONL_ROTATE"),
+    *("ALERTS_STATE", "ALLOW_HTTP", "AZURE", "AZURE_FORMAT", "AZURE_INTERVAL"),
+    *("CSV", "CSV_ROTATE", "DUCKDB", "GCS", "GCS_FORMAT", "GCS_INTERVAL"),
+    *("GENERIC_API_HEADERS", "GENERIC_API_SECRET", "GENERIC_API_URL", "JSONL", "JSONL_ROTATE"),
     *("LANGFUSE_OTHER_SPANS", "LOKI_STAGES", "MONGODB", "MONGODB_COLLECTION", "PARQUET"),
-    *("PARQUET_INTERVAL", "POSTGRES", "POSTGRES_TABLE", "POSTHOG_ROUTE", "RUN", "SQLITE"),
-    *("UI_TOKEN", "UI_TRACE_URL", "WEBHOOK_SECRET", "WEBHOOK_URL"),
+    *("PARQUET_INTERVAL", "POSTGRES", "POSTGRES_TABLE", "POSTHOG_ROUTE", "RUN", "S3", "S3_FORMAT"),
+    *("S3_INTERVAL", "SQLITE", "UI_TOKEN", "UI_TRACE_URL", "WEBHOOK_SECRET", "WEBHOOK_URL"),
 )
 """Variables that exporters and commands read, without the prefix. Alerts have many of their own."""
 _ALERTS: Final = "LITESPAN_ALERTS_"
