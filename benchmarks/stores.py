@@ -180,35 +180,22 @@ def sqlite(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     from litespan.stores.columns import COLUMNS
     from litespan_exporters import sqlite as store
 
-    exporter = store.SQLiteExporter(folder / "ours.db")
-    kinds = [column.kind for column in COLUMNS]
-
-    def cells(rows: Rows) -> list[list[Any]]:
-        """Both sides need SQLite's values, so both include the conversion."""
-        convert = store._VALUES
-        return [
-            [
-                convert[kind](v) if v is not None and kind in convert else v
-                for kind, v in zip(kinds, row, strict=True)
-            ]
-            for row in rows
-        ]
-
-    exporter.export([])
-    exporter._file.write(store._FINISHED, [])
+    exporter = store.SQLiteExporter(folder / "ours.db", patience=60.0)
     connection = sqlite3.connect(folder / "theirs.db", isolation_level=None)
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = normal")
     for statement in store._migration(connection):
         connection.execute(statement)
-    marks = ", ".join("?" * len(kinds))
+    marks = ", ".join("?" * len(COLUMNS))
 
     def insert(rows: Rows) -> None:
+        """Both sides need SQLite's values, so both include the conversion."""
         connection.execute("begin")
-        connection.executemany(f"insert into {store.TABLE} values ({marks})", cells(rows))
+        values = map(store._values, rows)
+        connection.executemany(f"insert into {store.TABLE} values ({marks})", values)
         connection.execute("commit")
 
-    yield (lambda rows: exporter._file.write(store._FINISHED, cells(rows))), insert
+    yield writer(exporter), insert
     connection.close()
     exporter.shutdown()
 

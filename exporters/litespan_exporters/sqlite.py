@@ -15,22 +15,17 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import quote
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-
-from litespan.counters import count
-from litespan.errors import log_once, suppress_errors
-from litespan.export.policy import overridden
-from litespan.stores.columns import COLUMNS, PLACES, Kind, rows
-from litespan.stores.exporter import CLEAN
+from litespan.stores.buffer import Limits, Row
+from litespan.stores.columns import COLUMNS, PLACES, Kind
+from litespan.stores.exporter import StoreExporter
 from litespan.stores.records import IDS, KINDS, Reader, Record, Unreadable
 from litespan.stores.sqlite_file import BUSY_S, SQLiteFile, transaction
+from litespan.stores.store import Away, Store
 
 VARIABLE: Final = "LITESPAN_SQLITE"
 DEFAULT: Final = "litespan.db"
@@ -47,22 +42,26 @@ _TYPES: Final[dict[Kind, str]] = {
     "flag": "integer",
 }
 _VALUES: Final[dict[Kind, Callable[[Any], Any]]] = {
-    **CLEAN,
     "key": str,
     "money": lambda usd: int(usd / PLACES),
     "time": lambda at: at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-    "list": lambda items: json.dumps(
-        CLEAN["list"](items), ensure_ascii=False, separators=(",", ":")
-    ),
+    "list": lambda items: json.dumps(items, ensure_ascii=False, separators=(",", ":")),
     "flag": int,
 }
+_CONVERSIONS: Final = [(i, _VALUES[c.kind]) for i, c in enumerate(COLUMNS) if c.kind in _VALUES]
 _NAMES: Final = [f"{c.name}_e10" if c.kind == "money" else c.name for c in COLUMNS]
-_INSERT: Final = (  # every name in it is from `COLUMNS`
+_NEWS: Final = ", ".join(f"{name}=excluded.{name}" for name in _NAMES[1:])
+_UPSERT: Final = (  # every name in it is from `COLUMNS`
     f"insert into {TABLE} ({', '.join(_NAMES)}) values ({', '.join('?' * len(_NAMES))}) "  # noqa: S608
-    "on conflict (key) do "
+    f"on conflict (key) do update set {_NEWS} where excluded.outcome <> 'started'"
 )
-_STARTED: Final = _INSERT + "nothing"  # must not replace a finished row
-_FINISHED: Final = _INSERT + "update set " + ", ".join(f"{n}=excluded.{n}" for n in _NAMES[1:])
+_OF_A_ROW: Final = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""Errors that concern a row; all others concern the file."""
 
 _FIXES: Final = (
     ("unable to open", "its folder must exist and be writable"),
@@ -79,82 +78,68 @@ class Unusable(sqlite3.Error):
     """The file is another database; the message says why it cannot be used."""
 
 
-@dataclass(frozen=True)
-class _NoOptions:
-    """Options besides path and content."""
-
-
-class SQLiteExporter(SpanExporter):
+class SQLiteExporter(StoreExporter):
     """Writes one row per call to a SQLite file, which `litespan report` reads.
 
     Reads LITESPAN_SQLITE.
 
     Spans that are not model calls (of the application, HTTP, tools, agents, routers) are left out.
-    No method raises: if the file cannot be written, `export` returns FAILURE, counts
-    `export.sqlite.dropped`, and logs one line that says how to fix it.
 
     Args:
         path: The file; default `LITESPAN_SQLITE`, else `./litespan.db`. Created for the
             first call; its folder must exist.
         content: False excludes messages, instructions and tools.
+        limits: see `StoreExporter`.
     """
 
-    name: ClassVar[str] = "sqlite"
+    name = "sqlite"
+    limits = Limits(max_backoff=2.0)  # each attempt already waits for other writers
 
     def __init__(
-        self, path: str | os.PathLike[str] | None = None, *, content: bool = True, **options: Any
+        self, path: str | os.PathLike[str] | None = None, *, content: bool = True, **limits: Any
     ) -> None:
-        overridden(_NoOptions(), options, type(self))
-        chosen = path or os.environ.get(VARIABLE) or DEFAULT
-        self.path: Final = Path(chosen).expanduser().absolute()
-        self._content = content
-        self._file = SQLiteFile(self.path, _prepare)
-        self._closed = False
-        self.problem = ""  # why the last write failed
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write one row for each finished call in one transaction. The last write wins."""
-        return self._write(spans, _FINISHED)
-
-    def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write started calls with the outcome `started`, until `export` replaces the row.
-
-        If the process dies, that row remains. Finished rows are not changed.
-        """
-        return self._write(spans, _STARTED)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Do nothing: `export` has already written its rows."""
-        return True
-
-    def shutdown(self) -> None:
-        """Close the file. Safe to call twice."""
-        self._closed = True
-        with suppress_errors("closing the SQLite store"):
-            self._file.close()
-
-    def _write(self, spans: Sequence[ReadableSpan], statement: str) -> SpanExportResult:
-        values = rows(spans, _VALUES, content=self._content)
-        written = not values or (not self._closed and self._insert(statement, values))
-        count(f"export.sqlite.{'sent' if written else 'dropped'}", len(values))
-        return SpanExportResult.SUCCESS if written else SpanExportResult.FAILURE
-
-    def _insert(self, statement: str, values: list[list[Any]]) -> bool:
-        try:
-            self._file.write(statement, values)
-        except (sqlite3.Error, OSError) as error:
-            self._report(error)
-            return False
-        self.problem = ""
-        return True
-
-    def _report(self, error: Exception) -> None:
-        fixes = [fix for words, fix in _FIXES if words in str(error)]
-        fix = f" ({fixes[0]})" if fixes else ""
-        self.problem = (
-            f"cannot record calls in {self.path}: {error}{fix}. Set {VARIABLE} to use another file."
+        super().__init__(content=content, **limits)
+        given = None if path is None else os.fspath(path)
+        self.path: Final = (
+            Path(self.setting(given, VARIABLE, default=DEFAULT)).expanduser().absolute()
         )
-        log_once(f"sqlite:{self.path}:{error}", "%s", self.problem)
+        self.turn_on(self.path.as_uri())
+
+    def connect(self) -> Store:
+        """The file, not opened yet."""
+        return _File(self.path)
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self._file = SQLiteFile(path, _prepare)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Upsert all rows in one transaction."""
+        try:
+            self._file.write(_UPSERT, map(_values, rows))
+        except _OF_A_ROW:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            raise _away(self._file.path, error) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._file.close()
+
+
+def _values(row: Row) -> Row:
+    values = row.copy()
+    for index, convert in _CONVERSIONS:
+        if (value := values[index]) is not None:
+            values[index] = convert(value)
+    return values
+
+
+def _away(path: Path, error: Exception) -> Away:
+    fixes = [f"{fix}; " for words, fix in _FIXES if words in str(error)]
+    fix = f"{fixes[0] if fixes else ''}{VARIABLE} names another file"
+    return Away(f"cannot write {path}: {error} ({fix})", str(error))
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -95,8 +95,8 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     status, out, err = check("sqlite", LITESPAN_SQLITE=str(path))
     assert (status, out) == (1, "")
     assert err == (
-        f"sqlite: cannot record calls in {path}: unable to open database file (its folder must "
-        "exist and be writable). Set LITESPAN_SQLITE to use another file.\n"
+        f"sqlite: cannot write {path}: unable to open database file (its folder must exist and be "
+        "writable; LITESPAN_SQLITE names another file)\n"
     )
 
 

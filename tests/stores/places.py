@@ -242,7 +242,9 @@ def in_sqlite(path: Path) -> Place:
             for row in listed
         )
 
-    return Place("sqlite", lambda **options: SQLiteExporter(path, **options), read, str(path))
+    return Place(
+        "sqlite", lambda **options: SQLiteExporter(path, **PATIENT | options), read, str(path)
+    )
 
 
 def from_sqlite(name: str, value: Any) -> Any:

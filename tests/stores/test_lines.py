@@ -266,10 +266,13 @@ def test_end_of_the_process_is_not_held_up(tmp_path: Path) -> None:
         exporter.shutdown()
         print(time.monotonic() - begun < 10)
     """
-    process = program(body, tmp_path / "nowhere" / "calls.jsonl")
-    lines = (process.communicate(timeout=60)[0]).splitlines()
+    path = tmp_path / "nowhere" / "calls.jsonl"
+    lines = (program(body, path).communicate(timeout=60)[0]).splitlines()
     assert lines[1:] == [
-        "jsonl: 100 row(s) dropped: the process ended before they were written (logged once)",
+        (
+            "jsonl: 100 row(s) dropped: the process ended before they were written: cannot write "
+            f"{path}: No such file or directory (its folder must exist) (logged once)"
+        ),
         "True",
     ]
 

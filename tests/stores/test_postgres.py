@@ -298,7 +298,10 @@ class TestBadTimes:
             assert time.monotonic() - begun < 20
         assert output.splitlines() == [
             "FAILURE",
-            "postgres: 1 row(s) dropped: the process ended before they were written (logged once)",
+            (
+                "postgres: 1 row(s) dropped: the process ended before they were written: "
+                "the store was too slow; call force_flush() earlier (logged once)"
+            ),
         ]
 
     def test_one_row_that_is_refused(

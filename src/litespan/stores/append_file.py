@@ -30,6 +30,8 @@ _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _PERIODS: Final = {"hour": "%Y-%m-%d %H", "day": "%Y-%m-%d"}
 _HINTS: Final = {
     errno.ENOENT: "its folder must exist",
+    errno.ENOTDIR: "its folder must exist",
+    errno.EEXIST: "a file has the name of its folder",
     errno.EACCES: "make the file and its folder writable",
     errno.EROFS: "name a file on a disk that can be written",
     errno.EISDIR: "name a file, not a folder",

@@ -237,7 +237,8 @@ class StoreExporter(SpanExporter, ABC):
         count(f"export.{self.name}.dropped.{cause.replace(' ', '_')}", rows)
         why = {
             "buffer full": "the store was unavailable for too long",
-            "shutdown": "the process ended before they were written",
+            "shutdown": "the process ended before they were written: "
+            + (self.problem or "the store was too slow; call force_flush() earlier"),
             "refused": "the store rejected them, see above",
         }
         log_once(

@@ -20,6 +20,7 @@ from litespan.stores.store import Away, Store
 
 THREAD: Final = "litespan-store"
 """Name of the writing threads."""
+_EXIT_BACKOFF: Final = 0.1  # s between the attempts at exit
 
 
 class Observer(Protocol):
@@ -209,6 +210,8 @@ class Writer:
             self._buffer.put_back()
             self._tries += 1
             wait = min(self._limits.backoff * 2.0 ** (self._tries - 1), self._limits.max_backoff)
+            if self._closing:  # little time is left
+                wait = min(wait, _EXIT_BACKOFF)
             # An open connection that fails was most likely closed while it was idle.
             self._not_before = 0.0 if stale else _later(wait * uniform(0.8, 1.2))  # noqa: S311
             self.away = self.away or self._tries >= self._limits.tries
