@@ -3,8 +3,11 @@
 import json
 import sysconfig
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -182,3 +185,43 @@ def test_switched_off_by_the_standard_variable(at: dict[str, str]) -> None:
     off = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "litespan"}
     ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE, **off})
     assert (ran.code, ran.stdout, said(ran.stderr, "litespan")) == (0, ANSWER, [])
+
+
+def test_no_host_is_contacted_that_is_not_configured(
+    at: dict[str, str], receiver: OtlpReceiver, loopback: LoopbackProvider, tmp_path: Path
+) -> None:
+    """No telemetry of our own: with every exporter on, the interpreter sees two addresses."""
+    program = """
+        import atexit, os, sys
+
+        os.chdir(sys.argv[1])
+        seen = set()
+        atexit.register(lambda: print("contacted:", *sorted(seen)))  # runs last
+
+        def watch(event, args):
+            if event == "socket.connect":
+                seen.add(str(args[1][:2]))
+            elif event == "socket.getaddrinfo":
+                seen.add(str(args[:2]))
+
+        sys.addaudithook(watch)
+        from opentelemetry.instrumentation.auto_instrumentation import initialize
+        initialize()
+    """
+    names = sorted(
+        point.name
+        for point in entry_points(group="opentelemetry_traces_exporter")
+        if point.value.startswith("litespan_exporters")
+    )
+    assert len(names) > 20
+    endpoint = receiver.env["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    env = {**at, **receiver.env, "OTEL_TRACES_EXPORTER": ",".join(["otlp", *names])}
+    env["PHOENIX_COLLECTOR_ENDPOINT"] = endpoint  # the only service that needs no key: localhost
+    ran = run(dedent(program) + dedent(ONE_CALL), str(tmp_path), env=env)
+    assert (ran.code, ANSWER in ran.stdout) == (0, True)
+    assert (len(receiver.spans), (tmp_path / "litespan.db").exists()) == (2, True)
+    (line,) = said(ran.stdout, "contacted: ")
+    configured = [urlsplit(url) for url in (loopback.url, endpoint)]
+    assert line == " ".join(
+        ["contacted:", *sorted(str((url.hostname, url.port)) for url in configured)]
+    )

@@ -100,6 +100,12 @@ def test_wheel_holds_the_packages_and_nothing_else(built: Built) -> None:
     assert {name.split("/")[0] for name in packed} == set(SOURCES.values())
 
 
+def test_a_wheel_of_the_same_source_has_the_same_bytes(built: Built, tmp_path: Path) -> None:
+    """Anybody can build the published wheel again, from the sdist or the repository."""
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path)
+    assert (tmp_path / built.wheel.name).read_bytes() == built.wheel.read_bytes()
+
+
 def test_metadata_asks_for_ranges_and_sound_extras(built: Built) -> None:
     """An exact pin would shut out applications; the extra `all` holds all the others."""
     with zipfile.ZipFile(built.wheel) as wheel:

@@ -14,6 +14,7 @@ from litespan.instrumentation.remote_client import CLIENT_KEY, Client
 from litespan.proxy.teams import TeamExporters
 from litespan.testing import LoopbackProvider
 from tests.proxy.running import until
+from tests.support.hostile import ESCAPE
 from tests.support.server import Reply, Vendor, running
 
 
@@ -24,11 +25,13 @@ def langfuse() -> Iterator[Vendor]:
         yield vendor
 
 
-def call(loopback: LoopbackProvider, langfuse: Vendor, teams: TeamExporters, team: str) -> None:
+def call(
+    loopback: LoopbackProvider, langfuse: Vendor, teams: TeamExporters, team: str, **more: str
+) -> None:
     """A call as the proxy makes it for a team."""
     import litellm
 
-    own = {"public_key": f"pk-lf-{team}", "secret_key": "sk-lf", "base_url": langfuse.url}
+    own = {"public_key": f"pk-lf-{team}", "secret_key": "sk-lf", "base_url": langfuse.url, **more}
     client = Client()
     client.team = teams.settings_of(SimpleNamespace(team_metadata={"litespan": {"langfuse": own}}))
     token = otel_context.attach(otel_context.set_value(CLIENT_KEY, client))
@@ -97,3 +100,17 @@ def test_a_fork_starts_anew(
         os._exit(teams.open)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert teams.open == 1
+
+
+def test_a_teams_settings_are_one_line_of_plain_text(
+    loopback: LoopbackProvider,
+    langfuse: Vendor,
+    provider: TracerProvider,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A name with line breaks and escape sequences neither forges a line nor acts on a terminal."""
+    teams = TeamExporters()
+    provider.add_span_processor(teams)
+    call(loopback, langfuse, teams, "a", **{f"x\nERROR: all is lost{ESCAPE}": "1"})
+    (line,) = [text for text in caplog.messages if "it does not take x ERROR" in text]
+    assert line.isprintable()

@@ -148,7 +148,8 @@ class TeamExporters(SpanProcessor):
                     return BatchSpanProcessor(exporter)
         except Exception as error:  # noqa: BLE001 - its text may contain the team's credentials
             problem = f"its settings cannot be used ({type(error).__name__})"
-        problem = " ".join(problem.split())[:_MAX_PROBLEM]
+        words = " ".join(problem.split())[:_MAX_PROBLEM]
+        problem = "".join(c if c.isprintable() else "\ufffd" for c in words)
         log_once(
             f"team:{name}:{problem}",
             "a team's or key's metadata names exporter %r, which is off: %s. Calls of that team "
