@@ -34,13 +34,13 @@ def test_the_page_has_the_indexes() -> None:
 def test_the_page_names_every_variable_of_a_store() -> None:
     """Every variable that a store reads is named, and no other of ours."""
     exporters = ROOT / "exporters/litespan_exporters"
-    files = ("csv_file", "duckdb_file", "jsonl", "parquet", "sqlite")
+    files = ("csv_file", "duckdb_file", "jsonl", "object_store", "parquet", "sqlite")
     modules = (*(f"{name}.py" for name in files), "mongodb/__init__.py", "postgres/__init__.py")
     source = "".join((exporters / name).read_text() for name in modules)
     read = set(re.findall(r'"((?:LITESPAN_|DATABASE_URL|MONGODB_URI)\w*)"', source))
-    rotating = {f"{name}_ROTATE" for name in ("LITESPAN_JSONL", "LITESPAN_CSV")}
-    named = set(re.findall(r"\b(LITESPAN_[A-Z_]+|DATABASE_URL|MONGODB_URI)\b", PAGE))
-    assert named == read | rotating
+    composed = {"LITESPAN_JSONL_ROTATE", "LITESPAN_CSV_ROTATE", "LITESPAN_S3_FORMAT"}
+    named = set(re.findall(r"\b(LITESPAN_[A-Z0-9_]+|DATABASE_URL|MONGODB_URI)\b", PAGE))
+    assert named - {"LITESPAN_ADOPT"} == read | composed
 
 
 def test_the_page_has_the_limits_of_the_code() -> None:
