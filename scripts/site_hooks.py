@@ -23,6 +23,7 @@ OUTSIDE = (
 )
 """Pages of the site outside of docs/, and files that included parts of README.md link to."""
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
+INCLUDE = re.compile(r'^--8<-- "README\.md:(\w+)"$', re.MULTILINE)
 FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 
 
@@ -71,5 +72,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
         return posixpath.relpath(target, posixpath.dirname(source) or ".")
 
-    parts = FENCE.split(markdown)
+    parts = FENCE.split(INCLUDE.sub(part_of_readme, markdown))
     return "".join(part if part.startswith("```") else LINK.sub(rewrite, part) for part in parts)
+
+
+def part_of_readme(include: re.Match[str]) -> str:
+    """The part of README.md that a page in docs/ includes, with links relative to docs/."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    part = text.partition(f"[start:{include[1]}] -->")[2].partition("<!-- --8<-- [end:")[0]
+    return LINK.sub(r"../\1", part)
