@@ -43,19 +43,25 @@ PROVIDERS: Final = MappingProxyType(
 
 # LiteLLM's routes between provider and model: which API and region to use.
 # https://docs.litellm.ai/docs/providers/bedrock, …/azure, …/openai/responses_api
-_ROUTES: Final[Mapping[str, "re.Pattern[str]"]] = {
-    "bedrock": re.compile(
+_ROUTES: Final[Mapping[str, str]] = {
+    "bedrock": (
         r"(?:(?:converse|converse_like|invoke|async_invoke|mantle|openai|chat_completions"
         r"|responses|[a-z]{2}(?:-[a-z]+)+-\d|\d+-month-commitment)/)+"
     ),
-    "azure": re.compile(r"(?:(?:responses|chat|o_series|gpt5_series)/)+"),
-    "": re.compile(r"(?:responses/)+"),  # all others
+    "azure": r"(?:(?:responses|chat|o_series|gpt5_series)/)+",
+    "": r"(?:responses/)+",  # all others
 }
+
+
+@lru_cache(maxsize=512)
+def _route(provider: str) -> "re.Pattern[str]":
+    """Compiled on first use, because that takes more time than anything else at the start."""
+    return re.compile(_ROUTES.get(provider.removesuffix("_converse"), _ROUTES[""]))
 
 
 def without_route(model: str, provider: str) -> str:
     """Return the model name without LiteLLM's routes."""
-    route = _ROUTES.get(provider.removesuffix("_converse"), _ROUTES[""]).match(model)
+    route = _route(provider).match(model)
     return model[route.end() :] or model if route else model
 
 
