@@ -115,8 +115,7 @@ def test_an_old_python() -> None:
             "drops attributes of calls",
             "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=128",
         ),
-        ({"OTEL_CONFIG_FILE": "nope.yaml"}, "no such file", "unset OTEL_CONFIG_FILE"),
-        ({"OTEL_CONFIG_FILE": __file__}, "not installed", "pip install opentelemetry-config"),
+        ({"OTEL_CONFIG_FILE": "nope.yaml"}, "correct the path", "correct the variable"),
         ({ENDPOINT: "h:4318"}, "has no scheme", f"{ENDPOINT}=http://h:4318"),
         ({ENDPOINT: "http://h:port"}, "no valid port", f"{ENDPOINT}=http://127.0.0.1:4318"),
         (

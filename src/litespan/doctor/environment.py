@@ -1,13 +1,11 @@
 """Checks of environment variables: litespan's settings and OpenTelemetry's."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from litespan.callbacks.handler import BadHandler, Handler
 from litespan.callbacks.registration import find
-from litespan.config_file import configured
 from litespan.detect import detect
 from litespan.doctor.setup import Finding, Setup
 from litespan.instrumentation.signals import redactor_problem
@@ -57,15 +55,6 @@ def _switches(setup: Setup) -> Iterator[Finding]:
     if limit.isdigit() and int(limit) < _ENOUGH:
         text = f"{_ATTRIBUTES}={limit} drops attributes of calls, among them tokens and cost"
         yield Finding("error", text, f"{_ATTRIBUTES}={_ENOUGH}")
-    file = next(
-        (env[n] for n in ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE") if env.get(n)), ""
-    )
-    if file and not Path(file).is_file():
-        text = f"OTEL_CONFIG_FILE={file}: there is no such file, so nothing is recorded"
-        yield Finding("error", text, "unset OTEL_CONFIG_FILE")
-    elif configured(env) and "opentelemetry-configuration" not in setup.versions:
-        text = "OTEL_CONFIG_FILE needs opentelemetry-configuration, which is not installed"
-        yield Finding("error", text, "pip install opentelemetry-configuration")
 
 
 def _otlp(setup: Setup) -> Iterator[Finding]:
