@@ -7,6 +7,7 @@ what it says. Commands of `litespan` that need a service or a server are only pa
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -19,6 +20,7 @@ from tests.docs.pages import PAGES, name_of
 from tests.support import program
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLE = Path(__file__).parents[2] / "examples/config-file/store.yaml"
 STARTS = ("litespan run", "opentelemetry-instrument")
 
 
@@ -44,6 +46,7 @@ OTHERS = [
 def test_a_command_starts_its_program(page: str, command: str, tmp_path: Path) -> None:
     """It ends well, without a line of complaint."""
     (tmp_path / "app.py").write_text("print('started')\n")
+    shutil.copy(EXAMPLE, tmp_path / "otel.yaml")
     for name in ("litellm", "uvicorn"):
         stub = tmp_path / "bin" / name
         stub.parent.mkdir(exist_ok=True)
