@@ -159,7 +159,9 @@ def test_threads_and_held_streams(tmp_path: Path, at: dict[str, str]) -> None:
     assert ran.code == 0
 
 
-def test_hung_handlers_delay_the_exit_but_do_not_prevent_it(tmp_path: Path, at: dict[str, str]) -> None:
+def test_hung_handlers_delay_the_exit_but_do_not_prevent_it(
+    tmp_path: Path, at: dict[str, str]
+) -> None:
     """Two handlers that never return delay the end by about five seconds, and are named."""
     app = write(
         tmp_path,
