@@ -1,7 +1,7 @@
 """Starts the spans of calls: `CallSpan`s if the SDK is one that they equal, else ordinary spans."""
 
 import logging
-from time import time_ns
+import time
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -171,7 +171,7 @@ class CallTracer(Tracer):
         own = SpanContext(trace_id, span_id, False, flags, sampled.trace_state)
         if not decision.is_recording():
             return NonRecordingSpan(own)
-        at = time_ns() if start_time is None else start_time
+        at = time.time_ns() if start_time is None else start_time
         kept = {**sampled.attributes}
         call_span = new_span(tracer, name, own, parent, kind, kept, at, most)
         if len(kept) > most.attributes or not is_clean(kept):

@@ -8,9 +8,9 @@ ordinary span from what was kept, and the `CallSpan` becomes that span.
 `CallTracer` creates them, if it knows the SDK.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from threading import Lock
-from time import time_ns
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -202,7 +202,7 @@ class CallSpan(sdk.Span):
         """Add an event, as the SDK's span does."""
         own = {} if attributes is None else attributes
         if type(name) is str and is_clean(own):
-            self.note(name, own, time_ns() if timestamp is None else timestamp)
+            self.note(name, own, time.time_ns() if timestamp is None else timestamp)
         else:
             super().add_event(name, attributes, timestamp)
 
@@ -211,7 +211,7 @@ class CallSpan(sdk.Span):
         with self._guard:
             kept_until_now = not self._is_ordinary and self._end_time is None
             if kept_until_now:
-                self._end_time = time_ns() if end_time is None else end_time
+                self._end_time = time.time_ns() if end_time is None else end_time
         if not kept_until_now:
             super().end(end_time)
             return
