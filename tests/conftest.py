@@ -10,7 +10,7 @@ import pytest
 # LiteLLM fetches its price map from the network while it is imported, unless configured not to.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.golden"]
+pytest_plugins = ["litespan.testing.fixtures", "tests.support.fixtures", "tests.support.golden"]
 
 TESTS = Path(__file__).parent
 FOLDERS = {

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from litespan.genai.span import GenAISpan
 from litespan.testing import decode
 from litespan.testing.decode import Record
 from litespan.testing.fixed import FixedIds
@@ -53,6 +54,12 @@ class Telemetry:
     def spans(self) -> list[Record]:
         """The finished spans, ordered by end time."""
         return decode.spans(encode_spans(self._spans.get_finished_spans()))
+
+    @property
+    def calls(self) -> list[GenAISpan]:
+        """The finished model calls, typed, in the order of their ends."""
+        found = map(GenAISpan.read, self._spans.get_finished_spans())
+        return [span for span in found if span is not None and span.is_call]
 
     @property
     def metrics(self) -> list[Record]:
