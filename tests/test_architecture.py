@@ -28,7 +28,17 @@ ROOMS = (
     ),
     *("background", "redaction", "genai", "mapping", "export", "stores", "instrumentation"),
     *("callbacks", "offload", "routing", "alerting", "forward", "proxy", "running"),
-    *("instrumentor", "_api", "starting", "testing", "doctor", "ui", "cli", "__init__"),
+    *(
+        "instrumentor",
+        "_api",
+        "starting",
+        "dataframe",
+        "testing",
+        "doctor",
+        "ui",
+        "cli",
+        "__init__",
+    ),
 )
 # Entry points that users and the proxy name: they set everything up, on first use.
 ON_FIRST_USE = {("proxy", "instrumentor")}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from litespan._api import add_callback, adopt, configure
     from litespan.callbacks.flush import flush
     from litespan.callbacks.processor import CallbackSpanProcessor
+    from litespan.dataframe import report
     from litespan.routing.destinations import Route
     from litespan.starting import start
 
@@ -32,6 +33,7 @@ __all__ = [
     "configure",
     "context",
     "flush",
+    "report",
     "start",
     "stats",
 ]
@@ -43,6 +45,7 @@ _LATER = {
     "adopt": "litespan._api",
     "configure": "litespan._api",
     "flush": "litespan.callbacks.flush",
+    "report": "litespan.dataframe",
     "start": "litespan.starting",
 }
 

@@ -19,6 +19,11 @@ pytestmark = pytest.mark.slow
 TESTING = ROOT / "docs/testing.md"
 WITH_CODE = [page for page in PAGES if snippets(page) and page not in {TESTING, ROOT / "README.md"}]
 PROVIDER = "from opentelemetry.sdk.trace import TracerProvider\nprovider = TracerProvider()\n"
+CALL = """
+import litellm, litespan
+with litespan.start("sqlite"):
+    litellm.completion("gpt-4o-mini", [{"role": "user", "content": "Hello"}], user="ann")
+"""
 # What a page takes for granted, and what shows that its code has worked.
 AROUND = {
     "docs/configuration-file.md": (
@@ -63,6 +68,7 @@ attributes = {"litellm.call_id": "1"}
         "assert restored(attributes) == attributes",
     ),
     "docs/moving-over.md": ("import litellm", "assert 'langfuse' in litellm.success_callback"),
+    "docs/ui.md": (CALL, "assert list(calls['user_id']) == ['ann']"),
     "docs/exporters/README.md": (PROVIDER, "provider.shutdown()"),
     "docs/exporters/generic_api.md": (
         "from litespan_exporters.webhook import signature",

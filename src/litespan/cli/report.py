@@ -2,10 +2,8 @@
 
 import argparse
 import csv
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from importlib.util import find_spec
 from itertools import zip_longest
@@ -16,11 +14,10 @@ from litespan.cli.one_call import print_call
 from litespan.cli.summary import BY, Summary, Totals, grouping, summarize
 from litespan.stores.figures import count, dollars, places, seconds
 from litespan.stores.reading import NotFound, named
-from litespan.stores.records import Unreadable
+from litespan.stores.records import TIME, Unreadable, moment_of
 from litespan.stores.spreadsheet import guarded
 
 NONE: Final = "(none)"
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _HEAD: Final = (
     *("calls", "failed", "tokens\nin", "out", "cost"),
     *("latency\np50", "p95", "first\nchunk\np50", "p95"),
@@ -90,16 +87,9 @@ def _by(text: str) -> str:
 def since(text: str) -> str:
     """Parse a time or an age. Returns ISO 8601 in UTC, as the stores write it."""
     try:
-        if ago := re.fullmatch(r"(\d{1,6})([mhdw])", text):
-            at = datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        else:
-            at = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-            at = at.replace(tzinfo=timezone.utc) if at.tzinfo is None else at
-        return at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(
-            f"cannot read {text!r} as a time; write 24h, 7d, 2026-11-01 or 2026-11-01T12:00"
-        ) from error
+        return moment_of(text).strftime(TIME)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def print_json(summary: Summary, file: str) -> None:

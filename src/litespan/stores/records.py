@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -25,6 +25,7 @@ TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 """Format of times in records."""
 IDS: Final = ("key", "call_id", "trace_id")
 """The columns that identify calls; a call id can be that of several attempts."""
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 FETCH: Final = 2_000
 """Rows to fetch at a time."""
 
@@ -114,6 +115,24 @@ def is_gzip(path: Path) -> bool:
 def moment(text: str) -> datetime:
     """A record's time as an aware datetime."""
     return datetime.strptime(text, TIME).replace(tzinfo=timezone.utc)
+
+
+def moment_of(text: str) -> datetime:
+    """A time that a person has written, or an age, such as 24h, as an aware datetime in UTC.
+
+    Raises:
+        ValueError: the message says what to write.
+    """
+    try:
+        if ago := re.fullmatch(r"(\d{1,6})([mhdw])", text):
+            return datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        at = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+        at = at.replace(tzinfo=timezone.utc) if at.tzinfo is None else at
+        return at.astimezone(timezone.utc)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"cannot read {text!r} as a time; write 24h, 7d, 2026-11-01 or 2026-11-01T12:00"
+        ) from error
 
 
 def checked(record: Record) -> Record:
