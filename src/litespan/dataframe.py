@@ -22,7 +22,9 @@ _TIME: Final = "datetime64[us, UTC]"
 _FLUSH: Final = 5.0  # s
 
 
-def report(store: str = DEFAULT, *, since: str = "", columns: Sequence[str] = NAMES) -> "DataFrame":
+def report(
+    store: str = DEFAULT, *, since: str = "", columns: Sequence[str] | None = None
+) -> "DataFrame":
     """Read the calls of a store as a pandas DataFrame, one row for each call, oldest first.
 
     Times are UTC, durations seconds, costs USD as floats. Lists and JSON, such as `tags` and
@@ -34,7 +36,7 @@ def report(store: str = DEFAULT, *, since: str = "", columns: Sequence[str] = NA
             configured by its variables. Default: LITESPAN_SQLITE, else ./litespan.db.
         since: only calls that started then or later: 30m, 24h, 7d, 4w, 2026-11-01 or
             2026-11-01T12:00, in UTC unless it has an offset. Empty: all.
-        columns: columns of the stores, in this order.
+        columns: columns of the stores, in this order. None: all.
 
     Raises:
         ImportError: pandas is not installed.
@@ -48,6 +50,7 @@ def report(store: str = DEFAULT, *, since: str = "", columns: Sequence[str] = NA
             "litespan.report() returns a pandas DataFrame, but pandas is not installed: "
             "pip install pandas. The command `litespan report` does not need it"
         ) from error
+    columns = NAMES if columns is None else columns
     if wrong := [name for name in columns if name not in KINDS]:
         raise ValueError(f"there is no column {wrong[0]!r}; there are {', '.join(NAMES)}")
     start = moment_of(since).strftime(TIME) if since else ""
