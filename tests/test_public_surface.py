@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from litespan import semconv
-from litespan.cli import COMMANDS
+from litespan.cli import COMMANDS, command
 from litespan.settings import Settings
 from litespan.stores.columns import COLUMNS
 
@@ -90,8 +90,7 @@ def commands() -> Iterator[str]:
     """The commands and their options."""
     for name in COMMANDS:
         yield f"command litespan {name}"
-        module = importlib.import_module(f"litespan.cli.{name}")
-        parser = getattr(module, "_parser", None)
+        parser = getattr(command(name), "_parser", None)
         for action in parser()._actions if parser is not None else ():
             yield f"command litespan {name} {' '.join(action.option_strings) or action.dest}"
 

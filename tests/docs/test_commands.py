@@ -10,12 +10,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from litespan.cli import COMMANDS
+from litespan import cli
 from tests.docs.pages import PAGES, name_of
 from tests.support import program
 
@@ -71,7 +70,6 @@ def test_a_command_of_litespan_has_these_arguments(page: str, command: str) -> N
     """Its parser accepts them."""
     words = shlex.split(command)
     _, name, *arguments = words[words.index("litespan") :]
-    assert name in COMMANDS
-    module = "calls" if name == "tail" else name  # the same command with --follow
-    parser = import_module(f"litespan.cli.{module}")._parser()
+    assert name in cli.COMMANDS
+    parser = cli.command("calls" if name == "tail" else name)._parser()  # with --follow
     assert parser.parse_args(arguments)

@@ -27,7 +27,13 @@ COMMANDS: Final = {
     "check": "send a test call to a service and show its answer",
     "demo": "run a real LiteLLM program against a local provider",
     "forward": "receive OTLP and pass the spans to exporters",
+    "new-exporter": "write the skeleton of an exporter in a package of its own",
 }
+
+
+def command(name: str) -> Any:
+    """The module of a command."""
+    return import_module(f"litespan.cli.{name.replace('-', '_')}")
 
 
 class Parser(argparse.ArgumentParser):
@@ -108,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         options = _parser().parse_args(arguments[:1])
-        status = import_module(f"litespan.cli.{options.command}").run(arguments[1:])
+        status = command(options.command).run(arguments[1:])
         sys.stdout.flush()
     except SystemExit as end:  # raised by argparse
         return end.code if isinstance(end.code, int) else 0
@@ -121,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    listed = "\n".join(f"  {name:8} {what}" for name, what in COMMANDS.items())
+    listed = "\n".join(f"  {name:12} {what}" for name, what in COMMANDS.items())
     parser = Parser(
         prog="litespan",
         description="OpenTelemetry-native callbacks for LiteLLM.",

@@ -1,0 +1,70 @@
+"""`litespan new-exporter`: the package that it writes can be built, and its own tests pass."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from hatchling.build import build_wheel
+
+from litespan.cli import main
+from litespan.cli.new_exporter import SKELETON
+from tests.support import program
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_package_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Installed from its wheel, so its entry point is found."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["new-exporter", "my_service"]) == 0
+    package = tmp_path / "litespan-my-service"
+    written = {path.name for path in package.iterdir()}
+    assert written == {"litespan_my_service.py", "test_litespan_my_service.py", "pyproject.toml"}
+    assert "cd litespan-my-service && pip install -e" in capsys.readouterr().out
+    monkeypatch.chdir(package)
+    with zipfile.ZipFile(tmp_path / build_wheel(str(tmp_path))) as wheel:
+        wheel.extractall(tmp_path / "installed")
+    (package / "litespan_my_service.py").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider"],
+        env=program.environment({"PYTHONPATH": os.fspath(tmp_path / "installed")}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "2 passed" in done.stdout, done.stdout
+    source = "".join(path.read_text() for path in package.iterdir())
+    assert re.findall("acme", source, re.IGNORECASE) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("My-Service", "argument NAME: 'My-Service' is no name; write lower-case letters, digits"),
+        ("langfuse", "there is an exporter langfuse already, litespan_exporters.langfuse"),
+        ("other", "litespan_other.py exists already: name another folder with --folder"),
+    ],
+)
+def test_a_wrong_name_writes_nothing(
+    name: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says why."""
+    (tmp_path / "litespan_other.py").write_text("mine")
+    assert main(["new-exporter", name, "--folder", str(tmp_path)]) == 2
+    assert line in capsys.readouterr().err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_the_skeleton_is_the_recipe_of_the_page() -> None:
+    """CONTRIBUTING.md shows the same module for a vendor in this repository."""
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    shown = re.search(r"```python\n# exporters/\S+\n(.*?)```", page, re.DOTALL)
+    assert shown is not None
+    assert shown[1] == (SKELETON / "acme.py").read_text()
