@@ -16,8 +16,10 @@ from tests.support import program
 
 pytestmark = pytest.mark.slow
 
-TESTING = ROOT / "docs/testing.md"
-WITH_CODE = [page for page in PAGES if snippets(page) and page not in {TESTING, ROOT / "README.md"}]
+WITH_TESTS = [ROOT / "docs/testing.md", ROOT / "docs/recipes/fastapi.md"]
+"""Pages whose blocks are files, each named in its first line."""
+OTHER = {*WITH_TESTS, ROOT / "README.md"}
+WITH_CODE = [page for page in PAGES if snippets(page) and page not in OTHER]
 PROVIDER = "from opentelemetry.sdk.trace import TracerProvider\nprovider = TracerProvider()\n"
 CALL = """
 import litellm, litespan
@@ -69,6 +71,21 @@ attributes = {"litellm.call_id": "1"}
     ),
     "docs/moving-over.md": ("import litellm", "assert 'langfuse' in litellm.success_callback"),
     "docs/ui.md": (CALL, "assert list(calls['user_id']) == ['ann']"),
+    "docs/recipes/notebooks.md": ("", "assert len(calls) == 4 and summary['cost_usd'].min() > 0"),
+    "docs/recipes/serverless.md": (
+        """
+import os
+from litespan.testing import OtlpReceiver
+receiver = OtlpReceiver()
+os.environ.update(receiver.env)
+""",
+        """
+event = {"user": "ann", "question": "Why?"}
+assert handler(event, None) == asyncio.run(async_handler(event))
+assert [span["name"] for span in receiver.spans] == ["chat gpt-4o-mini"] * 2
+receiver.close()
+""",
+    ),
     "docs/exporters/README.md": (PROVIDER, "provider.shutdown()"),
     "docs/exporters/generic_api.md": (
         "from litespan_exporters.webhook import signature",
@@ -111,19 +128,21 @@ def test_the_code_of_a_page_runs(page: Path, loopback: LoopbackProvider, tmp_pat
     assert (ran.code, "Traceback" in ran.stderr) == (0, False), ran.stderr
 
 
-def test_the_tests_on_the_page_about_testing_pass(tmp_path: Path) -> None:
-    """Each block is a file, named in its first line."""
-    for source in snippets(TESTING):
+@pytest.mark.parametrize("page", WITH_TESTS, ids=name_of)
+def test_the_tests_on_a_page_pass(page: Path, tmp_path: Path) -> None:
+    """All of them, in one run."""
+    for source in snippets(page):
         named = re.match(r"# (\w+\.py)\n", source)
         assert named, source
         (tmp_path / named[1]).write_text(source)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-v", "-W", "ignore", "-p", "no:cacheprovider"],
         cwd=tmp_path,
         env=program.environment({}),
         capture_output=True,
         text=True,
         check=False,
     )
-    written = sum(source.count("\ndef test_") for source in snippets(TESTING))
-    assert f"{written} passed" in done.stdout, done.stdout
+    written = re.findall(r"^def (test_\w+)", "\n".join(snippets(page)), re.MULTILINE)
+    passed = re.findall(r"^\S+::(\w+)\S* PASSED", done.stdout, re.MULTILINE)
+    assert (done.returncode, {*passed}) == (0, {*written}), done.stdout

@@ -70,9 +70,21 @@ LINTERS: Any = [
 @pytest.mark.parametrize("command", LINTERS)
 def test_each_file_is_accepted_by_its_linter(command: list[str]) -> None:
     """Hadolint, the schema of the Compose specification, and the schemas of Kubernetes."""
+    accepted(command, EXAMPLES)
+
+
+def test_the_deployment_of_the_page_is_accepted_by_its_linter(tmp_path: Path) -> None:
+    """The one of a program, in the recipe for Kubernetes."""
+    page = (ROOT / "docs/recipes/kubernetes.md").read_text()
+    (tmp_path / "app.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    accepted(["kubernetes-validate", "--strict", "app.yaml"], tmp_path)
+
+
+def accepted(command: list[str], folder: Path) -> None:
+    """The linter, of this environment, finds nothing wrong."""
     tool = Path(sys.executable).with_name(command[0])
     done = subprocess.run(
-        [tool, *command[1:]], cwd=EXAMPLES, capture_output=True, text=True, check=False
+        [tool, *command[1:]], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
