@@ -54,7 +54,8 @@ def test_a_call_is_typed(litespan_provider: LoopbackProvider, litespan_calls: Ca
     call(litespan_provider)
     (found,) = litespan_calls
     assert (found.request.model, found.identity.user) == ("gpt-4o-mini", "ann")
-    assert (found.usage.input, found.usage.output, found.cost.total) == (20, 10, pytest.approx(9e-06))
+    assert (found.usage.input, found.usage.output) == (20, 10)
+    assert found.cost.total == pytest.approx(9e-06)
     assert [message.text for message in found.input_messages or ()] == ["Hi"]
     assert repr(litespan_calls) == "<calls: ['chat gpt-4o-mini: success']>"
     assert [span["name"] for span in litespan_calls.telemetry.spans] == ["chat gpt-4o-mini"]
