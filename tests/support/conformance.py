@@ -22,14 +22,7 @@ def of_span(span: Mapping[str, Any], *, exported: bool = False) -> Iterator[str]
     more = c.FOR_SERVICES if exported else ()
     yield from _attributes(said, c.ATTRIBUTES | c.OLD_ATTRIBUTES, more)
     yield from _content(said, "on a span")
-    rules = c.SPANS.get(operation)
-    if rules is not None:
-        if span["kind"] not in rules.kinds:
-            yield f"kind {span['kind']} of {operation}"
-        named = f"{operation} {said[rules.keyed]}" if rules.keyed in said else operation
-        if span["name"] != named:
-            yield f"name {span['name']!r} of {operation}"
-        yield from (f"missing {name} on {operation}" for name in rules.required - said.keys())
+    yield from _of_operation(span, operation)
     if span["status"] == "OK":
         yield "status OK"
     if ("error.type" in said) != (span["status"] == "ERROR"):
@@ -38,6 +31,24 @@ def of_span(span: Mapping[str, Any], *, exported: bool = False) -> Iterator[str]
         yield "server.address without server.port"
     if operation == "fetch_response" and any(name.startswith("gen_ai.usage.") for name in said):
         yield "usage on fetch_response"
+
+
+def _of_operation(span: Mapping[str, Any], operation: str) -> Iterator[str]:
+    """The violations of name, kind and required attributes."""
+    said = span["attributes"]
+    if "mcp.method.name" in said:  # spans of MCP have names and kinds of their own
+        if span["kind"] != "CLIENT" or not span["name"].startswith(said["mcp.method.name"]):
+            yield f"name or kind of a span of MCP: {span['kind']} {span['name']}"
+        return
+    rules = c.SPANS.get(operation)
+    if rules is None:
+        return
+    if span["kind"] not in rules.kinds:
+        yield f"kind {span['kind']} of {operation}"
+    named = f"{operation} {said[rules.keyed]}" if rules.keyed in said else operation
+    if span["name"] != named:
+        yield f"name {span['name']!r} of {operation}"
+    yield from (f"missing {name} on {operation}" for name in rules.required - said.keys())
 
 
 def of_metric(point: Mapping[str, Any]) -> Iterator[str]:
@@ -55,7 +66,10 @@ def of_metric(point: Mapping[str, Any]) -> Iterator[str]:
     if point.get("bounds") != rules.bounds and not _close(point.get("bounds"), rules.bounds):
         yield f"buckets of {name}"
     yield from (f"label {label} of {name}" for label in labels.keys() - rules.labels)
-    yield from (f"missing label {label} of {name}" for label in rules.required - labels.keys())
+    missing = rules.required - labels.keys()
+    if labels.get("gen_ai.operation.name") == "execute_tool":
+        missing -= {"gen_ai.provider.name"}  # the server of a tool is no GenAI provider
+    yield from (f"missing label {label} of {name}" for label in missing)
 
 
 def of_log(log: Mapping[str, Any]) -> Iterator[str]:
