@@ -49,7 +49,7 @@ collector: ## build the OpenTelemetry Collector for collector-config.yaml (needs
 	scripts/collector
 
 soak: $(VENV)/.dev collector ## run each fault between application and collector for ten minutes
-	PYTEST_TIMEOUT=1200 LITESPAN_SOAK=600 $(BIN)/python -m pytest -q -s tests/collector/test_faults.py
+	PYTEST_TIMEOUT=1200 TEST_SOAK=600 $(BIN)/python -m pytest -q -s tests/collector/test_faults.py
 
 format: $(VENV)/.dev ## sort imports and format
 	$(BIN)/ruff check --fix

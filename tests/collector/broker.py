@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.collector.running import ROOT, free_ports, wait_for
 from tests.support.needs import missing
 
-JARS = Path(os.environ.get("LITESPAN_KAFKA") or ROOT / "build/kafka")
+JARS = Path(os.environ.get("TEST_KAFKA") or ROOT / "build/kafka")
 
 
 class Broker:

@@ -25,7 +25,7 @@ from tests.support.needs import missing
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "collector-config.yaml"
 OVERLAYS = ROOT / "collector/overlays"
-BINARY = Path(os.environ.get("LITESPAN_COLLECTOR") or ROOT / "build/collector/otelcol")
+BINARY = Path(os.environ.get("TEST_COLLECTOR") or ROOT / "build/collector/otelcol")
 T = TypeVar("T")
 
 

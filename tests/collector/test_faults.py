@@ -27,7 +27,7 @@ from tests.support.program import PYTHON, environment
 from tests.support.server import Reply
 from tests.support.server import running as serving
 
-SECONDS = float(os.environ.get("LITESPAN_SOAK", "4"))  # how long a fault lasts
+SECONDS = float(os.environ.get("TEST_SOAK", "4"))  # how long a fault lasts
 PROGRAM = """
     import json, resource, sys, time
 

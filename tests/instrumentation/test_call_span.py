@@ -24,7 +24,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from litespan.instrumentation import call_tracer, span
+from litespan.instrumentation import call_tracer
 from litespan.instrumentation.call_tracer import CallTracer
 from litespan.instrumentation.span import CallSpan, EndedSpan
 
@@ -231,7 +231,7 @@ def lives(seed: int, wrap: Callable[[Any], Any], caplog: pytest.LogCaptureFixtur
 
 @pytest.fixture
 def _frozen(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("opentelemetry.sdk.trace", span.__name__, call_tracer.__name__):
+    for module in ("opentelemetry.sdk.trace", "time"):
         monkeypatch.setattr(f"{module}.time_ns", lambda: NOW)
 
 

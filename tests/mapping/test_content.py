@@ -44,13 +44,14 @@ def test_content_is_off_by_default(traced: Traced) -> None:
         ("SPAN_ONLY", True, False),
         ("event_only", False, True),
         ("SPAN_AND_EVENT", True, True),
-        ("true", False, False),
+        ("true", True, False),
+        ("yes", False, False),
     ],
 )
 def test_each_capture_mode_puts_content_where_it_says(
     mode: str, on_span: bool, on_event: bool, capture: Any
 ) -> None:
-    """The standard variable's four modes; anything else means no content."""
+    """The standard variable's modes and earlier values; anything else means no content."""
     with capture(mode) as traced:
         litellm.completion(**traced.chat())
     assert bool(content(traced.span)) == on_span

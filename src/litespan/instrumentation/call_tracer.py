@@ -7,6 +7,7 @@ from typing import Any, Final
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import (
     INVALID_SPAN,
     INVALID_SPAN_CONTEXT,
@@ -75,7 +76,8 @@ def unknown_parts() -> set[str]:
         code = getattr(method, "__code__", None)
         names |= {str(method)} if code is None else {*code.co_names}
     context = SpanContext(1, 1, is_remote=False)
-    names |= vars(OrdinarySpan("probe", context, limits=sdk.SpanLimits())).keys()
+    nothing = Resource.get_empty()  # without one, older SDKs detect the process's
+    names |= vars(OrdinarySpan("probe", context, limits=sdk.SpanLimits(), resource=nothing)).keys()
     return names - _KNOWN
 
 
