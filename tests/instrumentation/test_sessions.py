@@ -150,7 +150,8 @@ def test_a_session_is_one_span_and_each_response_a_call(traced: Traced, app: App
 
     class Costs(CustomLogger):
         async def async_log_success_event(self, kwargs: Any, **_: Any) -> None:
-            costs.append(kwargs["response_cost"])
+            if "realtime" in kwargs["model"]:  # LiteLLM may still report calls of earlier tests
+                costs.append(kwargs["response_cost"])
 
     litellm.callbacks = [Costs()]
     talk(app, "Hello", "And again")
@@ -340,7 +341,7 @@ def test_handlers_receive_the_stages_of_each_response(traced: Traced, app: Appli
         assert litespan.flush(10)
     finally:
         added.remove()
-    assert [name for name, _ in stages] == ["pre", "success"] * 2
+    assert sorted(name for name, _ in stages) == ["pre", "pre", "success", "success"]
     assert all(cost > 0 for name, cost in stages if name == "success")
 
 
