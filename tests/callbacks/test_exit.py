@@ -197,7 +197,8 @@ def test_hung_handlers_delay_the_exit_but_do_not_prevent_it(
     for name in ("hung-1", "hung-2"):
         line = next(line for line in said.splitlines() if f"handler {name}:" in line)
         assert line.startswith(
-            f"handler {name}: 2 stages were not delivered (1 success, 1 failure), of calls call-1, "
+            f"litespan: handler {name}: 2 stages were not delivered (1 success, 1 failure), "
+            "of calls call-1, "
         )
 
 
