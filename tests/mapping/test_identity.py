@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import threading
+from enum import Enum
 from typing import Any
 
 import litellm
@@ -12,6 +13,7 @@ from opentelemetry import context as otel_context
 
 import litespan
 from litespan import LiteLLMInstrumentor
+from litespan.mapping.identity import free_metadata
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.support.calls import Traced
 
@@ -234,6 +236,19 @@ def test_the_call_id_is_the_one_litellm_logs(traced: Traced) -> None:
     first, second = traced.spans
     assert first["attributes"]["litellm.call_id"] == response._hidden_params["litellm_call_id"]
     assert second["attributes"]["litellm.call_id"] == "mine"
+
+
+class Kind(str, Enum):
+    """Metadata as an application may have it."""
+
+    SHORT = "a"
+    LONG = "a longer text"
+
+
+def test_text_of_an_enum_is_plain_text() -> None:
+    """A member is recorded as its value, however short: exporters get no type of the program."""
+    found = free_metadata({"short": Kind.SHORT, "long": Kind.LONG}).values()
+    assert [(type(value), value) for value in found] == [(str, "a"), (str, "a longer text")]
 
 
 def test_integers_beyond_otlps_range_become_text(traced: Traced) -> None:

@@ -269,6 +269,7 @@ def _short(value: Any) -> str:
 
 def _value(value: Scalar) -> Scalar:
     if isinstance(value, str):
-        return value if is_plain(value) else utf8(scrub(value[:MAX_LENGTH]))
+        plain = type(value) is str and is_plain(value)  # of an enum only its text is kept
+        return value if plain else utf8(scrub(value[:MAX_LENGTH]))
     # OTLP integers have 64 bits; larger ones become text.
     return value if not isinstance(value, int) or -(2**63) <= value < 2**63 else str(value)
