@@ -6,12 +6,12 @@ from typing import Any, Final, Protocol
 
 from litespan import counters
 from litespan.background import fork
-from litespan.background.pool import start_thread
+from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.instrumentation.aggregation import Batch
 
 MANY: Final = 256
-"""Finished calls; when so many wait, a thread records them."""
+"""Finished calls; each time so many more wait, a thread is asked to record them."""
 
 
 class Divides(Protocol):
@@ -32,20 +32,13 @@ class Queue:
     def __init__(self) -> None:
         self._calls: deque[tuple[Divides, Any]] = deque()
         self._lock = RLock()  # a signal handler may collect
-        self._running = False
+        self._pool = Pool("litespan-metrics")
 
     def add(self, metrics: Divides, call: Any) -> None:
         """Add a call that `metrics` will divide into values."""
         self._calls.append((metrics, call))
-        if len(self._calls) >= MANY and not self._running:
-            self._running = True
-            start_thread(self._run, "litespan-metrics")
-
-    def _run(self) -> None:
-        try:
-            self.record()
-        finally:
-            self._running = False
+        if len(self._calls) % MANY == 0:
+            self._pool.submit(self.record)
 
     def record(self) -> None:
         """Record all values that wait."""
@@ -61,7 +54,7 @@ class Queue:
         """Forget, in a forked child process, the calls that the parent will record."""
         self._calls.clear()
         self._lock = RLock()
-        self._running = False
+        self._pool = Pool("litespan-metrics")
 
 
 queue: Final = Queue()

@@ -69,6 +69,15 @@ class Finished(NamedTuple):
     time_ns: int
 
 
+def create_histogram(
+    meter: Meter, name: str | None, unit: str, about: str, buckets: tuple[float, ...]
+) -> Any:
+    """Create a histogram with the convention's buckets; one that records nothing without a name."""
+    if name is None:
+        return NoOpHistogram("none")
+    return meter.create_histogram(name, unit, about, explicit_bucket_boundaries_advisory=buckets)
+
+
 class Metrics:
     """The histograms of one meter, under the names of the conventions 1.41.
 
@@ -86,11 +95,8 @@ class Metrics:
         self._queued: bool | None = None  # not known before the application sets its provider
 
         def histogram(name: str, unit: str, about: str, buckets: tuple[float, ...]) -> Any:
-            if not (generation.old or name == s.METRIC_COST):
-                return NoOpHistogram(name)
-            return meter.create_histogram(
-                name, unit, about, explicit_bucket_boundaries_advisory=buckets
-            )
+            wanted = generation.old or name == s.METRIC_COST
+            return create_histogram(meter, name if wanted else None, unit, about, buckets)
 
         duration = histogram(s.METRIC_DURATION, "s", "GenAI operation duration.", SECONDS)
         tokens = histogram(s.METRIC_TOKENS, "{token}", "Input and output tokens used.", TOKENS)

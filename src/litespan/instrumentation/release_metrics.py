@@ -6,7 +6,7 @@ https://github.com/open-telemetry/semantic-conventions-genai/blob/v0.1.0/docs/ge
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from opentelemetry.metrics import Meter, NoOpCounter, NoOpHistogram
+from opentelemetry.metrics import Meter, NoOpCounter
 from opentelemetry.trace import SpanContext
 
 from litespan import semconv as s
@@ -16,6 +16,7 @@ from litespan.instrumentation.metrics import (
     TOKENS,
     Metrics,
     context_of,
+    create_histogram,
     finished,
 )
 
@@ -60,12 +61,7 @@ class ReleaseMetrics(Metrics):
         super().__init__(meter, generation)
 
         def histogram(key: str, unit: str, about: str, buckets: tuple[float, ...]) -> Any:
-            name = generation.added(METRICS[key])
-            if name is None:
-                return NoOpHistogram(key)
-            return meter.create_histogram(
-                name, unit, about, explicit_bucket_boundaries_advisory=buckets
-            )
+            return create_histogram(meter, generation.added(METRICS[key]), unit, about, buckets)
 
         def counter(key: str) -> Any:
             name = generation.added(METRICS[key])

@@ -120,7 +120,7 @@ class Events:
         response = self._open.pop(as_text(get(stated, "id")) or "", None)
         if response is None:
             response = self._pending.popleft() if self._pending else self._begin({})
-        response.heard(self._input)
+        response.add_input(self._input)
         self._input = []
         if rt.interruption(stated):
             self.interruptions += 1

@@ -57,7 +57,7 @@ class Response:
             if call.record_content:
                 self._texts.append(str(rt.parse(message).get("delta") or ""))
 
-    def heard(self, messages: list[Any]) -> None:
+    def add_input(self, messages: list[Any]) -> None:
         """Add what was transcribed after the response had started."""
         if self._call is not None and messages:
             arguments = self._call.request.arguments

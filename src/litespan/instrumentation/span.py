@@ -91,7 +91,7 @@ class EndedSpan(sdk.ReadableSpan):
     def _as_kept(self) -> bool:
         """Whether it still is as it was kept, and the SDK would have kept all of it."""
         kept = self.__dict__
-        if "_clean" not in kept:  # whoever exports spans checks them, not the caller
+        if "_clean" not in kept:  # on the first read, so not on the caller's thread
             noted = [own for _, own, _ in kept["_noted"]]
             kept["_clean"] = all(map(is_clean, [kept["_kept"], *noted]))
         return kept["_clean"] and "_events" not in kept

@@ -61,10 +61,10 @@ def plain_texts(chunks: Sequence[Any]) -> list[Any]:
             (choice,) = chunk.__dict__["choices"]
             stated = choice.__pydantic_extra__
             delta = stated["delta"]
-            told = delta.__pydantic_extra__
-            text, index = told["content"], stated["index"]
+            extra = delta.__pydantic_extra__
+            text, index = extra["content"], stated["index"]
             plain = type(text) is str and not choice.__dict__
-            for fields in (told, delta.__dict__):
+            for fields in (extra, delta.__dict__):
                 for name in fields:
                     if fields[name] is not None and name not in _PLAIN_FIELDS:
                         plain = False

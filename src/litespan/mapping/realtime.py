@@ -141,8 +141,10 @@ def transcribing_model(session: Any) -> str | None:
     """The model that transcribes in a session for transcriptions."""
     if get(session, "type") not in ("transcription", None) or get(session, "model"):
         return None
-    heard = contents(contents(contents(session).get("audio")).get("input")).get("transcription")
-    return as_text(get(heard or get(session, "input_audio_transcription"), "model"))
+    transcription = contents(contents(contents(session).get("audio")).get("input")).get(
+        "transcription"
+    )
+    return as_text(get(transcription or get(session, "input_audio_transcription"), "model"))
 
 
 def transcript(event: JSON) -> JSON:
