@@ -21,12 +21,16 @@ CREDENTIALS: Final[Mapping[str, tuple[str, ...]]] = {
     "posthog": ("POSTHOG_API_KEY",),
     "sentry": ("SENTRY_DSN",),
     "traceloop": ("TRACELOOP_API_KEY",),
+    "azure_storage": ("LITESPAN_AZURE",),
     "csv": ("LITESPAN_CSV",),
     "duckdb": ("LITESPAN_DUCKDB",),
+    "gcs_bucket": ("LITESPAN_GCS",),
+    "generic_api": ("LITESPAN_GENERIC_API_URL",),
     "jsonl": ("LITESPAN_JSONL",),
     "mongodb": ("LITESPAN_MONGODB",),
     "parquet": ("LITESPAN_PARQUET",),
     "postgres": ("LITESPAN_POSTGRES",),
+    "s3": ("LITESPAN_S3",),
     "webhook": ("LITESPAN_WEBHOOK_URL",),
 }
 """Exporter → the variables that must be set to use it unasked."""

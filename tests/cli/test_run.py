@@ -152,6 +152,14 @@ def test_detected_variables_are_those_of_the_exporter(name: str) -> None:
         assert all(variable in (exporter.__doc__ or "") for variable in variables)
 
 
+def test_each_variable_of_litespans_own_is_detected() -> None:
+    """Nothing else has a reason to set them; the local file is added in any case."""
+    ours = {name: str(registry.load(name).__doc__) for name in registry.names()}
+    named = {name for name, about in ours.items() if re.search(r"Reads LITESPAN_", about)}
+    assert len(named) > 10
+    assert named - {"sqlite"} <= detect.CREDENTIALS.keys()
+
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
