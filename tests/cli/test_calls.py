@@ -266,6 +266,7 @@ def test_a_follower_reads_each_call_once_and_again_when_it_ends(tmp_path: Path) 
     exporter = SQLiteExporter(path)
     exporter.export([CASES["stream"]])
     exporter.export_started([STARTED])
+    exporter.force_flush()
     follower = Follower(str(path), COLUMNS)
     assert [r["outcome"] for r in follower.read()] == ["success", "started"]
     assert list(follower.read()) == []

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from litespan.background.fork import import_lock
 from litespan.stores.buffer import Row
 from litespan.stores.columns import COLUMNS, Kind
 
@@ -30,11 +31,12 @@ def schema() -> "pa.Schema":
 
 def table(rows: Sequence[Row]) -> "pa.Table":
     """The rows as a table with that schema."""
-    import pyarrow as pa
+    with import_lock:  # the first `pa.array` imports pandas, if it is installed
+        import pyarrow as pa
 
-    wanted = schema()
-    columns = [
-        pa.array([str(v) for v in values] if column.kind == "key" else values, field.type)
-        for column, field, values in zip(COLUMNS, wanted, zip(*rows, strict=True), strict=True)
-    ]
-    return pa.Table.from_arrays(columns, schema=wanted)
+        wanted = schema()
+        columns = [
+            pa.array([str(v) for v in values] if column.kind == "key" else values, field.type)
+            for column, field, values in zip(COLUMNS, wanted, zip(*rows, strict=True), strict=True)
+        ]
+        return pa.Table.from_arrays(columns, schema=wanted)

@@ -78,7 +78,6 @@ class StoreExporter(SpanExporter, ABC):
         self.problem = ""  # why the exporter is off or its store unavailable
         self.place = ""  # where it writes, without credentials
         self._writer: Writer | None = None
-        self._metrics: ExporterMetrics | None = None
         self._of_parents: list[
             Writer
         ] = []  # kept after a fork, because only the parent may close their connections
@@ -116,6 +115,7 @@ class StoreExporter(SpanExporter, ABC):
             self.disable(f"{missing[0]} is not installed", f"pip install 'litespan[{self.name}]'")
             return
         self.place = place
+        self._metrics = ExporterMetrics(type(self), place)
         self._writer = Writer(self._connect, self.bounds, self)
         _register_hooks(self)
 
@@ -134,14 +134,13 @@ class StoreExporter(SpanExporter, ABC):
             if not made:
                 return SpanExportResult.SUCCESS
             started = time.perf_counter()
-            metrics = self._metrics_of()
-            metrics.begin(len(made))
+            self._metrics.begin(len(made))
             ticket = self._writer.put(made)
             done = self._writer.wait(ticket)
             tally = Tally(sent=len(made) - ticket.pending - ticket.lost)
             if unwritten := ticket.pending + ticket.lost:
                 tally.dropped["refused" if ticket.lost else "kept"] = unwritten
-            metrics.end(len(made), tally, time.perf_counter() - started)
+            self._metrics.end(len(made), tally, time.perf_counter() - started)
             return SpanExportResult.SUCCESS if done else SpanExportResult.FAILURE
         return SpanExportResult.FAILURE
 
@@ -175,11 +174,6 @@ class StoreExporter(SpanExporter, ABC):
             for module in self.needs:
                 import_module(module)
         return self.connect()
-
-    def _metrics_of(self) -> ExporterMetrics:
-        if self._metrics is None:
-            self._metrics = ExporterMetrics(type(self), self.place)
-        return self._metrics
 
     def _before_fork(self) -> None:
         """Close a store that must not be open during a fork."""
