@@ -165,6 +165,34 @@ async def test_the_messages_api_costs_what_a_completion_costs(stream: bool, trac
     assert [messages[name.format(kept)] for kept in ("5m", "1h")] == [253, 1000]
 
 
+@pytest.mark.recent_litellm
+@EACH
+@pytest.mark.parametrize("api", ["acompletion", "anthropic_messages"])
+@pytest.mark.parametrize("kept", ["5m", "1h"])
+async def test_cache_writes_without_a_stated_time_to_live_cost_what_the_others_cost(
+    stream: bool, api: str, kept: str, traced: Traced
+) -> None:
+    """LiteLLM prices only those whose time to live is stated (its issue 42663)."""
+    split = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}
+    split[f"ephemeral_{kept}_input_tokens"] = 1000
+    usage = {**ANTHROPIC, "cache_creation_input_tokens": 5000, "cache_creation": split}
+    with answering(usage) as url:
+        result = await getattr(litellm, api)(**claude(url, stream=stream))
+        _ = [chunk async for chunk in result] if stream else None
+    prices = litellm.model_cost[CLAUDE]
+    attributes = traced.span["attributes"]
+    name = "litellm.usage.cache_creation.ephemeral_{}_input_tokens"
+    assert attributes[name.format(kept)] == 5000
+    beyond = "_above_1hr" if kept == "1h" else ""
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(
+        31 * prices["input_cost_per_token"]
+        + 5000 * prices[f"cache_creation_input_token_cost{beyond}"]
+        + 500 * prices["cache_read_input_token_cost"]
+        + 467 * prices["output_cost_per_token"]
+        + 3 * prices["search_context_cost_per_query"]["search_context_size_medium"]
+    )
+
+
 async def test_a_stream_left_after_its_usage_costs_all_of_it(traced: Traced) -> None:
     """Cache writes for an hour and audio included, though LiteLLM priced no whole answer."""
     audio = {**CHAT, "prompt_tokens_details": {"audio_tokens": 900}}

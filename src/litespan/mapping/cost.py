@@ -46,7 +46,11 @@ def cost_attributes(
         source = _source(request, answer, logging)
     elif usage is not None and not usage.known:
         return {**_UNKNOWN}  # the reported usage is implausible
-    elif not stream and ("litellm_model_name" in hidden or "response_cost" in hidden):
+    elif (
+        not stream
+        and ("litellm_model_name" in hidden or "response_cost" in hidden)
+        and not (usage is not None and usage.partly_split)
+    ):
         figure = as_cost(hidden.get("response_cost"))
         # LiteLLM states its own price of a container in the same header.
         own = not request.target.operation.model

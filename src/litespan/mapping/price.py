@@ -54,7 +54,7 @@ def list_price(request: Request, answer: Answer, logging: Any) -> float | None:
 def price_of_whole(usage: Usage, whole: Any) -> float | None:
     """Return the cost that LiteLLM has calculated for the same tokens; repeating it is slow."""
     figure = as_float(hidden_params(whole).get("response_cost"))
-    if not figure:
+    if not figure or usage.partly_split:
         return None
     counted = read_usage(get(whole, "usage"))
     same = counted is not None and all(
@@ -147,8 +147,10 @@ def _result(request: Request, answer: Answer, logging: Any) -> Any:
     bridged = getattr(logging, "bridged_model_response", None)
     if bridged is not None and usage is not None and usage.source == "provider":
         raw = bridged  # the answer before LiteLLM translated it for `anthropic_messages`
-    elif usage is not None and (usage.raw is None or usage.raw is not get(raw, "usage")):
-        raw = None  # from a stream, or estimated
+    elif usage is not None and (
+        usage.raw is None or usage.raw is not get(raw, "usage") or usage.partly_split
+    ):
+        raw = None  # from a stream, estimated, or priced in part
     if hasattr(type(raw), "model_copy"):
         return _unpriced(raw)
     result = litellm.ModelResponse(
@@ -181,8 +183,14 @@ def _litellm_usage(litellm: Any, usage: Usage | None) -> Any:
     if usage is None:
         return litellm.Usage()
     estimated = usage.source == "estimated"
+    split = {
+        "ephemeral_5m_input_tokens": usage.cache_creation_5m or 0,
+        "ephemeral_1h_input_tokens": usage.cache_creation_1h or 0,
+    }
     stated = {name: value for name, value in contents(usage.raw).items() if name != "cost"}
     if usage.excludes_cache:
+        if usage.partly_split:
+            stated["cache_creation"] = split
         if estimated:
             stated["output_tokens"] = usage.output
         return litellm.AnthropicConfig().calculate_usage(stated, None)
@@ -190,6 +198,9 @@ def _litellm_usage(litellm: Any, usage: Usage | None) -> Any:
         stated = {"prompt_tokens_details": _details(usage)}
         if usage.cache_creation:
             stated["cache_creation_input_tokens"] = usage.cache_creation
+    if usage.partly_split:
+        details = contents(stated.get("prompt_tokens_details"))
+        stated["prompt_tokens_details"] = {**details, "cache_creation_token_details": split}
     stated["prompt_tokens"] = usage.input or 0
     stated["completion_tokens"] = usage.output or 0
     stated["total_tokens"] = (usage.input or 0) + (usage.output or 0)

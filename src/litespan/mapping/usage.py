@@ -25,6 +25,7 @@ class Usage:
         cache_creation_5m, cache_creation_1h: parts of `cache_creation`, by time to live.
         raw: the original usage, with all fields that LiteLLM's pricing may need.
         excludes_cache: whether the input count in `raw` excludes cached tokens, as for Anthropic.
+        partly_split: whether `raw` states the time to live of only a part of `cache_creation`.
     """
 
     input: int | None
@@ -40,6 +41,7 @@ class Usage:
     cache_creation_1h: int | None = None
     raw: Any = None
     excludes_cache: bool = False
+    partly_split: bool = False
 
     @property
     def known(self) -> bool:
@@ -89,6 +91,7 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     if kept:
         usage.cache_creation_5m = as_tokens(get(kept, "ephemeral_5m_input_tokens"))
         usage.cache_creation_1h = as_tokens(get(kept, "ephemeral_1h_input_tokens"))
+        _complete_split(usage)
     if input_excludes_cache and inputs is not None:
         usage.input = inputs + (usage.cache_read or 0) + (usage.cache_creation or 0)
     received = (
@@ -115,6 +118,22 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     ):
         return Usage(None, None, cost=usage.cost, raw=raw, excludes_cache=input_excludes_cache)
     return usage if inputs or outputs else None
+
+
+def _complete_split(usage: Usage) -> None:
+    """Count the cache writes whose time to live is not stated, if others' is.
+
+    With server tools, a stream of Anthropic states the time to live at its start, and more cache
+    writes at its end. They count as one hour only if all others do.
+    """
+    total = usage.cache_creation or 0
+    short, long = usage.cache_creation_5m or 0, usage.cache_creation_1h or 0
+    if 0 < short + long < total:
+        if short:
+            usage.cache_creation_5m = total - long
+        else:
+            usage.cache_creation_1h = total
+        usage.partly_split = True
 
 
 def _stated_cost(charged: Any, stated: Mapping[str, Any]) -> float | None:
@@ -169,7 +188,10 @@ def most(stated: Sequence[Usage]) -> Usage:
     }
     raw = _merged([usage.raw for usage in stated if usage.raw is not None])
     excludes_cache = any(usage.excludes_cache for usage in stated)
-    return Usage(**figures, cost=stated[-1].cost, raw=raw, excludes_cache=excludes_cache)
+    usage = Usage(**figures, cost=stated[-1].cost, raw=raw, excludes_cache=excludes_cache)
+    usage.partly_split = any(each.partly_split for each in stated)
+    _complete_split(usage)
+    return usage
 
 
 def _merged(stated: Sequence[Any], depth: int = 4) -> dict[str, Any]:
