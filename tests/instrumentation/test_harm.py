@@ -345,3 +345,38 @@ def test_unsampled_calls_work_and_are_counted(loopback: LoopbackProvider) -> Non
         "gen_ai.client.operation.duration",
         "gen_ai.client.operation.cost",
     }
+
+
+class Unreadable(dict[str, Any]):
+    """An argument that raises whenever anything reads it."""
+
+    def _raise(self, *_: Any) -> Any:
+        raise RuntimeError("unreadable")
+
+    __str__ = __repr__ = __bool__ = __iter__ = __eq__ = __hash__ = _raise  # type: ignore[assignment]
+    get = items = keys = _raise
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"user": Unreadable()},
+        {"metadata": {"user_id": Unreadable()}},
+        {"metadata": {"tags": Unreadable()}},
+        {"metadata": {"model_group": Unreadable()}},
+        {"metadata": {"spend_logs_metadata": Unreadable()}},
+        {"metadata": {"user_api_key_hash": Unreadable()}},
+        {"metadata": {"count": 10**5000}},
+        {"metadata": {"user_id": 10**5000}},
+    ],
+    ids=lambda arguments: "-".join(arguments.get("metadata", arguments)),
+)
+def test_an_argument_that_cannot_be_read_does_not_hide_the_call(
+    arguments: dict[str, Any], traced: Traced
+) -> None:
+    """Its attributes are missing, and the model, outcome and cost are recorded."""
+    litellm.completion(**traced.chat(**arguments))
+    attributes = traced.span["attributes"]
+    assert attributes["gen_ai.request.model"] == "gpt-4o-mini"
+    assert attributes["litellm.outcome"] == "success"
+    assert attributes["gen_ai.usage.cost"] > 0

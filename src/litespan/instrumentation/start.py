@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 
 from litespan import identity
 from litespan import semconv as s
-from litespan.errors import record_error
+from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation import jobs
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.remote_client import CLIENT_KEY
@@ -184,30 +184,26 @@ def _start_call(
     caller = identity.current(ctx)
     if settings.baggage and permitted("baggage", request, ctx, settings):
         caller = with_baggage(caller, settings.baggage, ctx)
-    # Metadata comes first, because the SDK drops the oldest attributes.
-    attributes: Attributes = {
-        **identity_attributes(request, caller),
-        **request.called.attributes,
-        **request_attributes(request),
-    }
-    if metadata:
-        if "model_group" in metadata:
-            attributes.update(deployment_attributes(request))
-        muted_by_call = mute_attributes(request)
-        if muted_by_call and permitted("mute", request, ctx, settings):
-            attributes.update(muted_by_call)
-        if REQUEST in arguments:
-            attributes.update(gateway_attributes(request, settings.headers, settings.body))
-            client: Any = ctx.get(CLIENT_KEY)
-            team = NONE if client is None else client.team
-            if client is not None and "metadata" in arguments and "litellm_metadata" in arguments:
-                # One is the client's; old LiteLLM versions leave forged identity names in it.
-                known = {name: value for name, value in client.who.items() if value is not None}
-                attributes = {k: v for k, v in attributes.items() if k not in client.who} | known
-            if team.exporters:  # these replace the operator's exporters of the same name
-                muted = (*attributes.get(s.MUTE, ()), *team.exporters)
-                attributes[s.MUTE] = tuple(dict.fromkeys(muted))
-            content = content if team.content is None else team.content
+    try:  # no argument may keep a call from being recorded
+        # Metadata comes first, because the SDK drops the oldest attributes.
+        attributes: Attributes = {
+            **identity_attributes(request, caller),
+            **request.called.attributes,
+            **request_attributes(request),
+        }
+        if metadata:
+            of_team = _read_metadata(request, ctx, settings, attributes)
+            content = content if of_team is None else of_team
+    except Exception as error:  # noqa: BLE001
+        record_error("reading the arguments of a call", error)
+        content = False
+        attributes = dict(request.called.attributes)
+        with suppress_errors("reading whose call it is"):
+            attributes.update(identity_attributes(request, caller))
+        with suppress_errors("reading the parameters of a call"):
+            attributes.update(request_attributes(request))
+        with suppress_errors("reading the metadata of a call"):
+            _read_metadata(request, ctx, settings, attributes)
     silent = "no-log" in arguments and unlogged(arguments)
     if router is not None:
         attributes.update(router.fallback_attributes(request))
@@ -225,6 +221,36 @@ def _start_call(
     if arguments.get(LOGGING) is not None:
         attach_logging(call, arguments[LOGGING])
     return call
+
+
+def _read_metadata(
+    request: Request, ctx: Context, settings: Settings, attributes: Attributes
+) -> bool | None:
+    """Add what a router, LiteLLM's proxy and the caller write into the metadata.
+
+    Returns whether the team's content is recorded; None if the team has no such setting.
+    """
+    arguments, metadata = request.arguments, request.metadata
+    if "model_group" in metadata:
+        attributes.update(deployment_attributes(request))
+    muted_by_call = mute_attributes(request)
+    if muted_by_call and permitted("mute", request, ctx, settings):
+        attributes.update(muted_by_call)
+    if REQUEST not in arguments:
+        return None
+    attributes.update(gateway_attributes(request, settings.headers, settings.body))
+    client: Any = ctx.get(CLIENT_KEY)
+    team = NONE if client is None else client.team
+    if client is not None and "metadata" in arguments and "litellm_metadata" in arguments:
+        # One is the client's; old LiteLLM versions leave forged identity names in it.
+        known = {name: value for name, value in client.who.items() if value is not None}
+        for name in client.who:
+            attributes.pop(name, None)
+        attributes.update(known)
+    if team.exporters:  # these replace the operator's exporters of the same name
+        muted = (*attributes.get(s.MUTE, ()), *team.exporters)
+        attributes[s.MUTE] = tuple(dict.fromkeys(muted))
+    return team.content
 
 
 def record_batch(logging: Any, batch: Any) -> None:

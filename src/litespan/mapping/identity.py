@@ -10,6 +10,7 @@ from opentelemetry import baggage
 from opentelemetry.context import Context
 
 from litespan import semconv as s
+from litespan.genai.values import whole
 from litespan.identity import Identity, Scalar
 from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
@@ -263,7 +264,7 @@ def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None
 
 
 def _short(value: Any) -> str:
-    text = value if type(value) is str else str(value)
+    text = value if type(value) is str else str(whole(value) if type(value) is int else value)
     return text if is_plain(text) else utf8(scrub(text[:MAX_LENGTH]))
 
 
@@ -271,5 +272,4 @@ def _value(value: Scalar) -> Scalar:
     if isinstance(value, str):
         plain = type(value) is str and is_plain(value)  # of an enum only its text is kept
         return value if plain else utf8(scrub(value[:MAX_LENGTH]))
-    # OTLP integers have 64 bits; larger ones become text.
-    return value if not isinstance(value, int) or -(2**63) <= value < 2**63 else str(value)
+    return whole(value) if isinstance(value, int) else value
