@@ -123,7 +123,7 @@ def test_spans_arrive_all_the_same(
 def test_the_status_says_that_the_sdk_is_disabled() -> None:
     """Not that spans go to the exporters that are named."""
     ran = run(PROXY, env={TRACES: "console", **QUIET, "OTEL_SDK_DISABLED": "true"})
-    assert "goes to none, as OTEL_SDK_DISABLED is set" in ran.stdout
+    assert "goes to none, because OTEL_SDK_DISABLED is set" in ran.stdout
 
 
 def test_a_value_that_the_sdk_refuses_is_named_by_its_variable() -> None:

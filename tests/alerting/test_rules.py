@@ -171,7 +171,7 @@ def test_spending_of_a_month_is_that_of_its_days() -> None:
 
 
 def test_three_times_the_mean_day_is_an_unusual_day() -> None:
-    """Three times the mean day of the last seven, if it is 10 USD or more."""
+    """Three times the daily mean of the last seven days, if it is 10 USD or more."""
     record = None
     for day in range(7):
         record, spent = add(record, day_of(view(at=NOON - (7 - day) * 86_400)), 4.0)
@@ -179,7 +179,9 @@ def test_three_times_the_mean_day_is_an_unusual_day() -> None:
     for _ in range(15):
         record, spent = add(record, day_of(call), 1.0)
         found += [finding.summary for finding in judge("user", "ann", spent, call, DEFAULT)]
-    assert found == ["User ann has spent 13.00 USD today, 4.00 USD on a mean day of the last seven"]
+    assert found == [
+        "User ann has spent 13.00 USD today; the daily mean of the last seven days is 4.00 USD"
+    ]
 
 
 def test_the_second_day_is_compared_with_the_first() -> None:

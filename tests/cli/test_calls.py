@@ -127,7 +127,7 @@ class TestCalls:
     def test_no_call_is_no_error(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Nothing found is said in one line."""
         assert main(["calls", str(database), "--user", "nobody"]) == 0
-        assert capsys.readouterr().out == "No calls (that match).\n"
+        assert capsys.readouterr().out == "No matching calls.\n"
 
     @pytest.mark.parametrize(
         "arguments", [["--min-cost", "x"], ["-n", "0"], ["--until", "soon"], ["no.db"]]
@@ -198,7 +198,7 @@ class TestShow:
 
 
 class TestIds:
-    """An id, or a unique beginning of one, in every command that takes one."""
+    """The first characters of an id are enough in every command that takes an id."""
 
     @pytest.mark.parametrize("identifier", ["key", "call_id", "trace_id"])
     def test_a_unique_beginning_is_enough(

@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     assert (status, out) == (1, "")
     assert err == (
         f"sqlite: cannot write {path}: unable to open database file (its folder must exist and be "
-        "writable; LITESPAN_SQLITE names another file)\n"
+        "writable; LITESPAN_SQLITE sets the path)\n"
     )
 
 

@@ -47,8 +47,8 @@ def test_the_tests_of_the_package_pass(
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("My-Service", "argument NAME: 'My-Service' is no name; write lower-case letters, digits"),
-        ("langfuse", "there is an exporter langfuse already, litespan_exporters.langfuse"),
+        ("My-Service", "argument NAME: 'My-Service' is not a valid name; use lower-case letters"),
+        ("langfuse", "an exporter langfuse exists already, litespan_exporters.langfuse"),
         ("other", "litespan_other.py exists already: name another folder with --folder"),
     ],
 )

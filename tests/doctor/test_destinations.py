@@ -155,5 +155,5 @@ def test_a_set_up_that_works(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "LiteLLM is instrumented" in done.stdout
-    assert done.stdout.endswith("everything is in order\n")
+    assert done.stdout.endswith("no problem found\n")
     assert list(tmp_path.iterdir()) == []

@@ -51,7 +51,7 @@ def test_a_good_set_up_has_no_problem() -> None:
         ),
         (
             {"opentelemetry-distro": "0.48b0"},
-            "0.48b0 is of 2024",
+            "0.48b0 is from 2024",
             "pip install -U 'opentelemetry-distro>=0.54b1'",
         ),
         ({"openlit": "1.45.0"}, "openlit is installed", 'disabled_instrumentors=["litellm"]'),
@@ -150,7 +150,7 @@ def test_an_old_python() -> None:
         ),
         (
             {"LANGFUSE_PUBLIC_KEY": "sk-lf-1", "LANGFUSE_SECRET_KEY": "pk-lf-1"},
-            "are interchanged",
+            "are swapped",
             "LANGFUSE_PUBLIC_KEY=pk-lf-",
         ),
         (
