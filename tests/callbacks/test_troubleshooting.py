@@ -193,7 +193,7 @@ def quoted() -> dict[str, list[str]]:
 
 
 def test_every_symptom_has_a_situation() -> None:
-    """And each says what is printed."""
+    """Each symptom of the page has a situation that prints its messages."""
     assert list(quoted()) == list(SITUATIONS)
     assert all(quoted().values())
 
@@ -202,7 +202,7 @@ def test_every_symptom_has_a_situation() -> None:
 def test_each_quoted_line_is_printed_by_its_situation(
     app: App, caplog: pytest.LogCaptureFixture, symptom: str
 ) -> None:
-    """Each quoted line, word by word; `…` stands for what differs from program to program."""
+    """Each quoted line is printed literally; `…` stands for variable text."""
     SITUATIONS[symptom](app)
     printed = [*app.printed, *(r.getMessage() for r in caplog.records if r.name == "litespan")]
     printed = [line.replace(str(app.folder), "/app") for line in printed]

@@ -55,7 +55,7 @@ def test_the_tests_of_the_package_pass(
 def test_a_wrong_name_writes_nothing(
     name: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line says why."""
+    """One line has the reason."""
     (tmp_path / "litespan_other.py").write_text("mine")
     assert main(["new-exporter", name, "--folder", str(tmp_path)]) == 2
     assert line in capsys.readouterr().err

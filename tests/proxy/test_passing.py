@@ -49,7 +49,7 @@ ROUTES: list[Any] = [
 def test_a_providers_route_is_one_call(
     gateway: Proxy, path: str, body: dict[str, Any], name: str, provider: str
 ) -> None:
-    """Below the server span: model, provider, tokens, who, and the id of the response's header."""
+    """The call has model, provider, tokens, identity, and the id in the response header."""
     server, call = spans_of(gateway, path, body)
     assert answer().status_code == 200
     said = call["attributes"]
@@ -74,7 +74,7 @@ def test_a_providers_route_is_one_call(
 
 
 @pytest.mark.parametrize(("path", "body", "name", "provider"), ROUTES[:3])
-def test_cost_where_litellm_knows_it(
+def test_a_pass_through_call_has_litellms_cost(
     gateway: Proxy, path: str, body: dict[str, Any], name: str, provider: str
 ) -> None:
     """LiteLLM's own figure."""
@@ -103,8 +103,8 @@ def test_streams_end_with_their_last_byte(gateway: Proxy, path: str, body: dict[
     assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("success", "complete")
 
 
-def test_an_operators_own_endpoint(gateway: Proxy) -> None:
-    """The price that the operator has set, and the tokens that the answer states."""
+def test_an_operators_own_endpoint_has_its_price_and_tokens(gateway: Proxy) -> None:
+    """The price in its configuration, and the tokens in the answer."""
     server, call = spans_of(gateway, "/own/chat", GPT)
     said = call["attributes"]
     assert (call["name"], server["attributes"]["http.route"]) == ("chat gpt-4o-mini", "/own/chat")
@@ -112,8 +112,8 @@ def test_an_operators_own_endpoint(gateway: Proxy) -> None:
     assert said["gen_ai.usage.cost"] == 0.25
 
 
-def test_a_path_that_says_nothing_is_passed_through(gateway: Proxy) -> None:
-    """An upstream that refuses fails the call and the request, with its status."""
+def test_an_unknown_path_is_a_pass_through_call(gateway: Proxy) -> None:
+    """If the upstream refuses it, call and request fail with its status."""
     server, call = spans_of(gateway, "/own/tool", {"anything": 1})
     assert answer().status_code == 404
     assert (call["name"], call["status"]) == ("litellm.pass_through", "ERROR")
@@ -122,7 +122,7 @@ def test_a_path_that_says_nothing_is_passed_through(gateway: Proxy) -> None:
 
 
 def test_an_error_event_fails_the_call_and_the_request(gateway: Proxy) -> None:
-    """The answer began with 200, and says itself what went wrong."""
+    """The answer starts with status 200, and reports the error in the stream."""
     server, call = spans_of(gateway, "/own/breaks", {**CLAUDE, "stream": True})
     assert answer().status_code == 200
     said = call["attributes"]
@@ -133,8 +133,8 @@ def test_an_error_event_fails_the_call_and_the_request(gateway: Proxy) -> None:
     assert (asked["litellm.outcome"], asked["litellm.request.failure"]) == ("failure", "provider")
 
 
-def test_an_answer_that_says_it_failed_fails_the_call_and_the_request(gateway: Proxy) -> None:
-    """The Responses API states a failure in an answer with 200."""
+def test_an_answer_that_reports_a_failure_fails_the_call_and_the_request(gateway: Proxy) -> None:
+    """The Responses API reports a failure in an answer with status 200."""
     server, call = spans_of(gateway, "/own/fails", {"model": "gpt-5-mini", "input": "Hi"})
     assert answer().json()["status"] == "failed"
     said, asked = call["attributes"], server["attributes"]
@@ -148,7 +148,7 @@ def test_an_answer_that_says_it_failed_fails_the_call_and_the_request(gateway: P
 def test_a_connection_that_is_dropped_is_the_providers_failure(
     gateway: Proxy, stream: bool
 ) -> None:
-    """There was no answer, and so no status of the provider's."""
+    """Without an answer there is no status of the provider."""
     server, call = spans_of(gateway, "/own/reset", {**CLAUDE, "stream": stream})
     assert answer().status_code >= 500
     assert call["attributes"]["litellm.outcome"] == "failure"
@@ -158,7 +158,7 @@ def test_a_connection_that_is_dropped_is_the_providers_failure(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_model_of_the_list_is_an_attempt_of_the_router(gateway: Proxy, stream: bool) -> None:
-    """A route whose model is one of `model_list`: an attempt of the router."""
+    """A route whose model is in `model_list`."""
     body = {"model": "llama", "messages": HI, **({"stream": True} if stream else {})}
     server, router, call = spans_of(gateway, "/vllm/chat/completions", body, 3)
     assert answer().status_code == 200
@@ -171,8 +171,8 @@ def test_a_model_of_the_list_is_an_attempt_of_the_router(gateway: Proxy, stream:
     assert (said["litellm.team.id"], said["litellm.attempt"]) == ("team-blue", 1)
 
 
-def test_refused_requests_are_no_calls(gateway: Proxy) -> None:
-    """A key that is not let in, on a provider's route."""
+def test_refused_requests_have_no_call(gateway: Proxy) -> None:
+    """A request with an invalid key on a provider's route."""
 
     def call(traceparent: str) -> None:
         client = gateway.client("sk-refused-0123", traceparent=traceparent)
@@ -201,7 +201,7 @@ def slow(
         yield running
 
 
-def test_client_that_goes_away_cancels_the_call(slow: Proxy) -> None:
+def test_a_client_that_disconnects_cancels_the_call(slow: Proxy) -> None:
     """Request and call are cancelled; the tokens are those that had been stated by then."""
 
     def call(traceparent: str) -> None:

@@ -90,8 +90,8 @@ async def test_the_content_of_a_tool_call(capture: Any) -> None:
     assert not read.is_call
 
 
-def test_a_tool_that_fails(gateway: Proxy) -> None:
-    """The answer is a success for HTTP, and a failure for the tool."""
+def test_a_failing_tool_is_a_failure(gateway: Proxy) -> None:
+    """The HTTP status is a success, but the call of the tool is a failure."""
     (_, tool), answer = call(gateway, "rest", "storm")
     assert answer.status_code == 200
     assert tool["attributes"]["error.type"] == "tool_error"
