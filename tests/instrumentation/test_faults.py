@@ -214,7 +214,7 @@ async def test_a_fault_changes_no_outcome(
     inject: Callable[[Any, str], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Results, chunks and exceptions are the same, whichever function of ours raises."""
+    """Results, chunks and exceptions are the same, whichever of litespan's functions raises."""
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_AND_EVENT")
     monkeypatch.setenv("LITESPAN_STREAM_EVENTS", "all")
     if name in NEW_CONVENTIONS:

@@ -82,8 +82,8 @@ def test_documents_are_recorded_under_the_content_policy(capture: Any) -> None:
     ]
 
 
-def test_no_content_without_consent(traced: Traced) -> None:
-    """By default neither prompts nor documents are on a span."""
+def test_content_is_off_by_default(traced: Traced) -> None:
+    """By default, neither prompts nor documents are on a span."""
     google.generate_content(**ASKED, **to(traced))
     litellm.vector_stores.search(vector_store_id="vs_1", query="What is a span?", **traced.to())
     text = json.dumps(traced.spans)
@@ -103,7 +103,7 @@ def test_no_content_without_consent(traced: Traced) -> None:
 def test_a_stream_that_breaks_ends_its_span_once(
     behaviour: dict[str, Any], how: str, outcome: str, traced: Traced
 ) -> None:
-    """What was received is estimated; the caller gets the chunks."""
+    """Received text is estimated, and the caller gets the chunks."""
     chunks = list(google.generate_content_stream(**ASKED, **to(traced, **behaviour)))
     said = traced.span["attributes"]
     assert (said["litellm.stream.end"], said["litellm.outcome"]) == (how, outcome)
@@ -114,7 +114,7 @@ def test_a_stream_that_breaks_ends_its_span_once(
 
 
 async def test_an_abandoned_stream_ends_its_span(traced: Traced) -> None:
-    """A stream that is dropped after one chunk ends as abandoned."""
+    """A stream that is abandoned after one chunk."""
     stream = await google.agenerate_content_stream(**ASKED, **to(traced))
     await anext(stream)
     del stream
@@ -125,7 +125,7 @@ async def test_an_abandoned_stream_ends_its_span(traced: Traced) -> None:
 async def test_thoughts_and_cached_tokens_are_counted_as_litellm_counts_them(
     traced: Traced,
 ) -> None:
-    """Thoughts are output, cached tokens are input; the cost is LiteLLM's."""
+    """Thoughts are output tokens, cached tokens are input tokens; the cost is LiteLLM's."""
     counts = {"cached_tokens": 8, "reasoning_tokens": 4, "input_tokens": 30, "output_tokens": 12}
     result = await google.agenerate_content(**ASKED, **to(traced, **counts))
     await read(await google.agenerate_content_stream(**ASKED, **to(traced, **counts)))
@@ -158,13 +158,13 @@ def test_an_answer_without_usage_has_no_tokens(traced: Traced) -> None:
     ],
 )
 def test_a_usage_of_the_wrong_shape_is_unknown(stated: dict[str, Any]) -> None:
-    """A provider may send anything: then the tokens are unknown."""
+    """If a provider sends an invalid usage, the tokens are unknown."""
     found = usage(stated)
     assert found is None or not found.known
 
 
 def test_events_of_the_wrong_shape_are_left_out() -> None:
-    """Candidates and parts that are no objects do not hide the others."""
+    """Invalid candidates and parts do not hide the others."""
     events: list[Any] = [
         {"candidates": [{"content": {"parts": [{"text": "a"}]}, "index": 0}]},
         {"candidates": [None, "x"], "error": None},

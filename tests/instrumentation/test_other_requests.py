@@ -355,7 +355,7 @@ def bases(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("row", "name"), rows(PRICED))
 async def test_a_priced_request_has_litellms_cost(row: Row, name: str, traced: Traced) -> None:
-    """The span has exactly LiteLLM's figure, and what it was charged for."""
+    """The span has LiteLLM's exact cost, and the counts that it depends on."""
     result = await call(function(name), **arguments(row, traced))
     streams = row.given.get("stream") or name.endswith("_stream")
     if streams:
@@ -404,13 +404,13 @@ def test_a_stream_without_a_model_has_no_tokens(name: str) -> None:
 
 
 def test_litellms_call_types_are_those_of_the_spans() -> None:
-    """A span's call type is LiteLLM's name, also if the function has another one."""
+    """A span's call type is LiteLLM's name, even if the function has another name."""
     known = {str(each.value) for each in CallTypes}
     assert {"create_interaction", "avector_store_search", "a_add_message"} <= known
 
 
 @pytest.mark.parametrize("name", ["create_file", "vector_store_search", "ocr", "video_generation"])
-def test_a_refused_request_is_a_failure(name: str, traced: Traced) -> None:
+def test_a_rejected_request_is_a_failure(name: str, traced: Traced) -> None:
     """The caller gets LiteLLM's exception, and the span has the provider's status."""
     row = next(row for row in (*PRICED, *FREE) if row.call_type == name)
     with pytest.raises(Exception, match="Incorrect API key") as caught:
@@ -422,7 +422,7 @@ def test_a_refused_request_is_a_failure(name: str, traced: Traced) -> None:
 
 
 def test_a_google_api_served_by_another_provider_is_one_call(traced: Traced) -> None:
-    """LiteLLM runs `completion` for it; that is a step, not a second call."""
+    """LiteLLM runs `completion` for it, which is an inner step."""
     target = function("generate_content")
     target(model="openai/gpt-4o-mini", contents=CONTENTS, **traced.to())
     said = traced.span["attributes"]
@@ -431,10 +431,10 @@ def test_a_google_api_served_by_another_provider_is_one_call(traced: Traced) -> 
     assert said["gen_ai.usage.cost"] == pytest.approx(9e-06)
 
 
-async def test_a_model_call_from_a_hook_of_such_a_request_is_a_call_of_its_own(
+async def test_a_model_call_from_a_hook_has_its_own_span(
     traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A handler that asks another model during `generate_content` gets its own span."""
+    """A handler calls another model during `generate_content`."""
 
     class Asks(litellm.integrations.custom_logger.CustomLogger):
         async def async_pre_call_deployment_hook(self, kwargs: Any, call_type: Any) -> None:

@@ -145,7 +145,7 @@ def talk(app: Application, *texts: str, **query: Any) -> list[list[Any]]:
 
 
 def test_a_session_is_one_span_and_each_response_a_call(traced: Traced, app: Application) -> None:
-    """The calls have times, tokens by modality, and together LiteLLM's cost of the session."""
+    """The calls have times, tokens by modality, and costs that sum up to the session's."""
     costs: list[float] = []
 
     class Costs(CustomLogger):
@@ -197,7 +197,7 @@ def test_a_session_is_one_span_and_each_response_a_call(traced: Traced, app: App
 
 
 def test_transcripts_follow_the_content_policy(capture: Any, app: Application) -> None:
-    """What was said is on the response that answers it."""
+    """A transcript is on the response that answers it."""
     with capture() as traced:
         with app.session() as client:
             update = {"type": "realtime", "instructions": "Be brief."}
@@ -227,10 +227,10 @@ def test_transcripts_follow_the_content_policy(capture: Any, app: Application) -
         ("refuse", "failure", {"error.type": "busy"}),
     ],
 )
-def test_a_response_that_ends_early_says_why(
+def test_a_response_that_ends_early_has_the_reason(
     traced: Traced, app: Application, text: str, outcome: str, said: dict[str, Any]
 ) -> None:
-    """By the user's voice, by the provider, or before it starts."""
+    """The user's voice, the provider, or an error before it starts."""
     talk(app, text, "Hello")
     session, early, whole = spans_of(traced, app, 3)
     assert early["attributes"]["litellm.outcome"] == outcome
@@ -244,7 +244,7 @@ def test_a_response_that_ends_early_says_why(
 
 
 def test_a_transcription_is_a_call(traced: Traced, app: Application) -> None:
-    """In a session for transcriptions, LiteLLM charges for each."""
+    """In a session for transcriptions, LiteLLM charges for each piece."""
     query = {"intent": "transcription"}
     model = "openai/gpt-realtime-whisper"
     with app.session(model=model, more={"query_params": query}) as client:
@@ -264,10 +264,10 @@ def test_a_transcription_is_a_call(traced: Traced, app: Application) -> None:
         ("close", "error", "failure", 4000),
     ],
 )
-def test_a_session_that_is_cut_ends_once_with_what_was_received(
+def test_an_interrupted_session_ends_once_with_the_received_data(
     capture: Any, app: Application, text: str, end: str, outcome: str, code: int
 ) -> None:
-    """By the client, by the network, or by the provider."""
+    """Ended by the client, the network or the provider."""
     with capture() as traced:
         with app.session() as client:
             say(client, text)
@@ -286,7 +286,7 @@ def test_a_session_that_is_cut_ends_once_with_what_was_received(
 def test_a_session_that_takes_too_long_is_cancelled(
     traced: Traced, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The program's own time limit is not a failure of the provider."""
+    """A time limit of the program is not a failure of the provider."""
     monkeypatch.setattr(app, "limit", 0.5)
     app.ended.clear()
     with app.session() as client:
@@ -298,7 +298,7 @@ def test_a_session_that_takes_too_long_is_cancelled(
     assert isinstance(app.ended[-1], asyncio.TimeoutError)
 
 
-def test_a_session_that_is_refused_fails(traced: Traced, app: Application) -> None:
+def test_a_refused_session_is_a_failure(traced: Traced, app: Application) -> None:
     """The provider does not accept the key."""
     with app.session(more={"api_key": "sk-refused"}) as client:
         hear(client)
@@ -309,7 +309,7 @@ def test_a_session_that_is_refused_fails(traced: Traced, app: Application) -> No
 
 
 @pytest.mark.parametrize("text", ["Hello", "garbage", "refuse", "cut", "close"])
-def test_the_client_sees_what_it_would_see_without_litespan(
+def test_a_session_is_the_same_for_the_client_as_without_litespan(
     traced: Traced, app: Application, text: str
 ) -> None:
     """Every event, close code and result is the same."""
@@ -368,7 +368,7 @@ def test_responses_over_a_websocket_are_calls(capture: Any, app: Application) ->
     assert content(cut)["gen_ai.output.messages"][0]["parts"][0]["content"] == "Hello!"
 
 
-def test_responses_by_http_below_a_websocket_are_calls_once(
+def test_http_responses_below_a_websocket_are_recorded_once(
     traced: Traced, app: Application
 ) -> None:
     """For other providers, LiteLLM makes an HTTP call for each response."""

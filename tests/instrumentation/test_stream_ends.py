@@ -72,10 +72,10 @@ ENDS = [
 
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize(("how", "manners", "expected"), ENDS)
-async def test_each_way_a_stream_ends_is_on_its_one_span(
+async def test_the_span_of_a_stream_has_how_it_ended(
     read: Any, how: str, manners: dict[str, Any], expected: tuple[Any, ...], traced: Traced
 ) -> None:
-    """Each way to end gives one span that says which it was."""
+    """One span for each end."""
     raised = None
     try:
         await read(traced, how, provider=manners)
@@ -95,8 +95,8 @@ async def test_each_way_a_stream_ends_is_on_its_one_span(
 
 
 @pytest.mark.parametrize("read", READERS)
-async def test_a_stream_says_when_its_first_chunk_came(read: Any, traced: Traced) -> None:
-    """Time to the first chunk is in seconds, before the stream's end."""
+async def test_a_stream_has_the_time_to_its_first_chunk(read: Any, traced: Traced) -> None:
+    """In seconds, and before the stream's end."""
     await read(traced, "drain", provider={"pause": 0.05, "chunks": 4})
     span = traced.span
     first = span["attributes"]["gen_ai.response.time_to_first_chunk"]
@@ -105,8 +105,8 @@ async def test_a_stream_says_when_its_first_chunk_came(read: Any, traced: Traced
 
 
 @pytest.mark.parametrize("read", READERS)
-async def test_a_partial_stream_keeps_what_came(read: Any, traced: Traced) -> None:
-    """An abandoned stream has estimated tokens, marked as such, and no finish reason."""
+async def test_an_abandoned_stream_has_estimated_tokens(read: Any, traced: Traced) -> None:
+    """They are marked as estimates, and there is no finish reason."""
     await read(traced, "break", provider={"chunks": 8})
     said = traced.span["attributes"]
     assert said["litellm.stream.chunks"] == 2
@@ -117,7 +117,7 @@ async def test_a_partial_stream_keeps_what_came(read: Any, traced: Traced) -> No
 
 
 async def test_aclose_ends_the_span_as_closed(traced: Traced) -> None:
-    """`aclose()` ends the span as closed; a stream has it if LiteLLM's own has it."""
+    """A stream has `aclose()` if LiteLLM's own has it."""
     if hasattr(litellm.CustomStreamWrapper, "aclose"):
         await async_stream(traced, "close", provider={"chunks": 8})
         assert traced.span["attributes"]["litellm.stream.end"] == "closed"
@@ -127,7 +127,7 @@ async def test_aclose_ends_the_span_as_closed(traced: Traced) -> None:
 
 
 async def test_closing_a_plain_generator_ends_the_span_as_closed(traced: Traced) -> None:
-    """So does `aclose()` of a stream that is a plain generator."""
+    """`aclose()` of a stream that is a plain generator."""
     stream = await litellm.anthropic_messages(
         model="anthropic/claude-sonnet-4-5",
         messages=[{"role": "user", "content": "hi"}],
@@ -141,8 +141,8 @@ async def test_closing_a_plain_generator_ends_the_span_as_closed(traced: Traced)
     assert traced.span["attributes"]["litellm.stream.end"] == "closed"
 
 
-async def test_a_cancelled_task_in_mid_stream(traced: Traced) -> None:
-    """A task that is cancelled while it waits for a chunk is a cancelled call, not an error."""
+async def test_a_task_cancelled_during_a_stream_is_a_cancelled_call(traced: Traced) -> None:
+    """Not an error."""
     reading = asyncio.create_task(async_stream(traced, "drain", provider={"pause": 30.0}))
     await asyncio.sleep(0.4)
     reading.cancel()
@@ -156,7 +156,7 @@ async def test_a_cancelled_task_in_mid_stream(traced: Traced) -> None:
 
 
 async def test_a_cancelled_call_ends_as_cancelled(traced: Traced) -> None:
-    """So is a call that is cancelled before its answer."""
+    """A call that is cancelled before its answer."""
     waiting = asyncio.create_task(litellm.acompletion(**traced.chat(provider={"delay": 30.0})))
     await asyncio.sleep(0.4)
     waiting.cancel()
@@ -171,7 +171,7 @@ async def test_a_cancelled_call_ends_as_cancelled(traced: Traced) -> None:
 async def test_stream_usage_is_the_providers_or_a_marked_estimate(
     read: Any, usage: dict[str, bool] | None, traced: Traced
 ) -> None:
-    """The provider's figures where it sends them, else an estimate that says so."""
+    """The provider's figures if it sends them, else an estimate that is marked as such."""
     given = {} if usage is None else {"stream_options": usage}
     await read(traced, "drain", **given)
     said = traced.span["attributes"]
@@ -188,7 +188,7 @@ async def test_stream_usage_is_the_providers_or_a_marked_estimate(
 
 
 async def test_an_anthropic_stream_has_its_usage_and_end(traced: Traced) -> None:
-    """A stream of server-sent events is read for its usage and its end."""
+    """They are read from its server-sent events."""
     stream = await litellm.anthropic_messages(
         model="anthropic/claude-sonnet-4-5",
         messages=[{"role": "user", "content": "hi"}],
@@ -209,7 +209,7 @@ async def test_an_anthropic_stream_has_its_usage_and_end(traced: Traced) -> None
 
 @pytest.mark.parametrize("function", ["responses", "aresponses"])
 async def test_the_last_responses_event_has_the_whole_answer(function: str, traced: Traced) -> None:
-    """The Responses API's last event carries the whole answer."""
+    """The span has the answer in the last event of the Responses API."""
     given = {"model": "openai/gpt-4o-mini", "input": "hi", "stream": True, **traced.to()}
     given.pop("max_retries")
     stream = getattr(litellm, function)(**given)
@@ -239,8 +239,8 @@ async def messages(traced: Traced, **manners: Any) -> None:
         pass
 
 
-async def test_an_error_event_is_a_failure_in_the_providers_words(traced: Traced) -> None:
-    """Of the Messages API, whose stream LiteLLM hands on as it is."""
+async def test_an_error_event_is_a_failure_with_the_providers_message(traced: Traced) -> None:
+    """In a stream of the Messages API, which LiteLLM passes on unchanged."""
     with contextlib.suppress(litellm.exceptions.APIError):  # newer ones raise, at times
         await messages(traced, error_after=4, message="The machine is too hot")
     span = traced.span
@@ -251,8 +251,8 @@ async def test_an_error_event_is_a_failure_in_the_providers_words(traced: Traced
     assert "gen_ai.response.finish_reasons" not in said
 
 
-async def test_an_error_event_is_told_without_secrets_and_echoes(traced: Traced) -> None:
-    """As the text of an exception is."""
+async def test_an_error_event_has_no_secrets_and_no_quotes_of_the_prompt(traced: Traced) -> None:
+    """Like the text of an exception."""
     with contextlib.suppress(litellm.exceptions.APIError):
         await messages(traced, error_after=4, message=f"No {KEY} to say {{prompt}}")
     text = traced.span["description"]
@@ -265,10 +265,10 @@ async def test_an_error_event_is_told_without_secrets_and_echoes(traced: Traced)
     ("status", "outcome", "reasons"),
     [("failed", "failure", None), ("incomplete", "success", ["max_output_tokens"])],
 )
-async def test_a_response_that_did_not_complete(
+async def test_a_failed_response_is_a_failure_and_an_incomplete_one_is_not(
     status: str, outcome: str, reasons: list[str] | None, stream: bool, traced: Traced
 ) -> None:
-    """A failed one is a failure with what it says, in both forms; an incomplete one is not."""
+    """The failure has the provider's message, plain and streamed."""
     where = traced.to(finish=status, message="The machine is too hot")
     del where["max_retries"]
     call = litellm.aresponses(model="openai/gpt-4o", input="hi", stream=stream, **where)
@@ -292,7 +292,7 @@ async def test_a_response_that_did_not_complete(
 async def test_a_response_that_is_cut_off_has_no_finish_reason(
     manners: dict[str, int], traced: Traced
 ) -> None:
-    """`in_progress` is a state of the response, not why it ended."""
+    """`in_progress` is a state of the response, not a reason."""
     where = traced.to(**manners)
     del where["max_retries"]
     stream = await litellm.aresponses(model="openai/gpt-4o", input="hi", stream=True, **where)
@@ -304,8 +304,8 @@ async def test_a_response_that_is_cut_off_has_no_finish_reason(
     assert "gen_ai.response.finish_reasons" not in said
 
 
-async def test_a_router_says_how_its_stream_ended(traced: Traced) -> None:
-    """Also where the stream ends with an error event, and without an exception."""
+async def test_the_router_span_has_how_its_stream_ended(traced: Traced) -> None:
+    """Including a stream that ends with an error event and without an exception."""
     where = traced.to(error_after=4)
     model = {"model": "anthropic/claude-sonnet-4-5", **where}
     router = litellm.Router(
@@ -320,8 +320,8 @@ async def test_a_router_says_how_its_stream_ended(traced: Traced) -> None:
     assert [span["attributes"]["litellm.outcome"] for span in traced.spans] == ["failure"] * 2
 
 
-async def test_the_stream_is_still_litellms_own(traced: Traced) -> None:
-    """`isinstance` holds, attributes pass through, and both protocols work."""
+async def test_a_stream_keeps_litellms_class_and_attributes(traced: Traced) -> None:
+    """`isinstance` holds, attributes are available, and both kinds of loops work."""
     stream = litellm.completion(**traced.chat(stream=True))
     assert isinstance(stream, litellm.CustomStreamWrapper)
     assert stream.model == "gpt-4o-mini"

@@ -28,10 +28,8 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("model", "name", "provider"), ROUTES)
-def test_a_models_name_has_no_route_in_it(
-    model: str, name: str, provider: str, traced: Traced
-) -> None:
-    """However LiteLLM is told to call a model, it is one model."""
+def test_model_names_have_no_route(model: str, name: str, provider: str, traced: Traced) -> None:
+    """However the route is written, it is the same model."""
     credentials = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "aws_region_name": "c"}
     given = traced.chat(model=model, api_version="2025-03-01-preview", **credentials)
     with contextlib.suppress(Exception):  # the loopback provider has no such route
@@ -49,10 +47,10 @@ FINISHES = [
 
 
 @pytest.mark.parametrize(("model", "theirs", "litellms"), FINISHES)
-def test_a_finish_reason_is_the_providers_where_the_answer_has_it(
+def test_a_finish_reason_is_the_providers_if_the_answer_has_it(
     model: str, theirs: str, litellms: str, traced: Traced
 ) -> None:
-    """LiteLLM puts OpenAI's words into its answers; of a stream it keeps nothing else."""
+    """LiteLLM converts reasons to OpenAI's; of a stream, it keeps only the converted ones."""
     base = traced.provider.url_for(finish=theirs)
     base = base if model.startswith("openai") else base.removesuffix("/v1")
     given = {**traced.chat(model=model), "api_base": base}
@@ -63,8 +61,8 @@ def test_a_finish_reason_is_the_providers_where_the_answer_has_it(
 
 
 @pytest.mark.recent_litellm
-def test_a_stream_whose_first_chunk_names_nothing(traced: Traced) -> None:
-    """Azure's first chunk holds filter results, and an empty id and model."""
+def test_a_stream_whose_first_chunk_has_no_model_has_id_and_model(traced: Traced) -> None:
+    """Azure's first chunk has filter results, and an empty id and model."""
     chunk = {"object": "chat.completion.chunk", "created": 1}
     first = {**chunk, "id": "", "model": "", "choices": [], "prompt_filter_results": []}
     named = {**chunk, "id": "chatcmpl-7", "model": "gpt-4o-2024-08-06"}
