@@ -15,10 +15,10 @@ __all__ = ["quiet_litellm", "traced"]
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["fine", "fell back"])
-def test_a_fallback_is_told(traced: Traced, fails: bool) -> None:
-    """From what to what, once, beside the failure; a call that went well is nobody's business.
+def test_a_fallback_is_one_warning(traced: Traced, fails: bool) -> None:
+    """It has the models before and after the fallback.
 
-    The fallback is a warning, which waits for a digest: the end of the exporter sends it.
+    A warning waits for a digest, which the end of the exporter sends.
     """
     provider: dict[str, Any] = {"status": 500} if fails else {}
     ask = traced.chat()
