@@ -94,10 +94,10 @@ def service(name: str, monkeypatch: pytest.MonkeyPatch) -> Column:
     return found
 
 
-def test_the_table_of_services_is_what_exporters_send(
+def test_the_table_of_services_is_up_to_date(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    """The table of fields and services is what the exporters really send."""
+    """It is generated from what exporters send."""
     columns = {name: service(name, monkeypatch) for name in SERVICES}
     rows = [[field, *(c[field] for c in columns.values())] for field in (*FIELDS, *FAILURE)]
     check(request, "services", [["Field", *columns], *rows])
@@ -165,10 +165,10 @@ def _text(row: Mapping[str, Any], names: Sequence[str]) -> str:
     return json.dumps([row[name] for name in names], default=str)
 
 
-def test_the_table_of_stores_is_what_is_read_from_them(
+def test_the_table_of_stores_is_up_to_date(
     stores: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
-    """The table of fields and stores is what is read from them, with each field's column."""
+    """It is generated from what stores return, with the column of each field."""
     assert sorted(stores) == STORES
     kept = {name: store(*stores[name]) for name in STORES}
     (where, *others) = [columns for _, columns in kept.values()]
@@ -219,10 +219,10 @@ def alerts(name: str, monkeypatch: pytest.MonkeyPatch) -> Column:
         }
 
 
-def test_the_table_of_alert_destinations_is_what_they_send(
+def test_the_table_of_alert_destinations_is_up_to_date(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    """The table of fields and alert destinations; what reaches none has no row."""
+    """A field that no destination has gets no row."""
     columns = {name: alerts(name, monkeypatch) for name in ALERTS}
     rows = [[field, *(c[field] for c in columns.values())] for field in (*FIELDS, *FAILURE)]
     recorded = [row for row in rows if set(row[1:]) != {"-"}]

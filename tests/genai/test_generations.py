@@ -51,7 +51,7 @@ def view(span: ReadableSpan) -> dict[str, Any]:
 
 
 def test_each_generation_is_read_the_same(capture: Any) -> None:
-    """Tokens, messages and instructions of one call, whichever names its span has."""
+    """Tokens, messages and instructions of one call, with the names of any generation."""
     views = []
     for opt_in in ("", scenarios.NEW, scenarios.DUP):
         with scenarios.recorded(capture, opt_in, *CALLS) as telemetry:
@@ -65,7 +65,7 @@ def test_each_generation_is_read_the_same(capture: Any) -> None:
 
 
 def test_spans_of_other_instrumentations_may_have_the_new_names() -> None:
-    """The conventions' own packages write them; tokens without cached ones become all of them."""
+    """The conventions' own packages write them; input tokens without cached ones become totals."""
     said: Mapping[str, Any] = {
         "gen_ai.operation.name": "chat",
         "gen_ai.usage.input_tokens": 10,
@@ -78,7 +78,7 @@ def test_spans_of_other_instrumentations_may_have_the_new_names() -> None:
 
 
 def test_parts_of_any_type_are_read_without_loss() -> None:
-    """Generic and unknown parts have their type and fields, malformed ones spoil no other."""
+    """Generic and unknown parts keep their type and fields; malformed ones do not affect others."""
     parts: list[Any] = [
         {"type": "text", "content": "seen"},
         {"type": "generic", "generic_type": "search_result", "source": "https://a.example"},
@@ -111,7 +111,7 @@ def test_parts_of_any_type_are_read_without_loss() -> None:
 
 
 def test_other_parts_are_written_as_generic() -> None:
-    """Of a type that v0.1.0 does not define; they are read as they were."""
+    """Types that v0.1.0 does not define; they are read back unchanged."""
     odd: list[Any] = [
         {"type": "search_result", "source": "https://a.example", "content": "found"},
         {"type": "redacted_thinking"},
@@ -139,7 +139,7 @@ def test_other_parts_are_written_as_generic() -> None:
 
 
 def test_langfuse_gets_no_token_count_twice(capture: Any) -> None:
-    """It adds up every count under `gen_ai.usage`, so that none may be left."""
+    """It sums up every count under `gen_ai.usage`, so no duplicates may be left."""
     for opt_in in (scenarios.NEW, scenarios.DUP):
         with scenarios.recorded(capture, opt_in, *CALLS) as telemetry:
             left = {

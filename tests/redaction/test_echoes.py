@@ -82,8 +82,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_no_call_records_what_a_provider_quotes(name: str, traced: Traced) -> None:
-    """On its span, on the span of its retries and fallbacks, or in an event."""
+async def test_no_call_records_a_providers_quote_of_the_prompt(name: str, traced: Traced) -> None:
+    """On its span, on the router's span, or in an event."""
     function, given = CALLS[name]
     await refused(getattr(litellm, function), **given, **traced.to(**REFUSED))
     assert "Invalid request" in repr(traced.spans)
@@ -91,8 +91,8 @@ async def test_no_call_records_what_a_provider_quotes(name: str, traced: Traced)
 
 
 @pytest.mark.parametrize("method", ["completion", "acompletion", "aembedding", "arerank"])
-async def test_a_router_records_nothing_either(method: str, traced: Traced) -> None:
-    """Neither its own span nor those of its attempts."""
+async def test_a_router_records_no_quote_of_the_prompt(method: str, traced: Traced) -> None:
+    """On its own span and on those of its attempts."""
     model = "cohere/rerank-v3.5" if method == "arerank" else "openai/gpt-4o-mini"
     row = {"model_name": "m", "litellm_params": {"model": model, **traced.to(**REFUSED)}}
     router = litellm.Router(model_list=[row], num_retries=0, disable_cooldowns=True)
@@ -114,7 +114,7 @@ def without_digits(_key: str, value: Any, _attributes: Any) -> Any:
 
 @pytest.mark.parametrize("quote", ["my number is 123-45-6789, please help", "123-45-6789"])
 @pytest.mark.parametrize("retries", [0, 1])
-def test_an_error_does_not_bring_back_what_a_redactor_removed(
+def test_an_error_has_no_text_that_the_redactor_removed(
     quote: str,
     retries: int,
     loopback: LoopbackProvider,
@@ -154,7 +154,7 @@ def test_an_error_does_not_bring_back_what_a_redactor_removed(
         "".join(f"\\u{ord(c):04x}" for c in SAID),
     ],
 )
-def test_a_quotation_is_found_however_it_is_written(quote: str) -> None:
+def test_a_quote_is_found_in_any_notation(quote: str) -> None:
     """In another case, with other white space, or as JSON."""
     text = without_echoes(f"Bad request: {quote} (see docs)", [SAID])
     assert text.startswith("Bad request: ")
@@ -165,13 +165,13 @@ def test_a_quotation_is_found_however_it_is_written(quote: str) -> None:
 
 
 def test_text_in_other_scripts_is_found_in_json() -> None:
-    """Where every character is an escape."""
+    """Every character is an escape there."""
     said = "患者简罗伊出生于一九八零年三月被诊断出患有罕见疾病"
     assert without_echoes(f"bad: {json.dumps(said)}", [said]) == f'bad: "{ECHO}"'
 
 
-def test_what_is_no_quotation_stays() -> None:
-    """Words in common are no quotation."""
+def test_text_that_is_no_quote_is_kept() -> None:
+    """Common words are not a quote."""
     text = "This model's maximum context length is 128000 tokens, you asked for 130000."
     assert without_echoes(text, [SAID, "How long is the context of this model?"]) == text
 
@@ -190,7 +190,7 @@ LONG = " ".join(f"word{number * 7919 % 99991}" for number in range(100_000))
     ids=["quoted", "repeated", "shifted", "the same words"],
 )
 def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a prompt of a megabyte few places are compared byte by byte."""
+    """In a prompt of a megabyte, few positions are compared byte by byte."""
     compared: list[int] = []
     run = echoes._run
 
@@ -205,8 +205,8 @@ def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyP
     assert sum(compared) <= 16 * echoes._MAX_STEPS
 
 
-def test_all_of_a_text_goes_where_there_is_too_much_to_compare() -> None:
-    """What was not compared may be a quotation."""
+def test_the_whole_text_is_removed_if_the_request_is_too_large_to_compare() -> None:
+    """Text that was not compared may be a quote."""
     many = {"messages": [{"role": "user", "content": f"message number {n}"} for n in range(50_000)]}
     assert scrub_error("Bad: message number 49999", {}, sent_texts(many)) == ECHO
     huge = {"messages": [{"role": "user", "content": LONG * 4}]}
@@ -214,7 +214,7 @@ def test_all_of_a_text_goes_where_there_is_too_much_to_compare() -> None:
 
 
 def test_images_do_not_count_as_text() -> None:
-    """Of base64 only the ends are compared: a large image does not cost an error its text."""
+    """Only the ends of base64 are compared: with a large image, an error keeps its text."""
     url = "data:image/png;base64," + "iVBORw0K" * 10**6
     image = {"type": "image_url", "image_url": {"url": url}}
     sent = {"messages": [{"role": "user", "content": [image, {"type": "text", "text": SAID}]}]}
@@ -223,7 +223,7 @@ def test_images_do_not_count_as_text() -> None:
 
 
 def test_arguments_with_cycles_and_shared_branches_keep_the_failures_text(traced: Traced) -> None:
-    """They are looked at once each, credentials in them included."""
+    """Each is read once, including credentials in it."""
     tree: dict[str, Any] = {"api_key": "tree-key-0123456789"}
     for _ in range(60):
         tree = {"left": tree, "right": tree}
@@ -239,7 +239,7 @@ def test_arguments_with_cycles_and_shared_branches_keep_the_failures_text(traced
 
 
 async def test_the_request_is_read_on_failures_only(traced: Traced, monkeypatch: Any) -> None:
-    """A call that succeeds is not searched."""
+    """A successful call is not searched."""
     searched: list[Any] = []
     monkeypatch.setattr("litespan.redaction.text.without_echoes", lambda *a: searched.append(a))
     await asyncio.to_thread(litellm.completion, **traced.chat())
@@ -247,7 +247,7 @@ async def test_the_request_is_read_on_failures_only(traced: Traced, monkeypatch:
 
 
 def test_images_are_recognised_without_reading_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The work does not grow with an image; text after base64 still is text."""
+    """The work does not grow with an image; text after base64 is still text."""
     image = "iVBORw0KGgo" * 1_000_000
     read: list[int] = []
     letters = echoes._letters

@@ -59,7 +59,7 @@ async def test_no_secret_leaves(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Not in spans, events, logs or metrics, nor in what we log ourselves."""
+    """Not in spans, events, logs or metrics, nor in litespan's own log lines."""
     monkeypatch.setenv(CAPTURE, mode)
     instrumentor = LiteLLMInstrumentor()
     instrumentor.instrument(**telemetry.providers)
