@@ -82,7 +82,7 @@ def printed_json(text: str) -> Iterator[dict[str, Any]]:
         text = text[start + length :]
 
 
-def said(stderr: str, words: str) -> list[str]:
+def lines_with(stderr: str, words: str) -> list[str]:
     """The lines that hold `words`."""
     return [line for line in stderr.splitlines() if words in line]
 
@@ -139,7 +139,7 @@ def test_missing_litellm_is_one_line(tmp_path: Path) -> None:
     python = python_without(tmp_path / "venv", "litellm")
     ran = run("print('done')", instrument=True, env=SILENT, python=python)
     assert (ran.code, ran.stdout) == (0, "done\n")
-    assert ran.stderr.splitlines() == said(ran.stderr, "pip install litellm")
+    assert ran.stderr.splitlines() == lines_with(ran.stderr, "pip install litellm")
     assert len(ran.stderr.splitlines()) == 1
 
 
@@ -158,18 +158,18 @@ def test_unsupported_litellm_is_one_line(
     python = python_without(tmp_path / "venv", "litellm-")
     (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (ours,) = Path(sysconfig.get_path("purelib")).glob("litellm-*.dist-info")
-    said_to_be = packages / f"litellm-{version}.dist-info"
-    said_to_be.mkdir()
+    metadata_folder = packages / f"litellm-{version}.dist-info"
+    metadata_folder.mkdir()
     for name in ("METADATA", "RECORD"):
-        (said_to_be / name).write_text((ours / name).read_text())
-    metadata = said_to_be / "METADATA"
+        (metadata_folder / name).write_text((ours / name).read_text())
+    metadata = metadata_folder / "METADATA"
     lines = metadata.read_text().splitlines()
     metadata.write_text(
         "\n".join(f"Version: {version}" if row.startswith("Version: ") else row for row in lines)
     )
     ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE}, python=python)
     assert (ran.code, ran.stdout) == (0, ANSWER)
-    assert len(said(ran.stderr, words)) == 1
+    assert len(lines_with(ran.stderr, words)) == 1
 
 
 def test_no_distro_is_one_line(at: dict[str, str], tmp_path: Path) -> None:
@@ -177,14 +177,14 @@ def test_no_distro_is_one_line(at: dict[str, str], tmp_path: Path) -> None:
     python = python_without(tmp_path / "venv", "opentelemetry_distro")
     ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE}, python=python)
     assert (ran.code, ran.stdout) == (0, ANSWER)
-    assert len(said(ran.stderr, "pip install 'litespan[auto]'")) == 1
+    assert len(lines_with(ran.stderr, "pip install 'litespan[auto]'")) == 1
 
 
 def test_the_standard_variable_disables_litespan(at: dict[str, str]) -> None:
     """`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=litespan`: no span, and no log line."""
     off = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "litespan"}
     ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE, **off})
-    assert (ran.code, ran.stdout, said(ran.stderr, "litespan")) == (0, ANSWER, [])
+    assert (ran.code, ran.stdout, lines_with(ran.stderr, "litespan")) == (0, ANSWER, [])
 
 
 def test_no_host_is_contacted_that_is_not_configured(
@@ -220,7 +220,7 @@ def test_no_host_is_contacted_that_is_not_configured(
     ran = run(dedent(program) + dedent(ONE_CALL), str(tmp_path), env=env)
     assert (ran.code, ANSWER in ran.stdout) == (0, True)
     assert (len(receiver.spans), (tmp_path / "litespan.db").exists()) == (2, True)
-    (line,) = said(ran.stdout, "contacted: ")
+    (line,) = lines_with(ran.stdout, "contacted: ")
     configured = [urlsplit(url) for url in (loopback.url, endpoint)]
     assert line == " ".join(
         ["contacted:", *sorted(str((url.hostname, url.port)) for url in configured)]

@@ -79,7 +79,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, loopback: LoopbackProvider) -> A
     return configuring
 
 
-def said(ran: Ran) -> list[str]:
+def log_lines(ran: Ran) -> list[str]:
     """The lines about the configuration, without the SDK's own."""
     lines = (line for line in ran.stderr.splitlines() if "litespan" in line or "OTEL_" in line)
     return [line for line in lines if "configurator kwargs" not in line]
@@ -169,7 +169,7 @@ instrumentation/development:
     ran = run(CALL, instrument=True, env=env)
     assert (ran.code, ran.stdout.splitlines()[-1]) == (0, ANSWER)
     twice = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=EVENT_ONLY is ignored"
-    assert said(ran) == [
+    assert log_lines(ran) == [
         "litespan: OTEL_CONFIG_FILE: the file replaces OTEL_TRACES_EXPORTER, which is ignored",
         (
             "litespan: OTEL_CONFIG_FILE: sqlite has no option 'paht', so it is ignored; "
@@ -186,7 +186,7 @@ instrumentation/development:
 
 @pytest.mark.slow
 def test_the_proxy_reads_the_file(tmp_path: Path) -> None:
-    """In its own set-up, which also applies the settings; a later `instrument()` changes nothing."""
+    """Its own set-up applies the settings of the file; a later `instrument()` changes nothing."""
     program = """
         from opentelemetry import trace
         from litespan import LiteLLMInstrumentor
@@ -203,7 +203,7 @@ def test_the_proxy_reads_the_file(tmp_path: Path) -> None:
     assert ran.stdout.splitlines() == [
         *("those of OTEL_CONFIG_FILE", "SQLiteExporter", "SPAN_ONLY"),
     ], ran.stderr
-    assert said(ran) == []
+    assert log_lines(ran) == []
 
 
 @pytest.mark.parametrize(

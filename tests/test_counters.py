@@ -1,4 +1,4 @@
-"""What litespan counts is in `litespan.stats()` and in the meter that the process has."""
+"""litespan's counters are in `litespan.stats()` and in the metrics of the process."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ from litespan.testing import Telemetry
 from tests.support.program import run
 
 
-def told(telemetry: Telemetry) -> list[tuple[str, int]]:
+def exported_counters(telemetry: Telemetry) -> list[tuple[str, int]]:
     """The counters, as a collector gets them."""
     return [
         (point["attributes"]["litespan.counter.name"], point["value"])
@@ -29,7 +29,7 @@ def test_a_meter_provider_reads_the_counters_once() -> None:
         Signals(Settings(), telemetry.tracer_provider, telemetry.meter_provider)
     count("this test.told", 3)
     count("this test.told", 2)
-    found = told(telemetry)
+    found = exported_counters(telemetry)
     assert dict(found)["this test.told"] == litespan.stats()["this test.told"]
     assert [name for name, _ in found].count("this test.told") == 1
 

@@ -1,4 +1,4 @@
-"""What goes wrong in telemetry is swallowed, counted, and logged once without its text."""
+"""Errors in telemetry are suppressed, counted, and logged once without their text."""
 
 import pytest
 

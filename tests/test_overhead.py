@@ -1,4 +1,4 @@
-"""What a call costs, in function calls: counted by the interpreter, so free of noise.
+"""The cost of a call in function calls, which the interpreter counts, so that it has no noise.
 
 LiteLLM's own functions are replaced by ones that return a ready answer; `python -m
 benchmarks` measures times.

@@ -1,4 +1,4 @@
-"""Settings from the environment: what they take, and one line about what they do not."""
+"""Settings from the environment: valid values, and one line about each mistake."""
 
 import re
 from pathlib import Path

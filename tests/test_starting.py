@@ -1,4 +1,4 @@
-"""`litespan.start`: one call sets up what is missing, once, and `with` undoes it."""
+"""`litespan.start` sets up missing parts, once, and the end of a `with` block removes them."""
 
 import json
 import logging

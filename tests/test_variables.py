@@ -1,4 +1,4 @@
-"""OTEL_* variables as people write them: spans arrive, or one line names what is wrong."""
+"""OTEL_* variables as users write them: spans arrive, or one line has the mistake."""
 
 import pytest
 
@@ -115,8 +115,8 @@ def test_spans_arrive_despite_a_mistake(
     ran = run(SPAN if instrument else PROXY, instrument=instrument, env=env)
     assert ran.code == 0
     assert "Traceback" not in ran.stderr
-    said = [text for text in ran.stderr.splitlines() if "OTEL_" in text]
-    assert [line in text for text in said] == ([True] if line else [])
+    output = [text for text in ran.stderr.splitlines() if "OTEL_" in text]
+    assert [line in text for text in output] == ([True] if line else [])
     assert [span["name"] for span in receiver.spans] == ["probe"]
 
 

@@ -1,4 +1,4 @@
-"""A real Alertmanager: fifty failures of three kinds become exactly the grouped notifications."""
+"""A real Alertmanager groups fifty failures of three kinds."""
 
 import json
 import shutil

@@ -42,9 +42,9 @@ def test_a_fallback_is_one_warning(traced: Traced, fails: bool) -> None:
                 router.completion(model="desk", messages=ask["messages"])
         finally:
             litespan.configure(success=[], failure=[])  # ends the exporter
-        said = "\n".join(request.body.decode() for request in slack.received)
+        bodies = "\n".join(request.body.decode() for request in slack.received)
     if not fails:
         assert slack.received == []
         return
-    assert said.count("Fallback from desk to spare") == 2  # the text, and its block
-    assert "InternalServerError from gpt-4o-mini" in said
+    assert bodies.count("Fallback from desk to spare") == 2  # the text, and its block
+    assert "InternalServerError from gpt-4o-mini" in bodies

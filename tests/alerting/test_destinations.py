@@ -1,4 +1,4 @@
-"""Every alert destination by entry point: a new one is tested without an edit."""
+"""Every alert destination, by entry point, so that a new one is tested without an edit."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ def ok(_: Received) -> Reply:
 
 @pytest.fixture
 def vendor() -> Iterator[Vendor]:
-    """A service that takes everything."""
+    """A service that accepts everything."""
     with running(ok) as vendor:
         yield vendor
 
@@ -152,10 +152,10 @@ def test_fifty_failures_of_three_kinds_alert_once_per_kind(
         assert exporter.export([span(**kinds[number % 3])]) is SpanExportResult.SUCCESS
     assert exporter.force_flush(60_000)
     exporter.shutdown()
-    said = b"".join(request.body for request in vendor.received).decode()
+    bodies = b"".join(request.body for request in vendor.received).decode()
     summaries = [f"{kind['error']} from gpt-4o-mini" for kind in kinds]
     assert len(vendor.received) <= 3
-    assert all(summary in said for summary in summaries)
+    assert all(summary in bodies for summary in summaries)
     assert exporter.export([span()]) is SpanExportResult.FAILURE
 
 

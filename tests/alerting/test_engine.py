@@ -16,7 +16,7 @@ T = Thresholds(burst=None, outage=None)
 
 
 class Still(Engine):
-    """An engine without its thread: the test says when it turns, and what time it is."""
+    """An engine without its thread: the test sets its time and runs it."""
 
     def _wake(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The page on alerting says what the code does."""
+"""The page on alerting matches the code."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Slack's own SDK judges our messages, and posts its own to the same server."""
+"""Slack's own SDK validates the messages, and posts its own to the same server."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""State that processes share: of all of them, one alerts."""
+"""The state that processes share, so that one of them sends each alert."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context

@@ -1,4 +1,4 @@
-"""A fork while a thread of litespan's imports: the child must be able to import the same."""
+"""A fork while a thread of litespan imports a module: the child must be able to import it, too."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Other instrumentations of the same calls: kept still below us, named beside us."""
+"""Other instrumentations of the same calls: suppressed below litespan, reported beside it."""
 
 import litellm
 import pytest
@@ -84,14 +84,14 @@ def test_no_span_below_a_framework_that_reports_the_call(beside: Beside) -> None
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "cure"),
+    ("kind", "name", "fix"),
     [
         (OpenLLMetryLiteLLM, "OpenLLMetry", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=litellm"),
         (OpenInferenceOpenAI, "OpenInference", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=openai"),
     ],
 )
 def test_another_instrumentation_is_reported_once_with_its_fix(
-    kind: type, name: str, cure: str, beside: Beside, caplog: pytest.LogCaptureFixture
+    kind: type, name: str, fix: str, beside: Beside, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One warning with the line that turns it off, whatever the number of calls."""
     beside.switch_on(kind())
@@ -99,5 +99,5 @@ def test_another_instrumentation_is_reported_once_with_its_fix(
     for _ in range(3):
         litellm.completion(**beside.chat())
     warned = [record.getMessage() for record in caplog.records if record.name == "litespan"]
-    assert [line for line in warned if name in line and cure in line] == warned
+    assert [line for line in warned if name in line and fix in line] == warned
     assert len(warned) == 1

@@ -1,4 +1,4 @@
-"""Services' own SDKs beside an exporter for the same service: named, with the line to change."""
+"""Services' own SDKs beside an exporter for the same service are reported with the fix."""
 
 from collections.abc import Iterator
 
@@ -40,12 +40,12 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendor]:
 
 
 def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What litespan has said."""
+    """The lines that litespan has logged."""
     return [record.getMessage() for record in caplog.records if record.name == "litespan"]
 
 
 @pytest.mark.parametrize(
-    ("integration", "cure"),
+    ("integration", "fix"),
     [
         (LiteLLMIntegration(), "disabled_integrations=[LiteLLMIntegration()]"),
         (OTLPIntegration(setup_propagator=False), "setup_otlp_traces_exporter=False"),
@@ -55,7 +55,7 @@ def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
 )
 def test_active_sentry_integrations_are_reported_once_with_the_fix(
     integration: sentry_sdk.integrations.Integration,
-    cure: str,
+    fix: str,
     vendor: Vendor,
     beside: Beside,
     caplog: pytest.LogCaptureFixture,
@@ -69,7 +69,7 @@ def test_active_sentry_integrations_are_reported_once_with_the_fix(
     for _ in range(2):
         litellm.completion(**beside.chat())
     lines = warned(caplog)
-    assert [cure in line for line in lines] == ([True] if cure else [])
+    assert [fix in line for line in lines] == ([True] if fix else [])
 
 
 @pytest.mark.parametrize("name", ["sentry", "helicone"])

@@ -1,4 +1,4 @@
-"""Copies for handlers: each container once, however often it is shared, and none without end."""
+"""Copies for handlers: shared containers are copied once, and the work is bounded."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""How stages are delivered: in order, once, off the caller's thread, whatever handlers do."""
+"""Stages are delivered in order, once, and off the caller's thread, whatever handlers do."""
 
 import asyncio
 import contextvars
@@ -89,7 +89,7 @@ def add(traced: Traced) -> Iterator[Added]:
 
 
 def delivered(name: str) -> dict[str, int]:
-    """What `litespan.stats()` says of a handler."""
+    """The counters of a handler in `litespan.stats()`."""
     prefix = f"callbacks.{name}."
     return {
         counter.removeprefix(prefix): number
@@ -613,8 +613,8 @@ async def test_each_attempt_of_a_router_is_a_call(traced: Traced, keeper: Keeper
     """Each attempt of a router is delivered; the router call itself is not."""
     router = litellm.Router(
         model_list=[
-            {"model_name": n, "litellm_params": {"model": f"openai/{m}", **traced.to(**manners)}}
-            for n, m, manners in (("bad", "gpt-4o-mini", {"status": 500}), ("good", "gpt-4o", {}))
+            {"model_name": n, "litellm_params": {"model": f"openai/{m}", **traced.to(**behaviour)}}
+            for n, m, behaviour in (("bad", "gpt-4o-mini", {"status": 500}), ("good", "gpt-4o", {}))
         ],
         fallbacks=[{"bad": ["good"]}],
         num_retries=0,

@@ -1,4 +1,4 @@
-"""The end of a process: every stage is delivered, or counted and named, in bounded time."""
+"""At process exit, every stage is delivered, or counted and logged, in bounded time."""
 
 import signal
 import subprocess
@@ -191,13 +191,13 @@ def test_hung_handlers_delay_the_exit_but_do_not_prevent_it(
             lines.append(line)
             if line == "ended\n":
                 ended = time.monotonic()
-        said = program.stderr.read()
+        output = program.stderr.read()
         assert program.wait() == 0
         took = time.monotonic() - ended
     assert handled("".join(lines)) == ["async plain", "sync refused"]
     assert took > 4  # and it ends
     for name in ("hung-1", "hung-2"):
-        line = next(line for line in said.splitlines() if f"handler {name}:" in line)
+        line = next(line for line in output.splitlines() if f"handler {name}:" in line)
         assert line.startswith(
             f"litespan: handler {name}: 2 stages were not delivered (1 success, 1 failure), "
             "of calls call-1, "

@@ -1,4 +1,4 @@
-"""Which of a handler's methods count, and what is refused at registration."""
+"""The methods of handlers, and handlers that are rejected at registration."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""What a handler gets: `kwargs`, `response_obj` and times, at every stage."""
+"""The arguments of handlers: `kwargs`, `response_obj` and times, at every stage."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What handlers hold of a call that has ended."""
+"""Ended calls are freed although handlers received them."""
 
 import gc
 import time

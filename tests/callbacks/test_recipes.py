@@ -112,7 +112,7 @@ def test_the_alert_recipe_sends_one_message_for_the_failed_call() -> None:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody answers there."""
+    """Whether a server listens there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -1,4 +1,4 @@
-"""Handlers for every call: `add_callback`, and `LITESPAN_CALLBACKS` without a line of code."""
+"""Registration of handlers with `add_callback` and `LITESPAN_CALLBACKS`."""
 
 import sys
 import types
@@ -188,8 +188,8 @@ def test_handlers_in_the_variable_are_imported_when_the_first_call_starts(
         *["success gpt-4o-mini 1"] * 2,
         *["success gpt-4o-mini 2"] * 2,
     ]
-    said = [line for line in ran.stderr.splitlines() if "LITESPAN_CALLBACKS" in line]
-    assert [line.split("LITESPAN_CALLBACKS: ")[1].split(": ")[:2] for line in said] == [
+    output = [line for line in ran.stderr.splitlines() if "LITESPAN_CALLBACKS" in line]
+    assert [line.split("LITESPAN_CALLBACKS: ")[1].split(": ")[:2] for line in output] == [
         ["no_such.handler", "there is no module 'no_such'"],
         ["more.Wrong", "more.Other is a class"],
         [

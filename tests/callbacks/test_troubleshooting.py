@@ -1,4 +1,4 @@
-"""Every line that the page of symptoms quotes is printed by the situation that it stands for."""
+"""Every line that the troubleshooting page quotes is printed in its situation."""
 
 import asyncio
 import importlib
@@ -70,7 +70,7 @@ class App:
         assert litespan.flush(30)
 
     def call(self, *, stream: bool = False) -> None:
-        """A call of a model whose price nobody knows."""
+        """A call of a model with an unknown price."""
         result = litellm.completion(**self.traced.chat(model="openai/my-model", stream=stream))
         if stream:
             list(result)
@@ -119,7 +119,7 @@ def not_found(app: App) -> None:
 
 
 def data_is_missing(app: App) -> None:
-    """A price that nobody knows, and the response of a stream that has only begun."""
+    """An unknown price, and the response of a stream that has only started."""
     app.delivery(app.handler(CALLED, "    kwargs['response_cost'] + 1"))
     called = CALLED.replace("success_event", "post_api_call")
     app.delivery(app.handler(called, "    response_obj.model"), stream=True)

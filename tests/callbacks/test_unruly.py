@@ -1,4 +1,4 @@
-"""Handlers and loops that do what nobody expects: no call is harmed and no stage is lost."""
+"""Misbehaving handlers and event loops affect no call, and no stage is lost."""
 
 import asyncio
 import gc

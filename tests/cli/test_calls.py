@@ -1,4 +1,4 @@
-"""`litespan calls`, `tail` and `show`: what is listed, found and shown, and nothing that acts."""
+"""`litespan calls`, `tail` and `show`: listed calls, filters, ids, and no control characters."""
 
 import json
 import os
@@ -150,8 +150,8 @@ class TestShow:
         self, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Including a tool call with its result."""
-        said = shown(capsys, "00000000-0000-4000-8000-000000000002", database)
-        lines = [" ".join(line.split()) for line in said.splitlines()]
+        output = shown(capsys, "00000000-0000-4000-8000-000000000002", database)
+        lines = [" ".join(line.split()) for line in output.splitlines()]
         assert lines[0] == "chat gpt-4o-mini ok 1.25 s $0.000042"
         for line in (
             "+0.002 s pre_api_call litellm.attempt=1",
@@ -173,9 +173,9 @@ class TestShow:
     ) -> None:
         """The type, the provider's status and the message."""
         (call,) = listed(capsys, database, "--error", "AuthenticationError")
-        said = shown(capsys, call["key"][:8], database)
-        assert "Error: AuthenticationError (HTTP 401)" in said
-        assert "Incorrect API key provided" in said
+        output = shown(capsys, call["key"][:8], database)
+        assert "Error: AuthenticationError (HTTP 401)" in output
+        assert "Incorrect API key provided" in output
 
     def test_long_text_is_shortened_without_full(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -194,8 +194,8 @@ class TestShow:
         parent, child = span(1, "chat", CHAT), span(2, "chat", CHAT)
         child._parent = parent.context
         path = stored(tmp_path / "calls.db", parent, child)
-        said = shown(capsys, "00000000-0000-4000-8000-000000000001", path).splitlines()
-        first, second = (line for line in said if "[===" in line)
+        output = shown(capsys, "00000000-0000-4000-8000-000000000001", path).splitlines()
+        first, second = (line for line in output if "[===" in line)
         assert second.index("chat") == first.index("chat") + 2
 
 
@@ -257,9 +257,9 @@ def test_nothing_of_a_call_acts_on_a_terminal(
     path = stored(tmp_path / "calls.db", HOSTILE)
     key = listed(capsys, path)[0]["key"]
     assert main([word.format(key=key) for word in command] + [str(path)]) == 0
-    said = capsys.readouterr().out
-    assert "model" in said
-    assert [line for line in said.split("\n") if not line.isprintable()] == []
+    output = capsys.readouterr().out
+    assert "model" in output
+    assert [line for line in output.split("\n") if not line.isprintable()] == []
 
 
 def test_a_follower_reads_each_call_once_and_again_when_it_ends(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`litespan check`: one line that says what the service answered and what to mend."""
+"""`litespan check`: one line with the answer of the service and how to fix an error."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""`litespan demo`: what a newcomer runs first."""
+"""`litespan demo`, the first command of new users."""
 
 import ast
 import json

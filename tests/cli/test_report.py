@@ -1,4 +1,4 @@
-"""`litespan report`: exact sums, every grouping, every form, bad input."""
+"""`litespan report`: exact sums, every grouping, every format, bad input."""
 
 import csv
 import io
@@ -304,8 +304,8 @@ class TestForms:
         exporter.export([call(1, {"user.id": "\x1b[2Jeve\n[red]x[/red]"})])
         exporter.shutdown()
         main(["report", str(tmp_path / "x.db"), "--by", "user"])
-        said = capsys.readouterr().out
-        assert ("\x1b" in said, "\ufffd[2Jeve\ufffd[red]x[/red]" in said) == (False, True)
+        output = capsys.readouterr().out
+        assert ("\x1b" in output, "\ufffd[2Jeve\ufffd[red]x[/red]" in output) == (False, True)
 
     @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"], ["--call", "call-1"]])
     def test_no_format_prints_control_characters(
@@ -316,20 +316,20 @@ class TestForms:
         exporter.export([call(1, {"user.id": f"eve{ESCAPE}", "litellm.call_id": "call-1"})])
         exporter.shutdown()
         assert main(["report", str(tmp_path / "x.db"), "--by", "user", *form]) == 0
-        said = capsys.readouterr().out
-        assert "eve" in said
-        assert [line for line in said.split("\n") if not line.isprintable()] == []
+        output = capsys.readouterr().out
+        assert "eve" in output
+        assert [line for line in output.split("\n") if not line.isprintable()] == []
         if "--call" in form:
-            assert json.loads(said)["user_id"] == f"eve{ESCAPE}"
+            assert json.loads(output)["user_id"] == f"eve{ESCAPE}"
 
     @pytest.mark.slow
     def test_without_rich_the_table_is_plain_text(self, database: Path) -> None:
         """Without rich, the same figures are plain text."""
         without = "import sys; sys.modules['rich'] = None; " + MAIN
         command = [sys.executable, "-c", without, "report", str(database), "--by", "user"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert [
-            line.split() for line in said.splitlines() if line.startswith(("ada", "total"))
+            line.split() for line in output.splitlines() if line.startswith(("ada", "total"))
         ] == [
             ["ada", "2", "-", "300", "30", "$0.300000", "1.00", "3.00", "0.25", "0.25"],
             ["total", "6", "2", "600", "60", "$0.300000", "1.00", "3.00", "0.25", "0.25"],
@@ -345,12 +345,12 @@ class TestForms:
         slow = {"gen_ai.response.time_to_first_chunk": 12.345}
         exporter.export([call(1, {**model, **dear, **slow}, 123_456), failed(2, "E", model)])
         exporter.shutdown()
-        said = in_terminal(columns, ["report", str(tmp_path / "x.db")])
-        lines = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()[1:]
+        output = in_terminal(columns, ["report", str(tmp_path / "x.db")])
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines()[1:]
         assert max(map(len, lines)) <= columns
         figures = ["2", "1", "123M", "98.8M", "$12,345.68", "0.10", "123", "12.3", "12.3"]
         assert [line.split()[-9:] for line in lines if line.startswith("total")] == [figures]
-        assert "\x1b[" in said  # a terminal gets colours
+        assert "\x1b[" in output  # a terminal gets colours
 
     def test_no_calls_is_not_an_error(
         self, database: Path, capsys: pytest.CaptureFixture[str]
@@ -373,9 +373,9 @@ def in_terminal(columns: int, arguments: Sequence[str]) -> str:
     )
     os.close(child)
     with os.fdopen(parent, "rb", buffering=0) as terminal:
-        said = b"".join(iter(lambda: _read(terminal), b""))
+        output = b"".join(iter(lambda: _read(terminal), b""))
     assert process.wait(60) == 0
-    return said.decode()
+    return output.decode()
 
 
 def _read(terminal: io.FileIO) -> bytes:

@@ -1,4 +1,4 @@
-"""`litespan run`: what it sets, what it says, and that the program is left as it is."""
+"""`litespan run`: its variables, its two lines, and an unchanged program."""
 
 import argparse
 import os
@@ -136,9 +136,9 @@ def test_a_bad_command_line_is_one_line(
 ) -> None:
     """The status is 2."""
     assert main(["run", *argv]) == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert words in output
+    assert output.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", detect.CREDENTIALS)

@@ -1,4 +1,4 @@
-"""The capacity page multiplies right: each figure of a day follows from the measured ones."""
+"""The figures on the capacity page follow from the measured ones."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The pages on the collector name what the configurations have, and all of it."""
+"""The pages on the collector have every variable, overlay and metric of the configurations."""
 
 import re
 

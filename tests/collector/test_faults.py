@@ -1,4 +1,4 @@
-"""The collector down, slow, restarting, rejecting, as an application sees it.
+"""The effects of a collector that is down, slow, restarting or rejecting on an application.
 
 What a call costs, how large the process gets, what arrives. These are the short versions;
 `make soak` runs them for ten minutes and prints the figures of docs/capacity.md.

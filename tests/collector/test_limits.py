@@ -1,4 +1,4 @@
-"""A giant message, a burst, little memory, a full queue, a full disk: what a collector does."""
+"""A collector with a large message, a burst, little memory, a full queue, or a full disk."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Spans of other instrumentations come out under the current GenAI names.
+"""The collector gives spans of other instrumentations the current GenAI names.
 
 `GenAISpan` is the reference: what it reads from the span that was sent, it must find under
 the current names on the span that came out.

@@ -1,4 +1,4 @@
-"""Every overlay: valid alone and beside every other, and what it really sends."""
+"""Every overlay is valid alone and with every other one, and sends its documented requests."""
 
 import os
 import time

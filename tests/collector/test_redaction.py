@@ -1,4 +1,4 @@
-"""Secrets and personal data are masked; everything that a reader needs stays as it was."""
+"""Secrets and personal data are masked; other data is unchanged."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""App → agent → two gateways → Kafka → consumers: joined, loaded, stopped and killed."""
+"""App → agent → two gateways → Kafka → consumers, under load, with stops and kills."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""The pages on attributes say what the code does, all of it and no more."""
+"""The pages on attributes have exactly the names in the code."""
 
 import re
 from pathlib import Path

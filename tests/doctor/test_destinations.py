@@ -1,4 +1,4 @@
-"""Exporters are tried out: on servers on loopback that accept, refuse, or have another time."""
+"""Exporters are tested with servers on loopback that accept, refuse, or have another time."""
 
 import json
 import subprocess

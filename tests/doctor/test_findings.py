@@ -1,4 +1,4 @@
-"""Each broken set-up has one finding, and its fix is the line to write."""
+"""Each broken set-up has one finding with its fix."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ def problems(setup: Setup) -> list[Finding]:
 
 
 def found(setup: Setup) -> Iterator[Finding]:
-    """The findings of the checks that try nothing out."""
+    """The findings of the checks without connections."""
     yield from packages.check(setup)
     yield from environment.check(setup)
     yield from proxy_config.check(setup)

@@ -1,4 +1,4 @@
-"""The one HTTP delivery, against a real server on loopback that misbehaves on demand."""
+"""The HTTP transport, with a real server on loopback that misbehaves on demand."""
 
 import gzip
 import json

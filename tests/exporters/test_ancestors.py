@@ -1,4 +1,4 @@
-"""What stands above calls, at the services that show it: Langfuse and Datadog."""
+"""The spans above calls, at the services that show them: Langfuse and Datadog."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -137,9 +137,9 @@ def test_langfuse_lists_a_proxys_trace_with_name_input_and_output(
     assert server[TOP] is True
     assert server["langfuse.trace.name"] == "POST /ask"
     for name in ("POST /ask", "litellm.router bad"):
-        asked, said = [json.loads(found[name]["attributes"][side]) for side in IN_OUT]
+        asked, attributes = [json.loads(found[name]["attributes"][side]) for side in IN_OUT]
         assert asked == HI
-        assert said == json.loads(found["chat gpt-4o"]["attributes"][IN_OUT[1]])
+        assert attributes == json.loads(found["chat gpt-4o"]["attributes"][IN_OUT[1]])
 
 
 @in_parts
@@ -313,7 +313,7 @@ def among(ancestors: Ancestors, spans: list[ReadableSpan], **calls: Summary) -> 
 
 
 def all_above() -> Ancestors:
-    """Everything above a call is kept."""
+    """Every span above a call is sent."""
     return Ancestors(lambda _span, below, _awaited: below is not None, remembered=3)
 
 

@@ -1,4 +1,4 @@
-"""What is odd about Athina: one inference a request, no failures, metadata that are fields."""
+"""Athina's own rules: one inference per request, no failures, metadata that are fields."""
 
 import json
 from collections.abc import Iterator
@@ -61,8 +61,8 @@ def test_a_failure_is_in_the_custom_attributes() -> None:
 
 def test_a_failure_after_tool_calls_has_no_response() -> None:
     """Partial text and tool calls of a broken stream are not a response."""
-    said = {**(CASES["tool_call"].attributes or {}), "error.type": "APIConnectionError"}
-    made = to_inference(view(span(1, "chat", said, status=Status(StatusCode.ERROR))))
+    attributes = {**(CASES["tool_call"].attributes or {}), "error.type": "APIConnectionError"}
+    made = to_inference(view(span(1, "chat", attributes, status=Status(StatusCode.ERROR))))
     assert not {"response", "tool_calls"} & set(made)
     assert "tools" in made
 

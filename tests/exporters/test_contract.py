@@ -1,4 +1,4 @@
-"""Every exporter by entry point, every canonical span: a new vendor is tested without an edit.
+"""Every exporter with every canonical span, so that a new vendor is tested without an edit.
 
 An exporter that posts HTTP (`HttpExporter`) also meets every failure of the network, and its
 requests are compared with golden files. `pytest --update-golden` writes those.
@@ -387,8 +387,8 @@ def test_the_input_of_an_embedding_arrives(
 ) -> None:
     """Every service receives the texts."""
     exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
-    said = content([text("user", "a text to embed"), text("user", "and a second one")])
-    embedding = span(90, "embeddings", {**(CASES["embedding"].attributes or {}), **said})
+    messages = content([text("user", "a text to embed"), text("user", "and a second one")])
+    embedding = span(90, "embeddings", {**(CASES["embedding"].attributes or {}), **messages})
     exporter.export([now(embedding)])
     exporter.shutdown()
     sent = b"".join(request.body for request in vendor.received)

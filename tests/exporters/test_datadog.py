@@ -1,4 +1,4 @@
-"""What is odd about Datadog: sites, agent or API, ids, parents, ml_app, and Datadog's own parts."""
+"""Datadog's own rules: sites, agent or API, ids, parents, ml_app, and Datadog's own tools."""
 
 import json
 import os
@@ -261,7 +261,7 @@ def test_otlp_spans_never_have_status_ok(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_tools_agents_and_retrievals_have_text_instead_of_messages(vendor: Vendor) -> None:
     """Messages are for model calls: a tool has its arguments and result as text."""
-    said = {
+    attributes = {
         "execute_tool": {
             "gen_ai.tool.name": "get_weather",
             "gen_ai.tool.call.arguments": '{"city":"Paris"}',
@@ -275,7 +275,7 @@ def test_tools_agents_and_retrievals_have_text_instead_of_messages(vendor: Vendo
     }
     spans = [
         now(span(80 + n, name, {"gen_ai.operation.name": name, **more}, scope="somebody.else"))
-        for n, (name, more) in enumerate(said.items())
+        for n, (name, more) in enumerate(attributes.items())
     ]
     assert DatadogExporter(SECRET, base_url=vendor.url).export(spans) is SpanExportResult.SUCCESS
     assert vendor.wrong == []
@@ -292,8 +292,8 @@ def test_tools_agents_and_retrievals_have_text_instead_of_messages(vendor: Vendo
 def test_metadata_with_litespans_names_stay_if_litespan_has_no_value() -> None:
     """A value of litespan replaces the user's entry, a missing value does not."""
     theirs = {"route": "EU-1", "prompt_name": "greet", "attempt": "2nd", "stream": "events"}
-    said = {f"litellm.metadata.{key}": value for key, value in theirs.items()}
-    chat = {"gen_ai.operation.name": "chat", **said}
+    attributes = {f"litellm.metadata.{key}": value for key, value in theirs.items()}
+    chat = {"gen_ai.operation.name": "chat", **attributes}
     view = GenAISpan.read(span(90, "chat", {**chat, "litellm.request.route": "/v1"}))
     assert view is not None
     native = to_span(view, Program())["meta"]["metadata"]  # type: ignore[call-overload, index]

@@ -1,4 +1,4 @@
-"""What is odd about the generic API: records of JSONL, batches, headers, a signature for each."""
+"""The generic API's own rules: JSONL records, batches, headers, and a signature for each batch."""
 
 import hashlib
 import hmac

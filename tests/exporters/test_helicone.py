@@ -1,4 +1,4 @@
-"""What is odd about Helicone: routes and shapes by provider, headers, statuses, errors on 200."""
+"""Helicone's own rules: routes and formats by provider, headers, statuses, errors in a 200."""
 
 import time
 from collections.abc import Iterator

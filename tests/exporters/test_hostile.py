@@ -1,4 +1,4 @@
-"""Spans that no provider should make and some does: each is sent, by the vendor's rules."""
+"""Hostile and unusual spans are sent within the vendor's rules."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What is odd about Langfuse: ancestors, the trace's name, environments, hosts, numbers."""
+"""Langfuse's own rules: ancestors, the trace's name, environments, hosts, numbers."""
 
 import base64
 import json

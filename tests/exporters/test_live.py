@@ -1,4 +1,4 @@
-"""Live lines: one for each call, plain or in color, with nothing that a terminal acts on."""
+"""Live lines: one for each call, plain or in color, without control characters."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What is odd about Logfire: tokens and regions, levels, names, the program's identity."""
+"""Logfire's own rules: tokens and regions, levels, names, service and environment."""
 
 import json
 import os
@@ -121,8 +121,8 @@ def test_a_disabled_exporter_logs_the_reason_in_one_line(
     monkeypatch.setenv("LOGFIRE_TOKEN", SECRET)
     monkeypatch.setenv(variable, value)
     assert LogfireExporter().export([CASES["chat"]]) is SpanExportResult.FAILURE
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith(line)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(line)
 
 
 def test_old_spans_are_logged_once(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""What is odd about Loki: labels, lines, structured metadata, stages, the older push API."""
+"""Loki's own rules: labels, lines, structured metadata, stages, the older push API."""
 
 import base64
 import json
@@ -119,8 +119,8 @@ def test_labels_have_few_values(case: str, level: str) -> None:
 
 def test_a_long_line_is_cut_and_stays_json() -> None:
     """Loki drops lines above 256 KB."""
-    said = content([text("user", "世" * 200_000)], [text("assistant", "yes")])
-    line = line_of(to_record(view(span(1, "chat", {**CHAT, **said}))))
+    messages = content([text("user", "世" * 200_000)], [text("assistant", "yes")])
+    line = line_of(to_record(view(span(1, "chat", {**CHAT, **messages}))))
     assert len(line.encode()) <= 240_000
     assert "originally 200000 characters" in json.loads(line)["messages"][0]["content"]
 

@@ -1,4 +1,4 @@
-"""What is odd about Lunary: two events a run, results inside a 200, ids of parents, its SDK."""
+"""Lunary's own rules: two events per run, results inside a 200, ids of parents, its SDK."""
 
 import json
 from collections.abc import Iterator
@@ -181,9 +181,9 @@ def test_the_key_has_the_sdks_three_variables(
 
 def test_a_large_run_is_truncated(vendor: Vendor) -> None:
     """Both events stay valid."""
-    said = content([text("user", "x" * 5_000_000)], [text("assistant", "y" * 3_000_000)])
+    messages = content([text("user", "x" * 5_000_000)], [text("assistant", "y" * 3_000_000)])
     exporter = LunaryExporter(SECRET, vendor.url)
-    assert exporter.export([span(1, "chat", {**CHAT, **said})]) is SpanExportResult.SUCCESS
+    assert exporter.export([span(1, "chat", {**CHAT, **messages})]) is SpanExportResult.SUCCESS
     ((start, end),) = events(vendor)
     assert (start["event"], end["event"]) == ("start", "end")
     assert len(vendor.received[0].body) <= 4_000_000

@@ -1,4 +1,4 @@
-"""What is odd about PostHog: 100 spans a request, classification, costs, its capture API."""
+"""PostHog's own rules: 100 spans per request, classification, costs, its capture API."""
 
 import json
 from collections.abc import Iterator
@@ -54,8 +54,8 @@ def test_a_request_has_at_most_100_spans(vendor: Vendor) -> None:
 
 def test_a_request_has_at_most_4_mb(vendor: Vendor) -> None:
     """Large spans are divided among more requests, and a span beyond an event's limit is cut."""
-    said = content([text("user", "lorem ipsum " * 70_000)])
-    spans = [span(1000 + n, "chat", {**CHAT, **said}) for n in range(9)]
+    messages = content([text("user", "lorem ipsum " * 70_000)])
+    spans = [span(1000 + n, "chat", {**CHAT, **messages}) for n in range(9)]
     huge = [CASES["huge"], span(1100, "chat", {**CHAT, **content([text("user", "世" * 400_000)])})]
     assert PosthogExporter(SECRET, vendor.url).export(spans + huge) is SpanExportResult.SUCCESS
     assert vendor.wrong == []
@@ -86,10 +86,10 @@ def test_events_are_measured_as_posthogs_json(
 @pytest.mark.parametrize("size", [128_000, 890_000])
 def test_events_within_the_limit_are_not_truncated(size: int, vendor: Vendor) -> None:
     """Up to almost 900 kB."""
-    said = content([text("user", "x" * size)])
-    PosthogExporter(SECRET, vendor.url).export([span(1, "chat", {**CHAT, **said})])
+    messages = content([text("user", "x" * size)])
+    PosthogExporter(SECRET, vendor.url).export([span(1, "chat", {**CHAT, **messages})])
     (record,) = vendor.accept.records.values()  # type: ignore[attr-defined]
-    assert record["attributes"]["gen_ai.input.messages"] == said["gen_ai.input.messages"]
+    assert record["attributes"]["gen_ai.input.messages"] == messages["gen_ai.input.messages"]
 
 
 @pytest.mark.parametrize(

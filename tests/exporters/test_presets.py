@@ -1,4 +1,4 @@
-"""Every preset on loopback: where it posts, with which headers, resource and attributes."""
+"""The URL, headers, resource and attributes of every preset."""
 
 import base64
 import json
@@ -130,7 +130,7 @@ RESOURCES = {
     "arize": {"model_id": "litellm", "openinference.project.name": "litellm"},
     "phoenix": {"openinference.project.name": "shop"},
 }
-SAID = (b"Say hello", b"Be brief", b"get_weather", b"Rome")
+CONTENT = (b"Say hello", b"Be brief", b"get_weather", b"Rome")
 each = pytest.mark.parametrize("name", PRESETS)
 
 
@@ -195,7 +195,7 @@ def test_a_preset_sends_what_its_service_documents(name: str, vendor: Vendor) ->
     attributes = attributes_of(spans[0].attributes)
     assert attributes["gen_ai.request.model"] == "gpt-4o-mini"
     assert attributes["gen_ai.usage.input_tokens"] > 0
-    assert [word for word in SAID[2:] if word not in request.body] == []
+    assert [word for word in CONTENT[2:] if word not in request.body] == []
     secret = [value for key, value in SET.items() if key.endswith(("KEY", "PASSWORD"))]
     assert [value for value in secret if value.encode() in request.body] == []
     shown = repr([exporter, vars(exporter), vars(exporter.delivery)])
@@ -209,7 +209,7 @@ def test_a_preset_adds_no_content(name: str, vendor: Vendor) -> None:
     exporter.export([now(CASES["content_off"]), now(CASES["attempt"])])
     exporter.shutdown()
     (request,) = vendor.received
-    assert [word for word in SAID if word in request.body] == []
+    assert [word for word in CONTENT if word in request.body] == []
 
 
 @each

@@ -1,4 +1,4 @@
-"""What is odd about Sentry: two routes, DSNs, limits, breadcrumbs, and Relay's own judgement."""
+"""Sentry's own rules: two routes, DSNs, limits, breadcrumbs, and Relay's own validation."""
 
 import json
 import subprocess
@@ -313,7 +313,7 @@ ODD = span(
 
 @pytest.fixture(scope="module")
 def judged(request: pytest.FixtureRequest) -> Any:
-    """What Relay and the SDK make of our events and spans."""
+    """The result of Relay and the SDK for litespan's events and spans."""
     python = environment(request.config.cache.mkdir("sentry"), *RELAY)
     with running(Sentry()) as vendor:
         sentry = exporter(vendor, environment="prod", release="shop@1.0")
@@ -336,8 +336,8 @@ def judged(request: pytest.FixtureRequest) -> Any:
     done = subprocess.run(
         [python, "-c", JUDGE], input=asked, capture_output=True, text=True, check=True, timeout=60
     )
-    said = json.loads(done.stdout)
-    return {**said, "sent": spans, "envelopes": envelopes}
+    output = json.loads(done.stdout)
+    return {**output, "sent": spans, "envelopes": envelopes}
 
 
 @pytest.mark.slow
@@ -398,8 +398,8 @@ def test_the_input_of_an_embedding_is_in_sentrys_own_attribute(
 ) -> None:
     """It follows the setting for content."""
     monkeypatch.setenv("SENTRY_SEND_DEFAULT_PII", pii)
-    said = content([text("user", "one"), text("user", "two")])
-    embedding = span(91, "embeddings", {**(CASES["embedding"].attributes or {}), **said})
+    messages = content([text("user", "one"), text("user", "two")])
+    embedding = span(91, "embeddings", {**(CASES["embedding"].attributes or {}), **messages})
     shown = exporter(vendor).attributes(view(embedding))["gen_ai.embeddings.input"]
     assert shown == ('["one","two"]' if pii == "true" else None)
     assert attributes(view(CASES["chat"]))["gen_ai.embeddings.input"] is None

@@ -86,9 +86,9 @@ def test_each_call_follows_the_services_rules(services: dict[str, Vendor], name:
     assert vendor.wrong == []
     assert len(records(services, name)) == (CALLS + 1 if name == "sentry" else CALLS)
     assert all(b"sk-loopback" not in request.body for request in vendor.received)
-    said = b"".join(request.body for request in vendor.received)
+    bodies = b"".join(request.body for request in vendor.received)
     shown = (b"user-42", b"sess-7", b"checkout", b"refund", b"Say hello", b"staging")
-    assert [word for word in shown if word not in said] == []
+    assert [word for word in shown if word not in bodies] == []
 
 
 def test_sentry_has_the_failure_as_an_issue(services: dict[str, Vendor]) -> None:

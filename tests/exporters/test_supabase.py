@@ -1,4 +1,4 @@
-"""What is odd about Supabase: two tables, upserts on a real PostgreSQL, started rows, its SDK."""
+"""Supabase's own rules: two tables, upserts on a real PostgreSQL, started rows, its SDK."""
 
 import json
 from collections.abc import Iterator

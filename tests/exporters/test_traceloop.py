@@ -1,4 +1,4 @@
-"""What is odd about Traceloop: OpenLLMetry's attributes, headers, content, gRPC addresses."""
+"""Traceloop's own rules: OpenLLMetry's attributes, headers, content, gRPC addresses."""
 
 import os
 import subprocess
@@ -135,8 +135,8 @@ def test_a_disabled_exporter_logs_the_reason_in_one_line(
     monkeypatch.setenv("TRACELOOP_API_KEY", SECRET)
     monkeypatch.setenv(variable, value)
     assert TraceloopExporter().export([CASES["chat"]]) is SpanExportResult.FAILURE
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith(line)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(line)
 
 
 REFERENCE = """

@@ -1,4 +1,4 @@
-"""`litespan forward`, as a process: OTLP in, a vendor's own format out, nothing lost between."""
+"""`litespan forward` as a process: OTLP in, a vendor's own format out, without loss."""
 
 import gzip
 import json
@@ -121,11 +121,11 @@ def test_the_answer_is_200_only_after_delivery() -> None:
         serving(vendor) as server,
         forwarding("--to", "helicone", **helicone(server.url)) as running,
     ):
-        answer, said = running.post(gzip.compress(body_of(CALLS)), content_encoding="gzip")
-        assert (answer.status, answer.getheader("content-type"), said) == (200, PROTOBUF, b"")
+        answer, body = running.post(gzip.compress(body_of(CALLS)), content_encoding="gzip")
+        assert (answer.status, answer.getheader("content-type"), body) == (200, PROTOBUF, b"")
         assert len(vendor.records) == len(CALLS)
-        answer, said = running.post(b'{"resourceSpans":[]}', "application/json")
-        assert (answer.status, said) == (200, b"{}")
+        answer, body = running.post(b'{"resourceSpans":[]}', "application/json")
+        assert (answer.status, body) == (200, b"{}")
 
 
 def test_a_repeated_request_has_the_same_keys() -> None:
@@ -149,8 +149,8 @@ def test_the_answer_is_503_while_a_vendor_is_down() -> None:
         serving(vendor, faults) as server,
         forwarding("--to", "helicone", "--timeout", "0.6", **helicone(server.url)) as running,
     ):
-        answer, said = running.post(body_of(CALLS[:1]))
-        assert (answer.status, said) == (503, b"helicone: 503")
+        answer, body = running.post(body_of(CALLS[:1]))
+        assert (answer.status, body) == (503, b"helicone: 503")
         assert answer.getheader("retry-after") == "5"
         statuses = iter(lambda: running.post(body_of(CALLS[:1]))[0].status, 200)
         assert set(statuses) <= {503}
@@ -163,8 +163,8 @@ def test_spans_that_a_vendor_rejects_are_a_partial_success() -> None:
         serving(lambda _: Reply(400, b"no")) as server,
         forwarding("--to", "helicone", **helicone(server.url)) as running,
     ):
-        answer, said = running.post(body_of(CALLS[:2]))
-        partial = ExportTraceServiceResponse.FromString(said).partial_success
+        answer, body = running.post(body_of(CALLS[:2]))
+        partial = ExportTraceServiceResponse.FromString(body).partial_success
         assert (answer.status, partial.rejected_spans) == (200, 2)
         assert "helicone" in partial.error_message
 

@@ -1,4 +1,4 @@
-"""`litespan forward` keeps its memory and its answers, whatever senders do."""
+"""`litespan forward` limits its memory and always answers, whatever senders do."""
 
 import gzip
 import json

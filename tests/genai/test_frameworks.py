@@ -1,4 +1,4 @@
-"""Spans as frameworks and instrumentations in other languages write them read like our own."""
+"""Spans of frameworks, and of instrumentations in other languages, have the same view."""
 
 import json
 import random
@@ -18,13 +18,13 @@ CALL = Part("tool_call", id="c1", name="get_weather", arguments={"city": "Paris"
 
 
 def read(attributes: dict[str, Any], events: Any = ()) -> GenAISpan:
-    """The view of a span by somebody else."""
+    """The view of another instrumentation's span."""
     view = GenAISpan.read(span(70, "x", attributes, events, scope="somebody.else"))
     assert view is not None
     return view
 
 
-def said(view: GenAISpan) -> list[Any]:
+def output_parts(view: GenAISpan) -> list[Any]:
     """The input, one line a message."""
     return [(m.role, m.text) for m in view.input_messages or ()]
 
@@ -106,7 +106,7 @@ def test_vercels_ai_sdk_spans_are_read() -> None:
     assert view.response.time_to_first_chunk == 0.31
     assert (view.identity.user, view.identity.session) == ("user-42", "sess-7")
     assert view.identity.metadata["feature"] == "refund"
-    assert said(view)[:2] == [("system", "Be brief."), ("user", "Weather in Paris?")]
+    assert output_parts(view)[:2] == [("system", "Be brief."), ("user", "Weather in Paris?")]
     messages = view.input_messages or ()
     assert messages[2].tool_calls == (CALL,)
     (answer,) = messages[3].tool_responses
@@ -144,7 +144,7 @@ def test_vercels_tools_and_embeddings_are_read() -> None:
         "openai",
         8,
     )
-    assert said(embedding) == [("user", "one"), ("user", "two")]
+    assert output_parts(embedding) == [("user", "one"), ("user", "two")]
 
 
 def test_vercels_outer_span_is_not_a_genai_span() -> None:
@@ -286,7 +286,7 @@ def test_spans_of_pydantic_ai_1_are_read() -> None:
             "operation.cost": 4.2e-05,
         }
     )
-    assert said(view) == [("system", "Be brief."), ("user", "Weather in Paris?")]
+    assert output_parts(view) == [("system", "Be brief."), ("user", "Weather in Paris?")]
     assert [m.tool_calls for m in view.output_messages or ()] == [(CALL,)]
     assert view.tool_definitions == (WEATHER,)
     assert (view.usage.cache_read, view.usage.reasoning, view.cost.total) == (100, 16, 4.2e-05)
@@ -321,7 +321,7 @@ def test_logfires_own_openai_instrumentation_is_read() -> None:
                 "response_data": json.dumps(answer),
             }
         )
-        assert said(view) == [("user", "Hi")]
+        assert output_parts(view) == [("user", "Hi")]
         assert [(m.role, m.text) for m in view.output_messages or ()] == [("assistant", "Hello")]
 
 
@@ -371,7 +371,7 @@ def test_langsmith_runs_are_read(prompt: Any, completion: Any) -> None:
         }
     )
     assert (view.operation, view.identity.session) == ("chat", "sess-7")
-    assert said(view) == [("user", "Hi")]
+    assert output_parts(view) == [("user", "Hi")]
     assert [(m.role, m.text) for m in view.output_messages or ()] == [("assistant", "Hello")]
 
 
@@ -384,7 +384,7 @@ def test_langtrace_content_is_read_from_events() -> None:
             Event("gen_ai.content.completion", {"gen_ai.completion": "Hello"}),
         ],
     )
-    assert said(view) == [("user", "Hi")]
+    assert output_parts(view) == [("user", "Hi")]
     assert [m.text for m in view.output_messages or ()] == ["Hello"]
 
 
@@ -397,7 +397,7 @@ def test_openinference_tools_and_retrievers_have_their_texts() -> None:
             "embedding.embeddings.0.embedding.vector": (0.1, 0.2),
         }
     )
-    assert said(embedding) == [("user", "one")]
+    assert output_parts(embedding) == [("user", "one")]
     tool = read(
         {
             "openinference.span.kind": "TOOL",
@@ -416,7 +416,7 @@ def test_openinference_tools_and_retrievers_have_their_texts() -> None:
             "retrieval.documents.1.document.content": "A person.",
         }
     )
-    assert said(retriever) == [("user", "What is Paris?")]
+    assert output_parts(retriever) == [("user", "What is Paris?")]
     assert [m.text for m in retriever.output_messages or ()] == ["A city.", "A person."]
 
 
@@ -657,7 +657,7 @@ def test_numbered_messages_without_roles_are_read() -> None:
             "gen_ai.completion.0.content": "Ha",
         }
     )
-    assert said(view) == [("user", "Tell me a joke")]
+    assert output_parts(view) == [("user", "Tell me a joke")]
     assert [(m.role, m.text) for m in view.output_messages or ()] == [("assistant", "Ha")]
 
 
@@ -693,7 +693,9 @@ def test_a_refusal_is_text(message: dict[str, Any]) -> None:
 def test_openais_old_function_call_is_read() -> None:
     """From before there were several tool calls."""
     call = {"name": "get_weather", "arguments": '{"city": "Paris"}'}
-    said = [{"role": "assistant", "content": None, "function_call": call}]
-    view = read({"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps(said)})
+    output_parts = [{"role": "assistant", "content": None, "function_call": call}]
+    view = read(
+        {"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps(output_parts)}
+    )
     (answer,) = view.output_messages or ()
     assert [(c.name, c.arguments) for c in answer.tool_calls] == [("get_weather", CALL.arguments)]

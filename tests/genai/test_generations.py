@@ -66,12 +66,12 @@ def test_each_generation_is_read_the_same(capture: Any) -> None:
 
 def test_spans_of_other_instrumentations_may_have_the_new_names() -> None:
     """The conventions' own packages write them; input tokens without cached ones become totals."""
-    said: Mapping[str, Any] = {
+    attributes: Mapping[str, Any] = {
         "gen_ai.operation.name": "chat",
         "gen_ai.usage.input_tokens": 10,
         "gen_ai.usage.cache_write.input_tokens": 15,
     }
-    span = made(1, "chat m", said, scope="opentelemetry.util.genai")
+    span = made(1, "chat m", attributes, scope="opentelemetry.util.genai")
     read = GenAISpan.read(span)
     assert read is not None
     assert (read.usage.input, read.usage.cache_creation) == (25, 15)
@@ -126,12 +126,12 @@ def test_other_parts_are_written_as_generic() -> None:
     for name, value in new.items():
         jsonschema.validate(value, RELEASE[name])
     texts = {name: json.dumps(value) for name, value in new.items()}
-    said = {
+    attributes = {
         "gen_ai.operation.name": "chat",
         "gen_ai.response.finish_reasons": ("stop",),
         **texts,
     }
-    read = GenAISpan.read(made(1, "chat", said))
+    read = GenAISpan.read(made(1, "chat", attributes))
     assert read is not None
     for name, messages in (("input", read.input_messages), ("output", read.output_messages)):
         assert [m.to_json() for m in messages or ()] == old[f"gen_ai.{name}.messages"]

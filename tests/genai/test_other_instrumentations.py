@@ -1,4 +1,4 @@
-"""Spans made by the real other instrumentations read like our own."""
+"""Recorded spans of other instrumentations have the same view as litespan's own."""
 
 from typing import Any
 

@@ -314,7 +314,7 @@ class TestContent:
         assert v.facts.keys() == v.attributes.keys() - c.CONTENT
 
 
-SAID = (Message("user", (Part("text", "Hi"),)),)
+INPUT = (Message("user", (Part("text", "Hi"),)),)
 ANSWERED = (Message("assistant", (Part("text", "Hello"),), finish_reason="stop"),)
 CHAT = {"gen_ai.operation.name": "chat"}
 
@@ -440,7 +440,7 @@ CHAT = {"gen_ai.operation.name": "chat"}
 def test_content_is_read_from_every_convention(attributes: Any, events: Any) -> None:
     """From attributes and events."""
     v = made({**CHAT, **attributes}, events)
-    assert (v.input_messages, v.output_messages) == (SAID, ANSWERED)
+    assert (v.input_messages, v.output_messages) == (INPUT, ANSWERED)
 
 
 def test_numbered_messages_keep_their_order() -> None:

@@ -1,4 +1,4 @@
-"""Values that were recorded later equal values that were recorded at once."""
+"""Values that are recorded later equal values that are recorded at once."""
 
 import inspect
 import os

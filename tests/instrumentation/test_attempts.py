@@ -1,4 +1,4 @@
-"""Routers, retries and fallbacks: one structural parent, one GenAI span per attempt."""
+"""Routers, retries and fallbacks: one parent span, and one GenAI span per attempt."""
 
 import asyncio
 import contextlib
@@ -13,20 +13,20 @@ from litespan.testing import LoopbackProvider, Telemetry
 from tests.support.calls import KEY, MESSAGES, Traced
 
 
-def deployment(traced: Traced, group: str, model: str, **manners: Any) -> dict[str, Any]:
-    """A router's deployment on a provider with these manners."""
+def deployment(traced: Traced, group: str, model: str, **behaviour: Any) -> dict[str, Any]:
+    """A router's deployment on a provider with this behaviour."""
     return {
         "model_name": group,
-        "litellm_params": {"model": model, **traced.to(**manners)},
+        "litellm_params": {"model": model, **traced.to(**behaviour)},
         "model_info": {"id": f"deployment-{group}"},
     }
 
 
-def router(traced: Traced, **manners: Any) -> litellm.Router:
-    """A group `bad` that fails as told, retried once, and a group `good` to fall back to."""
+def router(traced: Traced, **behaviour: Any) -> litellm.Router:
+    """A group `bad` with this behaviour, retried once, and a group `good` as its fallback."""
     return litellm.Router(
         model_list=[
-            deployment(traced, "bad", "openai/gpt-4o-mini", **(manners or {"status": 500})),
+            deployment(traced, "bad", "openai/gpt-4o-mini", **(behaviour or {"status": 500})),
             deployment(traced, "good", "openai/gpt-4o"),
         ],
         fallbacks=[{"bad": ["good"]}],

@@ -1,4 +1,4 @@
-"""A `CallSpan` equals the SDK's span, whatever is done to it and whoever looks at it."""
+"""A `CallSpan` equals the SDK's span after any calls and reads."""
 
 import logging
 import random

@@ -1,4 +1,4 @@
-"""Every call type, sync and async, plain and streamed: one span, and what it says."""
+"""Every call type, sync and async, plain and streamed: one span with the expected attributes."""
 
 import contextlib
 import io
@@ -246,14 +246,18 @@ async def test_the_cost_is_litellms(kind: Kind, function: str, traced: Traced) -
             usage = litellm.Usage(prompt_tokens=20, completion_tokens=10, total_tokens=30)
             answer = litellm.ModelResponse(model=kind.given["model"], usage=usage)
             figure = litellm.completion_cost(answer, model=kind.given["model"])
-    said = traced.span["attributes"]
+    attributes = traced.span["attributes"]
     free = function == "amoderation" and figure == 0.0  # as the price list says
     if figure or free:
-        assert said["gen_ai.usage.cost"] == said["litellm.cost.total"] == pytest.approx(figure)
-        assert said["litellm.cost.source"] == "litellm"
+        assert (
+            attributes["gen_ai.usage.cost"]
+            == attributes["litellm.cost.total"]
+            == pytest.approx(figure)
+        )
+        assert attributes["litellm.cost.source"] == "litellm"
     else:
-        assert "gen_ai.usage.cost" not in said
-        assert said["litellm.cost.source"] == "unknown"
+        assert "gen_ai.usage.cost" not in attributes
+        assert attributes["litellm.cost.source"] == "unknown"
 
 
 @pytest.mark.parametrize(("kind", "function"), ROWS)
@@ -263,8 +267,10 @@ async def test_each_call_type_has_exactly_the_expected_span(
     """One call is one span, with exactly these attributes."""
     await call(getattr(litellm, function), **keywords(kind, traced))
     span = traced.span
-    said = {name: value for name, value in span["attributes"].items() if not passing(kind, name)}
-    assert {"name": span["name"], "kind": span["kind"], "status": span["status"], **said} == {
+    attributes = {
+        name: value for name, value in span["attributes"].items() if not passing(kind, name)
+    }
+    assert {"name": span["name"], "kind": span["kind"], "status": span["status"], **attributes} == {
         "name": kind.span,
         "kind": "CLIENT",
         "status": "UNSET",
@@ -292,9 +298,9 @@ def test_the_server_is_the_one_that_was_called(
     )
     if stream:
         list(result)
-    said = traced.span["attributes"]
+    attributes = traced.span["attributes"]
     port = traced.provider._server.server_port
-    assert (said["server.address"], said["server.port"]) == ("127.0.0.1", port)
+    assert (attributes["server.address"], attributes["server.port"]) == ("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
@@ -342,9 +348,11 @@ REQUEST = {
 def test_request_parameters_keep_their_types_and_have_no_defaults(traced: Traced) -> None:
     """No default value is recorded."""
     litellm.completion(**traced.chat(**REQUEST))
-    said = traced.span["attributes"]
+    attributes = traced.span["attributes"]
     assert {
-        name: said[name] for name in said if name.startswith(("gen_ai.request", "gen_ai.output"))
+        name: attributes[name]
+        for name in attributes
+        if name.startswith(("gen_ai.request", "gen_ai.output"))
     } == {
         "gen_ai.request.model": "gpt-4o-mini",
         "gen_ai.request.max_tokens": 100,
@@ -364,5 +372,8 @@ def test_image_edits_have_their_tokens(traced: Traced) -> None:
     """LiteLLM has them under both APIs' names, in one case with the value 0."""
     given = {"model": "openai/gpt-image-1", "prompt": "a cat", "image": PNG}
     litellm.image_edit(**given, **traced.to(input_tokens=50, output_tokens=1000))
-    said = traced.span["attributes"]
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (50, 1000)
+    attributes = traced.span["attributes"]
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        50,
+        1000,
+    )

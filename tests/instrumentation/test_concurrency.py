@@ -1,4 +1,4 @@
-"""Many calls at once: each span under the span of whoever made the call."""
+"""Concurrent calls: each span is a child of its caller's span."""
 
 import asyncio
 import contextvars

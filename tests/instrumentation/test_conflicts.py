@@ -1,4 +1,4 @@
-"""LiteLLM's own OpenTelemetry callback is named, once, with the line that switches it off."""
+"""LiteLLM's own OpenTelemetry callback is reported once, with the line that turns it off."""
 
 from types import SimpleNamespace
 

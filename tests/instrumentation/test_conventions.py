@@ -49,9 +49,9 @@ PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAA
 ANTHROPIC = "anthropic/claude-sonnet-4-5"
 
 
-def anthropic(traced: Traced, **manners: Any) -> dict[str, Any]:
+def anthropic(traced: Traced, **behaviour: Any) -> dict[str, Any]:
     """The keywords of a call to Anthropic."""
-    to = traced.to(**manners)
+    to = traced.to(**behaviour)
     to["api_base"] = to["api_base"].removesuffix("/v1")
     return {"model": ANTHROPIC, "messages": HI, **to}
 
@@ -73,9 +73,9 @@ def tool_calling(traced: Traced) -> None:
 def multimodal(traced: Traced) -> None:
     """An image and text, with tokens by modality."""
     shown = [{"type": "text", "text": "Which colour?"}, {"type": "image_url", "image_url": PIXEL}]
-    manners = {"input_tokens": 100, "image_tokens": 70, "audio_tokens": 10}
+    behaviour = {"input_tokens": 100, "image_tokens": 70, "audio_tokens": 10}
     litellm.completion(
-        **traced.chat(messages=[{"role": "user", "content": shown}], provider=manners)
+        **traced.chat(messages=[{"role": "user", "content": shown}], provider=behaviour)
     )
 
 

@@ -1,4 +1,4 @@
-"""litespan does no harm: results, errors, arguments, spans and LiteLLM itself stay as they were."""
+"""litespan changes neither results, errors, arguments, other spans nor LiteLLM itself."""
 
 import asyncio
 import copy

@@ -107,16 +107,21 @@ async def test_a_batch_is_charged_once_when_its_result_is_known(traced: Traced) 
                 break
             await asyncio.sleep(0.05)
     (result,) = await _settled(traced, 1)
-    said = result["attributes"]
-    assert said["gen_ai.usage.cost"] == pytest.approx(polled._hidden_params["response_cost"])
-    assert said["gen_ai.usage.cost"] == pytest.approx(4.5e-06)  # half of 20 and 10 tokens' price
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-    assert said["gen_ai.response.model"] == "gpt-4o-mini"
-    assert said["litellm.batch.id"] == created.id
+    attributes = result["attributes"]
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(polled._hidden_params["response_cost"])
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(
+        4.5e-06
+    )  # half of 20 and 10 tokens' price
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        20,
+        10,
+    )
+    assert attributes["gen_ai.response.model"] == "gpt-4o-mini"
+    assert attributes["litellm.batch.id"] == created.id
     creation = named(traced, "litellm.create_batch")[0]["span_id"]
     assert links(traced, "litellm.batch_result") == [[creation]]
     assert links(traced, "litellm.retrieve_batch") == [[creation]] * 4
-    assert costs(traced.spans) == [said["gen_ai.usage.cost"]]
+    assert costs(traced.spans) == [attributes["gen_ai.usage.cost"]]
 
 
 def test_a_poll_of_an_unknown_id_reaches_the_caller_unchanged(traced: Traced) -> None:

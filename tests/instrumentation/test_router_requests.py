@@ -1,4 +1,4 @@
-"""Router methods beside chats: one call span below one router span."""
+"""Router methods other than chats: one call span below one router span."""
 
 from typing import Any
 

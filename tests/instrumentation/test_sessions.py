@@ -137,11 +137,11 @@ def spans_of(traced: Traced, app: Application, count: int) -> list[dict[str, Any
 def talk(app: Application, *texts: str, **query: Any) -> list[list[Any]]:
     """One session in which the user says `texts`; the events after each."""
     with app.session(**query) as client:
-        heard = [hear(client, ("session.created",))]
+        events = [hear(client, ("session.created",))]
         for text in texts:
             say(client, text)
-            heard.append(hear(client))
-    return heard
+            events.append(hear(client))
+    return events
 
 
 def test_a_session_is_one_span_and_each_response_a_call(traced: Traced, app: Application) -> None:
@@ -158,32 +158,32 @@ def test_a_session_is_one_span_and_each_response_a_call(traced: Traced, app: App
     session, first, second = spans_of(traced, app, 3)
     assert session["kind"] == "CLIENT"
     assert "gen_ai.operation.name" not in session["attributes"]
-    said = {name: session["attributes"].get(name) for name in session["attributes"]}
-    assert said["litellm.call_type"] == "_arealtime"
-    assert said["gen_ai.provider.name"] == "openai"
-    assert said["gen_ai.response.model"] == "gpt-realtime"
-    assert said["litellm.session.end"] == "client"
-    assert said["litellm.session.responses"] == 2
-    assert said["litellm.session.provider_id"] == "sess_1"
-    assert said["litellm.outcome"] == "success"
+    attributes = {name: session["attributes"].get(name) for name in session["attributes"]}
+    assert attributes["litellm.call_type"] == "_arealtime"
+    assert attributes["gen_ai.provider.name"] == "openai"
+    assert attributes["gen_ai.response.model"] == "gpt-realtime"
+    assert attributes["litellm.session.end"] == "client"
+    assert attributes["litellm.session.responses"] == 2
+    assert attributes["litellm.session.provider_id"] == "sess_1"
+    assert attributes["litellm.outcome"] == "success"
     for response, number in ((first, 1), (second, 2)):
-        said = response["attributes"]
+        attributes = response["attributes"]
         assert response["name"] == "chat gpt-realtime"
-        assert said["gen_ai.response.id"] == f"resp_{number}"
-        assert said["gen_ai.response.model"] == "gpt-realtime"
-        assert said["gen_ai.usage.input_tokens"] == 132
-        assert said["gen_ai.usage.output_tokens"] == 121
-        assert said["gen_ai.usage.cache_read.input_tokens"] == 64
-        assert said["gen_ai.usage.audio.input_tokens"] == 13
-        assert said["gen_ai.usage.audio.output_tokens"] == 91
-        assert said["gen_ai.usage.text.input_tokens"] == 119
-        assert said["gen_ai.usage.text.output_tokens"] == 30
-        assert said["litellm.stream.chunks"] == 5
-        first_text = said["litellm.response.time_to_first_text"]
-        assert first_text == said["gen_ai.response.time_to_first_chunk"]
-        assert said["litellm.response.time_to_first_audio"] >= first_text > 0
-        assert said["litellm.outcome"] == "success"
-        assert not {"gen_ai.input.messages", "gen_ai.output.messages"} & {*said}
+        assert attributes["gen_ai.response.id"] == f"resp_{number}"
+        assert attributes["gen_ai.response.model"] == "gpt-realtime"
+        assert attributes["gen_ai.usage.input_tokens"] == 132
+        assert attributes["gen_ai.usage.output_tokens"] == 121
+        assert attributes["gen_ai.usage.cache_read.input_tokens"] == 64
+        assert attributes["gen_ai.usage.audio.input_tokens"] == 13
+        assert attributes["gen_ai.usage.audio.output_tokens"] == 91
+        assert attributes["gen_ai.usage.text.input_tokens"] == 119
+        assert attributes["gen_ai.usage.text.output_tokens"] == 30
+        assert attributes["litellm.stream.chunks"] == 5
+        first_text = attributes["litellm.response.time_to_first_text"]
+        assert first_text == attributes["gen_ai.response.time_to_first_chunk"]
+        assert attributes["litellm.response.time_to_first_audio"] >= first_text > 0
+        assert attributes["litellm.outcome"] == "success"
+        assert not {"gen_ai.input.messages", "gen_ai.output.messages"} & {*attributes}
         assert [event["name"] for event in response["events"]] == [
             "litellm.pre_api_call",
             "litellm.post_api_call",
@@ -215,8 +215,8 @@ def test_transcripts_follow_the_content_policy(capture: Any, app: Application) -
     assert found["gen_ai.system_instructions"] == [{"type": "text", "content": "Be brief."}]
     answer = found["gen_ai.output.messages"][0]
     assert answer["parts"] == [{"type": "text", "content": TRANSCRIPT}]
-    (heard,) = content(spoken)["gen_ai.input.messages"]
-    assert heard["parts"] == [{"type": "text", "content": "What did I say?"}]
+    (messages,) = content(spoken)["gen_ai.input.messages"]
+    assert messages["parts"] == [{"type": "text", "content": "What did I say?"}]
 
 
 @pytest.mark.parametrize(
@@ -356,12 +356,12 @@ def test_responses_over_a_websocket_are_calls(capture: Any, app: Application) ->
             until(lambda: len(traced.telemetry.spans) == 3)  # LiteLLM leaves the client connected
         session, whole, refused, cut = spans_of(traced, app, 4)
     assert session["attributes"]["litellm.call_type"] == "_aresponses_websocket"
-    said = whole["attributes"]
+    attributes = whole["attributes"]
     assert whole["name"] == "chat gpt-4o-mini"
-    assert said["gen_ai.usage.input_tokens"] == 20
-    assert said["gen_ai.usage.reasoning.output_tokens"] == 4
-    assert said["gen_ai.usage.cost"] == pytest.approx(20 * 1.5e-7 + 10 * 6e-7)
-    assert said["gen_ai.response.model"] == "gpt-4o-mini-2024-07-18"
+    assert attributes["gen_ai.usage.input_tokens"] == 20
+    assert attributes["gen_ai.usage.reasoning.output_tokens"] == 4
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(20 * 1.5e-7 + 10 * 6e-7)
+    assert attributes["gen_ai.response.model"] == "gpt-4o-mini-2024-07-18"
     assert content(whole)["gen_ai.input.messages"][0]["parts"][0]["content"] == "Hello"
     assert refused["attributes"]["error.type"] == "invalid_prompt"
     assert cut["attributes"]["error.type"] == "stream_dropped"
@@ -376,8 +376,8 @@ def test_http_responses_below_a_websocket_are_recorded_once(
     model = "anthropic/claude-haiku-4-5"
     with app.session("_aresponses_websocket", model=model, more=more) as client:
         client.send(json.dumps({"type": "response.create", "input": "Hello"}))
-        heard = hear(client)
-    assert heard[-1]["type"] == "response.completed"
+        events = hear(client)
+    assert events[-1]["type"] == "response.completed"
     _, response = spans_of(traced, app, 2)
     assert response["attributes"]["litellm.call_type"] == "aresponses"
     assert response["attributes"]["gen_ai.usage.output_tokens"] == 10

@@ -1,4 +1,4 @@
-"""The stages of a call: which, in what order, and what they say."""
+"""The stages of a call, their order and their attributes."""
 
 import asyncio
 import gc
@@ -129,7 +129,7 @@ async def test_a_stream_has_its_stages_in_order(traced: Traced, function: str) -
 
 @BOTH
 @pytest.mark.parametrize(
-    ("manners", "chunks", "expected"),
+    ("behaviour", "chunks", "expected"),
     [
         pytest.param({}, 2, [PRE, POST, CHUNK, SUCCESS], id="abandoned"),
         pytest.param({"drop_after": 3}, None, [PRE, POST, CHUNK, EXCEPTION, FAILURE], id="dropped"),
@@ -137,14 +137,18 @@ async def test_a_stream_has_its_stages_in_order(traced: Traced, function: str) -
     ],
 )
 async def test_each_end_of_a_stream_is_one_success_or_failure(
-    traced: Traced, function: str, manners: dict[str, Any], chunks: int | None, expected: list[str]
+    traced: Traced,
+    function: str,
+    behaviour: dict[str, Any],
+    chunks: int | None,
+    expected: list[str],
 ) -> None:
     """Exactly one, however the stream ends."""
-    stream = await call(getattr(litellm, function), **traced.chat(stream=True, provider=manners))
+    stream = await call(getattr(litellm, function), **traced.chat(stream=True, provider=behaviour))
     try:
         await use(function, stream, chunks)
     except Exception:  # named differently, or not raised, by different versions of LiteLLM
-        assert manners
+        assert behaviour
     del stream
     for _ in range(500):  # a thread may let go of the stream a moment later
         if traced.telemetry.spans:
@@ -223,9 +227,9 @@ async def test_each_attempt_has_its_own_stages(traced: Traced) -> None:
         model_list=[
             {
                 "model_name": name,
-                "litellm_params": {"model": f"openai/{model}", **traced.to(**manners)},
+                "litellm_params": {"model": f"openai/{model}", **traced.to(**behaviour)},
             }
-            for name, model, manners in (
+            for name, model, behaviour in (
                 ("bad", "gpt-4o-mini", {"status": 500}),
                 ("good", "gpt-4o", {}),
             )
@@ -362,6 +366,6 @@ async def test_no_log_disables_stages(
 async def test_stages_have_no_content(traced: Traced) -> None:
     """No stage contains text of the messages."""
     list(litellm.completion(**traced.chat(stream=True, provider={"text": "TELLTALE answer"})))
-    told = json.dumps([event["attributes"] for event in traced.span["events"]])
-    assert "TELLTALE" not in told
-    assert MESSAGES[0]["content"][:10] not in told
+    attributes = json.dumps([event["attributes"] for event in traced.span["events"]])
+    assert "TELLTALE" not in attributes
+    assert MESSAGES[0]["content"][:10] not in attributes

@@ -1,4 +1,4 @@
-"""How a stream ends, and what its span says of it."""
+"""How streams end, and the attributes of their spans."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ async def async_stream(traced: Traced, how: str, **given: Any) -> None:
 
 
 READERS = [pytest.param(sync_stream, id="sync"), pytest.param(async_stream, id="async")]
-# how the caller reads, the provider's manners → end, outcome, status, error.type
+# how the caller reads, the provider's behaviour → end, outcome, status, error.type
 DROPPED = ("dropped", "failure", "ERROR", "stream_dropped")
 ENDS = [
     pytest.param("drain", {}, ("complete", "success", "UNSET", None), id="drained"),
@@ -71,26 +71,26 @@ ENDS = [
 
 
 @pytest.mark.parametrize("read", READERS)
-@pytest.mark.parametrize(("how", "manners", "expected"), ENDS)
+@pytest.mark.parametrize(("how", "behaviour", "expected"), ENDS)
 async def test_the_span_of_a_stream_has_how_it_ended(
-    read: Any, how: str, manners: dict[str, Any], expected: tuple[Any, ...], traced: Traced
+    read: Any, how: str, behaviour: dict[str, Any], expected: tuple[Any, ...], traced: Traced
 ) -> None:
     """One span for each end."""
     raised = None
     try:
-        await read(traced, how, provider=manners)
+        await read(traced, how, provider=behaviour)
     except Exception as error:
         raised = type(error).__name__
     if expected[0] == "error":
         # LiteLLM 1.74 ends a broken async stream without a word: then it is a dropped one.
         expected = (*expected[:3], raised) if raised else DROPPED
     span = traced.span
-    said = span["attributes"]
+    attributes = span["attributes"]
     assert (
-        said["litellm.stream.end"],
-        said["litellm.outcome"],
+        attributes["litellm.stream.end"],
+        attributes["litellm.outcome"],
         span["status"],
-        said.get("error.type"),
+        attributes.get("error.type"),
     ) == expected
 
 
@@ -108,12 +108,12 @@ async def test_a_stream_has_the_time_to_its_first_chunk(read: Any, traced: Trace
 async def test_an_abandoned_stream_has_estimated_tokens(read: Any, traced: Traced) -> None:
     """They are marked as estimates, and there is no finish reason."""
     await read(traced, "break", provider={"chunks": 8})
-    said = traced.span["attributes"]
-    assert said["litellm.stream.chunks"] == 2
-    assert said["litellm.usage.source"] == "estimated"
-    assert said["litellm.cost.source"] == "estimated"
-    assert said["gen_ai.usage.output_tokens"] >= 1
-    assert "gen_ai.response.finish_reasons" not in said
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.stream.chunks"] == 2
+    assert attributes["litellm.usage.source"] == "estimated"
+    assert attributes["litellm.cost.source"] == "estimated"
+    assert attributes["gen_ai.usage.output_tokens"] >= 1
+    assert "gen_ai.response.finish_reasons" not in attributes
 
 
 async def test_aclose_ends_the_span_as_closed(traced: Traced) -> None:
@@ -174,17 +174,20 @@ async def test_stream_usage_is_the_providers_or_a_marked_estimate(
     """The provider's figures if it sends them, else an estimate that is marked as such."""
     given = {} if usage is None else {"stream_options": usage}
     await read(traced, "drain", **given)
-    said = traced.span["attributes"]
+    attributes = traced.span["attributes"]
     if usage and usage["include_usage"]:
-        assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-        assert (said["litellm.usage.source"], said["litellm.cost.source"]) == (
+        assert (
+            attributes["gen_ai.usage.input_tokens"],
+            attributes["gen_ai.usage.output_tokens"],
+        ) == (20, 10)
+        assert (attributes["litellm.usage.source"], attributes["litellm.cost.source"]) == (
             "provider",
             "litellm",
         )
-        assert said["gen_ai.usage.cost"] == pytest.approx(9e-06)
+        assert attributes["gen_ai.usage.cost"] == pytest.approx(9e-06)
     else:
-        assert said["litellm.usage.source"] in {"estimated", "litellm"}
-        assert said["gen_ai.usage.cost"] > 0
+        assert attributes["litellm.usage.source"] in {"estimated", "litellm"}
+        assert attributes["gen_ai.usage.cost"] > 0
 
 
 async def test_an_anthropic_stream_has_its_usage_and_end(traced: Traced) -> None:
@@ -199,12 +202,12 @@ async def test_an_anthropic_stream_has_its_usage_and_end(traced: Traced) -> None
     )
     async for _ in stream:
         pass
-    said = traced.span["attributes"]
-    assert said["litellm.stream.end"] == "complete"
-    assert said["gen_ai.usage.input_tokens"] == 20
-    assert said["gen_ai.usage.cache_read.input_tokens"] == 5
-    assert said["gen_ai.usage.cache_creation.input_tokens"] == 3
-    assert said["gen_ai.response.finish_reasons"] == ["end_turn"]
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.stream.end"] == "complete"
+    assert attributes["gen_ai.usage.input_tokens"] == 20
+    assert attributes["gen_ai.usage.cache_read.input_tokens"] == 5
+    assert attributes["gen_ai.usage.cache_creation.input_tokens"] == 3
+    assert attributes["gen_ai.response.finish_reasons"] == ["end_turn"]
 
 
 @pytest.mark.parametrize("function", ["responses", "aresponses"])
@@ -218,15 +221,15 @@ async def test_the_last_responses_event_has_the_whole_answer(function: str, trac
             pass
     else:
         list(stream)
-    said = traced.span["attributes"]
-    assert said["litellm.stream.end"] == "complete"
-    assert said["gen_ai.usage.output_tokens"] == 10
-    assert said["gen_ai.usage.cost"] == pytest.approx(9e-06)
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.stream.end"] == "complete"
+    assert attributes["gen_ai.usage.output_tokens"] == 10
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(9e-06)
 
 
-async def messages(traced: Traced, **manners: Any) -> None:
+async def messages(traced: Traced, **behaviour: Any) -> None:
     """A stream of Anthropic's Messages API, read until it ends."""
-    where = traced.to(**manners)
+    where = traced.to(**behaviour)
     del where["max_retries"]
     stream = await litellm.anthropic_messages(
         model="anthropic/claude-sonnet-4-5",
@@ -244,11 +247,11 @@ async def test_an_error_event_is_a_failure_with_the_providers_message(traced: Tr
     with contextlib.suppress(litellm.exceptions.APIError):  # newer ones raise, at times
         await messages(traced, error_after=4, message="The machine is too hot")
     span = traced.span
-    said = span["attributes"]
-    assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("failure", "error")
-    assert said["error.type"] == "api_error"
+    attributes = span["attributes"]
+    assert (attributes["litellm.outcome"], attributes["litellm.stream.end"]) == ("failure", "error")
+    assert attributes["error.type"] == "api_error"
     assert (span["status"], span["description"]) == ("ERROR", "The machine is too hot")
-    assert "gen_ai.response.finish_reasons" not in said
+    assert "gen_ai.response.finish_reasons" not in attributes
 
 
 async def test_an_error_event_has_no_secrets_and_no_quotes_of_the_prompt(traced: Traced) -> None:
@@ -278,30 +281,30 @@ async def test_a_failed_response_is_a_failure_and_an_incomplete_one_is_not(
             async for _ in result:
                 pass
     span = traced.span
-    said = span["attributes"]
-    assert said["litellm.outcome"] == outcome
-    assert said["gen_ai.usage.input_tokens"] > 0
+    attributes = span["attributes"]
+    assert attributes["litellm.outcome"] == outcome
+    assert attributes["gen_ai.usage.input_tokens"] > 0
     if outcome == "failure":
         assert span["status"] == "ERROR"
         assert "The machine is too hot" in span["description"]
     else:
-        assert said["gen_ai.response.finish_reasons"] == reasons
+        assert attributes["gen_ai.response.finish_reasons"] == reasons
 
 
-@pytest.mark.parametrize("manners", [{"drop_after": 4}, {"break_after": 4}], ids=repr)
+@pytest.mark.parametrize("behaviour", [{"drop_after": 4}, {"break_after": 4}], ids=repr)
 async def test_a_response_that_is_cut_off_has_no_finish_reason(
-    manners: dict[str, int], traced: Traced
+    behaviour: dict[str, int], traced: Traced
 ) -> None:
     """`in_progress` is a state of the response, not a reason."""
-    where = traced.to(**manners)
+    where = traced.to(**behaviour)
     del where["max_retries"]
     stream = await litellm.aresponses(model="openai/gpt-4o", input="hi", stream=True, **where)
     with contextlib.suppress(Exception):
         async for _ in stream:
             pass
-    said = traced.span["attributes"]
-    assert said["litellm.outcome"] == "failure"
-    assert "gen_ai.response.finish_reasons" not in said
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.outcome"] == "failure"
+    assert "gen_ai.response.finish_reasons" not in attributes
 
 
 async def test_the_router_span_has_how_its_stream_ended(traced: Traced) -> None:

@@ -187,10 +187,10 @@ def test_a_refusal_is_recorded_as_text(capture: Any) -> None:
         hi = {"role": "user", "content": "Hi"}
         given = traced.chat(messages=[hi, refused, hi])
         litellm.completion(**{**given, "api_base": f"{provider.url}/v1"})
-    said = content(traced.span)
+    messages = content(traced.span)
     text = [{"type": "text", "content": "I can not."}]
-    assert said["gen_ai.input.messages"][1]["parts"] == text
-    assert said["gen_ai.output.messages"][0]["parts"] == text
+    assert messages["gen_ai.input.messages"][1]["parts"] == text
+    assert messages["gen_ai.output.messages"][0]["parts"] == text
 
 
 def test_reasoning_is_a_separate_part(capture: Any) -> None:
@@ -238,9 +238,9 @@ def test_long_content_is_shortened(size: int, capture: Any) -> None:
     """It stays valid JSON within the limit, and its original length is recorded."""
     with capture() as traced:
         litellm.completion(**traced.chat(messages=[{"role": "user", "content": "x" * size}] * 2))
-    said = traced.span["attributes"]
-    assert len(said["gen_ai.input.messages"]) <= 65536
-    assert said["litellm.content.original_length"] > 2 * size
+    attributes = traced.span["attributes"]
+    assert len(attributes["gen_ai.input.messages"]) <= 65536
+    assert attributes["litellm.content.original_length"] > 2 * size
     assert [message["role"] for message in content(traced.span)["gen_ai.input.messages"]] == [
         "user"
     ] * 2

@@ -1,4 +1,4 @@
-"""Content in the shapes of the providers' APIs: no bytes on the span, and nothing is lost."""
+"""Content in the formats of the providers' APIs: complete, and without bytes on the span."""
 
 import asyncio
 import base64
@@ -448,8 +448,8 @@ def test_outputs_of_the_responses_api_are_recorded_as_parts(
         given = made.responses(stream=stream)
         if stream:
             list(given)
-        (said,) = made.recorded()["gen_ai.output.messages"]
-        assert (said["parts"], said["finish_reason"]) == (recorded, reason)
+        (attributes,) = made.recorded()["gen_ai.output.messages"]
+        assert (attributes["parts"], attributes["finish_reason"]) == (recorded, reason)
 
 
 SERVER_TOOLS = [

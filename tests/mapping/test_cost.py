@@ -1,4 +1,4 @@
-"""Cost: whose figure, for what, and none rather than a wrong one."""
+"""The source of costs; an unknown cost is left out."""
 
 import asyncio
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def response_cache() -> Iterator[None]:
     litellm.cache = None
 
 
-def said(traced: Traced, index: int = -1) -> dict[str, Any]:
+def attributes_of(traced: Traced, index: int = -1) -> dict[str, Any]:
     """What a span says, the last one's by default."""
     return traced.spans[index]["attributes"]
 
@@ -55,7 +55,7 @@ async def test_a_response_cache_hit_costs_nothing_and_has_the_saving(
 def test_a_call_with_an_unknown_price_has_no_cost(traced: Traced) -> None:
     """The source is `unknown`."""
     litellm.completion(**traced.chat(model="openai/no-such-model"))
-    attributes = said(traced)
+    attributes = attributes_of(traced)
     assert attributes["litellm.cost.source"] == "unknown"
     assert [name for name in attributes if "cost" in name] == ["litellm.cost.source"]
 
@@ -73,14 +73,14 @@ def test_a_free_model_costs_zero(traced: Traced) -> None:
         }
     )
     litellm.completion(**traced.chat(model="openai/free-model"))
-    assert said(traced)["gen_ai.usage.cost"] == 0
-    assert said(traced)["litellm.cost.source"] == "litellm"
+    assert attributes_of(traced)["gen_ai.usage.cost"] == 0
+    assert attributes_of(traced)["litellm.cost.source"] == "litellm"
 
 
 def test_a_call_without_usage_has_no_cost(traced: Traced) -> None:
     """An answer without tokens has no cost, instead of a cost of zero."""
     litellm.completion(**traced.chat(provider={"usage": False}))
-    attributes = said(traced)
+    attributes = attributes_of(traced)
     assert "gen_ai.usage.cost" not in attributes
     assert "gen_ai.usage.input_tokens" not in attributes
 
@@ -126,7 +126,7 @@ def test_gemini_calls_have_their_cost(traced: Traced) -> None:
         api_base=traced.to(cached_tokens=8)["api_base"],
         api_key="k",
     )
-    attributes = said(traced)
+    attributes = attributes_of(traced)
     assert attributes["gen_ai.provider.name"] == "gcp.gemini"
     assert attributes["gen_ai.usage.input_tokens"] == 20
     assert attributes["gen_ai.usage.cache_read.input_tokens"] == 8
@@ -135,7 +135,7 @@ def test_gemini_calls_have_their_cost(traced: Traced) -> None:
 def test_parts_of_the_cost_add_up_to_the_total(traced: Traced) -> None:
     """Input, output and the other parts."""
     litellm.completion(**traced.chat())
-    attributes = said(traced)
+    attributes = attributes_of(traced)
     if "litellm.cost.input" in attributes:  # LiteLLM has a breakdown from 1.75 on
         parts = attributes["litellm.cost.input"] + attributes["litellm.cost.output"]
         assert parts == pytest.approx(attributes["litellm.cost.total"])

@@ -1,4 +1,4 @@
-"""Streams that were left before their usage came: tokens are estimated from all they brought."""
+"""Tokens of streams that end before their usage arrives are estimated from all output."""
 
 import json
 from collections.abc import Iterator

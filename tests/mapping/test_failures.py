@@ -1,4 +1,4 @@
-"""Failures: what the span says, and that the caller's exception is the caller's."""
+"""The attributes of failed calls, and unchanged exceptions."""
 
 import asyncio
 import inspect
@@ -24,10 +24,10 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
-@pytest.mark.parametrize(("manners", "given", "kind", "code"), FAILURES)
+@pytest.mark.parametrize(("behaviour", "given", "kind", "code"), FAILURES)
 async def test_a_failure_has_status_error_type_and_one_exception_event(
     function: str,
-    manners: dict[str, Any],
+    behaviour: dict[str, Any],
     given: dict[str, Any],
     kind: str | None,
     code: int | None,
@@ -35,15 +35,15 @@ async def test_a_failure_has_status_error_type_and_one_exception_event(
 ) -> None:
     """Status ERROR, the exception's class as `error.type`, and the HTTP status."""
     with pytest.raises(Exception) as caught:
-        result = getattr(litellm, function)(**traced.chat(provider=manners, **given))
+        result = getattr(litellm, function)(**traced.chat(provider=behaviour, **given))
         if inspect.isawaitable(result):
             await result
     span = traced.span
-    said = span["attributes"]
-    assert (span["status"], said["litellm.outcome"]) == ("ERROR", "failure")
-    assert said["error.type"] == type(caught.value).__name__
-    assert kind in (None, said["error.type"])
-    assert code is None or said["litellm.provider.error.code"] == code
+    attributes = span["attributes"]
+    assert (span["status"], attributes["litellm.outcome"]) == ("ERROR", "failure")
+    assert attributes["error.type"] == type(caught.value).__name__
+    assert kind in (None, attributes["error.type"])
+    assert code is None or attributes["litellm.provider.error.code"] == code
     assert [event["name"] for event in span["events"]].count("exception") == 1
     assert 0 < len(span["description"]) <= 1024
 

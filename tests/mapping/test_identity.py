@@ -1,4 +1,4 @@
-"""Who a call is for, from wherever the caller said it."""
+"""User, session and other identity, from every source."""
 
 import asyncio
 import contextvars
@@ -215,12 +215,12 @@ def test_metadata_never_displaces_other_attributes(traced: Traced) -> None:
     """At most 32 entries of limited length, which come first, because the SDK drops the oldest."""
     metadata = {f"entry{number}": "x" * 5000 for number in range(100)}
     litellm.completion(**traced.chat(metadata=metadata))
-    said = traced.span["attributes"]
-    free = [name for name in said if name.startswith("litellm.metadata.")]
+    attributes = traced.span["attributes"]
+    free = [name for name in attributes if name.startswith("litellm.metadata.")]
     assert len(free) == 32
-    assert max(len(said[name]) for name in free) == 1024
-    assert list(said)[:32] == free
-    assert said["gen_ai.operation.name"] == "chat"
+    assert max(len(attributes[name]) for name in free) == 1024
+    assert list(attributes)[:32] == free
+    assert attributes["gen_ai.operation.name"] == "chat"
 
 
 def test_litellms_entries_in_a_reused_metadata_dict_are_not_recorded(traced: Traced) -> None:
@@ -271,9 +271,9 @@ def test_lone_surrogates_are_removed_and_the_attribute_is_kept(traced: Traced) -
             },
         )
     )
-    said = traced.span["attributes"]
+    attributes = traced.span["attributes"]
     names = ("user.id", "session.id", "litellm.tags", "litellm.metadata.k?")
-    assert [said[name] for name in names] == ["an?n", "s?", ["t?"], "v?"]
+    assert [attributes[name] for name in names] == ["an?n", "s?", ["t?"], "v?"]
 
 
 @pytest.mark.parametrize("hidden", [False, True])

@@ -1,4 +1,4 @@
-"""Names of models, and finish reasons: the provider's own, however LiteLLM is asked."""
+"""Names of models, and the providers' finish reasons."""
 
 import contextlib
 import json
@@ -34,8 +34,11 @@ def test_model_names_have_no_route(model: str, name: str, provider: str, traced:
     given = traced.chat(model=model, api_version="2025-03-01-preview", **credentials)
     with contextlib.suppress(Exception):  # the loopback provider has no such route
         litellm.completion(**{**given, "api_base": "http://127.0.0.1:9"})
-    said = traced.span["attributes"]
-    assert (said["gen_ai.request.model"], said["gen_ai.provider.name"]) == (name, provider)
+    attributes = traced.span["attributes"]
+    assert (attributes["gen_ai.request.model"], attributes["gen_ai.provider.name"]) == (
+        name,
+        provider,
+    )
 
 
 FINISHES = [
@@ -84,6 +87,6 @@ def test_a_stream_whose_first_chunk_has_no_model_has_id_and_model(traced: Traced
         given = traced.chat(model="azure/my-deployment", api_version="2024-10-21")
         options = {"stream": True, "stream_options": {"include_usage": True}}
         list(litellm.completion(**{**given, "api_base": provider.url}, **options))
-    said = traced.span["attributes"]
-    assert said["gen_ai.response.model"] == "gpt-4o-2024-08-06"
-    assert said["gen_ai.response.id"] == "chatcmpl-7"
+    attributes = traced.span["attributes"]
+    assert attributes["gen_ai.response.model"] == "gpt-4o-2024-08-06"
+    assert attributes["gen_ai.response.id"] == "chatcmpl-7"

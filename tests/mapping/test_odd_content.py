@@ -1,4 +1,4 @@
-"""Content of odd types and shapes costs content only: no outcome, no figure, and little time."""
+"""Content of unexpected types affects no outcome, tokens or cost, and takes little time."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -53,10 +53,10 @@ def test_an_argument_of_an_unexpected_type_loses_only_content(name: str, capture
             litellm.completion(**traced.chat(mock_response="Hello", **{name: odd}))
     assert len(traced.spans) == len(ODD)
     for span in traced.spans:
-        said = span["attributes"]
-        assert said["litellm.outcome"] == "success"
-        assert said["gen_ai.usage.cost"] > 0
-        assert "everybody in this room" in said["gen_ai.input.messages"]
+        attributes = span["attributes"]
+        assert attributes["litellm.outcome"] == "success"
+        assert attributes["gen_ai.usage.cost"] > 0
+        assert "everybody in this room" in attributes["gen_ai.input.messages"]
 
 
 def test_an_iterator_is_not_consumed(capture: Capture) -> None:
@@ -74,9 +74,11 @@ async def test_rerank_through_a_router_is_recorded_completely(capture: Capture) 
         row = {"model_name": "m", "litellm_params": {"model": "cohere/rerank-v3.5", **traced.to()}}
         router = litellm.Router(model_list=[row], num_retries=0)
         await router.arerank(model="m", query="What is blue?", documents=["The sky", "Grass"])
-    said = next(span for span in traced.spans if span["name"].startswith("rerank"))["attributes"]
-    assert (said["litellm.outcome"], said["gen_ai.usage.cost"]) == ("success", 0.002)
-    assert "What is blue?" in said["gen_ai.input.messages"]
+    attributes = next(span for span in traced.spans if span["name"].startswith("rerank"))[
+        "attributes"
+    ]
+    assert (attributes["litellm.outcome"], attributes["gen_ai.usage.cost"]) == ("success", 0.002)
+    assert "What is blue?" in attributes["gen_ai.input.messages"]
 
 
 def test_an_error_while_content_is_read_loses_only_content(
@@ -96,11 +98,11 @@ def test_an_error_while_content_is_read_loses_only_content(
             for function in (direct, name):
                 patch.setattr(f"litespan.instrumentation.recorded_content.{function}", fault)
             litellm.completion(**traced.chat())
-        said = traced.span["attributes"]
-        assert said["litellm.outcome"] == "success"
-        assert said["gen_ai.usage.cost"] > 0
-        assert ("gen_ai.input.messages" in said) == (name == "output_content")
-        assert ("gen_ai.output.messages" in said) == (name == "input_content")
+        attributes = traced.span["attributes"]
+        assert attributes["litellm.outcome"] == "success"
+        assert attributes["gen_ai.usage.cost"] > 0
+        assert ("gen_ai.input.messages" in attributes) == (name == "output_content")
+        assert ("gen_ai.output.messages" in attributes) == (name == "input_content")
 
 
 def test_content_of_any_shape_is_bounded(capture: Capture) -> None:

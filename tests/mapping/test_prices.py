@@ -1,4 +1,4 @@
-"""Which figure a call costs: no price is not free, and details that have a price count."""
+"""Costs by price: an unknown price is not zero, and details with their own price count."""
 
 import asyncio
 import copy
@@ -21,7 +21,7 @@ RESPONSES = {"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200}
 EACH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
-def told(traced: Traced, index: int = -1) -> tuple[Any, Any]:
+def cost_of(traced: Traced, index: int = -1) -> tuple[Any, Any]:
     """The cost that a span states, the last one's by default, and its source."""
     attributes = traced.spans[index]["attributes"]
     return attributes.get("gen_ai.usage.cost"), attributes["litellm.cost.source"]
@@ -50,7 +50,7 @@ def test_a_model_without_a_price_has_no_cost(model: str, stream: bool, traced: T
     with answering(CHAT) as url:
         result = litellm.completion(**openai(url, model=model, stream=stream))
         _ = list(result) if stream else None
-    assert told(traced) == (None, "unknown")
+    assert cost_of(traced) == (None, "unknown")
 
 
 @EACH
@@ -64,7 +64,7 @@ def test_a_model_registered_without_prices_has_no_cost(
     with answering(CHAT) as url:
         result = litellm.completion(**openai(url, model="openai/no-price", stream=stream))
         _ = list(result) if stream else None
-    assert told(traced) == (None, "unknown")
+    assert cost_of(traced) == (None, "unknown")
 
 
 @EACH
@@ -76,7 +76,7 @@ def test_a_deployment_without_prices_has_no_cost(
         local = router(url, "openai/some-local", {"id": "d1", "max_input_tokens": 8192})
         result = local.completion(model="g", messages=MESSAGES, stream=stream)
         _ = list(result) if stream else None
-    assert told(traced) == (None, "unknown")
+    assert cost_of(traced) == (None, "unknown")
 
 
 def test_a_margin_is_not_a_price(
@@ -88,7 +88,7 @@ def test_a_margin_is_not_a_price(
     )
     with answering(CHAT) as url:
         litellm.completion(**openai(url, model="openai/gpt-5-mystery"))
-    assert told(traced) == (None, "unknown")
+    assert cost_of(traced) == (None, "unknown")
 
 
 # Earlier LiteLLM states no cost for a stream that is free; the span then has an estimate of 0.
@@ -112,7 +112,7 @@ def test_a_price_of_zero_that_the_operator_sets_is_known(
             local = router(url, model, info, **given)
             result = local.completion(model="g", messages=MESSAGES, stream=stream)
         _ = list(result) if stream else None
-    assert told(traced) == (0, "litellm")
+    assert cost_of(traced) == (0, "litellm")
 
 
 async def test_a_price_of_zero_is_known_in_the_messages_api(
@@ -125,7 +125,7 @@ async def test_a_price_of_zero_is_known_in_the_messages_api(
         deployment = {"model_name": "g", "litellm_params": parameters}
         local = litellm.Router(model_list=[deployment], num_retries=0)
         await local.aanthropic_messages(model="g", messages=MESSAGES, max_tokens=64)
-    assert told(traced) == (0, "litellm")
+    assert cost_of(traced) == (0, "litellm")
 
 
 ANTHROPIC = {
@@ -208,7 +208,7 @@ def test_openrouters_cost_with_the_users_own_key_includes_the_providers(
         given = openai(url, model="openrouter/anthropic/claude-sonnet-4.5", stream=stream)
         result = litellm.completion(**given)
         _ = list(result) if stream else None
-    assert told(traced) == (pytest.approx(right), "provider")
+    assert cost_of(traced) == (pytest.approx(right), "provider")
 
 
 @pytest.mark.recent_litellm
@@ -224,7 +224,7 @@ async def test_the_source_of_a_responses_call_is_the_price_list(
         _ = await read(result) if stream else None
     prices = litellm.model_cost["gpt-5-mini"]
     right = 1000 * prices["input_cost_per_token"] + 200 * prices["output_cost_per_token"]
-    assert told(traced) == (pytest.approx(right), "litellm")
+    assert cost_of(traced) == (pytest.approx(right), "litellm")
 
 
 @pytest.mark.recent_litellm

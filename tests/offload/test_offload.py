@@ -1,4 +1,4 @@
-"""`LITESPAN_OFFLOAD` under `opentelemetry-instrument`: no line of code, real stores, bad stores."""
+"""`LITESPAN_OFFLOAD` under `opentelemetry-instrument`, with working and failing stores."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""`LITESPAN_ADOPT` in the proxy: the lists of its `config.yaml` lead to our exporters."""
+"""`LITESPAN_ADOPT` in the proxy takes over the lists of its `config.yaml`."""
 
 import json
 from collections.abc import Iterator
@@ -58,12 +58,12 @@ def moved(
             instrument=instrument,
         ) as gateway:
             ask(gateway)
-            until(lambda: all(map(told, vendors.values())), "word from every vendor", 90)
+            until(lambda: all(map(received_a_call, vendors.values())), "word from every vendor", 90)
             active = gateway.client(MASTER).get("/active/callbacks").raise_for_status().json()
         yield {"said": gateway, "active": active, **vendors}
 
 
-def told(vendor: Vendor) -> bool:
+def received_a_call(vendor: Vendor) -> bool:
     """Has it taken anything yet?"""
     return bool(getattr(vendor.accept, "taken", vendor.received))
 

@@ -1,4 +1,4 @@
-"""Clients of the proxy cannot keep their requests off the operator's record, unless they may."""
+"""Clients of the proxy cannot change what the operator records, unless the operator permits it."""
 
 import json
 import os
@@ -25,7 +25,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     "/v1/completions": {"model": "text", "prompt": HI},
     "/own/chat": CHAT,
 }
-WISHES: dict[str, dict[str, Any]] = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "no-log": {"no-log": True},
     "mute": {"metadata": {"litespan": {"mute": ["langfuse", "sqlite", "otlp"]}}},
     "mute elsewhere": {"litellm_metadata": {"litespan": {"mute": ["langfuse", "sqlite"]}}},
@@ -100,15 +100,15 @@ def stored(gateway: Proxy, span: Record) -> bool:
     return (span["span_id"],) in found
 
 
-@pytest.mark.parametrize("wish", WISHES)
+@pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("path", ROUTES)
 def test_a_client_cannot_remove_its_calls_from_the_records(
-    strict: Proxy, langfuse: Vendor, path: str, wish: str
+    strict: Proxy, langfuse: Vendor, path: str, option: str
 ) -> None:
     """Whatever it sends, each of the operator's exporters and stores receives its call."""
     before = len(langfuse.received)
-    body = WISHES[wish]
-    if path == "/own/chat" and wish == "inner call":
+    body = OPTIONS[option]
+    if path == "/own/chat" and option == "inner call":
         body = {}
     span = ask(strict, path, body)[0]
     until(lambda: stored(strict, span), "call in the store")
@@ -135,8 +135,8 @@ def test_a_client_cannot_switch_content_off_with_litellms_parameter(
     strict: Proxy, inside: bool
 ) -> None:
     """`turn_off_message_logging`: newer versions of LiteLLM reject it, and litespan ignores it."""
-    wish = {"turn_off_message_logging": True}
-    body = {**CHAT, "metadata": wish} if inside else {**CHAT, **wish}
+    option = {"turn_off_message_logging": True}
+    body = {**CHAT, "metadata": option} if inside else {**CHAT, **option}
     answers: list[int] = []
 
     def call(traceparent: str) -> None:
@@ -187,9 +187,9 @@ def lenient(
 
 def test_permitted_client_options_have_an_effect(lenient: Proxy) -> None:
     """The client then controls content, exporters and the user."""
-    wish = {"content": False, "mute": ["langfuse"]}
+    option = {"content": False, "mute": ["langfuse"]}
     (span,) = ask(
-        lenient, "/v1/chat/completions", {"metadata": {"litespan": wish}}, baggage="user.id=eve"
+        lenient, "/v1/chat/completions", {"metadata": {"litespan": option}}, baggage="user.id=eve"
     )
     assert "gen_ai.input.messages" not in span["attributes"]
     assert list(span["attributes"]["litespan.mute"]) == ["langfuse"]

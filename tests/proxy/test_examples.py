@@ -1,4 +1,4 @@
-"""The files of `examples/proxy` are what the real proxy takes, and what their tools accept."""
+"""The real proxy and linters accept the files of `examples/proxy`."""
 
 import subprocess
 import sys

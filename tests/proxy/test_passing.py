@@ -1,4 +1,4 @@
-"""Pass-through routes: one call's span below the server span, whatever LiteLLM can read of it."""
+"""Pass-through routes: one call below the server span, even if LiteLLM cannot parse the answer."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -52,19 +52,26 @@ def test_a_providers_route_is_one_call(
     """The call has model, provider, tokens, identity, and the id in the response header."""
     server, call = spans_of(gateway, path, body)
     assert answer().status_code == 200
-    said = call["attributes"]
+    attributes = call["attributes"]
     assert (call["name"], call["kind"], call["parent"]) == (name, "CLIENT", server["span_id"])
-    assert said["gen_ai.provider.name"] == provider
-    assert said["litellm.call_type"] == "pass_through_endpoint"
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-    assert said["litellm.call_id"] == answer().headers["x-litellm-call-id"]
-    assert (said["litellm.team.id"], said["litellm.api_key.hash"], said["user.id"]) == (
+    assert attributes["gen_ai.provider.name"] == provider
+    assert attributes["litellm.call_type"] == "pass_through_endpoint"
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        20,
+        10,
+    )
+    assert attributes["litellm.call_id"] == answer().headers["x-litellm-call-id"]
+    assert (
+        attributes["litellm.team.id"],
+        attributes["litellm.api_key.hash"],
+        attributes["user.id"],
+    ) == (
         "team-blue",
         "hash-of-blue-key",
         "ada",
     )
-    assert said["litellm.request.route"] == path
-    assert said["litellm.outcome"] == server["attributes"]["litellm.outcome"] == "success"
+    assert attributes["litellm.request.route"] == path
+    assert attributes["litellm.outcome"] == server["attributes"]["litellm.outcome"] == "success"
     assert call["end"] <= server["end"]
     assert [event["name"] for event in call["events"]] == [
         "litellm.pre_api_call",
@@ -78,9 +85,9 @@ def test_a_pass_through_call_has_litellms_cost(
     gateway: Proxy, path: str, body: dict[str, Any], name: str, provider: str
 ) -> None:
     """LiteLLM's own figure."""
-    said = spans_of(gateway, path, body)[1]["attributes"]
-    assert said["litellm.cost.source"] == "litellm"
-    assert said["gen_ai.usage.cost"] > 0
+    attributes = spans_of(gateway, path, body)[1]["attributes"]
+    assert attributes["litellm.cost.source"] == "litellm"
+    assert attributes["gen_ai.usage.cost"] > 0
 
 
 STREAMS: list[Any] = [
@@ -93,23 +100,32 @@ STREAMS: list[Any] = [
 @pytest.mark.parametrize(("path", "body"), STREAMS)
 def test_streams_end_with_their_last_byte(gateway: Proxy, path: str, body: dict[str, Any]) -> None:
     """Tokens and cost of a whole stream, and the time to its first byte."""
-    said = spans_of(gateway, path, body)[1]["attributes"]
+    attributes = spans_of(gateway, path, body)[1]["attributes"]
     assert len(answer().text.splitlines()) > 8
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-    assert said["gen_ai.usage.cost"] > 0
-    assert said["litellm.cost.source"] == "litellm"
-    assert said["gen_ai.request.stream"] is True
-    assert 0 < said["gen_ai.response.time_to_first_chunk"] < 30
-    assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("success", "complete")
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        20,
+        10,
+    )
+    assert attributes["gen_ai.usage.cost"] > 0
+    assert attributes["litellm.cost.source"] == "litellm"
+    assert attributes["gen_ai.request.stream"] is True
+    assert 0 < attributes["gen_ai.response.time_to_first_chunk"] < 30
+    assert (attributes["litellm.outcome"], attributes["litellm.stream.end"]) == (
+        "success",
+        "complete",
+    )
 
 
 def test_an_operators_own_endpoint_has_its_price_and_tokens(gateway: Proxy) -> None:
     """The price in its configuration, and the tokens in the answer."""
     server, call = spans_of(gateway, "/own/chat", GPT)
-    said = call["attributes"]
+    attributes = call["attributes"]
     assert (call["name"], server["attributes"]["http.route"]) == ("chat gpt-4o-mini", "/own/chat")
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-    assert said["gen_ai.usage.cost"] == 0.25
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        20,
+        10,
+    )
+    assert attributes["gen_ai.usage.cost"] == 0.25
 
 
 def test_an_unknown_path_is_a_pass_through_call(gateway: Proxy) -> None:
@@ -125,9 +141,9 @@ def test_an_error_event_fails_the_call_and_the_request(gateway: Proxy) -> None:
     """The answer starts with status 200, and reports the error in the stream."""
     server, call = spans_of(gateway, "/own/breaks", {**CLAUDE, "stream": True})
     assert answer().status_code == 200
-    said = call["attributes"]
-    assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("failure", "error")
-    assert said["error.type"] == "api_error"
+    attributes = call["attributes"]
+    assert (attributes["litellm.outcome"], attributes["litellm.stream.end"]) == ("failure", "error")
+    assert attributes["error.type"] == "api_error"
     assert (call["status"], call["description"]) == ("ERROR", BREAKS["message"])
     asked = server["attributes"]
     assert (asked["litellm.outcome"], asked["litellm.request.failure"]) == ("failure", "provider")
@@ -137,9 +153,9 @@ def test_an_answer_that_reports_a_failure_fails_the_call_and_the_request(gateway
     """The Responses API reports a failure in an answer with status 200."""
     server, call = spans_of(gateway, "/own/fails", {"model": "gpt-5-mini", "input": "Hi"})
     assert answer().json()["status"] == "failed"
-    said, asked = call["attributes"], server["attributes"]
-    assert (said["litellm.outcome"], said["error.type"]) == ("failure", "server_error")
-    assert said["gen_ai.usage.output_tokens"] == 10
+    attributes, asked = call["attributes"], server["attributes"]
+    assert (attributes["litellm.outcome"], attributes["error.type"]) == ("failure", "server_error")
+    assert attributes["gen_ai.usage.output_tokens"] == 10
     assert (asked["litellm.outcome"], asked["litellm.request.failure"]) == ("failure", "provider")
     assert call["description"] == server["description"]
 
@@ -164,11 +180,11 @@ def test_a_model_of_the_list_is_an_attempt_of_the_router(gateway: Proxy, stream:
     assert answer().status_code == 200
     assert (router["name"], call["name"]) == ("litellm.router llama", "chat llama")
     assert (router["parent"], call["parent"]) == (server["span_id"], router["span_id"])
-    said = call["attributes"]
-    assert said["litellm.outcome"] == router["attributes"]["litellm.outcome"] == "success"
-    assert said["gen_ai.provider.name"] == "hosted_vllm"
-    assert said["gen_ai.usage.output_tokens"] == 10
-    assert (said["litellm.team.id"], said["litellm.attempt"]) == ("team-blue", 1)
+    attributes = call["attributes"]
+    assert attributes["litellm.outcome"] == router["attributes"]["litellm.outcome"] == "success"
+    assert attributes["gen_ai.provider.name"] == "hosted_vllm"
+    assert attributes["gen_ai.usage.output_tokens"] == 10
+    assert (attributes["litellm.team.id"], attributes["litellm.attempt"]) == ("team-blue", 1)
 
 
 def test_refused_requests_have_no_call(gateway: Proxy) -> None:

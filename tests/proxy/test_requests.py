@@ -1,4 +1,4 @@
-"""One line in `config.yaml`: what a request to the proxy looks like, from client to provider."""
+"""One line in `config.yaml` traces requests to the proxy, from client to provider."""
 
 from typing import Any
 
@@ -133,11 +133,14 @@ def test_refused_requests_are_failed_requests_without_calls(
     """A request that never reaches a provider is one span with the reason."""
     spans = gateway.trace(post(gateway, "/v1/chat/completions", body, key), 1)
     (span,) = spans
-    said = span["attributes"]
+    attributes = span["attributes"]
     assert status in (None, response().status_code)
-    assert said["http.response.status_code"] == response().status_code
-    assert (said["litellm.request.failure"], said["error.type"]) == (kind, error)
-    assert (said["litellm.outcome"], span["status"]) == ("failure", "UNSET")  # the client's mistake
+    assert attributes["http.response.status_code"] == response().status_code
+    assert (attributes["litellm.request.failure"], attributes["error.type"]) == (kind, error)
+    assert (attributes["litellm.outcome"], span["status"]) == (
+        "failure",
+        "UNSET",
+    )  # the client's mistake
     assert [event["name"] for event in span["events"]] == ["exception"]
 
 
@@ -165,12 +168,12 @@ def test_a_guardrail_may_raise_any_exception(gateway: Proxy) -> None:
     """A `ValueError`, as in LiteLLM's own example, is a rejection by the guardrail."""
     body = {**CHAT, "messages": [{"role": "user", "content": "What about the sunshine?"}]}
     (span,) = gateway.trace(post(gateway, "/v1/chat/completions", body), 1)
-    said = span["attributes"]
-    assert (said["litellm.request.failure"], said["litellm.guardrail.name"]) == (
+    attributes = span["attributes"]
+    assert (attributes["litellm.request.failure"], attributes["litellm.guardrail.name"]) == (
         "guardrail",
         "no-sun",
     )
-    assert said["error.type"] == "ValueError"
+    assert attributes["error.type"] == "ValueError"
 
 
 def test_a_guardrail_has_the_operators_name(gateway: Proxy) -> None:

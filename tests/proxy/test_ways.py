@@ -1,4 +1,4 @@
-"""The ways in: the line in the config, `opentelemetry-instrument`, both; and no way at all."""
+"""The proxy with the line in its config, `opentelemetry-instrument`, both, and mistakes."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Whose call it is, on every route, and what of a request goes on only by allowlist."""
+"""The identity of a call on every route, and request data that is recorded by allowlist."""
 
 import json
 from typing import Any
@@ -206,8 +206,10 @@ def test_headers_and_fields_only_by_allowlist(gateway: Proxy) -> None:
 
     server, _, last = gateway.trace(call, 3)
     asked = ("http.request.header.", "litellm.request.body.")
-    told = {name: value for name, value in last["attributes"].items() if name.startswith(asked)}
-    assert told == {
+    attributes = {
+        name: value for name, value in last["attributes"].items() if name.startswith(asked)
+    }
+    assert attributes == {
         "http.request.header.x-feature": ["search"],
         "litellm.request.body.temperature": 0.5,
         "litellm.request.body.safety_identifier": "abc",
@@ -243,7 +245,9 @@ def test_a_traceparent_adds_no_metadata(gateway: Proxy, metadata: dict[str, str]
         client = gateway.client(KEY, traceparent=traceparent)
         assert client.post("/v1/chat/completions", json=sent).status_code == 200
 
-    said = gateway.trace(call, 3)[-1]["attributes"]
+    attributes = gateway.trace(call, 3)[-1]["attributes"]
     prefix = "litellm.metadata."
-    found = {name[len(prefix) :]: said[name] for name in said if name.startswith(prefix)}
+    found = {
+        name[len(prefix) :]: attributes[name] for name in attributes if name.startswith(prefix)
+    }
     assert found == (metadata or {})

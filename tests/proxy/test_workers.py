@@ -1,4 +1,4 @@
-"""Several workers: each exports what it serves, once; none is missed at the end."""
+"""Several workers: each exports its own spans once, and none is lost at exit."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Exporters by stage: which are given what, with how much content."""
+"""Exporters by stage: the calls and the content that each receives."""
 
 import asyncio
 import importlib
@@ -34,7 +34,7 @@ TELLTALE = "TELLTALE in the text"
 
 
 class Kept(SpanExporter):
-    """An exporter that keeps what it is given."""
+    """An exporter that keeps the spans that it receives."""
 
     def __init__(self, name: str = "kept") -> None:
         self.name = name
@@ -121,8 +121,8 @@ async def test_each_attempt_is_routed_by_its_own_outcome(traced: Traced) -> None
     litespan.configure(success=good, failure=bad)
     router = litellm.Router(
         model_list=[
-            {"model_name": n, "litellm_params": {"model": f"openai/{m}", **traced.to(**manners)}}
-            for n, m, manners in (("bad", "gpt-4o-mini", {"status": 500}), ("good", "gpt-4o", {}))
+            {"model_name": n, "litellm_params": {"model": f"openai/{m}", **traced.to(**behaviour)}}
+            for n, m, behaviour in (("bad", "gpt-4o-mini", {"status": 500}), ("good", "gpt-4o", {}))
         ],
         fallbacks=[{"bad": ["good"]}],
         num_retries=0,
@@ -148,9 +148,9 @@ async def test_services_that_show_routers_receive_their_spans(content: Traced) -
                 model_list=[
                     {
                         "model_name": group,
-                        "litellm_params": {"model": "openai/gpt-4o", **content.to(**manners)},
+                        "litellm_params": {"model": "openai/gpt-4o", **content.to(**behaviour)},
                     }
-                    for group, manners in (("bad", {"status": 500}), ("good", {}))
+                    for group, behaviour in (("bad", {"status": 500}), ("good", {}))
                 ],
                 fallbacks=[{"bad": ["good"]}],
                 num_retries=0,
@@ -534,11 +534,11 @@ def test_lists_in_the_environment_work_beside_otel_traces_exporter(
     (line,) = map(json.loads, Path(at["LITESPAN_JSONL"]).read_text("utf-8").splitlines())
     assert line["outcome"] == "failure"
     assert "Hi" not in json.dumps(line)
-    said = [line for line in ran.stderr.splitlines() if "LITESPAN_" in line or "sqlite" in line]
-    assert len(said) == 3, said
-    assert "sqlite is also in OTEL_TRACES_EXPORTER" in said[0]
-    assert "input: console cannot record calls that have only started" in said[1]
-    assert "no exporter is called 'helicon' (did you mean helicone?); installed are" in said[2]
+    output = [line for line in ran.stderr.splitlines() if "LITESPAN_" in line or "sqlite" in line]
+    assert len(output) == 3, output
+    assert "sqlite is also in OTEL_TRACES_EXPORTER" in output[0]
+    assert "input: console cannot record calls that have only started" in output[1]
+    assert "no exporter is called 'helicon' (did you mean helicone?); installed are" in output[2]
 
 
 @pytest.mark.slow

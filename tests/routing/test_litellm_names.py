@@ -1,4 +1,4 @@
-"""Every name in LiteLLM's lists has an answer: a release with a new name fails this test."""
+"""Every name in LiteLLM's lists has an exporter or a reason; a release with a new name fails."""
 
 import json
 import re

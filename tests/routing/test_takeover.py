@@ -1,4 +1,4 @@
-"""LiteLLM's callback lists lead to our exporters and handlers, and LiteLLM does not see them."""
+"""litespan takes over LiteLLM's callback lists, and LiteLLM no longer uses the entries."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Files that a crash has cut, a disk has damaged or somebody else has written, read back."""
+"""Reading files that are truncated, damaged, or written by other programs."""
 
 import gzip
 import json
@@ -97,9 +97,11 @@ def test_a_truncated_gzip_file_is_read_up_to_the_damage(
     last = {record["key"] for record in list(records(str(live)))[-10:]}
     assert last < found
     assert 500 < len(found) <= 3011
-    said = [line for line in capsys.readouterr().err.splitlines() if "line(s)" not in line]
-    assert [line.startswith(f"litespan: {aside} cannot be read to its end: {why}") for line in said]
-    assert len(said) == 1
+    output = [line for line in capsys.readouterr().err.splitlines() if "line(s)" not in line]
+    assert [
+        line.startswith(f"litespan: {aside} cannot be read to its end: {why}") for line in output
+    ]
+    assert len(output) == 1
     assert main(["report", str(path)]) == 0
 
 
@@ -145,9 +147,9 @@ def test_a_line_with_a_value_of_a_wrong_type_is_skipped(
     first, second = written(path, 2).splitlines()
     path.write_bytes(json.dumps({**json.loads(first), **odd}).encode() + b"\n" + second + b"\n")
     assert main(["report", str(path), "--json"]) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)["total"]["calls"] == 1
-    assert said.err == f"litespan: 1 line(s) of {path} cannot be read and are left out\n"
+    output = capsys.readouterr()
+    assert json.loads(output.out)["total"]["calls"] == 1
+    assert output.err == f"litespan: 1 line(s) of {path} cannot be read and are left out\n"
 
 
 def test_endless_nesting_is_a_broken_line(
@@ -226,8 +228,8 @@ def test_a_parquet_file_of_another_program_is_refused_in_one_line(
     path = tmp_path / "orders.parquet"
     parquet.write_table(pa.table(columns), path)
     assert main(["report", str(path)]) == 2
-    said = capsys.readouterr().err
-    assert said == f"litespan report: {path} was not written by litespan\n"
+    output = capsys.readouterr().err
+    assert output == f"litespan report: {path} was not written by litespan\n"
 
 
 @pytest.mark.parametrize("kind", EXPORTERS)

@@ -63,7 +63,7 @@ def held_by_another(path: Path) -> Iterator[None]:
         process.communicate("\n", timeout=30)
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What litespan has logged."""
     return [r.getMessage() for r in caplog.records if r.name == "litespan"]
 
@@ -103,7 +103,7 @@ def test_a_column_of_another_type_is_refused(path: Path, caplog: pytest.LogCaptu
     exporter = DuckDBExporter(path, **QUICK)
     assert exporter.export([CASES["chat"]]) is FAILED
     exporter.shutdown()
-    assert f"llm_calls.cost_usd in {path} is DOUBLE, not DECIMAL(18,10)" in said(caplog)[0]
+    assert f"llm_calls.cost_usd in {path} is DOUBLE, not DECIMAL(18,10)" in logged(caplog)[0]
 
 
 def test_rows_are_kept_while_another_process_has_the_file_open(
@@ -121,7 +121,7 @@ def test_rows_are_kept_while_another_process_has_the_file_open(
     assert exporter.force_flush(10_000)
     exporter.shutdown()
     assert in_duckdb(path).read() == expected(calls([1, 2, 3]))
-    (line,) = said(caplog)
+    (line,) = logged(caplog)
     assert "another process has it open; use one file for each process" in line
 
 
@@ -227,7 +227,7 @@ def test_a_full_disk_delays_rows_and_loses_none(
         assert exporter.force_flush(20_000)
         exporter.shutdown()
         assert in_duckdb(path).read() == expected(calls(range(1000, 7000)))
-    assert [line.split(" (")[0] for line in said(caplog)] != []
+    assert [line.split(" (")[0] for line in logged(caplog)] != []
 
 
 def test_a_file_of_another_program_is_unchanged(
@@ -239,4 +239,4 @@ def test_a_file_of_another_program_is_unchanged(
     assert exporter.export([CASES["chat"]]) is FAILED
     exporter.shutdown()
     assert path.read_text() == "dear diary" * 1000
-    assert "use a DuckDB file or a new one" in said(caplog)[0]
+    assert "use a DuckDB file or a new one" in logged(caplog)[0]

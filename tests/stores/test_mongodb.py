@@ -64,7 +64,7 @@ def stored(server: MongoServer) -> list[dict[str, Any]]:
     return in_mongodb(server.uri, "", server.collections["llm_calls"].values).read()
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What litespan has logged."""
     return [r.getMessage() for r in caplog.records if r.name == "litespan"]
 
@@ -112,7 +112,7 @@ def test_calls_exported_during_an_outage_are_written_once(
     assert exporter.force_flush(60_000)
     assert exporter.export(calls(range(30, 35))) is OK
     assert stored(server) == expected(calls(range(35)))
-    assert all("check the server and LITESPAN_MONGODB" in line for line in said(caplog))
+    assert all("check the server and LITESPAN_MONGODB" in line for line in logged(caplog))
 
 
 def test_a_connection_cut_during_a_write_loses_nothing(server: MongoServer, make: Make) -> None:
@@ -161,7 +161,7 @@ def test_a_rejected_document_does_not_affect_its_batch(
     assert exporter.export([*calls(range(20)), bad, *calls(range(20, 40))]) is FAILED
     assert stored(server) == expected(calls(range(40)))
     assert stats()["export.mongodb.dropped.refused"] - before == 1
-    assert said(caplog)[0] == "mongodb: a row was rejected: write error 121 (logged once)"
+    assert logged(caplog)[0] == "mongodb: a row was rejected: write error 121 (logged once)"
     assert "mallory" not in caplog.text
 
 
@@ -204,7 +204,7 @@ def test_a_missing_permission_is_reported_in_one_line(
     refusal = {"ok": 0, "code": code, "codeName": "Unauthorized", "errmsg": "not authorized on x"}
     server.fault = lambda command: refusal if what in command else None
     assert make(**QUICK).export([CASES["chat"]]) is result
-    assert said(caplog) == [line]
+    assert logged(caplog) == [line]
 
 
 def test_a_document_beyond_16_mb_is_stored_without_content(
@@ -218,7 +218,7 @@ def test_a_document_beyond_16_mb_is_stored_without_content(
     (_, row) = sorted(stored(server), key=lambda row: row["span_id"], reverse=True)
     assert (row["input_messages"], row["output_messages"]) == (None, None)
     assert (row["input_tokens"], row["cost_usd"]) == (20, Decimal("0.000009"))
-    assert said(caplog) == ["mongodb: content beyond 16 MB is left out (logged once)"]
+    assert logged(caplog) == ["mongodb: content beyond 16 MB is left out (logged once)"]
 
 
 def test_nesting_beyond_mongodbs_limit_becomes_json_text(server: MongoServer, make: Make) -> None:
@@ -306,7 +306,7 @@ def test_a_missing_address_is_logged_once_and_exports_fail(
     """One line has the variable; exports return FAILURE without an exception."""
     exporter = MongoExporter()
     assert exporter.export([CASES["chat"]]) is FAILED
-    assert said(caplog) == [
+    assert logged(caplog) == [
         (
             "LITESPAN_MONGODB is not set: mongodb export is off; set it, or MONGODB_URI, to the "
             "database's URI"
@@ -338,7 +338,7 @@ def test_a_bad_address_is_logged_without_its_value(
     """The value contains passwords."""
     exporter = MongoExporter(uri)
     assert exporter.export([CASES["chat"]]) is FAILED
-    assert said(caplog) == [
+    assert logged(caplog) == [
         (
             "LITESPAN_MONGODB is not a MongoDB URI: mongodb export is off; write "
             "mongodb://user@host/database"
@@ -354,7 +354,7 @@ def test_a_uri_that_pymongo_rejects_is_logged_without_its_password(
     exporter = MongoExporter("mongodb://u:top@secret@127.0.0.1/d", **QUICK)
     assert exporter.export([CASES["chat"]]) is FAILED
     exporter.shutdown()
-    assert said(caplog)[0].startswith(
+    assert logged(caplog)[0].startswith(
         "mongodb: LITESPAN_MONGODB is invalid: InvalidURI (escape special characters in the "
         "password as %40; check the options); "
     )

@@ -1,4 +1,4 @@
-"""The page on the stores says what the code does: columns, types, indexes, statements, settings."""
+"""The page on stores matches the code: columns, types, indexes, statements, settings."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The PostgreSQL store, on a real server: rights, restarts, other writers, full disks."""
+"""The PostgreSQL store, on a real server: permissions, restarts, other writers, full disks."""
 
 import logging
 import os
@@ -56,7 +56,7 @@ def make() -> Iterator[Make]:
         exporter.shutdown()
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What litespan has logged."""
     return [r.getMessage() for r in caplog.records if r.name == "litespan"]
 
@@ -127,7 +127,7 @@ class TestTable:
             postgres.sql(statement)
         exporter = make(postgres.dsn(), table=table, **QUICK)
         assert exporter.export([CASES["chat"]]) is FAILED
-        assert said(caplog) == [
+        assert logged(caplog) == [
             (
                 f"postgres: {table}.cost_usd is double precision, not numeric(18,10) (set another "
                 "table in LITESPAN_POSTGRES_TABLE); 1 row(s) are kept and retried (logged once)"
@@ -186,7 +186,7 @@ class TestRights:
         postgres.sql(f"grant usage on schema litespan to {writer}")
         exporter = make(postgres.dsn(writer, "w-secret"), table=table, **QUICK)
         assert exporter.export([CASES["chat"]]) is FAILED
-        (line,) = said(caplog)
+        (line,) = logged(caplog)
         assert line.startswith(f"postgres: permission denied for table {table[9:]} (grant it, or ")
         postgres.sql(f"grant select, insert, update on {table} to {writer}")
         assert exporter.force_flush(10_000)
@@ -200,16 +200,16 @@ class TestRights:
         exporter = make(dsn, table=table, **QUICK)
         assert exporter.export([CASES["chat"]]) is FAILED
         exporter.shutdown()
-        assert "password authentication failed" in said(caplog)[0]
-        assert "host, user and password in LITESPAN_POSTGRES" in said(caplog)[0]
-        assert "not-the-password" not in "".join([*said(caplog), repr(exporter), caplog.text])
+        assert "password authentication failed" in logged(caplog)[0]
+        assert "host, user and password in LITESPAN_POSTGRES" in logged(caplog)[0]
+        assert "not-the-password" not in "".join([*logged(caplog), repr(exporter), caplog.text])
         assert repr(exporter) == (
             f"<PostgresExporter postgresql://127.0.0.1:{postgres.port}/litespan#{table}>"
         )
 
 
 class TestBadTimes:
-    """Servers that stop, freeze, or are full; rows that nobody takes."""
+    """Servers that stop, freeze, or are full; rejected rows."""
 
     def test_calls_exported_during_a_restart_arrive_once(
         self, make: Make, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -228,7 +228,7 @@ class TestBadTimes:
             assert exporter.export(calls(range(30, 35))) is OK
             assert in_postgres(server, table).read() == expected(calls(range(35)))
             exporter.shutdown()
-        assert len(said(caplog)) in (1, 2)  # the cut connection, and the refused ones
+        assert len(logged(caplog)) in (1, 2)  # the cut connection, and the refused ones
 
     def test_an_idle_connection_that_was_closed_loses_nothing(
         self, make: Make, postgres: PostgresServer, table: str
@@ -323,7 +323,7 @@ class TestBadTimes:
         assert exporter.export([*calls(range(100)), bad, *calls(range(100, 200))]) is FAILED
         assert in_postgres(postgres, table).read() == expected(calls(range(200)))
         assert stats()["export.postgres.dropped.refused"] - before == 1
-        assert said(caplog)[0] == (
+        assert logged(caplog)[0] == (
             "postgres: a row was rejected: CheckViolation (23514) (logged once)"
         )
         assert "mallory" not in caplog.text
@@ -382,7 +382,7 @@ class TestBadTimes:
             assert exporter.force_flush(20_000)
             exporter.shutdown()
             assert in_postgres(server, table).read() == expected(calls(range(1000, 2000)))
-            (line,) = said(caplog)
+            (line,) = logged(caplog)
             assert "could not extend file" in line
             if disk.mounted:
                 server.sql("alter database litespan reset default_tablespace")
@@ -426,7 +426,7 @@ class TestSettings:
         """One line has the variable; exports return FAILURE without an exception."""
         exporter = make()
         assert exporter.export([CASES["chat"]]) is FAILED
-        assert said(caplog) == [
+        assert logged(caplog) == [
             (
                 "LITESPAN_POSTGRES is not set: postgres export is off; set it, or DATABASE_URL, to "
                 "the database's URL"
@@ -449,7 +449,7 @@ class TestSettings:
         """The value contains passwords."""
         exporter = make(dsn)
         assert exporter.export([CASES["chat"]]) is FAILED
-        assert said(caplog) == [
+        assert logged(caplog) == [
             (
                 "LITESPAN_POSTGRES is not a PostgreSQL URL: postgres export is off; write "
                 "postgresql://user@host/database"
@@ -479,7 +479,7 @@ class TestSettings:
         """In one line."""
         exporter = make("postgresql://h/db", table=name)
         assert bool(exporter.problem) == bool(name)
-        assert ["is not a table name" in line for line in said(caplog)] == [True] * bool(name)
+        assert ["is not a table name" in line for line in logged(caplog)] == [True] * bool(name)
 
     def test_a_missing_driver_is_logged_with_the_install_command(self) -> None:
         """Without psycopg: one line with the command that installs it."""

@@ -1,4 +1,4 @@
-"""Whatever litespan makes on a disk, its owner alone may read, content or not."""
+"""Only the owner can read the files that litespan creates, with or without content."""
 
 import os
 from collections.abc import Callable, Iterator

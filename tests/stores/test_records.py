@@ -44,8 +44,8 @@ def filled(place: Place, monkeypatch: pytest.MonkeyPatch, spans: Sequence[Readab
 def report(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     """What `litespan report --json` says."""
     assert main(["report", "--json", *arguments]) == 0, capsys.readouterr().err
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return said
+    output: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return output
 
 
 def test_report_reads_every_store(
@@ -143,9 +143,9 @@ def test_postgres_is_found_by_every_kind_of_address(
     exporter.export(calls([1, 2]))
     exporter.shutdown()
     assert main(["report", "postgres", "--json"]) == 0, capsys.readouterr().err
-    said = capsys.readouterr()
-    assert json.loads(said.out)["total"]["calls"] == 2
-    assert PASSWORD not in said.out + said.err
+    output = capsys.readouterr()
+    assert json.loads(output.out)["total"]["calls"] == 2
+    assert PASSWORD not in output.out + output.err
 
 
 def test_since_excludes_calls_that_began_before(

@@ -75,8 +75,8 @@ def test_calls_arrive_in_s3(request: pytest.FixtureRequest) -> None:
         [python, "-c", PROGRAM], check=False, env=known, timeout=200, capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout.splitlines()[-1])
-    assert told == {
+    output = json.loads(ran.stdout.splitlines()[-1])
+    assert output == {
         "jsonl": ["SUCCESS", ""],
         "parquet": ["SUCCESS", ""],
         "absent": [

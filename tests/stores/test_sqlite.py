@@ -272,7 +272,7 @@ class TestFaults:
     """What cannot be written: one clear line and FAILURE; the rows are kept, nothing is raised."""
 
     @pytest.mark.parametrize(
-        ("name", "cure"),
+        ("name", "fix"),
         [
             ("missing/calls.db", "its folder must exist and be writable"),
             (".", "its folder must exist and be writable"),
@@ -282,7 +282,7 @@ class TestFaults:
         ],
     )
     def test_an_unusable_file_is_logged_once_with_its_fix(
-        self, name: str, cure: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+        self, name: str, fix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The line has the file; one more line reports the lost rows at exit."""
         (tmp_path / "text.txt").write_text("dear diary, " * 100)
@@ -298,7 +298,7 @@ class TestFaults:
         lost = stats().get("export.sqlite.dropped", 0)
         assert [exporter.export([CASES[name]]) for name in ("chat", "stream")] == [FAILED] * 2
         said = complaint(caplog)
-        assert [words in said for words in (str(exporter.path), cure, "LITESPAN_SQLITE")] == (
+        assert [words in said for words in (str(exporter.path), fix, "LITESPAN_SQLITE")] == (
             [True] * 3
         )
         assert exporter.problem in said
@@ -370,9 +370,9 @@ class TestFaults:
         for folder in (path.parent, *path.parents[1:3]):
             folder.chmod(folder.stat().st_mode | 0o055)
         process = program(body, path, stdout=subprocess.PIPE)
-        said, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
         path.parent.chmod(0o755)
-        line, result = said.splitlines()
+        line, result = output.splitlines()
         assert (result, f"sqlite: cannot write {path}: " in line) == ("FAILURE", True)
         assert "writable" in line
         assert query(path, "select count(*) from calls") == [(1,)]
@@ -508,9 +508,9 @@ class TestManyWriters:
             print(codes, 1 + 160 + len(written))
         """
         process = program(body, path, stdout=subprocess.PIPE)
-        said, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=120)
         assert process.returncode == 0
-        codes, expected = said.rsplit(maxsplit=1)
+        codes, expected = output.rsplit(maxsplit=1)
         assert codes == str([0] * 8)
         assert query(path, "select count(*) from calls") == [(int(expected),)]
         assert query(path, "pragma integrity_check") == [("ok",)]

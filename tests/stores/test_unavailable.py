@@ -1,4 +1,4 @@
-"""A file that cannot be written for a while costs no call; what is lost at exit is counted."""
+"""A file that cannot be written for a while loses no call; rows lost at exit are counted."""
 
 import threading
 from pathlib import Path

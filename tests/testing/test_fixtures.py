@@ -1,4 +1,4 @@
-"""The fixtures for pytest: typed calls of the test alone, whatever the program has set up."""
+"""The pytest fixtures: typed calls of the test alone, whatever the program has set up."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The public test helpers: a program watched with them is the real thing, and repeatable."""
+"""The public test helpers observe real programs, repeatably."""
 
 import asyncio
 import io
@@ -46,8 +46,8 @@ def provider(loopback: LoopbackProvider) -> LoopbackProvider:
 
 @pytest.fixture
 def at(provider: LoopbackProvider) -> At:
-    """LiteLLM's arguments that lead to a provider of these manners."""
-    return lambda **manners: {"api_base": provider.url_for(**manners), "api_key": "sk-loopback"}
+    """LiteLLM's arguments that lead to a provider with this behaviour."""
+    return lambda **behaviour: {"api_base": provider.url_for(**behaviour), "api_key": "sk-loopback"}
 
 
 def file(name: str, content: bytes) -> io.BytesIO:
@@ -270,17 +270,17 @@ def test_the_provider_records_its_requests(provider: LoopbackProvider, at: At) -
 
 
 @pytest.mark.parametrize(
-    ("manners", "complaint"),
+    ("behaviour", "complaint"),
     [
         ("statsu=429", "unknown behaviour 'statsu'; known: status, "),
         ("status=often", "behaviour status='often' is not a number"),
     ],
 )
 def test_an_unknown_behaviour_in_the_url_is_a_400(
-    provider: LoopbackProvider, manners: str, complaint: str
+    provider: LoopbackProvider, behaviour: str, complaint: str
 ) -> None:
     """The body has the reason."""
-    answer = httpx.post(f"{provider.root}/{manners}/v1/embeddings", json={})
+    answer = httpx.post(f"{provider.root}/{behaviour}/v1/embeddings", json={})
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith(complaint)
 

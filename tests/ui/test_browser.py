@@ -1,4 +1,4 @@
-"""The page in a real Chromium: it loads, draws, filters, opens, obeys keys, and asks nobody else.
+"""The page in a real Chromium: loading, drawing, filters, keys, and requests to its server only.
 
 Every test ends with a look at the console: a script that the page's policy refused, or that
 failed, is there. `--update-golden` writes the pictures of the documentation.

@@ -1,4 +1,4 @@
-"""The page's answers: figures of the report, every store, who may ask, and that it only reads."""
+"""The server's answers: figures of the report, every store, access control, and no writes."""
 
 import json
 import os
