@@ -79,7 +79,7 @@ def room(module: str) -> str:
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("litespan")])
 def test_imports_run_in_one_direction(module: str) -> None:
-    """A room imports the rooms before it; the core never imports `litespan_exporters`."""
+    """Each folder imports only those below it; the core never imports `litespan_exporters`."""
     here = room(module)
     for other in IMPORTS[module]:
         there = room(other)
@@ -91,7 +91,7 @@ def test_imports_run_in_one_direction(module: str) -> None:
 
 
 def test_no_modules_import_each_other() -> None:
-    """Within a room there is no circle either."""
+    """There is no cycle within a folder, either."""
     done: set[str] = set()
 
     def visit(module: str, way: tuple[str, ...]) -> None:

@@ -82,13 +82,13 @@ def printed_json(text: str) -> Iterator[dict[str, Any]]:
         text = text[start + length :]
 
 
-def said(stderr: str, words: str) -> list[str]:
+def lines_with(stderr: str, words: str) -> list[str]:
     """The lines that hold `words`."""
     return [line for line in stderr.splitlines() if words in line]
 
 
 def test_console_exporter_prints_the_call(at: dict[str, str]) -> None:
-    """One call is one printed span, with the service's name; the application sees no change."""
+    """One call is one printed span with the service's name; the application is unchanged."""
     ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE, "OTEL_SERVICE_NAME": "help-desk"})
     (span,) = printed_json(ran.stdout)
     assert ran.code == 0
@@ -97,10 +97,10 @@ def test_console_exporter_prints_the_call(at: dict[str, str]) -> None:
     assert span["resource"]["attributes"]["service.name"] == "help-desk"
 
 
-def test_otlp_exporter_sends_one_span_a_call(
+def test_otlp_exporter_sends_one_span_per_call(
     at: dict[str, str], receiver: OtlpReceiver, loopback: LoopbackProvider
 ) -> None:
-    """Sync, async, streamed, embedding and failed calls each arrive once, decoded from OTLP."""
+    """Sync, async, streamed, embedding and failed calls, decoded from OTLP."""
     env = {**at, **receiver.env, "OTEL_SERVICE_NAME": "help-desk", "OTEL_LOGS_EXPORTER": "none"}
     ran = run(MANY_CALLS, instrument=True, env=env)
     assert (ran.code, ran.stdout.splitlines()[-1:]) == (0, ["refused"])
@@ -114,8 +114,8 @@ def test_otlp_exporter_sends_one_span_a_call(
     assert sum(point["count"] for point in durations) == 8
 
 
-def test_litellm_is_not_imported_for_our_sake() -> None:
-    """An application that never imports LiteLLM does not pay its seconds of CPU."""
+def test_litespan_does_not_import_litellm() -> None:
+    """Its import takes seconds of CPU, which a program without LiteLLM must not pay."""
     program = """
         import sys
         print([name in sys.modules for name in ("litespan.instrumentor", "litellm", "openai")])
@@ -135,11 +135,11 @@ def test_start_costs_little() -> None:
 
 
 def test_missing_litellm_is_one_line(tmp_path: Path) -> None:
-    """Without LiteLLM there is nothing to trace: said once, and the application runs."""
+    """The application runs."""
     python = python_without(tmp_path / "venv", "litellm")
     ran = run("print('done')", instrument=True, env=SILENT, python=python)
     assert (ran.code, ran.stdout) == (0, "done\n")
-    assert ran.stderr.splitlines() == said(ran.stderr, "pip install litellm")
+    assert ran.stderr.splitlines() == lines_with(ran.stderr, "pip install litellm")
     assert len(ran.stderr.splitlines()) == 1
 
 
@@ -154,43 +154,43 @@ def test_missing_litellm_is_one_line(tmp_path: Path) -> None:
 def test_unsupported_litellm_is_one_line(
     at: dict[str, str], tmp_path: Path, version: str, words: str
 ) -> None:
-    """A LiteLLM outside our range is left alone: said once, the call works, no span."""
+    """It is not instrumented: the call works, and there is no span."""
     python = python_without(tmp_path / "venv", "litellm-")
     (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (ours,) = Path(sysconfig.get_path("purelib")).glob("litellm-*.dist-info")
-    said_to_be = packages / f"litellm-{version}.dist-info"
-    said_to_be.mkdir()
+    metadata_folder = packages / f"litellm-{version}.dist-info"
+    metadata_folder.mkdir()
     for name in ("METADATA", "RECORD"):
-        (said_to_be / name).write_text((ours / name).read_text())
-    metadata = said_to_be / "METADATA"
+        (metadata_folder / name).write_text((ours / name).read_text())
+    metadata = metadata_folder / "METADATA"
     lines = metadata.read_text().splitlines()
     metadata.write_text(
         "\n".join(f"Version: {version}" if row.startswith("Version: ") else row for row in lines)
     )
     ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE}, python=python)
     assert (ran.code, ran.stdout) == (0, ANSWER)
-    assert len(said(ran.stderr, words)) == 1
+    assert len(lines_with(ran.stderr, words)) == 1
 
 
 def test_no_distro_is_one_line(at: dict[str, str], tmp_path: Path) -> None:
-    """Without opentelemetry-distro nobody sets up a provider: the cure is said once."""
+    """Without opentelemetry-distro there is no tracer provider: one line has the fix."""
     python = python_without(tmp_path / "venv", "opentelemetry_distro")
     ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE}, python=python)
     assert (ran.code, ran.stdout) == (0, ANSWER)
-    assert len(said(ran.stderr, "pip install 'litespan[auto]'")) == 1
+    assert len(lines_with(ran.stderr, "pip install 'litespan[auto]'")) == 1
 
 
-def test_switched_off_by_the_standard_variable(at: dict[str, str]) -> None:
-    """`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=litespan`: no span, no word."""
+def test_the_standard_variable_disables_litespan(at: dict[str, str]) -> None:
+    """`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=litespan`: no span, and no log line."""
     off = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "litespan"}
     ran = run(ONE_CALL, instrument=True, env={**at, **CONSOLE, **off})
-    assert (ran.code, ran.stdout, said(ran.stderr, "litespan")) == (0, ANSWER, [])
+    assert (ran.code, ran.stdout, lines_with(ran.stderr, "litespan")) == (0, ANSWER, [])
 
 
 def test_no_host_is_contacted_that_is_not_configured(
     at: dict[str, str], receiver: OtlpReceiver, loopback: LoopbackProvider, tmp_path: Path
 ) -> None:
-    """No telemetry of our own: with every exporter on, the interpreter sees two addresses."""
+    """With every exporter on, the interpreter connects to two addresses only."""
     program = """
         import atexit, os, sys
 
@@ -220,7 +220,7 @@ def test_no_host_is_contacted_that_is_not_configured(
     ran = run(dedent(program) + dedent(ONE_CALL), str(tmp_path), env=env)
     assert (ran.code, ANSWER in ran.stdout) == (0, True)
     assert (len(receiver.spans), (tmp_path / "litespan.db").exists()) == (2, True)
-    (line,) = said(ran.stdout, "contacted: ")
+    (line,) = lines_with(ran.stdout, "contacted: ")
     configured = [urlsplit(url) for url in (loopback.url, endpoint)]
     assert line == " ".join(
         ["contacted:", *sorted(str((url.hostname, url.port)) for url in configured)]

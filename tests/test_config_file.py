@@ -79,14 +79,16 @@ def configured(monkeypatch: pytest.MonkeyPatch, loopback: LoopbackProvider) -> A
     return configuring
 
 
-def said(ran: Ran) -> list[str]:
+def log_lines(ran: Ran) -> list[str]:
     """The lines about the configuration, without the SDK's own."""
     lines = (line for line in ran.stderr.splitlines() if "litespan" in line or "OTEL_" in line)
     return [line for line in lines if "configurator kwargs" not in line]
 
 
-def test_a_service_and_a_collector_get_the_calls(configured: Any, receiver: OtlpReceiver) -> None:
-    """Langfuse by constructor arguments, secrets from the environment; both generations."""
+def test_a_service_and_a_collector_receive_the_calls(
+    configured: Any, receiver: OtlpReceiver
+) -> None:
+    """Langfuse with arguments, secrets from the environment, and both generations of names."""
     with running(Langfuse()) as langfuse:
         env = {
             "COLLECTOR": receiver.env["OTEL_EXPORTER_OTLP_ENDPOINT"],
@@ -104,7 +106,7 @@ def test_a_service_and_a_collector_get_the_calls(configured: Any, receiver: Otlp
     assert {"gen_ai.client.operation.duration", "gen_ai.client.inference.duration"} <= names
 
 
-def test_a_store_gets_the_calls_with_content(configured: Any, tmp_path: Path) -> None:
+def test_a_store_receives_the_calls_with_content(configured: Any, tmp_path: Path) -> None:
     """Settings of the instrumentation are in the file, too."""
     calls = tmp_path / "calls.db"
     with configured("store.yaml", CALLS_FILE=str(calls)) as call:
@@ -115,10 +117,10 @@ def test_a_store_gets_the_calls_with_content(configured: Any, tmp_path: Path) ->
     assert json.loads(messages)[0]["parts"][0]["content"] == "Hi"
 
 
-def test_handlers_get_the_calls(
+def test_handlers_receive_the_calls(
     configured: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
-    """A handler that the file names as `module.instance`."""
+    """The file has a handler as `module.instance`."""
     (tmp_path / "my_handlers.py").write_text(HANDLERS)
     monkeypatch.syspath_prepend(tmp_path)
     with configured("handlers.yaml") as call:
@@ -127,8 +129,8 @@ def test_handlers_get_the_calls(
     assert "handled: gpt-4o-mini" in capfd.readouterr().out.splitlines()
 
 
-def test_alerts_are_sent(configured: Any, tmp_path: Path) -> None:
-    """A destination of alerts with thresholds."""
+def test_an_alert_destination_in_the_file_sends_alerts(configured: Any, tmp_path: Path) -> None:
+    """With thresholds."""
     with running(lambda _: Reply(200)) as destination:
         env = {
             "ALERT_URL": f"{destination.url}/hook",
@@ -141,8 +143,10 @@ def test_alerts_are_sent(configured: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_mistakes_cost_one_line_each(loopback: LoopbackProvider, tmp_path: Path) -> None:
-    """Unknown options and settings, and one that is set twice; the call is recorded."""
+def test_each_mistake_is_one_line_and_the_call_is_recorded(
+    loopback: LoopbackProvider, tmp_path: Path
+) -> None:
+    """Unknown options and settings, and a setting with two values."""
     file, calls = tmp_path / "otel.yaml", tmp_path / "calls.db"
     file.write_text(
         f"""
@@ -165,7 +169,7 @@ instrumentation/development:
     ran = run(CALL, instrument=True, env=env)
     assert (ran.code, ran.stdout.splitlines()[-1]) == (0, ANSWER)
     twice = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=EVENT_ONLY is ignored"
-    assert said(ran) == [
+    assert log_lines(ran) == [
         "litespan: OTEL_CONFIG_FILE: the file replaces OTEL_TRACES_EXPORTER, which is ignored",
         (
             "litespan: OTEL_CONFIG_FILE: sqlite has no option 'paht', so it is ignored; "
@@ -182,7 +186,7 @@ instrumentation/development:
 
 @pytest.mark.slow
 def test_the_proxy_reads_the_file(tmp_path: Path) -> None:
-    """By its own set-up, which also finds the settings; a later `instrument()` changes nothing."""
+    """Its own set-up applies the settings of the file; a later `instrument()` changes nothing."""
     program = """
         from opentelemetry import trace
         from litespan import LiteLLMInstrumentor
@@ -199,7 +203,7 @@ def test_the_proxy_reads_the_file(tmp_path: Path) -> None:
     assert ran.stdout.splitlines() == [
         *("those of OTEL_CONFIG_FILE", "SQLiteExporter", "SPAN_ONLY"),
     ], ran.stderr
-    assert said(ran) == []
+    assert log_lines(ran) == []
 
 
 @pytest.mark.parametrize(
@@ -214,10 +218,10 @@ def test_the_proxy_reads_the_file(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_the_sdk_rejects_is_explained(
+def test_a_file_that_the_sdk_rejects_is_explained_in_one_line(
     text: str | None, words: list[str], tmp_path: Path
 ) -> None:
-    """In one line, which also says that nothing is exported."""
+    """The line also says that nothing is exported."""
     file = tmp_path / "otel.yaml"
     if text is not None:
         file.write_text(text)
@@ -227,7 +231,7 @@ def test_what_the_sdk_rejects_is_explained(
 
 
 def test_an_unknown_option_is_an_error_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for any function; with a file it is a line, because it would cost everything."""
+    """In code it is a TypeError; in a file it is one line, so that the rest still works."""
     monkeypatch.setattr(errors, "_seen", set())
     for cls in (SQLiteExporter, HeliconeExporter):
         monkeypatch.delenv("OTEL_CONFIG_FILE", raising=False)
@@ -237,8 +241,8 @@ def test_an_unknown_option_is_an_error_without_a_file(monkeypatch: pytest.Monkey
         cls(api_kye="x")
 
 
-def test_settings_take_values_of_yaml() -> None:
-    """Lists, flags, numbers and maps, as well as text."""
+def test_settings_accept_values_of_yaml() -> None:
+    """Lists, booleans, numbers and maps, as well as text."""
     settings = Settings.from_env(
         {},
         {

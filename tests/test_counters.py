@@ -1,4 +1,4 @@
-"""What litespan counts is in `litespan.stats()` and in the meter that the process has."""
+"""litespan's counters are in `litespan.stats()` and in the metrics of the process."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ from litespan.testing import Telemetry
 from tests.support.program import run
 
 
-def told(telemetry: Telemetry) -> list[tuple[str, int]]:
+def exported_counters(telemetry: Telemetry) -> list[tuple[str, int]]:
     """The counters, as a collector gets them."""
     return [
         (point["attributes"]["litespan.counter.name"], point["value"])
@@ -22,20 +22,20 @@ def told(telemetry: Telemetry) -> list[tuple[str, int]]:
     ]
 
 
-def test_a_meter_provider_reads_them_once() -> None:
-    """However often litespan is set up with it."""
+def test_a_meter_provider_reads_the_counters_once() -> None:
+    """Even if litespan is set up with it repeatedly."""
     telemetry = Telemetry()
     for _ in range(2):
         Signals(Settings(), telemetry.tracer_provider, telemetry.meter_provider)
     count("this test.told", 3)
     count("this test.told", 2)
-    found = told(telemetry)
+    found = exported_counters(telemetry)
     assert dict(found)["this test.told"] == litespan.stats()["this test.told"]
     assert [name for name, _ in found].count("this test.told") == 1
 
 
-def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One name too many is counted, but not by name."""
+def test_the_number_of_counter_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further names are counted together."""
     monkeypatch.setattr(counters, "_counts", Counter())
     for number in range(counters.MAX_NAMES + 10):
         count(f"this test.{number}")
@@ -67,8 +67,8 @@ PROGRAM = """
 
 
 @pytest.mark.slow
-def test_the_processs_own_meter_reads_them() -> None:
-    """Also one that is set after litespan, and once, though litespan is set up twice."""
+def test_the_global_meter_provider_reads_the_counters() -> None:
+    """Even if it is set after litespan; and once, if litespan is set up twice."""
     ran = run(PROGRAM)
     wanted = "litespan.counter {'litespan.counter.name': 'told'} 1"
     assert ran.stdout.splitlines() == [wanted], ran.stderr

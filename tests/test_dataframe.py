@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> str:
 
 
 def test_every_column_has_its_type(store: str) -> None:
-    """Numbers can be summed, times compared, and rows are in order."""
+    """Numbers can be summed, times can be compared, and rows are in order."""
     frame = litespan.report(store)
     assert tuple(frame.columns) == NAMES
     assert frame["start_time"].is_monotonic_increasing
@@ -38,8 +38,8 @@ def test_every_column_has_its_type(store: str) -> None:
     assert costs.sum() > 0
 
 
-def test_columns_and_time(store: str) -> None:
-    """Only these columns, in their order; only later calls, with the same columns."""
+def test_columns_and_start_time_can_be_selected(store: str) -> None:
+    """Only these columns, in their order; only later calls."""
     chosen = ["model", "start_time", "cost_usd", "cache_hit"]
     frame = litespan.report(store, columns=chosen)
     assert list(frame.columns) == chosen
@@ -51,7 +51,7 @@ def test_columns_and_time(store: str) -> None:
     pd.testing.assert_series_equal(none.dtypes, frame.dtypes)
 
 
-def test_a_call_of_this_process_is_there(
+def test_pending_calls_are_written_first(
     loopback: LoopbackProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a flush by the program."""
@@ -79,8 +79,8 @@ def test_a_wrong_argument_is_explained(
         litespan.report(**{"store": store, **arguments})
 
 
-def test_without_pandas(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names the package and the command that needs none."""
+def test_without_pandas_the_error_has_the_fix(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It also has the command that does not need pandas."""
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="pip install pandas") as raised:
         litespan.report(store)

@@ -1,4 +1,4 @@
-"""What goes wrong in telemetry is swallowed, counted, and logged once without its text."""
+"""Errors in telemetry are suppressed, counted, and logged once without their text."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from litespan import errors
 def test_an_error_is_logged_once_without_its_text(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The log says where and what kind, never what an exception's text may give away."""
+    """The line has the place and the type, never the exception's text, which may have secrets."""
     monkeypatch.setattr(errors, "_seen", set())
     before = litespan.stats().get("errors.this test", 0)
     for _ in range(3):
@@ -22,7 +22,7 @@ def test_an_error_is_logged_once_without_its_text(
     assert litespan.stats()["errors.this test"] == before + 3
 
 
-def test_what_is_no_exception_goes_on() -> None:
-    """Exits and interrupts are not swallowed."""
+def test_base_exceptions_propagate() -> None:
+    """Exits and interrupts are not suppressed."""
     with pytest.raises(KeyboardInterrupt), errors.suppress_errors("this test"):
         raise KeyboardInterrupt

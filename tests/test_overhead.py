@@ -1,4 +1,4 @@
-"""What a call costs, in function calls: counted by the interpreter, so free of noise.
+"""The cost of a call in function calls, which the interpreter counts, so that it has no noise.
 
 LiteLLM's own functions are replaced by ones that return a ready answer; `python -m
 benchmarks` measures times.
@@ -25,7 +25,7 @@ from litespan.settings import Settings
 
 @pytest.mark.parametrize("module", ["litespan", "litespan.export", "litespan.stores.exporter"])
 def test_an_import_does_not_load_the_http_client(module: str) -> None:
-    """Neither httpx nor protobuf is imported before something is sent."""
+    """Neither httpx nor protobuf is imported before the first export."""
     code = f"import sys, {module}; print({{'httpx', 'google.protobuf'}} & {{*sys.modules}})"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -106,7 +106,7 @@ def test_a_call_makes_fewer_function_calls_than_a_span_by_hand(ready: Ready) -> 
 
 
 def test_metrics_add_few_function_calls(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A finished call joins a queue; its five values are recorded by others."""
+    """A finished call joins a queue; its five values are recorded later."""
     without = _call.called(lambda: litellm.completion(**_call.ARGUMENTS))
     reader = InMemoryMetricReader()
     meters = MeterProvider([reader], shutdown_on_exit=False)
@@ -118,7 +118,7 @@ def test_metrics_add_few_function_calls(ready: Ready, monkeypatch: pytest.Monkey
 
 
 def test_calls_do_not_grow_with_the_request(ready: Ready) -> None:
-    """With content off, neither more messages nor longer ones make any more calls."""
+    """With content off, more or longer messages cause no more function calls."""
 
     def calls(count: int, length: int) -> int:
         messages = [{"role": "user", "content": "x" * length}] * count
@@ -128,8 +128,8 @@ def test_calls_do_not_grow_with_the_request(ready: Ready) -> None:
     assert calls(100, 100_000) == calls(1, 1)
 
 
-def test_a_finished_call_leaves_nothing_to_the_collector(ready: Ready) -> None:
-    """Messages go with their last reference: no cycle holds them until a collection."""
+def test_a_finished_call_leaves_no_reference_cycles(ready: Ready) -> None:
+    """Messages are freed with their last reference, without a garbage collection."""
     messages = Messages(_call.ARGUMENTS["messages"])
     held = weakref.ref(messages)
     gc.disable()
@@ -160,7 +160,7 @@ def async_step(stream: Any) -> Callable[[], Any]:
 def test_a_chunk_makes_few_function_calls(
     ready: Ready, step_of: Callable[[Any], Callable[[], Any]]
 ) -> None:
-    """While a stream flows a chunk is kept, no more: no event, attribute, lock or clock."""
+    """During a stream, a chunk is only kept: no event, attribute, lock or clock."""
     steps = []
     for completion in (litellm.completion, ready.bare.completion):
         step = step_of(completion(**_call.ARGUMENTS, stream=True))

@@ -80,15 +80,15 @@ def look(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return seen
 
 
-def test_sdist_holds_the_repository(built: Built) -> None:
-    """The unpacked sdist can be tested and built: it includes every top-level folder."""
+def test_the_sdist_has_the_repository(built: Built) -> None:
+    """It includes every top-level folder, so it can be tested and built."""
     with tarfile.open(built.sdist) as archive:
         packed = {name.split("/", 1)[1] for name in archive.getnames()}
     assert tracked() - packed == set()
 
 
-def test_wheel_holds_the_packages_and_nothing_else(built: Built) -> None:
-    """Both packages are in the wheel, whole, through the sdist; tests and tools are not."""
+def test_the_wheel_has_the_packages_and_nothing_else(built: Built) -> None:
+    """Both packages, completely, built through the sdist; no tests and tools."""
     expected = {
         f"{package}/{name.removeprefix(folder + '/')}"
         for folder, package in SOURCES.items()
@@ -101,13 +101,13 @@ def test_wheel_holds_the_packages_and_nothing_else(built: Built) -> None:
 
 
 def test_a_wheel_of_the_same_source_has_the_same_bytes(built: Built, tmp_path: Path) -> None:
-    """Anybody can build the published wheel again, from the sdist or the repository."""
+    """Anyone can reproduce the published wheel from the sdist or the repository."""
     run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path)
     assert (tmp_path / built.wheel.name).read_bytes() == built.wheel.read_bytes()
 
 
-def test_metadata_asks_for_ranges_and_sound_extras(built: Built) -> None:
-    """An exact pin would shut out applications; the extra `all` holds all the others."""
+def test_dependencies_are_ranges_and_all_has_every_extra(built: Built) -> None:
+    """An exact pin would conflict with applications."""
     with zipfile.ZipFile(built.wheel) as wheel:
         name = next(n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
         lines = wheel.read(name).decode().splitlines()
@@ -131,7 +131,7 @@ def test_metadata_asks_for_ranges_and_sound_extras(built: Built) -> None:
 
 
 def test_every_module_imports_without_extras_and_without_litellm(look: dict[str, Any]) -> None:
-    """What is heavy or optional is imported where it is used, also in a module of its own."""
+    """Large or optional packages are imported on first use."""
     # A page is all web server: the command looks for its libraries before it imports these. Only
     # pytest imports its fixtures.
     late = ("litespan.ui.", "litespan.testing.fixtures")
@@ -140,31 +140,31 @@ def test_every_module_imports_without_extras_and_without_litellm(look: dict[str,
     assert look["typed"] == sorted(SOURCES.values())
 
 
-def test_entry_points_resolve(look: dict[str, Any]) -> None:
-    """Each loads; exporters are SpanExporter classes and are made without arguments or keys."""
+def test_entry_points_load(look: dict[str, Any]) -> None:
+    """Exporters are SpanExporter classes, and are created without arguments or keys."""
     assert look["broken entry points"] == {}
     assert ["opentelemetry_instrumentor", "litespan"] in [p[:2] for p in look["entry points"]]
 
 
 def test_exporters_are_entry_points_and_entry_points_are_exporters(look: dict[str, Any]) -> None:
-    """`OTEL_TRACES_EXPORTER` reaches every exporter in litespan_exporters."""
+    """`OTEL_TRACES_EXPORTER` accepts every exporter in litespan_exporters."""
     group = "opentelemetry_traces_exporter"
     assert look["exporters"] == sorted(p[2] for p in look["entry points"] if p[0] == group)
 
 
-def test_public_names_are_sorted_and_honest(look: dict[str, Any]) -> None:
-    """`litespan.__all__` lists what the package gives, all of it, in order."""
+def test_public_names_are_sorted_and_complete(look: dict[str, Any]) -> None:
+    """`litespan.__all__` lists exactly the public names."""
     assert look["__all__"] == sorted(look["__all__"])
     assert (look["missing"], look["unlisted"]) == ([], [])
 
 
-def test_command_helps_without_extras(installed: Path) -> None:
-    """`litespan --help` works in a plain install."""
+def test_the_command_shows_help_without_extras(installed: Path) -> None:
+    """`litespan --help` works in a plain installation."""
     assert "usage: litespan" in run(installed / "litespan", "--help")
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
-    """The repository means the same on every machine, behind every package mirror."""
+    """The repository is independent of machines and package mirrors."""
     hits = []
     for name in sorted(tracked()):
         text = (ROOT / name).read_bytes().decode(errors="replace")

@@ -96,7 +96,7 @@ def commands() -> Iterator[str]:
 
 
 def test_the_public_surface_is_unchanged() -> None:
-    """Nothing is gone, and what is new is written down."""
+    """No name is missing, and new names are listed."""
     assert surface() == SURFACE.read_text().splitlines()
 
 

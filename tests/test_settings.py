@@ -1,4 +1,4 @@
-"""Settings from the environment: what they take, and one line about what they do not."""
+"""Settings from the environment: valid values, and one line about each mistake."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ GEVENT = """
 
 @pytest.mark.slow
 def test_gevents_patched_threads_are_logged_as_unsupported() -> None:
-    """Where gevent has replaced threads, one line says that it is not supported."""
+    """One line, if gevent has patched threading."""
     ran = program.run(GEVENT)
     assert (ran.code, ran.stdout) == (0, "went on\n")
     line = (
@@ -66,7 +66,7 @@ def nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_each_kind_of_value_is_parsed(env: dict[str, str], name: str, value: Any) -> None:
-    """Each kind of value is read as it is meant."""
+    """To its Python type."""
     assert getattr(Settings.from_env(env), name) == value
 
 
@@ -93,7 +93,7 @@ def test_each_kind_of_value_is_parsed(env: dict[str, str], name: str, value: Any
 def test_a_bad_value_is_logged_once_with_the_default(
     env: dict[str, str], name: str, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line says what is wrong and what is used instead; it is not said twice."""
+    """One line has the mistake and the value that is used instead."""
     default = getattr(Settings(), name)
     for _ in range(2):
         assert getattr(Settings.from_env(env), name) == default
@@ -116,8 +116,8 @@ def test_a_bad_value_is_logged_once_with_the_default(
         ("LITESPAN_PAGERDUTY_ALERTS", None),
     ],
 )
-def test_a_misspelled_name_is_one_line_with_a_guess(name: str, guess: str | None) -> None:
-    """Names that something reads are not reported."""
+def test_a_misspelled_name_is_one_line_with_a_suggestion(name: str, guess: str | None) -> None:
+    """Variables that litespan reads are not reported."""
     lines = unknown({name: "x", "PATH": "y"})
     assert [name in line and (guess or "") in line for line in lines] == [True] * bool(guess)
 

@@ -1,4 +1,4 @@
-"""`litespan.start`: one call sets up what is missing, once, and `with` undoes it."""
+"""`litespan.start` sets up missing parts, once, and the end of a `with` block removes them."""
 
 import json
 import logging
@@ -42,8 +42,8 @@ def written(name: str = "litespan.jsonl") -> list[dict[str, object]]:
     return [json.loads(line) for line in Path(name).read_text().splitlines()]
 
 
-def test_with_records_inside_and_nothing_after(loopback: LoopbackProvider) -> None:
-    """The end of the block delivers, and takes away what the start has added."""
+def test_a_with_block_records_inside_and_nothing_after(loopback: LoopbackProvider) -> None:
+    """The end of the block delivers, and removes the exporters that it has added."""
     memory = InMemorySpanExporter()
     with litespan.start("jsonl", memory):
         call(loopback)
@@ -54,8 +54,8 @@ def test_with_records_inside_and_nothing_after(loopback: LoopbackProvider) -> No
     assert not LiteLLMInstrumentor().is_instrumented_by_opentelemetry
 
 
-def test_a_second_start_adds_what_is_missing(loopback: LoopbackProvider) -> None:
-    """Each call is recorded once by each exporter; the inner block leaves the outer one."""
+def test_a_second_start_adds_missing_exporters(loopback: LoopbackProvider) -> None:
+    """Each exporter records each call once; the end of the inner block leaves the outer one."""
     memory = InMemorySpanExporter()
     with litespan.start("jsonl"):
         with litespan.start("jsonl", memory):
@@ -65,8 +65,8 @@ def test_a_second_start_adds_what_is_missing(loopback: LoopbackProvider) -> None
     assert len(memory.get_finished_spans()) == 1
 
 
-def test_content_is_off_unless_asked_for(loopback: LoopbackProvider) -> None:
-    """Whatever the environment says, the argument decides."""
+def test_the_content_argument_takes_precedence(loopback: LoopbackProvider) -> None:
+    """Over the environment."""
     for content in (None, True, False):
         with litespan.start("jsonl", content=content):
             call(loopback)
@@ -78,7 +78,7 @@ def test_content_is_off_unless_asked_for(loopback: LoopbackProvider) -> None:
 
 
 def test_an_existing_instrumentation_stays(loopback: LoopbackProvider) -> None:
-    """Its provider gets the exporters, and the end of the block leaves it."""
+    """Its provider receives the exporters, and the end of the block leaves it."""
     own, memory = TracerProvider(), InMemorySpanExporter()
     LiteLLMInstrumentor().instrument(tracer_provider=own)
     with litespan.start(memory) as started:
@@ -88,10 +88,10 @@ def test_an_existing_instrumentation_stays(loopback: LoopbackProvider) -> None:
     assert LiteLLMInstrumentor().is_instrumented_by_opentelemetry
 
 
-def test_a_bad_name_is_one_line(
+def test_a_wrong_exporter_name_is_one_line(
     loopback: LoopbackProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With a guess; the other exporters work."""
+    """With a suggestion; the other exporters work."""
     with caplog.at_level(logging.WARNING, "litespan"), litespan.start("langfose", "jsonl"):
         call(loopback)
     (line,) = [record.getMessage() for record in caplog.records]
@@ -111,7 +111,7 @@ def test_another_kind_of_provider_is_one_line(
 
 @pytest.mark.slow
 def test_a_script_needs_one_line(loopback: LoopbackProvider, tmp_path: Path) -> None:
-    """No provider, no variable: the local file, with the script's name, complete at exit."""
+    """No provider, no variable: the local file has every call and the script's name."""
     (tmp_path / "helpdesk.py").write_text(
         "import litespan\nlitespan.start()\nimport litellm\n"
         "litellm.completion('gpt-4o-mini', [{'role': 'user', 'content': 'Hello'}])\n"

@@ -1,4 +1,4 @@
-"""OTEL_* variables as people write them: spans arrive, or one line names what is wrong."""
+"""OTEL_* variables as users write them: spans arrive, or one line has the mistake."""
 
 import pytest
 
@@ -36,10 +36,10 @@ CORRECTED = [
 
 
 @pytest.mark.parametrize(("given", "changes"), CORRECTED)
-def test_what_the_sdk_would_fail_at_is_corrected(
+def test_values_that_the_sdk_rejects_are_corrected(
     given: dict[str, str], changes: dict[str, str]
 ) -> None:
-    """Capitals and empty names are no mistake; what nobody has is left out."""
+    """Upper case and empty names are accepted; unknown names are left out."""
     assert corrected(given)[0] == changes
 
 
@@ -60,7 +60,7 @@ def test_what_the_sdk_would_fail_at_is_corrected(
 def test_each_mistake_is_one_line_that_names_the_variable(
     given: dict[str, str], names: tuple[str, ...]
 ) -> None:
-    """The variable, the value if it is no credential, and what to write."""
+    """The variable, the value if it is no credential, and the fix."""
     (line,) = corrected(given)[1]
     assert [name for name in names if name not in line] == []
     assert "secret" not in line
@@ -75,8 +75,8 @@ def test_each_mistake_is_one_line_that_names_the_variable(
         {**QUIET, TRACES: "sqlite", PROTOCOL: "http/json"},
     ],
 )
-def test_what_is_no_mistake_is_not_mentioned(given: dict[str, str]) -> None:
-    """No line where the value works, or is never looked at."""
+def test_correct_or_unused_values_are_not_logged(given: dict[str, str]) -> None:
+    """No line if the value works, or is never read."""
     assert corrected(given)[1] == []
 
 
@@ -107,7 +107,7 @@ PROXY = f"""
         ({PROTOCOL: "http/json"}, f"{PROTOCOL}: OpenTelemetry for Python does not support"),
     ],
 )
-def test_spans_arrive_all_the_same(
+def test_spans_arrive_despite_a_mistake(
     receiver: OtlpReceiver, instrument: bool, wrong: dict[str, str], line: str
 ) -> None:
     """Under `opentelemetry-instrument` and in the proxy: at most one line, and no traceback."""
@@ -115,19 +115,19 @@ def test_spans_arrive_all_the_same(
     ran = run(SPAN if instrument else PROXY, instrument=instrument, env=env)
     assert ran.code == 0
     assert "Traceback" not in ran.stderr
-    said = [text for text in ran.stderr.splitlines() if "OTEL_" in text]
-    assert [line in text for text in said] == ([True] if line else [])
+    output = [text for text in ran.stderr.splitlines() if "OTEL_" in text]
+    assert [line in text for text in output] == ([True] if line else [])
     assert [span["name"] for span in receiver.spans] == ["probe"]
 
 
-def test_the_status_says_that_the_sdk_is_disabled() -> None:
-    """Not that spans go to the exporters that are named."""
+def test_the_status_line_reports_that_the_sdk_is_disabled() -> None:
+    """Instead of the exporters."""
     ran = run(PROXY, env={TRACES: "console", **QUIET, "OTEL_SDK_DISABLED": "true"})
-    assert "goes to none, as OTEL_SDK_DISABLED is set" in ran.stdout
+    assert "goes to none, because OTEL_SDK_DISABLED is set" in ran.stdout
 
 
-def test_a_value_that_the_sdk_refuses_is_named_by_its_variable() -> None:
-    """The SDK ends the whole set-up with an error that names no variable."""
+def test_a_value_that_the_sdk_rejects_is_reported_with_its_variable() -> None:
+    """The SDK ends its set-up with an error that does not have the variable."""
     env = {TRACES: "otlp", **QUIET, PROTOCOL: "http/protobuf"}
     ran = run(PROXY, env={**env, "OTEL_PYTHON_ID_GENERATOR": "xrai"})
     (line,) = [line for line in ran.stderr.splitlines() if "OTEL_PYTHON_ID_GENERATOR" in line]

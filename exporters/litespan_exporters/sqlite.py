@@ -138,7 +138,7 @@ def _values(row: Row) -> Row:
 
 def _away(path: Path, error: Exception) -> Away:
     fixes = [f"{fix}; " for words, fix in _FIXES if words in str(error)]
-    fix = f"{fixes[0] if fixes else ''}{VARIABLE} names another file"
+    fix = f"{fixes[0] if fixes else ''}{VARIABLE} sets the path"
     return Away(f"cannot write {path}: {error} ({fix})", str(error))
 
 

@@ -59,7 +59,7 @@ def observe(meter_provider: Any = None) -> None:
         s.METRIC_COUNTER,
         [_observations],
         "{event}",
-        "What litespan did: sent, dropped, swallowed, and why.",
+        "Items that litespan has sent, dropped or suppressed, by reason.",
     )
 
 

@@ -58,7 +58,7 @@ def last_line(since: str, service: str | None) -> str:
     path = os.environ.get("LITESPAN_SQLITE", "")
     found = [row for row in _stored(path, since) if row["service_name"] == service]
     if not found:
-        return "no calls were recorded; litespan doctor says why, if there were any"
+        return "no calls were recorded; if the program made calls, run litespan doctor"
     return f"{totals(found)} → {os.path.relpath(path)} · {NEXT}"
 
 

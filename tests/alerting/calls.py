@@ -1,4 +1,4 @@
-"""Finished calls to alert about, as short to write as possible."""
+"""Short ways to write finished calls to alert about."""
 
 from itertools import count
 from typing import Any

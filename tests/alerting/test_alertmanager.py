@@ -1,4 +1,4 @@
-"""A real Alertmanager: fifty failures of three kinds become exactly the grouped notifications."""
+"""A real Alertmanager groups fifty failures of three kinds."""
 
 import json
 import shutil
@@ -81,10 +81,10 @@ def shown(sent: list[dict[str, Any]], status: str) -> list[tuple[str, str, int]]
     )
 
 
-def test_fifty_failures_become_one_notification_a_group(
+def test_fifty_failures_become_one_notification_per_group(
     manager: tuple[str, list[dict[str, Any]]],
 ) -> None:
-    """By two workers: one notification a group, and one when it is over."""
+    """From two workers: one notification per group, and one when the alert is resolved."""
     url, sent = manager
     workers = [AlertmanagerExporter(url, thresholds=T) for _ in range(2)]
     for number in range(50):

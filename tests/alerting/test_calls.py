@@ -15,10 +15,10 @@ __all__ = ["quiet_litellm", "traced"]
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["fine", "fell back"])
-def test_a_fallback_is_told(traced: Traced, fails: bool) -> None:
-    """From what to what, once, beside the failure; a call that went well is nobody's business.
+def test_a_fallback_is_one_warning(traced: Traced, fails: bool) -> None:
+    """It has the models before and after the fallback.
 
-    The fallback is a warning, which waits for a digest: the end of the exporter sends it.
+    A warning waits for a digest, which the end of the exporter sends.
     """
     provider: dict[str, Any] = {"status": 500} if fails else {}
     ask = traced.chat()
@@ -42,9 +42,9 @@ def test_a_fallback_is_told(traced: Traced, fails: bool) -> None:
                 router.completion(model="desk", messages=ask["messages"])
         finally:
             litespan.configure(success=[], failure=[])  # ends the exporter
-        said = "\n".join(request.body.decode() for request in slack.received)
+        bodies = "\n".join(request.body.decode() for request in slack.received)
     if not fails:
         assert slack.received == []
         return
-    assert said.count("Fallback from desk to spare") == 2  # the text, and its block
-    assert "InternalServerError from gpt-4o-mini" in said
+    assert bodies.count("Fallback from desk to spare") == 2  # the text, and its block
+    assert "InternalServerError from gpt-4o-mini" in bodies

@@ -1,4 +1,4 @@
-"""Every alert destination by entry point: a new one is tested without an edit."""
+"""Every alert destination, by entry point, so that a new one is tested without an edit."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ def ok(_: Received) -> Reply:
 
 @pytest.fixture
 def vendor() -> Iterator[Vendor]:
-    """A service that takes everything."""
+    """A service that accepts everything."""
     with running(ok) as vendor:
         yield vendor
 
@@ -114,7 +114,7 @@ FULL = {
 def test_each_request_equals_its_golden_file(
     name: str, case: str, vendor: Vendor, golden: Golden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What goes over the wire is what the golden file says."""
+    """The bytes on the wire are those of the golden file."""
     exporter = connected(name, vendor.url, monkeypatch)
     most = exporter.limits.max_items
     for at in range(0, len(SHOWN[case]), most):
@@ -125,8 +125,10 @@ def test_each_request_equals_its_golden_file(
 
 
 @each
-def test_nobody_is_mentioned(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even by a chat that the destination passes the alert on to; addresses stay whole."""
+def test_text_of_calls_mentions_no_user(
+    name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even in a chat to which the destination forwards the alert; addresses stay complete."""
     exporter = connected(name, vendor.url, monkeypatch)
     error = "can not ask <!channel>, @here, <@U12345> or ann@example.com"
     exporter.export([span(**{**RATE_LIMIT, "message": error}, model="<!here>")])
@@ -139,10 +141,10 @@ def test_nobody_is_mentioned(name: str, vendor: Vendor, monkeypatch: pytest.Monk
 
 
 @each
-def test_fifty_failures_of_three_kinds_alert_once_a_kind(
+def test_fifty_failures_of_three_kinds_alert_once_per_kind(
     name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Failures of three kinds, as the SDK exports them: one immediate message per kind."""
+    """Exported as by the SDK: one immediate message per kind."""
     monkeypatch.setenv("LITESPAN_ALERTS_BURST", "off")
     exporter = connected(name, vendor.url, monkeypatch)
     kinds = [RATE_LIMIT, NO_KEY, {"error": "NotFoundError", "code": 404}]
@@ -150,15 +152,17 @@ def test_fifty_failures_of_three_kinds_alert_once_a_kind(
         assert exporter.export([span(**kinds[number % 3])]) is SpanExportResult.SUCCESS
     assert exporter.force_flush(60_000)
     exporter.shutdown()
-    said = b"".join(request.body for request in vendor.received).decode()
+    bodies = b"".join(request.body for request in vendor.received).decode()
     summaries = [f"{kind['error']} from gpt-4o-mini" for kind in kinds]
     assert len(vendor.received) <= 3
-    assert all(summary in said for summary in summaries)
+    assert all(summary in bodies for summary in summaries)
     assert exporter.export([span()]) is SpanExportResult.FAILURE
 
 
 @each
-def test_no_alert_no_request(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_successful_calls_cause_no_request(
+    name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Calls that are fine are nobody's business."""
     exporter = connected(name, vendor.url, monkeypatch)
     exporter.export([CASES["chat"], CASES["stream"], CASES["embedding"], CASES["abandoned"]])
@@ -171,7 +175,7 @@ def test_no_alert_no_request(name: str, vendor: Vendor, monkeypatch: pytest.Monk
 def test_no_content_and_no_secret(
     name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every canonical span at its worst: no prompt, no answer, no credential of ours."""
+    """No message about any canonical span has a prompt, an answer or a credential."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-in-the-environment")
     exporter = connected(
         name, vendor.url, monkeypatch, thresholds=Thresholds(slow=0.001, first_chunk=0.001)
@@ -211,7 +215,7 @@ def test_an_alert_waits_for_retry_after_and_is_sent_once(
 def test_a_permanent_refusal_stops_the_destination_with_its_fix(
     name: str, status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Stops the destination: no further request, and one line says so and how to fix it."""
+    """No further request is sent, and one line has the reason and the fix."""
     with running(lambda _: Reply(status, b"no such thing")) as vendor:
         exporter = connected(name, vendor.url, monkeypatch)
         for model in ("a", "b", "c"):
@@ -230,7 +234,7 @@ def test_a_permanent_refusal_stops_the_destination_with_its_fix(
 def test_three_refused_messages_in_a_row_stop_the_destination(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A 400 may be about that message only: three of them in a row stop the destination."""
+    """A single 400 may concern only that message."""
     with running(lambda _: Reply(400, b"invalid_payload")) as vendor:
         exporter = connected(name, vendor.url, monkeypatch)
         for model in "abcdefg":
@@ -244,10 +248,10 @@ def test_three_refused_messages_in_a_row_stop_the_destination(
 @pytest.mark.parametrize(
     "fault", [Reply(503), Reply(reset=True), Reply(delay=1), Reply(garbage=True)]
 )
-def test_alerts_are_kept_while_the_destination_is_away(
+def test_alerts_are_kept_during_an_outage_of_the_destination(
     name: str, fault: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What could not be sent is kept, and sent when the destination is back."""
+    """They are sent when the destination is available again."""
     away = [True]
     with running(ok, lambda _: fault if away else None) as vendor:
         exporter = connected(name, vendor.url, monkeypatch, **QUICK)
@@ -263,10 +267,10 @@ def test_alerts_are_kept_while_the_destination_is_away(
 
 @pytest.mark.slow
 @each
-def test_shutdown_is_bounded(
+def test_shutdown_sends_pending_alerts_within_its_time_limit(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is pending goes out at shutdown; a destination that hangs does not hold it up."""
+    """A destination that hangs does not delay it further."""
     with running(lambda _: Reply(delay=60)) as vendor:
         exporter = connected(name, vendor.url, monkeypatch, patience=60.0, attempt=60.0)
         exporter.export([span(**RATE_LIMIT)])
@@ -279,7 +283,7 @@ def test_shutdown_is_bounded(
 
 @each
 def test_export_does_not_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hanging destination does not delay the exporting thread."""
+    """A destination that hangs does not delay the exporting thread."""
     with running(lambda _: Reply(delay=30)) as vendor:
         exporter = connected(name, vendor.url, monkeypatch, attempt=30.0, patience=30.0)
         begun = time.monotonic()
@@ -293,7 +297,7 @@ def test_export_does_not_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.slow
 @each
 def test_check_sends_a_test_alert_and_reports_success(name: str, vendor: Vendor) -> None:
-    """`litespan check` sends a test alert, and says that it was taken."""
+    """`litespan check` sends a test alert, and reports that the destination accepted it."""
     cls = DESTINATIONS[name]
     env = cls.variables_for(vendor.url + (PATH if cls.hidden_path else ""), SECRET)
     ran = run(
@@ -307,8 +311,8 @@ def test_check_sends_a_test_alert_and_reports_success(name: str, vendor: Vendor)
 
 @pytest.mark.slow
 @each
-def test_check_of_a_destination_that_is_gone(name: str) -> None:
-    """It has the answer and how to fix it, without the secret."""
+def test_check_reports_a_deleted_destination(name: str) -> None:
+    """The line has the answer and the fix, without the secret."""
     cls = DESTINATIONS[name]
     with running(lambda _: Reply(404, b"no_service")) as vendor:
         env = cls.variables_for(vendor.url + (PATH if cls.hidden_path else ""), SECRET)
@@ -321,8 +325,8 @@ def test_check_of_a_destination_that_is_gone(name: str) -> None:
     assert "path-secret" not in ran.stderr
 
 
-def test_a_name_of_no_rule(caplog: pytest.LogCaptureFixture) -> None:
-    """One line says which rules there are."""
+def test_an_unknown_rule_is_reported_with_the_known_ones(caplog: pytest.LogCaptureFixture) -> None:
+    """One line lists the rules."""
     exporter = SlackExporter("https://hooks.example/x", rules=["failures"])
     assert "there is no rule 'failures'; there are failure, auth" in caplog.text
     exporter.shutdown()
@@ -330,20 +334,20 @@ def test_a_name_of_no_rule(caplog: pytest.LogCaptureFixture) -> None:
 
 @each
 @pytest.mark.parametrize("case", FULL)
-def test_a_full_message_is_no_larger_than_services_take(
+def test_a_full_message_is_within_the_limits_of_services(
     name: str, case: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also if every text in it is as long as it can be."""
+    """Even if every text in it has its maximum length."""
     exporter = connected(name, vendor.url, monkeypatch)
     message = exporter.message(FULL[case][: exporter.limits.max_items], 3)
     exporter.shutdown()
     assert len(json.dumps(message)) < 28_000
 
 
-def test_nothing_is_logged_of_a_passing_failure(
+def test_a_temporary_failure_is_one_log_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """But one line, that it is kept and tried again."""
+    """The line says that the alert is kept and sent again."""
     caplog.set_level(logging.WARNING)
     with running(lambda _: Reply(503)) as vendor:
         exporter = connected("slack", vendor.url, monkeypatch, **QUICK)
@@ -359,10 +363,10 @@ def test_nothing_is_logged_of_a_passing_failure(
 
 @each
 @pytest.mark.parametrize("text", CHATS)
-def test_hostile_text_does_nothing_where_it_is_read(
+def test_hostile_text_has_no_effect_in_any_destination(
     name: str, text: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever a call's error, user, model or prompt says: no link, mention, channel or control."""
+    """An error, user, model or prompt is never a link, mention, channel or control character."""
     exporter = connected(name, vendor.url, monkeypatch)
     hostile = notice(
         labels=(("provider", text), ("model", text), ("error", text)),
@@ -378,8 +382,8 @@ def test_hostile_text_does_nothing_where_it_is_read(
         assert [each for each in shown if not each.replace("\n", "").isprintable()] == []
 
 
-def test_slack_formats_none_of_a_calls_texts() -> None:
-    """They stand only where Slack reads no markup, and in the fallback, where that is off."""
+def test_slack_does_not_format_text_of_calls() -> None:
+    """It is only in fields without markup, and in the fallback text, whose markup is off."""
     message: Any = slack_message([notice(summary="*s*", example=Example(*["*bold*"] * 7))])
     assert message["mrkdwn"] is False
     marked = [text for block in message["blocks"] for text in marked_up(block)]

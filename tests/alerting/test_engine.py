@@ -16,7 +16,7 @@ T = Thresholds(burst=None, outage=None)
 
 
 class Still(Engine):
-    """An engine without its thread: the test says when it turns, and what time it is."""
+    """An engine without its thread: the test sets its time and runs it."""
 
     def _wake(self) -> None:
         pass
@@ -66,7 +66,7 @@ class Desk:
 
 
 def test_the_first_failure_fires_and_the_rest_are_counted() -> None:
-    """The first failure is sent at once, the others are counted; then the alert is resolved."""
+    """The first failure is sent at once, others are counted, and then the alert is resolved."""
     desk = Desk()
     assert desk.see(view(**RATE_LIMIT)) == [[("firing", "failure", 1, 0)]]
     for _ in range(40):
@@ -97,15 +97,15 @@ def test_a_repeat_within_the_cool_down_is_reported_at_its_end() -> None:
 
 
 def test_auth_and_quota_do_not_cool_down() -> None:
-    """Each time it is a new alert."""
+    """Each episode is a new alert."""
     desk = Desk()
     assert desk.see(view(**NO_KEY)) == [[("firing", "auth", 1, 0)]]
     assert desk.see(after=301) == [[("resolved", "auth", 1, 0)]]
     assert desk.see(view(**NO_KEY), after=10) == [[("firing", "auth", 1, 0)]]
 
 
-def test_what_goes_on_is_told_again() -> None:
-    """After the repeat interval, with the number of suppressed findings."""
+def test_a_firing_alert_is_sent_again_after_the_repeat_interval() -> None:
+    """With the number of suppressed findings."""
     desk = Desk(replace(T, repeat=1000.0))
     desk.see(view(**RATE_LIMIT))
     shown = [desk.see(view(**RATE_LIMIT), after=100) for _ in range(10)]
@@ -113,7 +113,7 @@ def test_what_goes_on_is_told_again() -> None:
 
 
 def test_warnings_are_batched_and_an_error_flushes_them() -> None:
-    """Warnings wait for each other; an error takes them along."""
+    """Warnings wait for the digest; an error's message includes them."""
     desk = Desk()
     assert desk.see(view(took=200.0)) == []
     assert desk.see(view(took=200.0, model="o3"), after=30) == []
@@ -125,7 +125,7 @@ def test_warnings_are_batched_and_an_error_flushes_them() -> None:
 
 
 def test_a_rate_limit_delays_messages_and_loses_none() -> None:
-    """One message a second; nothing is lost."""
+    """One message per second."""
     desk = Desk()
     models = [f"model-{number}" for number in range(6)]
     shown = [len(desk.see(view(**RATE_LIMIT, model=model), after=0.1)) for model in models]
@@ -133,7 +133,7 @@ def test_a_rate_limit_delays_messages_and_loses_none() -> None:
     assert desk.see(after=1) == [[("firing", "failure", 1, 0)] * 5]
 
 
-def test_messages_are_bounded() -> None:
+def test_a_message_has_at_most_eight_alerts() -> None:
     """Eight alerts a message."""
     desk = Desk()
     calls = [view(**RATE_LIMIT, model=f"model-{number}") for number in range(20)]
@@ -143,8 +143,8 @@ def test_messages_are_bounded() -> None:
     assert sizes == [8, 8, 4]
 
 
-def test_memory_is_bounded() -> None:
-    """Beyond a thousand kinds that wait, they are counted, and the message says so."""
+def test_the_number_of_waiting_alerts_is_bounded() -> None:
+    """Beyond a thousand they are only counted, and the message has the count."""
     desk = Desk()
     desk.see(*[view(**RATE_LIMIT, model=f"model-{number}") for number in range(MAX_PENDING + 30)])
     assert desk.lost == [30]
@@ -154,8 +154,8 @@ def test_memory_is_bounded() -> None:
     assert len(desk.engine._running._started) == MAX_RUNNING
 
 
-def test_a_call_that_hangs() -> None:
-    """One alert if it has not ended after 300 s; none if it has, or has ended elsewhere."""
+def test_a_hanging_call_is_one_alert() -> None:
+    """If it has not ended after 300 s; none if it has ended, here or in another process."""
     desk = Desk()
     hanging, fine, unseen = (view(took=None) for _ in range(3))
     desk.engine.started([hanging, fine, unseen])
@@ -165,8 +165,8 @@ def test_a_call_that_hangs() -> None:
     assert desk.see(after=100) == []
 
 
-def test_a_call_that_hangs_is_over_when_it_has_ended() -> None:
-    """Resolved after the call's end, not before; it lasted from the start of the call."""
+def test_a_hanging_call_is_resolved_after_it_has_ended() -> None:
+    """Not before; the alert's duration counts from the start of the call."""
     desk = Desk(replace(T, hanging=300, resolve=60, cooldown=60, repeat=86400, digest=0))
     first, second = view(took=None), view(took=None)
     desk.engine.started([first])
@@ -186,8 +186,8 @@ def test_a_call_that_hangs_is_over_when_it_has_ended() -> None:
     assert (notice.since, notice.last) == (NOON, ended)
 
 
-def test_a_call_that_hangs_for_long_is_repeated() -> None:
-    """As any alert that goes on, and it still counts once."""
+def test_the_alert_about_a_hanging_call_is_repeated() -> None:
+    """Like any firing alert; the call still counts once."""
     desk = Desk(replace(T, hanging=300, resolve=60, repeat=3600, digest=0))
     desk.engine.started([view(took=None)])
     assert desk.see(after=300) == [[("firing", "hanging", 1, 0)]]
@@ -196,7 +196,7 @@ def test_a_call_that_hangs_for_long_is_repeated() -> None:
 
 
 def test_spending_is_per_user() -> None:
-    """The sum of a user's calls reaches the limit, that of no one else."""
+    """The sum of one user's calls reaches the limit, that of other users does not."""
     desk = Desk(replace(T, user_day=1.0, call_cost=None, digest=0.0))
     ann, bob = ({"user__id": name, "gen_ai__usage__cost": 0.5} for name in ("ann", "bob"))
     assert desk.see(view(**ann), view(**bob)) == []
@@ -206,7 +206,7 @@ def test_spending_is_per_user() -> None:
 
 
 def test_a_budget_is_not_resolved() -> None:
-    """What is spent stays spent."""
+    """Spending cannot be undone."""
     desk = Desk(replace(T, user_day=1.0, call_cost=None, digest=0.0))
     desk.see(view(user__id="ann", gen_ai__usage__cost=2.0))
     assert desk.see(after=4000) == []
@@ -219,8 +219,8 @@ def test_a_destination_can_have_only_some_rules() -> None:
     assert desk.see(view(**NO_KEY)) == [[("firing", "auth", 1, 0)]]
 
 
-def test_a_destination_that_is_away() -> None:
-    """Unsent notices are kept, updated, and sent when the destination is back."""
+def test_notices_are_updated_during_an_outage_of_the_destination() -> None:
+    """They are sent when the destination is available again."""
     desk = Desk(fates=["later", "later"])
     desk.see(view(**RATE_LIMIT))
     desk.engine.hold(30)
@@ -231,15 +231,15 @@ def test_a_destination_that_is_away() -> None:
     assert desk.see(after=5) == [[("firing", "failure", 2, 0), ("firing", "auth", 1, 0)]]
 
 
-def test_an_alert_that_can_not_be_told() -> None:
-    """A message that cannot be built is dropped; later ones are sent."""
+def test_a_message_that_cannot_be_built_is_dropped() -> None:
+    """Later messages are sent."""
     desk = Desk(fates=[ValueError()])
     assert desk.see(view(**RATE_LIMIT)) == []
     assert desk.see(view(**NO_KEY), after=10) == [[("firing", "auth", 1, 0)]]
 
 
-def test_what_came_and_went_meanwhile_is_not_told() -> None:
-    """An alert that is over before the destination is back."""
+def test_an_alert_that_resolves_during_an_outage_is_not_sent() -> None:
+    """It has ended before the destination is available again."""
     desk = Desk(fates=["later"])
     desk.see(view(**RATE_LIMIT))
     desk.engine.hold(1000)
@@ -247,15 +247,15 @@ def test_what_came_and_went_meanwhile_is_not_told() -> None:
     assert desk.see(after=600) == []
 
 
-def test_a_destination_that_is_gone() -> None:
+def test_a_stopped_destination_receives_nothing_more() -> None:
     """It receives nothing more."""
     desk = Desk(fates=["stopped"])
     desk.see(view(**RATE_LIMIT))
     assert desk.see(view(**NO_KEY), after=100) == []
 
 
-def test_two_workers_with_one_state() -> None:
-    """One of them sends the alert, and one of them that it is resolved."""
+def test_one_of_two_workers_with_a_shared_state_sends_each_notice() -> None:
+    """One sends the alert, and one sends that it is resolved."""
     state = State()
     one, two = Desk(state=state), Desk(state=state)
     assert one.see(view(**RATE_LIMIT)) == [[("firing", "failure", 1, 0)]]
@@ -267,7 +267,10 @@ def test_two_workers_with_one_state() -> None:
 
 
 def test_the_thread_sends_at_once_and_flush_sends_digests() -> None:
-    """With the real thread and clock; `flush` waits for what was sent, `close` ends the thread."""
+    """With the real thread and clock.
+
+    `flush` waits until messages are sent, `close` ends the thread.
+    """
     messages: list[Sequence[Notice]] = []
 
     def send(notices: Sequence[Notice], lost: int) -> SendResult:
@@ -288,8 +291,8 @@ def test_the_thread_sends_at_once_and_flush_sends_digests() -> None:
     assert "litespan-alerts" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_flush_of_a_destination_that_is_away_does_not_wait() -> None:
-    """One try, and what is left is counted."""
+def test_flush_does_not_wait_during_an_outage() -> None:
+    """It tries once, and counts the unsent notices."""
     engine = Engine("desk", T, State(), lambda notices, lost: "later")
     engine.put([view(**RATE_LIMIT)])
     begun = time.monotonic()
@@ -298,8 +301,8 @@ def test_flush_of_a_destination_that_is_away_does_not_wait() -> None:
     assert engine.close(10) == 1
 
 
-def test_a_forked_child_has_an_engine_of_its_own() -> None:
-    """The child has an engine of its own: the parent sends what waits there."""
+def test_a_forked_child_has_its_own_engine() -> None:
+    """The parent sends its own waiting notices."""
     shown: list[int] = []
 
     def send(notices: Sequence[Notice], lost: int) -> SendResult:

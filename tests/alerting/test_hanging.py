@@ -26,10 +26,10 @@ ANSWER = {
 }
 
 
-def test_only_the_call_that_hangs_is_told(traced: Traced) -> None:
-    """One alert for it while it hangs; none for a call that ended unseen.
+def test_only_the_hanging_call_is_an_alert(traced: Traced) -> None:
+    """One alert while it hangs.
 
-    The webhook is given the calls that start and those that fail, not those that succeed.
+    The webhook receives calls that start and calls that fail, but not those that succeed.
     """
     litellm.completion(**traced.chat())  # the first call of a process loads what it needs
     shown = threading.Event()

@@ -67,7 +67,7 @@ ONE_CALL: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
 def test_each_single_call_has_the_default_severity(
     options: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
-    """What one call by itself is worth, with the defaults."""
+    """The rules about a single call, with the default thresholds."""
     found = all_found([view(**options)])
     assert [(finding.rule, finding.severity) for finding in found] == expected
 
@@ -83,7 +83,7 @@ SWITCHED_OFF = {
 
 
 @pytest.mark.parametrize("field", SWITCHED_OFF)
-def test_a_rule_that_is_off(field: str) -> None:
+def test_a_disabled_rule_finds_nothing(field: str) -> None:
     """It finds nothing."""
     off: Any = False if isinstance(getattr(DEFAULT, field), bool) else None
     options: dict[str, Any] = SWITCHED_OFF[field]
@@ -91,7 +91,7 @@ def test_a_rule_that_is_off(field: str) -> None:
 
 
 def test_ten_failures_of_one_model_in_a_minute_are_a_burst() -> None:
-    """Ten failures of one model within a minute; not of two models, nor over a longer time."""
+    """Ten failures of two models are not, nor ten over a longer time."""
     assert names(all_found([view(**RATE_LIMIT)] * 10)) == ["failure"] * 10 + ["burst"]
     assert "burst" not in names(all_found([view(**RATE_LIMIT)] * 10, every=7))
     two = [view(**RATE_LIMIT, model=model) for model in "ab" * 9]
@@ -99,7 +99,7 @@ def test_ten_failures_of_one_model_in_a_minute_are_a_burst() -> None:
 
 
 def test_half_of_a_models_calls_failing_is_an_outage() -> None:
-    """Five of a model's calls, and half of them; ten make it a major one."""
+    """Five calls of a model that are half of its calls; ten are a major outage."""
     rules = names(all_found([view(**DOWN)] * 10))
     assert [rules.count(rule) for rule in ("outage", "outage_major")] == [5, 1]
     mixed = [view(), view(), view(**DOWN)] * 8
@@ -112,13 +112,13 @@ def test_half_of_a_models_calls_failing_is_an_outage() -> None:
 @pytest.mark.parametrize(
     "error", ["MidStreamFallbackError", "ReadError", "ReadTimeout", "overloaded_error"]
 )
-def test_streams_that_break_are_an_outage(error: str) -> None:
-    """Whatever the HTTP client, LiteLLM or the provider calls it."""
+def test_broken_streams_count_as_an_outage(error: str) -> None:
+    """Whichever error the HTTP client, LiteLLM or the provider reports."""
     assert "outage" in names(all_found([view(error=error)] * 5))
 
 
-def test_a_refusal_is_no_outage() -> None:
-    """In the middle of a stream, or where LiteLLM makes a connection error of a 4xx."""
+def test_a_4xx_is_not_an_outage() -> None:
+    """In the middle of a stream, or if LiteLLM reports a 4xx as a connection error."""
     limited = view(error="MidStreamFallbackError", message="litellm.RateLimitError: slow down")
     refused = view(error="APIConnectionError", code=422)
     for call in (limited, refused):
@@ -135,14 +135,16 @@ def test_a_refusal_is_no_outage() -> None:
         ([29.0] * 40, None),
     ],
 )
-def test_slow_on_the_whole(took: list[float], expected: str | None) -> None:
-    """Mean and p95 of a model's calls over a window."""
+def test_a_slow_model_is_found_by_mean_and_percentile(
+    took: list[float], expected: str | None
+) -> None:
+    """Mean and p95 of a model's calls within a window."""
     rules = names(all_found([view(took=seconds) for seconds in took]))
     assert (rules[-1] if rules else None) == expected
 
 
 def test_each_threshold_of_a_daily_budget_fires_once() -> None:
-    """80 and 100 % of a user's day, each once, with the call that brought it there."""
+    """80 and 100 % of a user's day, each with the call that reached it."""
     t = replace(DEFAULT, user_day=10.0, user_month=100.0, anomaly=None)
     call = view(user__id="ann")
     record, found = None, []
@@ -157,7 +159,7 @@ def test_each_threshold_of_a_daily_budget_fires_once() -> None:
 
 
 def test_spending_of_a_month_is_that_of_its_days() -> None:
-    """A new month begins at 0, and what is older than is needed is forgotten."""
+    """A new month begins at 0, and older days are removed."""
     record = None
     for day in range(40):
         call = view(at=NOON + day * 86_400)
@@ -170,8 +172,8 @@ def test_spending_of_a_month_is_that_of_its_days() -> None:
     assert list(record["days"]) == ["2027-03-20"]
 
 
-def test_three_times_the_mean_day_is_an_unusual_day() -> None:
-    """Three times the mean day of the last seven, if it is 10 USD or more."""
+def test_three_times_the_daily_mean_is_an_anomaly() -> None:
+    """Three times the daily mean of the last seven days, if it is 10 USD or more."""
     record = None
     for day in range(7):
         record, spent = add(record, day_of(view(at=NOON - (7 - day) * 86_400)), 4.0)
@@ -179,11 +181,13 @@ def test_three_times_the_mean_day_is_an_unusual_day() -> None:
     for _ in range(15):
         record, spent = add(record, day_of(call), 1.0)
         found += [finding.summary for finding in judge("user", "ann", spent, call, DEFAULT)]
-    assert found == ["User ann has spent 13.00 USD today, 4.00 USD on a mean day of the last seven"]
+    assert found == [
+        "User ann has spent 13.00 USD today; the daily mean of the last seven days is 4.00 USD"
+    ]
 
 
 def test_the_second_day_is_compared_with_the_first() -> None:
-    """Days before the first on record are not days without spending."""
+    """Days before the first recorded one do not count as days without spending."""
     yesterday, today = view(at=NOON - 86_400), view()
     record, _ = add(None, day_of(yesterday), 12.0)
     record, spent = add(record, day_of(today), 30.0)
@@ -193,20 +197,20 @@ def test_the_second_day_is_compared_with_the_first() -> None:
     assert (finding.rule, finding.threshold) == ("anomaly", 36.0)
 
 
-def test_nothing_is_unusual_of_somebody_new() -> None:
-    """Without earlier days there is nothing to compare with."""
+def test_a_new_user_has_no_anomaly() -> None:
+    """There are no earlier days to compare with."""
     _, spent = add(None, day_of(view()), 50.0)
     assert list(judge("user", "ann", spent, view(), DEFAULT)) == []
 
 
 def test_the_call_of_check_is_always_a_test_alert() -> None:
-    """What `litespan check` sends is always an alert, and says that it is a test."""
+    """The alert says that it is a test."""
     assert TEST_MODEL == MARK
     assert names(all_found([view(model=MARK)])) == ["test"]
 
 
-def test_no_prompt_unless_asked_for() -> None:
-    """Not as such, nor in an error that echoes it; with `content`, it is there."""
+def test_alerts_have_no_prompt_by_default() -> None:
+    """Neither as such nor quoted in an error; with `content`, the prompt is there."""
     said = "my very secret question to the model"
     call = view(
         **{**RATE_LIMIT, "message": f"can not answer: {said}"},
@@ -220,8 +224,8 @@ def test_no_prompt_unless_asked_for() -> None:
     assert (loud.example.error, loud.example.prompt) == (f"can not answer: {said}", said)
 
 
-def test_windows_are_bounded() -> None:
-    """As many calls and models as there are: memory has an end."""
+def test_the_number_of_remembered_calls_and_models_is_bounded() -> None:
+    """Whatever the number of calls and models."""
     models = Models(DEFAULT)
     for number in range(MAX_MODELS + 50):
         models.of("openai", f"model-{number}")
@@ -232,7 +236,7 @@ def test_windows_are_bounded() -> None:
 
 
 def test_every_rule_has_a_name() -> None:
-    """The names are those that findings have, so that a destination can choose."""
+    """The names are those of findings, so that a destination can select them."""
     every = [
         *all_found([view(**options) for _, options, _ in ONE_CALL]),
         *all_found([view(**DOWN)] * 10),
@@ -244,7 +248,7 @@ def test_every_rule_has_a_name() -> None:
 
 @pytest.mark.parametrize("row", fields(Thresholds), ids=lambda row: row.name)
 def test_every_threshold_is_a_variable(row: Any) -> None:
-    """Each is read from its variable; one that is not understood leaves the default."""
+    """An invalid value leaves the default."""
     env = row.metadata["env"]
     if row.name == "state":
         assert Thresholds.from_env({env: "alerts.db"}).state == "alerts.db"
@@ -259,6 +263,6 @@ def test_every_threshold_is_a_variable(row: Any) -> None:
 
 
 def test_off_disables_a_rule_unless_others_need_it() -> None:
-    """`off` switches a rule off; a value that other rules need cannot be off."""
+    """`off` disables a rule; a value that other rules need cannot be off."""
     off = Thresholds.from_env({"LITESPAN_ALERTS_SLOW": "off", "LITESPAN_ALERTS_WINDOW": "off"})
     assert (off.slow, off.window) == (None, 60)

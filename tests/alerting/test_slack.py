@@ -1,4 +1,4 @@
-"""Slack's own SDK judges our messages, and posts its own to the same server."""
+"""Slack's own SDK validates the messages, and posts its own to the same server."""
 
 import json
 from collections.abc import Iterator
@@ -34,12 +34,12 @@ def judge(message: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", SHOWN | FULL)
 def test_the_sdks_classes_accept_every_block(case: str) -> None:
-    """The SDK's block classes take every block of ours, and write it as we do."""
+    """The SDK's classes accept every block, and write the same JSON."""
     judge(to_message((SHOWN | FULL)[case], lost=3))
 
 
 def test_slacks_sdk_rejects_a_message_that_is_too_long() -> None:
-    """The judge is one: it refuses what is too long."""
+    """So the SDK's validation is real."""
     message: Any = to_message(SHOWN["firing"])
     message["blocks"][0]["text"]["text"] = "x" * 151
     with pytest.raises(Exception, match="150"):
@@ -57,7 +57,7 @@ def test_slacks_sdk_rejects_a_message_that_is_too_long() -> None:
     ],
 )
 def test_text_of_a_call_is_never_a_link_or_mention(text: str, expected: str) -> None:
-    """Nothing in a call's texts is a link or a mention to Slack."""
+    """In Slack's syntax."""
     assert escape(text) == expected
 
 
@@ -118,7 +118,7 @@ def test_a_bot_posts_with_a_token_and_a_channel(api: Api) -> None:
     judge({"blocks": api.messages[0]["blocks"], "text": api.messages[0]["text"]})
 
 
-def test_a_bot_that_is_refused(
+def test_the_reason_for_a_refused_bot_message_is_logged(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The reason is in the body of a 200."""

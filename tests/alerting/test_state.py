@@ -1,4 +1,4 @@
-"""State that processes share: of all of them, one alerts."""
+"""The state that processes share, so that one of them sends each alert."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -33,7 +33,7 @@ def work(url: str, place: str) -> bool:
 
 
 def test_workers_do_not_multiply_alerts(place: str) -> None:
-    """Three processes, one message; what a user spends is one sum."""
+    """Three processes send one message, and a user's spending is one sum."""
     with (
         running(lambda _: Reply(200, b"ok")) as slack,
         ProcessPoolExecutor(3, get_context("spawn")) as pool,
@@ -50,8 +50,10 @@ def test_workers_do_not_multiply_alerts(place: str) -> None:
     state.close()
 
 
-def test_nul_and_lone_surrogates_in_names(place: str, caplog: pytest.LogCaptureFixture) -> None:
-    """NUL and lone surrogates in the name of a model or user: the state is still shared."""
+def test_a_shared_state_accepts_nul_and_lone_surrogates_in_names(
+    place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the name of a model or user."""
     odd: dict[str, Any] = {"model": "x\0\ud83d", "user__id": "\0\ud83d"}
     with running(lambda _: Reply(200, b"ok")) as slack:
         for _ in range(2):
@@ -64,8 +66,10 @@ def test_nul_and_lone_surrogates_in_names(place: str, caplog: pytest.LogCaptureF
     assert "LITESPAN_ALERTS_STATE" not in caplog.text
 
 
-def test_a_state_that_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Alerts go on, each process by itself, and one line says so."""
+def test_each_process_sends_alerts_if_the_shared_state_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line is logged."""
     with running(lambda _: Reply(200, b"ok")) as slack:
         url = f"{slack.url}/services/T/B/x"
         assert work(url, str(tmp_path / "no" / "such" / "folder.db"))
@@ -74,8 +78,8 @@ def test_a_state_that_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     assert len(lines) == 1
 
 
-def test_a_url_is_refused_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    """A database is not shared: one line names the alternative, and alerts are sent."""
+def test_a_database_url_as_state_is_refused_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """The line has the alternative, and alerts are sent."""
     with running(lambda _: Reply(200, b"ok")) as slack:
         assert work(f"{slack.url}/services/T/B/x", "postgresql://db.example/alerts")
         assert len(slack.received) == 1

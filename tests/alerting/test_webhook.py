@@ -14,7 +14,7 @@ SECRET = "a shared secret"
 
 
 def test_the_signature_equals_the_one_of_openssl() -> None:
-    """HMAC-SHA256 of `<time>.<body>`, by a figure worked out with another tool.
+    """The expected value is from another tool.
 
     printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac 'a shared secret'
     """
@@ -25,7 +25,7 @@ def test_the_signature_equals_the_one_of_openssl() -> None:
 
 @pytest.mark.parametrize("secret", [SECRET, ""])
 def test_the_body_that_arrives_is_the_signed_one(secret: str) -> None:
-    """The body that arrives is the body that was signed, just now; without a secret none is."""
+    """The time is now; without a secret there is no signature."""
     requests: list[Received] = []
 
     def accept(request: Received) -> Reply:

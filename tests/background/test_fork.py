@@ -1,4 +1,4 @@
-"""A fork while a thread of litespan's imports: the child must be able to import the same."""
+"""A fork while a thread of litespan imports a module: the child must be able to import it, too."""
 
 from pathlib import Path
 
@@ -28,8 +28,8 @@ def slow(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(tmp_path)}
 
 
-def test_import_in_a_thread(slow: dict[str, str]) -> None:
-    """The fork waits for it; in the child the module is whole, and there may be more forks."""
+def test_a_fork_waits_for_an_import_in_another_thread(slow: dict[str, str]) -> None:
+    """In the child, the module is complete, and more forks work."""
     program = f"""{CHILD}
     from litespan.background.fork import import_lock
 
@@ -46,8 +46,11 @@ def test_import_in_a_thread(slow: dict[str, str]) -> None:
     assert (ran.stdout, ran.code) == ("0\n0\n", 0), ran.stderr
 
 
-def test_thread_that_waits_for_the_forking_one() -> None:
-    """The fork goes on after a while; the child, that has no such thread, can go on, too."""
+def test_a_fork_does_not_wait_forever_for_an_import() -> None:
+    """The importing thread waits for the forking one.
+
+    The child, which has no such thread, continues, too.
+    """
     program = f"""{CHILD}
     from litespan.background import fork
 
@@ -75,7 +78,7 @@ def test_thread_that_waits_for_the_forking_one() -> None:
 
 
 def test_the_forking_thread_may_hold_the_import_lock() -> None:
-    """Who forks under it can: both go on, and others can enter."""
+    """Parent and child continue, and others can acquire the lock."""
     program = f"""{CHILD}
     from litespan.background.fork import import_lock
 
@@ -98,8 +101,8 @@ def test_the_forking_thread_may_hold_the_import_lock() -> None:
     assert (ran.stdout, ran.code) == ("0\n", 0), ran.stderr
 
 
-def test_driver_of_a_store(tmp_path: Path) -> None:
-    """A store's thread imports its driver at the first call: a child forked meanwhile stores."""
+def test_a_child_forked_during_the_import_of_a_driver_stores_its_calls(tmp_path: Path) -> None:
+    """A store's thread imports its driver at the first call."""
     program = f"""{CHILD}
     from litespan_exporters.parquet import ParquetExporter
     from opentelemetry.sdk.trace import TracerProvider

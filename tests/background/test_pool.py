@@ -17,7 +17,7 @@ def soon() -> float:
 
 
 def test_one_thread_runs_functions_in_order() -> None:
-    """Those that are due earlier come first, others in the order of `submit`."""
+    """Functions that are due earlier run first, others in the order of `submit`."""
     pool = Pool("test")
     done: list[object] = []
     release = threading.Event()
@@ -31,7 +31,7 @@ def test_one_thread_runs_functions_in_order() -> None:
 
 
 def test_a_waiting_function_runs_once_and_as_early_as_submitted() -> None:
-    """The earlier of two times counts; what has started may be submitted again."""
+    """The earlier of two times counts; a started function may be submitted again."""
     pool = Pool("test")
     done: list[str] = []
     step = partial(done.append, "step")
@@ -73,8 +73,8 @@ def test_an_error_is_counted_and_the_thread_continues() -> None:
     assert stats()["errors.test errors"] == 1
 
 
-def test_close_drops_what_is_not_due() -> None:
-    """What is due runs, what is scheduled for later does not, and later submits are ignored."""
+def test_close_runs_due_functions_and_drops_later_ones() -> None:
+    """Later submits are ignored."""
     pool, done = Pool("test"), []
     pool.submit(lambda: done.append("later"), at=time.monotonic() + 1000)
     pool.submit(lambda: done.append("now"))
@@ -85,7 +85,7 @@ def test_close_drops_what_is_not_due() -> None:
 
 
 def test_the_waiting_thread_works_if_none_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As at the end of the interpreter: nothing is lost."""
+    """At the end of the interpreter, no thread can start; nothing is lost."""
 
     def refused(*_: object) -> None:
         raise RuntimeError("can't start new thread")

@@ -1,4 +1,4 @@
-"""Other instrumentations of the same calls: kept still below us, named beside us."""
+"""Other instrumentations of the same calls: suppressed below litespan, reported beside it."""
 
 import litellm
 import pytest
@@ -27,7 +27,7 @@ def scopes(beside: Beside) -> list[str]:
 def test_the_provider_sdks_instrumentation_is_suppressed_below_a_call(
     kind: type, stream: bool, beside: Beside
 ) -> None:
-    """The provider SDK's instrumentation reports nothing that we report."""
+    """It does not report the same call again."""
     beside.switch_on(kind())
     beside.start()
     result = litellm.completion(**beside.chat(stream=stream))
@@ -38,7 +38,7 @@ def test_the_provider_sdks_instrumentation_is_suppressed_below_a_call(
 
 @pytest.mark.parametrize("kind", BELOW)
 def test_http_spans_and_traceparent_stay(kind: type, beside: Beside) -> None:
-    """HTTP instrumentation goes on below us, and the provider gets our trace."""
+    """HTTP instrumentation below the call still works, and the provider gets the trace."""
     beside.switch_on(HTTPXClientInstrumentor())
     beside.switch_on(kind())
     beside.start()
@@ -51,10 +51,10 @@ def test_http_spans_and_traceparent_stay(kind: type, beside: Beside) -> None:
 
 
 @pytest.mark.parametrize("kind", BELOW)
-def test_the_setting_turns_it_off(
+def test_the_setting_turns_suppression_off(
     kind: type, beside: Beside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With LITESPAN_SUPPRESS_NESTED=false both report."""
+    """With LITESPAN_SUPPRESS_NESTED=false, both report."""
     monkeypatch.setenv("LITESPAN_SUPPRESS_NESTED", "false")
     beside.switch_on(kind())
     beside.start()
@@ -63,15 +63,15 @@ def test_the_setting_turns_it_off(
 
 
 @pytest.mark.parametrize("kind", BELOW)
-def test_without_us_they_report(kind: type, beside: Beside) -> None:
-    """The instrumentations of these tests do report, when nobody keeps them still."""
+def test_the_peers_report_without_litespan(kind: type, beside: Beside) -> None:
+    """So the tests above show a suppression."""
     beside.switch_on(kind())
     litellm.completion(**beside.chat())
     assert len(scopes(beside)) == 1
 
 
-def test_below_a_framework_that_reports_the_call(beside: Beside) -> None:
-    """OpenLLMetry's framework instrumentations say so in the context: then we keep still."""
+def test_no_span_below_a_framework_that_reports_the_call(beside: Beside) -> None:
+    """OpenLLMetry's instrumentations of frameworks mark this in the context."""
     beside.start()
     token = otel_context.attach(
         otel_context.set_value("suppress_language_model_instrumentation", True)
@@ -84,20 +84,20 @@ def test_below_a_framework_that_reports_the_call(beside: Beside) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "cure"),
+    ("kind", "name", "fix"),
     [
         (OpenLLMetryLiteLLM, "OpenLLMetry", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=litellm"),
         (OpenInferenceOpenAI, "OpenInference", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=openai"),
     ],
 )
-def test_another_instrumentation_is_named_once_with_its_fix(
-    kind: type, name: str, cure: str, beside: Beside, caplog: pytest.LogCaptureFixture
+def test_another_instrumentation_is_reported_once_with_its_fix(
+    kind: type, name: str, fix: str, beside: Beside, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One warning with the line that switches the other off, however many calls."""
+    """One warning with the line that turns it off, whatever the number of calls."""
     beside.switch_on(kind())
     beside.start()
     for _ in range(3):
         litellm.completion(**beside.chat())
     warned = [record.getMessage() for record in caplog.records if record.name == "litespan"]
-    assert [line for line in warned if name in line and cure in line] == warned
+    assert [line for line in warned if name in line and fix in line] == warned
     assert len(warned) == 1

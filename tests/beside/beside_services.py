@@ -1,4 +1,4 @@
-"""Services' own SDKs beside an exporter for the same service: named, with the line to change."""
+"""Services' own SDKs beside an exporter for the same service are reported with the fix."""
 
 from collections.abc import Iterator
 
@@ -40,12 +40,12 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendor]:
 
 
 def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What litespan has said."""
+    """The lines that litespan has logged."""
     return [record.getMessage() for record in caplog.records if record.name == "litespan"]
 
 
 @pytest.mark.parametrize(
-    ("integration", "cure"),
+    ("integration", "fix"),
     [
         (LiteLLMIntegration(), "disabled_integrations=[LiteLLMIntegration()]"),
         (OTLPIntegration(setup_propagator=False), "setup_otlp_traces_exporter=False"),
@@ -53,14 +53,14 @@ def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
     ],
     ids=["LiteLLMIntegration", "OTLPIntegration", "linked only"],
 )
-def test_active_sentry_integrations_are_named_once_with_the_fix(
+def test_active_sentry_integrations_are_reported_once_with_the_fix(
     integration: sentry_sdk.integrations.Integration,
-    cure: str,
+    fix: str,
     vendor: Vendor,
     beside: Beside,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Its integrations are named where they are active, once, with the line."""
+    """Only if they are active."""
     dsn = vendor.url.replace("//", f"//{SECRET}@") + "/1"
     sentry_sdk.init(dsn, integrations=[integration], auto_enabling_integrations=False)
     exporter = SimpleSpanProcessor(SentryExporter(dsn))
@@ -69,18 +69,18 @@ def test_active_sentry_integrations_are_named_once_with_the_fix(
     for _ in range(2):
         litellm.completion(**beside.chat())
     lines = warned(caplog)
-    assert [cure in line for line in lines] == ([True] if cure else [])
+    assert [fix in line for line in lines] == ([True] if fix else [])
 
 
 @pytest.mark.parametrize("name", ["sentry", "helicone"])
-def test_a_callback_name_is_named_if_it_is_the_exporters_service(
+def test_a_callback_of_the_exporters_service_is_reported(
     name: str,
     vendor: Vendor,
     beside: Beside,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A name that LiteLLM serves itself is named if it is this exporter's service."""
+    """LiteLLM then sends to the same service."""
     dsn = vendor.url.replace("//", f"//{SECRET}@") + "/1"
     exporter = SimpleSpanProcessor(SentryExporter(dsn))
     beside.telemetry.tracer_provider.add_span_processor(exporter)
@@ -94,10 +94,10 @@ def test_a_callback_name_is_named_if_it_is_the_exporters_service(
     )
 
 
-def test_logfires_litellm_instrumentation_is_named_with_its_fix(
+def test_logfires_litellm_instrumentation_is_reported_with_its_fix(
     beside: Beside, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`logfire.instrument_litellm()` is OpenInference's instrumentation: the cure is Logfire's."""
+    """It is OpenInference's instrumentation, but the fix is Logfire's."""
     logfire.configure(send_to_logfire=False, console=False)
     try:
         logfire.instrument_litellm()
@@ -110,10 +110,10 @@ def test_logfires_litellm_instrumentation_is_named_with_its_fix(
 
 
 @pytest.mark.parametrize("blocked", [False, True])
-def test_traceloops_instrumentation_is_named_and_the_fix_prevents_it(
+def test_traceloops_instrumentation_is_reported_and_the_fix_prevents_it(
     blocked: bool, beside: Beside, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its SDK switches OpenLLMetry's instrumentation on; the line that we name prevents it."""
+    """Its SDK turns on OpenLLMetry's instrumentation; the line in the message prevents this."""
     Traceloop.init(
         exporter=InMemorySpanExporter(),
         disable_batch=True,

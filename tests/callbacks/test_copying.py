@@ -1,4 +1,4 @@
-"""Copies for handlers: each container once, however often it is shared, and none without end."""
+"""Copies for handlers: shared containers are copied once, and the work is bounded."""
 
 import json
 from typing import Any
@@ -32,7 +32,7 @@ def containers(value: Any) -> int:
 
 
 def test_shared_branches_are_copied_once() -> None:
-    """The work grows with the containers there are, not with how often they stand in others."""
+    """The work grows with the number of containers, not with the number of references to them."""
     tree = shared(24)
     copy = copied(tree)
     assert copy == tree
@@ -42,7 +42,7 @@ def test_shared_branches_are_copied_once() -> None:
 
 
 def test_cycles_are_copied_as_cycles() -> None:
-    """A container that holds itself has a copy that holds itself."""
+    """A container that contains itself has a copy that contains itself."""
     value: dict[str, Any] = {"list": []}
     value["list"].append(value)
     copy = copied(value)
@@ -51,15 +51,15 @@ def test_cycles_are_copied_as_cycles() -> None:
 
 
 def test_keywords_lose_credentials_in_every_branch() -> None:
-    """Everywhere but in the application's own text."""
+    """Credentials are removed everywhere except in the application's own text."""
     kept = keywords({"metadata": shared(24), "messages": [{"content": shared(24)}]})
     assert containers(kept["metadata"]) == 25
     assert "k-0123456789" not in repr(keywords({"metadata": shared(4)}))
     assert "k-0123456789" in repr(keywords({"messages": shared(4)}))
 
 
-def test_keywords_have_no_credentials_where_a_walk_ends() -> None:
-    """What is too deep, or one too many, is left out, not handed on."""
+def test_values_beyond_the_copying_limits_are_left_out() -> None:
+    """Values beyond the depth and size limits are left out, not passed on unchecked."""
     deep = shared(0)
     for _ in range(100):
         deep = {"inner": deep}
@@ -68,8 +68,8 @@ def test_keywords_have_no_credentials_where_a_walk_ends() -> None:
     assert "k-0123456789" not in kept
 
 
-def test_what_is_to_be_json_is_bounded() -> None:
-    """JSON repeats shared branches: values are counted as often."""
+def test_values_for_json_are_bounded() -> None:
+    """JSON repeats shared branches, so each reference counts."""
     tree = shared(60)
     tree["itself"] = tree
     assert len(json.dumps(jsonable({"tree": tree, "numbers": list(range(10**6))}))) < 10**6

@@ -1,4 +1,4 @@
-"""How stages are delivered: in order, once, off the caller's thread, whatever handlers do."""
+"""Stages are delivered in order, once, and off the caller's thread, whatever handlers do."""
 
 import asyncio
 import contextvars
@@ -89,7 +89,7 @@ def add(traced: Traced) -> Iterator[Added]:
 
 
 def delivered(name: str) -> dict[str, int]:
-    """What `litespan.stats()` says of a handler."""
+    """The counters of a handler in `litespan.stats()`."""
     prefix = f"callbacks.{name}."
     return {
         counter.removeprefix(prefix): number
@@ -99,7 +99,7 @@ def delivered(name: str) -> dict[str, int]:
 
 
 async def test_stages_of_a_call_arrive_in_order_and_once(traced: Traced, add: Added) -> None:
-    """Per call in stage order, each stage once, however slow an earlier one is."""
+    """Each stage of a call arrives once and in order, even if an earlier one is slow."""
     handler = AsyncKeeper(pause=0.02)
     add(handler)
 
@@ -156,8 +156,10 @@ async def test_sync_and_async_methods(traced: Traced, add: Added) -> None:
     assert (handler.sync, handler.deliveries.methods) == ([], ["pre", "post", "success"])
 
 
-async def test_only_the_other_kind(traced: Traced, add: Added) -> None:
-    """If only the method of the other kind is defined, that one runs."""
+async def test_a_handler_with_one_kind_of_method_receives_all_calls(
+    traced: Traced, add: Added
+) -> None:
+    """If a handler defines only the sync or only the async method, that method runs."""
     sync, asynchronous = Keeper(), AsyncKeeper()
     add(sync)
     add(asynchronous)
@@ -169,7 +171,7 @@ async def test_only_the_other_kind(traced: Traced, add: Added) -> None:
 
 
 async def test_an_event_loop_is_never_blocked(traced: Traced, add: Added) -> None:
-    """A sync method that blocks holds up neither the caller nor the caller's loop."""
+    """A sync method that blocks delays neither the caller nor the caller's loop."""
     blocks, release = threading.Event(), threading.Event()
     threads, released = [], []
 
@@ -189,7 +191,7 @@ async def test_an_event_loop_is_never_blocked(traced: Traced, add: Added) -> Non
 
 
 async def test_async_methods_run_on_one_loop_of_litespan(traced: Traced, add: Added) -> None:
-    """Async methods run on one loop of litespan's own, from whatever loop the calls come."""
+    """Async methods run on litespan's own loop, regardless of the loop of the call."""
     handler = AsyncKeeper()
     add(handler)
     for _ in range(3):
@@ -219,7 +221,7 @@ class Pooled:
 async def test_loop_caller_runs_async_methods_on_the_callers_loop(
     traced: Traced, add: Added
 ) -> None:
-    """With loop="caller" async methods run where the call was made."""
+    """With loop="caller", async methods run on the loop of the call."""
     handler = Pooled()
     add(handler, loop="caller")
     async with handler.lock:  # binds it to this loop
@@ -232,8 +234,8 @@ async def test_loop_caller_runs_async_methods_on_the_callers_loop(
     assert await asyncio.to_thread(litespan.flush, 10)
 
 
-async def test_a_callers_loop_that_is_closed(traced: Traced, add: Added) -> None:
-    """A loop that is gone before the handler's turn is replaced by the handler's own."""
+async def test_a_closed_callers_loop_is_replaced_by_litespans(traced: Traced, add: Added) -> None:
+    """If the caller's loop is closed before delivery, the method runs on litespan's loop."""
     handler = AsyncKeeper()
     add(handler, loop="caller")
     loop = asyncio.new_event_loop()
@@ -243,10 +245,10 @@ async def test_a_callers_loop_that_is_closed(traced: Traced, add: Added) -> None
     assert handler.deliveries.methods == ["pre", "post", "success"]
 
 
-async def test_the_error_of_another_loop(
+async def test_an_error_about_another_loop_is_logged_with_the_option_that_fixes_it(
     traced: Traced, add: Added, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The error of a handler that is bound to the application's loop names the option."""
+    """The log line of a handler that is bound to the application's loop has the option to set."""
     handler = Pooled()
     add(handler)
 
@@ -269,7 +271,7 @@ async def test_the_error_of_another_loop(
 async def test_inline_delivery_runs_on_the_callers_thread_before_the_request(
     traced: Traced, add: Added
 ) -> None:
-    """With delivery="inline" a handler runs on the caller's thread, before the request is sent."""
+    """With delivery="inline", a handler runs on the caller's thread, before the request is sent."""
     here = threading.get_ident()
     seen = []
 
@@ -327,14 +329,14 @@ def cancel() -> None:
 
 
 @pytest.mark.parametrize("do", [boom, leave, interrupt, cancel])
-async def test_a_handler_that_raises(
+async def test_an_exception_in_a_handler_affects_no_call_and_no_other_handler(
     traced: Traced,
     add: Added,
     keeper: Keeper,
     caplog: pytest.LogCaptureFixture,
     do: Callable[[], Any],
 ) -> None:
-    """No call and no other handler is affected; one line a handler and stage names it."""
+    """One line per handler and stage is logged."""
     add(Rubbish(do), name="rubbish")
     for _ in range(3):
         assert litellm.completion(**traced.chat()).id == "chatcmpl-loopback"
@@ -356,10 +358,10 @@ async def test_a_handler_that_raises(
     assert delivered("rubbish")["failed"] >= max(12, before)
 
 
-def test_two_handlers_of_one_class(
+def test_errors_of_two_handlers_of_one_class_are_logged_for_each(
     traced: Traced, add: Added, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each of them that fails is logged, once for each of its methods."""
+    """Each failing handler is logged once for each of its methods."""
     add(Rubbish(boom), name="alike")
     add(Rubbish(boom), name="alike")
     for _ in range(2):
@@ -375,18 +377,18 @@ def test_two_handlers_of_one_class(
 @pytest.mark.parametrize(
     "what", [None, 7, "text", {"messages": []}, object(), MESSAGES], ids=lambda w: type(w).__name__
 )
-async def test_a_handler_that_returns_rubbish(
+async def test_return_values_of_handlers_are_ignored(
     traced: Traced, add: Added, caplog: pytest.LogCaptureFixture, what: Any
 ) -> None:
-    """What a handler returns is of no interest."""
+    """A handler may return anything."""
     add(Rubbish(lambda: what), name="returns")
     assert litellm.completion(**traced.chat()).id == "chatcmpl-loopback"
     assert litespan.flush(10)
     assert [record for record in caplog.records if record.name == "litespan"] == []
 
 
-async def test_a_sync_method_that_returns_a_coroutine(traced: Traced, add: Added) -> None:
-    """A wrapper around an async function looks sync: what it returns is awaited."""
+async def test_a_coroutine_from_a_sync_method_is_awaited(traced: Traced, add: Added) -> None:
+    """A wrapper around an async function looks sync; its coroutine is awaited."""
     awaited = []
 
     async def late() -> None:
@@ -399,8 +401,10 @@ async def test_a_sync_method_that_returns_a_coroutine(traced: Traced, add: Added
     assert awaited == [True, True]
 
 
-async def test_a_handler_that_blocks(traced: Traced, add: Added, keeper: Keeper) -> None:
-    """One that never returns holds up nobody else; flush says that it is not done."""
+async def test_a_blocked_handler_delays_no_other_handler(
+    traced: Traced, add: Added, keeper: Keeper
+) -> None:
+    """Its undelivered stages are reported by flush."""
     release = threading.Event()
     add(Rubbish(release.wait), name="stuck")
     try:
@@ -414,10 +418,10 @@ async def test_a_handler_that_blocks(traced: Traced, add: Added, keeper: Keeper)
     assert litespan.flush(10)
 
 
-async def test_what_flush_says_of_what_is_left(
+async def test_flush_reports_undelivered_stages(
     traced: Traced, add: Added, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Stages that were not delivered in time are counted and named."""
+    """Stages that were not delivered before the timeout are counted and logged."""
     release = threading.Event()
     add(Rubbish(release.wait), name="stuck")
     try:
@@ -435,8 +439,8 @@ async def test_what_flush_says_of_what_is_left(
     assert litespan.flush(10)
 
 
-def test_flush_waits_for_calls_that_have_begun(traced: Traced, keeper: Keeper) -> None:
-    """A call that is under way on another thread is waited for, its end included."""
+def test_flush_waits_for_calls_in_progress(traced: Traced, keeper: Keeper) -> None:
+    """It waits for a call in progress on another thread, including its end."""
     thread = threading.Thread(
         target=litellm.completion, kwargs=traced.chat(provider={"delay": 0.5})
     )
@@ -448,10 +452,10 @@ def test_flush_waits_for_calls_that_have_begun(traced: Traced, keeper: Keeper) -
     thread.join()
 
 
-async def test_flush_does_not_wait_for_itself(
+async def test_flush_does_not_wait_for_streams_of_its_own_thread(
     traced: Traced, keeper: Keeper, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A stream of the flushing thread cannot end meanwhile: `flush` returns at once."""
+    """A stream of the flushing thread cannot end meanwhile, so `flush` returns at once."""
     with caplog.at_level(logging.INFO, "litespan"):
         stream = litellm.completion(**traced.chat(stream=True, litellm_call_id="held"))
         next(stream)
@@ -509,7 +513,7 @@ async def test_a_handler_sees_the_callers_context_and_span(traced: Traced, add: 
     assert seen == [("r-1", traced.span["span_id"])] * 2
 
 
-async def test_memory_is_bounded(
+async def test_stages_beyond_max_pending_are_dropped_and_counted(
     traced: Traced, add: Added, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Beyond `max_pending`, new calls and chunks are dropped; accepted calls are delivered."""
@@ -593,8 +597,8 @@ async def test_a_processor_sees_the_sampled_calls(
     )
 
 
-async def test_shutdown_and_flush_of_the_provider_deliver_what_waits(traced: Traced) -> None:
-    """`provider.shutdown()` delivers what waits; `force_flush` too."""
+async def test_shutdown_and_flush_of_the_provider_deliver_pending_stages(traced: Traced) -> None:
+    """`provider.shutdown()` and `force_flush()` deliver pending stages."""
     handler = AsyncKeeper(pause=0.1)
     traced.telemetry.tracer_provider.add_span_processor(litespan.CallbackSpanProcessor(handler))
     await litellm.acompletion(**traced.chat())
@@ -609,8 +613,8 @@ async def test_each_attempt_of_a_router_is_a_call(traced: Traced, keeper: Keeper
     """Each attempt of a router is delivered; the router call itself is not."""
     router = litellm.Router(
         model_list=[
-            {"model_name": n, "litellm_params": {"model": f"openai/{m}", **traced.to(**manners)}}
-            for n, m, manners in (("bad", "gpt-4o-mini", {"status": 500}), ("good", "gpt-4o", {}))
+            {"model_name": n, "litellm_params": {"model": f"openai/{m}", **traced.to(**behaviour)}}
+            for n, m, behaviour in (("bad", "gpt-4o-mini", {"status": 500}), ("good", "gpt-4o", {}))
         ],
         fallbacks=[{"bad": ["good"]}],
         num_retries=0,
@@ -626,7 +630,7 @@ async def test_each_attempt_of_a_router_is_a_call(traced: Traced, keeper: Keeper
 
 
 async def test_no_log_disables_handlers_for_the_call(traced: Traced, keeper: Keeper) -> None:
-    """`no-log=True` is for handlers as well."""
+    """`no-log=True` also applies to handlers."""
     litellm.completion(**traced.chat(**{"no-log": True}))
     assert litespan.flush(10)
     assert keeper.deliveries == []
@@ -635,7 +639,7 @@ async def test_no_log_disables_handlers_for_the_call(traced: Traced, keeper: Kee
 async def test_abandoned_streams_are_successes_and_leave_nothing_behind(
     traced: Traced, add: Added
 ) -> None:
-    """Thirty streams that are thrown away: thirty successes, nothing left behind."""
+    """Thirty abandoned streams are thirty successes, and leave no state behind."""
     handler = AsyncKeeper()
     handle = add(handler)
     gc.disable()  # httpcore deadlocks if a stream is collected while it holds its own lock

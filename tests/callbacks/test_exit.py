@@ -1,4 +1,4 @@
-"""The end of a process: every stage is delivered, or counted and named, in bounded time."""
+"""At process exit, every stage is delivered, or counted and logged, in bounded time."""
 
 import signal
 import subprocess
@@ -104,7 +104,7 @@ def handled(stdout: str) -> list[str]:
 def test_an_orderly_exit_delivers_every_stage(
     tmp_path: Path, at: dict[str, str], ending: str, code: int
 ) -> None:
-    """All is delivered, also what needs executors' threads, also of loops long closed."""
+    """Every stage is delivered, including those that need threads or a closed loop."""
     app = write(tmp_path, app=f"{COMMON}{CALLS}\n    {ending}\n")
     ran = run_file(app, env=at)
     assert handled(ran.stdout) == HANDLED, ran.stderr
@@ -115,7 +115,7 @@ def test_an_orderly_exit_delivers_every_stage(
 def test_sigterm_with_the_documented_lines_is_an_orderly_exit(
     tmp_path: Path, at: dict[str, str]
 ) -> None:
-    """With the documented two lines a SIGTERM is an orderly exit."""
+    """With the documented two lines, SIGTERM is an orderly exit."""
     app = write(
         tmp_path,
         app=f"""{COMMON}{CALLS}
@@ -137,8 +137,10 @@ def test_sigterm_with_the_documented_lines_is_an_orderly_exit(
     assert program.wait() == 0
 
 
-def test_threads_and_held_streams(tmp_path: Path, at: dict[str, str]) -> None:
-    """Calls that other threads end after the main thread, and a stream that is never read on."""
+def test_calls_that_end_after_the_main_thread_are_delivered(
+    tmp_path: Path, at: dict[str, str]
+) -> None:
+    """Other threads end calls after the main thread, and one stream is never read to its end."""
     app = write(
         tmp_path,
         app=f"""{COMMON}
@@ -162,7 +164,7 @@ def test_threads_and_held_streams(tmp_path: Path, at: dict[str, str]) -> None:
 def test_hung_handlers_delay_the_exit_but_do_not_prevent_it(
     tmp_path: Path, at: dict[str, str]
 ) -> None:
-    """Two handlers that never return delay the end by about five seconds, and are named."""
+    """Two handlers that never return delay the exit by about five seconds, and are logged."""
     app = write(
         tmp_path,
         app=f"""{COMMON}
@@ -189,21 +191,21 @@ def test_hung_handlers_delay_the_exit_but_do_not_prevent_it(
             lines.append(line)
             if line == "ended\n":
                 ended = time.monotonic()
-        said = program.stderr.read()
+        output = program.stderr.read()
         assert program.wait() == 0
         took = time.monotonic() - ended
     assert handled("".join(lines)) == ["async plain", "sync refused"]
     assert took > 4  # and it ends
     for name in ("hung-1", "hung-2"):
-        line = next(line for line in said.splitlines() if f"handler {name}:" in line)
+        line = next(line for line in output.splitlines() if f"handler {name}:" in line)
         assert line.startswith(
             f"litespan: handler {name}: 2 stages were not delivered (1 success, 1 failure), "
             "of calls call-1, "
         )
 
 
-def test_a_slow_handler_is_waited_for(tmp_path: Path, at: dict[str, str]) -> None:
-    """As long as a handler's methods return, the end of the process waits for the next one."""
+def test_exit_waits_for_a_slow_handler(tmp_path: Path, at: dict[str, str]) -> None:
+    """As long as the handler's methods return, the exit waits for the next one."""
     app = write(
         tmp_path,
         app=f"""{COMMON}
@@ -223,8 +225,10 @@ def test_a_slow_handler_is_waited_for(tmp_path: Path, at: dict[str, str]) -> Non
     assert handled(ran.stdout) == [f"sync {number}" for number in range(1, 9)]
 
 
-def test_flush_in_a_short_program(tmp_path: Path, at: dict[str, str]) -> None:
-    """After `flush` nothing is lost even where the process is cut off."""
+def test_flush_delivers_everything_before_a_process_is_killed(
+    tmp_path: Path, at: dict[str, str]
+) -> None:
+    """After `flush`, no stage is lost even if the process is killed."""
     app = write(tmp_path, app=f"{COMMON}{CALLS}\n    out(litespan.flush(20))\n    os._exit(0)\n")
     ran = run_file(app, env=at)
     assert handled(ran.stdout) == HANDLED
@@ -232,7 +236,7 @@ def test_flush_in_a_short_program(tmp_path: Path, at: dict[str, str]) -> None:
 
 
 def test_a_forked_child_delivers_only_its_own_calls(tmp_path: Path, at: dict[str, str]) -> None:
-    """A forked child delivers its own calls, and leaves the parent's to the parent."""
+    """The parent's calls stay with the parent."""
     app = write(
         tmp_path,
         app=f"""{COMMON}

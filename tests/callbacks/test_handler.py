@@ -1,4 +1,4 @@
-"""Which of a handler's methods count, and what is refused at registration."""
+"""The methods of handlers, and handlers that are rejected at registration."""
 
 import functools
 import math
@@ -82,8 +82,8 @@ def test_a_call_prefers_the_method_of_its_kind(
     )
 
 
-def test_a_method_set_on_the_instance_counts() -> None:
-    """What the user has put on the object itself is defined, whatever its class inherits."""
+def test_a_method_on_the_instance_counts_as_defined() -> None:
+    """A method that the user sets on the object counts, regardless of its class."""
     handler = CustomLogger()
     handler.log_failure_event = functools.partial(event, None)
     assert runs(handler, asynchronous=True) == {"failure": "log_failure_event"}
@@ -101,7 +101,7 @@ def test_a_method_set_on_the_instance_counts() -> None:
 )
 @pytest.mark.parametrize("prefix", ["", "async_"])
 def test_each_stage_has_a_sync_and_an_async_method(prefix: str, method: str) -> None:
-    """Each stage has a sync and an async method, also those that LiteLLM never calls."""
+    """Including those that LiteLLM itself never calls."""
     function = (lambda self, model, messages, kwargs: None) if "pre" in method else event
     handler = type("Made", (), {prefix + method: function})()
     assert list(runs(handler, asynchronous=False).values()) == [prefix + method]
@@ -177,8 +177,10 @@ class NotCallable:
     ],
 )
 @pytest.mark.parametrize("register", [litespan.CallbackSpanProcessor, litespan.add_callback])
-def test_a_bad_handler_is_refused_in_one_line(register: Any, given: Any, expected: str) -> None:
-    """One line, at registration, says what is wrong and how to fix it."""
+def test_an_invalid_handler_is_rejected_in_one_line(
+    register: Any, given: Any, expected: str
+) -> None:
+    """The line, at registration, has the mistake and how to fix it."""
     with pytest.raises(BadHandler) as raised:
         register(given)
     assert str(raised.value) == expected
@@ -195,15 +197,15 @@ def test_a_bad_handler_is_refused_in_one_line(register: Any, given: Any, expecte
         ({"success": print}, "pass a handler or functions for its stages, not both"),
     ],
 )
-def test_options_that_are_refused(options: dict[str, Any], expected: str) -> None:
-    """So are options with values that they do not take."""
+def test_invalid_options_are_rejected(options: dict[str, Any], expected: str) -> None:
+    """Options accept only their documented values."""
     with pytest.raises(BadHandler) as raised:
         litespan.CallbackSpanProcessor(Plain(), **options)
     assert str(raised.value) == expected
 
 
-def test_inline_takes_no_async_method() -> None:
-    """An async method cannot run on the caller's thread: it would need the caller's loop."""
+def test_inline_delivery_rejects_async_methods() -> None:
+    """An async method cannot run on the caller's thread, because it needs a loop."""
     with pytest.raises(BadHandler, match=r"inline.*async_log_success_event of .*Logger is async"):
         litespan.CallbackSpanProcessor(Logger(), delivery="inline")
 
@@ -224,15 +226,17 @@ def test_inline_takes_no_async_method() -> None:
         pytest.param({"failure": "mine"}, "failure='mine' is not a function", id="no function"),
     ],
 )
-def test_functions_that_are_refused(stages: dict[str, Any], expected: str) -> None:
-    """Functions are called by position, so only their number of parameters matters."""
+def test_functions_with_wrong_parameters_are_rejected(
+    stages: dict[str, Any], expected: str
+) -> None:
+    """Functions are called by position, so only the number of parameters matters."""
     with pytest.raises(BadHandler) as raised:
         litespan.CallbackSpanProcessor(**stages)
     assert str(raised.value).endswith(expected)
 
 
-def test_a_handler_is_a_real_span_processor() -> None:
-    """It is a real `SpanProcessor`, whatever name the handler is given."""
+def test_a_callback_processor_is_a_span_processor() -> None:
+    """`CallbackSpanProcessor` is a real `SpanProcessor`, for every kind of handler."""
     processor = litespan.CallbackSpanProcessor(Plain(), name="mine")
     assert isinstance(processor, SpanProcessor)
     assert repr(processor.callback) == "<callback mine>"

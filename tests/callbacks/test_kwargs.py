@@ -1,4 +1,4 @@
-"""What a handler gets: `kwargs`, `response_obj` and times, at every stage."""
+"""The arguments of handlers: `kwargs`, `response_obj` and times, at every stage."""
 
 import asyncio
 import json
@@ -21,8 +21,8 @@ def delivery(keeper: Keeper) -> dict[str, Delivery]:
     return {each.method: each for each in keeper.deliveries}
 
 
-async def test_facts_of_the_call_are_there_at_every_stage(traced: Traced, keeper: Keeper) -> None:
-    """The call's own facts are there from the first stage to the last."""
+async def test_every_stage_has_the_facts_of_the_call(traced: Traced, keeper: Keeper) -> None:
+    """The call's arguments and ids are in the keywords from the first stage to the last."""
     metadata = {"feature": "search", "release": 7}
     litellm.completion(
         **traced.chat(
@@ -62,8 +62,8 @@ async def test_facts_of_the_call_are_there_at_every_stage(traced: Traced, keeper
     ]
 
 
-async def test_what_is_sent_is_there_before_the_answer(traced: Traced, keeper: Keeper) -> None:
-    """`input` and `additional_args` at the first stage, as LiteLLM gives them there."""
+async def test_the_first_stage_has_the_request(traced: Traced, keeper: Keeper) -> None:
+    """`input` and `additional_args` are in the keywords of the first stage, as in LiteLLM."""
     litellm.completion(**traced.chat())
     litellm.embedding("openai/text-embedding-3-small", input=["a"], **traced.to())
     assert litespan.flush(10)
@@ -96,7 +96,7 @@ async def test_success_has_the_response_its_cost_and_the_logging_object(
 
 
 async def test_an_unknown_price_has_no_cost(traced: Traced, keeper: Keeper) -> None:
-    """Where nobody knows the price there is no cost: never None, never a wrong 0."""
+    """If the price is unknown, there is no cost: neither None nor 0."""
     litellm.completion(**traced.chat(model="openai/my-own-model"))
     assert "response_cost" not in delivery(keeper)["success"].kwargs
 
@@ -104,7 +104,7 @@ async def test_an_unknown_price_has_no_cost(traced: Traced, keeper: Keeper) -> N
 async def test_failure_has_the_exception_its_traceback_and_no_response(
     traced: Traced, keeper: Keeper
 ) -> None:
-    """The exception itself, its traceback as text, a cost of 0.0 and no response."""
+    """It has the exception, its traceback as text, a cost of 0.0 and no response."""
     with pytest.raises(litellm.AuthenticationError) as raised:
         litellm.completion(**traced.chat(provider={"status": 401}))
     failure = delivery(keeper)["failure"]
@@ -116,8 +116,10 @@ async def test_failure_has_the_exception_its_traceback_and_no_response(
     assert failure.kwargs["standard_logging_object"]["status"] == "failure"
 
 
-async def test_a_failure_before_the_provider(traced: Traced, keeper: Keeper) -> None:
-    """Even where LiteLLM knows no provider: the same keys, and one of each stage."""
+async def test_a_failure_before_the_provider_call_has_the_same_keywords(
+    traced: Traced, keeper: Keeper
+) -> None:
+    """Even if LiteLLM knows no provider: the same keys, and each stage once."""
     with pytest.raises(litellm.BadRequestError):
         litellm.completion(**traced.chat(model="no-such-provider/model"))
     stages = delivery(keeper)
@@ -133,7 +135,7 @@ async def test_a_failure_before_the_provider(traced: Traced, keeper: Keeper) -> 
 async def test_times_are_naive_local_datetimes_around_the_call(
     traced: Traced, keeper: Keeper
 ) -> None:
-    """Naive local datetimes at every stage that has times, after the call included."""
+    """Every stage with times has naive local datetimes, including the stage after the call."""
     before = datetime.now()  # noqa: DTZ005 - as LiteLLM has them
     litellm.completion(**traced.chat(provider={"delay": 0.2}))
     stages = delivery(keeper)
@@ -150,7 +152,7 @@ async def test_times_are_naive_local_datetimes_around_the_call(
 async def test_a_stream_event_has_the_chunk_and_success_the_whole_response(
     traced: Traced, keeper: Keeper, asynchronous: bool
 ) -> None:
-    """Each chunk is the caller's own; success has the complete response."""
+    """The chunk is the caller's own object; success has the complete response."""
     given = traced.chat(stream=True)
     if asynchronous:
         chunks = [chunk async for chunk in await litellm.acompletion(**given)]
@@ -173,10 +175,10 @@ async def test_a_stream_event_has_the_chunk_and_success_the_whole_response(
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_an_abandoned_stream_is_a_success_with_what_was_read(
+async def test_an_abandoned_stream_is_a_success_with_the_part_that_was_read(
     traced: Traced, keeper: Keeper, asynchronous: bool
 ) -> None:
-    """Success, with the part of the response that the caller has read."""
+    """The response has the part that the caller has read."""
     given = traced.chat(stream=True)
     if asynchronous:
         stream = await litellm.acompletion(**given)
@@ -196,7 +198,7 @@ async def test_an_abandoned_stream_is_a_success_with_what_was_read(
 async def test_a_stream_without_a_finish_reason_is_a_failure(
     traced: Traced, keeper: Keeper
 ) -> None:
-    """A stream that ends without a finish reason is a failure: LiteLLM's, or one of its own."""
+    """The exception is LiteLLM's, or one of litespan's."""
     raised = None
     try:
         list(litellm.completion(**traced.chat(stream=True, provider={"drop_after": 3})))
@@ -271,7 +273,7 @@ async def test_text_of_other_kinds_of_call_is_in_messages(
     messages: Any,
     answer: str,
 ) -> None:
-    """Text that is not called messages stands as messages, as LiteLLM has it."""
+    """The text of calls without messages is in `messages`, as in LiteLLM."""
     where = traced.to()
     del where["max_retries"]
     response = getattr(litellm, name)(**given, **where)
@@ -284,8 +286,10 @@ async def test_text_of_other_kinds_of_call_is_in_messages(
     assert type(response).__name__ == answer
 
 
-async def test_a_streamed_response_of_the_responses_api(traced: Traced, keeper: Keeper) -> None:
-    """The events as they came; at the end the whole response that the last one carries."""
+async def test_a_responses_stream_has_its_events_and_its_final_response(
+    traced: Traced, keeper: Keeper
+) -> None:
+    """The events are unchanged; the end has the whole response of the last event."""
     where = traced.to()
     del where["max_retries"]
     events = list(litellm.responses("Hi", "openai/gpt-4o-mini", stream=True, **where))
@@ -331,8 +335,10 @@ async def test_kwargs_hold_no_credentials(traced: Traced, keeper: Keeper) -> Non
         }
 
 
-async def test_what_the_proxy_says(traced: Traced, keeper: Keeper) -> None:
-    """Identity from either of the proxy's two metadata keywords, and the deployment."""
+async def test_keywords_have_the_proxys_identity_and_deployment(
+    traced: Traced, keeper: Keeper
+) -> None:
+    """Identity comes from either of the proxy's two metadata keywords."""
     litellm.completion(
         **traced.chat(
             litellm_metadata={
@@ -356,8 +362,8 @@ async def test_what_the_proxy_says(traced: Traced, keeper: Keeper) -> None:
         }
 
 
-async def test_the_user_of_a_context(traced: Traced, keeper: Keeper) -> None:
-    """Who a call is for can come from the block that it stands in."""
+async def test_keywords_have_the_user_of_litespan_context(traced: Traced, keeper: Keeper) -> None:
+    """The user can come from the surrounding block."""
     with litespan.context(user="bob"):
         litellm.completion(**traced.chat())
     assert {each.kwargs["user"] for each in delivery(keeper).values()} == {"bob"}
@@ -366,7 +372,7 @@ async def test_the_user_of_a_context(traced: Traced, keeper: Keeper) -> None:
 async def test_kwargs_are_a_snapshot_of_the_callers_arguments(
     traced: Traced, keeper: Keeper
 ) -> None:
-    """What the caller does to its arguments afterwards is not seen, and it sees nothing."""
+    """Later changes by the caller are not visible to handlers, nor vice versa."""
     messages = [{"role": "user", "content": [{"type": "text", "text": "before"}]}]
     metadata = {"list": [1]}
     given = traced.chat(messages=messages, metadata=metadata)
@@ -405,8 +411,8 @@ class Slow:
         kwargs.clear()
 
 
-async def test_what_a_handler_keeps_in_its_keywords(traced: Traced) -> None:
-    """A handler's `kwargs` are its own for the whole call: what it puts in, it finds again."""
+async def test_a_handler_can_keep_values_in_its_keywords(traced: Traced) -> None:
+    """A handler's `kwargs` are its own for the whole call, so values that it adds remain."""
     found = []
 
     def before(model: str, messages: Any, kwargs: dict[str, Any]) -> None:
@@ -424,8 +430,10 @@ async def test_what_a_handler_keeps_in_its_keywords(traced: Traced) -> None:
     assert found == [1]
 
 
-async def test_a_dict_that_is_used_again(traced: Traced, keeper: Keeper) -> None:
-    """LiteLLM writes into the caller's metadata: the next call's handler does not see that."""
+async def test_metadata_of_an_earlier_call_is_not_in_the_next_one(
+    traced: Traced, keeper: Keeper
+) -> None:
+    """LiteLLM writes into the caller's metadata; the next call's handler does not see that."""
     metadata = {"feature": "search"}
     for _ in range(2):
         litellm.completion(**traced.chat(metadata=metadata))
@@ -435,10 +443,10 @@ async def test_a_dict_that_is_used_again(traced: Traced, keeper: Keeper) -> None
     assert seen == [{"feature": "search"}] * 6
 
 
-async def test_capture_settings_are_for_signals(
+async def test_handlers_receive_messages_regardless_of_capture_settings(
     traced: Traced, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A handler gets the real messages and response, whatever may be recorded."""
+    """A handler receives the real messages and response, even if content is not recorded."""
     monkeypatch.setattr(litellm, "turn_off_message_logging", True)
     response = litellm.completion(**traced.chat())
     success = delivery(keeper)["success"]
@@ -447,8 +455,8 @@ async def test_capture_settings_are_for_signals(
     assert KEY not in repr(success.kwargs)
 
 
-async def test_handlers_share_nothing_that_can_be_changed(traced: Traced) -> None:
-    """What one handler does to its keywords, LiteLLM's logging object included, no other sees."""
+async def test_handlers_share_no_mutable_arguments(traced: Traced) -> None:
+    """Changes by one handler, even of LiteLLM's logging object, are not visible to others."""
     seen = []
 
     def spoil(kwargs: dict[str, Any], response: Any, start: Any, end: Any) -> None:

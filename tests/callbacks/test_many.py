@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def test_a_slow_handler_gets_each_of_many_calls_once(
     loopback: LoopbackProvider, way: str, count: int
 ) -> None:
-    """Fifty at a time, of a program that ends after the last: each once, within the minute."""
+    """The program makes fifty calls at a time, and ends after the last one."""
     found = delivered(loopback.url, way, "litespan", count)
     assert found.calls == count
     assert found.seconds < 60

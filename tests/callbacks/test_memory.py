@@ -1,4 +1,4 @@
-"""What handlers hold of a call that has ended."""
+"""Ended calls are freed although handlers received them."""
 
 import gc
 import time
@@ -25,8 +25,8 @@ class Forgetful(Keeper):
         self.last = "pre"
 
 
-def test_a_told_call_leaves_nothing_to_the_collector(ready: Ready) -> None:
-    """Messages go with their last reference, soon after the handlers have returned."""
+def test_a_delivered_call_leaves_no_reference_cycles(ready: Ready) -> None:
+    """Messages are freed with their last reference, soon after the handlers have returned."""
     messages = Messages(_call.ARGUMENTS["messages"])
     held = weakref.ref(messages)
     added = [litespan.add_callback(Forgetful()) for _ in range(2)]

@@ -59,7 +59,7 @@ def tracer(deliveries: Keeper) -> trace.Tracer:
 def test_a_span_has_a_stage_at_its_start_and_its_end(
     deliveries: Keeper, tracer: trace.Tracer
 ) -> None:
-    """The stage before at the start, success at the end: with keywords and a response."""
+    """The stage before at the start, and success at the end, with keywords and a response."""
     with tracer.start_as_current_span("chat gpt-4o-mini", attributes=START) as span:
         assert litespan.flush(5) is False  # it has not ended
         assert deliveries.deliveries.methods == ["pre"]
@@ -79,8 +79,10 @@ def test_a_span_has_a_stage_at_its_start_and_its_end(
     assert success.start_time.tzinfo is None
 
 
-def test_a_response_like_object(deliveries: Keeper, tracer: trace.Tracer) -> None:
-    """It answers as LiteLLM's own response does, in all the ways that handlers use."""
+def test_the_response_of_a_span_behaves_like_litellms(
+    deliveries: Keeper, tracer: trace.Tracer
+) -> None:
+    """It supports every access that handlers use on LiteLLM's response."""
     with tracer.start_as_current_span("chat gpt-4o-mini", attributes={**START, **END}):
         pass
     assert litespan.flush(5)
@@ -106,7 +108,7 @@ def test_a_response_like_object(deliveries: Keeper, tracer: trace.Tracer) -> Non
 def test_without_content_there_is_one_empty_choice(
     deliveries: Keeper, tracer: trace.Tracer
 ) -> None:
-    """Where no content is recorded there is one empty choice, and no invented token."""
+    """Without recorded content there is one empty choice, and no invented token."""
     with tracer.start_as_current_span("chat gpt-4o-mini", attributes=START):
         pass
     assert litespan.flush(5)
@@ -120,7 +122,7 @@ def test_without_content_there_is_one_empty_choice(
 def test_an_error_status_is_a_failure_with_the_spans_attributes(
     deliveries: Keeper, tracer: trace.Tracer
 ) -> None:
-    """An ERROR status is a failure, with what the span says of it."""
+    """A span with status ERROR is a failure, with the attributes of the span."""
     span = tracer.start_span("chat gpt-4o-mini", attributes=START)
     span.set_attribute("error.type", "RateLimitError")
     span.set_status(Status(StatusCode.ERROR, "slow down"))
@@ -133,8 +135,10 @@ def test_an_error_status_is_a_failure_with_the_spans_attributes(
     assert (failure.kwargs["response_cost"], failure.response_obj) == (0.0, None)
 
 
-def test_known_only_at_the_end(deliveries: Keeper, tracer: trace.Tracer) -> None:
-    """A span that shows only at its end what it is still has one start and one end."""
+def test_a_span_that_becomes_a_genai_span_later_has_one_start_and_one_end(
+    deliveries: Keeper, tracer: trace.Tracer
+) -> None:
+    """Some spans have GenAI attributes only at their end."""
     with tracer.start_as_current_span("openai.chat", kind=SpanKind.CLIENT) as span:
         span.set_attributes({**START, **END})
     assert litespan.flush(5)
@@ -149,7 +153,7 @@ def test_known_only_at_the_end(deliveries: Keeper, tracer: trace.Tracer) -> None
         pytest.param({"gen_ai.operation.name": "invoke_agent"}, id="agent"),
     ],
 )
-def test_what_is_no_call(
+def test_spans_that_are_not_calls_are_not_delivered(
     deliveries: Keeper, tracer: trace.Tracer, attributes: dict[str, Any]
 ) -> None:
     """Other spans, and GenAI spans that are not calls, are not delivered."""
@@ -159,8 +163,10 @@ def test_what_is_no_call(
     assert deliveries.deliveries == []
 
 
-async def test_in_an_event_loop(tracer: trace.Tracer, deliveries: Keeper) -> None:
-    """Spans made on an event loop count as async calls."""
+async def test_spans_on_an_event_loop_are_async_calls(
+    tracer: trace.Tracer, deliveries: Keeper
+) -> None:
+    """Spans that start on an event loop count as async calls."""
     ran = []
 
     class Both(Keeper):
@@ -177,8 +183,10 @@ async def test_in_an_event_loop(tracer: trace.Tracer, deliveries: Keeper) -> Non
     assert ran == ["gpt-4o-mini"]
 
 
-def test_spans_that_never_end(monkeypatch: pytest.MonkeyPatch, tracer: trace.Tracer) -> None:
-    """Of spans that leak, only so many are remembered."""
+def test_spans_that_never_end_are_bounded(
+    monkeypatch: pytest.MonkeyPatch, tracer: trace.Tracer
+) -> None:
+    """Only a limited number of open spans is kept."""
     from litespan.callbacks import other_instrumentations
 
     monkeypatch.setattr(other_instrumentations, "MAX_SPANS", 3)
@@ -191,8 +199,8 @@ def test_spans_that_never_end(monkeypatch: pytest.MonkeyPatch, tracer: trace.Tra
     assert litespan.flush(5)
 
 
-def test_below_a_live_call(traced: Any) -> None:
-    """What a provider's SDK reports below a LiteLLM call is that call, delivered once."""
+def test_a_provider_sdks_span_below_a_litellm_call_is_not_delivered_again(traced: Any) -> None:
+    """It is the same call, which is delivered once."""
     import litellm
 
     keeper = Keeper()

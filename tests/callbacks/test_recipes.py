@@ -74,13 +74,13 @@ def test_the_printing_recipe_prints_every_stage_in_order() -> None:
         ("ticket.py", ["{'customer': 'alice', 'text': 'I love it'}"]),
     ],
 )
-def test_each_recipe_prints_what_it_promises(name: str, expected: list[str]) -> None:
-    """The recipe prints what it promises."""
+def test_each_recipe_prints_its_documented_output(name: str, expected: list[str]) -> None:
+    """The output is the documented one."""
     assert sorted(printed(name)) == sorted(expected)
 
 
-def test_the_file_recipe_writes_one_json_line_a_call(tmp_path: Path) -> None:
-    """One line of JSON a call."""
+def test_the_file_recipe_writes_one_json_line_per_call(tmp_path: Path) -> None:
+    """One JSON object per line."""
     file = tmp_path / "calls.jsonl"
     printed("file_logging.py", cwd=tmp_path)
     good, bad = sorted(
@@ -90,8 +90,8 @@ def test_the_file_recipe_writes_one_json_line_a_call(tmp_path: Path) -> None:
     assert (bad["cost"], "RateLimitError" in bad["error"]) == (0.0, True)
 
 
-def test_the_database_recipe_writes_one_row_a_call(tmp_path: Path) -> None:
-    """One row a call."""
+def test_the_database_recipe_writes_one_row_per_call(tmp_path: Path) -> None:
+    """One row per call."""
     file = tmp_path / "calls.db"
     printed("database_logging.py", cwd=tmp_path)
     with sqlite3.connect(file) as database:
@@ -103,7 +103,7 @@ def test_the_database_recipe_writes_one_row_a_call(tmp_path: Path) -> None:
 
 
 def test_the_alert_recipe_sends_one_message_for_the_failed_call() -> None:
-    """One message, of the call that failed."""
+    """Successful calls send none."""
     with running(lambda request: Reply()) as webhook:
         assert printed("failure_alert.py", webhook.url) == []
     assert [json.loads(request.body) for request in webhook.received] == [
@@ -112,7 +112,7 @@ def test_the_alert_recipe_sends_one_message_for_the_failed_call() -> None:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody answers there."""
+    """Whether a server listens there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -136,7 +136,7 @@ def test_the_counter_recipe_counts_across_three_workers(redis_url: str) -> None:
 
 
 def test_the_routing_recipe_sends_each_call_to_its_exporter(tmp_path: Path) -> None:
-    """Each call where it belongs: started and finished, good and bad."""
+    """Started and finished calls, successes and failures."""
     printed("routing.py", cwd=tmp_path)
     (good,) = map(json.loads, (tmp_path / "good.jsonl").read_text().splitlines())
     with (tmp_path / "bad.csv").open(newline="") as file:
@@ -148,10 +148,10 @@ def test_the_routing_recipe_sends_each_call_to_its_exporter(tmp_path: Path) -> N
     assert calls == [("started",), ("failure",)]
 
 
-def test_the_proxy_recipe_logs_who_asked_which_deployment(
+def test_the_proxy_recipe_logs_the_user_and_the_deployment(
     loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path
 ) -> None:
-    """Under the real proxy: who asked what, of which deployment, and no credential."""
+    """With the real proxy, and without credentials."""
     files = {**FILES, "proxy_info.py": (RECIPES / "proxy_info.py").read_text()}
     env = {"LITESPAN_CALLBACKS": "proxy_info.handler"}
     with proxy(

@@ -1,4 +1,4 @@
-"""Handlers for every call: `add_callback`, and `LITESPAN_CALLBACKS` without a line of code."""
+"""Registration of handlers with `add_callback` and `LITESPAN_CALLBACKS`."""
 
 import sys
 import types
@@ -44,7 +44,7 @@ def at(loopback: LoopbackProvider) -> dict[str, str]:
 
 
 def test_a_removed_handler_gets_no_new_calls(traced: Traced) -> None:
-    """A removed handler receives no new calls, but the rest of those that have started."""
+    """It still receives the remaining stages of calls that have started."""
     keeper = Keeper()
     added = litespan.add_callback(keeper)
     stream = litellm.completion(**traced.chat(stream=True))
@@ -57,7 +57,7 @@ def test_a_removed_handler_gets_no_new_calls(traced: Traced) -> None:
 
 
 def test_a_handler_added_twice_runs_once(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
-    """The same handler receives each stage once, however often it is added."""
+    """The handler receives each stage once."""
     keeper = Keeper()
     first = litespan.add_callback(keeper)
     try:
@@ -73,7 +73,7 @@ def test_a_handler_added_twice_runs_once(traced: Traced, caplog: pytest.LogCaptu
 def test_a_handler_may_be_added_before_instrumenting(
     loopback: LoopbackProvider, telemetry: Any
 ) -> None:
-    """The order of adding and instrumenting is free."""
+    """The order of adding and instrumenting does not matter."""
     keeper = Keeper()
     added = litespan.add_callback(keeper)
     instrumentor = litespan.LiteLLMInstrumentor()
@@ -90,7 +90,7 @@ def test_a_handler_may_be_added_before_instrumenting(
 def test_adding_a_handler_instruments_litellm(
     loopback: LoopbackProvider, telemetry: Telemetry
 ) -> None:
-    """A handler that is added instruments LiteLLM, until somebody does it in another way."""
+    """It does so unless the program instruments LiteLLM itself."""
     keeper = Keeper()
     instrumentor = litespan.LiteLLMInstrumentor()
     added = litespan.add_callback(keeper)
@@ -120,8 +120,8 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-def test_find_a_loaded_instance(modules: Path) -> None:
-    """A module that is loaded is used as it is."""
+def test_a_loaded_module_is_not_imported_again(modules: Path) -> None:
+    """The instance in the loaded module is used."""
     module = types.ModuleType("loaded_handlers")
     module.instance = Keeper()  # type: ignore[attr-defined]
     sys.modules["loaded_handlers"] = module
@@ -151,8 +151,10 @@ def test_find_a_loaded_instance(modules: Path) -> None:
         ),
     ],
 )
-def test_what_can_not_be_found(modules: Path, path: str, expected: str) -> None:
-    """One line says why, and what to do."""
+def test_a_missing_module_or_instance_is_reported_in_one_line(
+    modules: Path, path: str, expected: str
+) -> None:
+    """The line has the reason and the fix."""
     write(
         modules,
         has_handlers=HANDLER,
@@ -165,10 +167,12 @@ def test_what_can_not_be_found(modules: Path, path: str, expected: str) -> None:
 
 
 @pytest.mark.slow
-def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
-    """Named handlers are found when the first call starts, beside the script; each is loaded once.
+def test_handlers_in_the_variable_are_imported_when_the_first_call_starts(
+    tmp_path: Path, at: dict[str, str]
+) -> None:
+    """They may be beside the script, and are imported once.
 
-    What cannot be found is one clear line each, and the others work.
+    Each mistake is one line, and the other handlers work.
     """
     app = write(
         tmp_path,
@@ -184,8 +188,8 @@ def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
         *["success gpt-4o-mini 1"] * 2,
         *["success gpt-4o-mini 2"] * 2,
     ]
-    said = [line for line in ran.stderr.splitlines() if "LITESPAN_CALLBACKS" in line]
-    assert [line.split("LITESPAN_CALLBACKS: ")[1].split(": ")[:2] for line in said] == [
+    output = [line for line in ran.stderr.splitlines() if "LITESPAN_CALLBACKS" in line]
+    assert [line.split("LITESPAN_CALLBACKS: ")[1].split(": ")[:2] for line in output] == [
         ["no_such.handler", "there is no module 'no_such'"],
         ["more.Wrong", "more.Other is a class"],
         [
@@ -199,7 +203,7 @@ def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
 def test_a_handler_in_the_running_script_is_not_loaded_twice(
     tmp_path: Path, at: dict[str, str]
 ) -> None:
-    """A handler in the script itself is used as it is: the script is not loaded twice."""
+    """The running script itself is used, and is not imported again."""
     app = write(tmp_path, app=HANDLER + APP)
     ran = run_file(app, env={**at, "LITESPAN_CALLBACKS": "app.instance"}, instrument=True)
     assert ran.stdout.splitlines() == [

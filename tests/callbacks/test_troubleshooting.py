@@ -1,4 +1,4 @@
-"""Every line that the page of symptoms quotes is printed by the situation that it stands for."""
+"""Every line that the troubleshooting page quotes is printed in its situation."""
 
 import asyncio
 import importlib
@@ -70,7 +70,7 @@ class App:
         assert litespan.flush(30)
 
     def call(self, *, stream: bool = False) -> None:
-        """A call of a model whose price nobody knows."""
+        """A call of a model with an unknown price."""
         result = litellm.completion(**self.traced.chat(model="openai/my-model", stream=stream))
         if stream:
             list(result)
@@ -119,7 +119,7 @@ def not_found(app: App) -> None:
 
 
 def data_is_missing(app: App) -> None:
-    """A price that nobody knows, and the response of a stream that has only begun."""
+    """An unknown price, and the response of a stream that has only started."""
     app.delivery(app.handler(CALLED, "    kwargs['response_cost'] + 1"))
     called = CALLED.replace("success_event", "post_api_call")
     app.delivery(app.handler(called, "    response_obj.model"), stream=True)
@@ -193,7 +193,7 @@ def quoted() -> dict[str, list[str]]:
 
 
 def test_every_symptom_has_a_situation() -> None:
-    """And each says what is printed."""
+    """Each symptom of the page has a situation that prints its messages."""
     assert list(quoted()) == list(SITUATIONS)
     assert all(quoted().values())
 
@@ -202,7 +202,7 @@ def test_every_symptom_has_a_situation() -> None:
 def test_each_quoted_line_is_printed_by_its_situation(
     app: App, caplog: pytest.LogCaptureFixture, symptom: str
 ) -> None:
-    """Each quoted line, word by word; `…` stands for what differs from program to program."""
+    """Each quoted line is printed literally; `…` stands for variable text."""
     SITUATIONS[symptom](app)
     printed = [*app.printed, *(r.getMessage() for r in caplog.records if r.name == "litespan")]
     printed = [line.replace(str(app.folder), "/app") for line in printed]

@@ -1,4 +1,4 @@
-"""Handlers and loops that do what nobody expects: no call is harmed and no stage is lost."""
+"""Misbehaving handlers and event loops affect no call, and no stage is lost."""
 
 import asyncio
 import gc
@@ -37,7 +37,7 @@ def raising(kind: type[BaseException]) -> Callable[..., None]:
 
 
 def test_each_loop_of_a_program_ends_at_once(traced: Traced, add: Added) -> None:
-    """`asyncio.run` cancels what it finds: the last stages of a call are delivered nevertheless."""
+    """`asyncio.run` cancels pending tasks; the last stages of a call are delivered all the same."""
     deliveries: list[str] = []
 
     async def after(*_: Any) -> None:
@@ -51,8 +51,10 @@ def test_each_loop_of_a_program_ends_at_once(traced: Traced, add: Added) -> None
     assert delivered("hasty") == {"delivered": 20}
 
 
-async def test_a_handler_that_leaves_on_the_callers_loop(traced: Traced, add: Added) -> None:
-    """`sys.exit` in an async method would end the application's loop: it is the handler's own."""
+async def test_sys_exit_in_an_async_handler_does_not_stop_the_callers_loop(
+    traced: Traced, add: Added
+) -> None:
+    """`sys.exit` in an async method would end the application's loop."""
 
     async def after(*_: Any) -> None:
         raise SystemExit(3)
@@ -65,10 +67,10 @@ async def test_a_handler_that_leaves_on_the_callers_loop(traced: Traced, add: Ad
 
 
 @pytest.mark.parametrize("kind", [StopIteration, GeneratorExit, Unreadable])
-def test_errors_that_no_future_takes(
+def test_base_exceptions_of_a_handler_are_counted_and_logged(
     traced: Traced, add: Added, caplog: pytest.LogCaptureFixture, kind: type[BaseException]
 ) -> None:
-    """Counted and logged like any other; the handler goes on with the next stage."""
+    """They are handled like any other error, and the handler receives the next stage."""
     deliveries: list[str] = []
     name = f"raises-{kind.__name__}"
     add(
@@ -85,7 +87,7 @@ def test_errors_that_no_future_takes(
 def test_sys_exit_of_a_handler_is_contained_and_ctrl_c_propagates(
     traced: Traced, add: Added, kind: type[BaseException]
 ) -> None:
-    """A handler's `sys.exit` is its own; Ctrl-C is the user's, and the span ends all the same."""
+    """`sys.exit` of a handler is suppressed. Ctrl-C reaches the program, and the span ends."""
     add(success=raising(kind), delivery="inline", name="inline-leaver")
     if kind is KeyboardInterrupt:
         with pytest.raises(KeyboardInterrupt):
@@ -96,10 +98,10 @@ def test_sys_exit_of_a_handler_is_contained_and_ctrl_c_propagates(
 
 
 @pytest.mark.parametrize("take", [dict.clear, lambda kwargs: kwargs.pop("messages")])
-def test_a_handler_that_takes_things_out_of_its_keywords(
+def test_keywords_that_a_handler_removes_are_back_at_the_next_stage(
     traced: Traced, add: Added, take: Callable[[dict[str, Any]], Any]
 ) -> None:
-    """The next stages have everything again."""
+    """Each stage has all keywords again."""
     keeper = Keeper()
 
     class Taker(Keeper):
@@ -120,7 +122,7 @@ def test_a_handler_that_takes_things_out_of_its_keywords(
         assert metadata[0] == metadata[1] == {"feature": "help"}
 
 
-def test_parameters_at_every_stage(traced: Traced, add: Added) -> None:
+def test_every_stage_has_the_parameters(traced: Traced, add: Added) -> None:
     """Chunks have them, too."""
     keeper = Keeper()
     add(keeper)
@@ -166,10 +168,10 @@ GOOD = """
     ],
     ids=["library", "exit", "getattr"],
 )
-def test_one_bad_name_does_not_cost_the_others(
+def test_an_invalid_name_does_not_affect_other_handlers(
     tmp_path: Path, loopback: Any, source: str, says: str
 ) -> None:
-    """It is one line, the calls go on, and the handlers after it receive all of them."""
+    """It is one line; the handlers after it receive all calls."""
     app = write(tmp_path, app=NAMED, fancylib_handler=source, good=GOOD)
     env = {"OPENAI_BASE_URL": loopback.url, "OPENAI_API_KEY": "sk-loopback"}
     names = "fancylib_handler.h,good.h"
@@ -221,7 +223,7 @@ async def coroutine_of(traced: Traced) -> Any:
 async def test_the_garbage_collector_waits_for_no_lock(
     traced: Traced, locked: Locked, add: Added, begun: Callable[[Traced], Any]
 ) -> None:
-    """What it finds in a cycle ends on another thread: this one may hold any lock."""
+    """A call that it collects ends on another thread, because this thread may hold any lock."""
     handle = add(Keeper())
     cycle = [await begun(traced)]
     cycle.append(cycle)

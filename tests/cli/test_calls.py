@@ -1,4 +1,4 @@
-"""`litespan calls`, `tail` and `show`: what is listed, found and shown, and nothing that acts."""
+"""`litespan calls`, `tail` and `show`: listed calls, filters, ids, and no control characters."""
 
 import json
 import os
@@ -71,7 +71,7 @@ class TestCalls:
     def test_a_line_has_id_outcome_model_user_tokens_cost_and_times(
         self, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """One line a call below a heading; the id is the beginning of the key."""
+        """One line per call below a heading; the id is the beginning of the key."""
         assert main(["calls", str(database), "--outcome", "abandoned"]) == 0
         head, line = capsys.readouterr().out.splitlines()
         (call,) = listed(capsys, database, "--outcome", "abandoned")
@@ -103,20 +103,20 @@ class TestCalls:
             (["-n", "2"], 2),
         ],
     )
-    def test_filters_leave_the_calls_that_match_all(
+    def test_filters_select_the_calls_that_match_all(
         self,
         arguments: list[str],
         found: int,
         database: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """Each filter, and several together; `-n` bounds the number."""
+        """Single filters and combinations; `-n` limits the number."""
         assert len(listed(capsys, database, *arguments)) == found
 
     def test_the_last_calls_are_listed_oldest_first(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """As a log file reads: the newest call is at the bottom."""
+        """As in a log file, the newest call is the last line."""
         spans = [span(i, "chat", {**CHAT, "user.id": f"u{i}"}) for i in range(1, 6)]
         for minutes, each in enumerate(spans):
             assert each.start_time is not None
@@ -124,10 +124,12 @@ class TestCalls:
         path = stored(tmp_path / "calls.db", *spans)
         assert [call["user_id"] for call in listed(capsys, path, "-n", 3)] == ["u3", "u2", "u1"]
 
-    def test_no_call_is_no_error(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """Nothing found is said in one line."""
+    def test_no_matching_call_is_not_an_error(
+        self, database: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """One line says that no call was found."""
         assert main(["calls", str(database), "--user", "nobody"]) == 0
-        assert capsys.readouterr().out == "No calls (that match).\n"
+        assert capsys.readouterr().out == "No matching calls.\n"
 
     @pytest.mark.parametrize(
         "arguments", [["--min-cost", "x"], ["-n", "0"], ["--until", "soon"], ["no.db"]]
@@ -135,7 +137,7 @@ class TestCalls:
     def test_bad_input_is_one_line(
         self, arguments: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Status 2, and one line that says what is wrong."""
+        """Status 2, and one line with the mistake."""
         assert main(["calls", *arguments]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("litespan calls: ")
@@ -144,12 +146,12 @@ class TestCalls:
 class TestShow:
     """One call as text."""
 
-    def test_it_has_trace_timeline_tokens_cost_and_messages(
+    def test_show_has_trace_timeline_tokens_cost_and_messages(
         self, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Everything that is asked about a call, with the tool's call and its result."""
-        said = shown(capsys, "00000000-0000-4000-8000-000000000002", database)
-        lines = [" ".join(line.split()) for line in said.splitlines()]
+        """Including a tool call with its result."""
+        output = shown(capsys, "00000000-0000-4000-8000-000000000002", database)
+        lines = [" ".join(line.split()) for line in output.splitlines()]
         assert lines[0] == "chat gpt-4o-mini ok 1.25 s $0.000042"
         for line in (
             "+0.002 s pre_api_call litellm.attempt=1",
@@ -171,11 +173,11 @@ class TestShow:
     ) -> None:
         """The type, the provider's status and the message."""
         (call,) = listed(capsys, database, "--error", "AuthenticationError")
-        said = shown(capsys, call["key"][:8], database)
-        assert "Error: AuthenticationError (HTTP 401)" in said
-        assert "Incorrect API key provided" in said
+        output = shown(capsys, call["key"][:8], database)
+        assert "Error: AuthenticationError (HTTP 401)" in output
+        assert "Incorrect API key provided" in output
 
-    def test_long_text_is_cut_until_it_is_asked_for(
+    def test_long_text_is_shortened_without_full(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """`--full` prints all of it."""
@@ -188,20 +190,20 @@ class TestShow:
     def test_attempts_below_a_call_are_indented(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """A call whose parent is a recorded call stands below it."""
+        """A call whose parent is a recorded call is listed below it."""
         parent, child = span(1, "chat", CHAT), span(2, "chat", CHAT)
         child._parent = parent.context
         path = stored(tmp_path / "calls.db", parent, child)
-        said = shown(capsys, "00000000-0000-4000-8000-000000000001", path).splitlines()
-        first, second = (line for line in said if "[===" in line)
+        output = shown(capsys, "00000000-0000-4000-8000-000000000001", path).splitlines()
+        first, second = (line for line in output if "[===" in line)
         assert second.index("chat") == first.index("chat") + 2
 
 
 class TestIds:
-    """An id, or a unique beginning of one, in every command that takes one."""
+    """The first characters of an id are enough in every command that takes an id."""
 
     @pytest.mark.parametrize("identifier", ["key", "call_id", "trace_id"])
-    def test_a_unique_beginning_is_enough(
+    def test_the_first_characters_of_an_id_are_enough(
         self, identifier: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """`show`, `report --call` and `replay --call` find the call by the first characters."""
@@ -220,7 +222,7 @@ class TestIds:
             ("nothing", "no call nothing in "),
         ],
     )
-    def test_an_id_that_names_no_call_or_several_is_said(
+    def test_an_unknown_or_ambiguous_id_is_one_line(
         self,
         command: list[str],
         given: str,
@@ -228,7 +230,7 @@ class TestIds:
         database: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """One line with the first ids that begin like it."""
+        """The line lists the first ids that match."""
         assert main([*command, given, str(database)]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
@@ -251,17 +253,17 @@ class TestIds:
 def test_nothing_of_a_call_acts_on_a_terminal(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Names, errors, roles and messages with escape sequences are shown, not obeyed."""
+    """Escape sequences in names, errors, roles and messages are shown, not executed."""
     path = stored(tmp_path / "calls.db", HOSTILE)
     key = listed(capsys, path)[0]["key"]
     assert main([word.format(key=key) for word in command] + [str(path)]) == 0
-    said = capsys.readouterr().out
-    assert "model" in said
-    assert [line for line in said.split("\n") if not line.isprintable()] == []
+    output = capsys.readouterr().out
+    assert "model" in output
+    assert [line for line in output.split("\n") if not line.isprintable()] == []
 
 
 def test_a_follower_reads_each_call_once_and_again_when_it_ends(tmp_path: Path) -> None:
-    """A started call is read, and again with its end; nothing else is read twice."""
+    """A started call is read, and again with its end; no other call is read twice."""
     path = tmp_path / "calls.db"
     exporter = SQLiteExporter(path)
     exporter.export([CASES["stream"]])
@@ -277,7 +279,7 @@ def test_a_follower_reads_each_call_once_and_again_when_it_ends(tmp_path: Path) 
 
 
 def test_a_clock_in_the_future_hides_no_call(tmp_path: Path) -> None:
-    """A call that seems to start in 2100 does not keep later ones from being read."""
+    """A call with a start time in 2100 does not prevent later calls from being read."""
     path = tmp_path / "calls.db"
     exporter = SQLiteExporter(path)
     future = now(span(1, "chat", CHAT))
@@ -292,7 +294,7 @@ def test_a_clock_in_the_future_hides_no_call(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_tail_waits_for_the_file_and_lists_calls_as_they_end(tmp_path: Path) -> None:
-    """A program that records after `tail` has started, and a call while it runs."""
+    """The program starts after `tail`, and makes a call while it runs."""
     path = tmp_path / "calls.db"
     main_ = "import sys; from litespan.cli import main; sys.exit(main())"
     command = [sys.executable, "-u", "-c", main_, "tail", str(path), "--user", "ann"]
@@ -315,10 +317,10 @@ def test_tail_waits_for_the_file_and_lists_calls_as_they_end(tmp_path: Path) -> 
         tail.terminate()
 
 
-def test_a_store_without_a_way_to_find_is_read_whole(
+def test_a_store_without_find_is_read_completely(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader of others that only reads finds the same calls, newest first."""
+    """The calls are the same, newest first."""
     path = str(stored(tmp_path / "calls.db", *CASES.values()))
     wanted = [r["key"] for r in reading.latest(path, 3)], len(reading.find(path, "5b8eff"))
     sqlite = reading.readers()["sqlite"]

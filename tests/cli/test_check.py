@@ -1,4 +1,4 @@
-"""`litespan check`: one line that says what the service answered and what to mend."""
+"""`litespan check`: one line with the answer of the service and how to fix an error."""
 
 import os
 import subprocess
@@ -43,8 +43,8 @@ def check(*names: str, **env: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("name", URLS)
-def test_a_service_that_takes_it(name: str) -> None:
-    """One line with where it went and the trace to look for; the call is marked."""
+def test_check_reports_that_a_service_accepted_the_call(name: str) -> None:
+    """One line has the destination and the trace id to look for; the call is marked."""
     with running(VENDORS[name]()) as vendor:
         status, out, err = check(name, **KEYS, **{URLS[name]: vendor.url})
     assert (status, err) == (0, "")
@@ -64,8 +64,10 @@ def test_a_service_that_takes_it(name: str) -> None:
         (Reply(400, f"bad{ESCAPE}".encode()), "said: bad\ufffd[2J"),
     ],
 )
-def test_a_service_that_refuses_it(reply: Reply, line: str) -> None:
-    """One line with the answer and what to mend; never a secret."""
+def test_check_reports_the_answer_of_a_service_that_rejects_the_call(
+    reply: Reply, line: str
+) -> None:
+    """One line has the answer and how to fix it, without secrets."""
     with running(Anyone(), in_turn(reply)) as vendor:
         status, out, err = check("langfuse", **KEYS, LANGFUSE_BASE_URL=vendor.url)
     assert (status, out) == (1, "")
@@ -75,8 +77,8 @@ def test_a_service_that_refuses_it(reply: Reply, line: str) -> None:
     assert SECRET not in err
 
 
-def test_what_is_not_set() -> None:
-    """A missing key is the one line, and the exit status; the others are checked all the same."""
+def test_a_missing_key_is_reported_and_the_other_services_are_checked() -> None:
+    """One line has the missing key; the exit status is 1."""
     with running(VENDORS["helicone"]()) as vendor:
         status, out, err = check(
             "langfuse", "helicone", HELICONE_API_KEY=SECRET, HELICONE_API_BASE=vendor.url
@@ -89,19 +91,19 @@ def test_what_is_not_set() -> None:
     assert out.startswith("helicone: ")
 
 
-def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
-    """SQLite's one line names the file and the cure."""
+def test_check_reports_an_unwritable_file(tmp_path: Path) -> None:
+    """The line has the file and how to fix it."""
     path = tmp_path / "missing" / "calls.db"
     status, out, err = check("sqlite", LITESPAN_SQLITE=str(path))
     assert (status, out) == (1, "")
     assert err == (
         f"sqlite: cannot write {path}: unable to open database file (its folder must exist and be "
-        "writable; LITESPAN_SQLITE names another file)\n"
+        "writable; LITESPAN_SQLITE sets the path)\n"
     )
 
 
-def test_a_name_that_nobody_has() -> None:
-    """The line lists the names that there are."""
+def test_an_unknown_exporter_is_reported_with_the_known_names() -> None:
+    """The line lists the installed names."""
     status, _, err = check("langfuze")
     assert status == 2
     assert err.startswith(
@@ -110,8 +112,8 @@ def test_a_name_that_nobody_has() -> None:
     assert "langfuse" in err
 
 
-def test_an_exporter_of_somebody_else() -> None:
-    """Any exporter of the SDK can be checked."""
+def test_exporters_of_other_packages_can_be_checked() -> None:
+    """Any exporter of the SDK works."""
     status, out, _ = check("console")
     assert status == 0
     assert "console: accepted the test call" in out

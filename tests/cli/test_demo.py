@@ -1,4 +1,4 @@
-"""`litespan demo`: what a newcomer runs first."""
+"""`litespan demo`, the first command of new users."""
 
 import ast
 import json
@@ -62,8 +62,8 @@ def test_shows_a_tree_and_the_reports(tmp_path: Path) -> None:
     assert "grace " in ran.stdout.split("--by user")[1]
 
 
-def test_goes_live_with_a_key(loopback: LoopbackProvider, tmp_path: Path) -> None:
-    """`--live` calls the model where LiteLLM finds it, and only the failures stay on loopback."""
+def test_live_calls_the_real_model(loopback: LoopbackProvider, tmp_path: Path) -> None:
+    """With `--live`, only the failing calls stay on loopback."""
     loopback.clear()
     env = {"OPENAI_API_KEY": "sk-real", "OPENAI_BASE_URL": loopback.url}
     database = tmp_path / "demo.db"
@@ -82,8 +82,8 @@ def test_goes_live_with_a_key(loopback: LoopbackProvider, tmp_path: Path) -> Non
         (["--live", "nonsense"], "LiteLLM knows no model 'nonsense': name it as provider/model"),
     ],
 )
-def test_live_says_what_is_missing(arguments: list[str], words: str) -> None:
-    """No key, or a model that nobody knows, is one line and status 1."""
+def test_live_reports_a_missing_key_or_unknown_model(arguments: list[str], words: str) -> None:
+    """One line, and status 1."""
     ran = litespan("demo", *arguments)
     assert (ran.code, ran.stdout, ran.stderr) == (1, "", f"litespan demo: {words}\n")
 
@@ -99,14 +99,14 @@ def test_live_says_what_is_missing(arguments: list[str], words: str) -> None:
         ),
     ],
 )
-def test_says_what_is_not_installed(tmp_path: Path, missing: str, words: str) -> None:
-    """What the demo needs and litespan does not is named, with the line that installs it."""
+def test_the_demo_reports_missing_packages(tmp_path: Path, missing: str, words: str) -> None:
+    """The line has the package and the command that installs it."""
     ran = litespan("demo", python=python_without(tmp_path / "venv", missing))
     assert (ran.code, ran.stdout, ran.stderr) == (1, "", f"litespan demo: {words}\n")
 
 
 def test_the_program_is_plain_litellm() -> None:
-    """Nothing in the watched program knows of litespan or OpenTelemetry."""
+    """The program contains neither litespan nor OpenTelemetry."""
     tree = ast.parse(demo.APP.read_text())
     names = {
         name

@@ -47,15 +47,15 @@ def test_the_tests_of_the_package_pass(
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("My-Service", "argument NAME: 'My-Service' is no name; write lower-case letters, digits"),
-        ("langfuse", "there is an exporter langfuse already, litespan_exporters.langfuse"),
+        ("My-Service", "argument NAME: 'My-Service' is not a valid name; use lower-case letters"),
+        ("langfuse", "an exporter langfuse exists already, litespan_exporters.langfuse"),
         ("other", "litespan_other.py exists already: name another folder with --folder"),
     ],
 )
 def test_a_wrong_name_writes_nothing(
     name: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line says why."""
+    """One line has the reason."""
     (tmp_path / "litespan_other.py").write_text("mine")
     assert main(["new-exporter", name, "--folder", str(tmp_path)]) == 2
     assert line in capsys.readouterr().err

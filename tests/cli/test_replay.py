@@ -81,7 +81,7 @@ def vendor(name: str, rules: Anyone | None = None) -> Iterator[tuple[Vendor, Any
 
 @pytest.mark.parametrize("kind", STORES)
 def test_each_call_reaches_each_exporter(kind: str, tmp_path: Path) -> None:
-    """By its own rules each vendor takes every call, once; a second run sends nothing."""
+    """Each vendor receives every call once, in its own format; a second run sends nothing."""
     path = stored(kind, tmp_path, list(CASES.values()))
     with vendor("helicone") as (helicone, logs), vendor("langfuse") as (langfuse, spans):
         env = variables(helicone=helicone, langfuse=langfuse)
@@ -102,8 +102,8 @@ def test_each_call_reaches_each_exporter(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["helicone", "datadog"])
-def test_the_vendor_gets_what_it_would_have_got(name: str, tmp_path: Path) -> None:
-    """The records are equal to those of the spans themselves, sent by the application."""
+def test_replay_sends_the_same_records_as_the_application(name: str, tmp_path: Path) -> None:
+    """The records equal those of the application's spans."""
     whole = [case for c, case in CASES.items() if c not in ("unicode", "surrogate")]
     path = stored("jsonl", tmp_path, whole)
     with vendor(name) as (direct, wanted), vendor(name) as (replayed, found):
@@ -126,8 +126,8 @@ def test_the_vendor_gets_what_it_would_have_got(name: str, tmp_path: Path) -> No
         assert found.records[key] == record
 
 
-def test_vendor_that_goes_away_and_comes_back(tmp_path: Path) -> None:
-    """It stops soon, says how to go on, and goes on where it stopped: each call once."""
+def test_replay_stops_during_an_outage_and_continues_later(tmp_path: Path) -> None:
+    """It stops soon, prints how to continue, and continues: each call is sent once."""
     path = stored("jsonl", tmp_path, calls(range(1000, 2600)))
     with vendor("datadog", Quick()) as (datadog, spans):
         up = [True]
@@ -153,8 +153,8 @@ def test_vendor_that_goes_away_and_comes_back(tmp_path: Path) -> None:
         assert (len(spans.taken), {*spans.taken.values()}) == (1600, {1})
 
 
-def test_one_call_that_is_refused(tmp_path: Path) -> None:
-    """It costs none of the others, and is tried again by the next run."""
+def test_a_rejected_call_does_not_affect_the_others(tmp_path: Path) -> None:
+    """The next run retries it."""
     bad = span(500, "chat", {**CHAT, "user.id": "mallory"})
     path = stored("jsonl", tmp_path, [*calls(range(1000, 1030)), bad, *calls(range(1030, 1060))])
     with vendor("helicone") as (helicone, logs):
@@ -171,7 +171,7 @@ def test_one_call_that_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_next_run_continues_after_sigkill(tmp_path: Path) -> None:
-    """After SIGKILL the next run goes on: every call is there, with no other key than before."""
+    """After SIGKILL, the next run delivers every remaining call, with the same keys."""
     path = stored("sqlite", tmp_path, calls(range(1000, 4000)))
     with vendor("datadog", Quick()) as (datadog, spans):
         env = variables(datadog=datadog)
@@ -197,8 +197,8 @@ def test_the_next_run_continues_after_sigkill(tmp_path: Path) -> None:
         assert len(twice) <= 500  # what was under way, with the same keys
 
 
-def test_calls_without_an_end(tmp_path: Path) -> None:
-    """Exporters take finished calls: those that only began are left out, and named."""
+def test_unfinished_calls_are_skipped_and_counted(tmp_path: Path) -> None:
+    """Exporters accept only finished calls."""
     path = tmp_path / "calls.jsonl"
     exporter = JsonlExporter(path)
     exporter.export_started([STARTED, span(2, "chat", CHAT, end_ms=None)])
@@ -209,8 +209,8 @@ def test_calls_without_an_end(tmp_path: Path) -> None:
     assert "1 unfinished call(s) skipped" in done.stderr
 
 
-def test_from_store_to_store(tmp_path: Path) -> None:
-    """Any store to any other, `--since` a time, with notes in a file of the user's choice."""
+def test_calls_can_be_copied_between_any_two_stores(tmp_path: Path) -> None:
+    """With `--since`, and a record file that the user names."""
     path = stored("sqlite", tmp_path, calls(range(1000, 1700)))
     env = {"LITESPAN_JSONL": str(tmp_path / "out.jsonl"), "LITESPAN_SQLITE": str(path)}
     notes = tmp_path / "notes"
@@ -222,15 +222,15 @@ def test_from_store_to_store(tmp_path: Path) -> None:
 
 
 def test_exporters_of_the_sdk_can_be_used(tmp_path: Path) -> None:
-    """Exporters that are not ours, too: here the SDK's console exporter."""
+    """Here the SDK's console exporter."""
     path = stored("jsonl", tmp_path, [CASES["chat"]])
     done = replay({}, path, "--to", "console")
     assert '"name": "chat gpt-4o-mini"' in done.stdout
     assert done.stdout.endswith("console: 1 sent\n")
 
 
-def test_two_at_a_time(tmp_path: Path) -> None:
-    """Two runs with the same notes would send twice: the second one is refused."""
+def test_a_second_replay_with_the_same_record_file_is_refused(tmp_path: Path) -> None:
+    """Two runs with the same file would send calls twice."""
     path = stored("jsonl", tmp_path, calls([1]))
     holder = sqlite3.connect(f"{path}.replay", isolation_level=None)
     holder.execute("begin exclusive")
@@ -258,7 +258,7 @@ def test_two_at_a_time(tmp_path: Path) -> None:
 def test_bad_input_is_one_line_and_status_2(
     arguments: list[str], said: str, tmp_path: Path
 ) -> None:
-    """One line says what is wrong; status 2; nothing is sent."""
+    """One line has the mistake; nothing is sent."""
     stored("jsonl", tmp_path, calls([1]))
     env = environment({"LITESPAN_CSV": str(tmp_path / "out.csv")})
     env = {name: value for name, value in env.items() if not name.startswith("HELICONE")}

@@ -1,4 +1,4 @@
-"""`litespan report`: exact sums, every grouping, every form, bad input."""
+"""`litespan report`: exact sums, every grouping, every format, bad input."""
 
 import csv
 import io
@@ -171,7 +171,7 @@ class TestFigures:
     def test_groups_are_ordered_by_cost_and_days_by_date(
         self, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Dearest first, then the most calls; days in their order."""
+        """The most expensive first, then by number of calls; days by date."""
         users = [group["group"] for group in figures(capsys, database, "--by", "user")["groups"]]
         days = [group["group"] for group in figures(capsys, database, "--by", "day")["groups"]]
         assert (users, days) == (
@@ -182,7 +182,7 @@ class TestFigures:
     def test_unknown_cost_is_not_zero(
         self, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """A group none of whose costs is known has no cost."""
+        """A group without any known cost has no cost."""
         by_user = {g["group"]: g for g in figures(capsys, database, "--by", "user")["groups"]}
         assert (by_user["alan"]["cost_usd"], by_user["alan"]["unpriced"]) == (None, 1)
 
@@ -201,16 +201,14 @@ class TestFigures:
     def test_since_includes_only_later_calls(
         self, since: str, calls: int | None, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Only calls from that moment on; a time without an offset is UTC."""
+        """Calls from that time on; a time without an offset is UTC."""
         if calls is None:
             assert main(["report", str(database), "--since", since]) == 2
         else:
             assert figures(capsys, database, "--since", since)["total"]["calls"] == calls
 
-    def test_since_takes_a_time_ago(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """`24h` and its like count back from now."""
+    def test_since_accepts_an_age(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """`24h` and similar values count back from now."""
         exporter = SQLiteExporter(tmp_path / "now.db")
         now = datetime.now(timezone.utc)
         for number, hours in enumerate((1, 23, 25)):
@@ -246,10 +244,10 @@ class TestFigures:
 class TestForms:
     """JSON, CSV, tables."""
 
-    def test_csv_has_a_line_a_group_and_exact_costs(
+    def test_csv_has_a_line_per_group_and_exact_costs(
         self, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """CSV has a line a group, exact costs, and nothing where nothing is known."""
+        """Unknown values are empty."""
         assert main(["report", str(database), "--by", "user", "--csv"]) == 0
         ada, alan, _ = csv.DictReader(io.StringIO(capsys.readouterr().out))
         assert (ada["user"], Decimal(ada["cost_usd"]), ada["latency_p95_s"]) == (
@@ -260,7 +258,7 @@ class TestForms:
         assert (alan["cost_usd"], alan["failures"]) == ("", "2")
 
     def test_csv_has_no_formulas(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """No user's name calculates in a spreadsheet, whatever stands before its sign."""
+        """A user name cannot be a formula, whatever precedes its sign."""
         exporter = SQLiteExporter(tmp_path / "x.db")
         exporter.export([call(at, {"user.id": name}) for at, name in enumerate(FORMULAS, 1)])
         exporter.shutdown()
@@ -269,10 +267,10 @@ class TestForms:
         assert len(rows) == len(FORMULAS)
         assert [name for name, *_ in rows if not name.startswith("'")] == []
 
-    def test_the_table_has_a_line_a_group_and_a_total(
+    def test_the_table_has_a_line_per_group_and_a_total(
         self, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """The table has a line a group, a total, and says what it cannot know."""
+        """It also states how many costs are unknown."""
         assert main(["report", str(database), "--by", "user"]) == 0
         title, *lines = capsys.readouterr().out.splitlines()
         assert title == (
@@ -301,37 +299,37 @@ class TestForms:
     def test_names_cannot_write_to_the_screen(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Escape sequences and markup in a name are shown, not obeyed."""
+        """Escape sequences and markup in a name are shown, not executed."""
         exporter = SQLiteExporter(tmp_path / "x.db")
         exporter.export([call(1, {"user.id": "\x1b[2Jeve\n[red]x[/red]"})])
         exporter.shutdown()
         main(["report", str(tmp_path / "x.db"), "--by", "user"])
-        said = capsys.readouterr().out
-        assert ("\x1b" in said, "\ufffd[2Jeve\ufffd[red]x[/red]" in said) == (False, True)
+        output = capsys.readouterr().out
+        assert ("\x1b" in output, "\ufffd[2Jeve\ufffd[red]x[/red]" in output) == (False, True)
 
     @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"], ["--call", "call-1"]])
-    def test_no_form_hands_a_terminal_control_characters(
+    def test_no_format_prints_control_characters(
         self, form: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Escape, delete, C1 controls and changes of direction; JSON still has them, escaped."""
+        """Escape, delete, C1 controls and changes of direction; JSON has them escaped."""
         exporter = SQLiteExporter(tmp_path / "x.db")
         exporter.export([call(1, {"user.id": f"eve{ESCAPE}", "litellm.call_id": "call-1"})])
         exporter.shutdown()
         assert main(["report", str(tmp_path / "x.db"), "--by", "user", *form]) == 0
-        said = capsys.readouterr().out
-        assert "eve" in said
-        assert [line for line in said.split("\n") if not line.isprintable()] == []
+        output = capsys.readouterr().out
+        assert "eve" in output
+        assert [line for line in output.split("\n") if not line.isprintable()] == []
         if "--call" in form:
-            assert json.loads(said)["user_id"] == f"eve{ESCAPE}"
+            assert json.loads(output)["user_id"] == f"eve{ESCAPE}"
 
     @pytest.mark.slow
     def test_without_rich_the_table_is_plain_text(self, database: Path) -> None:
-        """Without rich the same figures come in plain text."""
+        """Without rich, the same figures are plain text."""
         without = "import sys; sys.modules['rich'] = None; " + MAIN
         command = [sys.executable, "-c", without, "report", str(database), "--by", "user"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert [
-            line.split() for line in said.splitlines() if line.startswith(("ada", "total"))
+            line.split() for line in output.splitlines() if line.startswith(("ada", "total"))
         ] == [
             ["ada", "2", "-", "300", "30", "$0.300000", "1.00", "3.00", "0.25", "0.25"],
             ["total", "6", "2", "600", "60", "$0.300000", "1.00", "3.00", "0.25", "0.25"],
@@ -347,15 +345,17 @@ class TestForms:
         slow = {"gen_ai.response.time_to_first_chunk": 12.345}
         exporter.export([call(1, {**model, **dear, **slow}, 123_456), failed(2, "E", model)])
         exporter.shutdown()
-        said = in_terminal(columns, ["report", str(tmp_path / "x.db")])
-        lines = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()[1:]
+        output = in_terminal(columns, ["report", str(tmp_path / "x.db")])
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines()[1:]
         assert max(map(len, lines)) <= columns
         figures = ["2", "1", "123M", "98.8M", "$12,345.68", "0.10", "123", "12.3", "12.3"]
         assert [line.split()[-9:] for line in lines if line.startswith("total")] == [figures]
-        assert "\x1b[" in said  # a terminal gets colours
+        assert "\x1b[" in output  # a terminal gets colours
 
-    def test_no_calls_is_no_error(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """No call in the time asked for is no error."""
+    def test_no_calls_is_not_an_error(
+        self, database: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A period without calls is not an error."""
         assert main(["report", str(database), "--since", "2027-01-01"]) == 0
         assert capsys.readouterr().out == f"No calls in {database} (in the requested time).\n"
 
@@ -373,9 +373,9 @@ def in_terminal(columns: int, arguments: Sequence[str]) -> str:
     )
     os.close(child)
     with os.fdopen(parent, "rb", buffering=0) as terminal:
-        said = b"".join(iter(lambda: _read(terminal), b""))
+        output = b"".join(iter(lambda: _read(terminal), b""))
     assert process.wait(60) == 0
-    return said.decode()
+    return output.decode()
 
 
 def _read(terminal: io.FileIO) -> bytes:
@@ -413,7 +413,7 @@ class TestBadInput:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """What is wrong, and what would be right."""
+        """The line has the mistake and the fix."""
         monkeypatch.chdir(tmp_path)
         (tmp_path / "text.txt").write_text("dear diary, " * 100)
         theirs = sqlite3.connect(tmp_path / "theirs.db")
@@ -455,7 +455,7 @@ class TestFiles:
     def test_a_file_without_newer_columns_is_read(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """A file that lacks newer columns is read as far as it goes."""
+        """Missing columns are empty."""
         path = tmp_path / "old.db"
         old = sqlite3.connect(path)
         old.executescript(
@@ -471,7 +471,7 @@ class TestFiles:
     def test_a_report_neither_waits_for_a_writer_nor_blocks_it(
         self, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """A report neither waits for a writer nor holds one up."""
+        """A report does not wait for a writer, and does not delay one."""
         writer = sqlite3.connect(database, isolation_level=None)
         writer.execute("begin immediate")
         writer.execute("delete from llm_calls")
@@ -479,15 +479,17 @@ class TestFiles:
         writer.execute("rollback")
         writer.close()
 
-    def test_nothing_is_written(self, database: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """A report leaves the file and its folder as they were."""
+    def test_a_report_writes_nothing(
+        self, database: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A report leaves the file and its folder unchanged."""
         before = {path: path.read_bytes() for path in database.parent.iterdir()}
         figures(capsys, database)
         assert {path: path.read_bytes() for path in database.parent.iterdir()} == before
 
     @pytest.mark.slow
     def test_a_file_in_a_read_only_folder_is_read(self, database: Path) -> None:
-        """A file in a folder where nothing may be written is read all the same."""
+        """A report needs no permission to write to the folder."""
         for folder in (database.parent, *database.parents[1:3]):
             folder.chmod(0o555 if folder == database.parent else folder.stat().st_mode | 0o055)
         database.chmod(0o644)  # it was made for its owner alone

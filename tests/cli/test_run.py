@@ -1,4 +1,4 @@
-"""`litespan run`: what it sets, what it says, and that the program is left as it is."""
+"""`litespan run`: its variables, its two lines, and an unchanged program."""
 
 import argparse
 import os
@@ -87,7 +87,7 @@ def test_exporters_are_those_whose_variables_are_set(
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, "nothing listens at .*:9: start"),
     ],
 )
-def test_what_is_wrong_is_one_line(environ: dict[str, str], line: str) -> None:
+def test_a_wrong_exporter_name_is_one_line(environ: dict[str, str], line: str) -> None:
     """The other exporters are used."""
     changes, (said,) = prepared(environ, parsed(), ["litellm"])
     assert re.search(line, said)
@@ -110,14 +110,14 @@ def test_the_protocol_follows_the_port(environ: dict[str, str], set_to: str | No
 
 
 def test_options_become_variables() -> None:
-    """`--live` keeps the lists that are there, `--content` is the standard variable."""
+    """`--live` keeps the lists in the environment, `--content` sets the standard variable."""
     changes, _ = prepared({"LITESPAN_SUCCESS": "jsonl"}, parsed("--live", "--content"), ["x"])
     assert (changes["LITESPAN_SUCCESS"], changes["LITESPAN_FAILURE"]) == ("jsonl,live", "live")
     assert changes["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] == "SPAN_ONLY"
 
 
-def test_a_configuration_file_is_left_alone() -> None:
-    """The SDK reads no exporter variable then."""
+def test_run_sets_no_exporters_beside_a_configuration_file() -> None:
+    """The SDK then reads no exporter variable."""
     changes, _ = prepared({"OTEL_CONFIG_FILE": "otel.yaml"}, parsed(), ["x"])
     assert "OTEL_TRACES_EXPORTER" not in changes
 
@@ -136,9 +136,9 @@ def test_a_bad_command_line_is_one_line(
 ) -> None:
     """The status is 2."""
     assert main(["run", *argv]) == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert words in output
+    assert output.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", detect.CREDENTIALS)
@@ -153,7 +153,7 @@ def test_detected_variables_are_those_of_the_exporter(name: str) -> None:
 
 
 def test_each_variable_of_litespans_own_is_detected() -> None:
-    """Nothing else has a reason to set them; the local file is added in any case."""
+    """Nobody sets them for another reason; the local file is always used."""
     ours = {name: str(registry.load(name).__doc__) for name in registry.names()}
     named = {name for name, about in ours.items() if re.search(r"Reads LITESPAN_", about)}
     assert len(named) > 10
@@ -186,7 +186,7 @@ def run(tmp_path: Path, loopback: LoopbackProvider) -> Run:
 
 @pytest.mark.slow
 def test_a_program_runs_unchanged_with_a_line_before_and_one_after(run: Run) -> None:
-    """Its output, arguments and exit status are its own; its calls are in the file."""
+    """Its output, arguments and exit status are unchanged; its calls are in the file."""
     ran = run("--live", "app.py", "--live")
     assert (ran.returncode, ran.stdout) == (3, "['--live'] chat.completion\n")
     first, *lines, last = ran.stderr.splitlines()
@@ -201,8 +201,8 @@ def test_a_program_runs_unchanged_with_a_line_before_and_one_after(run: Run) -> 
 
 
 @pytest.mark.slow
-def test_without_the_distro_and_as_a_module(run: Run, tmp_path: Path) -> None:
-    """The plain installation is enough; one misspelled exporter is one line."""
+def test_run_works_without_the_distro_and_as_a_module(run: Run, tmp_path: Path) -> None:
+    """The plain installation is sufficient; one misspelled exporter is one line."""
     python = program.python_without(tmp_path / "venv", "opentelemetry_distro")
     ran = run("-m", "app", env={"OTEL_TRACES_EXPORTER": "jsonl,sqlit"}, python=python)
     assert ran.returncode == 3, ran.stderr
@@ -214,8 +214,8 @@ def test_without_the_distro_and_as_a_module(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_program_without_calls_is_told(run: Run, tmp_path: Path) -> None:
-    """Zero calls are said, not shown as a sum; children and quiet runs print nothing."""
+def test_the_last_line_reports_a_program_without_calls(run: Run, tmp_path: Path) -> None:
+    """Zero calls are a sentence, not a sum; children and quiet runs print nothing."""
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1)'])"
     ran = run("--", sys.executable, "-c", child)
     assert ran.stdout == "1\n"
@@ -228,7 +228,7 @@ def test_a_program_without_calls_is_told(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_process_is_the_programs_own() -> None:
-    """The command becomes the program: same process, so signals and the terminal reach it."""
+    """The command becomes the program: the same process receives signals and has the terminal."""
     code = "import os; print(os.getppid())"
     ran = subprocess.run(
         [*LITESPAN, "run", "-q", "--", sys.executable, "-c", code],

@@ -1,1 +1,1 @@
-"""The real OpenTelemetry Collector on our configurations."""
+"""The real OpenTelemetry Collector with the configurations of this repository."""

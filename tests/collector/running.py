@@ -37,7 +37,7 @@ def binary() -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
+    """Unused ports."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [server.getsockname()[1] for server in sockets]
     for server in sockets:
@@ -56,7 +56,7 @@ def wait_for(look: Callable[[], T | None], what: str = "it", timeout: float = 30
 
 
 def get(url: str) -> str | None:
-    """The body at `url`, or None while nobody answers."""
+    """The body at `url`, or None while there is no answer."""
     try:
         with urlopen(url, timeout=5) as answer:
             return str(answer.read().decode())

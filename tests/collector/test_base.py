@@ -61,8 +61,8 @@ def views(spans: list[ReadableSpan]) -> list[GenAISpan]:
     return [view for span in spans if (view := GenAISpan.read(span)) is not None]
 
 
-def test_the_calls_arrive_whole(program: Collector) -> None:
-    """Every call of the program is kept, with tokens, cost, user and error."""
+def test_the_calls_arrive_completely(program: Collector) -> None:
+    """Every call of the program, with tokens, cost, user and error."""
     calls = views(program.spans())
     assert sorted(call.operation for call in calls) == ["chat"] * 5 + ["embeddings"]
     assert [call.error.type for call in calls if call.error] == ["InternalServerError"]
@@ -72,14 +72,14 @@ def test_the_calls_arrive_whole(program: Collector) -> None:
 
 
 def test_messages_are_masked(program: Collector) -> None:
-    """What the program's user wrote has lost the address and the key, and is still JSON."""
+    """The user's message has neither the address nor the key, and is still JSON."""
     chats = [span for span in program.spans() if span.name.startswith("chat")]
     texts = {json_of(span, "gen_ai.input.messages")[0]["parts"][0]["content"] for span in chats}
     assert texts == {"write to ****\nwith ****"}
 
 
 def test_metrics_by_model_provider_operation_and_team(program: Collector) -> None:
-    """Calls, tokens and cost are counters with these labels, and equal what the spans say."""
+    """Counters of calls, tokens and cost have these labels, and equal the spans' values."""
     labels = {"model": "gpt-4o-mini", "provider": "openai", "operation": "chat"}
     answered = [call for call in views(program.spans()) if call.operation == "chat"]
     wait_for(lambda: program.total("genai_calls_total", **labels) == 5, "the metrics")
@@ -95,7 +95,7 @@ def test_metrics_by_model_provider_operation_and_team(program: Collector) -> Non
 
 
 def test_labels_are_bounded(program: Collector) -> None:
-    """No user, session, call or key becomes a label, nor what a model's name could smuggle in."""
+    """No user, session, call, key or text in a model's name becomes a label."""
     labels = {name for found, has, _ in program.samples() if "genai_" in found for name in has}
     assert labels - {"le", "job", "instance"} <= {
         *("operation", "provider", "model", "team", "error", "stream", "status_code"),
@@ -105,21 +105,21 @@ def test_labels_are_bounded(program: Collector) -> None:
     }
 
 
-def test_the_application_s_own_metrics_pass(program: Collector) -> None:
-    """The histograms that litespan records in the application are there for Prometheus, too."""
+def test_the_applications_own_metrics_pass(program: Collector) -> None:
+    """The histograms that litespan records are available for Prometheus, too."""
     names = {name for name, _, _ in program.samples()}
     assert "gen_ai_client_operation_duration_seconds_count" in names
 
 
 def test_failed_calls_go_to_the_alerts_file(program: Collector) -> None:
-    """The branch for alerts holds the failed call and nothing else, whatever is sampled."""
+    """The file has the failed call and nothing else, regardless of sampling."""
     (alert,) = views(program.wait_spans(1, "alerts"))
     assert alert.error is not None
     assert alert.error.type == "InternalServerError"
 
 
 def test_the_health_check_answers_and_spans_are_counted(program: Collector) -> None:
-    """The health check answers, and the collector counts what it took in and gave out."""
+    """The collector counts received and sent spans."""
     assert "Server available" in (get(program.health) or "")
     wait_for(lambda: _own(program, "otelcol_receiver_accepted_spans") >= 6, "its own metrics")
     assert _own(program, "otelcol_receiver_refused_spans") == 0
@@ -133,20 +133,20 @@ def _own(running: Collector, name: str) -> float:
     )
 
 
-def test_valid_without_any_variable() -> None:
-    """The file is valid as it is: no account, no environment."""
+def test_the_configuration_is_valid_without_variables() -> None:
+    """It needs no account and no environment."""
     assert validate(BASE) == ""
 
 
 def test_the_collector_starts_without_a_warning(program: Collector) -> None:
-    """The collector starts on our files without one warning."""
+    """With the repository's files."""
     lines = program.log.read_text().splitlines()
     assert [line for line in lines if "\twarn\t" in line or "deprecated" in line] == []
 
 
 @pytest.mark.parametrize("name", [name for name in cases.CASES if name != "surrogate"])
-def test_our_own_spans_are_not_touched(running: Collector, name: str) -> None:
-    """A span of litespan that holds no secret comes out with every field as it went in."""
+def test_litespans_own_spans_are_unchanged(running: Collector, name: str) -> None:
+    """A span without secrets keeps every field."""
     sent = cases.CASES[name]
     running.send([sent])
     span_id = sent.context.span_id if sent.context else 0
@@ -187,7 +187,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 
 def test_errors_slow_and_expensive_are_kept(sampled: Collector) -> None:
-    """Each of the three is there, although four of five ordinary calls are not."""
+    """All three, although four of five ordinary calls are not kept."""
     wait_for(lambda: {"failed", "slow", "dear"} <= _call_ids(sampled), "the kept ones")
 
 
@@ -197,15 +197,15 @@ def test_a_share_of_the_rest_is_kept(sampled: Collector) -> None:
     assert 40 < len(sampled.spans()) - 3 < 120
 
 
-def test_cost_and_tokens_are_of_all_calls(sampled: Collector) -> None:
-    """Every call is in the totals, also those that sampling threw away."""
+def test_totals_include_every_call(sampled: Collector) -> None:
+    """Including those that sampling drops."""
     wait_for(lambda: sampled.total("genai_calls_total", team="none") == 403, "the metrics")
     assert sampled.total("genai_cost_usd_total") == pytest.approx(402 * 0.001 + 2.5)
     assert sampled.total("genai_input_tokens_total", team="none") == 4030
 
 
-def test_a_trace_is_kept_whole(sampled: Collector) -> None:
-    """Fine calls are kept when another of their trace failed. Its team is a label."""
+def test_all_spans_of_a_trace_are_kept_or_dropped_together(sampled: Collector) -> None:
+    """Successful calls are kept if another call of their trace failed. The team is a label."""
     who = {"litellm.team.id": "team-1", "litellm.team.alias": "payments"}
     fine = [call({**who, "litellm.call_id": f"t{n}"}, trace_id=0xABC) for n in range(5)]
     failed = call({**who, "litellm.call_id": "t5"}, trace_id=0xABC, error="boom")
@@ -214,8 +214,8 @@ def test_a_trace_is_kept_whole(sampled: Collector) -> None:
     wait_for(lambda: sampled.total("genai_calls_total", team="payments") == 6, "the metrics")
 
 
-def test_numbers_that_came_as_text_count(sampled: Collector) -> None:
-    """A cost in a text is expensive and in the total, as are tokens; a NaN spoils no total."""
+def test_numbers_as_text_count(sampled: Collector) -> None:
+    """Costs and tokens as text are in the totals; a NaN does not affect them."""
     texts = {"gen_ai.usage.cost": "0.9", "gen_ai.usage.input_tokens": "10"}
     team = {"litellm.team.id": "texts", "gen_ai.request.stream": "True"}
     shown = [call({**team, **texts, "litellm.call_id": f"n{n}"}, scope="other") for n in range(20)]
@@ -228,8 +228,8 @@ def test_numbers_that_came_as_text_count(sampled: Collector) -> None:
     assert sampled.total("genai_input_tokens_total", team="texts") == 200
 
 
-def test_series_are_forgotten_together() -> None:
-    """After a day and not before: otherwise a series would start again at zero too early."""
+def test_idle_series_are_removed_together() -> None:
+    """After a day, not before: otherwise a series would start again at zero too early."""
     config = yaml.safe_load(BASE.read_text())
     idle = {
         config["processors"]["delta_to_cumulative"]["max_stale"],
@@ -243,8 +243,8 @@ def _call_ids(running: Collector) -> set[Any]:
     return {(span.attributes or {}).get("litellm.call_id") for span in running.spans()}
 
 
-def test_an_agent_s_span_does_not_count_twice(running: Collector) -> None:
-    """Tokens on a span around calls are in no total: the calls have them."""
+def test_an_agents_span_does_not_count_twice(running: Collector) -> None:
+    """Tokens of spans above calls are in no total, because the calls have them."""
     team = {"litellm.team.id": "agents", "gen_ai.usage.input_tokens": 7}
     running.send([call({**team, "gen_ai.operation.name": "invoke_agent"}), call(team)])
     wait_for(lambda: running.total("genai_calls_total", team="agents"), "the metrics")
@@ -253,7 +253,7 @@ def test_an_agent_s_span_does_not_count_twice(running: Collector) -> None:
 
 
 def test_stopping_loses_nothing(tmp_path: Path) -> None:
-    """SIGTERM right after an answer: the spans still waiting for their decision are written."""
+    """SIGTERM right after an answer: spans that wait for their decision are written."""
     with collector(tmp_path, env={"OTELCOL_DECISION_WAIT": "60s"}) as running:
         running.send([call() for _ in range(50)])
         assert running.stop() == 0
@@ -262,8 +262,8 @@ def test_stopping_loses_nothing(tmp_path: Path) -> None:
         assert running.process.returncode != -signal.SIGKILL
 
 
-def test_a_wrong_variable_is_refused_at_once(tmp_path: Path) -> None:
-    """A value of a wrong kind stops the start, with the setting's name."""
+def test_an_invalid_variable_stops_the_start(tmp_path: Path) -> None:
+    """The error has the name of the setting."""
     running = Collector(tmp_path, env={"OTELCOL_SHARE_PERCENT": "lots"})
     done = subprocess.run(
         running.command, env=running.env, capture_output=True, text=True, timeout=60, check=False

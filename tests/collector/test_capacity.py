@@ -1,4 +1,4 @@
-"""The capacity page multiplies right: each figure of a day follows from the measured ones."""
+"""The figures on the capacity page follow from the measured ones."""
 
 import math
 import re
@@ -57,7 +57,7 @@ def days() -> list[tuple[str, str, list[str]]]:
 def test_each_figure_of_a_day_follows_from_the_measured_ones(
     day: str, content: str, figures: list[str]
 ) -> None:
-    """Cores, window, queue and bytes, each to two figures as the page has them."""
+    """Cores, window, queue and bytes, rounded to two digits as on the page."""
     calls, (raw, packed) = DAYS[day], BYTES[content]
     peak = calls / 86_400 * PEAK
     expected = [
@@ -70,12 +70,12 @@ def test_each_figure_of_a_day_follows_from_the_measured_ones(
     assert [number(figure) for figure in figures] == pytest.approx(expected, rel=0.07)
 
 
-def test_every_day_is_there() -> None:
+def test_the_page_has_every_combination() -> None:
     """Three loads with three sizes."""
     assert [(day, content) for day, content, _ in days()] == [(d, c) for d in DAYS for c in SIZES]
 
 
 @pytest.mark.parametrize("content", SIZES)
-def test_bytes_of_a_call(content: str) -> None:
+def test_a_call_has_the_documented_size(content: str) -> None:
     """A call of this release is as large as the page says."""
     assert span_bytes(SIZES[content]) == pytest.approx(BYTES[content][0], rel=0.03)

@@ -142,7 +142,7 @@ def ask(url: str, query: str) -> list[Any]:
     return list(answer.get("data", {}).get("result", ()))
 
 
-def test_rules_are_sound() -> None:
+def test_promtool_accepts_the_rules() -> None:
     """As promtool checks them."""
     done = subprocess.run(
         [tool("promtool"), "check", "rules", "--lint-fatal", str(RULES)],
@@ -152,7 +152,7 @@ def test_rules_are_sound() -> None:
 
 
 def test_alerts_fire_when_they_should() -> None:
-    """As promtool plays them through: each fires on its trouble and is quiet on a usual day."""
+    """In promtool's tests, each fires on its problem, and does not fire on a usual day."""
     done = subprocess.run(
         [tool("promtool"), "test", "rules", str(UNITS)],
         capture_output=True, text=True, check=False,
@@ -160,8 +160,8 @@ def test_alerts_fire_when_they_should() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_is_played_through() -> None:
-    """None was forgotten in rules_test.yaml, neither firing nor quiet."""
+def test_every_alert_is_tested_both_ways() -> None:
+    """rules_test.yaml has a test in which it fires, and one in which it does not."""
     rules = [
         rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
     ]
@@ -177,10 +177,8 @@ def test_every_alert_is_played_through() -> None:
     QUERIES,
     ids=[f"{dashboard}-{panel}-{n}" for n, (dashboard, panel, _) in enumerate(QUERIES)],
 )
-def test_every_panel_shows_something(
-    prometheus: str, dashboard: str, panel: str, query: str
-) -> None:
-    """The query finds series with real values, after ordinary traffic."""
+def test_every_panel_has_data(prometheus: str, dashboard: str, panel: str, query: str) -> None:
+    """After ordinary traffic, the query finds series with real values."""
     values = lambda: [  # noqa: E731
         series["value"][1] for series in ask(prometheus, query) if series["value"][1] != "NaN"
     ]
@@ -188,7 +186,7 @@ def test_every_panel_shows_something(
 
 
 def test_every_rule_evaluates(prometheus: str) -> None:
-    """No rule of ours is in error on real series."""
+    """No rule has an error on real series."""
     answer = json.loads(get(f"{prometheus}/api/v1/rules") or "{}")
     rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
     assert len(rules) == 20
@@ -196,7 +194,7 @@ def test_every_rule_evaluates(prometheus: str) -> None:
 
 
 def test_dashboards_are_complete() -> None:
-    """Each panel has a title, a place of its own, a unit and a query; ids are unique."""
+    """Each panel has a title, its own position, a unit and a query; ids are unique."""
     for path in DASHBOARDS:
         panels = json.loads(path.read_text())["panels"]
         assert len({panel["id"] for panel in panels}) == len(panels)

@@ -1,4 +1,4 @@
-"""The pages on the collector name what the configurations have, and all of it."""
+"""The pages on the collector have every variable, overlay and metric of the configurations."""
 
 import re
 
@@ -16,19 +16,19 @@ def variables() -> set[str]:
     return set(re.findall(r"\$\{env:([A-Z_]+)", text))
 
 
-def test_no_variable_is_invented() -> None:
-    """What the page calls a variable of the collector is one."""
+def test_every_variable_on_the_page_exists() -> None:
+    """The configuration reads it."""
     named = set(re.findall(r"`(OTELCOL_[A-Z_]+|KAFKA_[A-Z_]+)`", PAGE))
     assert named <= variables()
 
 
-def test_every_vendor_s_variables_are_told() -> None:
-    """Nobody has to read YAML to find out which key an overlay needs."""
+def test_the_page_has_every_vendors_variables() -> None:
+    """Users need not read YAML to find the key of an overlay."""
     own = {name for name in variables() if not name.startswith("OTELCOL_")}
     assert {name for name in own if f"`{name}`" not in PAGE} <= {"DD_OTLP_TRACES_ENDPOINT"}
 
 
-def test_every_overlay_and_metric_is_told() -> None:
+def test_the_page_has_every_overlay_and_metric() -> None:
     """Each has its row."""
     assert [path.stem for path in OVERLAYS.glob("*.yaml") if f"`{path.stem}`" not in PAGE] == []
     connector = yaml.safe_load(BASE.read_text())["connectors"]["signal_to_metrics"]

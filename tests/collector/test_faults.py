@@ -1,4 +1,4 @@
-"""The collector down, slow, restarting, rejecting, as an application sees it.
+"""The effects of a collector that is down, slow, restarting or rejecting on an application.
 
 What a call costs, how large the process gets, what arrives. These are the short versions;
 `make soak` runs them for ten minutes and prints the figures of docs/capacity.md.
@@ -150,8 +150,10 @@ def unharmed(seen: Seen, undisturbed: Seen) -> None:
     assert seen.end < 45
 
 
-def test_down_all_the_time(loopback: LoopbackProvider, undisturbed: Seen) -> None:
-    """Nobody listens: calls are as fast as ever, and the process ends."""
+def test_calls_do_not_wait_for_a_collector_that_is_down(
+    loopback: LoopbackProvider, undisturbed: Seen
+) -> None:
+    """Calls are as fast as ever, and the process ends."""
     with application(loopback, "http://127.0.0.1:9", SECONDS) as finish:
         seen = finish()
     send("down", seen, 0)
@@ -163,10 +165,10 @@ def test_down_all_the_time(loopback: LoopbackProvider, undisturbed: Seen) -> Non
     [("rejecting", Reply(400)), ("overloaded", Reply(503)), ("hanging", Reply(200, delay=60.0))],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_refusals_and_overload_cost_the_calls_nothing(
+def test_calls_do_not_wait_for_a_collector_that_refuses_or_hangs(
     loopback: LoopbackProvider, undisturbed: Seen, what: str, reply: Reply
 ) -> None:
-    """Refusals, overload and no answer at all cost the calls nothing."""
+    """Refusals, overload and no answer at all."""
     with (
         serving(lambda _: reply) as server,
         application(loopback, server.url, SECONDS) as finish,
@@ -177,7 +179,7 @@ def test_refusals_and_overload_cost_the_calls_nothing(
 
 
 def test_a_slow_collector_gets_every_call(loopback: LoopbackProvider, undisturbed: Seen) -> None:
-    """Three seconds for each answer, within the exporter's timeout: every call arrives."""
+    """Each answer takes three seconds, within the exporter's timeout."""
     with (
         serving(lambda _: Reply(200, delay=3.0)) as server,
         application(loopback, server.url, SECONDS, timeout=10) as finish,
@@ -192,7 +194,7 @@ def test_a_slow_collector_gets_every_call(loopback: LoopbackProvider, undisturbe
 def test_a_restarting_collector_gets_every_call(
     loopback: LoopbackProvider, undisturbed: Seen, tmp_path: Path
 ) -> None:
-    """Away for 2 s time and again: the SDK's retries bring every call that its queue holds."""
+    """It is repeatedly down for 2 s: the SDK's retries deliver every call in its queue."""
     running = Collector(tmp_path)
     running.start()
     until = time.monotonic() + SECONDS
@@ -213,10 +215,10 @@ def test_a_restarting_collector_gets_every_call(
     unharmed(seen, undisturbed)
 
 
-def test_gateway_down_behind_an_agent(
+def test_an_agent_keeps_every_call_while_its_gateway_is_down(
     loopback: LoopbackProvider, undisturbed: Seen, tmp_path: Path
 ) -> None:
-    """Down all the time, and back after it: an agent on the host has kept every call."""
+    """The gateway is down all the time, and up afterwards."""
     gateway = Collector(tmp_path / "gateway")
     env = {
         "OTELCOL_GATEWAYS": json.dumps([gateway.grpc]),

@@ -93,7 +93,7 @@ EXPECTED: dict[str, list[tuple[str, float]]] = {
 
 @pytest.mark.parametrize("fleet", FLEETS)
 def test_queries_count_each_call_once(fleet: str, tmp_path: Path) -> None:
-    """The page's queries and the dashboards' panels, whoever writes which names."""
+    """The queries of the page and the dashboards, with old, new or both names."""
     cases: list[dict[str, Any]] = [
         {
             "expr": query,

@@ -1,4 +1,4 @@
-"""A giant message, a burst, little memory, a full queue, a full disk: what a collector does."""
+"""A collector with a large message, a burst, little memory, a full queue, or a full disk."""
 
 import json
 import sys
@@ -23,8 +23,8 @@ from tests.support.server import Reply
 from tests.support.server import running as serving
 
 
-def test_a_message_of_five_megabytes(tmp_path: Path) -> None:
-    """It arrives whole, by HTTP, past every limit on the way."""
+def test_a_message_of_five_megabytes_arrives_completely(tmp_path: Path) -> None:
+    """By HTTP, past every limit on the way."""
     with collector(tmp_path) as running:
         running.send([call({"gen_ai.input.messages": said("lorem ipsum " * 437_000)})])
         (got,) = running.wait_spans(1)
@@ -32,8 +32,8 @@ def test_a_message_of_five_megabytes(tmp_path: Path) -> None:
     assert len(message[0]["parts"][0]["content"]) == 12 * 437_000
 
 
-def test_a_burst_of_100_000(tmp_path: Path) -> None:
-    """All at once, in requests of 500: nothing is lost, memory stays under its limit."""
+def test_a_burst_of_100_000_calls_loses_none(tmp_path: Path) -> None:
+    """In requests of 500; memory stays below its limit."""
     with collector(tmp_path, env={"OTELCOL_TRACES_IN_MEMORY": "200000"}) as running:
         sender = Sender(running.url)
         begun = time.monotonic()
@@ -60,7 +60,7 @@ def _sum(running: Collector, name: str, exporter: str) -> float:
 
 
 def test_out_of_memory_refuses_and_loses_nothing(tmp_path: Path) -> None:
-    """Over its limit it answers 503 and the sender comes back; every call comes and counts once."""
+    """Over its limit it answers 503, and the sender retries; every call arrives and counts once."""
     env = {
         "OTELCOL_MEMORY_MIB": "80",
         "OTELCOL_MEMORY_SPIKE_MIB": "20",
@@ -87,7 +87,7 @@ def test_out_of_memory_refuses_and_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_a_full_queue_is_counted(tmp_path: Path) -> None:
-    """A vendor that is down longer than the queue is large: the loss shows in its metric."""
+    """A vendor is down longer than the queue can hold: the metric has the loss."""
     with (
         serving(lambda _: Reply(503)) as vendor,
         collector(
@@ -107,8 +107,8 @@ def test_a_full_queue_is_counted(tmp_path: Path) -> None:
         assert 0 < lost() < 2000
 
 
-def test_a_file_on_a_full_disk(tmp_path: Path) -> None:
-    """It goes on taking calls in, measuring them and saying so."""
+def test_a_full_disk_of_the_file_stops_nothing_else(tmp_path: Path) -> None:
+    """The collector still receives and measures calls, and logs the error."""
     running = Collector(tmp_path, [BASE, tmp_path / "full.yaml"])
     (tmp_path / "full.yaml").write_text(
         "exporters: {file/traces: {path: /dev/full, rotation: null}}"
@@ -122,8 +122,8 @@ def test_a_file_on_a_full_disk(tmp_path: Path) -> None:
     running.stop()
 
 
-def test_alerts_on_a_full_disk(tmp_path: Path) -> None:
-    """Failures are taken at once and count once, traces go on, what the file lost is counted."""
+def test_a_full_disk_of_the_alerts_file_is_counted(tmp_path: Path) -> None:
+    """Failed calls are accepted and count once, traces continue, and the loss is counted."""
     (tmp_path / "full.yaml").write_text(
         "exporters: {file/alerts: {path: /dev/full, rotation: null}}"
     )
@@ -154,8 +154,8 @@ def queue_disk(folder: Path, size: int) -> Iterator[Path]:
         yield config
 
 
-def test_a_queue_on_a_full_disk(tmp_path: Path) -> None:
-    """A vendor down, 33 MB for a disk of 4: the loss is counted, all else goes on, also later."""
+def test_a_full_disk_of_a_queue_is_counted(tmp_path: Path) -> None:
+    """A vendor is down, with 33 MB for a disk of 4: the loss is counted, and the rest continues."""
     open_again = threading.Event()
     with (
         queue_disk(tmp_path / "disk", 4_000_000) as small,
@@ -183,8 +183,8 @@ def test_a_queue_on_a_full_disk(tmp_path: Path) -> None:
         running.stop()
 
 
-def test_a_full_queue_of_an_agent(tmp_path: Path) -> None:
-    """Smaller than its disk, it is full first: senders are asked to retry, none is lost."""
+def test_senders_retry_while_the_queue_of_an_agent_is_full(tmp_path: Path) -> None:
+    """The queue is smaller than its disk, so it is full first; no call is lost."""
     gateway = Collector(tmp_path / "gateway")
     env = {
         "OTELCOL_GATEWAYS": json.dumps([gateway.grpc]),

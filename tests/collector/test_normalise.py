@@ -1,4 +1,4 @@
-"""Spans of other instrumentations come out under the current GenAI names.
+"""The collector gives spans of other instrumentations the current GenAI names.
 
 `GenAISpan` is the reference: what it reads from the span that was sent, it must find under
 the current names on the span that came out.
@@ -53,7 +53,7 @@ def facts(span: ReadableSpan) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_field_under_its_current_name(running: Collector, name: str) -> None:
+def test_every_field_has_its_current_name(running: Collector, name: str) -> None:
     """Operation, provider, models, parameters, usage, cost, user: all that the view reads."""
     sent = [span for span in foreign(name) if GenAISpan.read(span) is not None]
     for before, after in zip(sent, through(running, *sent), strict=True):
@@ -64,7 +64,7 @@ def test_every_field_under_its_current_name(running: Collector, name: str) -> No
 
 @pytest.mark.parametrize("name", SETS)
 def test_the_view_reads_the_same(running: Collector, name: str) -> None:
-    """Nothing is lost on the way: messages, tools and metadata also read as before."""
+    """Messages, tools and metadata have the same view before and after the collector."""
     sent = [span for span in foreign(name) if GenAISpan.read(span) is not None]
     for before, after in zip(sent, through(running, *sent), strict=True):
         first, second = GenAISpan.read(before), GenAISpan.read(after)
@@ -102,8 +102,10 @@ OTHER_TEXTS: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("texts", [TEXTS, OTHER_TEXTS])
-def test_values_that_came_as_text(running: Collector, texts: dict[str, tuple[Any, Any]]) -> None:
-    """Numbers, booleans and lists in a text get their type; what is none stays, and loses none."""
+def test_values_as_text_get_their_type(
+    running: Collector, texts: dict[str, tuple[Any, Any]]
+) -> None:
+    """Numbers, booleans and lists; other text is unchanged."""
     sent = call({name: text for name, (text, _) in texts.items()} | {"note": "hi"}, scope="other")
     (got,) = through(running, sent)
     attributes = dict(got.attributes or {})
@@ -125,7 +127,7 @@ def test_values_that_came_as_text(running: Collector, texts: dict[str, tuple[Any
 def test_totals_include_their_parts(
     running: Collector, given: dict[str, int], total: tuple[int | None, int | None]
 ) -> None:
-    """Tokens of the cache and of reasoning are in the totals, as the typed view has them."""
+    """Totals include cached and reasoning tokens, as in the typed view."""
     sent = call(given, scope="other")
     (got,) = through(running, sent)
     view = GenAISpan.read(sent)
@@ -136,7 +138,7 @@ def test_totals_include_their_parts(
 
 
 def test_structured_messages_become_json(running: Collector) -> None:
-    """Messages as a list of maps, as attribute or in the details event, become one string."""
+    """A list of maps, as an attribute or in the details event, becomes one string."""
     text = {"type": "text", "content": "Hi ann@example.com"}
     messages = ({"role": "user", "parts": (text,)},)
     details = Event("gen_ai.client.inference.operation.details", {s.INPUT_MESSAGES: messages})  # type: ignore[dict-item]
@@ -150,7 +152,7 @@ def test_structured_messages_become_json(running: Collector) -> None:
 
 
 def test_the_old_names_stay(running: Collector) -> None:
-    """A vendor that knows the sender's own convention still finds it."""
+    """A vendor that reads the sender's own convention still finds its names."""
     (sent, *_) = foreign("openinference-litellm")
     running.send([sent])
     (got,) = through(running, sent)

@@ -49,7 +49,7 @@ def place(tmp_path: Path) -> str:
 
 
 def test_the_span_keeps_url_hash_and_size(place: str) -> None:
-    """Only what is large goes; all else on the span is as it was."""
+    """Only large content is removed; everything else on the span is unchanged."""
     (got,) = through(HUGE, store=place)
     before, after = plain(HUGE.attributes), plain(got.attributes)
     content = str(before.pop(INPUT)).encode()
@@ -64,13 +64,13 @@ def test_the_span_keeps_url_hash_and_size(place: str) -> None:
     assert got.events == HUGE.events
 
 
-def test_it_can_be_read_again(place: str) -> None:
-    """`restored` gives back the very attributes."""
+def test_offloaded_content_can_be_restored(place: str) -> None:
+    """`restored` returns the same attributes."""
     (got,) = through(HUGE, store=place)
     assert restored(plain(got.attributes)) == plain(HUGE.attributes)
 
 
-def test_by_any_store_of_fsspec() -> None:
+def test_any_file_system_of_fsspec_works() -> None:
     """A store other than files."""
     (got,) = through(HUGE, store="memory://offload")
     assert restored(plain(got.attributes)) == plain(HUGE.attributes)
@@ -78,21 +78,21 @@ def test_by_any_store_of_fsspec() -> None:
 
 
 def test_the_same_content_is_one_file(place: str, tmp_path: Path) -> None:
-    """A prompt that a thousand calls share is written once."""
+    """A prompt that many calls share is written once."""
     text = json.dumps([{"role": "system", "parts": [{"type": "text", "content": "x" * 2000}]}])
     through(*[call({INPUT: text}) for _ in range(1000)], store=place)
     assert len(list(tmp_path.rglob("*.json"))) == 1
 
 
-def test_small_content_stays(place: str, tmp_path: Path) -> None:
-    """What is not above the size is left alone, and the span is the same object."""
+def test_content_below_the_threshold_stays_on_the_span(place: str, tmp_path: Path) -> None:
+    """The exporter receives the same span object."""
     (got,) = through(cases.CASES["chat"], store=place)
     assert got is cases.CASES["chat"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_changed_content_is_noticed(place: str, tmp_path: Path) -> None:
-    """Another hash, or no file, is an error that says so."""
+def test_changed_or_missing_content_is_an_error(place: str, tmp_path: Path) -> None:
+    """The error message has the reason."""
     (got,) = through(HUGE, store=place)
     (file,) = tmp_path.rglob("*.json")
     file.write_text("[]")
@@ -124,8 +124,8 @@ def slow() -> Iterator[str]:
     Slow.go.set()
 
 
-def test_a_store_that_refuses_costs_no_span(tmp_path: Path) -> None:
-    """The folder cannot be made: the span leaves with its content, counted."""
+def test_a_failing_content_store_loses_no_span(tmp_path: Path) -> None:
+    """The folder cannot be created: the span keeps its content, and this is counted."""
     (tmp_path / "file").write_text("in the way")
     before = stats().get("offload.failed", 0)
     (got,) = through(HUGE, store=f"file://{tmp_path}/file/content")
@@ -133,8 +133,8 @@ def test_a_store_that_refuses_costs_no_span(tmp_path: Path) -> None:
     assert stats()["offload.failed"] == before + 1
 
 
-def test_a_store_that_hangs_costs_its_time_once(slow: str) -> None:
-    """One export waits its half second, the next ones not at all; every span leaves whole."""
+def test_a_hanging_content_store_delays_one_export(slow: str) -> None:
+    """It waits half a second, later exports do not wait, and every span keeps its content."""
     inner = InMemorySpanExporter()
     exporter = Offloading(inner, Store(slow, timeout=0.5), above=1000)
     begun = time.monotonic()
@@ -146,20 +146,22 @@ def test_a_store_that_hangs_costs_its_time_once(slow: str) -> None:
     }
 
 
-def test_a_place_that_is_no_folder() -> None:
-    """Nothing is in the store, and nothing is raised."""
+def test_a_path_that_is_not_a_folder_loses_no_span() -> None:
+    """Nothing is written, and nothing is raised."""
     store = Store("file:///dev/full/content")
     assert store.put_all([b"x" * 100]) == set()
 
 
 def test_a_missing_store_is_logged_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line: what is wrong and how to fix it."""
+    """One line has the reason and the fix."""
     monkeypatch.delenv("LITESPAN_OFFLOAD", raising=False)
     with pytest.raises(ValueError, match="no store: pass its URL or set LITESPAN_OFFLOAD"):
         Offloading(InMemorySpanExporter())
 
 
-def test_settings_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_configures_offload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same variables as without code."""
     monkeypatch.setenv("LITESPAN_OFFLOAD", f"file://{tmp_path}")
     monkeypatch.setenv("LITESPAN_OFFLOAD_ABOVE", "10")
@@ -171,8 +173,8 @@ def test_settings_from_the_environment(tmp_path: Path, monkeypatch: pytest.Monke
     assert read(str(attributes[f"{OUTPUT}_ref"])) == sent[OUTPUT]
 
 
-def test_references_pass_the_collector(place: str, tmp_path: Path) -> None:
-    """Masking leaves URL and hash as they are: content is found again behind the collector."""
+def test_references_pass_the_collector_unchanged(place: str, tmp_path: Path) -> None:
+    """Masking does not change URL and hash, so the content can be found."""
     offloaded = through(HUGE, store=place)
     with collector(tmp_path / "otelcol") as running:
         running.send(offloaded)
@@ -180,8 +182,8 @@ def test_references_pass_the_collector(place: str, tmp_path: Path) -> None:
     assert restored(got.attributes or {})[INPUT] == dict(HUGE.attributes or {})[INPUT]
 
 
-def test_behind_the_collector_the_masked_content_is_stored(place: str, tmp_path: Path) -> None:
-    """Collector → `litespan forward --offload` → a store of calls: the file holds `****`."""
+def test_offload_behind_the_collector_stores_masked_content(place: str, tmp_path: Path) -> None:
+    """Collector → `litespan forward --offload` → a store of calls: the file has `****`."""
     text = json.dumps(
         [{"role": "user", "parts": [{"type": "text", "content": "ann@example.com " * 1000}]}]
     )
@@ -202,8 +204,8 @@ def test_behind_the_collector_the_masked_content_is_stored(place: str, tmp_path:
     assert content.read_text() == text.replace("ann@example.com", "****")
 
 
-def test_a_stored_call_is_readable_again(place: str, tmp_path: Path) -> None:
-    """Offloaded on the way to a SQLite file, read as replay reads it, restored: the content."""
+def test_a_stored_call_can_be_read_with_its_content(place: str, tmp_path: Path) -> None:
+    """Offloaded on the way to a SQLite file, and read as by replay."""
     file = tmp_path / "calls.db"
     exporter = Offloading(SQLiteExporter(str(file)), place, above=1000)
     assert exporter.export([HUGE]) is SpanExportResult.SUCCESS

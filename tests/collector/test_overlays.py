@@ -1,4 +1,4 @@
-"""Every overlay: valid alone and beside every other, and what it really sends."""
+"""Every overlay is valid alone and with every other one, and sends its documented requests."""
 
 import os
 import time
@@ -59,7 +59,7 @@ def problems() -> dict[tuple[str, ...], str]:
 def test_the_base_is_valid_with_any_two_overlays(
     names: tuple[str, ...], problems: dict[tuple[str, ...], str]
 ) -> None:
-    """The base with each overlay, and with any two: none takes away what the other needs."""
+    """No overlay removes a part that another one needs."""
     assert problems[names] == ""
 
 
@@ -138,8 +138,8 @@ PLACES = {
 }
 
 
-def test_every_overlay_is_run() -> None:
-    """Those of Kafka run against a broker, in test_tiers.py; all others here."""
+def test_every_overlay_has_a_test() -> None:
+    """Those of Kafka run with a broker in test_tiers.py, all others here."""
     assert {*PLACES, "kafka-in", "kafka-out"} == set(NAMES)
 
 
@@ -160,8 +160,8 @@ def sending(name: str, data: Path, vendor: Vendor, **env: str) -> Iterator[Colle
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_what_the_vendor_gets(name: str, tmp_path: Path) -> None:
-    """Path, log-in, encoding and attributes; GenAI spans, or all where the vendor takes all."""
+def test_each_vendor_receives_its_documented_request(name: str, tmp_path: Path) -> None:
+    """Path, credentials, encoding and attributes; GenAI spans, or all if the vendor reads all."""
     place = PLACES[name]
     sent = [*SENT.values(), cases.OTHERS["app"]]
     with serving(lambda _: Reply(200)) as vendor:
@@ -204,8 +204,8 @@ def routed() -> list[ReadableSpan]:
     return [attempt, router, server]  # type: ignore[list-item]
 
 
-def test_langfuse_has_a_root_of_the_trace(tmp_path: Path) -> None:
-    """The topmost span of the process, though a client's is above it, and without its user."""
+def test_langfuse_has_a_root_for_each_trace(tmp_path: Path) -> None:
+    """The topmost span of the process, even below a client's span; it has no user."""
     with serving(lambda _: Reply(200)) as vendor, sending("langfuse", tmp_path, vendor) as running:
         running.send(routed())
         wait_for(lambda: len(spans_of(list(vendor.received))) == 3, "the spans")
@@ -218,7 +218,7 @@ def test_langfuse_has_a_root_of_the_trace(tmp_path: Path) -> None:
 
 
 def test_datadog_has_the_routers_workflow(tmp_path: Path) -> None:
-    """Above the attempts; the request itself calls no model."""
+    """It is above the attempts; the span of the request is not sent."""
     with serving(lambda _: Reply(200)) as vendor, sending("datadog", tmp_path, vendor) as running:
         running.send(routed())
         wait_for(lambda: len(spans_of(list(vendor.received))) == 2, "the spans")
@@ -228,8 +228,8 @@ def test_datadog_has_the_routers_workflow(tmp_path: Path) -> None:
     assert shown == {"litellm.router fast": "invoke_workflow", "chat gpt-4o": "chat"}
 
 
-def test_posthog_takes_no_more_than_a_hundred(tmp_path: Path) -> None:
-    """350 calls at once come in requests of at most 100 spans."""
+def test_posthog_receives_at_most_100_spans_per_request(tmp_path: Path) -> None:
+    """For 350 calls at once."""
     with serving(lambda _: Reply(200)) as vendor, sending("posthog", tmp_path, vendor) as running:
         running.send([call() for _ in range(350)])
         wait_for(lambda: len(spans_of(list(vendor.received))) == 350, "all of them")
@@ -244,7 +244,7 @@ LOCAL = ("file/", "debug", "prometheus")  # a disk, stderr, and what is fetched:
     "config", [BASE, *TIERS, *OVERLAYS.glob("*.yaml")], ids=lambda path: path.stem
 )
 def test_every_exporter_keeps_its_queue_on_disk(config: Path) -> None:
-    """Whatever leaves the machine waits in `file_storage`, and is tried again."""
+    """Data that leaves the machine waits in `file_storage`, and is retried."""
     for name, exporter in yaml.safe_load(config.read_text()).get("exporters", {}).items():
         if not name.startswith(LOCAL):
             assert exporter["sending_queue"]["storage"] == "file_storage/queue"
@@ -255,7 +255,7 @@ def test_every_exporter_keeps_its_queue_on_disk(config: Path) -> None:
 
 @pytest.mark.parametrize("name", ["langfuse", "grafana"])
 def test_an_outage_loses_nothing(name: str, tmp_path: Path) -> None:
-    """503, 429 and a reset are tried again; a restart in between keeps the queue on disk."""
+    """503, 429 and a reset are retried; the queue on disk survives a restart."""
     down = in_turn(Reply(503), Reply(429, headers={"Retry-After": "1"}), Reply(reset=True))
     ids = {span.context.span_id for span in SENT.values() if span.context}
     with serving(lambda _: Reply(503)) as vendor, sending(name, tmp_path, vendor) as running:
@@ -306,7 +306,7 @@ def post_logs(url: str, resource: dict[str, str], logs: list[LogRecord]) -> None
 
 
 def test_grafana_gets_logs_and_metrics(tmp_path: Path) -> None:
-    """Logs are masked and lose the process's id, so that Loki has few streams; metrics come."""
+    """Logs are masked, and have no process id, so that Loki has few streams."""
     secret = "write to ann@example.com\nwith sk-" + "aB3x" * 6
     with serving(lambda _: Reply(200)) as vendor, sending("grafana", tmp_path, vendor) as running:
         running.send(list(SENT.values()))

@@ -1,4 +1,4 @@
-"""Secrets and personal data are masked; everything that a reader needs stays as it was."""
+"""Secrets and personal data are masked; other data is unchanged."""
 
 import json
 import re
@@ -164,18 +164,18 @@ def texts(running: Collector) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", MASKED)
 def test_secrets_in_messages_are_masked(texts: dict[str, str], name: str) -> None:
-    """The secret is gone, what surrounds it is not, and the message is still JSON."""
+    """The text around the secret is kept, and the message is still JSON."""
     assert MASKED[name][1] == texts[name]
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_what_only_looks_like_a_secret_is_kept(texts: dict[str, str], name: str) -> None:
+def test_text_that_only_looks_like_a_secret_is_kept(texts: dict[str, str], name: str) -> None:
     """What only looks like a secret stays."""
     assert KEPT[name] == texts[name]
 
 
-def test_a_uuid_is_no_reason_to_look_closer() -> None:
-    """Each call has one: of 2,000, next to none starts a pattern over the whole of its text."""
+def test_uuids_start_no_expensive_search() -> None:
+    """Each call has one: of 2,000, almost none starts a pattern over the whole text."""
     looks = re.findall(r'IsMatch\(cache\["(?:all|low)"\], ("(?:[^"\\]|\\.)*")\)', BASE.read_text())
     patterns = [re.compile(text) for look in looks if "\\p{" not in (text := json.loads(look))]
     assert len(patterns) > 20
@@ -184,8 +184,8 @@ def test_a_uuid_is_no_reason_to_look_closer() -> None:
     assert sum(any(pattern.search(found) for pattern in patterns) for found in ids) < 10
 
 
-def test_who_and_how_much_stay(running: Collector) -> None:
-    """Token counts stay integers, cost a double; user and key hash are as they were."""
+def test_identity_and_numbers_are_unchanged(running: Collector) -> None:
+    """Token counts stay integers, cost a double; user and key hash are the same."""
     attributes = {
         "user.id": "ann@example.com",
         "session.id": "+1 415 555 2671",
@@ -203,7 +203,7 @@ def test_who_and_how_much_stay(running: Collector) -> None:
 
 
 def test_json_values_stay_json(running: Collector) -> None:
-    """Bare numbers in arguments become 0, secrets in any depth ****: the JSON still parses."""
+    """Bare numbers in arguments become 0, secrets at any depth ****: the JSON still parses."""
     part = {"type": "tool_call", "arguments": {"card": 4111111111111111, "to": "ann@example.com"}}
     messages = json.dumps([{"role": "assistant", "parts": [part]}], separators=(",", ":"))
     (got,) = through(running, call({"gen_ai.output.messages": messages}))
@@ -211,8 +211,8 @@ def test_json_values_stay_json(running: Collector) -> None:
     assert message["parts"][0]["arguments"] == {"card": 0, "to": "****"}
 
 
-def test_everywhere_on_a_span(running: Collector) -> None:
-    """Status text, events, lists and metadata are masked; attributes named for secrets go."""
+def test_secrets_are_masked_everywhere_on_a_span(running: Collector) -> None:
+    """Status text, events, lists and metadata; attributes with names of secrets are removed."""
     sent = call(
         {
             "litellm.tags": ("beta", SK),
@@ -240,7 +240,7 @@ def test_everywhere_on_a_span(running: Collector) -> None:
 
 
 def test_any_mixture_stays_json(running: Collector) -> None:
-    """2,000 messages out of secrets, escapes and quotes at random: each parses as before."""
+    """2,000 random messages of secrets, escapes and quotes parse as before."""
     random = Random(5)
     pieces = [text for text, _ in MASKED.values()] + list(KEPT.values())
     glue = [
@@ -278,8 +278,8 @@ def test_any_mixture_stays_json(running: Collector) -> None:
         assert message["parts"][1]["arguments"].keys() == {"api_key", "card"}
 
 
-def test_what_cannot_be_read_is_dropped(running: Collector) -> None:
-    """A NaN among the values makes the text of all unreadable: nothing leaves unmasked."""
+def test_values_that_cannot_be_masked_are_dropped(running: Collector) -> None:
+    """A NaN among the values makes their text unreadable: nothing leaves unmasked."""
     known: dict[str, Any] = {"user.id": "ann@example.com", "gen_ai.usage.input_tokens": 12}
     text: dict[str, Any] = {"note": SK, "temperature": float("nan")}
     event = Event("exception", {"exception.type": "ValueError", **text})

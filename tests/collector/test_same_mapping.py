@@ -124,7 +124,7 @@ def both(
 def test_the_collector_sends_each_attribute_of_the_exporter(
     both: tuple[str, dict[str, Any], dict[str, Any]], case: str
 ) -> None:
-    """Every attribute that the exporter sends, the collector sends with the same value."""
+    """With the same value."""
     name, ours, theirs = both
     context = CALLS[case].context
     assert context is not None
@@ -135,10 +135,10 @@ def test_the_collector_sends_each_attribute_of_the_exporter(
     assert {part: ours[key][part] for part in same} == {part: theirs[key][part] for part in same}
 
 
-def test_messages_are_there_in_their_own_shape(
+def test_messages_have_the_conventions_format_if_the_exporters_differs(
     both: tuple[str, dict[str, Any], dict[str, Any]],
 ) -> None:
-    """Where the shape differs, the collector sends the convention's messages instead."""
+    """The collector sends the convention's messages."""
     name, ours, theirs = both
     context = CALLS["tool_call"].context
     assert context is not None

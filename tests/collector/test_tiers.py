@@ -1,4 +1,4 @@
-"""App → agent → two gateways → Kafka → consumers: joined, loaded, stopped and killed."""
+"""App → agent → two gateways → Kafka → consumers, under load, with stops and kills."""
 
 import json
 import signal
@@ -160,8 +160,8 @@ def spans_at(gateway: Collector) -> list[ReadableSpan]:
     return gateway.spans()
 
 
-def test_a_trace_is_whole_at_one_gateway(tmp_path: Path) -> None:
-    """Spans of one trace, sent apart, meet; traces spread over both gateways."""
+def test_the_spans_of_a_trace_go_to_one_gateway(tmp_path: Path) -> None:
+    """Even if they are sent apart; different traces use both gateways."""
     with tiers(tmp_path, kafka=False) as running:
         traces = range(1, 41)
         for part in range(3):
@@ -175,15 +175,15 @@ def test_a_trace_is_whole_at_one_gateway(tmp_path: Path) -> None:
         assert min(len(first), len(second)) > 5
 
 
-def test_a_gateway_that_is_stopped_loses_nothing(tmp_path: Path) -> None:
-    """SIGTERM under load: it decides on what it holds, the agent keeps the rest for it."""
+def test_a_stopped_gateway_loses_nothing(tmp_path: Path) -> None:
+    """SIGTERM under load: it decides on its spans, and the agent keeps the others."""
     with tiers(tmp_path, kafka=False) as running:
         missing = under_load(running, restart(running.gateways[0], signal.SIGTERM))
         assert (len(missing), len(running.sent) > 3000) == (0, True)
 
 
-def test_a_gateway_that_is_killed_loses_its_window_at_most(tmp_path: Path) -> None:
-    """`kill -9` under load: only spans taken in within the sampling window before it are lost."""
+def test_a_killed_gateway_loses_at_most_its_sampling_window(tmp_path: Path) -> None:
+    """`kill -9` under load loses only spans that arrived within the sampling window."""
     with tiers(tmp_path, kafka=False) as running:
         when: list[float] = []
 
@@ -199,7 +199,7 @@ def test_a_gateway_that_is_killed_loses_its_window_at_most(tmp_path: Path) -> No
 
 
 def test_with_kafka_before_sampling_nothing_is_lost(tmp_path: Path) -> None:
-    """One gateway killed, then the other stopped, then the broker restarted: every span arrives."""
+    """One gateway is killed, the other stopped, and the broker restarted: every span arrives."""
     with tiers(tmp_path, kafka=True) as running:
         one, two = running.gateways
 
@@ -217,8 +217,8 @@ def test_with_kafka_before_sampling_nothing_is_lost(tmp_path: Path) -> None:
         assert counted > 0  # since their last start
 
 
-def test_consumers_can_read_all_again(tmp_path: Path) -> None:
-    """Another group reads every span from the start: how a new vendor gets the past."""
+def test_a_new_consumer_group_reads_every_span(tmp_path: Path) -> None:
+    """From the start: so a new vendor can receive earlier calls."""
     with tiers(tmp_path, kafka=True) as running:
         assert under_load(running, lambda: None, seconds=1) == set()
         assert running.broker is not None
@@ -229,8 +229,8 @@ def test_consumers_can_read_all_again(tmp_path: Path) -> None:
         assert again.stop() == 0
 
 
-def test_a_list_of_brokers(tmp_path: Path) -> None:
-    """Of two addresses the first is dead: who writes and who reads takes the second."""
+def test_the_second_broker_of_a_list_is_used_if_the_first_is_down(tmp_path: Path) -> None:
+    """By the writer and the reader."""
     broker = Broker(tmp_path / "kafka")
     broker.start()
     (dead,) = free_ports(1)
@@ -253,8 +253,8 @@ def test_a_list_of_brokers(tmp_path: Path) -> None:
             assert by_id(started.wait_spans(20)).keys() == by_id(sent).keys()
 
 
-def test_a_full_queue_before_kafka(tmp_path: Path) -> None:
-    """The sender is asked to retry until there is room: nothing is lost, repeats are counted."""
+def test_senders_retry_while_the_queue_before_kafka_is_full(tmp_path: Path) -> None:
+    """Nothing is lost, and retries are counted."""
     broker = Broker(tmp_path / "kafka")
     env = {"KAFKA_BROKERS": broker.address, "OTELCOL_QUEUE_BYTES": "300000"}
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The pages on attributes say what the code does, all of it and no more."""
+"""The pages on attributes have exactly the names in the code."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ def documented() -> set[str]:
 
 
 def test_every_attribute_is_documented() -> None:
-    """A name that litespan writes stands on a page."""
+    """Every name that litespan writes is on a page."""
     names = {
         value
         for name, value in vars(semconv).items()
@@ -49,7 +49,7 @@ def test_every_attribute_is_documented() -> None:
 
 
 def test_every_documented_attribute_exists() -> None:
-    """A name on a page is one that litespan knows."""
+    """Every name on a page is one that litespan knows."""
     known = {value for value in vars(semconv).values() if isinstance(value, str)}
     named = {
         name

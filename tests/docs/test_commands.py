@@ -43,7 +43,7 @@ OTHERS = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "command"), STARTING)
 def test_a_command_starts_its_program(page: str, command: str, tmp_path: Path) -> None:
-    """It ends well, without a line of complaint."""
+    """It succeeds, without a warning."""
     (tmp_path / "app.py").write_text("print('started')\n")
     shutil.copy(EXAMPLE, tmp_path / "otel.yaml")
     for name in ("litellm", "uvicorn"):

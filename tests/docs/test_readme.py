@@ -26,8 +26,8 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
 
 
-def test_without_a_line_of_code(loopback: LoopbackProvider, tmp_path: Path) -> None:
-    """The first commands, as they stand there: a line before and after, and the report."""
+def test_the_first_commands_of_the_readme_work(loopback: LoopbackProvider, tmp_path: Path) -> None:
+    """Unchanged: a line before and after the program, and the report."""
     (tmp_path / "app.py").write_text(APP)
     install, *commands = blocks("sh")[1].splitlines()
     assert install.startswith("pip install")
@@ -50,8 +50,10 @@ def test_without_a_line_of_code(loopback: LoopbackProvider, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("manual", [False, True])
-def test_in_code(manual: bool, loopback: LoopbackProvider, tmp_path: Path) -> None:
-    """The Python blocks, with either set-up, trace a real call into a real file."""
+def test_the_python_blocks_of_the_readme_work(
+    manual: bool, loopback: LoopbackProvider, tmp_path: Path
+) -> None:
+    """With either set-up, they trace a real call into a real file."""
     file = tmp_path / "calls.db"
     start, call, set_up = blocks("python")
     source = "\n".join([set_up, call, "provider.shutdown()"] if manual else [start, call])

@@ -10,7 +10,7 @@ NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
 
 
 def test_every_test_that_the_page_names_exists() -> None:
-    """A test that is renamed or removed would leave a promise without proof."""
+    """If a test is renamed or removed, its protection would have no proof."""
     assert len(NAMED) > 40
     files = {file for file, _ in NAMED}
     there = {
@@ -23,6 +23,6 @@ def test_every_test_that_the_page_names_exists() -> None:
 
 
 def test_every_row_has_its_proof() -> None:
-    """No row of a table goes without a test."""
+    """Each row of a table has a test."""
     rows = [line for line in PAGE.splitlines() if line.startswith("| ") and "| proof |" not in line]
     assert [row for row in rows if "`tests/" not in row] == []

@@ -42,8 +42,8 @@ def pages(site: Path) -> dict[Path, str]:
     return {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
-    """Scripts, styles, fonts and pictures are files of the site."""
+def test_the_site_loads_only_its_own_files(site: Path) -> None:
+    """Scripts, styles, fonts and pictures."""
     for path, text in pages(site).items():
         for url in LOADED.findall(text):
             assert not url.startswith(("http:", "https:", "//")), f"{path.name} loads {url}"
@@ -53,7 +53,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 
 def test_every_internal_link_leads_to_a_page_and_an_anchor(site: Path) -> None:
-    """Those of the navigation and of the API reference, too."""
+    """Including those of the navigation and of the API reference."""
     found = pages(site)
     ids = {path: set(re.findall(r"\sid=\"?([^\s\">]+)", text)) for path, text in found.items()}
     wrong = []
@@ -81,7 +81,7 @@ def test_every_internal_link_leads_to_a_page_and_an_anchor(site: Path) -> None:
     ],
 )
 def test_the_reference_has_the_public_names(site: Path, page: str, names: list[str]) -> None:
-    """Each has a heading of its own."""
+    """Each has its own heading."""
     text = (site / f"reference/{page}.html").read_text(encoding="utf-8")
     headings = re.findall(r"<h\d id=\"([^\"]+)\"", text)
     assert [name for name in names if not any(h.split(".")[-1] == name for h in headings)] == []

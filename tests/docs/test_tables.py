@@ -15,14 +15,14 @@ EXPORTERS = {name: cls for kind in docs_tables.exporters().values() for name, cl
 
 
 @pytest.mark.parametrize("name", docs_tables.TABLES)
-def test_a_table_is_what_the_code_says(name: str) -> None:
+def test_generated_tables_are_up_to_date(name: str) -> None:
     """`make docs-tables` would change nothing."""
     _, table = docs_tables.TABLES[name]
     assert docs_tables.parts(name)[1] == table(), "run `make docs-tables`"
 
 
-def test_the_metadata_is_what_the_code_says() -> None:
-    """Every name that spans and metrics can have, in the form of OpenTelemetry's explorer."""
+def test_the_metadata_is_up_to_date() -> None:
+    """Every name that spans and metrics can have, in the format of OpenTelemetry's explorer."""
     text = instrumentation_metadata.FILE.read_text(encoding="utf-8")
     assert text == instrumentation_metadata.text(), "run `make docs-tables`"
     telemetry = {part["when"]: part for part in yaml.safe_load(text)["telemetry"]}
@@ -44,7 +44,7 @@ def test_the_metadata_is_what_the_code_says() -> None:
 
 @pytest.mark.parametrize("name", EXPORTERS)
 def test_an_exporter_documents_the_variables_that_it_reads(name: str) -> None:
-    """Its docstring names all that its class lists, and nothing that no code reads."""
+    """Its docstring has exactly the variables of its class."""
     cls = EXPORTERS[name]
     named = set(docs_tables.VARIABLE.findall(cls.__doc__ or ""))
     if issubclass(cls, HttpExporter):

@@ -1,4 +1,4 @@
-"""Exporters are tried out: on servers on loopback that accept, refuse, or have another time."""
+"""Exporters are tested with servers on loopback that accept, refuse, or have another time."""
 
 import json
 import subprocess
@@ -44,8 +44,10 @@ def problem(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> Find
     return found
 
 
-def test_a_service_that_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line with the trace to look for; credentials by length only."""
+def test_a_service_that_accepts_the_call_is_reported_with_its_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Credentials are shown by length only."""
     with running(lambda _: Reply(200, b"{}")) as vendor:
         environ = {**LANGFUSE, "LANGFUSE_BASE_URL": vendor.url, "OTEL_TRACES_EXPORTER": "langfuse"}
         (found,) = findings(monkeypatch, environ)
@@ -55,8 +57,8 @@ def test_a_service_that_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-3600, 3600])
-def test_a_clock_that_is_wrong(seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the Date of the service's answer."""
+def test_a_wrong_clock_is_reported(seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the Date header of the service's answer."""
     import time
 
     date = {"Date": formatdate(time.time() - seconds, usegmt=True)}
@@ -67,8 +69,8 @@ def test_a_clock_that_is_wrong(seconds: int, monkeypatch: pytest.MonkeyPatch) ->
     assert found.fix == "timedatectl set-ntp true"
 
 
-def test_credentials_that_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service's answer, and what to check."""
+def test_refused_credentials_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the service's answer, and what to check."""
     with running(lambda _: Reply(401, b"no such key")) as vendor:
         environ = {**LANGFUSE, "LANGFUSE_BASE_URL": vendor.url, "OTEL_TRACES_EXPORTER": "langfuse"}
         found = problem(monkeypatch, environ)
@@ -100,7 +102,7 @@ def test_credentials_that_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"LITESPAN_INPUT": "live"}, "cannot record calls that have only", "LITESPAN_INPUT=sqlite"),
     ],
 )
-def test_what_cannot_work(
+def test_each_destination_that_cannot_work_has_one_finding(
     environ: dict[str, str], text: str, fix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each has one finding."""
@@ -120,7 +122,7 @@ def test_offline_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_errors_of_packages_end_the_examination() -> None:
-    """Nothing is tried out without LiteLLM."""
+    """Without LiteLLM, no exporter is tested."""
     setup = Setup(environ={}, versions={}, python=(3, 13))
     assert [each.text for each in examine(setup)][-1] == "messages are not recorded"
 
@@ -138,8 +140,8 @@ def test_the_command_prints_json_and_fails_for_an_error(
 
 
 @pytest.mark.slow
-def test_a_set_up_that_works(tmp_path: Path) -> None:
-    """The whole command: it starts Python as litespan run does, and finds LiteLLM instrumented."""
+def test_a_working_set_up_has_no_problem(tmp_path: Path) -> None:
+    """The whole command: it starts Python like litespan run, and finds LiteLLM instrumented."""
     done = subprocess.run(
         [
             sys.executable,
@@ -155,5 +157,5 @@ def test_a_set_up_that_works(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "LiteLLM is instrumented" in done.stdout
-    assert done.stdout.endswith("everything is in order\n")
+    assert done.stdout.endswith("no problem found\n")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Each broken set-up has one finding, and its fix is the line to write."""
+"""Each broken set-up has one finding with its fix."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -26,14 +26,14 @@ def problems(setup: Setup) -> list[Finding]:
 
 
 def found(setup: Setup) -> Iterator[Finding]:
-    """The findings of the checks that try nothing out."""
+    """The findings of the checks without connections."""
     yield from packages.check(setup)
     yield from environment.check(setup)
     yield from proxy_config.check(setup)
 
 
 def test_a_good_set_up_has_no_problem() -> None:
-    """Nothing to fix."""
+    """No finding has a fix."""
     assert problems(GOOD) == []
 
 
@@ -51,15 +51,17 @@ def test_a_good_set_up_has_no_problem() -> None:
         ),
         (
             {"opentelemetry-distro": "0.48b0"},
-            "0.48b0 is of 2024",
+            "0.48b0 is from 2024",
             "pip install -U 'opentelemetry-distro>=0.54b1'",
         ),
         ({"openlit": "1.45.0"}, "openlit is installed", 'disabled_instrumentors=["litellm"]'),
         ({"traceloop-sdk": "0.62.4"}, "traceloop-sdk is installed", "block_instruments="),
     ],
 )
-def test_a_package(changed: Mapping[str, str], text: str, fix: str) -> None:
-    """Missing, too old, compromised, or in the way."""
+def test_each_problem_with_a_package_is_found(
+    changed: Mapping[str, str], text: str, fix: str
+) -> None:
+    """Missing, too old, compromised, or conflicting."""
     versions = {name: each for name, each in {**VERSIONS, **changed}.items() if each}
     (problem,) = problems(replace(GOOD, versions=versions))
     assert text in problem.text
@@ -74,7 +76,9 @@ def test_a_package(changed: Mapping[str, str], text: str, fix: str) -> None:
         ("openai", "openinference-instrumentation-openai"),
     ],
 )
-def test_another_instrumentation(name: str, distribution: str) -> None:
+def test_another_instrumentation_is_reported_until_it_is_disabled(
+    name: str, distribution: str
+) -> None:
     """Reported, until it is turned off."""
     setup = replace(GOOD, instrumentors={name: (distribution,)})
     (problem,) = problems(setup)
@@ -83,8 +87,8 @@ def test_another_instrumentation(name: str, distribution: str) -> None:
     assert problems(replace(setup, environ={variable: value})) == []
 
 
-def test_an_old_python() -> None:
-    """As the package's metadata says."""
+def test_an_old_python_is_reported() -> None:
+    """As in the package's metadata."""
     (problem,) = problems(replace(GOOD, python=(3, 9, 1)))
     assert "3.9.1 is older than 3.10" in problem.text
 
@@ -150,7 +154,7 @@ def test_an_old_python() -> None:
         ),
         (
             {"LANGFUSE_PUBLIC_KEY": "sk-lf-1", "LANGFUSE_SECRET_KEY": "pk-lf-1"},
-            "are interchanged",
+            "are swapped",
             "LANGFUSE_PUBLIC_KEY=pk-lf-",
         ),
         (
@@ -168,7 +172,9 @@ def test_an_old_python() -> None:
         ),
     ],
 )
-def test_a_variable(environ: dict[str, str], text: str, fix: str) -> None:
+def test_each_problem_with_a_variable_is_found(
+    environ: dict[str, str], text: str, fix: str
+) -> None:
     """Misspelled, contradictory, or without effect."""
     (problem,) = problems(replace(GOOD, environ=environ))
     assert text in problem.text
@@ -183,7 +189,7 @@ def test_a_variable(environ: dict[str, str], text: str, fix: str) -> None:
     ],
 )
 def test_whether_messages_are_recorded_is_stated(environ: dict[str, str], text: str) -> None:
-    """Always."""
+    """In every case."""
     assert [text in each.text for each in environment.check(replace(GOOD, environ=environ))][-1]
 
 
@@ -224,10 +230,10 @@ def test_whether_messages_are_recorded_is_stated(environ: dict[str, str], text: 
         ),
     ],
 )
-def test_the_proxys_configuration(
+def test_each_problem_with_the_proxys_configuration_is_found(
     config: str, environ: dict[str, str], text: str, fix: str, tmp_path: Path
 ) -> None:
-    """What LiteLLM would report late, or not at all."""
+    """LiteLLM would report them late, or not at all."""
     file = tmp_path / "config.yaml"
     file.write_text(config)
     (problem,) = problems(replace(GOOD, environ=environ, config=file))
@@ -235,13 +241,13 @@ def test_the_proxys_configuration(
     assert fix in problem.fix
 
 
-def test_a_missing_configuration(tmp_path: Path) -> None:
+def test_a_missing_configuration_is_one_finding(tmp_path: Path) -> None:
     """One finding."""
     (problem,) = problems(replace(GOOD, config=tmp_path / "none.yaml"))
     assert "cannot be read" in problem.text
 
 
-def test_langfuse_5_beside_litellms_own_callback(tmp_path: Path) -> None:
+def test_langfuse_5_beside_litellms_own_callback_is_an_error(tmp_path: Path) -> None:
     """Every call would fail."""
     file = tmp_path / "config.yaml"
     file.write_text(f"{CONFIG}  success_callback: [langfuse]\n")
@@ -251,7 +257,7 @@ def test_langfuse_5_beside_litellms_own_callback(tmp_path: Path) -> None:
 
 
 def test_a_handler_beside_the_configuration_is_found(tmp_path: Path) -> None:
-    """As the proxy finds it."""
+    """Like the proxy, the check looks beside the file."""
     (tmp_path / "my_handlers.py").write_text("")
     file = tmp_path / "config.yaml"
     file.write_text(f"{CONFIG}  failure_callback: [my_handlers.instance]\n")

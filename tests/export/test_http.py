@@ -1,4 +1,4 @@
-"""The one HTTP delivery, against a real server on loopback that misbehaves on demand."""
+"""The HTTP transport, with a real server on loopback that misbehaves on demand."""
 
 import gzip
 import json
@@ -96,7 +96,7 @@ TRANSIENT = {
 
 @pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT)
 def test_transient_failures_are_retried(fault: Reply) -> None:
-    """A request that fails for a while arrives in the end, once, and the retries are counted."""
+    """The request succeeds in the end, once, and the retries are counted."""
     before = stats().get("export.echo.retried", 0)
     store = Store()
     with running(store, in_turn(fault, fault)) as vendor:
@@ -109,8 +109,8 @@ def test_transient_failures_are_retried(fault: Reply) -> None:
 @pytest.mark.parametrize(
     "header", [lambda: "1", lambda: formatdate(time.time() + 2.99, usegmt=True)], ids=["s", "date"]
 )
-def test_retry_after_is_kept(header: Callable[[], str]) -> None:
-    """The vendor's Retry-After, seconds or a date, decides when the next try comes."""
+def test_retry_after_sets_the_time_of_the_retry(header: Callable[[], str]) -> None:
+    """In seconds or as a date."""
     store = Store()
     with running(store, in_turn(Reply(429, headers={"Retry-After": header()}))) as vendor:
         exporter = Echo(KEY, vendor.url)
@@ -120,8 +120,8 @@ def test_retry_after_is_kept(header: Callable[[], str]) -> None:
 
 
 @pytest.mark.parametrize("header", ["0", "-1", "Thu, 01 Jan 1970 00:00:00 GMT"])
-def test_retry_after_no_time_is_no_call_to_hammer(header: str) -> None:
-    """A vendor that says "at once" for ever is asked again and again, but with patience."""
+def test_retry_after_zero_still_waits(header: str) -> None:
+    """A vendor that answers "at once" forever is retried with a minimum wait."""
     with running(lambda _: Reply(429, headers={"Retry-After": header})) as vendor:
         exporter = Echo(KEY, vendor.url, patience=0.6, backoff=0.1, max_backoff=0.1)
         assert exporter.export(spans(1)) is SpanExportResult.FAILURE
@@ -147,7 +147,7 @@ def test_retry_after_no_time_is_no_call_to_hammer(header: str) -> None:
 def test_each_form_of_retry_after_is_understood_or_ignored(
     value: str | None, seconds: float | None
 ) -> None:
-    """Every form of the header is understood or ignored, never negative, never endless."""
+    """The wait is never negative and never unlimited."""
     assert retry_after(value, now=10.0) == seconds
 
 
@@ -164,7 +164,7 @@ PERMANENT = {
 def test_a_permanent_failure_is_dropped_counted_and_logged_once(
     status: int, fix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Permanent errors drop the items, count them, and log once how to fix it."""
+    """With the fix in the log line."""
     before = stats().get(f"export.echo.dropped.{status}", 0)
     reply = Reply(status, b"no: Bearer " + KEY.encode(), {"Location": "http://127.0.0.2/"})
     with running(lambda _: reply) as vendor:
@@ -180,7 +180,7 @@ def test_a_permanent_failure_is_dropped_counted_and_logged_once(
 
 
 def test_a_hung_vendor_is_given_up() -> None:
-    """An export ends after `patience`; the next one tries for `hung_patience` only."""
+    """An export ends after `patience`; the next one after `hung_patience`."""
     with running(lambda _: Reply(delay=30)) as vendor:
         exporter = Echo(KEY, vendor.url, attempt=0.3, patience=3.0)
         begun = time.monotonic()
@@ -194,7 +194,7 @@ def test_a_hung_vendor_is_given_up() -> None:
 
 
 def test_a_dripping_answer_does_not_hold_the_export() -> None:
-    """A byte now and then keeps a connection alive, but not the export."""
+    """Single bytes keep a connection alive, but not the export."""
     with running(lambda _: Reply(drip=0.1)) as vendor:
         exporter = Echo(KEY, vendor.url, attempt=0.3, patience=0.5)
         begun = time.monotonic()
@@ -206,7 +206,7 @@ def test_a_dripping_answer_does_not_hold_the_export() -> None:
     "reply", [Reply(503, headers={"Retry-After": "30"}), Reply(delay=30)], ids=["backoff", "hang"]
 )
 def test_shutdown_interrupts_a_wait_and_a_hanging_request(reply: Reply) -> None:
-    """`shutdown` ends a wait for the next try, and a request without an answer."""
+    """It ends the wait for a retry, and a request without an answer."""
     with running(lambda _: reply) as vendor:
         exporter = Echo(KEY, vendor.url, attempt=30.0, patience=30.0, timeout=60.0)
         results: list[SpanExportResult] = []
@@ -223,8 +223,8 @@ def test_shutdown_interrupts_a_wait_and_a_hanging_request(reply: Reply) -> None:
     assert exporter.export(spans(1)) is SpanExportResult.FAILURE
 
 
-def test_too_large_is_halved() -> None:
-    """413 halves the batch until each part is taken; nothing arrives twice."""
+def test_a_batch_that_is_too_large_is_halved() -> None:
+    """After a 413, until each part is accepted; no item arrives twice."""
     store = Store()
     with running(store, lambda r: Reply(413) if len(json.loads(r.body)) > 3 else None) as vendor:
         exporter = Echo(KEY, vendor.url)
@@ -233,8 +233,8 @@ def test_too_large_is_halved() -> None:
     assert len(vendor.received) == 7
 
 
-def test_too_large_alone_is_cut_and_marked() -> None:
-    """An item that is too large by itself loses text, and says how long it was."""
+def test_an_item_that_is_too_large_is_truncated_and_marked() -> None:
+    """The text has its original length."""
     store = Store()
     with running(store, lambda r: Reply(413) if len(r.body) > 1000 else None) as vendor:
         exporter = Echo(KEY, vendor.url)
@@ -246,8 +246,8 @@ def test_too_large_alone_is_cut_and_marked() -> None:
     assert cut.endswith("… [cut by litespan: originally 10000 characters]")
 
 
-def test_too_large_without_content_is_dropped() -> None:
-    """What has nothing to cut is dropped, after one request."""
+def test_an_item_that_is_too_large_without_content_is_dropped() -> None:
+    """After one request, because nothing can be truncated."""
     with running(lambda _: Reply(413)) as vendor:
         exporter = Echo(KEY, vendor.url)
         assert exporter.export(spans(1)) is SpanExportResult.FAILURE
@@ -255,8 +255,8 @@ def test_too_large_without_content_is_dropped() -> None:
     assert len(vendor.received) == 1
 
 
-def test_one_bad_item_costs_itself_only() -> None:
-    """Where one item fails all, the batch is halved until the bad one stands alone."""
+def test_an_invalid_item_does_not_affect_the_others() -> None:
+    """The batch is halved until the invalid item is alone."""
     bad = str(GenAISpan.read(spans(100)[77]).key)  # type: ignore[union-attr]
     store = Store()
 
@@ -270,8 +270,8 @@ def test_one_bad_item_costs_itself_only() -> None:
     assert exporter.last.dropped == {"400": 1}
 
 
-def test_all_bad_is_not_tried_one_by_one() -> None:
-    """When single items fail one after another, the fault is not theirs."""
+def test_a_batch_is_not_halved_if_every_item_fails() -> None:
+    """If single items fail one after another, the items are not the cause."""
     with running(lambda _: Reply(400)) as vendor:
         exporter = Echo(KEY, vendor.url, split=frozenset({400, 413}))
         assert exporter.export(spans(256)) is SpanExportResult.FAILURE
@@ -279,8 +279,8 @@ def test_all_bad_is_not_tried_one_by_one() -> None:
     assert len(vendor.received) < 25
 
 
-def test_limits_of_a_request() -> None:
-    """No request has more items or bytes than the vendor takes, measured before gzip."""
+def test_requests_keep_the_vendors_limits() -> None:
+    """Numbers of items and of bytes, measured before gzip."""
     store = Store()
     with running(store) as vendor:
         exporter = Echo(KEY, vendor.url, max_items=7, max_bytes=1500)
@@ -292,7 +292,7 @@ def test_limits_of_a_request() -> None:
 
 
 def test_items_refused_in_a_2xx_answer_are_dropped_or_retried() -> None:
-    """What a 2xx answer refuses is dropped, or sent again if the vendor says so."""
+    """They are retried if the answer requests it."""
     keys = [str(GenAISpan.read(s).key) for s in spans(4)]  # type: ignore[union-attr]
     body = json.dumps({"errors": {keys[0]: False, keys[1]: True}, "lost": 1}).encode()
     store = Store()
@@ -306,15 +306,15 @@ def test_items_refused_in_a_2xx_answer_are_dropped_or_retried() -> None:
 
 
 def test_a_span_twice_in_a_batch_is_sent_once() -> None:
-    """The key of a span is the idempotency key also within one export."""
+    """The key of a span is the idempotency key, also within one export."""
     store = Store()
     with running(store) as vendor:
         assert Echo(KEY, vendor.url).export(spans(2) + spans(2)) is SpanExportResult.SUCCESS
     assert sorted(store.taken.values()) == [1, 1]
 
 
-def test_keep_alive_and_gzip() -> None:
-    """Exports share one connection; bodies are compressed where the vendor accepts it."""
+def test_exports_share_a_connection_and_compress_bodies() -> None:
+    """If the vendor accepts gzip."""
     with running(Store()) as vendor:
         exporter = Echo(KEY, vendor.url)
         for _ in range(3):
@@ -325,7 +325,7 @@ def test_keep_alive_and_gzip() -> None:
 
 
 def test_single_item_requests_are_sent_concurrently() -> None:
-    """A vendor that takes one log per request is sent several at a time."""
+    """For vendors that accept one log per request."""
     with running(lambda _: Reply(200, delay=0.3)) as vendor:
         exporter = Echo(KEY, vendor.url, max_items=1, concurrency=8, gzip=False)
         begun = time.monotonic()
@@ -335,8 +335,8 @@ def test_single_item_requests_are_sent_concurrently() -> None:
     assert len({request.connection for request in vendor.received}) <= 8
 
 
-def test_instrumentation_is_suppressed() -> None:
-    """The threads that send have OpenTelemetry's suppression key set: no spans of exports."""
+def test_exports_create_no_spans() -> None:
+    """The sending threads have OpenTelemetry's suppression key set."""
     seen: set[tuple[str, bool]] = set()
 
     class Spy(logging.Filter):
@@ -357,7 +357,7 @@ def test_instrumentation_is_suppressed() -> None:
 
 
 def test_httpx_logs_no_line_per_export(caplog: pytest.LogCaptureFixture) -> None:
-    """An application that logs at INFO has no line for each request of an export."""
+    """Even if the application logs at level INFO."""
     caplog.set_level(logging.INFO)
     with running(Store()) as vendor:
         Echo(KEY, vendor.url).export(spans(1))
@@ -391,13 +391,13 @@ def test_httpx_logs_no_line_per_export(caplog: pytest.LogCaptureFixture) -> None
         ),
     ],
 )
-def test_without_a_usable_key(
+def test_an_exporter_without_a_usable_key_is_off(
     key: str | None,
     line: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A missing or broken key is one line; the exporter is built and stays off."""
+    """A missing or invalid key is one line."""
     monkeypatch.delenv("ECHO_API_KEY", raising=False)
     if key is not None:
         monkeypatch.setenv("ECHO_API_KEY", key)
@@ -408,7 +408,7 @@ def test_without_a_usable_key(
     exporter.shutdown()
 
 
-def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_take_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """An argument is used even if the variable is set; the variable else."""
     monkeypatch.setenv("ECHO_API_KEY", "another-key")
     store = Store()
@@ -451,8 +451,8 @@ def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("", "is not an http(s) URL"),
     ],
 )
-def test_where_credentials_may_go(url: str, problem: str) -> None:
-    """By https anywhere; by plain http to this machine and to private networks."""
+def test_credentials_are_sent_only_over_https_or_private_networks(url: str, problem: str) -> None:
+    """By plain http only to this machine and to private networks."""
     assert url_problem(url).startswith(problem)
     assert bool(url_problem(url)) is bool(problem)
 
@@ -460,7 +460,7 @@ def test_where_credentials_may_go(url: str, problem: str) -> None:
 def test_plain_http_to_a_public_host_needs_permission(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A service on the internet without TLS is refused with a line that says how to allow it."""
+    """The line has the variable that allows it."""
     monkeypatch.setenv("ECHO_URL", "http://echo.example.com:3000")
     assert Echo(KEY).delivery is None
     assert "set LITESPAN_ALLOW_HTTP=true" in caplog.records[0].getMessage()
@@ -473,7 +473,7 @@ def test_plain_http_to_a_public_host_needs_permission(
 def test_plain_http_on_a_private_network_works_and_warns_once(
     host: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A self-hosted service in a cluster is used; one line says what could be read on the way."""
+    """One line says what others on the network could read."""
     monkeypatch.setenv("ECHO_URL", f"http://{host}")
     for _ in range(2):
         assert repr(Echo(KEY)) == f"<Echo http://{host}>"
@@ -483,14 +483,14 @@ def test_plain_http_on_a_private_network_works_and_warns_once(
     assert KEY not in line
 
 
-def test_plain_http_on_this_machine_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """What does not leave the machine cannot be read on the way."""
+def test_plain_http_on_this_machine_causes_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody else can read it."""
     assert Echo(KEY, "http://127.0.0.1:3000").delivery is not None
     assert caplog.records == []
 
 
 def test_secrets_are_not_shown() -> None:
-    """No repr of an exporter or of anything it holds shows the key."""
+    """No repr of an exporter or of its attributes has the key."""
     exporter = Echo(KEY, "https://127.0.0.1:9")
     delivery = exporter.delivery
     assert delivery is not None
@@ -499,8 +499,8 @@ def test_secrets_are_not_shown() -> None:
     assert "***" in shown
 
 
-def test_a_span_that_cannot_be_mapped_costs_itself_only(caplog: pytest.LogCaptureFixture) -> None:
-    """A mapping that fails on one span is logged once; the others are sent."""
+def test_a_mapping_error_does_not_affect_other_spans(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged once, and the other spans are sent."""
 
     class Brittle(Echo):
         def item(self, span: GenAISpan) -> Item:
@@ -516,7 +516,7 @@ def test_a_span_that_cannot_be_mapped_costs_itself_only(caplog: pytest.LogCaptur
 
 
 def test_packing_keeps_different_requests_apart() -> None:
-    """Items of another path or with other headers never share a request."""
+    """Items with another path or other headers never share a request."""
     items = [Item(str(n), b"1", path="/a" if n < 3 else "/b") for n in range(5)]
     batches = list(pack(items, lambda same: b"x" * len(same), max_items=2, max_bytes=9))
     assert [(b.path, len(b.items)) for b in batches] == [("/a", 2), ("/a", 1), ("/b", 2)]
@@ -532,7 +532,7 @@ def test_packing_keeps_different_requests_apart() -> None:
 )
 @pytest.mark.parametrize("limit", [4000, 1000])
 def test_the_longest_strings_are_cut_until_the_json_fits(value: Any, limit: int) -> None:
-    """The longest strings are cut until the JSON fits; what is short stays as it is."""
+    """Short strings are unchanged."""
     shrunk: Any = shrink(json.loads(json.dumps(value)), limit)
     assert len(dumps(shrunk)) <= limit
     assert "[cut by litespan: originally" in dumps(shrunk).decode()
@@ -540,8 +540,8 @@ def test_the_longest_strings_are_cut_until_the_json_fits(value: Any, limit: int)
         assert shrunk["id"] == "short"
 
 
-def test_shrinking_has_an_end() -> None:
-    """Nothing long left to cut: None."""
+def test_shrinking_ends_if_nothing_can_be_cut() -> None:
+    """The result is None."""
     assert shrink({"names": ["n" * 200] * 100}, 1000) is None
     assert shrink([1] * 1000, 10) is None
 
@@ -555,7 +555,7 @@ def test_shrinking_has_an_end() -> None:
     ],
 )
 def test_values_that_json_cannot_hold_are_replaced(value: Any, text: bytes) -> None:
-    """What JSON or UTF-8 cannot say is replaced."""
+    """Values that JSON or UTF-8 cannot represent."""
     assert dumps(value) == text
 
 
@@ -595,8 +595,8 @@ def test_after_a_fork_the_child_has_its_own_connection() -> None:
 
 
 @pytest.mark.slow
-def test_exit_is_not_held_up_by_a_hung_vendor() -> None:
-    """With everything still to be sent at exit, a vendor that hangs costs `exit_patience`."""
+def test_a_hung_vendor_delays_the_exit_by_exit_patience_only() -> None:
+    """With all items still unsent."""
     program = """
         import sys
         from opentelemetry import trace
@@ -621,8 +621,8 @@ def test_exit_is_not_held_up_by_a_hung_vendor() -> None:
 
 
 @pytest.mark.slow
-def test_the_sdk_metrics_of_an_exporter() -> None:
-    """Sent and lost spans are counted under the SDK's own names, inflight ends at 0."""
+def test_exporters_have_the_sdks_metrics() -> None:
+    """Sent and lost spans are counted under the SDK's names; inflight ends at 0."""
     program = """
         import sys
         from opentelemetry import metrics

@@ -123,10 +123,10 @@ def trap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Vendor]:
 
 
 @each
-def test_a_url_alone_gets_no_credential_of_the_operators(name: str, trap: Vendor) -> None:
-    """What the tenant does not say is not taken from the environment: the exporter is off.
+def test_a_tenants_url_gets_no_credential_of_the_operator(name: str, trap: Vendor) -> None:
+    """Without the tenant's own credential, the exporter is off.
 
-    One that needs no credential sends without any.
+    An exporter that needs none sends without any.
     """
     with running(VENDORS.get(name, Anyone)()) as vendor:
         exporter = HTTP[name](**without_keys(name, vendor.url), of_tenant=tenant(vendor))
@@ -142,7 +142,7 @@ def test_a_url_alone_gets_no_credential_of_the_operators(name: str, trap: Vendor
 
 @each
 def test_a_tenants_own_settings_are_enough_and_nothing_is_added(name: str, trap: Vendor) -> None:
-    """With its own settings a tenant's exporter works, and none of the operator's go along."""
+    """None of the operator's settings are used."""
     with running(VENDORS.get(name, Anyone)()) as vendor:
         exporter = HTTP[name](
             **settings(name, vendor.url),
@@ -168,7 +168,7 @@ def test_exporters_read_the_environment_in_one_place(name: str) -> None:
 
 @each
 def test_nothing_is_sent_to_hosts_that_are_not_public(name: str) -> None:
-    """Whatever an exporter makes of its settings, its connection refuses loopback."""
+    """Whichever setting has the URL, its connection refuses loopback."""
     with running(lambda _: Reply()) as vendor:
         exporter = HTTP[name](**settings(name, vendor.url), of_tenant=Tenant())
         export(exporter)

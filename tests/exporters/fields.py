@@ -1,4 +1,4 @@
-"""Every field of a call that the pages name, each with a value of its own; and calls of them."""
+"""Every documented field of a call, each with a different value, and calls with them."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What stands above calls, at the services that show it: Langfuse and Datadog."""
+"""The spans above calls, at the services that show them: Langfuse and Datadog."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -127,7 +127,7 @@ def no_content(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_langfuse_lists_a_proxys_trace_with_name_input_and_output(
     process: Process, langfuse: Vendor, loopback: LoopbackProvider
 ) -> None:
-    """The topmost span of this process is marked, though its parent is a client's."""
+    """The topmost span of this process is marked, although its parent is a client's."""
     traces = provider(process, LangfuseExporter(SECRET, SECRET, langfuse.url))
     fall_back(traces, loopback, set_span_in_context(NonRecordingSpan(REMOTE)), user="ann")
     found = by_name(langfuse)
@@ -137,9 +137,9 @@ def test_langfuse_lists_a_proxys_trace_with_name_input_and_output(
     assert server[TOP] is True
     assert server["langfuse.trace.name"] == "POST /ask"
     for name in ("POST /ask", "litellm.router bad"):
-        asked, said = [json.loads(found[name]["attributes"][side]) for side in IN_OUT]
+        asked, attributes = [json.loads(found[name]["attributes"][side]) for side in IN_OUT]
         assert asked == HI
-        assert said == json.loads(found["chat gpt-4o"]["attributes"][IN_OUT[1]])
+        assert attributes == json.loads(found["chat gpt-4o"]["attributes"][IN_OUT[1]])
 
 
 @in_parts
@@ -147,7 +147,7 @@ def test_langfuse_lists_a_proxys_trace_with_name_input_and_output(
 def test_langfuse_takes_the_user_from_the_call(
     process: Process, langfuse: Vendor, loopback: LoopbackProvider
 ) -> None:
-    """A user on a span above would replace it."""
+    """The user of a span above would replace it."""
     traces = provider(process, LangfuseExporter(SECRET, SECRET, langfuse.url))
     fall_back(traces, loopback, user="ann")
     users = {name: r["attributes"].get("user.id") for name, r in by_name(langfuse).items()}
@@ -157,10 +157,10 @@ def test_langfuse_takes_the_user_from_the_call(
 
 @in_parts
 @pytest.mark.usefixtures("no_content")
-def test_without_content_no_span_above_has_any(
+def test_spans_above_have_no_content_if_the_call_has_none(
     process: Process, langfuse: Vendor, loopback: LoopbackProvider
 ) -> None:
-    """What is not recorded on the call does not appear above it."""
+    """They copy only recorded content."""
     traces = provider(process, LangfuseExporter(SECRET, SECRET, langfuse.url))
     fall_back(traces, loopback)
     assert len(records(langfuse)) == 5
@@ -173,7 +173,7 @@ def test_without_content_no_span_above_has_any(
 def test_langfuse_does_not_charge_failures(
     process: Process, langfuse: Vendor, loopback: LoopbackProvider
 ) -> None:
-    """A failure that used nothing states cost 0 and no tokens; without, its input is counted."""
+    """A failure without tokens has cost 0; otherwise Langfuse estimates its input."""
     traces = provider(process, LangfuseExporter(SECRET, SECRET, langfuse.url))
     fall_back(traces, loopback)
     failed = [r["attributes"] for r in records(langfuse) if r["name"] == "chat gpt-4o-mini"]
@@ -183,8 +183,8 @@ def test_langfuse_does_not_charge_failures(
         assert "langfuse.observation.usage_details" not in attributes
 
 
-def test_the_users_name_for_the_trace_is_the_root_s_too(langfuse: Vendor) -> None:
-    """Else the name of the topmost span would replace it."""
+def test_the_root_has_the_users_name_for_the_trace(langfuse: Vendor) -> None:
+    """Otherwise the name of the topmost span would replace it."""
     traces = provider(SimpleSpanProcessor, LangfuseExporter(SECRET, SECRET, langfuse.url))
     tracer = traces.get_tracer("app")
     with tracer.start_as_current_span("request"):
@@ -211,7 +211,7 @@ def test_a_call_that_outlives_its_parent_is_the_topmost(langfuse: Vendor) -> Non
 @in_parts
 @pytest.mark.parametrize("others", ["ancestors", "all", "none"])
 def test_exactly_the_topmost_is_marked(process: Process, others: str, langfuse: Vendor) -> None:
-    """Whichever spans are sent, by whatever instrumentation they are."""
+    """Whichever spans are sent, from any instrumentation."""
     exporter = LangfuseExporter(SECRET, SECRET, langfuse.url, other_spans=others)
     traces = provider(process, exporter)
     tracer = traces.get_tracer("somebody.else")
@@ -227,7 +227,7 @@ def test_exactly_the_topmost_is_marked(process: Process, others: str, langfuse: 
 
 @in_parts
 @pytest.mark.usefixtures("content")
-def test_datadog_has_one_trace_of_a_routers_call(
+def test_datadog_has_one_trace_per_router_call(
     process: Process, datadog: Vendor, loopback: LoopbackProvider
 ) -> None:
     """One root, a workflow with input and output, and the attempts below the router's span."""
@@ -265,7 +265,7 @@ def test_datadog_by_otlp_has_the_routers_workflow(loopback: LoopbackProvider) ->
 def test_a_parent_that_outlives_a_batch_keeps_its_children(
     process: Process, datadog: Vendor
 ) -> None:
-    """An agent's calls are below it, though it ends in a later export."""
+    """The calls of an agent are below it, although it ends in a later export."""
     traces = provider(process, DatadogExporter(SECRET, base_url=datadog.url))
     tracer = traces.get_tracer("agents")
     with tracer.start_as_current_span("agent", attributes=AGENT):
@@ -278,7 +278,7 @@ def test_a_parent_that_outlives_a_batch_keeps_its_children(
 
 
 def test_no_call_is_below_a_span_that_datadog_never_gets(datadog: Vendor) -> None:
-    """A parent that ended before its call, and one in another process, make it a root."""
+    """If its parent ended before it, or is in another process, a call is a root."""
     traces = provider(SimpleSpanProcessor, DatadogExporter(SECRET, base_url=datadog.url))
     tracer = traces.get_tracer("app")
     parent = tracer.start_span("request")
@@ -313,19 +313,19 @@ def among(ancestors: Ancestors, spans: list[ReadableSpan], **calls: Summary) -> 
 
 
 def all_above() -> Ancestors:
-    """Everything above a call is kept."""
+    """Every span above a call is sent."""
     return Ancestors(lambda _span, below, _awaited: below is not None, remembered=3)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_order_in_a_batch_does_not_matter(order: int) -> None:
-    """In one export the ancestors are found wherever they stand."""
+    """Within one export, ancestors are found in any order."""
     batch = [plain(3, 2), plain(2, 1), plain(1)][::order]
     assert set(among(all_above(), batch, _3=Summary(1, 2)).kept) == {(1, 1), (1, 2)}
 
 
-def test_parents_are_not_remembered_without_end() -> None:
-    """Neither their number grows for ever, nor their content."""
+def test_remembered_parents_are_bounded() -> None:
+    """Their number and their content are limited."""
     ancestors = all_above()
     for number in range(10, 20):
         among(ancestors, [plain(number + 100, number)], **{f"_{number + 100}": Summary(1, 2)})
@@ -341,8 +341,8 @@ def test_parents_are_not_remembered_without_end() -> None:
     assert below.input is None
 
 
-def test_parents_that_never_come_are_not_waited_for() -> None:
-    """Those of another tracer provider, say; until one comes after all."""
+def test_parents_that_never_arrive_are_not_awaited() -> None:
+    """For example those of another tracer provider, until one arrives after all."""
     ancestors = Ancestors(lambda _span, below, _awaited: below is not None)
     call = plain(2, 1)
     assert among(ancestors, [call], _2=Summary(1, 2)).parent(call) == local(1)
@@ -355,14 +355,14 @@ def test_parents_that_never_come_are_not_waited_for() -> None:
     assert among(ancestors, [late], _6=Summary(1, 2)).parent(late) == local(5)
 
 
-def test_a_loop_of_parents_ends() -> None:
+def test_a_cycle_of_parents_ends() -> None:
     """Forwarded spans may be forged."""
     lineage = among(all_above(), [plain(3, 2), plain(2, 1), plain(1, 2)], _3=Summary(1, 2))
     assert set(lineage.kept) == {(1, 1), (1, 2)}
 
 
-def test_the_first_input_and_the_last_output() -> None:
-    """Of the calls that have some, whichever arrives first."""
+def test_spans_above_have_the_first_input_and_the_last_output() -> None:
+    """Of the calls with content, in any order of arrival."""
     first, last = Summary(1, 5, "a", "b"), Summary(3, 9, "c", "d")
     nothing = Summary(0, 20)
     for one, other in ((first, last), (last, first)):

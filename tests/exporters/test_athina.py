@@ -1,4 +1,4 @@
-"""What is odd about Athina: one inference a request, no failures, metadata that are fields."""
+"""Athina's own rules: one inference per request, no failures, metadata that are fields."""
 
 import json
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ def view(span: ReadableSpan) -> GenAISpan:
     return found
 
 
-def test_one_inference_a_request(vendor: Vendor) -> None:
-    """Athina takes no batches; several are under way at a time."""
+def test_each_inference_is_one_request(vendor: Vendor) -> None:
+    """Athina accepts no batches; several requests are sent concurrently."""
     exporter = AthinaExporter(SECRET, vendor.url)
     assert exporter.export(list(CASES.values())) is SpanExportResult.SUCCESS
     assert vendor.wrong == []
@@ -49,8 +49,8 @@ def test_one_inference_a_request(vendor: Vendor) -> None:
     assert len({request.connection for request in vendor.received}) <= 4
 
 
-def test_a_failure_is_told_in_custom_attributes() -> None:
-    """Neither an answer nor tokens, whatever the span has."""
+def test_a_failure_is_in_the_custom_attributes() -> None:
+    """It has neither a response nor tokens, whatever the span has."""
     failed = view(CASES["failure"])
     made: Any = to_inference(failed)
     assert made["custom_attributes"]["status"] == "error"
@@ -59,16 +59,16 @@ def test_a_failure_is_told_in_custom_attributes() -> None:
     assert not {"response", "prompt_tokens", "completion_tokens", "total_tokens"} & set(made)
 
 
-def test_a_failure_after_tool_calls() -> None:
-    """What a stream had said until it broke is no answer, neither text nor tool calls."""
-    said = {**(CASES["tool_call"].attributes or {}), "error.type": "APIConnectionError"}
-    made = to_inference(view(span(1, "chat", said, status=Status(StatusCode.ERROR))))
+def test_a_failure_after_tool_calls_has_no_response() -> None:
+    """Partial text and tool calls of a broken stream are not a response."""
+    attributes = {**(CASES["tool_call"].attributes or {}), "error.type": "APIConnectionError"}
+    made = to_inference(view(span(1, "chat", attributes, status=Status(StatusCode.ERROR))))
     assert not {"response", "tool_calls"} & set(made)
     assert "tools" in made
 
 
-def test_tools_have_openais_shape() -> None:
-    """In OpenAI's shape, and the last thing that the user said."""
+def test_tools_have_openais_format() -> None:
+    """The user query is the user's last message."""
     made: Any = to_inference(view(CASES["tool_call"]))
     assert made["tools"][0]["function"]["name"] == "get_weather"
     assert made["tool_calls"] == [
@@ -82,8 +82,8 @@ def test_tools_have_openais_shape() -> None:
     assert made["response"]["choices"][0]["finish_reason"] == "tool_calls"
 
 
-def test_metadata_that_are_fields() -> None:
-    """Those that LiteLLM's own callback passes on."""
+def test_metadata_with_names_of_fields_set_the_fields() -> None:
+    """The same names as in LiteLLM's own callback."""
     given = {"prompt_slug": "refund", "customer_id": "acme", "context": "about", "session_id": 7}
     made = to_inference(
         view(span(1, "x", {**CHAT, **{f"litellm.metadata.{k}": v for k, v in given.items()}}))
@@ -91,8 +91,8 @@ def test_metadata_that_are_fields() -> None:
     assert {name: made[name] for name in given} == {**given, "session_id": "7"}
 
 
-def test_metadata_that_the_span_has_no_value_for() -> None:
-    """The call's own stays, under names that are litespan's, too."""
+def test_metadata_with_litespans_names_stay_if_litespan_has_no_value() -> None:
+    """A name without a value does not remove the user's entry."""
     given = {"error_type": "mine", "error_code": 7, "provider": "mine"}
     own = {f"litellm.metadata.{name}": value for name, value in given.items()}
     shown = custom_attributes(view(span(1, "chat", {**CHAT, **own})))
@@ -110,20 +110,20 @@ def test_metadata_that_the_span_has_no_value_for() -> None:
 def test_model_options_are_athinas_four_and_the_rest(
     parameters: dict[str, Any], options: dict[str, Any] | None
 ) -> None:
-    """Athina's four, the rest beside them."""
+    """Athina's four options; the others are in `extra_options`."""
     named = {f"gen_ai.request.{name}": value for name, value in parameters.items()}
     made = to_inference(view(span(1, "chat", {**CHAT, **named})))
     assert made.get("model_options") == options
 
 
 def test_the_environment_is_the_argument_the_resource_or_production(vendor: Vendor) -> None:
-    """By argument, by the resource, else production."""
+    """The first one that is set."""
     AthinaExporter(SECRET, vendor.url, environment="staging").export([CASES["chat"]])
     assert json.loads(vendor.received[0].body)["environment"] == "staging"
 
 
-def test_against_athinas_own_logger() -> None:
-    """Every field of the SDK's inference is in ours, of the same type; and none beside."""
+def test_inferences_have_the_fields_of_athinas_own_logger() -> None:
+    """The same fields with the same types, and no others."""
     called = span(
         1,
         "chat",

@@ -1,4 +1,4 @@
-"""Every exporter by entry point, every canonical span: a new vendor is tested without an edit.
+"""Every exporter with every canonical span, so that a new vendor is tested without an edit.
 
 An exporter that posts HTTP (`HttpExporter`) also meets every failure of the network, and its
 requests are compared with golden files. `pytest --update-golden` writes those.
@@ -92,7 +92,7 @@ def sent_for(exporter: HttpExporter, vendor: Vendor) -> ReadableSpan:
 def test_an_exporter_without_settings_logs_its_missing_credential(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Built with nothing set: no error; an exporter without its credential says so, once."""
+    """Creating it raises no error; the line appears once."""
     exporter = EXPORTERS[name]()
     exporter.export(list(CASES.values()))
     flushed = exporter.force_flush(1000)
@@ -104,8 +104,8 @@ def test_an_exporter_without_settings_logs_its_missing_credential(
 
 
 @each
-def test_each_case_is_taken_or_refused_in_peace(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every canonical span, also those that are none of its business, and none at all."""
+def test_no_canonical_span_raises_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Including spans that the exporter does not send, and an empty list."""
     exporter = EXPORTERS[name]()
     for case in (*CASES.values(), *OTHERS.values()):
         assert exporter.export([case]) in SpanExportResult
@@ -119,10 +119,10 @@ def test_each_case_is_taken_or_refused_in_peace(name: str, monkeypatch: pytest.M
 
 @each_http
 @pytest.mark.parametrize("case", [*CASES, *OTHERS])
-def test_each_case_is_sent_by_the_rules(
+def test_each_case_follows_the_vendors_rules(
     name: str, case: str, vendor: Vendor, golden: Golden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The vendor takes the request for each span; that of a few is what the golden file says."""
+    """The vendor accepts each request; some are compared with golden files."""
     exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
     sent = {**CASES, **OTHERS}[case]
     assert exporter.export([sent]) is SpanExportResult.SUCCESS
@@ -194,7 +194,7 @@ def short(value: Any) -> Any:
 
 @each_http
 def test_no_secret_leaves(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The credential is in headers only; nothing else of the environment is anywhere."""
+    """The credential is only in headers, and no other variable is anywhere."""
     monkeypatch.setenv("OPENAI_API_KEY", SECRETS[0])
     exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
     exporter.export([*CASES.values(), *OTHERS.values()])
@@ -213,7 +213,7 @@ def test_no_secret_leaves(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyP
 def test_no_content_without_capture(
     name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A span without content makes a request without content: same words, no more."""
+    """The request of a span without content has none."""
     secret_words = ("Say hello", "Be brief", "get_weather", "Hello!")
     exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
     exporter.export([CASES["content_off"], CASES["attempt"], CASES["cache_hit"]])
@@ -225,10 +225,10 @@ def test_no_content_without_capture(
 
 @each_http
 @pytest.mark.parametrize("made_by", FOREIGN)
-def test_spans_of_other_instrumentations(
+def test_spans_of_other_instrumentations_follow_the_vendors_rules(
     name: str, made_by: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Spans that other packages made are sent by the same rules, none of them lost."""
+    """None of them is lost."""
     exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
     spans = foreign(made_by)
     assert exporter.export(spans) is SpanExportResult.SUCCESS
@@ -256,10 +256,10 @@ FAULTS = {
 
 @each_http
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_failure_that_passes(
+def test_a_temporary_failure_is_retried_and_a_permanent_one_dropped(
     name: str, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Retried until taken if it is transient; else dropped at once, with one line."""
+    """A dropped span is one log line."""
     accept = VENDORS.get(name, Anyone)()
     reply = FAULTS[fault]
     limits = QUICK if fault == "slow" else {**PATIENT, "backoff": 0.02}
@@ -282,10 +282,10 @@ def test_a_failure_that_passes(
 
 @each_http
 @pytest.mark.parametrize("fault", ["503", "garbage", "slow", "closed", "401"])
-def test_a_failure_that_stays(
+def test_a_lasting_failure_is_given_up_counted_and_logged_once(
     name: str, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Given up within the patience, never raised, counted and logged once over many exports."""
+    """Within the patience, and without an exception, over many exports."""
     with running(lambda _: FAULTS[fault]) as vendor:
         exporter = connected(name, vendor.url, monkeypatch, patience=0.5, hung_patience=0.2)
         case = sent_for(exporter, vendor)
@@ -313,8 +313,10 @@ def test_a_refused_connection_is_given_up_in_time(
 
 
 @each_http
-def test_shutdown_is_prompt(name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing under way: at once; and again is no error."""
+def test_shutdown_returns_at_once_without_pending_spans(
+    name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second shutdown is not an error."""
     exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
     exporter.export([CASES["chat"], CASES["failure"]])
     begun = time.monotonic()
@@ -324,10 +326,10 @@ def test_shutdown_is_prompt(name: str, vendor: Vendor, monkeypatch: pytest.Monke
 
 
 @each_http
-def test_other_spans_are_not_calls(
+def test_other_spans_are_not_sent(
     name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Spans that are no GenAI spans, with no GenAI span below them, are not sent."""
+    """Spans that are not GenAI spans and have no GenAI span below them."""
     exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
     assert exporter.export(list(OTHERS.values())) is SpanExportResult.SUCCESS
     assert vendor.received == []
@@ -336,7 +338,7 @@ def test_other_spans_are_not_calls(
 
 @each_http
 def test_a_retry_is_the_same_request(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is sent again is byte for byte the same: keys, ids, order."""
+    """It has the same bytes: keys, ids and order."""
     with running(VENDORS.get(name, Anyone)(), in_turn(Reply(503), Reply(503))) as vendor:
         exporter = connected(name, vendor.url, monkeypatch)
         exporter.export([sent_for(exporter, vendor)])
@@ -366,10 +368,10 @@ HOSTILE = {
 
 
 @each_http
-def test_hostile_spans_are_sent_by_the_rules(
+def test_hostile_spans_follow_the_vendors_rules(
     name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Attributes of any type and shape never break the vendor's rules nor the other spans."""
+    """Attributes of any type and structure affect neither the request nor other spans."""
     exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
     good = sent_for(exporter, vendor)
     result = exporter.export([span(900, "x", HOSTILE), good, span(901, "", HOSTILE, end_ms=-5)])
@@ -383,10 +385,10 @@ def test_hostile_spans_are_sent_by_the_rules(
 def test_the_input_of_an_embedding_arrives(
     name: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every service gets the texts that were embedded."""
+    """Every service receives the texts."""
     exporter = connected(name, vendor.url, monkeypatch, **PATIENT)
-    said = content([text("user", "a text to embed"), text("user", "and a second one")])
-    embedding = span(90, "embeddings", {**(CASES["embedding"].attributes or {}), **said})
+    messages = content([text("user", "a text to embed"), text("user", "and a second one")])
+    embedding = span(90, "embeddings", {**(CASES["embedding"].attributes or {}), **messages})
     exporter.export([now(embedding)])
     exporter.shutdown()
     sent = b"".join(request.body for request in vendor.received)

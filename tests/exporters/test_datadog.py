@@ -1,4 +1,4 @@
-"""What is odd about Datadog: sites, agent or API, ids, parents, ml_app, and Datadog's own parts."""
+"""Datadog's own rules: sites, agent or API, ids, parents, ml_app, and Datadog's own tools."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def case(name: str) -> GenAISpan:
     ],
 )
 def test_application_names_follow_datadogs_rules(name: str, shaped: str) -> None:
-    """Lower case, `a-z0-9_-:./`, 193 characters, no `__`, no `_` at the end."""
+    """Lower case, `a-z0-9_-:./`, 193 characters, no `__`, and no `_` at the end."""
     assert ml_app(name) == shaped
 
 
@@ -111,7 +111,7 @@ def test_unified_service_tags_take_precedence_over_the_resource(
     ],
 )
 def test_the_site_is_us1_by_default_and_may_be_a_web_address(given: str | None, url: str) -> None:
-    """US1 by default; the address of the web page is understood."""
+    """The address of the web page also works."""
     delivery = DatadogExporter(SECRET, given).delivery
     assert delivery is not None
     assert delivery.client.url == url
@@ -120,14 +120,14 @@ def test_the_site_is_us1_by_default_and_may_be_a_web_address(given: str | None, 
     assert otlp.client.url == f"https://otlp.{site_of(given)}/v1/traces"
 
 
-def test_a_site_without_the_product(caplog: pytest.LogCaptureFixture) -> None:
-    """The government's sites have no LLM Observability."""
+def test_government_sites_turn_the_exporter_off(caplog: pytest.LogCaptureFixture) -> None:
+    """They have no LLM Observability."""
     assert DatadogExporter(SECRET, "ddog-gov.com").delivery is None
     assert "ddog-gov.com has no LLM Observability" in caplog.records[-1].getMessage()
 
 
-def test_a_huge_span_is_cut_and_says_so(vendor: Vendor) -> None:
-    """Below 5,000,000 bytes, with Datadog's own word for it."""
+def test_a_huge_span_is_truncated_and_marked(vendor: Vendor) -> None:
+    """Below 5,000,000 bytes, with Datadog's own marker."""
     assert DatadogExporter(SECRET, base_url=vendor.url).export([CASES["huge"]]) is (
         SpanExportResult.SUCCESS
     )
@@ -139,7 +139,7 @@ def test_a_huge_span_is_cut_and_says_so(vendor: Vendor) -> None:
 
 
 def test_an_agent_with_the_proxy_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an agent that has the EVP proxy no key is needed, and none is sent."""
+    """With an agent that has the EVP proxy, no key is sent."""
     with running(DatadogAgent()) as agent:
         monkeypatch.setenv("DD_TRACE_AGENT_URL", agent.url)
         exporter = DatadogExporter()
@@ -163,7 +163,7 @@ def test_an_agent_with_the_proxy_needs_no_key(monkeypatch: pytest.MonkeyPatch) -
         (Reply(reset=True), None, "later"),
     ],
 )
-def test_agents_that_do_not_help(
+def test_without_a_suitable_agent_the_api_is_used(
     info: Reply,
     key: str | None,
     where: str,
@@ -171,7 +171,7 @@ def test_agents_that_do_not_help(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """An old or absent agent: the API if there is a key, else one line; asked again if absent."""
+    """If there is a key, else one line; an absent agent is checked again."""
     good = DatadogAgent()
     with running(good, lambda r: info if r.path == "/info" else None) as agent:
         monkeypatch.setenv("DD_AGENT_HOST", "127.0.0.1")
@@ -226,7 +226,7 @@ def test_an_agent_behind_a_unix_socket(tmp_path: Path) -> None:
 def test_agentless_enabled_ignores_a_running_agent(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DD_LLMOBS_AGENTLESS_ENABLED=true leaves an agent aside."""
+    """DD_LLMOBS_AGENTLESS_ENABLED=true."""
     monkeypatch.setenv("DD_AGENT_HOST", "127.0.0.1")
     monkeypatch.setenv("DD_LLMOBS_AGENTLESS_ENABLED", "true")
     monkeypatch.setenv("DD_LLMOBS_OVERRIDE_ORIGIN", vendor.url)
@@ -234,8 +234,8 @@ def test_agentless_enabled_ignores_a_running_agent(
     assert DatadogExporter().export([CASES["chat"]]) is SpanExportResult.SUCCESS
 
 
-def test_old_spans_are_told(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
-    """Datadog refuses spans of yesterday; they are sent, with a line that says so."""
+def test_old_spans_are_logged(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
+    """Datadog may reject spans older than 24 hours; they are sent, with one log line."""
     old = now(CASES["chat"])
     old._start_time -= 25 * 3600 * 10**9  # type: ignore[operator]
     exporter = DatadogExporter(SECRET, base_url=vendor.url)
@@ -245,8 +245,8 @@ def test_old_spans_are_told(vendor: Vendor, caplog: pytest.LogCaptureFixture) ->
     assert "older than 24 hours" in caplog.records[0].getMessage()
 
 
-def test_otlp_never_says_ok(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Datadog takes every status above 0 for an error; the resource asks for conversion."""
+def test_otlp_spans_never_have_status_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Datadog reads every status above 0 as an error; the resource requests conversion."""
     fine = span(60, "chat", {"gen_ai.operation.name": "chat"}, status=Status(StatusCode.OK))
     monkeypatch.setenv("DD_SERVICE", "svc")
     with running(DatadogOtlp()) as vendor:
@@ -259,9 +259,9 @@ def test_otlp_never_says_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     assert vendor.received[0].headers["dd-ml-app"] == "svc"
 
 
-def test_tools_agents_and_retrievals(vendor: Vendor) -> None:
-    """Messages are for calls of models: a tool has its arguments and answer, as texts."""
-    said = {
+def test_tools_agents_and_retrievals_have_text_instead_of_messages(vendor: Vendor) -> None:
+    """Messages are for model calls: a tool has its arguments and result as text."""
+    attributes = {
         "execute_tool": {
             "gen_ai.tool.name": "get_weather",
             "gen_ai.tool.call.arguments": '{"city":"Paris"}',
@@ -275,7 +275,7 @@ def test_tools_agents_and_retrievals(vendor: Vendor) -> None:
     }
     spans = [
         now(span(80 + n, name, {"gen_ai.operation.name": name, **more}, scope="somebody.else"))
-        for n, (name, more) in enumerate(said.items())
+        for n, (name, more) in enumerate(attributes.items())
     ]
     assert DatadogExporter(SECRET, base_url=vendor.url).export(spans) is SpanExportResult.SUCCESS
     assert vendor.wrong == []
@@ -289,11 +289,11 @@ def test_tools_agents_and_retrievals(vendor: Vendor) -> None:
     assert [name for name, record in sent.items() if "metrics" in record] == []  # count once
 
 
-def test_metadata_stands_where_we_have_nothing_to_say() -> None:
-    """A user's key that is also one of ours gives way to a value, not to its absence."""
+def test_metadata_with_litespans_names_stay_if_litespan_has_no_value() -> None:
+    """A value of litespan replaces the user's entry, a missing value does not."""
     theirs = {"route": "EU-1", "prompt_name": "greet", "attempt": "2nd", "stream": "events"}
-    said = {f"litellm.metadata.{key}": value for key, value in theirs.items()}
-    chat = {"gen_ai.operation.name": "chat", **said}
+    attributes = {f"litellm.metadata.{key}": value for key, value in theirs.items()}
+    chat = {"gen_ai.operation.name": "chat", **attributes}
     view = GenAISpan.read(span(90, "chat", {**chat, "litellm.request.route": "/v1"}))
     assert view is not None
     native = to_span(view, Program())["meta"]["metadata"]  # type: ignore[call-overload, index]
@@ -303,15 +303,15 @@ def test_metadata_stands_where_we_have_nothing_to_say() -> None:
 
 
 @pytest.mark.parametrize("operation", ["search_memory", "create_memory_store", "fetch_response"])
-def test_what_calls_no_model_is_a_task(operation: str) -> None:
-    """Only a call of a model is an LLM span."""
+def test_spans_that_are_not_model_calls_are_tasks(operation: str) -> None:
+    """Only a model call is an LLM span."""
     view = GenAISpan.read(span(91, "memory", {"gen_ai.operation.name": operation}, scope="x"))
     assert view is not None
     assert to_span(view, Program())["meta"]["kind"] == "task"  # type: ignore[call-overload, index]
 
 
-def test_otlp_translates_what_others_wrote() -> None:
-    """Datadog's converter needs current names: without an operation a call is a workflow."""
+def test_otlp_spans_of_other_instrumentations_have_current_names() -> None:
+    """Datadog's converter needs them: without an operation, a call is a workflow."""
     spans = foreign("openllmetry-openai-2025")
     with running(DatadogOtlp()) as vendor:
         DatadogOtlpExporter(SECRET, base_url=vendor.url).export(spans)
@@ -338,8 +338,8 @@ def ask(url: str, body: Any = None) -> Any:
         return json.load(answer)
 
 
-def test_datadogs_lapdog_reads_what_was_sent(tools: Path, tmp_path: Path) -> None:
-    """lapdog, by Datadog: what it makes of our spans has kind, ids, tokens, tool calls, session."""
+def test_datadogs_lapdog_reads_the_spans(tools: Path, tmp_path: Path) -> None:
+    """Kind, ids, tokens, tool calls and session are those of the calls."""
     port, http, grpc = free_port(), free_port(), free_port()
     ports = ("--port", str(port), "--otlp-http-port", str(http), "--otlp-grpc-port", str(grpc))
     sent = {name: now(CASES[name]) for name in ("tool_call", "failure", "embedding")}
@@ -364,8 +364,8 @@ def test_datadogs_lapdog_reads_what_was_sent(tools: Path, tmp_path: Path) -> Non
     assert by_id[str(sent["failure"].context.span_id)]["status"] == "error"
 
 
-def test_against_datadogs_test_agent(tools: Path, tmp_path: Path) -> None:
-    """The preset's protobuf is decoded by Datadog's agent, and read back."""
+def test_datadogs_test_agent_decodes_the_spans(tools: Path, tmp_path: Path) -> None:
+    """The spans are read back from the agent."""
     port, http, grpc = free_port(), free_port(), free_port()
     ports = ("--port", str(port), "--otlp-http-port", str(http), "--otlp-grpc-port", str(grpc))
     agent = tools.with_name("ddapm-test-agent")
@@ -422,8 +422,8 @@ def keys(value: Any, at: str = "") -> set[str]:
 
 
 @pytest.mark.slow
-def test_against_ddtraces_own_output(tools: Path) -> None:
-    """What we hand to the agent has the keys of ddtrace's own spans, with values of their types."""
+def test_spans_have_the_keys_of_ddtraces_own(tools: Path) -> None:
+    """With values of the same types."""
     with running(lambda _: Reply(202)) as vendor:
         own = {
             "DD_LLMOBS_OVERRIDE_ORIGIN": vendor.url,
@@ -453,7 +453,7 @@ def test_against_ddtraces_own_output(tools: Path) -> None:
 def test_a_tool_call_has_only_the_arguments_it_was_given(
     arguments: Any, sent: dict[str, str]
 ) -> None:
-    """Some providers state none as empty text; text that was cut is a value."""
+    """Some providers send none as empty text; truncated text is a value."""
     call = {"type": "tool_call", "id": "c", "name": "now", "arguments": arguments}
     message = {"role": "assistant", "parts": [call], "finish_reason": "tool_call"}
     given = {**(CASES["chat"].attributes or {}), **content(received=[message])}
@@ -463,8 +463,8 @@ def test_a_tool_call_has_only_the_arguments_it_was_given(
     assert shown["tool_calls"][0]["arguments"] == sent
 
 
-def test_cache_writes_are_told_apart_by_how_long_they_are_kept() -> None:
-    """Under the names that Datadog's own library has for them: the prices differ."""
+def test_cache_writes_are_counted_by_duration() -> None:
+    """With the names of Datadog's own library, because prices differ."""
     attributes = {
         "gen_ai.operation.name": "chat",
         "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 253,

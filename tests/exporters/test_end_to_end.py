@@ -74,8 +74,8 @@ def records(vendor: Vendor) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ["helicone", "langfuse", "datadog"])
-def test_each_call_arrives_once_and_by_the_rules(vendors: Vendors, name: str) -> None:
-    """Five calls, five records, no rule of the vendor broken, no key in any of them."""
+def test_each_call_arrives_once_within_the_vendors_rules(vendors: Vendors, name: str) -> None:
+    """Five calls are five records, and none has a key."""
     vendor = vendors[name]
     assert vendor.wrong == []
     assert len(records(vendor)) == 5
@@ -83,8 +83,8 @@ def test_each_call_arrives_once_and_by_the_rules(vendors: Vendors, name: str) ->
     assert all(b"sk-loopback" not in request.body for request in vendor.received)
 
 
-def test_helicone_has_all_of_a_call(vendors: Vendors) -> None:
-    """Who, what was said, tokens, cost, time, failure."""
+def test_helicone_has_every_fact_of_a_call(vendors: Vendors) -> None:
+    """User, messages, tokens, cost, time, failure."""
     logs = records(vendors["helicone"])
     (chat,) = [log for log in logs if "user-42" in str(log["providerRequest"]["meta"])]
     meta, asked = chat["providerRequest"]["meta"], chat["providerRequest"]["json"]
@@ -100,8 +100,8 @@ def test_helicone_has_all_of_a_call(vendors: Vendors) -> None:
     assert sorted(log["providerResponse"]["status"] for log in logs) == [200, 200, 200, 200, 500]
 
 
-def test_langfuse_has_all_of_a_call(vendors: Vendors) -> None:
-    """Who, what was said, tokens, cost, time, failure."""
+def test_langfuse_has_every_fact_of_a_call(vendors: Vendors) -> None:
+    """User, messages, tokens, cost, time, failure."""
     spans = [record["attributes"] for record in records(vendors["langfuse"])]
     (chat,) = [a for a in spans if a.get("user.id") == "user-42"]
     assert chat["langfuse.trace.tags"] == ["checkout"]
@@ -116,8 +116,8 @@ def test_langfuse_has_all_of_a_call(vendors: Vendors) -> None:
     assert [a.get("langfuse.observation.level") for a in spans].count("ERROR") == 1
 
 
-def test_datadog_has_all_of_a_call(vendors: Vendors) -> None:
-    """Who, what was said, tokens, cost, time, failure."""
+def test_datadog_has_every_fact_of_a_call(vendors: Vendors) -> None:
+    """User, messages, tokens, cost, time, failure."""
     spans = records(vendors["datadog"])
     (chat,) = [span for span in spans if "user_id:user-42" in span["tags"]]
     assert {"env:staging", "service:shop", "tag:checkout"} <= set(chat["tags"])
@@ -133,7 +133,7 @@ def test_datadog_has_all_of_a_call(vendors: Vendors) -> None:
 
 
 def test_each_vendor_gets_the_session_of_litellms_metadata(vendors: Vendors) -> None:
-    """LiteLLM's metadata name it; each vendor has its own place for it."""
+    """In the vendor's own field."""
     assert "sess-7" in {
         log["providerRequest"]["meta"].get("Helicone-Session-Id")
         for log in records(vendors["helicone"])

@@ -72,7 +72,7 @@ VENDORS: dict[
 
 @pytest.mark.parametrize("name", VENDORS)
 def test_ten_thousand_spans_arrive_once(name: str) -> None:
-    """429, 502, 503, resets, timeouts: every span arrives, none twice; the caller never waits."""
+    """Despite 429, 502, 503, resets and timeouts; the caller never waits."""
     share, keys, build = VENDORS[name]
     taken: Counter[str] = Counter()
 

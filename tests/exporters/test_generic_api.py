@@ -1,4 +1,4 @@
-"""What is odd about the generic API: records of JSONL, batches, headers, a signature for each."""
+"""The generic API's own rules: JSONL records, batches, headers, and a signature for each batch."""
 
 import hashlib
 import hmac
@@ -33,7 +33,7 @@ def is_genuine(request: Received) -> bool:
 
 
 def test_records_are_those_of_a_jsonl_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One record a call and none for what is no call; headers go along."""
+    """One record per call, and none for other spans; the configured headers are sent."""
     file = tmp_path / "calls.jsonl"
     stored = JsonlExporter(file)
     cases = [CASES[name] for name in ("chat", "tool_call", "stream", "embedding", "failure")]
@@ -53,8 +53,8 @@ def test_records_are_those_of_a_jsonl_file(tmp_path: Any, monkeypatch: pytest.Mo
     assert json.loads(request.body) == [json.loads(line) for line in file.open()]
 
 
-def test_each_batch_is_signed_as_a_whole() -> None:
-    """Also those that a split makes: 250 calls in three batches, of which one is refused once."""
+def test_each_batch_is_signed() -> None:
+    """Including those of a split: 250 calls in three batches, one of which is refused once."""
     with running(lambda _: Reply(200), in_turn(Reply(413))) as vendor:
         exporter = GenericApiExporter(vendor.url, SIGNING, backoff=0.02)
         assert exporter.export(calls(range(250))) is SpanExportResult.SUCCESS
@@ -66,7 +66,7 @@ def test_each_batch_is_signed_as_a_whole() -> None:
 
 
 def test_content_false_sends_no_message() -> None:
-    """`content=False` leaves messages out, whatever the span carries."""
+    """`content=False` leaves out messages even if the span has them."""
     with running(lambda _: Reply(200)) as vendor:
         exporter = GenericApiExporter(vendor.url, content=False)
         exporter.export([CASES["multimodal"]])

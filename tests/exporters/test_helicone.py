@@ -1,4 +1,4 @@
-"""What is odd about Helicone: routes and shapes by provider, headers, statuses, errors on 200."""
+"""Helicone's own rules: routes and formats by provider, headers, statuses, errors in a 200."""
 
 import time
 from collections.abc import Iterator
@@ -91,8 +91,8 @@ CLAUDE = {
 }
 
 
-def test_odd_content_keeps_anthropics_shape(vendor: Vendor) -> None:
-    """A developer's words are instructions; what broke off or came in pieces is still an object."""
+def test_unusual_content_keeps_anthropics_format(vendor: Vendor) -> None:
+    """A developer message is an instruction; incomplete arguments are still an object."""
     call = {"type": "tool_call", "id": "t", "name": "n", "arguments": '{"city": "Par'}
     odd = CLAUDE | content(
         [text("developer", "Be brief."), text("user", "Hi")],
@@ -110,8 +110,8 @@ def test_odd_content_keeps_anthropics_shape(vendor: Vendor) -> None:
     ]
 
 
-def test_anthropic_calls_have_anthropics_shape(vendor: Vendor) -> None:
-    """So that Helicone's parser and prices for Anthropic fit."""
+def test_anthropic_calls_have_anthropics_format(vendor: Vendor) -> None:
+    """So Helicone's parser and prices for Anthropic apply."""
     HeliconeExporter(SECRET, vendor.url).export([span(500, "chat", CLAUDE)])
     assert vendor.wrong == []
     assert vendor.received[0].path == "/anthropic/v1/log"
@@ -176,8 +176,8 @@ def test_anthropic_calls_have_anthropics_shape(vendor: Vendor) -> None:
     }
 
 
-def test_cache_writes_by_duration() -> None:
-    """Helicone prices them apart, and one version of it fails without them."""
+def test_cache_writes_have_their_duration() -> None:
+    """Helicone prices them separately, and one version fails without them."""
     hour = {
         "litellm.usage.cache_creation.ephemeral_5m_input_tokens": 4,
         "litellm.usage.cache_creation.ephemeral_1h_input_tokens": 6,
@@ -194,7 +194,7 @@ def test_cache_writes_by_duration() -> None:
 
 
 def test_audio_tokens_are_written_like_openais() -> None:
-    """As OpenAI states them."""
+    """In OpenAI's format."""
     audio = {"gen_ai.usage.audio.input_tokens": 8, "gen_ai.usage.audio.output_tokens": 9}
     stated = used({"gen_ai.provider.name": "openai", **usage(20, 10), **audio})
     assert stated["prompt_tokens_details"] == {"audio_tokens": 8}
@@ -203,7 +203,7 @@ def test_audio_tokens_are_written_like_openais() -> None:
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "mistral_ai"])
 def test_an_answer_from_the_cache_is_free(provider: str) -> None:
-    """Helicone makes a price of tokens whatever cost is stated: so there are none."""
+    """Helicone computes a cost from tokens, so these answers have none."""
     hit = {"litellm.cache_hit": True, **usage(20, 10), **cost(0.0, 0.0, saved=9e-06)}
     call = {"gen_ai.provider.name": provider, "gen_ai.request.model": "m", **hit}
     tokens = {name: n for name, n in used(call).items() if isinstance(n, int)}
@@ -234,10 +234,10 @@ def used(attributes: dict[str, Any]) -> dict[str, Any]:
         ({}, "/custom/v1/log"),
     ],
 )
-def test_the_route_is_the_providers_if_its_shape_fits(
+def test_the_route_is_the_providers_if_its_format_matches(
     attributes: dict[str, Any], endpoint: str
 ) -> None:
-    """The provider's own endpoint where its shape fits, the custom one otherwise."""
+    """Otherwise it is the custom endpoint."""
     assert path(view(attributes)) == endpoint
 
 
@@ -253,26 +253,26 @@ def test_the_route_is_the_providers_if_its_shape_fits(
     ],
 )
 def test_the_status_is_the_failures_500_or_minus_3(name: str, code: int) -> None:
-    """The HTTP status of the failure, 500 if it had none, -3 for a stream that was cut."""
+    """The HTTP status of the failure, 500 without one, -3 for an unfinished stream."""
     assert status(case(name)) == code
 
 
-def test_odd_error_codes_are_500() -> None:
+def test_invalid_error_codes_are_500() -> None:
     """A failure is never logged as a success."""
     failed = Status(StatusCode.ERROR)
     assert status(view({"litellm.provider.error.code": 200}, status=failed)) == 500
 
 
-def test_a_stream_is_logged_whole() -> None:
-    """Without the stream flag, which would have it parsed as events; with its first chunk."""
+def test_a_stream_is_logged_as_a_complete_response() -> None:
+    """Without the stream flag, with which it would be parsed as events."""
     log: Any = to_log(case("stream"))
     assert "stream" not in log["providerRequest"]["json"]
     assert log["providerRequest"]["meta"]["Helicone-Property-stream"] == "true"
     assert log["timing"]["timeToFirstToken"] == 310
 
 
-def test_an_error_in_a_200(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
-    """The body is read: `{"error": …}` is a rejection, logged once, not retried."""
+def test_an_error_in_a_200_is_a_rejection(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
+    """The body `{"error": …}` is logged once, and not retried."""
     vendor.fault = in_turn(Reply(200, b'{"error":"endTime is missing"}'))
     exporter = HeliconeExporter(SECRET, vendor.url)
     assert exporter.export([CASES["chat"]]) is SpanExportResult.FAILURE
@@ -296,14 +296,14 @@ def test_an_error_in_a_200(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> 
     ],
 )
 def test_header_values_are_percent_encoded_and_cut(value: str, shaped: str) -> None:
-    """Printable ASCII stays; everything else is percent-encoded and cut between characters."""
+    """Printable ASCII is unchanged; other text is encoded, and cut between characters."""
     assert header_value(value).startswith(shaped)
     assert header_value(value).isascii()
     assert len(header_value(value)) <= 1000
 
 
 def test_header_names_are_valid_and_unique() -> None:
-    """Metadata become properties with valid, unique names; what we say ourselves wins."""
+    """Metadata become properties; litespan's own properties take precedence."""
     found = meta(
         view(
             {
@@ -331,8 +331,8 @@ def test_header_names_are_valid_and_unique() -> None:
     assert "Helicone-Property-empty" not in found
 
 
-def test_too_many_headers_travel_in_the_body_only(vendor: Vendor) -> None:
-    """A server limits headers, not `meta`."""
+def test_too_many_headers_are_only_in_the_body(vendor: Vendor) -> None:
+    """Servers limit headers, but not `meta`."""
     many = {f"litellm.metadata.k{n}": "v" * 900 for n in range(20)}
     exporter = HeliconeExporter(SECRET, vendor.url)
     asked = {"gen_ai.operation.name": "chat", **many}
@@ -342,7 +342,7 @@ def test_too_many_headers_travel_in_the_body_only(vendor: Vendor) -> None:
 
 
 def test_logs_are_sent_concurrently(vendor: Vendor) -> None:
-    """One log a request, several at a time."""
+    """Each request has one log."""
     vendor.fault = lambda _: Reply(200, b"ok", delay=0.3)
     exporter = HeliconeExporter(SECRET, vendor.url)
     spans = [span(n, "chat", {"gen_ai.operation.name": "chat"}) for n in range(32)]
@@ -352,8 +352,8 @@ def test_logs_are_sent_concurrently(vendor: Vendor) -> None:
     assert len(vendor.received) == 32
 
 
-def test_agents_and_tools_are_no_calls(vendor: Vendor) -> None:
-    """A log is one call of a model; what stands around calls would count them twice."""
+def test_agents_and_tools_are_not_sent(vendor: Vendor) -> None:
+    """A log is one model call; spans above calls would count them twice."""
     exporter = HeliconeExporter(SECRET, vendor.url)
     around = [
         span(1, "a", {"gen_ai.operation.name": name}) for name in ("invoke_agent", "execute_tool")
@@ -362,7 +362,7 @@ def test_agents_and_tools_are_no_calls(vendor: Vendor) -> None:
     assert vendor.received == []
 
 
-def test_text_completions_and_embeddings() -> None:
+def test_text_completions_and_embeddings_have_openais_formats() -> None:
     """Each operation has its own shape at OpenAI."""
     sent = content([text("user", "Once")], [text("assistant", " upon", finish_reason="length")])
     openai = {"gen_ai.provider.name": "openai", **sent}

@@ -1,4 +1,4 @@
-"""Spans that no provider should make and some does: each is sent, by the vendor's rules."""
+"""Hostile and unusual spans are sent within the vendor's rules."""
 
 import json
 import time
@@ -108,7 +108,9 @@ HOSTILE: dict[str, dict[str, Any]] = {
 
 @each_http
 @pytest.mark.parametrize("case", HOSTILE)
-def test_it_is_sent_by_the_rules(name: str, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_text_follows_the_vendors_rules(
+    name: str, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The vendor accepts it."""
     attributes = {k: v for k, v in {**CHAT, **HOSTILE[case]}.items() if v is not None}
     failed = name == "sentry"  # which receives a failure twice
@@ -138,10 +140,10 @@ def test_it_is_sent_by_the_rules(name: str, case: str, monkeypatch: pytest.Monke
     [(START_NS, START_NS - 10**9), (None, None), (2**63, 2**63 + 5)],
     ids=["ended before it began", "no times", "in another century"],
 )
-def test_spans_with_odd_times_are_sent(
+def test_spans_with_unusual_times_are_sent(
     name: str, start: Any, end: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clocks jump."""
+    """Clocks can jump."""
     odd = span(901, "x", {**CHAT, "error.type": "E"}, status=Status(StatusCode.ERROR, "no"))
     odd._start_time, odd._end_time = start, end
     with running(VENDORS.get(name, Anyone)()) as vendor:
@@ -160,8 +162,8 @@ def connected(name: str, url: str, monkeypatch: pytest.MonkeyPatch, **limits: An
     return exporter
 
 
-def test_a_long_conversation_is_cut_in_no_time() -> None:
-    """Tens of thousands of messages above the limit: as many passes would take minutes."""
+def test_truncating_a_long_conversation_takes_few_passes() -> None:
+    """With one pass per message, tens of thousands of messages would take minutes."""
     long = [message("word " * 60) for _ in range(40_000)]
     begun = time.process_time()
     cut: Any = shrink(json.loads(json.dumps({"messages": long})), 5_000_000)
@@ -170,8 +172,8 @@ def test_a_long_conversation_is_cut_in_no_time() -> None:
     assert len(cut["messages"]) == len(long)
 
 
-def test_the_longest_are_cut_to_the_same_length() -> None:
-    """Two long texts share the loss; a short one is left alone."""
+def test_the_longest_texts_are_cut_to_the_same_length() -> None:
+    """Short texts are unchanged."""
     cut: Any = shrink({"a": "x" * 9000, "b": "y" * 8000, "c": "z" * 900}, 6000)
     lengths = {key: len(text) for key, text in cut.items()}
     assert abs(lengths["a"] - lengths["b"]) < 10
@@ -179,7 +181,7 @@ def test_the_longest_are_cut_to_the_same_length() -> None:
     assert cut["a"].endswith("originally 9000 characters]")
 
 
-def test_short_messages_beyond_the_limit_lose_their_middle() -> None:
+def test_many_short_messages_lose_their_middle() -> None:
     """No text is long enough to cut: the first and the last messages stay."""
     many: list[Any] = [{"role": "user", "content": f"no {n}"} for n in range(10_000)]
     cut: Any = shrink({"messages": [*many], "tags": ["a", "b"]}, 20_000)
@@ -190,7 +192,7 @@ def test_short_messages_beyond_the_limit_lose_their_middle() -> None:
 
 
 def test_several_attributes_are_cut_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the largest alone: no request beyond the limit is sent."""
+    """Not only the largest: no request exceeds the limit."""
     text = json.dumps([message("word " * 80_000)])
     large = {**CHAT, "gen_ai.input.messages": text, "gen_ai.output.messages": text}
     with running(VENDORS["logfire"]()) as vendor:

@@ -1,4 +1,4 @@
-"""What is odd about Langfuse: ancestors, the trace's name, environments, hosts, numbers."""
+"""Langfuse's own rules: ancestors, the trace's name, environments, hosts, numbers."""
 
 import base64
 import json
@@ -80,15 +80,15 @@ def app(provider: TracerProvider) -> None:
 def test_genai_spans_and_their_ancestors_are_sent(
     vendor: Vendor, others: str, names: set[str]
 ) -> None:
-    """By default the GenAI spans and what stands above them, though it ends later."""
+    """By default, also ancestors that end later."""
     app(traced(LangfuseExporter(SECRET, SECRET, vendor.url, other_spans=others)))
     found = records(vendor)
     assert set(found) == names
     assert set(vendor.accept.taken.values()) == {1}  # type: ignore[attr-defined]
 
 
-def test_the_trace_has_a_name(vendor: Vendor) -> None:
-    """The root names the trace; a call names it only if nothing of the trace is above it."""
+def test_the_root_names_the_trace(vendor: Vendor) -> None:
+    """A call names it only if no other span of the trace is above it."""
     exporter = LangfuseExporter(SECRET, SECRET, vendor.url)
     app(traced(exporter))
     assert "langfuse.trace.name" not in records(vendor)["chat gpt-4o"]["attributes"]
@@ -110,8 +110,8 @@ def test_the_trace_has_a_name(vendor: Vendor) -> None:
     assert names["named"] == "refunds"
 
 
-def test_the_router_is_structure(vendor: Vendor) -> None:
-    """The router's parent span is a plain span, whatever its attributes."""
+def test_the_router_span_is_a_plain_span(vendor: Vendor) -> None:
+    """Whatever its attributes."""
     provider = traced(LangfuseExporter(SECRET, SECRET, vendor.url))
     tracer = provider.get_tracer("litespan")
     with tracer.start_as_current_span("litellm.router fast"):
@@ -122,8 +122,8 @@ def test_the_router_is_structure(vendor: Vendor) -> None:
     assert found["chat gpt-4o"]["attributes"]["langfuse.observation.type"] == "generation"
 
 
-def test_a_bad_span_does_not_cost_the_batch(vendor: Vendor) -> None:
-    """Spans that the server would refuse the whole batch for are not sent."""
+def test_an_invalid_span_does_not_affect_its_batch(vendor: Vendor) -> None:
+    """Spans for which the server would reject the whole batch are not sent."""
     zero = ReadableSpan(
         "no id", SpanContext(0, 0, False), attributes=GENAI, start_time=1, end_time=2
     )
@@ -138,7 +138,7 @@ def test_a_bad_span_does_not_cost_the_batch(vendor: Vendor) -> None:
 
 
 def test_no_token_counts_twice() -> None:
-    """Cached and reasoning tokens are taken out of input and output; the sum is the total."""
+    """Cached and reasoning tokens are subtracted from input and output; the sum is the total."""
     view = GenAISpan.read(CASES["reasoning_cached"])
     assert view is not None
     assert langfuse.usage_details(view.usage) == {
@@ -151,8 +151,8 @@ def test_no_token_counts_twice() -> None:
     }
 
 
-def test_kinds_of_tokens_that_have_prices_of_their_own() -> None:
-    """Audio, and what was written to a cache for an hour; the sum stays the total."""
+def test_tokens_with_different_prices_are_separate() -> None:
+    """Audio tokens and cache writes by duration."""
     used = Usage(
         input=100,
         output=50,
@@ -178,8 +178,8 @@ def test_kinds_of_tokens_that_have_prices_of_their_own() -> None:
     }
 
 
-def test_costs_are_numbers() -> None:
-    """Also a free call's; unknown costs are absent."""
+def test_known_costs_are_numbers() -> None:
+    """Including the cost of a free call; unknown costs are absent."""
     free, unknown = GenAISpan.read(CASES["cache_hit"]), GenAISpan.read(CASES["bare"])
     assert free is not None
     assert unknown is not None
@@ -201,7 +201,7 @@ def test_costs_are_numbers() -> None:
     ],
 )
 def test_environment_names_follow_langfuses_rules(name: str, shaped: str | None) -> None:
-    """Lower case, `a-z0-9-_`, 40 characters, not beginning with langfuse."""
+    """Lower case, `a-z0-9-_`, 40 characters, without the prefix langfuse."""
     assert langfuse.environment(name) == shaped
 
 
@@ -231,8 +231,10 @@ def test_the_host_comes_from_langfuses_variables_in_order(
     assert delivery.client.url == url
 
 
-def test_what_the_program_says_of_itself(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Langfuse's variables win over the resource."""
+def test_environment_and_release_come_from_langfuses_variables(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take precedence over the resource."""
     monkeypatch.setenv("LANGFUSE_TRACING_ENVIRONMENT", "Staging")
     monkeypatch.setenv("LANGFUSE_RELEASE", "2026.11")
     LangfuseExporter(SECRET, SECRET, vendor.url).export([CASES["chat"]])
@@ -241,8 +243,8 @@ def test_what_the_program_says_of_itself(vendor: Vendor, monkeypatch: pytest.Mon
     assert attributes["langfuse.release"] == "2026.11"
 
 
-def test_what_a_span_says_in_langfuses_words_stands(vendor: Vendor) -> None:
-    """The user's, or of Langfuse's own SDK, on a call and on a span that is none."""
+def test_existing_langfuse_attributes_take_precedence(vendor: Vendor) -> None:
+    """Set by the user or Langfuse's own SDK, on a call or another span."""
     said = {
         "langfuse.trace.name": "checkout-flow",
         "langfuse.trace.tags": ("a",),
@@ -259,8 +261,8 @@ def test_what_a_span_says_in_langfuses_words_stands(vendor: Vendor) -> None:
         assert shown == {**said, "langfuse.trace.tags": ["a"], "langfuse.environment": "qa"}
 
 
-def test_calls_and_what_is_above_them_are_of_one_program(vendor: Vendor) -> None:
-    """A root in another environment than its calls would be missed beside them."""
+def test_calls_and_their_ancestors_have_the_same_environment(vendor: Vendor) -> None:
+    """Langfuse filters by environment, so a root in another one would be missing."""
     resource = Resource({"deployment.environment.name": "Production EU", "service.version": "7"})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(
@@ -276,8 +278,8 @@ def test_calls_and_what_is_above_them_are_of_one_program(vendor: Vendor) -> None
 
 
 @pytest.mark.parametrize("operation", ["search_memory", "create_memory_store", "fetch_response"])
-def test_what_calls_no_model_is_no_generation(operation: str) -> None:
-    """Its tokens are those of the calls below it."""
+def test_spans_that_are_not_model_calls_are_no_generations(operation: str) -> None:
+    """Their tokens are those of the calls below them."""
     attributes = {**GENAI, "gen_ai.operation.name": operation, "gen_ai.usage.input_tokens": 5}
     view = GenAISpan.read(span(602, "memory", attributes, scope="somebody.else"))
     assert view is not None
@@ -289,13 +291,13 @@ def test_what_calls_no_model_is_no_generation(operation: str) -> None:
 def test_langfuse_tracing_enabled_false_disables_the_exporter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """LANGFUSE_TRACING_ENABLED=false is obeyed."""
+    """LANGFUSE_TRACING_ENABLED=false."""
     monkeypatch.setenv("LANGFUSE_TRACING_ENABLED", "False")
     assert LangfuseExporter(SECRET, SECRET).delivery is None
 
 
-def test_content_travels_once(vendor: Vendor) -> None:
-    """What Langfuse's own attributes have is not sent a second time."""
+def test_content_is_sent_once(vendor: Vendor) -> None:
+    """Langfuse's own attributes replace those of the span."""
     LangfuseExporter(SECRET, SECRET, vendor.url).export([CASES["chat"], CASES["tool_call"]])
     for request in vendor.received:
         assert request.body.count(b"Be brief.") == 1
@@ -304,7 +306,7 @@ def test_content_travels_once(vendor: Vendor) -> None:
 
 
 def test_rejected_spans_of_an_otlp_answer_count_as_lost(vendor: Vendor) -> None:
-    """Rejected spans of an OTLP answer are counted as lost, without a retry."""
+    """They are not retried."""
     said = ExportTraceServiceResponse()
     said.partial_success.rejected_spans = 1
     said.partial_success.error_message = "one is odd"
@@ -316,7 +318,7 @@ def test_rejected_spans_of_an_otlp_answer_count_as_lost(vendor: Vendor) -> None:
 
 
 def test_a_giant_attribute_is_cut_inside_its_json(vendor: Vendor) -> None:
-    """A span beyond the limit keeps valid messages, cut with the original length."""
+    """A truncated span has valid messages, with the original length."""
     exporter = LangfuseExporter(SECRET, SECRET, vendor.url, max_bytes=1_000_000)
     assert exporter.export([CASES["huge"]]) is SpanExportResult.SUCCESS
     (record,) = records(vendor).values()
@@ -326,7 +328,7 @@ def test_a_giant_attribute_is_cut_inside_its_json(vendor: Vendor) -> None:
 
 
 def test_an_echoed_key_is_not_logged(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither the secret key itself nor the header that is made of it."""
+    """Neither the secret key nor the header with it."""
     pair = base64.b64encode(b"pk-lf-0123456:sk-lf-7654321").decode()
     vendor.fault = in_turn(Reply(401, f"sk-lf-7654321 of {pair} is unknown".encode()))
     exporter = LangfuseExporter("pk-lf-0123456", "sk-lf-7654321", vendor.url)
@@ -358,8 +360,8 @@ client.shutdown()
 
 
 @pytest.mark.slow
-def test_against_langfuses_own_sdk(request: pytest.FixtureRequest) -> None:
-    """Path, headers and attributes are those of Langfuse's SDK, with values of the same types."""
+def test_requests_match_those_of_langfuses_own_sdk(request: pytest.FixtureRequest) -> None:
+    """Path, headers and attributes, with values of the same types."""
     python = environment(request.config.cache.mkdir("langfuse"), "langfuse==5.0.4")
     with running(Langfuse()) as theirs:
         known = {**os.environ, "KEY": SECRET, "URL": theirs.url}

@@ -1,4 +1,4 @@
-"""Live lines: one for each call, plain or in color, with nothing that a terminal acts on."""
+"""Live lines: one for each call, plain or in color, without control characters."""
 
 import io
 
@@ -58,12 +58,15 @@ def printed(*spans: ReadableSpan, screen: Screen | None = None) -> str:
     ],
 )
 def test_a_call_is_one_line(case: str, line: str) -> None:
-    """Model, user, tokens, cost and time; how it ended, if not well. Other spans have no line."""
+    """Model, user, tokens, cost, time, and the outcome if it is not a success.
+
+    Other spans have no line.
+    """
     assert printed({**CASES, **OTHERS}[case]) == (line and f"{line}\n")
 
 
 def test_failures_are_red_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_COLOR turns it off, and so does a file."""
+    """Not with NO_COLOR, and not in a file."""
     monkeypatch.setenv("TERM", "xterm")
     failed = CASES["failure"]
     plain = printed(failed)
@@ -72,22 +75,22 @@ def test_failures_are_red_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) ->
     assert printed(failed, screen=Screen(terminal=True)) == plain
 
 
-def test_a_terminal_acts_on_nothing() -> None:
-    """Names and messages are from clients and services."""
+def test_control_characters_are_not_printed() -> None:
+    """Names and messages come from clients and services."""
     hostile = {"gen_ai.request.model": f"m{ESCAPE}\n✓ x", "user.id": f"ann\r{ESCAPE}"}
     line = printed(span(1, "chat", {**CHAT, **hostile}, who=False), screen=Screen(terminal=True))
     assert line[:-1].isprintable()
     assert line.count("\n") == 1
 
 
-def test_an_ascii_terminal_gets_words() -> None:
+def test_an_ascii_terminal_gets_words_instead_of_symbols() -> None:
     """No mark that it cannot show."""
     line = printed(CASES["chat"], screen=Screen("ascii"))
     assert line.startswith("ok gpt-4o-mini")
     assert line.isascii()
 
 
-def test_a_closed_stream_harms_nothing() -> None:
+def test_a_closed_stream_is_no_error() -> None:
     """As at the end of a program."""
     screen = Screen()
     screen.close()
@@ -95,7 +98,7 @@ def test_a_closed_stream_harms_nothing() -> None:
 
 
 def test_all_lines_of_a_batch_are_one_write() -> None:
-    """So that the program's own output is not between two halves of a line."""
+    """So the program's own output cannot be in the middle of a line."""
     writes: list[str] = []
 
     class Counting(Screen):

@@ -1,4 +1,4 @@
-"""What is odd about Logfire: tokens and regions, levels, names, the program's identity."""
+"""Logfire's own rules: tokens and regions, levels, names, service and environment."""
 
 import json
 import os
@@ -50,8 +50,8 @@ def view(span: ReadableSpan) -> GenAISpan:
         ("abc", "https://logfire-us.pydantic.dev"),
     ],
 )
-def test_region_of_a_token(token: str, url: str) -> None:
-    """By its prefix; old and unknown ones are in the US."""
+def test_the_region_follows_from_the_token(token: str, url: str) -> None:
+    """From its prefix; old and unknown tokens belong to the US."""
     assert region_of(token) == url
     assert url in repr(LogfireExporter(token))
 
@@ -61,11 +61,11 @@ def test_region_of_a_token(token: str, url: str) -> None:
     [("chat", 9), ("failure", 17), ("dropped", 17), ("abandoned", 13), ("cancelled", 13)],
 )
 def test_the_level_follows_the_outcome(case: str, level: int) -> None:
-    """Error, warning for what was cut short, else info."""
+    """Error for errors, warning for cancelled and abandoned calls, else info."""
     assert attributes(view(CASES[case]))["logfire.level_num"] == level
 
 
-def test_what_the_copy_has() -> None:
+def test_the_copy_has_the_added_attributes() -> None:
     """Cost, provider, first chunk, tags, and which attributes are JSON."""
     shown = attributes(view(CASES["stream"]))
     assert shown["operation.cost"] == 9e-06
@@ -80,15 +80,17 @@ def test_what_the_copy_has() -> None:
 
 
 @pytest.mark.parametrize("name", ["a" * 600, "世" * 600, "chat", ""])
-def test_names_have_512_bytes(name: str) -> None:
-    """Cut between characters."""
+def test_names_are_cut_to_512_bytes(name: str) -> None:
+    """Between characters."""
     cut = short(name)
     assert name.startswith(cut)
     assert len(cut.encode()) in (512, 510, len(name))
 
 
-def test_the_program_by_logfires_variables(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They win over the resource, on the copy only."""
+def test_service_and_environment_come_from_logfires_variables(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take precedence over the resource, on the copy only."""
     monkeypatch.setenv("LOGFIRE_SERVICE_NAME", "shop")
     monkeypatch.setenv("LOGFIRE_ENVIRONMENT", "staging")
     LogfireExporter(SECRET, vendor.url).export([CASES["chat"]])
@@ -115,16 +117,16 @@ def test_a_disabled_exporter_logs_the_reason_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One line that says why."""
+    """The line has the variable."""
     monkeypatch.setenv("LOGFIRE_TOKEN", SECRET)
     monkeypatch.setenv(variable, value)
     assert LogfireExporter().export([CASES["chat"]]) is SpanExportResult.FAILURE
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith(line)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(line)
 
 
-def test_old_spans_are_named(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
-    """Logfire takes nothing that is older than a day."""
+def test_old_spans_are_logged_once(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
+    """Logfire rejects spans older than a day."""
     old: Any = span(1, "chat", CHAT)
     old._start_time = 1_600_000_000_000_000_000
     LogfireExporter(SECRET, vendor.url).export([old])
@@ -132,8 +134,10 @@ def test_old_spans_are_named(vendor: Vendor, caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize("name", ["openllmetry-litellm", "openinference-litellm"])
-def test_spans_by_others_have_logfires_names(name: str, vendor: Vendor) -> None:
-    """Model, provider and tokens are under the names that its pages read."""
+def test_spans_of_other_instrumentations_have_the_names_that_logfire_reads(
+    name: str, vendor: Vendor
+) -> None:
+    """Model, provider and tokens."""
     LogfireExporter(SECRET, vendor.url).export(foreign(name))
     assert vendor.wrong == []
     assert any(
@@ -157,8 +161,8 @@ logfire.shutdown()
 
 
 @pytest.mark.slow
-def test_against_logfires_own_sdk(request: pytest.FixtureRequest) -> None:
-    """Path, headers, encoding and the attributes of its own are those of Logfire's SDK."""
+def test_requests_match_those_of_logfires_own_sdk(request: pytest.FixtureRequest) -> None:
+    """Path, headers, encoding and Logfire's own attributes."""
     python = environment(request.config.cache.mkdir("logfire"), "logfire==5.2.0")
     with running(lambda _: Reply(200, b"{}")) as theirs:
         known = {**os.environ, "KEY": SECRET, "URL": theirs.url}

@@ -1,4 +1,4 @@
-"""What is odd about Loki: labels, lines, structured metadata, stages, the older push API."""
+"""Loki's own rules: labels, lines, structured metadata, stages, the older push API."""
 
 import base64
 import json
@@ -49,8 +49,8 @@ def taken(vendor: Vendor) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["", PUSH])
-def test_every_case_by_either_api(path: str, vendor: Vendor) -> None:
-    """One record each, within the limits, however large."""
+def test_every_case_is_one_record_with_either_api(path: str, vendor: Vendor) -> None:
+    """Within the limits, even for large calls."""
     exporter = LokiExporter(vendor.url + path)
     sent = exporter.export([*CASES.values(), *OTHERS.values()])
     assert sent is SpanExportResult.SUCCESS
@@ -70,14 +70,14 @@ def test_every_case_by_either_api(path: str, vendor: Vendor) -> None:
     ],
 )
 def test_the_url_selects_otlp_or_the_push_api(url: str, path: str) -> None:
-    """The URL says which API: push only if it names it."""
+    """The push API only if the URL has its path."""
     with running(lambda _: Reply(204)) as vendor:
         LokiExporter(vendor.url + url).export([CASES["chat"]])
         assert [request.path for request in vendor.received] == [path]
 
 
-def test_both_apis_say_the_same(vendor: Vendor) -> None:
-    """Line and metadata: names with dots become underscores, values text, as Loki does it."""
+def test_both_apis_send_the_same_line_and_metadata(vendor: Vendor) -> None:
+    """Like Loki, litespan writes names with underscores, and values as text."""
     shown = []
     for path in ("", PUSH):
         LokiExporter(vendor.url + path).export([CASES["reasoning_cached"]])
@@ -92,8 +92,8 @@ def test_both_apis_say_the_same(vendor: Vendor) -> None:
     assert shaped.items() <= metadata.items()
 
 
-def test_the_line_says_what_happened_with_content_only_if_captured() -> None:
-    """What happened, in words and in numbers; content only if it was captured."""
+def test_the_line_has_content_only_if_captured() -> None:
+    """It has a summary as text, and the figures."""
     line = json.loads(line_of(to_record(view(CASES["chat"]))))
     assert line["message"] == "chat gpt-4o-mini success 1.25s 30 tok $0.000009"
     assert line["cost_usd"] == "0.0000090000"
@@ -107,7 +107,7 @@ def test_the_line_says_what_happened_with_content_only_if_captured() -> None:
     ("case", "level"), [("chat", "info"), ("failure", "error"), ("abandoned", "warn")]
 )
 def test_labels_have_few_values(case: str, level: str) -> None:
-    """Nothing that grows with users, calls or processes."""
+    """No label differs by user, call or process."""
     assert to_record(view(CASES[case])).labels == {
         "service.name": "checkout-bot",
         "deployment.environment.name": "production",
@@ -118,14 +118,14 @@ def test_labels_have_few_values(case: str, level: str) -> None:
 
 
 def test_a_long_line_is_cut_and_stays_json() -> None:
-    """Loki throws away what is over 256 KB."""
-    said = content([text("user", "世" * 200_000)], [text("assistant", "yes")])
-    line = line_of(to_record(view(span(1, "chat", {**CHAT, **said}))))
+    """Loki drops lines above 256 KB."""
+    messages = content([text("user", "世" * 200_000)], [text("assistant", "yes")])
+    line = line_of(to_record(view(span(1, "chat", {**CHAT, **messages}))))
     assert len(line.encode()) <= 240_000
     assert "originally 200000 characters" in json.loads(line)["messages"][0]["content"]
 
 
-def test_much_metadata_is_bounded() -> None:
+def test_structured_metadata_is_bounded() -> None:
     """128 entries and 64 KB; ids come first."""
     many = {f"litellm.metadata.k{n}": "v" * 5000 for n in range(300)}
     record = to_record(view(span(1, "chat", {**CHAT, **many})))
@@ -135,14 +135,14 @@ def test_much_metadata_is_bounded() -> None:
 
 
 def test_times_are_text() -> None:
-    """Nanoseconds of the end; a number would be a 400."""
+    """Nanoseconds of the end, as text; Loki rejects numbers with a 400."""
     assert to_entry(to_record(view(CASES["chat"])))[0] == "1795165988250000000"
 
 
-def test_stages_are_records_of_their_own_if_enabled(
+def test_stages_are_separate_records_if_enabled(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """LITESPAN_LOKI_STAGES: one record each, but chunks."""
+    """With LITESPAN_LOKI_STAGES: one record for each stage except chunks."""
     monkeypatch.setenv("LITESPAN_LOKI_STAGES", "true")
     LokiExporter(vendor.url).export([CASES["stream"]])
     assert [key.partition(":")[2] for key in taken(vendor)] == [
@@ -153,8 +153,8 @@ def test_stages_are_records_of_their_own_if_enabled(
     ]
 
 
-def test_a_call_that_begins_is_a_stage_record(vendor: Vendor) -> None:
-    """At once, at the time of the start."""
+def test_a_started_call_is_a_stage_record(vendor: Vendor) -> None:
+    """It is sent at once, with the time of the start."""
     exporter = LokiExporter(vendor.url)
     assert exporter.export_started([STARTED]) is SpanExportResult.SUCCESS
     ((key, (line, metadata)),) = taken(vendor).items()
@@ -164,7 +164,7 @@ def test_a_call_that_begins_is_a_stage_record(vendor: Vendor) -> None:
 
 
 def test_the_tenant_header_needs_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """X-Scope-OrgID, and no credentials where there are none."""
+    """X-Scope-OrgID is sent, and no credentials if none are set."""
     monkeypatch.delenv("LOKI_USERNAME")
     monkeypatch.delenv("LOKI_PASSWORD")
     monkeypatch.setenv("LOKI_TENANT_ID", "team-a")
@@ -175,15 +175,15 @@ def test_the_tenant_header_needs_no_credentials(monkeypatch: pytest.MonkeyPatch)
     assert "authorization" not in request.headers
 
 
-def test_a_tenant_that_no_header_can_hold(caplog: pytest.LogCaptureFixture) -> None:
-    """One line instead of a failure per export."""
+def test_an_invalid_tenant_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    """One line, instead of a failure for each export."""
     exporter = LokiExporter("http://127.0.0.1:9", tenant="münchen")
     assert exporter.delivery is None
     assert "the header X-Scope-OrgID" in caplog.records[0].getMessage()
 
 
 def test_an_echoed_password_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """However short it is."""
+    """Even if it is short."""
     with running(lambda _: Reply(400, b"no hunter2 here")) as vendor:
         LokiExporter(vendor.url, username="u", password="hunter2").export([CASES["chat"]])
     (line,) = [record.getMessage() for record in caplog.records]
@@ -206,12 +206,12 @@ def test_grafana_clouds_user_and_token_are_basic_authentication(vendor: Vendor) 
         ({"gen_ai.usage.cost": 100.0}, "chat success 1.25s $100"),
     ],
 )
-def test_a_summary_has_only_what_is_known(attributes: dict[str, Any], words: str) -> None:
-    """Only what is known."""
+def test_a_summary_has_only_known_values(attributes: dict[str, Any], words: str) -> None:
+    """Unknown values are left out."""
     assert summary(view(span(1, "chat", {**CHAT, **attributes}))) == words
 
 
-def test_records_are_plain() -> None:
+def test_a_span_with_few_attributes_has_a_record() -> None:
     """The record of a span that says next to nothing."""
     record: Record = to_record(view(CASES["bare"]))
     assert json.loads(line_of(record)) == {

@@ -1,4 +1,4 @@
-"""What is odd about Lunary: two events a run, results inside a 200, ids of parents, its SDK."""
+"""Lunary's own rules: two events per run, results inside a 200, ids of parents, its SDK."""
 
 import json
 from collections.abc import Iterator
@@ -45,8 +45,8 @@ def events(vendor: Vendor) -> list[Any]:
     return [json.loads(request.body)["events"] for request in vendor.received]
 
 
-def test_start_and_end_travel_together(vendor: Vendor) -> None:
-    """An end without its start would be lost."""
+def test_start_and_end_are_in_one_request(vendor: Vendor) -> None:
+    """Lunary would lose an end without its start."""
     spans = [span(1000 + n, "chat", CHAT) for n in range(150)]
     assert LunaryExporter(SECRET, vendor.url).export(spans) is SpanExportResult.SUCCESS
     sent = events(vendor)
@@ -54,8 +54,8 @@ def test_start_and_end_travel_together(vendor: Vendor) -> None:
     assert [event["event"] for batch in sent for event in batch] == ["start", "end"] * 150
 
 
-def test_a_call_that_begins(vendor: Vendor) -> None:
-    """Its start at once; with its end the start again, which does no harm."""
+def test_a_started_call_sends_its_start(vendor: Vendor) -> None:
+    """It is sent at once, and again with the end, which has no effect."""
     exporter = LunaryExporter(SECRET, vendor.url)
     assert exporter.export_started([STARTED]) is SpanExportResult.SUCCESS
     assert exporter.export([CASES["chat"]]) is SpanExportResult.SUCCESS
@@ -66,8 +66,8 @@ def test_a_call_that_begins(vendor: Vendor) -> None:
     assert len(vendor.accept.records) == 1  # type: ignore[attr-defined]
 
 
-def test_failures_inside_a_200(caplog: pytest.LogCaptureFixture) -> None:
-    """Each result is looked at: what was refused is counted, once a run."""
+def test_rejected_runs_in_a_200_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Once per run."""
     keys = [str(view(CASES[name]).key) for name in ("chat", "stream")]
     results = [
         {"id": keys[0], "success": False, "error": "Run with this external id already exists"},
@@ -96,7 +96,7 @@ def test_failures_inside_a_200(caplog: pytest.LogCaptureFixture) -> None:
     ],
 )
 def test_each_operation_has_lunarys_type(operation: str, kind: str) -> None:
-    """Lunary's words for operations."""
+    """Lunary's names of run types."""
     made = to_start(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
     assert made["type"] == kind
 
@@ -113,7 +113,7 @@ def test_parent_run_ids_are_hashed_like_lunarys_sdk(vendor: Vendor) -> None:
 
 @pytest.mark.parametrize("later_ns", [0, 200_000, 3_000_000])
 def test_a_parent_comes_before_its_children(vendor: Vendor, later_ns: int) -> None:
-    """Also in the same millisecond, by which Lunary sorts: children end, and are sent, first."""
+    """Even within one millisecond, the precision of Lunary's order; children end first."""
     agent = span(1, "agent", {"gen_ai.operation.name": "invoke_agent"}, scope="agents")
     tool = below(agent, 3, later_ns, {"gen_ai.operation.name": "execute_tool"})
     call = below(tool, 2, 2 * later_ns, CHAT)
@@ -134,7 +134,7 @@ def below(parent: ReadableSpan, number: int, later_ns: int, attributes: Any) -> 
 
 
 def test_metadata_is_flat() -> None:
-    """Lunary keeps scalars of the first level only."""
+    """Lunary keeps only scalars of the first level."""
     shown = metadata(view(CASES["reasoning_cached"]))
     assert shown["cost_usd"] == 0.0040656
     assert shown["feature"] == "refund"
@@ -142,8 +142,8 @@ def test_metadata_is_flat() -> None:
     assert all(isinstance(value, str | int | float) for value in shown.values())
 
 
-def test_metadata_that_the_span_has_no_value_for() -> None:
-    """The call's own stays, under names that are Lunary's, too."""
+def test_metadata_with_litespans_names_stay_if_litespan_has_no_value() -> None:
+    """A name without a value does not remove the user's entry."""
     given = {"session_id": "mine", "outcome": "mine", "environment": "mine"}
     own = {f"litellm.metadata.{name}": value for name, value in given.items()}
     shown = metadata(view(span(1, "chat", {**CHAT, **own}, who=False)))
@@ -155,7 +155,7 @@ def test_metadata_that_the_span_has_no_value_for() -> None:
 
 
 def test_nul_characters_are_replaced_everywhere(vendor: Vendor) -> None:
-    """PostgreSQL's JSON has none, and would lose the run: they are replaced, everywhere."""
+    """PostgreSQL's JSON does not accept them, so Lunary would lose the run."""
     odd = {
         "user.id": "a\0b",
         "litellm.metadata.na\0me": "c\0",
@@ -170,25 +170,27 @@ def test_nul_characters_are_replaced_everywhere(vendor: Vendor) -> None:
 
 
 @pytest.mark.parametrize("variable", ["LUNARY_PRIVATE_KEY", "LUNARY_PUBLIC_KEY", "LUNARY_APP_ID"])
-def test_names_of_the_key(variable: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_has_the_sdks_three_variables(
+    variable: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The SDK's three."""
     monkeypatch.setenv(variable, SECRET)
     monkeypatch.setenv("LUNARY_API_URL", vendor.url)
     assert LunaryExporter().export([CASES["chat"]]) is SpanExportResult.SUCCESS
 
 
-def test_a_large_run_is_cut(vendor: Vendor) -> None:
-    """Both events stay whole."""
-    said = content([text("user", "x" * 5_000_000)], [text("assistant", "y" * 3_000_000)])
+def test_a_large_run_is_truncated(vendor: Vendor) -> None:
+    """Both events stay valid."""
+    messages = content([text("user", "x" * 5_000_000)], [text("assistant", "y" * 3_000_000)])
     exporter = LunaryExporter(SECRET, vendor.url)
-    assert exporter.export([span(1, "chat", {**CHAT, **said})]) is SpanExportResult.SUCCESS
+    assert exporter.export([span(1, "chat", {**CHAT, **messages})]) is SpanExportResult.SUCCESS
     ((start, end),) = events(vendor)
     assert (start["event"], end["event"]) == ("start", "end")
     assert len(vendor.received[0].body) <= 4_000_000
 
 
-def test_against_lunarys_own_sdk() -> None:
-    """Every field that the SDK fills is in our event, with a value of its type."""
+def test_events_have_the_fields_of_lunarys_own_sdk() -> None:
+    """With values of the same types."""
     (request,) = REFERENCE["requests"]
     (start, end, _, error) = request["body"]["events"]
     ours = [

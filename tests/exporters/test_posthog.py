@@ -1,4 +1,4 @@
-"""What is odd about PostHog: 100 spans a request, classification, costs, its capture API."""
+"""PostHog's own rules: 100 spans per request, classification, costs, its capture API."""
 
 import json
 from collections.abc import Iterator
@@ -42,8 +42,8 @@ def view(span: ReadableSpan) -> GenAISpan:
     return found
 
 
-def test_at_most_100_spans_a_request(vendor: Vendor) -> None:
-    """A batch of the SDK's 512 becomes six requests; none is lost."""
+def test_a_request_has_at_most_100_spans(vendor: Vendor) -> None:
+    """The SDK's batch of 512 becomes six requests; no span is lost."""
     spans = [span(1000 + n, "chat", CHAT) for n in range(512)]
     assert PosthogExporter(SECRET, vendor.url).export(spans) is SpanExportResult.SUCCESS
     assert vendor.wrong == []
@@ -52,10 +52,10 @@ def test_at_most_100_spans_a_request(vendor: Vendor) -> None:
     assert sizes == [100, 100, 100, 100, 100, 12]
 
 
-def test_at_most_4_mb_a_request(vendor: Vendor) -> None:
-    """Large spans travel in fewer; what is too large for one event is cut."""
-    said = content([text("user", "lorem ipsum " * 70_000)])
-    spans = [span(1000 + n, "chat", {**CHAT, **said}) for n in range(9)]
+def test_a_request_has_at_most_4_mb(vendor: Vendor) -> None:
+    """Large spans are divided among more requests, and a span beyond an event's limit is cut."""
+    messages = content([text("user", "lorem ipsum " * 70_000)])
+    spans = [span(1000 + n, "chat", {**CHAT, **messages}) for n in range(9)]
     huge = [CASES["huge"], span(1100, "chat", {**CHAT, **content([text("user", "世" * 400_000)])})]
     assert PosthogExporter(SECRET, vendor.url).export(spans + huge) is SpanExportResult.SUCCESS
     assert vendor.wrong == []
@@ -74,22 +74,22 @@ def test_at_most_4_mb_a_request(vendor: Vendor) -> None:
         {"litellm.metadata.many": ("x" * 100,) * 8_000, **content([text("user", "x" * 99_999)])},
     ],
 )
-def test_an_event_is_measured_as_posthog_has_it(
+def test_events_are_measured_as_posthogs_json(
     said: dict[str, Any], route: str, vendor: Vendor
 ) -> None:
-    """Not by the protobuf: as JSON, quotes and control characters take several bytes."""
+    """Not as protobuf: in JSON, quotes and control characters take several bytes."""
     exporter = PosthogExporter(SECRET, vendor.url, route=route)
     assert exporter.export([span(1, "chat", {**CHAT, **said})]) is SpanExportResult.SUCCESS
     assert vendor.wrong == []
 
 
 @pytest.mark.parametrize("size", [128_000, 890_000])
-def test_what_fits_stays_whole(size: int, vendor: Vendor) -> None:
-    """Also nearly 900 kB."""
-    said = content([text("user", "x" * size)])
-    PosthogExporter(SECRET, vendor.url).export([span(1, "chat", {**CHAT, **said})])
+def test_events_within_the_limit_are_not_truncated(size: int, vendor: Vendor) -> None:
+    """Up to almost 900 kB."""
+    messages = content([text("user", "x" * size)])
+    PosthogExporter(SECRET, vendor.url).export([span(1, "chat", {**CHAT, **messages})])
     (record,) = vendor.accept.records.values()  # type: ignore[attr-defined]
-    assert record["attributes"]["gen_ai.input.messages"] == said["gen_ai.input.messages"]
+    assert record["attributes"]["gen_ai.input.messages"] == messages["gen_ai.input.messages"]
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_what_fits_stays_whole(size: int, vendor: Vendor) -> None:
     ],
 )
 def test_operations_are_ones_that_posthog_classifies(operation: str, classified: str) -> None:
-    """Only chat and embeddings are generations and embeddings to it."""
+    """PostHog knows only chat and embeddings as calls."""
     shown = attributes(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
     assert shown["gen_ai.operation.name"] == classified
 
 
 @pytest.mark.parametrize("name", ["openllmetry-litellm", "traceloop-sdk", "openinference-litellm"])
-def test_spans_by_others_are_read_by_the_same_rules(name: str, vendor: Vendor) -> None:
-    """Their namespaces would select another classifier: translated, and left out."""
+def test_spans_of_other_instrumentations_have_only_current_names(name: str, vendor: Vendor) -> None:
+    """Their namespaces would make PostHog apply other rules."""
     PosthogExporter(SECRET, vendor.url).export(foreign(name))
     assert vendor.wrong == []
     for record in vendor.accept.records.values():  # type: ignore[attr-defined]
@@ -133,21 +133,21 @@ def test_spans_by_others_are_read_by_the_same_rules(name: str, vendor: Vendor) -
     ],
 )
 def test_all_three_costs_are_sent(known: dict[str, Any], three: tuple[Any, ...]) -> None:
-    """All of them, so that PostHog does not fill in prices of its own."""
+    """So that PostHog does not use its own prices."""
     shown = costs(view(span(1, "chat", {**CHAT, **known})))
     assert tuple(shown.values()) == pytest.approx(three)
 
 
 def test_cached_tokens_are_part_of_the_input() -> None:
-    """PostHog assumes the opposite for Anthropic's models, and would charge them twice."""
+    """For Anthropic's models, PostHog assumes the opposite, and would charge them twice."""
     called = view(CASES["reasoning_cached"])
     event: Any = to_event(called)
     assert attributes(called)["$ai_cache_reporting_exclusive"] is False
     assert event["properties"]["$ai_cache_reporting_exclusive"] is False
 
 
-def test_tools_travel_by_otlp_too(vendor: Vendor) -> None:
-    """In the shape of the capture API, as text."""
+def test_tools_are_also_sent_over_otlp(vendor: Vendor) -> None:
+    """In the format of the capture API, as text."""
     PosthogExporter(SECRET, vendor.url).export([CASES["tool_call"]])
     (record,) = vendor.accept.records.values()  # type: ignore[attr-defined]
     event: Any = to_event(view(CASES["tool_call"]))
@@ -155,8 +155,8 @@ def test_tools_travel_by_otlp_too(vendor: Vendor) -> None:
     assert event["properties"]["$ai_tools"][0]["function"]["name"] == "get_weather"
 
 
-def test_kinds_of_tokens_that_have_prices_of_their_own() -> None:
-    """Audio, and what was written to a cache for five minutes or for an hour."""
+def test_tokens_with_different_prices_are_separate() -> None:
+    """Audio tokens and cache writes by duration."""
     used = {
         "gen_ai.usage.audio.input_tokens": 5,
         "gen_ai.usage.audio.output_tokens": 6,
@@ -170,8 +170,8 @@ def test_kinds_of_tokens_that_have_prices_of_their_own() -> None:
     assert shown["$ai_cache_creation_1h_input_tokens"] == 8
 
 
-def test_whose_event_it_is() -> None:
-    """The user's; else one id for the session, else one for the trace; 200 characters."""
+def test_the_distinct_id_is_the_users() -> None:
+    """Without a user, an id for the session, else for the trace; 200 characters."""
     assert distinct_id(view(CASES["chat"])) == "user-42"
     anonymous = {**CHAT, "session.id": "s"}
     ids = {distinct_id(view(span(n, "chat", anonymous, who=False))) for n in (1, 2)}
@@ -190,12 +190,12 @@ def test_whose_event_it_is() -> None:
     ],
 )
 def test_a_ui_address_becomes_the_ingestion_address(given: str, to: str) -> None:
-    """The address of the UI is not the one of the ingestion."""
+    """`us.posthog.com` becomes `us.i.posthog.com`."""
     assert ingestion(given) == to
 
 
 @pytest.mark.parametrize("variable", ["POSTHOG_PROJECT_API_KEY", "POSTHOG_PROJECT_TOKEN"])
-def test_other_names_of_the_key(
+def test_the_key_has_the_names_of_posthogs_own_tools(
     variable: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostHog's own tools know it by these."""
@@ -207,7 +207,7 @@ def test_other_names_of_the_key(
 def test_the_capture_api_accepts_every_canonical_span(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """LITESPAN_POSTHOG_ROUTE=batch: every canonical span by the rules of `/batch/`."""
+    """With LITESPAN_POSTHOG_ROUTE=batch."""
     monkeypatch.setenv("LITESPAN_POSTHOG_ROUTE", "batch")
     exporter = PosthogExporter(SECRET, vendor.url)
     assert exporter.export(list(CASES.values())) is SpanExportResult.SUCCESS
@@ -218,8 +218,8 @@ def test_the_capture_api_accepts_every_canonical_span(
     assert SECRET not in repr(vars(exporter))
 
 
-def test_against_posthogs_own_sdk() -> None:
-    """Every property of the SDK's events is in ours, of the same type, but what is its own."""
+def test_events_have_the_properties_of_posthogs_own_sdk() -> None:
+    """With the same types, except for properties about the SDK itself."""
     (request,) = REFERENCE["requests"]
     theirs = request["body"]["batch"]
     ours = [to_event(view(CASES[name])) for name in ("tool_call", "failure")]

@@ -1,4 +1,4 @@
-"""Every preset on loopback: where it posts, with which headers, resource and attributes."""
+"""The URL, headers, resource and attributes of every preset."""
 
 import base64
 import json
@@ -130,7 +130,7 @@ RESOURCES = {
     "arize": {"model_id": "litellm", "openinference.project.name": "litellm"},
     "phoenix": {"openinference.project.name": "shop"},
 }
-SAID = (b"Say hello", b"Be brief", b"get_weather", b"Rome")
+CONTENT = (b"Say hello", b"Be brief", b"get_weather", b"Rome")
 each = pytest.mark.parametrize("name", PRESETS)
 
 
@@ -170,13 +170,13 @@ def decoded(request: Received) -> Any:
 
 
 def test_every_preset_has_its_expectations() -> None:
-    """A new row comes with the facts that it is tested against."""
+    """A new row needs the facts that it is tested against."""
     assert sorted(PRESETS) == sorted(EXPECTED) == sorted(URLS)
 
 
 @each
 def test_a_preset_sends_what_its_service_documents(name: str, vendor: Vendor) -> None:
-    """Path, headers, resource, ids; the spans' own attributes; nothing secret in the body."""
+    """Path, headers, resource, ids and the spans' own attributes; no secret is in the body."""
     exporter = PRESETS[name]()
     sent = [now(CASES[case]) for case in ("tool_call", "embedding", "failure")]
     assert exporter.export(sent) is SpanExportResult.SUCCESS, exporter.problem
@@ -195,7 +195,7 @@ def test_a_preset_sends_what_its_service_documents(name: str, vendor: Vendor) ->
     attributes = attributes_of(spans[0].attributes)
     assert attributes["gen_ai.request.model"] == "gpt-4o-mini"
     assert attributes["gen_ai.usage.input_tokens"] > 0
-    assert [word for word in SAID[2:] if word not in request.body] == []
+    assert [word for word in CONTENT[2:] if word not in request.body] == []
     secret = [value for key, value in SET.items() if key.endswith(("KEY", "PASSWORD"))]
     assert [value for value in secret if value.encode() in request.body] == []
     shown = repr([exporter, vars(exporter), vars(exporter.delivery)])
@@ -209,14 +209,14 @@ def test_a_preset_adds_no_content(name: str, vendor: Vendor) -> None:
     exporter.export([now(CASES["content_off"]), now(CASES["attempt"])])
     exporter.shutdown()
     (request,) = vendor.received
-    assert [word for word in SAID if word in request.body] == []
+    assert [word for word in CONTENT if word in request.body] == []
 
 
 @each
 def test_a_preset_without_a_required_variable_is_off(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line names what to set; the exporter sends nothing."""
+    """One line has the variable, and nothing is sent."""
     row = PRESETS[name].preset
     needed = [variables[0] for variables in row.needs.values()]
     for variable in needed:
@@ -241,7 +241,7 @@ def test_a_preset_without_a_required_variable_is_off(
         ("grafana_cloud", "GRAFANA_CLOUD_OTLP_ENDPOINT", "https://g.example/otlp/", "https://g.example/otlp/v1/traces"),
     ],
 )  # fmt: skip
-def test_where_a_preset_posts(
+def test_the_url_of_a_preset_follows_from_its_variables(
     name: str, variable: str, value: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Base URLs with and without scheme and path, regions, defaults."""
@@ -259,10 +259,10 @@ def test_where_a_preset_posts(
         ("mlflow", "MLFLOW_TRACKING_URI", "sqlite:///mlflow.db", "is not an http(s) URL"),
     ],
 )
-def test_a_place_that_cannot_be_used_is_reported(
+def test_an_invalid_url_of_a_preset_is_reported(
     name: str, variable: str, value: str, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exporter is off and says why."""
+    """The exporter is off, and one line has the reason."""
     monkeypatch.setenv(variable, value)
     assert line in PRESETS[name]().problem
 
@@ -283,8 +283,8 @@ def test_arguments_take_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
         PRESETS["langsmith"](space="x")
 
 
-def test_openinference_of_a_tool_call() -> None:
-    """Flat messages, tools, tokens, cost and identity under OpenInference's names."""
+def test_a_tool_call_has_openinferences_attributes() -> None:
+    """Flat messages, tools, tokens, cost and identity."""
     view = GenAISpan.read(CASES["tool_call"])
     assert view is not None
     told = {key: value for key, value in openinference(view).items() if value is not None}

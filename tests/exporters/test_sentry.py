@@ -1,4 +1,4 @@
-"""What is odd about Sentry: two routes, DSNs, limits, breadcrumbs, and Relay's own judgement."""
+"""Sentry's own rules: two routes, DSNs, limits, breadcrumbs, and Relay's own validation."""
 
 import json
 import subprocess
@@ -70,8 +70,8 @@ def events(vendor: Vendor) -> list[Any]:
         ("https://k@[::1]:9000/7/", "https://[::1]:9000/api/7", "k"),
     ],
 )
-def test_a_dsn_is_parsed_like_the_sdks_do(dsn: str, url: str, key: str) -> None:
-    """Key, host, path and project, as the SDKs take a DSN apart."""
+def test_a_dsn_is_parsed_like_in_sentrys_sdks(dsn: str, url: str, key: str) -> None:
+    """Key, host, path and project."""
     read = read_dsn(dsn)
     assert read is not None
     assert (read.url, read.key.reveal()) == (url, key)
@@ -83,7 +83,7 @@ def test_a_dsn_is_parsed_like_the_sdks_do(dsn: str, url: str, key: str) -> None:
 def test_a_bad_dsn_disables_the_exporter_without_repeating_it(
     dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line that does not repeat the DSN, and the exporter is off."""
+    """One line, which does not have the DSN."""
     made = SentryExporter(dsn)
     assert made.export([CASES["failure"]]) is SpanExportResult.FAILURE
     (line,) = [record.getMessage() for record in caplog.records]
@@ -91,7 +91,7 @@ def test_a_bad_dsn_disables_the_exporter_without_repeating_it(
 
 
 def test_a_failure_is_a_span_and_an_issue(vendor: Vendor) -> None:
-    """Linked by trace and span id; a success is a span only."""
+    """Linked by trace and span id; a success is only a span."""
     sentry = exporter(vendor)
     assert sentry.export([CASES["chat"], CASES["failure"]]) is SpanExportResult.SUCCESS
     assert vendor.wrong == []
@@ -108,8 +108,8 @@ def test_a_failure_is_a_span_and_an_issue(vendor: Vendor) -> None:
     ]
 
 
-def test_input_is_a_breadcrumb_of_the_later_error(vendor: Vendor) -> None:
-    """A started call sends nothing; it is sent with the first error of its trace."""
+def test_a_started_call_is_a_breadcrumb_of_a_later_error(vendor: Vendor) -> None:
+    """It is sent with the first error of its trace."""
     sentry = exporter(vendor)
     sentry.export_started([STARTED])
     assert vendor.received == []
@@ -126,15 +126,15 @@ def test_input_is_a_breadcrumb_of_the_later_error(vendor: Vendor) -> None:
     }
 
 
-def test_calls_that_begin_are_forgotten(vendor: Vendor) -> None:
-    """Memory is bounded: 50 calls of a trace, 1000 traces."""
+def test_remembered_started_calls_are_bounded(vendor: Vendor) -> None:
+    """50 calls per trace, and 1000 traces."""
     sentry = exporter(vendor)
     for _ in range(60):
         sentry.export_started([STARTED])
     assert [len(crumbs) for crumbs in sentry.started_calls.values()] == [50]
 
 
-def test_what_the_copy_has() -> None:
+def test_the_copy_has_the_added_attributes() -> None:
     """Op, cost, stages; arrays as JSON; names that scrubbing would empty are others."""
     recorded = attributes(view(CASES["chat"]))
     assert recorded["sentry.op"] == "gen_ai.chat"
@@ -151,8 +151,8 @@ def test_what_the_copy_has() -> None:
     ]
 
 
-def test_tokens_under_relays_older_names() -> None:
-    """An older Relay prices by them, and puts its own figures over ours."""
+def test_tokens_also_have_relays_older_names() -> None:
+    """An older Relay computes costs from them, which replace litespan's."""
     recorded = attributes(view(CASES["reasoning_cached"]))
     assert recorded["gen_ai.usage.input_tokens.cached"] == 1536
     assert recorded["gen_ai.usage.input_tokens.cache_write"] == 256
@@ -173,7 +173,7 @@ def test_tokens_under_relays_older_names() -> None:
 def test_rate_limit_headers_are_parsed_by_category(
     header: str, limits: list[tuple[str, float]]
 ) -> None:
-    """Seconds and categories; what makes no sense is passed over."""
+    """Seconds and categories; invalid entries are ignored."""
     assert list(read_limits(header)) == limits
 
 
@@ -187,8 +187,10 @@ def test_rate_limit_headers_are_parsed_by_category(
         ("60:attachment:project", [Sentry.PATH, ENVELOPE]),
     ],
 )
-def test_a_limit_is_obeyed(header: str, paths: list[str], caplog: pytest.LogCaptureFixture) -> None:
-    """Also when it comes with a 200: that category is dropped, counted and logged once."""
+def test_a_rate_limit_is_followed(
+    header: str, paths: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also in a 200: the category is dropped, counted and logged once."""
     accepted = Reply(200, b"", {"X-Sentry-Rate-Limits": header})
     with running(Sentry(), in_turn(accepted)) as vendor:
         sentry = exporter(vendor)
@@ -207,7 +209,7 @@ def test_a_limit_is_obeyed(header: str, paths: list[str], caplog: pytest.LogCapt
     ("headers", "wait"), [({}, 60), ({"Retry-After": "7"}, 7), ({"X-Sentry-Rate-Limits": "9::"}, 9)]
 )
 def test_a_429_is_a_pause(headers: dict[str, str], wait: float) -> None:
-    """By the header, by Retry-After, else for a minute; the batch is dropped, not kept."""
+    """For the time of the header, of Retry-After, or a minute; the batch is dropped, not kept."""
     with running(Sentry(), in_turn(Reply(429, b"", headers))) as vendor:
         sentry = exporter(vendor)
         assert sentry.export([CASES["chat"]]) is SpanExportResult.FAILURE
@@ -232,12 +234,14 @@ def test_a_429_is_a_pause(headers: dict[str, str], wait: float) -> None:
 def test_environments_and_releases_follow_sentrys_rules(
     name: str, environment: str | None, release: str | None
 ) -> None:
-    """Environments and releases by Sentry's rules."""
+    """Invalid characters and lengths are corrected."""
     assert (environment_name(name), release_name(name)) == (environment, release)
 
 
-def test_sampling_by_litellms_variables(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SENTRY_API_TRACE_RATE thins out spans, SENTRY_API_SAMPLE_RATE events."""
+def test_litellms_variables_set_the_sampling(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SENTRY_API_TRACE_RATE for spans, SENTRY_API_SAMPLE_RATE for events."""
     monkeypatch.setenv("SENTRY_API_TRACE_RATE", "0")
     exporter(vendor).export([CASES["failure"]])
     monkeypatch.setenv("SENTRY_API_TRACE_RATE", "1")
@@ -246,8 +250,10 @@ def test_sampling_by_litellms_variables(vendor: Vendor, monkeypatch: pytest.Monk
     assert [request.path for request in vendor.received] == [ENVELOPE, Sentry.PATH]
 
 
-def test_no_person_without_consent(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SENTRY_SEND_DEFAULT_PII=false keeps users and content at home, captured or not."""
+def test_users_and_content_are_not_sent_without_pii(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With SENTRY_SEND_DEFAULT_PII=false, even if content is captured."""
     monkeypatch.setenv("SENTRY_SEND_DEFAULT_PII", "false")
     sentry = exporter(vendor)
     sentry.export_started([span(7, "chat", {**CHAT, **content([text("user", "Say hello.")])})])
@@ -307,7 +313,7 @@ ODD = span(
 
 @pytest.fixture(scope="module")
 def judged(request: pytest.FixtureRequest) -> Any:
-    """What Relay and the SDK make of our events and spans."""
+    """The result of Relay and the SDK for litespan's events and spans."""
     python = environment(request.config.cache.mkdir("sentry"), *RELAY)
     with running(Sentry()) as vendor:
         sentry = exporter(vendor, environment="prod", release="shop@1.0")
@@ -330,13 +336,13 @@ def judged(request: pytest.FixtureRequest) -> Any:
     done = subprocess.run(
         [python, "-c", JUDGE], input=asked, capture_output=True, text=True, check=True, timeout=60
     )
-    said = json.loads(done.stdout)
-    return {**said, "sent": spans, "envelopes": envelopes}
+    output = json.loads(done.stdout)
+    return {**output, "sent": spans, "envelopes": envelopes}
 
 
 @pytest.mark.slow
-def test_relay_finds_nothing_wrong_with_events(judged: Any) -> None:
-    """Neither errors nor anything trimmed, also with odd and long values."""
+def test_relay_accepts_events_without_errors(judged: Any) -> None:
+    """Neither errors nor trimmed values, also for unusual and long ones."""
     assert len(judged["events"]) == 3
     for event in judged["events"]:
         assert event["category"] == "error"
@@ -353,7 +359,7 @@ def lost(ours: Any, theirs: Any, at: str = "") -> list[str]:
 
 @pytest.mark.slow
 def test_events_survive_default_scrubbing(judged: Any) -> None:
-    """Every value that was sent is still there afterwards."""
+    """Every value that was sent is still there."""
     for sent, event in zip(judged["envelopes"], judged["events"], strict=True):
         ours, theirs = json.loads(sent.split("\n")[2]), event["scrubbed"]
         theirs["tags"] = dict(theirs["tags"])
@@ -366,12 +372,12 @@ def test_events_survive_default_scrubbing(judged: Any) -> None:
 
 @pytest.mark.slow
 def test_spans_survive_default_scrubbing(judged: Any) -> None:
-    """Every attribute of ours is still there, under the name that we gave it."""
+    """Every attribute is still there, with its new name."""
     for ours, theirs in zip(judged["sent"], judged["spans"], strict=True):
         assert lost(ours, theirs["scrubbed"]["spans"][0]["data"]) == []
 
 
-def test_an_event_without_anything() -> None:
+def test_a_failed_span_without_attributes_has_a_valid_event() -> None:
     """A span that says nothing but that it failed makes a valid event."""
     bare = span(701, "", {"gen_ai.operation.name": "chat"}, status=Status(StatusCode.ERROR))
     event = to_event(view(bare), None, None)
@@ -387,13 +393,13 @@ def test_an_event_without_anything() -> None:
 
 
 @pytest.mark.parametrize("pii", ["true", "false"])
-def test_the_input_of_an_embedding(
+def test_the_input_of_an_embedding_is_in_sentrys_own_attribute(
     pii: str, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sentry shows it from an attribute of its own, which follows the setting for content."""
+    """It follows the setting for content."""
     monkeypatch.setenv("SENTRY_SEND_DEFAULT_PII", pii)
-    said = content([text("user", "one"), text("user", "two")])
-    embedding = span(91, "embeddings", {**(CASES["embedding"].attributes or {}), **said})
+    messages = content([text("user", "one"), text("user", "two")])
+    embedding = span(91, "embeddings", {**(CASES["embedding"].attributes or {}), **messages})
     shown = exporter(vendor).attributes(view(embedding))["gen_ai.embeddings.input"]
     assert shown == ('["one","two"]' if pii == "true" else None)
     assert attributes(view(CASES["chat"]))["gen_ai.embeddings.input"] is None

@@ -80,19 +80,19 @@ def records(services: dict[str, Vendor], name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_each_call_arrives_by_the_rules(services: dict[str, Vendor], name: str) -> None:
-    """A record a call, and Sentry's event; no rule broken, no key in any of them."""
+def test_each_call_follows_the_services_rules(services: dict[str, Vendor], name: str) -> None:
+    """One record per call, and Sentry's event; none of them has a key."""
     vendor = services[name]
     assert vendor.wrong == []
     assert len(records(services, name)) == (CALLS + 1 if name == "sentry" else CALLS)
     assert all(b"sk-loopback" not in request.body for request in vendor.received)
-    said = b"".join(request.body for request in vendor.received)
+    bodies = b"".join(request.body for request in vendor.received)
     shown = (b"user-42", b"sess-7", b"checkout", b"refund", b"Say hello", b"staging")
-    assert [word for word in shown if word not in said] == []
+    assert [word for word in shown if word not in bodies] == []
 
 
 def test_sentry_has_the_failure_as_an_issue(services: dict[str, Vendor]) -> None:
-    """One event, linked to the span of the call that failed."""
+    """One event, linked to the span of the failed call."""
     (event,) = [record for record in records(services, "sentry") if "exception" in record]
     assert event["tags"]["error.type"] == "InternalServerError"
     sent = services["sentry"].accept.records  # type: ignore[attr-defined]
@@ -100,8 +100,8 @@ def test_sentry_has_the_failure_as_an_issue(services: dict[str, Vendor]) -> None
     assert event["environment"] == "staging"
 
 
-def test_posthog_has_costs_and_kinds(services: dict[str, Vendor]) -> None:
-    """All three costs of each good call; text completions are generations."""
+def test_posthog_has_costs_and_event_types(services: dict[str, Vendor]) -> None:
+    """All three costs of each successful call; text completions are generations."""
     shown = [record["attributes"] for record in records(services, "posthog")]
     assert sorted(a["gen_ai.operation.name"] for a in shown) == ["chat"] * 5 + ["embeddings"]
     good = [a for a in shown if "error.type" not in a]
@@ -118,8 +118,8 @@ def test_supabase_has_litellms_columns(services: dict[str, Vendor]) -> None:
     assert all(row["additional_details"]["input_tokens"] > 0 for row in good)
 
 
-def test_loki_has_lines_to_read(services: dict[str, Vendor]) -> None:
-    """Severity, words and numbers."""
+def test_loki_has_readable_lines(services: dict[str, Vendor]) -> None:
+    """Severity, text and figures."""
     lines = [line for line, _ in records(services, "loki")]
     assert [line["status"] for line in lines].count("failure") == 1
     assert any("gpt-4o-mini success" in line["message"] for line in lines)
@@ -138,8 +138,10 @@ FAILING = """
 """
 
 
-def test_input_exporters_send_each_call_as_it_begins(loopback: LoopbackProvider) -> None:
-    """A breadcrumb, a row, a record, a start event: of each call as it begins, at once."""
+def test_exporters_in_the_input_list_send_each_call_when_it_starts(
+    loopback: LoopbackProvider,
+) -> None:
+    """A breadcrumb, a row, a record, a start event."""
     with ExitStack() as stack:
         vendors = {name: stack.enter_context(running(VENDORS[name]())) for name in INPUTS}
         variables: dict[str, str] = {}

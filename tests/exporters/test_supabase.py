@@ -1,4 +1,4 @@
-"""What is odd about Supabase: two tables, upserts on a real PostgreSQL, started rows, its SDK."""
+"""Supabase's own rules: two tables, upserts on a real PostgreSQL, started rows, its SDK."""
 
 import json
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def view(span: ReadableSpan) -> GenAISpan:
 
 @pytest.mark.parametrize("table", ["request_logs", OURS])
 def test_every_case_is_one_row(table: str, vendor: Vendor, connection: Any) -> None:
-    """Also with NUL characters and half ones; sending twice changes nothing."""
+    """Also with NUL characters and lone surrogates; sending it twice changes nothing."""
     exporter = SupabaseExporter(vendor.url, SECRET, table=table)
     for _ in range(2):
         sent = exporter.export([*CASES.values(), *OTHERS.values()])
@@ -73,8 +73,10 @@ def test_every_case_is_one_row(table: str, vendor: Vendor, connection: Any) -> N
 
 
 @pytest.mark.parametrize("table", ["request_logs", OURS])
-def test_a_started_row_until_it_ends(table: str, vendor: Vendor, connection: Any) -> None:
-    """The end replaces the beginning, and the beginning never the end."""
+def test_a_finished_call_replaces_its_started_row(
+    table: str, vendor: Vendor, connection: Any
+) -> None:
+    """Never vice versa."""
     exporter = SupabaseExporter(vendor.url, SECRET, table=table)
     column = "status" if table == "request_logs" else "outcome"
     found = []
@@ -87,7 +89,7 @@ def test_a_started_row_until_it_ends(table: str, vendor: Vendor, connection: Any
 
 
 def test_attempts_share_litellms_row(vendor: Vendor, connection: Any) -> None:
-    """Its table has one row a call id: the last attempt's, also within one request."""
+    """LiteLLM's table has one row per call id: the last attempt's, also within one request."""
     call = {**CHAT, "litellm.call_id": "one"}
     spans = [span(1, "chat", {**call, "litellm.attempt": n}) for n in (1, 2)]
     spans[1]._context = span(2, "x", {}).context
@@ -98,8 +100,10 @@ def test_attempts_share_litellms_row(vendor: Vendor, connection: Any) -> None:
     assert connection.execute(query).fetchall() == [("2",)]
 
 
-def test_our_columns_are_exact(vendor: Vendor, connection: Any) -> None:
-    """What the store for PostgreSQL would have written, money to the last place."""
+def test_litespans_columns_equal_those_of_the_postgresql_store(
+    vendor: Vendor, connection: Any
+) -> None:
+    """Including exact money."""
     SupabaseExporter(vendor.url, SECRET, table=OURS).export([CASES["reasoning_cached"]])
     (cost, tags, finish, began, metadata) = connection.execute(
         f"select cost_usd, tags, finish_reasons, start_time, metadata from {OURS}"
@@ -112,7 +116,7 @@ def test_our_columns_are_exact(vendor: Vendor, connection: Any) -> None:
 
 
 def test_litellms_columns_have_its_names_and_status_words() -> None:
-    """Its names, its status words, and what it has no column for in `additional_details`."""
+    """Data without a column is in `additional_details`."""
     made = request_log(view(CASES["failure"]))
     details: Any = made.pop("additional_details")
     assert made == {
@@ -139,13 +143,13 @@ def test_litellms_columns_have_its_names_and_status_words() -> None:
 
 
 def test_long_names_fit_the_indexes() -> None:
-    """PostgreSQL refuses to index more than 2700 bytes."""
+    """PostgreSQL does not index more than 2700 bytes."""
     made = row(view(span(1, "chat", {**CHAT, "user.id": "x" * 5000})))
     assert len(str(made["user_id"])) == 500
 
 
-def test_against_supabases_own_sdk(vendor: Vendor) -> None:
-    """Path, query and headers are those of its upsert of many rows."""
+def test_requests_match_those_of_supabases_own_sdk(vendor: Vendor) -> None:
+    """Path, query and headers of an upsert of many rows."""
     SupabaseExporter(vendor.url, SECRET).export([CASES["chat"]])
     theirs = REFERENCE["requests"][1]
     (ours,) = vendor.received
@@ -160,22 +164,22 @@ def test_against_supabases_own_sdk(vendor: Vendor) -> None:
     assert isinstance(json.loads(ours.body), type(theirs["body"]))
 
 
-def test_a_schema_of_its_own(vendor: Vendor) -> None:
-    """`schema.table` chooses the profile."""
+def test_a_schema_in_the_table_name_selects_the_profile(vendor: Vendor) -> None:
+    """`schema.table`."""
     SupabaseExporter(vendor.url, SECRET, table=OURS).export([CASES["chat"]])
     assert vendor.received[0].headers["content-profile"] == "litespan"
     assert vendor.received[0].path.startswith("/rest/v1/llm_calls?on_conflict=key&")
 
 
 def test_a_missing_url_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    """There is no default: one line."""
+    """There is no default."""
     assert SupabaseExporter(key=SECRET).export([CASES["chat"]]) is SpanExportResult.FAILURE
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith("SUPABASE_URL is not set: supabase export is off")
 
 
-def test_a_missing_table_is_named_on_404(caplog: pytest.LogCaptureFixture) -> None:
-    """A 404 is PostgREST's word for that."""
+def test_a_404_is_reported_as_a_missing_table(caplog: pytest.LogCaptureFixture) -> None:
+    """PostgREST answers 404 for a missing table."""
     missing = b'{"code":"PGRST205","message":"Could not find the table"}'
     with running(lambda _: Reply(404, missing)) as vendor:
         SupabaseExporter(vendor.url, SECRET).export([CASES["chat"]])

@@ -1,4 +1,4 @@
-"""What is odd about Traceloop: OpenLLMetry's attributes, headers, content, gRPC addresses."""
+"""Traceloop's own rules: OpenLLMetry's attributes, headers, content, gRPC addresses."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ def view(span: ReadableSpan) -> GenAISpan:
     return found
 
 
-def test_what_the_copy_has() -> None:
+def test_the_copy_has_the_added_attributes() -> None:
     """Identity as association properties, totals, and the older names."""
     shown = attributes(view(CASES["reasoning_cached"]))
     assert {name: value for name, value in shown.items() if value is not None} == {
@@ -60,8 +60,8 @@ def test_what_the_copy_has() -> None:
     }
 
 
-def test_what_the_call_is_associated_with() -> None:
-    """The call's own metadata stays, unless the span knows better."""
+def test_association_properties_are_the_calls_metadata() -> None:
+    """Known values of litespan take precedence."""
     given = {"customer_id": "acme", "user_id": "mine", "session_id": "mine"}
     own = {f"litellm.metadata.{name}": value for name, value in given.items()}
     called = span(1, "chat", {**CHAT, **own, "user.id": "user-42"}, who=False)
@@ -85,13 +85,13 @@ def test_what_the_call_is_associated_with() -> None:
     ],
 )
 def test_each_operation_has_openllmetrys_request_type(operation: str, kind: str | None) -> None:
-    """OpenLLMetry's five; tools and agents are no requests."""
+    """OpenLLMetry has five; tools and agents are not requests."""
     shown = attributes(view(span(1, "x", {**CHAT, "gen_ai.operation.name": operation})))
     assert shown["llm.request.type"] == kind
 
 
-def test_headers_instead_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TRACELOOP_HEADERS replaces the bearer, as in Traceloop's SDK."""
+def test_configured_headers_replace_the_bearer_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TRACELOOP_HEADERS, as in Traceloop's SDK."""
     monkeypatch.setenv("TRACELOOP_HEADERS", "x-tenant=a%20b,Authorization=Basic abc")
     with running(lambda _: Reply(200)) as vendor:
         exporter = TraceloopExporter(base_url=vendor.url)
@@ -105,7 +105,7 @@ def test_headers_instead_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_traceloop_trace_content_false_removes_content(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """TRACELOOP_TRACE_CONTENT=false keeps captured content at home."""
+    """TRACELOOP_TRACE_CONTENT=false, even if content is captured."""
     monkeypatch.setenv("TRACELOOP_TRACE_CONTENT", "false")
     exporter = TraceloopExporter(SECRET, vendor.url)
     sets = sorted(path.stem for path in RECORDED.glob("*.json"))
@@ -131,12 +131,12 @@ def test_a_disabled_exporter_logs_the_reason_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One line that says why."""
+    """The line has the variable."""
     monkeypatch.setenv("TRACELOOP_API_KEY", SECRET)
     monkeypatch.setenv(variable, value)
     assert TraceloopExporter().export([CASES["chat"]]) is SpanExportResult.FAILURE
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith(line)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(line)
 
 
 REFERENCE = """
@@ -157,8 +157,8 @@ shop()
 
 
 @pytest.mark.slow
-def test_against_traceloops_own_sdk(request: pytest.FixtureRequest) -> None:
-    """Path, headers and what calls are associated with are those of Traceloop's SDK."""
+def test_requests_match_those_of_traceloops_own_sdk(request: pytest.FixtureRequest) -> None:
+    """Path, headers and association properties."""
     python = environment(request.config.cache.mkdir("traceloop"), "traceloop-sdk==0.62.4", "httpx")
     with running(lambda _: Reply(200)) as theirs:
         known = {

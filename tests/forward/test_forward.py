@@ -1,4 +1,4 @@
-"""`litespan forward`, as a process: OTLP in, a vendor's own format out, nothing lost between."""
+"""`litespan forward` as a process: OTLP in, a vendor's own format out, without loss."""
 
 import gzip
 import json
@@ -45,8 +45,8 @@ def keys(spans: Sequence[ReadableSpan]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in cases.CASES if name != "surrogate"])
-def test_a_span_survives_the_wire(name: str) -> None:
-    """What was encoded as OTLP reads as the same call, with its stages and its program."""
+def test_a_span_decoded_from_otlp_is_the_same_call(name: str) -> None:
+    """With its stages and its resource."""
     sent = cases.CASES[name]
     (got,) = to_spans(read_request(body_of([sent]), PROTOBUF))
     before, after = GenAISpan.read(sent), GenAISpan.read(got)
@@ -58,8 +58,8 @@ def test_a_span_survives_the_wire(name: str) -> None:
     assert (got.kind, got.status.status_code) == (sent.kind, sent.status.status_code)
 
 
-def test_json_is_read_as_protobuf_is() -> None:
-    """OTLP's JSON: ids in hex, 64-bit integers as strings, unknown fields passed over."""
+def test_json_is_read_like_protobuf() -> None:
+    """OTLP's JSON has hex ids and 64-bit integers as strings; unknown fields are ignored."""
     span = {
         "traceId": "5b8efff798038103d269b633813fc60c",
         "spanId": "eee19b7ec3c1b174",
@@ -92,8 +92,8 @@ def test_json_is_read_as_protobuf_is() -> None:
         (b"", "text/plain"),
     ],
 )
-def test_what_is_not_otlp_is_said(body: bytes, kind: str) -> None:
-    """One kind of error, whatever is wrong with the body."""
+def test_a_body_that_is_not_otlp_raises_one_kind_of_error(body: bytes, kind: str) -> None:
+    """Whatever is wrong with it."""
     with pytest.raises(Undecodable):
         read_request(body, kind)
 
@@ -101,7 +101,7 @@ def test_what_is_not_otlp_is_said(body: bytes, kind: str) -> None:
 # --- the command -----------------------------------------------------------------------
 
 
-def test_a_collector_reaches_a_vendor_that_speaks_no_otlp(tmp_path: Path) -> None:
+def test_calls_reach_a_vendor_without_otlp_through_the_collector(tmp_path: Path) -> None:
     """App → collector with the overlay `helicone` → forward → Helicone's own JSON, every call."""
     vendor = Helicone()
     with (
@@ -114,22 +114,22 @@ def test_a_collector_reaches_a_vendor_that_speaks_no_otlp(tmp_path: Path) -> Non
         assert server.wrong == []
 
 
-def test_answers_when_delivered_and_not_before() -> None:
-    """200 and an empty response once the vendor has the calls; gzip and JSON are welcome."""
+def test_the_answer_is_200_only_after_delivery() -> None:
+    """200 and an empty response once the vendor has the calls, for gzip and JSON, too."""
     vendor = Helicone()
     with (
         serving(vendor) as server,
         forwarding("--to", "helicone", **helicone(server.url)) as running,
     ):
-        answer, said = running.post(gzip.compress(body_of(CALLS)), content_encoding="gzip")
-        assert (answer.status, answer.getheader("content-type"), said) == (200, PROTOBUF, b"")
+        answer, body = running.post(gzip.compress(body_of(CALLS)), content_encoding="gzip")
+        assert (answer.status, answer.getheader("content-type"), body) == (200, PROTOBUF, b"")
         assert len(vendor.records) == len(CALLS)
-        answer, said = running.post(b'{"resourceSpans":[]}', "application/json")
-        assert (answer.status, said) == (200, b"{}")
+        answer, body = running.post(b'{"resourceSpans":[]}', "application/json")
+        assert (answer.status, body) == (200, b"{}")
 
 
-def test_a_repeat_is_harmless() -> None:
-    """A request that is sent twice reaches the vendor under the same keys."""
+def test_a_repeated_request_has_the_same_keys() -> None:
+    """So the vendor stores its calls once."""
     vendor = Helicone()
     with (
         serving(vendor) as server,
@@ -141,36 +141,36 @@ def test_a_repeat_is_harmless() -> None:
         assert set(vendor.taken.values()) == {2}
 
 
-def test_a_vendor_that_is_down_leaves_the_spans_with_the_sender() -> None:
-    """503 with Retry-After; a sender that comes back gets its 200."""
+def test_the_answer_is_503_while_a_vendor_is_down() -> None:
+    """With Retry-After; a retry then gets its 200."""
     vendor = Helicone()
     faults = in_turn(*[Reply(503)] * 4)
     with (
         serving(vendor, faults) as server,
         forwarding("--to", "helicone", "--timeout", "0.6", **helicone(server.url)) as running,
     ):
-        answer, said = running.post(body_of(CALLS[:1]))
-        assert (answer.status, said) == (503, b"helicone: 503")
+        answer, body = running.post(body_of(CALLS[:1]))
+        assert (answer.status, body) == (503, b"helicone: 503")
         assert answer.getheader("retry-after") == "5"
         statuses = iter(lambda: running.post(body_of(CALLS[:1]))[0].status, 200)
         assert set(statuses) <= {503}
         assert len(vendor.records) == 1
 
 
-def test_what_the_vendor_refuses_for_good_is_said_once() -> None:
-    """A 400 is a partial success: the sender must not repeat it for ever."""
+def test_spans_that_a_vendor_rejects_are_a_partial_success() -> None:
+    """The sender must not retry them."""
     with (
         serving(lambda _: Reply(400, b"no")) as server,
         forwarding("--to", "helicone", **helicone(server.url)) as running,
     ):
-        answer, said = running.post(body_of(CALLS[:2]))
-        partial = ExportTraceServiceResponse.FromString(said).partial_success
+        answer, body = running.post(body_of(CALLS[:2]))
+        partial = ExportTraceServiceResponse.FromString(body).partial_success
         assert (answer.status, partial.rejected_spans) == (200, 2)
         assert "helicone" in partial.error_message
 
 
-def test_an_answer_is_about_its_own_request() -> None:
-    """A vendor's refusal says nothing of a later request that had nothing for it."""
+def test_an_answer_concerns_only_its_own_request() -> None:
+    """A rejection does not affect a later request without spans for that vendor."""
     empty = b""
     with (
         serving(lambda _: Reply(400, b"no")) as server,
@@ -187,7 +187,7 @@ def test_an_answer_is_about_its_own_request() -> None:
 
 
 def test_two_destinations_both_get_every_call(tmp_path: Path) -> None:
-    """Both get every call; what one is missing, the sender repeats for both."""
+    """If one destination misses calls, the sender's retry delivers them to both."""
     vendor = Helicone()
     file = tmp_path / "calls.db"
     with (
@@ -236,13 +236,13 @@ def small() -> Iterator[Forwarder]:
 def test_a_bad_request_gets_its_status_and_does_no_harm(
     small: Forwarder, why: str, how: dict[str, str], body: bytes, status: int
 ) -> None:
-    """Each is answered with its status and does no harm."""
+    """Later requests still work."""
     assert small.post(body, **how)[0].status == status
     assert get(f"{small.url}/healthz") is not None
 
 
-def test_too_much_at_once_is_told_to_come_back(small: Forwarder) -> None:
-    """Twelve senders with 0.9 MiB each: some get 429 with Retry-After, memory stays bounded."""
+def test_senders_beyond_the_memory_limit_get_429(small: Forwarder) -> None:
+    """Twelve senders with 0.9 MiB each: some get 429 with Retry-After, and memory stays limited."""
     text = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "x" * 900_000}]}])
     body = body_of([call({"gen_ai.input.messages": text})])
     before = small.memory()
@@ -262,8 +262,8 @@ def test_too_much_at_once_is_told_to_come_back(small: Forwarder) -> None:
     assert small.memory() - before < 60 * 2**20
 
 
-def test_sigterm_finishes_what_it_has_taken() -> None:
-    """A request in work gets its 200, a new one no connection; the exit status is 0."""
+def test_sigterm_finishes_requests_in_progress() -> None:
+    """They get their 200, new connections are refused, and the exit status is 0."""
     vendor = Helicone()
     with (
         serving(lambda request: replace(vendor(request), delay=1.0)) as server,
@@ -284,7 +284,7 @@ def test_sigterm_finishes_what_it_has_taken() -> None:
 
 
 def test_loopback_is_the_default() -> None:
-    """Nobody outside this machine can send, unless an option allows it."""
+    """Other machines can send only if an option allows it."""
     with (
         serving(lambda _: Reply(200)) as server,
         forwarding("--to", "helicone", **helicone(server.url)) as running,
@@ -317,7 +317,7 @@ WRONG: list[tuple[list[str], dict[str, str], str]] = [
 def test_bad_input_is_one_line(
     arguments: list[str], env: dict[str, str], says: str, tmp_path: Path
 ) -> None:
-    """What is wrong and what to do, no traceback, exit status 2 (1 where the machine refuses)."""
+    """The mistake and the fix, no traceback, exit status 2 (1 if the system refuses)."""
     done = subprocess.run(
         [*COMMAND, "forward", "--port", "0", *arguments],
         env=environment({**env, "LITESPAN_SQLITE_PATH": str(tmp_path / "x.db")}),
@@ -331,8 +331,8 @@ def test_bad_input_is_one_line(
     assert "Traceback" not in done.stderr
 
 
-def test_it_has_its_numbers() -> None:
-    """`/healthz` counts what came in and what was postponed."""
+def test_healthz_has_counters() -> None:
+    """Received and postponed requests."""
     with (
         serving(lambda _: Reply(200)) as server,
         forwarding("--to", "helicone", **helicone(server.url)) as running,
@@ -342,8 +342,8 @@ def test_it_has_its_numbers() -> None:
 
 
 @pytest.mark.parametrize("flags", [True, False], ids=["flags", "no flags"])
-def test_which_parents_are_in_another_process(flags: bool) -> None:
-    """As the sender says, or, if it is older than that, of a request that is served."""
+def test_parents_in_another_process_are_recognized(flags: bool) -> None:
+    """By the flags that the sender sets; from older senders, for spans of kind SERVER."""
     provider = TracerProvider(shutdown_on_exit=False)
     tracer = provider.get_tracer("app")
     there = SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(1))

@@ -1,4 +1,4 @@
-"""`litespan forward` keeps its memory and its answers, whatever senders do."""
+"""`litespan forward` limits its memory and always answers, whatever senders do."""
 
 import gzip
 import json
@@ -73,7 +73,7 @@ def running() -> Iterator[Forwarder]:
 def test_a_small_body_of_many_objects_is_refused_before_it_is_decoded(
     running: Forwarder, what: str
 ) -> None:
-    """413 for a few kB of gzip; no memory beyond the bytes of the body."""
+    """413 for a few kB of gzip, without memory beyond the bytes of the body."""
     body, kind = BOMBS[what]
     packed = gzip.compress(body)
     assert len(packed) < 60_000
@@ -83,7 +83,7 @@ def test_a_small_body_of_many_objects_is_refused_before_it_is_decoded(
     assert running.memory() - before < 3 * len(body) + 10 * 2**20
 
 
-def test_a_large_batch_of_a_collector_is_taken(running: Forwarder) -> None:
+def test_a_large_batch_of_a_collector_is_accepted(running: Forwarder) -> None:
     """8192 spans, a collector's default, with 24 attributes each."""
     attributes = {f"app.attribute_{number}": f"value {number}" for number in range(24)}
     body = body_of([call(attributes)]) * 8192
@@ -91,15 +91,15 @@ def test_a_large_batch_of_a_collector_is_taken(running: Forwarder) -> None:
 
 
 def test_text_does_not_count_as_objects() -> None:
-    """Only what becomes an object weighs, not brackets and quotes within strings."""
+    """Brackets and quotes within strings do not count."""
     text = json.dumps({"text": '{"a": [1, "\\"{["]}' * 10_000})
     body = json.dumps({"resourceSpans": [{"schemaUrl": text}]}).encode()
     assert weight(body, JSON, 10_000) < 10_000
     assert weight(field(1, field(3, text.encode())), PROTOBUF, 10_000) < 10_000
 
 
-def test_weight_grows_with_what_is_decoded_and_stops_at_the_limit() -> None:
-    """Twice the spans weigh twice as much, up to the limit."""
+def test_the_estimate_grows_with_the_decoded_size_and_stops_at_the_limit() -> None:
+    """Twice the spans have twice the weight, up to the limit."""
     one, two = (weight(body_of([call({})]) * times, PROTOBUF, 10**6) for times in (1, 2))
     assert two == 2 * one > 4096
     with pytest.raises(TooLarge):
@@ -118,14 +118,14 @@ def test_weight_grows_with_what_is_decoded_and_stops_at_the_limit() -> None:
         values(b"\x0a\x00\x2a"),
     ],
 )
-def test_torn_protobuf_is_said_to_be_that(body: bytes) -> None:
+def test_malformed_protobuf_is_reported_as_such(body: bytes) -> None:
     """Lengths beyond the end, groups, endless numbers."""
     with pytest.raises(Undecodable):
         weight(body, PROTOBUF, 10**9)
 
 
-def test_values_nested_without_end_are_not_followed() -> None:
-    """Protobuf's parsers refuse 100 levels; so does the scan."""
+def test_deeply_nested_values_are_refused() -> None:
+    """Protobuf's parsers refuse 100 levels, and so does the estimate."""
     value = b""
     for _ in range(2000):
         value = field(1, field(5, value))
@@ -150,8 +150,8 @@ def slow(size: int, sent: int) -> bytes:
     return head.encode() + b"\x0a" * sent
 
 
-def test_a_slow_sender_holds_what_it_has_sent_and_not_what_it_announces() -> None:
-    """Twenty senders that announce more than there is memory keep nobody from sending."""
+def test_a_slow_sender_reserves_only_the_bytes_it_has_sent() -> None:
+    """Twenty senders that announce more than the memory do not prevent others from sending."""
     body = body_of([call({"gen_ai.input.messages": "x" * 500_000})])
     with (
         serving(Helicone()) as vendor,
@@ -164,8 +164,8 @@ def test_a_slow_sender_holds_what_it_has_sent_and_not_what_it_announces() -> Non
 
 
 @pytest.mark.parametrize("first", [b"", b"POST /v1/traces HTTP/1.1\r\nX: ", slow(9000, 10)])
-def test_connections_that_stall_lock_nobody_out(running: Forwarder, first: bytes) -> None:
-    """However many are silent, amid a header or a body, others are served, and health is."""
+def test_stalled_connections_do_not_block_others(running: Forwarder, first: bytes) -> None:
+    """However many stall within a header or body, others and the health check are served."""
     with connections(running.port, 200, first):
         assert get(f"{running.url}/healthz") is not None
         assert running.post(body_of([call({})]))[0].status == 200
@@ -191,8 +191,8 @@ def receiver(url: str, limits: Limits) -> Receiver:
 
 
 @pytest.mark.parametrize("first", [b"", b"POST /v1/traces HTTP/1.1\r\n", slow(9000, 10)])
-def test_a_sender_has_so_much_time_for_a_request(first: bytes) -> None:
-    """A connection that stalls is closed without any pressure from others."""
+def test_a_stalled_request_times_out(first: bytes) -> None:
+    """Even without other connections."""
     with (
         serving(Helicone()) as vendor,
         receiving(receiver(vendor.url, Limits(header=0.3, receive=0.3))) as it,
@@ -201,8 +201,8 @@ def test_a_sender_has_so_much_time_for_a_request(first: bytes) -> None:
         assert stalled.recv(1) == b""
 
 
-def test_health_answers_while_all_work_is_taken() -> None:
-    """More requests at work than allowed: 503 with Retry-After; the health check has its 200."""
+def test_the_health_check_answers_while_all_slots_are_in_use() -> None:
+    """More requests than allowed get 503 with Retry-After; the health check gets 200."""
     go = threading.Event()
 
     def held(_: Received) -> Reply:

@@ -1,4 +1,4 @@
-"""Spans as frameworks and instrumentations in other languages write them read like our own."""
+"""Spans of frameworks, and of instrumentations in other languages, have the same view."""
 
 import json
 import random
@@ -18,13 +18,13 @@ CALL = Part("tool_call", id="c1", name="get_weather", arguments={"city": "Paris"
 
 
 def read(attributes: dict[str, Any], events: Any = ()) -> GenAISpan:
-    """The view of a span by somebody else."""
+    """The view of another instrumentation's span."""
     view = GenAISpan.read(span(70, "x", attributes, events, scope="somebody.else"))
     assert view is not None
     return view
 
 
-def said(view: GenAISpan) -> list[Any]:
+def output_parts(view: GenAISpan) -> list[Any]:
     """The input, one line a message."""
     return [(m.role, m.text) for m in view.input_messages or ()]
 
@@ -94,7 +94,7 @@ VERCEL = {
 
 
 def test_vercels_ai_sdk_spans_are_read() -> None:
-    """A stream with a tool: its facts, its tokens once, its conversation and its answer."""
+    """A stream with a tool: its facts, its tokens once, its messages and its answer."""
     view = read(VERCEL)
     assert (view.operation, view.provider, view.model) == (
         "chat",
@@ -106,7 +106,7 @@ def test_vercels_ai_sdk_spans_are_read() -> None:
     assert view.response.time_to_first_chunk == 0.31
     assert (view.identity.user, view.identity.session) == ("user-42", "sess-7")
     assert view.identity.metadata["feature"] == "refund"
-    assert said(view)[:2] == [("system", "Be brief."), ("user", "Weather in Paris?")]
+    assert output_parts(view)[:2] == [("system", "Be brief."), ("user", "Weather in Paris?")]
     messages = view.input_messages or ()
     assert messages[2].tool_calls == (CALL,)
     (answer,) = messages[3].tool_responses
@@ -116,8 +116,8 @@ def test_vercels_ai_sdk_spans_are_read() -> None:
     assert view.tool_definitions == (WEATHER,)
 
 
-def test_vercels_tool_and_embedding() -> None:
-    """A tool is no call of a model; an embedding has its texts and tokens."""
+def test_vercels_tools_and_embeddings_are_read() -> None:
+    """A tool is not a model call; an embedding has its texts and tokens."""
     tool = read(
         {
             "ai.operationId": "ai.toolCall",
@@ -144,11 +144,11 @@ def test_vercels_tool_and_embedding() -> None:
         "openai",
         8,
     )
-    assert said(embedding) == [("user", "one"), ("user", "two")]
+    assert output_parts(embedding) == [("user", "one"), ("user", "two")]
 
 
-def test_vercels_outer_span_is_structure() -> None:
-    """It repeats the same tokens, so it is not a GenAI span."""
+def test_vercels_outer_span_is_not_a_genai_span() -> None:
+    """It repeats the same tokens."""
     outer = span(71, "x", {"ai.operationId": "ai.generateText", "ai.usage.inputTokens": 5})
     assert GenAISpan.read(outer) is None
 
@@ -218,7 +218,7 @@ ADK = {
 
 
 def test_googles_adk_contents_are_read() -> None:
-    """Contents of Google's API, with calls, answers and thoughts."""
+    """Contents in the format of Google's API, with calls, responses and thoughts."""
     view = read(ADK)
     assert (view.operation, view.provider, view.identity.session) == (
         "chat",
@@ -239,15 +239,15 @@ def test_googles_adk_contents_are_read() -> None:
     assert view.tool_definitions == (WEATHER,)
 
 
-def test_googles_adk_without_content() -> None:
+def test_googles_adk_without_content_has_no_messages() -> None:
     """It then writes empty objects."""
     empty = dict.fromkeys(("gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response"), "{}")
     view = read({**ADK, **empty})
     assert (view.input_messages, view.output_messages, view.tool_definitions) == (None, None, None)
 
 
-def test_pydantic_ai_before_its_second_version() -> None:
-    """The old events as one attribute, its names of tokens and its cost."""
+def test_spans_of_pydantic_ai_1_are_read() -> None:
+    """The old events as one attribute, its token names and its cost."""
     events: list[dict[str, Any]] = [
         {"event.name": "gen_ai.system.message", "role": "system", "content": "Be brief."},
         {"event.name": "gen_ai.user.message", "role": "user", "content": "Weather in Paris?"},
@@ -286,14 +286,14 @@ def test_pydantic_ai_before_its_second_version() -> None:
             "operation.cost": 4.2e-05,
         }
     )
-    assert said(view) == [("system", "Be brief."), ("user", "Weather in Paris?")]
+    assert output_parts(view) == [("system", "Be brief."), ("user", "Weather in Paris?")]
     assert [m.tool_calls for m in view.output_messages or ()] == [(CALL,)]
     assert view.tool_definitions == (WEATHER,)
     assert (view.usage.cache_read, view.usage.reasoning, view.cost.total) == (100, 16, 4.2e-05)
 
 
 def test_pydantic_ai_tools_are_read() -> None:
-    """What a tool was given and what it said."""
+    """The arguments and the result of a tool."""
     view = read(
         {
             "gen_ai.operation.name": "execute_tool",
@@ -307,7 +307,7 @@ def test_pydantic_ai_tools_are_read() -> None:
     assert (view.output_messages or ())[0].tool_responses[0].response == "14 °C"
 
 
-def test_logfires_own_openai_instrumentation() -> None:
+def test_logfires_own_openai_instrumentation_is_read() -> None:
     """Request and response as JSON, streams by their text."""
     asked = {"messages": [{"role": "user", "content": "Hi"}], "model": "gpt-4o-mini"}
     for answer in (
@@ -321,7 +321,7 @@ def test_logfires_own_openai_instrumentation() -> None:
                 "response_data": json.dumps(answer),
             }
         )
-        assert said(view) == [("user", "Hi")]
+        assert output_parts(view) == [("user", "Hi")]
         assert [(m.role, m.text) for m in view.output_messages or ()] == [("assistant", "Hello")]
 
 
@@ -360,7 +360,7 @@ def test_logfires_own_openai_instrumentation() -> None:
     ids=["OpenAI", "LangChain"],
 )
 def test_langsmith_runs_are_read(prompt: Any, completion: Any) -> None:
-    """Runs of its OpenTelemetry exporter."""
+    """From its OpenTelemetry exporter."""
     view = read(
         {
             "langsmith.span.kind": "llm",
@@ -371,12 +371,12 @@ def test_langsmith_runs_are_read(prompt: Any, completion: Any) -> None:
         }
     )
     assert (view.operation, view.identity.session) == ("chat", "sess-7")
-    assert said(view) == [("user", "Hi")]
+    assert output_parts(view) == [("user", "Hi")]
     assert [(m.role, m.text) for m in view.output_messages or ()] == [("assistant", "Hello")]
 
 
 def test_langtrace_content_is_read_from_events() -> None:
-    """Langtrace's content is in events of the first convention."""
+    """Its content is in events of the first convention."""
     view = read(
         {"langtrace.service.type": "llm", "gen_ai.operation.name": "chat"},
         [
@@ -384,12 +384,12 @@ def test_langtrace_content_is_read_from_events() -> None:
             Event("gen_ai.content.completion", {"gen_ai.completion": "Hello"}),
         ],
     )
-    assert said(view) == [("user", "Hi")]
+    assert output_parts(view) == [("user", "Hi")]
     assert [m.text for m in view.output_messages or ()] == ["Hello"]
 
 
 def test_openinference_tools_and_retrievers_have_their_texts() -> None:
-    """Embeddings, tools and retrievers have their texts, too."""
+    """Embeddings, too."""
     embedding = read(
         {
             "openinference.span.kind": "EMBEDDING",
@@ -397,7 +397,7 @@ def test_openinference_tools_and_retrievers_have_their_texts() -> None:
             "embedding.embeddings.0.embedding.vector": (0.1, 0.2),
         }
     )
-    assert said(embedding) == [("user", "one")]
+    assert output_parts(embedding) == [("user", "one")]
     tool = read(
         {
             "openinference.span.kind": "TOOL",
@@ -416,7 +416,7 @@ def test_openinference_tools_and_retrievers_have_their_texts() -> None:
             "retrieval.documents.1.document.content": "A person.",
         }
     )
-    assert said(retriever) == [("user", "What is Paris?")]
+    assert output_parts(retriever) == [("user", "What is Paris?")]
     assert [m.text for m in retriever.output_messages or ()] == ["A city.", "A person."]
 
 
@@ -500,7 +500,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_parts_of_the_apis(shape: str) -> None:
+def test_message_parts_of_providers_apis_are_read(shape: str) -> None:
     """As instrumentations that copy the request write them."""
     theirs, ours = SHAPES[shape]
     messages = [{"role": "user", "content": [theirs]}]
@@ -508,8 +508,8 @@ def test_parts_of_the_apis(shape: str) -> None:
     assert (view.input_messages or ())[0].parts == (ours,)
 
 
-def test_items_of_the_responses_api() -> None:
-    """Calls and answers stand beside the messages there."""
+def test_items_of_the_responses_api_are_read() -> None:
+    """Tool calls and results are items beside the messages."""
     items = [
         {"role": "user", "content": [{"type": "input_text", "text": "Weather?"}]},
         {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]},
@@ -537,8 +537,10 @@ def test_items_of_the_responses_api() -> None:
         ({"input": 20, "output": 5, "reasoning.output": 9}, (20, 14)),
     ],
 )
-def test_tokens_left_out_of_their_sum(attributes: dict[str, int], usage: tuple[int, int]) -> None:
-    """Input includes cached tokens and output reasoning, for every instrumentation."""
+def test_totals_include_cached_and_reasoning_tokens(
+    attributes: dict[str, int], usage: tuple[int, int]
+) -> None:
+    """For every instrumentation, also those that report them separately."""
     shown = {f"gen_ai.usage.{name}_tokens": tokens for name, tokens in attributes.items()}
     used = read({"gen_ai.system": "anthropic", **shown}).usage
     assert (used.input, used.output) == usage
@@ -556,7 +558,7 @@ def test_tokens_left_out_of_their_sum(attributes: dict[str, int], usage: tuple[i
 def test_cost_and_stream_are_read_under_other_names(
     attributes: dict[str, Any], cost: float, stream: bool
 ) -> None:
-    """Under the names that others have for them."""
+    """The names of other instrumentations."""
     view = read({"gen_ai.system": "openai", **attributes})
     assert (view.cost.total, view.request.stream) == (cost, stream)
 
@@ -619,7 +621,7 @@ def rubbish(depth: int, pick: random.Random) -> Any:
 
 @pytest.mark.parametrize("seed", range(300))
 def test_malformed_content_never_raises(seed: int) -> None:
-    """Whatever stands where frameworks put things, it is read or left out."""
+    """It is read or left out."""
     pick = random.Random(seed)
     attributes: dict[str, Any] = {"gen_ai.operation.name": pick.choice(["chat", "execute_tool"])}
     for name in pick.sample(NAMES, pick.randint(1, 8)):
@@ -633,8 +635,8 @@ def test_malformed_content_never_raises(seed: int) -> None:
     assert view.system_instructions is None or isinstance(view.system_instructions, tuple)
 
 
-def test_attributes_with_content_are_known_as_such() -> None:
-    """Whatever holds what was said is known as such; names and counts are not."""
+def test_attributes_with_content_are_recognized() -> None:
+    """Attributes with messages count as content; names and counts do not."""
     held = [
         *("gen_ai.input.messages", "gen_ai.prompt.0.content", "gen_ai.prompt", "input.value"),
         *("llm.input_messages.0.message.content", "ai.prompt.messages", "ai.response.text"),
@@ -644,8 +646,8 @@ def test_attributes_with_content_are_known_as_such() -> None:
     assert [is_content(name) for name in (*held, *other)] == [True] * 10 + [False] * 4
 
 
-def test_numbered_messages_without_roles() -> None:
-    """OpenLLMetry's Replicate, Bedrock and Anthropic: a prompt by `user`, an answer by nobody."""
+def test_numbered_messages_without_roles_are_read() -> None:
+    """OpenLLMetry's Replicate, Bedrock and Anthropic: `user` prompts, answers without role."""
     view = read(
         {
             "gen_ai.system": "Replicate",
@@ -655,12 +657,12 @@ def test_numbered_messages_without_roles() -> None:
             "gen_ai.completion.0.content": "Ha",
         }
     )
-    assert said(view) == [("user", "Tell me a joke")]
+    assert output_parts(view) == [("user", "Tell me a joke")]
     assert [(m.role, m.text) for m in view.output_messages or ()] == [("assistant", "Ha")]
 
 
-def test_thinking_as_a_message_of_its_own() -> None:
-    """OpenLLMetry's Anthropic: the answer has it as reasoning; alone it is reasoning, too."""
+def test_thinking_in_a_separate_message_is_reasoning() -> None:
+    """OpenLLMetry's Anthropic: it is merged into the answer, if there is one."""
     thought = {
         "gen_ai.operation.name": "chat",
         "gen_ai.completion.0.role": "thinking",
@@ -681,17 +683,19 @@ def test_thinking_as_a_message_of_its_own() -> None:
     ],
     ids=["field", "content", "part"],
 )
-def test_a_refusal_is_what_was_said(message: dict[str, Any]) -> None:
-    """OpenAI's has a place of its own, and is text all the same."""
+def test_a_refusal_is_text(message: dict[str, Any]) -> None:
+    """OpenAI has a separate field for it."""
     view = read({"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps([message])})
     (answer,) = view.output_messages or ()
     assert answer.text == "I can not."
 
 
-def test_the_old_function_call() -> None:
-    """OpenAI's, from before there were several."""
+def test_openais_old_function_call_is_read() -> None:
+    """From before there were several tool calls."""
     call = {"name": "get_weather", "arguments": '{"city": "Paris"}'}
-    said = [{"role": "assistant", "content": None, "function_call": call}]
-    view = read({"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps(said)})
+    output_parts = [{"role": "assistant", "content": None, "function_call": call}]
+    view = read(
+        {"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps(output_parts)}
+    )
     (answer,) = view.output_messages or ()
     assert [(c.name, c.arguments) for c in answer.tool_calls] == [("get_weather", CALL.arguments)]

@@ -51,7 +51,7 @@ def view(span: ReadableSpan) -> dict[str, Any]:
 
 
 def test_each_generation_is_read_the_same(capture: Any) -> None:
-    """Tokens, messages and instructions of one call, whichever names its span has."""
+    """Tokens, messages and instructions of one call, with the names of any generation."""
     views = []
     for opt_in in ("", scenarios.NEW, scenarios.DUP):
         with scenarios.recorded(capture, opt_in, *CALLS) as telemetry:
@@ -65,20 +65,20 @@ def test_each_generation_is_read_the_same(capture: Any) -> None:
 
 
 def test_spans_of_other_instrumentations_may_have_the_new_names() -> None:
-    """The conventions' own packages write them; tokens without cached ones become all of them."""
-    said: Mapping[str, Any] = {
+    """The conventions' own packages write them; input tokens without cached ones become totals."""
+    attributes: Mapping[str, Any] = {
         "gen_ai.operation.name": "chat",
         "gen_ai.usage.input_tokens": 10,
         "gen_ai.usage.cache_write.input_tokens": 15,
     }
-    span = made(1, "chat m", said, scope="opentelemetry.util.genai")
+    span = made(1, "chat m", attributes, scope="opentelemetry.util.genai")
     read = GenAISpan.read(span)
     assert read is not None
     assert (read.usage.input, read.usage.cache_creation) == (25, 15)
 
 
 def test_parts_of_any_type_are_read_without_loss() -> None:
-    """Generic and unknown parts have their type and fields, malformed ones spoil no other."""
+    """Generic and unknown parts keep their type and fields; malformed ones do not affect others."""
     parts: list[Any] = [
         {"type": "text", "content": "seen"},
         {"type": "generic", "generic_type": "search_result", "source": "https://a.example"},
@@ -111,7 +111,7 @@ def test_parts_of_any_type_are_read_without_loss() -> None:
 
 
 def test_other_parts_are_written_as_generic() -> None:
-    """Of a type that v0.1.0 does not define; they are read as they were."""
+    """Types that v0.1.0 does not define; they are read back unchanged."""
     odd: list[Any] = [
         {"type": "search_result", "source": "https://a.example", "content": "found"},
         {"type": "redacted_thinking"},
@@ -126,12 +126,12 @@ def test_other_parts_are_written_as_generic() -> None:
     for name, value in new.items():
         jsonschema.validate(value, RELEASE[name])
     texts = {name: json.dumps(value) for name, value in new.items()}
-    said = {
+    attributes = {
         "gen_ai.operation.name": "chat",
         "gen_ai.response.finish_reasons": ("stop",),
         **texts,
     }
-    read = GenAISpan.read(made(1, "chat", said))
+    read = GenAISpan.read(made(1, "chat", attributes))
     assert read is not None
     for name, messages in (("input", read.input_messages), ("output", read.output_messages)):
         assert [m.to_json() for m in messages or ()] == old[f"gen_ai.{name}.messages"]
@@ -139,7 +139,7 @@ def test_other_parts_are_written_as_generic() -> None:
 
 
 def test_langfuse_gets_no_token_count_twice(capture: Any) -> None:
-    """It adds up every count under `gen_ai.usage`, so that none may be left."""
+    """It sums up every count under `gen_ai.usage`, so no duplicates may be left."""
     for opt_in in (scenarios.NEW, scenarios.DUP):
         with scenarios.recorded(capture, opt_in, *CALLS) as telemetry:
             left = {

@@ -1,4 +1,4 @@
-"""Spans made by the real other instrumentations read like our own."""
+"""Recorded spans of other instrumentations have the same view as litespan's own."""
 
 from typing import Any
 
@@ -40,8 +40,8 @@ def read(name: str) -> list[GenAISpan]:
 class TestEverySet:
     """What holds for the spans of each instrumentation."""
 
-    def test_operation_provider_and_model(self, name: str) -> None:
-        """A chat is a chat by its provider, asked of the model that was named."""
+    def test_operation_provider_and_model_are_read(self, name: str) -> None:
+        """A chat of its provider, with the requested model."""
         view = read(name)[CHAT]
         assert (view.operation, view.provider, view.request.model, view.is_call) == (
             "chat",
@@ -51,7 +51,7 @@ class TestEverySet:
         )
 
     def test_request_parameters_have_plain_names_and_types(self, name: str) -> None:
-        """Request parameters have their plain names and types."""
+        """From every instrumentation."""
         parameters = read(name)[CHAT].request.parameters
         assert {key: parameters.get(key) for key in ("max_tokens", "temperature", "top_p")} == {
             "max_tokens": 64,
@@ -60,13 +60,13 @@ class TestEverySet:
         }
 
     def test_tokens_are_read_with_cached_ones(self, name: str) -> None:
-        """Tokens are read, cached ones where the instrumentation writes them."""
+        """If the instrumentation writes them."""
         usage = read(name)[CHAT].usage
         cached = None if name in WITHOUT_CACHED_TOKENS else 8
         assert (usage.input, usage.output, usage.cache_read) == (20, 10, cached)
 
     def test_a_stream_has_tokens_and_time_to_first_chunk(self, name: str) -> None:
-        """A stream has its tokens, and its first chunk's time where that was recorded."""
+        """The time, if it was recorded."""
         view = read(name)[STREAM]
         tokens = (None, None) if name in WITHOUT_STREAM_USAGE else (20, 10)
         assert (view.usage.input, view.usage.output) == tokens
@@ -74,10 +74,10 @@ class TestEverySet:
         assert first is None or 0 < first < (view.duration or 0)
 
     def test_the_finish_reason_is_the_providers(self, name: str) -> None:
-        """The finish reason is the provider's."""
+        """Unchanged."""
         assert read(name)[CHAT].response.finish_reasons == ("stop",)
 
-    def test_a_refused_call_is_a_failure_with_its_reason(self, name: str) -> None:
+    def test_a_rejected_call_is_a_failure_with_its_reason(self, name: str) -> None:
         """The refused call is a failure that says why."""
         view = read(name)[-1]
         assert view.error is not None
@@ -87,14 +87,14 @@ class TestEverySet:
         )
 
     def test_no_secret_in_facts(self, name: str) -> None:
-        """`facts` of foreign spans hold no content and no key."""
+        """`facts` of other instrumentations' spans have no content and no key."""
         shown = repr([view.facts for view in read(name)])
         assert [word for word in ("Say hello", "sk-secret", "Paris") if word in shown] == []
 
 
 @pytest.mark.parametrize("name", [name for name in SETS if name not in WITHOUT_EMBEDDINGS])
 def test_an_embedding_has_its_input_tokens(name: str) -> None:
-    """An embedding is one, with its input tokens."""
+    """Its operation is `embeddings`."""
     view = read(name)[5]
     assert (view.operation, view.request.model, view.usage.input) == (
         "embeddings",
@@ -107,8 +107,8 @@ def test_an_embedding_has_its_input_tokens(name: str) -> None:
 class TestContent:
     """What holds for the content of each instrumentation that writes it to spans."""
 
-    def test_chat_messages_come_in_order_as_text(self, name: str) -> None:
-        """System, user and assistant messages come in order, as text."""
+    def test_chat_messages_are_in_order_as_text(self, name: str) -> None:
+        """System, user and assistant messages."""
         view = read(name)[CHAT]
         said = [(m.role, m.text) for m in (view.input_messages or ())]
         answered = [(m.role, m.text) for m in (view.output_messages or ())]
@@ -118,7 +118,7 @@ class TestContent:
         )
 
     def test_a_tool_call_has_id_name_and_parsed_arguments(self, name: str) -> None:
-        """A tool call has id, name and parsed arguments."""
+        """Arguments are an object."""
         messages = read(name)[TOOL_CALL].output_messages or ()
         expected = Part(
             "tool_call", id="call_loopback_1", name="get_weather", arguments={"city": "Paris"}
@@ -126,7 +126,7 @@ class TestContent:
         assert [call for message in messages for call in message.tool_calls] == [expected]
 
     def test_the_tools_answer_follows_its_call(self, name: str) -> None:
-        """The tool's answer is a response, after the call that asked for it."""
+        """It is a response part after the call."""
         messages = read(name)[TOOL_ANSWER].input_messages or ()
         assert [m.role for m in messages] == ["user", "assistant", "tool"]
         assert [call.id for call in messages[1].tool_calls] == ["call_0"]
@@ -135,8 +135,8 @@ class TestContent:
         lost = name == "openinference-litellm"
         assert (answer.id, answer.response) == (None if lost else "call_0", "14 °C, rain")
 
-    def test_a_picture_is_a_uri_part(self, name: str) -> None:
-        """A picture is a uri part, not a text; openai-v2 drops the whole list of parts."""
+    def test_an_image_is_a_uri_part(self, name: str) -> None:
+        """It is not text; openai-v2 drops the whole list of parts."""
         (message,) = read(name)[PICTURE].input_messages or ()
         expected = [
             ("text", "What is this?", None),
@@ -148,7 +148,7 @@ class TestContent:
 
 @pytest.mark.parametrize("name", [name for name in WITH_CONTENT if name != "openai-v2"])
 def test_tool_definitions_are_read_flat_or_nested(name: str) -> None:
-    """Offered tools are read, flat or nested; openai-v2 does not write them."""
+    """openai-v2 does not write them."""
     assert read(name)[TOOL_CALL].tool_definitions == (
         ToolDefinition("function", "get_weather", "Weather of a city", WEATHER),
     )
@@ -156,24 +156,24 @@ def test_tool_definitions_are_read_flat_or_nested(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(IDENTIFIED))
 def test_user_session_and_metadata_are_found(name: str) -> None:
-    """User, session and metadata that the application set are found."""
+    """As the application set them."""
     who = read(name)[CHAT].identity
     assert (who.user, who.session, who.metadata["feature"]) == ("user-42", "sess-7", "refund")
 
 
-def test_openinference_tags_and_cost() -> None:
+def test_openinference_tags_and_cost_are_read() -> None:
     """OpenInference's tags and cost are read."""
     view = read("openinference-litellm")[CHAT]
     assert (view.identity.tags, view.cost.total) == (("beta", "checkout"), 8.400000000000001e-06)
 
 
 def test_openinference_has_the_answering_model() -> None:
-    """OpenInference names the answering model; the one asked for is among the parameters."""
+    """The response model; the requested one is among the parameters."""
     view = read("openinference-openai")[CHAT]
     assert (view.request.model, view.response.model) == ("gpt-4o-mini", "gpt-4o-mini-2024-07-18")
 
 
-def test_workflow_is_structure() -> None:
-    """A Traceloop workflow span is the application's structure, not a GenAI span."""
+def test_a_workflow_span_is_not_a_genai_span() -> None:
+    """A Traceloop workflow span belongs to the application."""
     spans = foreign("traceloop-sdk")
     assert [span.name for span in spans if GenAISpan.read(span) is None] == ["shop.workflow"]

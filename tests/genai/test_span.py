@@ -55,7 +55,7 @@ class TestOwn:
     """Spans that litespan wrote."""
 
     def test_ids_are_hex_and_times_nanoseconds(self) -> None:
-        """Ids are hex, times nanoseconds, the duration seconds."""
+        """The duration is in seconds."""
         v = view("chat")
         assert (v.trace_id, v.span_id, v.parent_span_id, v.start_ns, v.end_ns, v.duration) == (
             "5b8efff798038103d269b633813fc60c",
@@ -67,13 +67,13 @@ class TestOwn:
         )
 
     def test_the_key_is_a_stable_uuid5_of_trace_and_span_id(self) -> None:
-        """The key is uuid5 of trace id and span id, and never changes between releases."""
+        """It never changes between releases."""
         v = view("chat")
         assert v.key == key_of(v.trace_id, v.span_id)
         assert v.key == UUID("b111a779-bc98-57da-a591-38ead8c07126")
 
     def test_identity_has_metadata_without_its_prefix(self) -> None:
-        """Who made the call, metadata without its prefix."""
+        """The identity of the caller."""
         assert view("chat").identity == Identity(
             user="user-42",
             session="sess-7",
@@ -91,7 +91,7 @@ class TestOwn:
         )
 
     def test_request_parameters_have_plain_names(self) -> None:
-        """What was asked for, parameters by plain name."""
+        """The parameters of the request."""
         assert view("chat").request == Request(
             model="gpt-4o-mini",
             stream=False,
@@ -111,7 +111,7 @@ class TestOwn:
         )
 
     def test_the_response_has_the_first_chunks_time_in_seconds(self) -> None:
-        """What came back; the first chunk's time in seconds."""
+        """And the other facts of the response."""
         assert view("stream").response == Response(
             id="chatcmpl-AbC123",
             model="gpt-4o-mini-2024-07-18",
@@ -138,8 +138,8 @@ class TestOwn:
         )
         assert v.exact_cost == Decimal("0.0040656")
 
-    def test_tokens_of_another_price(self) -> None:
-        """Audio, and cache writes by how long they are kept."""
+    def test_tokens_with_other_prices_are_read(self) -> None:
+        """Audio, and cache writes by duration."""
         attributes = {
             "gen_ai.operation.name": "chat",
             "gen_ai.usage.audio.input_tokens": 4,
@@ -152,8 +152,8 @@ class TestOwn:
         assert (v.usage.audio_input, v.usage.audio_output) == (4, 5)
         assert (v.usage.cache_creation_5m, v.usage.cache_creation_1h) == (6, 7)
 
-    def test_what_no_call_can_cost_or_use_is_unknown(self) -> None:
-        """Whichever instrumentation wrote the span, sums over spans stay right."""
+    def test_impossible_costs_and_token_counts_are_unknown(self) -> None:
+        """From any instrumentation, so sums over spans stay correct."""
         attributes = {
             "gen_ai.operation.name": "chat",
             "gen_ai.usage.input_tokens": 10**18,
@@ -164,13 +164,13 @@ class TestOwn:
         assert (v.usage.input, v.cost.total) == (None, None)
 
     def test_unknown_is_none_and_free_is_zero(self) -> None:
-        """No cost is None; a response-cache hit costs an exact 0 and says what it saved."""
+        """An unknown cost is None; a response-cache hit has cost 0 and its saving."""
         assert (view("failure").cost.total, view("failure").usage.total) == (None, None)
         hit = view("cache_hit")
         assert (hit.exact_cost, hit.cost.saved, hit.call.cache_hit) == (Decimal(0), 9e-06, True)
 
     def test_the_call_has_its_attempt_and_deployment(self) -> None:
-        """Which attempt of which call, on which deployment."""
+        """And its call id."""
         assert view("attempt").call == Call(
             id="00000000-0000-4000-8000-000000000011",
             type="completion",
@@ -207,18 +207,18 @@ class TestOwn:
     def test_the_outcome_follows_the_end_and_the_status(
         self, case: str, outcome: str, end: str | None, failed: bool
     ) -> None:
-        """How the call ended; an error is there when the status says so, and only then."""
+        """There is an error only if the status is ERROR."""
         v = view(case)
         assert (v.call.outcome, v.call.stream_end, v.error is not None) == (outcome, end, failed)
 
     def test_stages_are_in_order_of_time_without_their_prefix(self) -> None:
-        """Stages come without their prefix, in order of time."""
+        """`litellm.pre_api_call` is `pre_api_call`."""
         (pre, *_), names = view("stream").stages, [s.name for s in view("stream").stages]
         assert pre == Stage("pre_api_call", START_NS + 2 * MS, {"litellm.attempt": 1})
         assert names == ["pre_api_call", "post_api_call", "stream_chunk", "success"]
 
     def test_the_service_comes_from_the_resource(self) -> None:
-        """The resource says which program made the call."""
+        """Name, version and environment."""
         service = view("chat").service
         assert (service.name, service.version, service.environment) == (
             "checkout-bot",
@@ -243,12 +243,12 @@ class TestOwn:
         assert (v.call.outcome, v.end_ns, v.duration) == ("started", None, None)
 
     def test_the_view_cannot_be_changed(self) -> None:
-        """Nobody can change the view."""
+        """It is frozen."""
         with pytest.raises(FrozenInstanceError):
             view("chat").name = "other"  # type: ignore[misc]
 
     def test_repr_has_no_content(self) -> None:
-        """The view can be logged: no message is in its repr."""
+        """The view can be logged without messages."""
         v = view("chat")
         assert v.input_messages is not None
         assert "Say hello" not in repr(v)
@@ -258,7 +258,7 @@ class TestContent:
     """Messages, instructions and tools."""
 
     def test_messages_follow_the_conventions_parts_schema(self) -> None:
-        """Messages are records in the convention's parts schema."""
+        """As JSON objects."""
         v = view("tool_call")
         assert v.input_messages == (
             Message("user", (Part("text", "Weather in Paris and Rome?"),)),
@@ -275,15 +275,15 @@ class TestContent:
         )
         assert [tool.name for tool in v.tool_definitions or ()] == ["get_weather"]
 
-    def test_reasoning_is_apart_from_text_and_instructions_are_parts(self) -> None:
+    def test_reasoning_is_separate_from_text_and_instructions_are_parts(self) -> None:
         """Reasoning is apart from text; instructions are parts."""
         (answer,) = view("reasoning_cached").output_messages or ()
         assert (answer.reasoning, answer.text) == ("Sieve: 25.", "25")
         assert view("multimodal").system_instructions == (Part("text", "Describe pictures."),)
 
     @pytest.mark.parametrize("case", [name for name in CASES if name != "huge"])
-    def test_to_json_returns_what_litespan_wrote(self, case: str) -> None:
-        """`to_json` gives back what litespan wrote."""
+    def test_to_json_returns_the_recorded_json(self, case: str) -> None:
+        """The bytes are those of the attribute."""
         v = view(case)
         for name, messages in (
             (semconv.INPUT_MESSAGES, v.input_messages),
@@ -294,7 +294,7 @@ class TestContent:
             assert (None if messages is None else [m.to_json() for m in messages]) == expected
 
     def test_absent_content_is_none(self) -> None:
-        """No content is None, not empty."""
+        """It is not an empty list."""
         v = view("content_off")
         assert (v.input_messages, v.output_messages, v.system_instructions, v.tool_definitions) == (
             None,
@@ -304,7 +304,7 @@ class TestContent:
         )
 
     def test_content_is_parsed_once_at_first_use(self) -> None:
-        """Content is parsed at first use, once."""
+        """Exporters without content never parse it."""
         v = view("chat")
         assert v.input_messages is v.input_messages
 
@@ -314,7 +314,7 @@ class TestContent:
         assert v.facts.keys() == v.attributes.keys() - c.CONTENT
 
 
-SAID = (Message("user", (Part("text", "Hi"),)),)
+INPUT = (Message("user", (Part("text", "Hi"),)),)
 ANSWERED = (Message("assistant", (Part("text", "Hello"),), finish_reason="stop"),)
 CHAT = {"gen_ai.operation.name": "chat"}
 
@@ -437,10 +437,10 @@ CHAT = {"gen_ai.operation.name": "chat"}
         ),
     ],
 )
-def test_every_place_of_content(attributes: Any, events: Any) -> None:
-    """Messages are found wherever a convention puts them."""
+def test_content_is_read_from_every_convention(attributes: Any, events: Any) -> None:
+    """From attributes and events."""
     v = made({**CHAT, **attributes}, events)
-    assert (v.input_messages, v.output_messages) == (SAID, ANSWERED)
+    assert (v.input_messages, v.output_messages) == (INPUT, ANSWERED)
 
 
 def test_numbered_messages_keep_their_order() -> None:
@@ -533,13 +533,13 @@ def test_tool_definitions_are_read_in_three_shapes(tools: str, expected: Any) ->
 def test_names_of_other_conventions_are_translated(
     attributes: Any, read: Any, expected: Any
 ) -> None:
-    """Other conventions' names mean what ours mean."""
+    """The values have the same meaning under litespan's names."""
     assert read(made(attributes)) == expected
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_spans_that_are_not_genai_have_no_view(name: str) -> None:
-    """Spans that are no GenAI spans have no view; the router parent is structure."""
+    """The router span has none, either."""
     other = OTHERS[name]
     assert (GenAISpan.read(other), is_genai(other), is_router(other)) == (
         None,
@@ -549,7 +549,7 @@ def test_spans_that_are_not_genai_have_no_view(name: str) -> None:
 
 
 def test_a_span_without_ids_has_no_view() -> None:
-    """A span without ids cannot be stored, so it has no view."""
+    """It could not be stored."""
     assert GenAISpan.read(ReadableSpan("chat", attributes=CHAT)) is None
 
 
@@ -590,7 +590,7 @@ RUBBISH = [
 @pytest.mark.parametrize("seed", range(40))
 @pytest.mark.parametrize("scope", ["litespan", "someone.else"])
 def test_malformed_attributes_never_raise_or_change_types(seed: int, scope: str) -> None:
-    """Whatever the attributes hold, reading never raises and never gives a wrong type."""
+    """Whatever the attributes contain."""
     pick = random.Random(seed)
     attributes = {name: pick.choice(RUBBISH) for name in NAMES}
     attributes["gen_ai.operation.name"] = "chat"
@@ -632,6 +632,6 @@ def test_malformed_attributes_never_raise_or_change_types(seed: int, scope: str)
 def test_requests_without_a_model_are_no_calls_unless_they_are_charged(
     operation: str, more: dict[str, Any], expected: bool
 ) -> None:
-    """Stores and services for model calls get every charge, and no file upload."""
+    """Stores and services for model calls receive every charge, but no file upload."""
     read = made({"gen_ai.operation.name": operation, **more}, scope="litespan")
     assert read.is_call is expected

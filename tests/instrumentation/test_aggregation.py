@@ -1,4 +1,4 @@
-"""Values that were recorded later equal values that were recorded at once."""
+"""Values that are recorded later equal values that are recorded at once."""
 
 import inspect
 import os
@@ -135,7 +135,7 @@ def only_ours(data: Any) -> str | None:
 
 
 def test_values_recorded_later_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any calls, views, temporality and exemplars: the same points, times included."""
+    """For any calls, views, temporality and exemplars: the same points and times."""
     now = [0]
     for name in CLOCKS:
         monkeypatch.setattr(name, lambda: now[0], raising=False)
@@ -223,8 +223,8 @@ class Kept(MetricExporter):
 
 
 @pytest.mark.parametrize("how", ["force_flush", "shutdown"])
-def test_nothing_is_lost_at_the_end(how: str) -> None:
-    """Flushing and shutting down the meter provider collect what waits, instrumented or not."""
+def test_flush_and_shutdown_collect_waiting_values(how: str) -> None:
+    """Flushing and shutting down the meter provider collect all values, instrumented or not."""
     kept = Kept()
     reader = PeriodicExportingMetricReader(kept, export_interval_millis=600_000)
     provider = MeterProvider([reader], Resource({}), shutdown_on_exit=False)
@@ -237,7 +237,7 @@ def test_nothing_is_lost_at_the_end(how: str) -> None:
 def test_a_changed_sdk_records_at_once(
     measured: Metrics, reader: InMemoryMetricReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Values are never added to sums whose meaning is not known."""
+    """No value is added to sums of an SDK that litespan does not know."""
     monkeypatch.setattr(aggregation, "unknown_names", lambda: frozenset({"new_behaviour"}))
     finished(measured, 2)
     assert not [call for owner, call in measurement_queue.queue._calls if owner is measured]
@@ -245,7 +245,7 @@ def test_a_changed_sdk_records_at_once(
 
 
 def test_a_queued_call_holds_no_content() -> None:
-    """What waits has the size of its labels, whatever the call said."""
+    """It has the size of its labels, regardless of the call's content."""
     assert s.INPUT_MESSAGES not in metrics._AT_END
     assert set(Finished._fields) == {
         *("start", "end", "seconds", "first_chunk", "per_chunk", "span", "time_ns")

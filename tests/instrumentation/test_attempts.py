@@ -1,4 +1,4 @@
-"""Routers, retries and fallbacks: one structural parent, one GenAI span per attempt."""
+"""Routers, retries and fallbacks: one parent span, and one GenAI span per attempt."""
 
 import asyncio
 import contextlib
@@ -13,20 +13,20 @@ from litespan.testing import LoopbackProvider, Telemetry
 from tests.support.calls import KEY, MESSAGES, Traced
 
 
-def deployment(traced: Traced, group: str, model: str, **manners: Any) -> dict[str, Any]:
-    """A router's deployment on a provider with these manners."""
+def deployment(traced: Traced, group: str, model: str, **behaviour: Any) -> dict[str, Any]:
+    """A router's deployment on a provider with this behaviour."""
     return {
         "model_name": group,
-        "litellm_params": {"model": model, **traced.to(**manners)},
+        "litellm_params": {"model": model, **traced.to(**behaviour)},
         "model_info": {"id": f"deployment-{group}"},
     }
 
 
-def router(traced: Traced, **manners: Any) -> litellm.Router:
-    """A group `bad` that fails as told, retried once, and a group `good` to fall back to."""
+def router(traced: Traced, **behaviour: Any) -> litellm.Router:
+    """A group `bad` with this behaviour, retried once, and a group `good` as its fallback."""
     return litellm.Router(
         model_list=[
-            deployment(traced, "bad", "openai/gpt-4o-mini", **(manners or {"status": 500})),
+            deployment(traced, "bad", "openai/gpt-4o-mini", **(behaviour or {"status": 500})),
             deployment(traced, "good", "openai/gpt-4o"),
         ],
         fallbacks=[{"bad": ["good"]}],
@@ -59,8 +59,10 @@ RETRIED_THEN_FALLEN_BACK = [
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
-async def test_router_retry_and_fallback(function: str, stream: bool, traced: Traced) -> None:
-    """A router call is one parent with every attempt under it, in order."""
+async def test_a_router_call_is_a_parent_with_every_attempt(
+    function: str, stream: bool, traced: Traced
+) -> None:
+    """The attempts are its children, in order."""
     result = getattr(router(traced), function)("bad", MESSAGES, stream=stream)
     if function == "acompletion":
         result = await result
@@ -72,14 +74,16 @@ async def test_router_retry_and_fallback(function: str, stream: bool, traced: Tr
     assert attempts(traced) == RETRIED_THEN_FALLEN_BACK
 
 
-async def test_a_sync_router_inside_a_running_loop(traced: Traced) -> None:
-    """LiteLLM changes threads there; the attempts stay under their parent."""
+async def test_attempts_of_a_sync_router_inside_a_running_loop_have_their_parent(
+    traced: Traced,
+) -> None:
+    """LiteLLM changes threads there."""
     router(traced).completion("bad", MESSAGES)
     assert attempts(traced) == RETRIED_THEN_FALLEN_BACK
 
 
-async def test_the_router_span_is_structure(traced: Traced) -> None:
-    """It is INTERNAL, without operation, tokens or cost, and UNSET if the call succeeds."""
+async def test_the_router_span_has_no_operation_tokens_or_cost(traced: Traced) -> None:
+    """It is INTERNAL, and UNSET if the call succeeds."""
     await router(traced).acompletion("bad", MESSAGES)
     span = traced.spans[0]
     assert (span["name"], span["kind"], span["status"], span["events"]) == (
@@ -96,8 +100,8 @@ async def test_the_router_span_is_structure(traced: Traced) -> None:
     }
 
 
-async def test_attempts_say_what_the_router_chose(traced: Traced) -> None:
-    """Model group, deployment, and from what to what a fallback went."""
+async def test_attempts_have_the_routers_choice(traced: Traced) -> None:
+    """Model group, deployment, and the models before and after a fallback."""
     await router(traced).acompletion("bad", MESSAGES)
     first, *_, last = (span["attributes"] for span in traced.spans[1:])
     names = [
@@ -111,7 +115,7 @@ async def test_attempts_say_what_the_router_chose(traced: Traced) -> None:
 
 
 async def test_the_router_span_fails_if_every_attempt_fails(traced: Traced) -> None:
-    """The parent fails as the caller sees it fail."""
+    """The router span has the failure that the caller gets."""
     alone = litellm.Router(
         model_list=[deployment(traced, "bad", "openai/gpt-4o-mini", status=500)],
         num_retries=1,
@@ -127,8 +131,10 @@ async def test_the_router_span_fails_if_every_attempt_fails(traced: Traced) -> N
     assert [span["attributes"]["litellm.attempt"] for span in calls] == [1, 2]
 
 
-async def test_a_fallback_before_the_first_chunk(traced: Traced) -> None:
-    """A stream that breaks before it said anything is taken over, under the same parent."""
+async def test_a_stream_that_fails_before_its_first_chunk_falls_back_under_one_parent(
+    traced: Traced,
+) -> None:
+    """The other model's stream is an attempt of the same parent."""
     traced.provider.clear()
     with contextlib.suppress(Exception):  # LiteLLM before 1.76 does not fall back here
         stream = await router(traced, break_after=0).acompletion("bad", MESSAGES, stream=True)
@@ -139,8 +145,8 @@ async def test_a_fallback_before_the_first_chunk(traced: Traced) -> None:
 
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
-async def test_fallbacks_of_a_function(function: str, traced: Traced) -> None:
-    """`fallbacks=` on the function itself works like the router's."""
+async def test_fallbacks_of_a_function_are_attempts(function: str, traced: Traced) -> None:
+    """`fallbacks=` of a function works like the router's."""
     given = traced.chat(
         provider={"status": 500},
         fallbacks=[{"model": "openai/gpt-4o", "api_base": traced.provider.url}],
@@ -151,8 +157,8 @@ async def test_fallbacks_of_a_function(function: str, traced: Traced) -> None:
     assert attempts(traced) == [("chat gpt-4o-mini", 1, "failure"), ("chat gpt-4o", 2, "success")]
 
 
-def test_sync_fallbacks_inside_a_running_loop(traced: Traced) -> None:
-    """The attempts run in a thread without our context, and are found all the same."""
+def test_sync_fallbacks_inside_a_running_loop_are_attempts(traced: Traced) -> None:
+    """They run in a thread without the caller's context."""
 
     async def inside() -> None:
         litellm.completion(
@@ -167,7 +173,7 @@ def test_sync_fallbacks_inside_a_running_loop(traced: Traced) -> None:
 
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
-async def test_retries_that_litellm_makes(function: str, traced: Traced) -> None:
+async def test_retries_of_litellm_are_attempts(function: str, traced: Traced) -> None:
     """Each retry outside the provider's SDK is an attempt with an error of its own.
 
     LiteLLM first lets the OpenAI SDK retry (`num_retries` becomes its `max_retries`), which
@@ -218,8 +224,10 @@ async def test_each_router_method_is_a_parent_with_a_span_per_attempt(
     assert [outcome for _, _, outcome in attempts(traced)] == ["success"]
 
 
-async def test_a_router_made_before_us(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
-    """A router that has captured LiteLLM's own functions is traced too."""
+async def test_a_router_created_before_instrumentation_is_traced(
+    loopback: LoopbackProvider, telemetry: Telemetry
+) -> None:
+    """It holds references to LiteLLM's original functions."""
     made = litellm.Router(
         model_list=[
             {
@@ -244,8 +252,8 @@ async def test_a_router_made_before_us(loopback: LoopbackProvider, telemetry: Te
     assert names == ["litellm.router good", "chat gpt-4o"] * 3
 
 
-def test_sums_are_right(traced: Traced) -> None:
-    """Tokens and cost stand on exactly one span, and are counted once in the metrics."""
+def test_tokens_and_cost_are_counted_once(traced: Traced) -> None:
+    """They are on exactly one span, and once in the metrics."""
     router(traced).completion("bad", MESSAGES)
     spent = [span["attributes"].get("gen_ai.usage.cost") for span in traced.spans]
     assert [cost for cost in spent if cost is not None] == [pytest.approx(0.00015)]

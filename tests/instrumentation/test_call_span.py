@@ -1,4 +1,4 @@
-"""A `CallSpan` equals the SDK's span, whatever is done to it and whoever looks at it."""
+"""A `CallSpan` equals the SDK's span after any calls and reads."""
 
 import logging
 import random
@@ -236,8 +236,8 @@ def _frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_frozen")
-def test_any_life_of_a_span_is_the_same(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever calls, reads and processors it sees: same JSON, values, exceptions, log messages."""
+def test_a_call_span_equals_the_sdks_span(caplog: pytest.LogCaptureFixture) -> None:
+    """For any calls, reads and processors: same JSON, values, exceptions and log messages."""
     caplog.set_level(logging.WARNING)
     for seed in range(250):
         ours = lives(seed, CallTracer, caplog)
@@ -252,8 +252,8 @@ def traced(limits: Any = None) -> tuple[CallTracer, Processor]:
     return CallTracer(provider.get_tracer("tests")), processor
 
 
-def test_a_call_never_becomes_an_ordinary_span_by_itself() -> None:
-    """The installed SDK is known, and what exporters read keeps the span as it is."""
+def test_a_call_does_not_need_an_ordinary_span() -> None:
+    """The installed SDK is known, and reads by exporters do not convert the span."""
     tracer, processor = traced()
     span = tracer.start_span("chat", attributes={"a": 1, "tags": ("x",)})
     span.set_attribute("b", 2)
@@ -273,7 +273,7 @@ def test_a_call_never_becomes_an_ordinary_span_by_itself() -> None:
 
 @pytest.mark.parametrize("value", VALUES)
 def test_litespans_own_values_are_checked_when_the_span_is_read(value: Any) -> None:
-    """A value that the SDK would not keep as it is becomes what the SDK would have kept."""
+    """A value that the SDK would change or drop is changed or dropped in the same way."""
     seen = []
     for ours in (True, False):
         tracer, processor = traced()
@@ -298,7 +298,7 @@ def new_behaviour() -> None:
 def test_a_changed_sdk_makes_ordinary_spans(
     owner: Any, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also if it is changed later, as by a monkey patch; an unknown one is logged once."""
+    """Also if it is changed later, as by a monkey patch; an unknown SDK is logged once."""
     caplog.set_level(logging.DEBUG, "litespan")
     monkeypatch.setattr("litespan.errors._seen", set())
     original = getattr(owner, name)
@@ -321,8 +321,8 @@ def test_a_changed_sdk_makes_ordinary_spans(
     assert "does not know new_behaviour;" in message
 
 
-def test_other_tracers_are_used_as_they_are() -> None:
-    """A subclass, a no-op tracer, a wrapped method and a length limit: the tracer decides."""
+def test_other_tracers_create_the_spans_themselves() -> None:
+    """A subclass, a no-op tracer, a wrapped method, and a tracer with a length limit."""
     assert CallTracer(trace.NoOpTracer()).start_span("chat").get_span_context().trace_id == 0
     tracer, _ = traced(SpanLimits(max_attribute_length=100))
     assert type(tracer.start_span("chat", attributes={})) is not CallSpan

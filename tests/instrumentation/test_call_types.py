@@ -1,4 +1,4 @@
-"""Every call type, sync and async, plain and streamed: one span, and what it says."""
+"""Every call type, sync and async, plain and streamed: one span with the expected attributes."""
 
 import contextlib
 import io
@@ -236,8 +236,8 @@ def openai_base(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(("kind", "function"), ROWS)
-async def test_cost_is_litellms(kind: Kind, function: str, traced: Traced) -> None:
-    """The cost is the figure that LiteLLM hides in its answer; without one there is none."""
+async def test_the_cost_is_litellms(kind: Kind, function: str, traced: Traced) -> None:
+    """The cost is the figure in LiteLLM's answer; without one there is no cost."""
     result = await call(getattr(litellm, function), **keywords(kind, traced))
     hidden = getattr(result, "_hidden_params", None) or {}
     figure = hidden.get("response_cost")
@@ -246,25 +246,31 @@ async def test_cost_is_litellms(kind: Kind, function: str, traced: Traced) -> No
             usage = litellm.Usage(prompt_tokens=20, completion_tokens=10, total_tokens=30)
             answer = litellm.ModelResponse(model=kind.given["model"], usage=usage)
             figure = litellm.completion_cost(answer, model=kind.given["model"])
-    said = traced.span["attributes"]
+    attributes = traced.span["attributes"]
     free = function == "amoderation" and figure == 0.0  # as the price list says
     if figure or free:
-        assert said["gen_ai.usage.cost"] == said["litellm.cost.total"] == pytest.approx(figure)
-        assert said["litellm.cost.source"] == "litellm"
+        assert (
+            attributes["gen_ai.usage.cost"]
+            == attributes["litellm.cost.total"]
+            == pytest.approx(figure)
+        )
+        assert attributes["litellm.cost.source"] == "litellm"
     else:
-        assert "gen_ai.usage.cost" not in said
-        assert said["litellm.cost.source"] == "unknown"
+        assert "gen_ai.usage.cost" not in attributes
+        assert attributes["litellm.cost.source"] == "unknown"
 
 
 @pytest.mark.parametrize(("kind", "function"), ROWS)
-async def test_each_call_type_makes_exactly_this_span(
+async def test_each_call_type_has_exactly_the_expected_span(
     kind: Kind, function: str, traced: Traced
 ) -> None:
-    """One call makes one span, and the span says exactly this."""
+    """One call is one span, with exactly these attributes."""
     await call(getattr(litellm, function), **keywords(kind, traced))
     span = traced.span
-    said = {name: value for name, value in span["attributes"].items() if not passing(kind, name)}
-    assert {"name": span["name"], "kind": span["kind"], "status": span["status"], **said} == {
+    attributes = {
+        name: value for name, value in span["attributes"].items() if not passing(kind, name)
+    }
+    assert {"name": span["name"], "kind": span["kind"], "status": span["status"], **attributes} == {
         "name": kind.span,
         "kind": "CLIENT",
         "status": "UNSET",
@@ -283,7 +289,7 @@ async def test_each_call_type_makes_exactly_this_span(
 def test_the_server_is_the_one_that_was_called(
     variable: str, stream: bool, traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A variable names it, and LiteLLM states the provider's usual URL with the answer."""
+    """A variable sets the URL; LiteLLM's answer has the provider's usual URL."""
     for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, traced.provider.url)
@@ -292,14 +298,14 @@ def test_the_server_is_the_one_that_was_called(
     )
     if stream:
         list(result)
-    said = traced.span["attributes"]
+    attributes = traced.span["attributes"]
     port = traced.provider._server.server_port
-    assert (said["server.address"], said["server.port"]) == ("127.0.0.1", port)
+    assert (attributes["server.address"], attributes["server.port"]) == ("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
 async def test_positional_arguments_are_read_like_named_ones(function: str, traced: Traced) -> None:
-    """A model and messages given by position are read as well as named ones."""
+    """A positional model and positional messages are read like named ones."""
     target = getattr(litellm, function)
     result = target("openai/gpt-4o-mini", MESSAGES, **traced.to())
     if function.startswith("a"):
@@ -314,7 +320,7 @@ async def test_positional_arguments_that_an_async_function_does_not_name(traced:
 
 
 def test_each_request_of_a_batch_is_a_span_under_the_callers(traced: Traced) -> None:
-    """Each request of a batch is a span, under the caller's span."""
+    """Each request of a batch is a child of the caller's span."""
     tracer = traced.telemetry.tracer_provider.get_tracer("app")
     with tracer.start_as_current_span("app"):
         litellm.batch_completion(
@@ -340,11 +346,13 @@ REQUEST = {
 
 
 def test_request_parameters_keep_their_types_and_have_no_defaults(traced: Traced) -> None:
-    """Request parameters keep their types, and defaults are not made up."""
+    """No default value is recorded."""
     litellm.completion(**traced.chat(**REQUEST))
-    said = traced.span["attributes"]
+    attributes = traced.span["attributes"]
     assert {
-        name: said[name] for name in said if name.startswith(("gen_ai.request", "gen_ai.output"))
+        name: attributes[name]
+        for name in attributes
+        if name.startswith(("gen_ai.request", "gen_ai.output"))
     } == {
         "gen_ai.request.model": "gpt-4o-mini",
         "gen_ai.request.max_tokens": 100,
@@ -361,8 +369,11 @@ def test_request_parameters_keep_their_types_and_have_no_defaults(traced: Traced
 
 @pytest.mark.recent_litellm
 def test_image_edits_have_their_tokens(traced: Traced) -> None:
-    """LiteLLM states them under both APIs' names, under one of them as 0."""
+    """LiteLLM has them under both APIs' names, in one case with the value 0."""
     given = {"model": "openai/gpt-image-1", "prompt": "a cat", "image": PNG}
     litellm.image_edit(**given, **traced.to(input_tokens=50, output_tokens=1000))
-    said = traced.span["attributes"]
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (50, 1000)
+    attributes = traced.span["attributes"]
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        50,
+        1000,
+    )

@@ -1,4 +1,4 @@
-"""Many calls at once: each span under the span of whoever made the call."""
+"""Concurrent calls: each span is a child of its caller's span."""
 
 import asyncio
 import contextvars
@@ -45,7 +45,7 @@ async def test_fifty_concurrent_calls_each_have_their_own_parent(traced: Traced)
 
 
 def test_calls_of_twenty_threads_each_have_their_own_parent(traced: Traced) -> None:
-    """20 threads, each with a parent of its own."""
+    """Each of 20 threads has its own parent span."""
 
     def one(number: int) -> None:
         with tracer(traced).start_as_current_span(f"app {number}"):
@@ -56,8 +56,8 @@ def test_calls_of_twenty_threads_each_have_their_own_parent(traced: Traced) -> N
     assert parents(traced) == sorted((str(n), f"app {n}") for n in range(20))
 
 
-def test_a_thread_with_the_callers_context(traced: Traced) -> None:
-    """A context that is handed to a thread brings the parent along."""
+def test_a_call_in_a_thread_with_the_callers_context_has_its_parent(traced: Traced) -> None:
+    """The context that is passed to a thread has the parent span."""
     with tracer(traced).start_as_current_span("app"):
         handed = contextvars.copy_context()
         call: Any = lambda: litellm.completion(**traced.chat(user="u"))  # noqa: E731
@@ -68,7 +68,7 @@ def test_a_thread_with_the_callers_context(traced: Traced) -> None:
 
 
 async def test_a_request_span_is_the_parent_of_its_handlers_calls(traced: Traced) -> None:
-    """A request's span is the parent of the calls in its handler, streams included."""
+    """Including streams."""
     app = fastapi.FastAPI()
 
     @app.middleware("http")
@@ -88,8 +88,8 @@ async def test_a_request_span_is_the_parent_of_its_handlers_calls(traced: Traced
     assert parents(traced) == sorted((str(n), f"POST /ask/{n}") for n in range(10))
 
 
-def test_one_loop_after_another(traced: Traced) -> None:
-    """A loop per call loses nothing: no work of ours stays behind in a loop."""
+def test_a_loop_per_call_loses_no_span(traced: Traced) -> None:
+    """No task of litespan stays behind in a loop."""
     for _ in range(5):
         asyncio.run(litellm.acompletion(**traced.chat()))
     assert [span["attributes"]["litellm.outcome"] for span in traced.spans] == ["success"] * 5

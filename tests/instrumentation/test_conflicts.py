@@ -1,4 +1,4 @@
-"""LiteLLM's own OpenTelemetry callback is named, once, with the line that switches it off."""
+"""LiteLLM's own OpenTelemetry callback is reported once, with the line that turns it off."""
 
 from types import SimpleNamespace
 
@@ -12,12 +12,12 @@ from litespan.instrumentation import conflicts
 from tests.support.calls import Traced
 
 
-def test_litellms_own_opentelemetry_callback_is_named_once(
+def test_litellms_own_opentelemetry_callback_is_reported_once(
     traced: Traced,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """LiteLLM puts its integration in place of the name; calls go on."""
+    """LiteLLM replaces the name with its integration; calls continue."""
     monkeypatch.setattr(errors, "_seen", set())
     monkeypatch.setenv("OTEL_EXPORTER", "in_memory")
     litellm.completion(**traced.chat())
@@ -35,22 +35,22 @@ def test_litellms_own_opentelemetry_callback_is_named_once(
 
 
 @pytest.mark.parametrize("name", ["arize", "arize_phoenix", "wandb"])
-def test_a_callback_that_litespan_does_not_replace_is_left_alone(
+def test_a_callback_that_litespan_does_not_replace_is_not_reported(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """To remove it would lose what it sends."""
+    """If the user removed it, its data would be lost."""
     conflicts.check_callbacks(SimpleNamespace(callbacks=[name]))
     assert [record for record in caplog.records if record.name == "litespan"] == []
 
 
 @pytest.mark.parametrize("handled", [False, True])
-def test_calls_that_nothing_receives_are_reported_once(
+def test_calls_without_a_receiver_are_reported_once(
     handled: bool,
     traced: Traced,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """`instrument()` without a provider says so at the first call, unless there is a handler."""
+    """`instrument()` without a provider logs it at the first call, unless there is a handler."""
     monkeypatch.setattr(errors, "_seen", set())
     monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
     monkeypatch.setattr(metrics, "get_meter_provider", _ProxyMeterProvider)

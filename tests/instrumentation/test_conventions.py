@@ -49,9 +49,9 @@ PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAA
 ANTHROPIC = "anthropic/claude-sonnet-4-5"
 
 
-def anthropic(traced: Traced, **manners: Any) -> dict[str, Any]:
+def anthropic(traced: Traced, **behaviour: Any) -> dict[str, Any]:
     """The keywords of a call to Anthropic."""
-    to = traced.to(**manners)
+    to = traced.to(**behaviour)
     to["api_base"] = to["api_base"].removesuffix("/v1")
     return {"model": ANTHROPIC, "messages": HI, **to}
 
@@ -73,9 +73,9 @@ def tool_calling(traced: Traced) -> None:
 def multimodal(traced: Traced) -> None:
     """An image and text, with tokens by modality."""
     shown = [{"type": "text", "text": "Which colour?"}, {"type": "image_url", "image_url": PIXEL}]
-    manners = {"input_tokens": 100, "image_tokens": 70, "audio_tokens": 10}
+    behaviour = {"input_tokens": 100, "image_tokens": 70, "audio_tokens": 10}
     litellm.completion(
-        **traced.chat(messages=[{"role": "user", "content": shown}], provider=manners)
+        **traced.chat(messages=[{"role": "user", "content": shown}], provider=behaviour)
     )
 
 
@@ -177,7 +177,7 @@ def names(telemetry: Telemetry) -> set[str]:
 def test_each_operation_follows_the_conventions(
     scenario: Callable[[Traced], None], opt_in: str, capture: Any
 ) -> None:
-    """Spans, metrics and events, under the names of the generation that is chosen."""
+    """Spans, metrics and events, with the names of the chosen generation."""
     with recorded(capture, opt_in, scenario) as telemetry:
         said = names(telemetry)
         assert undeclared(telemetry.spans, telemetry.metrics, telemetry.logs) == set()
@@ -218,7 +218,7 @@ def usage(telemetry: Telemetry, kind: str) -> dict[str, int]:
 
 @pytest.mark.recent_litellm
 def test_tokens_are_counted_by_modality(capture: Any) -> None:
-    """Those that the provider states; the parts of a counter are the total."""
+    """With the provider's counts; the parts of a counter sum up to the total."""
     with recorded(capture, NEW, multimodal, caching) as telemetry:
         assert values(telemetry, "gen_ai.usage.image.input_tokens") == [70, None]
         assert values(telemetry, "gen_ai.usage.text.input_tokens") == [20, None]
@@ -236,8 +236,8 @@ def test_tokens_are_counted_by_modality(capture: Any) -> None:
         assert usage(telemetry, "reasoning.output_tokens") == {"unknown": 0}
 
 
-def test_a_failed_call_used_no_tokens(capture: Any) -> None:
-    """It counts as 0 in every counter and histogram of tokens, and its exception is an event."""
+def test_a_failed_call_counts_as_zero_tokens(capture: Any) -> None:
+    """In every counter and histogram of tokens; its exception is an event."""
     with recorded(capture, NEW, error) as telemetry:
         assert usage(telemetry, "input_tokens") == {"unknown": 0}
         (tokens,) = [m for m in telemetry.metrics if m["name"].endswith("operation.input_tokens")]
@@ -249,8 +249,8 @@ def test_a_failed_call_used_no_tokens(capture: Any) -> None:
         assert event["span_id"] == telemetry.spans[0]["span_id"]
 
 
-def test_both_generations_say_the_same(capture: Any) -> None:
-    """With `/dup` each value is there under both names, and under one name once."""
+def test_both_generations_have_the_same_values(capture: Any) -> None:
+    """With `/dup`, each value has both names; an unchanged name appears once."""
     with recorded(capture, DUP, caching, streaming, embeddings) as telemetry:
         for old, new in generations.RENAMED:
             assert values(telemetry, old) == values(telemetry, new) == [20, None, None]
@@ -274,7 +274,7 @@ def test_a_shortened_conversation_is_marked(capture: Any) -> None:
 
 
 def test_the_declared_gaps_are_those_that_exist(capture: Any) -> None:
-    """A gap that is closed must be taken off the list, a new one needs a reason."""
+    """A closed gap must be removed from the list, and a new one needs a reason."""
     seen = set()
     for opt_in in ("", NEW):
         with recorded(capture, opt_in, *SCENARIOS) as telemetry:
@@ -342,7 +342,7 @@ LOG: dict[str, Any] = {
 def test_the_check_finds_each_violation(
     kind: str, change: dict[str, Any], attributes: dict[str, Any], violation: str | None
 ) -> None:
-    """Unknown names, wrong types, values, units and buckets, and what is missing."""
+    """Unknown names, wrong types, values, units and buckets, and missing attributes."""
     good = {"spans": SPAN, "metrics": POINT, "logs": LOG}[kind]
     changed = {**good["attributes"], **attributes}
     kept = {name: value for name, value in changed.items() if value is not None}
@@ -354,7 +354,7 @@ def test_the_check_finds_each_violation(
         assert [text for text in found if text.startswith(violation)]
 
 
-def test_our_own_names_are_known() -> None:
+def test_every_written_name_is_in_the_conventions_or_declared() -> None:
     """Every `gen_ai.*` name that litespan can write is in the table or declared."""
     table = {
         *conventions.ATTRIBUTES,

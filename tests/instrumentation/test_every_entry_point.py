@@ -170,7 +170,7 @@ def test_every_method_of_the_router_has_a_target_or_a_reason() -> None:
 
 @pytest.mark.recent_litellm
 def test_every_target_exists_in_some_form() -> None:
-    """No row of the table is a function that LiteLLM never had: it exists, sync or async."""
+    """Every row of the table is a function of LiteLLM, sync or async."""
     newer = {"extraction", "aextraction", "realtime_translation_calls"}
     found = {
         target.operation.name

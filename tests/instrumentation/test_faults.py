@@ -1,4 +1,4 @@
-"""A fault anywhere in litespan's code for calls leaves the application what it has without us."""
+"""An error anywhere in litespan's code for calls does not change an outcome for the application."""
 
 import asyncio
 import gc
@@ -147,11 +147,11 @@ async def outcomes(provider: LoopbackProvider) -> list[Any]:
     """What an application gets from calls of all kinds: content, or the type of the exception."""
     found: list[Any] = []
 
-    def to(**manners: Any) -> dict[str, Any]:
-        base = provider.url_for(**manners)
+    def to(**behaviour: Any) -> dict[str, Any]:
+        base = provider.url_for(**behaviour)
         return {"api_base": base, "api_key": "sk-0123456789ab", "max_retries": 0}
 
-    async def told(function: Any, **given: Any) -> None:
+    async def record(function: Any, **given: Any) -> None:
         try:
             result = function(**{"messages": MESSAGES, **given})
             result = await result if inspect.isawaitable(result) else result
@@ -164,9 +164,9 @@ async def outcomes(provider: LoopbackProvider) -> list[Any]:
             found.append((type(error), str(error).splitlines()[0][:40]))
 
     mini = {"model": "openai/gpt-4o-mini"}
-    await told(litellm.completion, **mini, **to(status=401))
-    await told(litellm.acompletion, **mini, **to(), stream=True)
-    await told(litellm.completion, **mini, **to(status=500, times=1), num_retries=1)
+    await record(litellm.completion, **mini, **to(status=401))
+    await record(litellm.acompletion, **mini, **to(), stream=True)
+    await record(litellm.completion, **mini, **to(status=500, times=1), num_retries=1)
     router = litellm.Router(
         model_list=[
             {"model_name": "good", "litellm_params": {**mini, **to()}},
@@ -177,8 +177,8 @@ async def outcomes(provider: LoopbackProvider) -> list[Any]:
         num_retries=0,
         disable_cooldowns=True,
     )
-    await told(router.completion, model="bad")
-    await told(router.acompletion, model="broken", stream=True)
+    await record(router.completion, model="bad")
+    await record(router.acompletion, model="broken", stream=True)
     return found
 
 
@@ -214,7 +214,7 @@ async def test_a_fault_changes_no_outcome(
     inject: Callable[[Any, str], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Results, chunks and exceptions are the same, whichever function of ours raises."""
+    """Results, chunks and exceptions are the same, whichever of litespan's functions raises."""
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_AND_EVENT")
     monkeypatch.setenv("LITESPAN_STREAM_EVENTS", "all")
     if name in NEW_CONVENTIONS:

@@ -1,4 +1,4 @@
-"""Google's `generateContent` and Interactions APIs: streams, content, odd answers."""
+"""Google's `generateContent` and Interactions APIs: streams, content, unusual answers."""
 
 import asyncio
 import json
@@ -68,9 +68,9 @@ def test_documents_are_recorded_under_the_content_policy(capture: Any) -> None:
     """A search of a vector store has its query, the documents' ids and scores, and their text."""
     with capture() as traced:
         litellm.vector_stores.search(vector_store_id="vs_1", query="What is a span?", **traced.to())
-        said = traced.span["attributes"]
+        attributes = traced.span["attributes"]
         found = content(traced.span)
-    assert json.loads(said["gen_ai.retrieval.documents"]) == [
+    assert json.loads(attributes["gen_ai.retrieval.documents"]) == [
         {"id": "file-1", "score": 0.9},
         {"id": "file-2", "score": 0.8},
     ]
@@ -82,8 +82,8 @@ def test_documents_are_recorded_under_the_content_policy(capture: Any) -> None:
     ]
 
 
-def test_no_content_without_consent(traced: Traced) -> None:
-    """By default neither prompts nor documents are on a span."""
+def test_content_is_off_by_default(traced: Traced) -> None:
+    """By default, neither prompts nor documents are on a span."""
     google.generate_content(**ASKED, **to(traced))
     litellm.vector_stores.search(vector_store_id="vs_1", query="What is a span?", **traced.to())
     text = json.dumps(traced.spans)
@@ -103,18 +103,18 @@ def test_no_content_without_consent(traced: Traced) -> None:
 def test_a_stream_that_breaks_ends_its_span_once(
     behaviour: dict[str, Any], how: str, outcome: str, traced: Traced
 ) -> None:
-    """What was received is estimated; the caller gets the chunks."""
+    """Received text is estimated, and the caller gets the chunks."""
     chunks = list(google.generate_content_stream(**ASKED, **to(traced, **behaviour)))
-    said = traced.span["attributes"]
-    assert (said["litellm.stream.end"], said["litellm.outcome"]) == (how, outcome)
-    assert said["litellm.stream.chunks"] == len(chunks)
+    attributes = traced.span["attributes"]
+    assert (attributes["litellm.stream.end"], attributes["litellm.outcome"]) == (how, outcome)
+    assert attributes["litellm.stream.chunks"] == len(chunks)
     expected = "provider" if how == "complete" else "estimated"
-    assert said["litellm.usage.source"] == expected
-    assert said["gen_ai.usage.output_tokens"] > 0
+    assert attributes["litellm.usage.source"] == expected
+    assert attributes["gen_ai.usage.output_tokens"] > 0
 
 
 async def test_an_abandoned_stream_ends_its_span(traced: Traced) -> None:
-    """A stream that is dropped after one chunk ends as abandoned."""
+    """A stream that is abandoned after one chunk."""
     stream = await google.agenerate_content_stream(**ASKED, **to(traced))
     await anext(stream)
     del stream
@@ -125,26 +125,26 @@ async def test_an_abandoned_stream_ends_its_span(traced: Traced) -> None:
 async def test_thoughts_and_cached_tokens_are_counted_as_litellm_counts_them(
     traced: Traced,
 ) -> None:
-    """Thoughts are output, cached tokens are input; the cost is LiteLLM's."""
+    """Thoughts are output tokens, cached tokens are input tokens; the cost is LiteLLM's."""
     counts = {"cached_tokens": 8, "reasoning_tokens": 4, "input_tokens": 30, "output_tokens": 12}
     result = await google.agenerate_content(**ASKED, **to(traced, **counts))
     await read(await google.agenerate_content_stream(**ASKED, **to(traced, **counts)))
     for span in traced.spans:
-        said = span["attributes"]
-        assert said["gen_ai.usage.input_tokens"] == 30
-        assert said["gen_ai.usage.output_tokens"] == 12
-        assert said["gen_ai.usage.cache_read.input_tokens"] == 8
-        assert said["gen_ai.usage.reasoning.output_tokens"] == 4
+        attributes = span["attributes"]
+        assert attributes["gen_ai.usage.input_tokens"] == 30
+        assert attributes["gen_ai.usage.output_tokens"] == 12
+        assert attributes["gen_ai.usage.cache_read.input_tokens"] == 8
+        assert attributes["gen_ai.usage.reasoning.output_tokens"] == 4
         cost = result._hidden_params["response_cost"]
-        assert said["gen_ai.usage.cost"] == pytest.approx(cost)
+        assert attributes["gen_ai.usage.cost"] == pytest.approx(cost)
 
 
 def test_an_answer_without_usage_has_no_tokens(traced: Traced) -> None:
     """No tokens are invented."""
     google.generate_content(**ASKED, **to(traced, usage=False))
-    said = traced.span["attributes"]
-    assert not [name for name in said if "tokens" in name]
-    assert said["litellm.cost.source"] == "unknown"
+    attributes = traced.span["attributes"]
+    assert not [name for name in attributes if "tokens" in name]
+    assert attributes["litellm.cost.source"] == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -158,13 +158,13 @@ def test_an_answer_without_usage_has_no_tokens(traced: Traced) -> None:
     ],
 )
 def test_a_usage_of_the_wrong_shape_is_unknown(stated: dict[str, Any]) -> None:
-    """A provider may send anything: then the tokens are unknown."""
+    """If a provider sends an invalid usage, the tokens are unknown."""
     found = usage(stated)
     assert found is None or not found.known
 
 
 def test_events_of_the_wrong_shape_are_left_out() -> None:
-    """Candidates and parts that are no objects do not hide the others."""
+    """Invalid candidates and parts do not hide the others."""
     events: list[Any] = [
         {"candidates": [{"content": {"parts": [{"text": "a"}]}, "index": 0}]},
         {"candidates": [None, "x"], "error": None},

@@ -1,4 +1,4 @@
-"""litespan does no harm: results, errors, arguments, spans and LiteLLM itself stay as they were."""
+"""litespan changes neither results, errors, arguments, other spans nor LiteLLM itself."""
 
 import asyncio
 import copy
@@ -45,10 +45,10 @@ def boom(*_args: Any, **_kwargs: Any) -> None:
     "method", ["set_attributes", "set_attribute", "add_event", "end", "set_status"]
 )
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
-async def test_a_span_that_raises(
+async def test_a_span_that_raises_changes_no_outcome(
     method: str, function: str, traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A good answer reaches the caller whatever the SDK does, and so does the caller's error."""
+    """The caller gets its answer or its error, whatever the SDK does."""
     monkeypatch.setattr(f"opentelemetry.sdk.trace.Span.{method}", boom)
     for stream in (False, True):
         result = getattr(litellm, function)(**traced.chat(stream=stream))
@@ -65,10 +65,10 @@ async def test_a_span_that_raises(
 
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
-async def test_a_tracer_that_raises(
+async def test_a_tracer_that_raises_loses_only_the_span(
     function: str, traced: Traced, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A span that can't be started costs the span only; the fault is logged and counted."""
+    """The error is logged and counted."""
     monkeypatch.setattr("opentelemetry.sdk.trace.Tracer.start_span", boom)
     before = litespan.stats().get("errors.starting a call", 0)
     for _ in range(3):
@@ -78,8 +78,8 @@ async def test_a_tracer_that_raises(
     assert litespan.stats()["errors.starting a call"] >= before + 3
 
 
-async def test_a_processor_that_raises(loopback: LoopbackProvider) -> None:
-    """So does a span processor of the application's."""
+async def test_a_span_processor_that_raises_changes_no_outcome(loopback: LoopbackProvider) -> None:
+    """The processor is the application's."""
     provider = TracerProvider()
     provider.add_span_processor(FaultyProcessor())
     instrumentor = LiteLLMInstrumentor()
@@ -90,8 +90,8 @@ async def test_a_processor_that_raises(loopback: LoopbackProvider) -> None:
         instrumentor.uninstrument()
 
 
-def test_arguments_are_untouched(traced: Traced) -> None:
-    """The caller's messages, tools and headers are what they were."""
+def test_arguments_are_unchanged(traced: Traced) -> None:
+    """The caller's messages, tools and headers are as before."""
     given = traced.chat(
         tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
         extra_headers={"x-mine": "1"},
@@ -104,8 +104,8 @@ def test_arguments_are_untouched(traced: Traced) -> None:
     assert "litespan" not in repr(sent.body)
 
 
-def test_the_callers_span_is_untouched(traced: Traced) -> None:
-    """The caller's span stays current, gets nothing from us, and is the parent."""
+def test_the_callers_span_is_unchanged(traced: Traced) -> None:
+    """The caller's span stays current, gets no attributes, and is the parent."""
     tracer = traced.telemetry.tracer_provider.get_tracer("app")
     with tracer.start_as_current_span("app") as app:
         with pytest.raises(litellm.InternalServerError):
@@ -120,13 +120,13 @@ def test_the_callers_span_is_untouched(traced: Traced) -> None:
 
 
 def test_results_are_litellms_own_objects(traced: Traced) -> None:
-    """Results are LiteLLM's own objects."""
+    """Neither copies nor proxies."""
     assert type(litellm.completion(**traced.chat())) is litellm.ModelResponse
     assert isinstance(litellm.completion(**traced.chat(stream=True)), litellm.CustomStreamWrapper)
 
 
 def test_functions_look_as_before(traced: Traced) -> None:
-    """Names, signatures and being async or not are those of LiteLLM's functions."""
+    """Wrapped functions have LiteLLM's names and signatures, and are async if LiteLLM's are."""
     assert litellm.completion.__name__ == "completion"
     assert "messages" in inspect.signature(litellm.completion).parameters
     assert inspect.iscoroutinefunction(litellm.acompletion)
@@ -134,13 +134,15 @@ def test_functions_look_as_before(traced: Traced) -> None:
 
 
 def test_functions_are_copied_and_pickled_as_before(traced: Traced) -> None:
-    """Process pools pickle functions by name, and settings that hold one are copied."""
+    """Process pools pickle functions by name, and settings with a function are copied."""
     assert pickle.loads(pickle.dumps(litellm.completion)) is litellm.completion
     assert copy.deepcopy({"call": litellm.acompletion}) == {"call": litellm.acompletion}
 
 
-async def test_no_noise_about_contexts(traced: Traced, caplog: pytest.LogCaptureFixture) -> None:
-    """Streams read in another task, abandoned or cancelled leave no context behind."""
+async def test_streams_leave_no_context_attached(
+    traced: Traced, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Streams that are read in another task, abandoned or cancelled cause no warnings."""
     with caplog.at_level(logging.WARNING, logger="opentelemetry"):
         stream = await litellm.acompletion(**traced.chat(stream=True))
 
@@ -186,7 +188,7 @@ class Unhashable(Exception):
 async def test_a_router_raises_the_applications_own_exception(
     kind: type[Exception], stream: bool, traced: Traced
 ) -> None:
-    """Built-in exceptions take no weak references; others have no hash."""
+    """Built-in exceptions support no weak references; others are not hashable."""
     error = kind("no deployment today")
 
     class Strategy(CustomRoutingStrategyBase):
@@ -208,7 +210,7 @@ async def test_a_router_raises_the_applications_own_exception(
 def test_uninstrument_restores_every_function(
     loopback: LoopbackProvider, telemetry: Telemetry
 ) -> None:
-    """Everything is put back; functions that somebody has kept pass through."""
+    """Wrapped functions that a program has kept call LiteLLM directly."""
     names = ("completion", "acompletion", "embedding", "stream_chunk_builder")
     before = {name: getattr(litellm, name) for name in names}
     logging_class = litellm.litellm_core_utils.litellm_logging.Logging
@@ -250,7 +252,7 @@ def test_instrumenting_twice_is_the_same_as_once(
 def test_functions_imported_before_instrumenting_are_traced_and_restored(
     loopback: LoopbackProvider, telemetry: Telemetry
 ) -> None:
-    """A name that a module took before us is traced, and given back."""
+    """A name that a module imported before instrumentation is wrapped, and restored."""
     early = type(inspect)("early")
     exec(
         "from litellm import completion\nfrom litellm.main import completion as main",
@@ -275,7 +277,7 @@ def test_functions_imported_before_instrumenting_are_traced_and_restored(
 
 
 def test_no_log_leaves_no_span_and_metrics_count_the_call(traced: Traced) -> None:
-    """`no-log` leaves no span and no event; the metrics count the call."""
+    """`no-log` disables span and events; the metrics count the call."""
     litellm.completion(**traced.chat(**{"no-log": True}))
     list(litellm.completion(**traced.chat(stream=True, **{"no-log": True})))
     assert traced.spans == []
@@ -299,13 +301,13 @@ def test_no_log_leaves_no_span_and_metrics_count_the_call(traced: Traced) -> Non
     ],
     ids=["empty", "None", "surrogate", "parts", "pydantic"],
 )
-def test_odd_input_behaves_as_without_us(
+def test_unusual_input_behaves_as_without_litespan(
     messages: list[Any],
     loopback: LoopbackProvider,
     telemetry: Telemetry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever LiteLLM does with it, it does the same under litespan, content recorded too."""
+    """LiteLLM's result or exception is the same, also with content on."""
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
     traced = Traced(loopback, telemetry)
 

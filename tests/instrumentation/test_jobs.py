@@ -41,7 +41,7 @@ def costs(spans: list[dict[str, Any]]) -> list[float]:
 
 
 def test_a_background_response_is_charged_once(traced: Traced) -> None:
-    """Its cost is on the first poll that sees it finished, without tokens."""
+    """Its cost is on the first poll of the finished response, without tokens."""
     created = litellm.responses(
         model="openai/gpt-4o-mini", input="hi", background=True, **traced.to()
     )
@@ -63,7 +63,7 @@ def test_a_background_response_is_charged_once(traced: Traced) -> None:
 
 
 def test_a_stored_response_that_was_charged_is_not_charged_again(traced: Traced) -> None:
-    """The call that created it has its cost; the provider says that it ran in the foreground."""
+    """The call that created it has its cost; the provider reports that it ran in the foreground."""
     created = litellm.responses(model="openai/gpt-4o-mini", input="hi", **traced.to())
     litellm.delete_responses(response_id=created.id, **traced.to(), **OPENAI)
     litellm.cancel_responses(response_id=created.id, **traced.to(), **OPENAI)
@@ -71,7 +71,7 @@ def test_a_stored_response_that_was_charged_is_not_charged_again(traced: Traced)
 
 
 def test_a_background_interaction_is_charged_once(traced: Traced) -> None:
-    """Google's polls do not say how an interaction ran: only known ones are charged."""
+    """Google's polls do not show how an interaction ran: only known ones are charged."""
     to = {"api_base": traced.provider.root, "api_key": KEY}
     created = litellm.interactions.create(
         model="gemini/gemini-2.5-flash", input="hi", background=True, **to
@@ -92,7 +92,7 @@ async def _settled(traced: Traced, count: int) -> list[dict[str, Any]]:
 
 
 async def test_a_batch_is_charged_once_when_its_result_is_known(traced: Traced) -> None:
-    """The result is a span of its own, with LiteLLM's cost and tokens, linked to the creation."""
+    """The result has its own span, with LiteLLM's cost and tokens, linked to the creation."""
     to = traced.to()
     created = await litellm.acreate_batch(
         completion_window="24h", endpoint="/v1/chat/completions", input_file_id="file-1", **to
@@ -107,27 +107,32 @@ async def test_a_batch_is_charged_once_when_its_result_is_known(traced: Traced) 
                 break
             await asyncio.sleep(0.05)
     (result,) = await _settled(traced, 1)
-    said = result["attributes"]
-    assert said["gen_ai.usage.cost"] == pytest.approx(polled._hidden_params["response_cost"])
-    assert said["gen_ai.usage.cost"] == pytest.approx(4.5e-06)  # half of 20 and 10 tokens' price
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-    assert said["gen_ai.response.model"] == "gpt-4o-mini"
-    assert said["litellm.batch.id"] == created.id
+    attributes = result["attributes"]
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(polled._hidden_params["response_cost"])
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(
+        4.5e-06
+    )  # half of 20 and 10 tokens' price
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        20,
+        10,
+    )
+    assert attributes["gen_ai.response.model"] == "gpt-4o-mini"
+    assert attributes["litellm.batch.id"] == created.id
     creation = named(traced, "litellm.create_batch")[0]["span_id"]
     assert links(traced, "litellm.batch_result") == [[creation]]
     assert links(traced, "litellm.retrieve_batch") == [[creation]] * 4
-    assert costs(traced.spans) == [said["gen_ai.usage.cost"]]
+    assert costs(traced.spans) == [attributes["gen_ai.usage.cost"]]
 
 
 def test_a_poll_of_an_unknown_id_reaches_the_caller_unchanged(traced: Traced) -> None:
-    """The provider's 404 is LiteLLM's exception, as without litespan."""
+    """The caller gets LiteLLM's exception for the provider's 404."""
     with pytest.raises(litellm.NotFoundError):
         litellm.get_responses(response_id="resp_none", **traced.to(status=404), **OPENAI)
     assert traced.span["attributes"]["litellm.outcome"] == "failure"
 
 
-def test_jobs_are_bounded() -> None:
-    """The oldest job is forgotten first."""
+def test_the_number_of_remembered_jobs_is_bounded() -> None:
+    """The oldest job is removed first."""
     known = jobs.Jobs(most=2)
     for identifier in ("a", "b", "c"):
         assert known.charge(identifier)
@@ -150,7 +155,7 @@ def test_jobs_are_bounded() -> None:
 async def test_a_fault_changes_no_outcome(
     place: str, traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Results and chunks are LiteLLM's, and each call still ends its span."""
+    """Results, chunks and exceptions are the same, whichever of litespan's functions raises."""
 
     def broken(*_args: Any, **_kwargs: Any) -> Any:
         raise ZeroDivisionError

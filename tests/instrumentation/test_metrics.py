@@ -39,7 +39,7 @@ def test_duration_is_in_seconds_with_the_conventions_buckets(traced: Traced) -> 
 
 
 def test_tokens_are_one_histogram_by_token_type(traced: Traced) -> None:
-    """One histogram, input and output told apart by `gen_ai.token.type`."""
+    """`gen_ai.token.type` distinguishes input and output."""
     litellm.completion(**traced.chat())
     found = points(traced, "gen_ai.client.token.usage")
     assert {
@@ -50,7 +50,7 @@ def test_tokens_are_one_histogram_by_token_type(traced: Traced) -> None:
 
 
 def test_cost_is_in_usd_and_unknown_prices_are_not_counted(traced: Traced) -> None:
-    """USD; a call of unknown price is not counted as free."""
+    """A call with an unknown price does not count as free."""
     litellm.completion(**traced.chat())
     litellm.completion(**traced.chat(model="openai/no-such-model"))
     (point,) = points(traced, "gen_ai.client.operation.cost")
@@ -77,7 +77,7 @@ def test_failures_have_a_duration(traced: Traced) -> None:
 
 
 def test_metrics_have_no_unbounded_label(traced: Traced) -> None:
-    """Users, sessions, tags, metadata and ids of calls make no new series."""
+    """Users, sessions, tags, metadata and ids of calls create no series."""
     for number in range(20):
         litellm.completion(
             **traced.chat(
@@ -90,8 +90,8 @@ def test_metrics_have_no_unbounded_label(traced: Traced) -> None:
     assert len(points(traced, "gen_ai.client.token.usage")) == 2
 
 
-def test_made_up_names_of_models_and_providers_make_no_series(traced: Traced) -> None:
-    """What clients make up and no provider answers to shares one value, on the span it stands."""
+def test_invented_names_of_models_and_providers_create_no_series(traced: Traced) -> None:
+    """Names that no provider has answered for share one value; the span has the real name."""
     for number in range(20):
         for model in (f"openai/made-up-{number}", f"nobody-{number}/model"):
             with pytest.raises((litellm.NotFoundError, litellm.BadRequestError)):
@@ -103,8 +103,8 @@ def test_made_up_names_of_models_and_providers_make_no_series(traced: Traced) ->
     assert traced.spans[0]["attributes"]["gen_ai.request.model"] == "made-up-0"
 
 
-def test_a_model_of_ones_own_has_series_once_it_has_answered(traced: Traced) -> None:
-    """Before that, its failures count as those of another; models that LiteLLM knows never do."""
+def test_an_unknown_model_has_series_once_it_has_answered(traced: Traced) -> None:
+    """Before that, its failures count as `_OTHER`; those of models that LiteLLM knows never do."""
     for model in ("openai/my-own", "openai/gpt-4o"):
         with pytest.raises(litellm.InternalServerError):
             litellm.completion(**traced.chat(model=model, provider={"status": 500}))
@@ -122,7 +122,7 @@ def test_a_model_of_ones_own_has_series_once_it_has_answered(traced: Traced) -> 
 def test_each_label_has_a_bounded_number_of_values(
     traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where a provider takes every name."""
+    """Even if a provider accepts every name."""
     monkeypatch.setattr("litespan.instrumentation.metrics.MAX_VALUES", 3)
     for number in range(6):
         litellm.completion(**traced.chat(model=f"openai/echo-{number}"))
@@ -132,7 +132,7 @@ def test_each_label_has_a_bounded_number_of_values(
 
 
 def test_without_a_reader_nothing_is_recorded() -> None:
-    """As under OTEL_METRICS_EXPORTER=none, where the SDK sets a meter provider all the same."""
+    """As with OTEL_METRICS_EXPORTER=none, where the SDK still sets a meter provider."""
     for readers in ([], [InMemoryMetricReader()]):
         metrics = Metrics(MeterProvider(readers).get_meter("this test"))
         assert metrics.has_reader is bool(readers)

@@ -1,4 +1,4 @@
-"""Requests beside chats, embeddings and media: one span each, with LiteLLM's cost or none."""
+"""Requests other than chats, embeddings and media: one span each, with LiteLLM's cost or none."""
 
 import sys
 from dataclasses import dataclass, field
@@ -355,21 +355,21 @@ def bases(loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("row", "name"), rows(PRICED))
 async def test_a_priced_request_has_litellms_cost(row: Row, name: str, traced: Traced) -> None:
-    """The span has exactly LiteLLM's figure, and what it was charged for."""
+    """The span has LiteLLM's exact cost, and the counts that it depends on."""
     result = await call(function(name), **arguments(row, traced))
     streams = row.given.get("stream") or name.endswith("_stream")
     if streams:
         await read(result)
     span = traced.span
-    said = {k: v for k, v in span["attributes"].items() if k not in PASSING}
-    costs = {k: said.pop(k) for k in list(said) if "cost" in k}
+    attributes = {k: v for k, v in span["attributes"].items() if k not in PASSING}
+    costs = {k: attributes.pop(k) for k in list(attributes) if "cost" in k}
     for made in ("litellm.video.id", "litellm.container.id"):
-        said.pop(made, None)
+        attributes.pop(made, None)
     if name.endswith("compact_responses"):
-        said.pop("gen_ai.response.id")
+        attributes.pop("gen_ai.response.id")
     assert span["kind"] == "CLIENT"
     assert span["name"] == (row.name or f"litellm.{row.call_type}")
-    assert said == {**row.said, "litellm.call_type": name}
+    assert attributes == {**row.said, "litellm.call_type": name}
     # 20 and 10 tokens of gemini-2.5-flash: 0.30 and 2.50 USD per million
     expected = 3.1e-05 if streams else result._hidden_params["response_cost"]
     assert expected > 0
@@ -384,10 +384,12 @@ async def test_a_request_without_a_model_has_ids_and_counts(
     """The span has ids and counts, but neither tokens nor cost."""
     await call(function(name), **arguments(row, traced))
     span = traced.span
-    said = {k: v for k, v in span["attributes"].items() if k not in PASSING}
+    attributes = {k: v for k, v in span["attributes"].items() if k not in PASSING}
     assert span["kind"] == "CLIENT"
     assert span["name"] == (row.name or f"litellm.{row.call_type}")
-    assert {k: v for k, v in said.items() if not (k.endswith(".id") and k not in row.said)} == {
+    assert {
+        k: v for k, v in attributes.items() if not (k.endswith(".id") and k not in row.said)
+    } == {
         **row.said,
         "litellm.call_type": name,
     }
@@ -404,37 +406,40 @@ def test_a_stream_without_a_model_has_no_tokens(name: str) -> None:
 
 
 def test_litellms_call_types_are_those_of_the_spans() -> None:
-    """A span's call type is LiteLLM's name, also if the function has another one."""
+    """A span's call type is LiteLLM's name, even if the function has another name."""
     known = {str(each.value) for each in CallTypes}
     assert {"create_interaction", "avector_store_search", "a_add_message"} <= known
 
 
 @pytest.mark.parametrize("name", ["create_file", "vector_store_search", "ocr", "video_generation"])
-def test_a_refused_request_is_a_failure(name: str, traced: Traced) -> None:
+def test_a_rejected_request_is_a_failure(name: str, traced: Traced) -> None:
     """The caller gets LiteLLM's exception, and the span has the provider's status."""
     row = next(row for row in (*PRICED, *FREE) if row.call_type == name)
     with pytest.raises(Exception, match="Incorrect API key") as caught:
         function(name)(**arguments(row, traced, status=401))
-    said = traced.span["attributes"]
-    assert said["litellm.outcome"] == "failure"
-    assert said["error.type"] == type(caught.value).__name__
-    assert "gen_ai.usage.cost" not in said
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.outcome"] == "failure"
+    assert attributes["error.type"] == type(caught.value).__name__
+    assert "gen_ai.usage.cost" not in attributes
 
 
 def test_a_google_api_served_by_another_provider_is_one_call(traced: Traced) -> None:
-    """LiteLLM runs `completion` for it; that is a step, not a second call."""
+    """LiteLLM runs `completion` for it, which is an inner step."""
     target = function("generate_content")
     target(model="openai/gpt-4o-mini", contents=CONTENTS, **traced.to())
-    said = traced.span["attributes"]
-    assert said["gen_ai.operation.name"] == "generate_content"
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-    assert said["gen_ai.usage.cost"] == pytest.approx(9e-06)
+    attributes = traced.span["attributes"]
+    assert attributes["gen_ai.operation.name"] == "generate_content"
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        20,
+        10,
+    )
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(9e-06)
 
 
-async def test_a_model_call_from_a_hook_of_such_a_request_is_a_call_of_its_own(
+async def test_a_model_call_from_a_hook_has_its_own_span(
     traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A handler that asks another model during `generate_content` gets its own span."""
+    """A handler calls another model during `generate_content`."""
 
     class Asks(litellm.integrations.custom_logger.CustomLogger):
         async def async_pre_call_deployment_hook(self, kwargs: Any, call_type: Any) -> None:

@@ -27,7 +27,7 @@ PROGRAM = """
 
 
 def test_metrics_are_served_to_prometheus(loopback: LoopbackProvider) -> None:
-    """`OTEL_METRICS_EXPORTER=prometheus` is all it takes: names, labels, counts and sums."""
+    """With `OTEL_METRICS_EXPORTER=prometheus` alone: names, labels, counts and sums."""
     ran = run(
         PROGRAM,
         instrument=True,

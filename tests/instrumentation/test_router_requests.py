@@ -1,4 +1,4 @@
-"""Router methods beside chats: one call span below one router span."""
+"""Router methods other than chats: one call span below one router span."""
 
 from typing import Any
 
@@ -77,8 +77,10 @@ async def test_a_method_has_a_call_below_its_router_span(method: str, traced: Tr
     assert (charged > 0) == ("create_file" not in method)
 
 
-async def test_a_router_that_is_older_than_the_instrumentation(traced: Traced) -> None:
-    """It holds LiteLLM's own functions; the steps below them are traced instead."""
+async def test_requests_of_a_router_created_before_instrumentation_are_traced(
+    traced: Traced,
+) -> None:
+    """It holds LiteLLM's original functions; the steps below them are traced instead."""
     import litespan
 
     instrumentor = litespan.LiteLLMInstrumentor()

@@ -137,15 +137,15 @@ def spans_of(traced: Traced, app: Application, count: int) -> list[dict[str, Any
 def talk(app: Application, *texts: str, **query: Any) -> list[list[Any]]:
     """One session in which the user says `texts`; the events after each."""
     with app.session(**query) as client:
-        heard = [hear(client, ("session.created",))]
+        events = [hear(client, ("session.created",))]
         for text in texts:
             say(client, text)
-            heard.append(hear(client))
-    return heard
+            events.append(hear(client))
+    return events
 
 
 def test_a_session_is_one_span_and_each_response_a_call(traced: Traced, app: Application) -> None:
-    """The calls have times, tokens by modality, and together LiteLLM's cost of the session."""
+    """The calls have times, tokens by modality, and costs that sum up to the session's."""
     costs: list[float] = []
 
     class Costs(CustomLogger):
@@ -158,32 +158,32 @@ def test_a_session_is_one_span_and_each_response_a_call(traced: Traced, app: App
     session, first, second = spans_of(traced, app, 3)
     assert session["kind"] == "CLIENT"
     assert "gen_ai.operation.name" not in session["attributes"]
-    said = {name: session["attributes"].get(name) for name in session["attributes"]}
-    assert said["litellm.call_type"] == "_arealtime"
-    assert said["gen_ai.provider.name"] == "openai"
-    assert said["gen_ai.response.model"] == "gpt-realtime"
-    assert said["litellm.session.end"] == "client"
-    assert said["litellm.session.responses"] == 2
-    assert said["litellm.session.provider_id"] == "sess_1"
-    assert said["litellm.outcome"] == "success"
+    attributes = {name: session["attributes"].get(name) for name in session["attributes"]}
+    assert attributes["litellm.call_type"] == "_arealtime"
+    assert attributes["gen_ai.provider.name"] == "openai"
+    assert attributes["gen_ai.response.model"] == "gpt-realtime"
+    assert attributes["litellm.session.end"] == "client"
+    assert attributes["litellm.session.responses"] == 2
+    assert attributes["litellm.session.provider_id"] == "sess_1"
+    assert attributes["litellm.outcome"] == "success"
     for response, number in ((first, 1), (second, 2)):
-        said = response["attributes"]
+        attributes = response["attributes"]
         assert response["name"] == "chat gpt-realtime"
-        assert said["gen_ai.response.id"] == f"resp_{number}"
-        assert said["gen_ai.response.model"] == "gpt-realtime"
-        assert said["gen_ai.usage.input_tokens"] == 132
-        assert said["gen_ai.usage.output_tokens"] == 121
-        assert said["gen_ai.usage.cache_read.input_tokens"] == 64
-        assert said["gen_ai.usage.audio.input_tokens"] == 13
-        assert said["gen_ai.usage.audio.output_tokens"] == 91
-        assert said["gen_ai.usage.text.input_tokens"] == 119
-        assert said["gen_ai.usage.text.output_tokens"] == 30
-        assert said["litellm.stream.chunks"] == 5
-        first_text = said["litellm.response.time_to_first_text"]
-        assert first_text == said["gen_ai.response.time_to_first_chunk"]
-        assert said["litellm.response.time_to_first_audio"] >= first_text > 0
-        assert said["litellm.outcome"] == "success"
-        assert not {"gen_ai.input.messages", "gen_ai.output.messages"} & {*said}
+        assert attributes["gen_ai.response.id"] == f"resp_{number}"
+        assert attributes["gen_ai.response.model"] == "gpt-realtime"
+        assert attributes["gen_ai.usage.input_tokens"] == 132
+        assert attributes["gen_ai.usage.output_tokens"] == 121
+        assert attributes["gen_ai.usage.cache_read.input_tokens"] == 64
+        assert attributes["gen_ai.usage.audio.input_tokens"] == 13
+        assert attributes["gen_ai.usage.audio.output_tokens"] == 91
+        assert attributes["gen_ai.usage.text.input_tokens"] == 119
+        assert attributes["gen_ai.usage.text.output_tokens"] == 30
+        assert attributes["litellm.stream.chunks"] == 5
+        first_text = attributes["litellm.response.time_to_first_text"]
+        assert first_text == attributes["gen_ai.response.time_to_first_chunk"]
+        assert attributes["litellm.response.time_to_first_audio"] >= first_text > 0
+        assert attributes["litellm.outcome"] == "success"
+        assert not {"gen_ai.input.messages", "gen_ai.output.messages"} & {*attributes}
         assert [event["name"] for event in response["events"]] == [
             "litellm.pre_api_call",
             "litellm.post_api_call",
@@ -197,7 +197,7 @@ def test_a_session_is_one_span_and_each_response_a_call(traced: Traced, app: App
 
 
 def test_transcripts_follow_the_content_policy(capture: Any, app: Application) -> None:
-    """What was said is on the response that answers it."""
+    """A transcript is on the response that answers it."""
     with capture() as traced:
         with app.session() as client:
             update = {"type": "realtime", "instructions": "Be brief."}
@@ -215,8 +215,8 @@ def test_transcripts_follow_the_content_policy(capture: Any, app: Application) -
     assert found["gen_ai.system_instructions"] == [{"type": "text", "content": "Be brief."}]
     answer = found["gen_ai.output.messages"][0]
     assert answer["parts"] == [{"type": "text", "content": TRANSCRIPT}]
-    (heard,) = content(spoken)["gen_ai.input.messages"]
-    assert heard["parts"] == [{"type": "text", "content": "What did I say?"}]
+    (messages,) = content(spoken)["gen_ai.input.messages"]
+    assert messages["parts"] == [{"type": "text", "content": "What did I say?"}]
 
 
 @pytest.mark.parametrize(
@@ -227,10 +227,10 @@ def test_transcripts_follow_the_content_policy(capture: Any, app: Application) -
         ("refuse", "failure", {"error.type": "busy"}),
     ],
 )
-def test_a_response_that_ends_early_says_why(
+def test_a_response_that_ends_early_has_the_reason(
     traced: Traced, app: Application, text: str, outcome: str, said: dict[str, Any]
 ) -> None:
-    """By the user's voice, by the provider, or before it starts."""
+    """The user's voice, the provider, or an error before it starts."""
     talk(app, text, "Hello")
     session, early, whole = spans_of(traced, app, 3)
     assert early["attributes"]["litellm.outcome"] == outcome
@@ -244,7 +244,7 @@ def test_a_response_that_ends_early_says_why(
 
 
 def test_a_transcription_is_a_call(traced: Traced, app: Application) -> None:
-    """In a session for transcriptions, LiteLLM charges for each."""
+    """In a session for transcriptions, LiteLLM charges for each piece."""
     query = {"intent": "transcription"}
     model = "openai/gpt-realtime-whisper"
     with app.session(model=model, more={"query_params": query}) as client:
@@ -264,10 +264,10 @@ def test_a_transcription_is_a_call(traced: Traced, app: Application) -> None:
         ("close", "error", "failure", 4000),
     ],
 )
-def test_a_session_that_is_cut_ends_once_with_what_was_received(
+def test_an_interrupted_session_ends_once_with_the_received_data(
     capture: Any, app: Application, text: str, end: str, outcome: str, code: int
 ) -> None:
-    """By the client, by the network, or by the provider."""
+    """Ended by the client, the network or the provider."""
     with capture() as traced:
         with app.session() as client:
             say(client, text)
@@ -286,7 +286,7 @@ def test_a_session_that_is_cut_ends_once_with_what_was_received(
 def test_a_session_that_takes_too_long_is_cancelled(
     traced: Traced, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The program's own time limit is not a failure of the provider."""
+    """A time limit of the program is not a failure of the provider."""
     monkeypatch.setattr(app, "limit", 0.5)
     app.ended.clear()
     with app.session() as client:
@@ -298,7 +298,7 @@ def test_a_session_that_takes_too_long_is_cancelled(
     assert isinstance(app.ended[-1], asyncio.TimeoutError)
 
 
-def test_a_session_that_is_refused_fails(traced: Traced, app: Application) -> None:
+def test_a_refused_session_is_a_failure(traced: Traced, app: Application) -> None:
     """The provider does not accept the key."""
     with app.session(more={"api_key": "sk-refused"}) as client:
         hear(client)
@@ -309,7 +309,7 @@ def test_a_session_that_is_refused_fails(traced: Traced, app: Application) -> No
 
 
 @pytest.mark.parametrize("text", ["Hello", "garbage", "refuse", "cut", "close"])
-def test_the_client_sees_what_it_would_see_without_litespan(
+def test_a_session_is_the_same_for_the_client_as_without_litespan(
     traced: Traced, app: Application, text: str
 ) -> None:
     """Every event, close code and result is the same."""
@@ -356,19 +356,19 @@ def test_responses_over_a_websocket_are_calls(capture: Any, app: Application) ->
             until(lambda: len(traced.telemetry.spans) == 3)  # LiteLLM leaves the client connected
         session, whole, refused, cut = spans_of(traced, app, 4)
     assert session["attributes"]["litellm.call_type"] == "_aresponses_websocket"
-    said = whole["attributes"]
+    attributes = whole["attributes"]
     assert whole["name"] == "chat gpt-4o-mini"
-    assert said["gen_ai.usage.input_tokens"] == 20
-    assert said["gen_ai.usage.reasoning.output_tokens"] == 4
-    assert said["gen_ai.usage.cost"] == pytest.approx(20 * 1.5e-7 + 10 * 6e-7)
-    assert said["gen_ai.response.model"] == "gpt-4o-mini-2024-07-18"
+    assert attributes["gen_ai.usage.input_tokens"] == 20
+    assert attributes["gen_ai.usage.reasoning.output_tokens"] == 4
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(20 * 1.5e-7 + 10 * 6e-7)
+    assert attributes["gen_ai.response.model"] == "gpt-4o-mini-2024-07-18"
     assert content(whole)["gen_ai.input.messages"][0]["parts"][0]["content"] == "Hello"
     assert refused["attributes"]["error.type"] == "invalid_prompt"
     assert cut["attributes"]["error.type"] == "stream_dropped"
     assert content(cut)["gen_ai.output.messages"][0]["parts"][0]["content"] == "Hello!"
 
 
-def test_responses_by_http_below_a_websocket_are_calls_once(
+def test_http_responses_below_a_websocket_are_recorded_once(
     traced: Traced, app: Application
 ) -> None:
     """For other providers, LiteLLM makes an HTTP call for each response."""
@@ -376,8 +376,8 @@ def test_responses_by_http_below_a_websocket_are_calls_once(
     model = "anthropic/claude-haiku-4-5"
     with app.session("_aresponses_websocket", model=model, more=more) as client:
         client.send(json.dumps({"type": "response.create", "input": "Hello"}))
-        heard = hear(client)
-    assert heard[-1]["type"] == "response.completed"
+        events = hear(client)
+    assert events[-1]["type"] == "response.completed"
     _, response = spans_of(traced, app, 2)
     assert response["attributes"]["litellm.call_type"] == "aresponses"
     assert response["attributes"]["gen_ai.usage.output_tokens"] == 10

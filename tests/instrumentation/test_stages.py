@@ -1,4 +1,4 @@
-"""The stages of a call: which, in what order, and what they say."""
+"""The stages of a call, their order and their attributes."""
 
 import asyncio
 import gc
@@ -53,7 +53,7 @@ def instrument(
 
 @BOTH
 async def test_a_plain_call_has_its_three_stages_in_order(traced: Traced, function: str) -> None:
-    """Before, after and success, each with what it says, in order of true times."""
+    """Before, after and success, with their attributes and true times."""
     await call(getattr(litellm, function), **traced.chat())
     events = traced.span["events"]
     assert [(event["name"], event["attributes"]) for event in events] == [
@@ -74,8 +74,8 @@ async def test_a_plain_call_has_its_three_stages_in_order(traced: Traced, functi
 
 
 @BOTH
-async def test_times_are_when_it_happened(traced: Traced, function: str) -> None:
-    """The stage before lies before the provider's answer, the one after behind it."""
+async def test_stages_have_the_times_of_their_events(traced: Traced, function: str) -> None:
+    """The stage before is earlier than the provider's answer, and the stage after is later."""
     await call(getattr(litellm, function), **traced.chat(provider={"delay": 0.3}))
     before, after, _ = traced.span["events"]
     assert after["time"] - before["time"] > 0.29e9
@@ -98,10 +98,10 @@ async def test_times_are_when_it_happened(traced: Traced, function: str) -> None
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "a"])
-async def test_one_order_for_all_kinds(
+async def test_every_kind_of_call_has_the_same_stages(
     monkeypatch: pytest.MonkeyPatch, traced: Traced, prefix: str, name: str, given: dict[str, Any]
 ) -> None:
-    """Whatever is called, sync or async: one before, one after, one success."""
+    """Any call type, sync or async: one stage before, one after, one success."""
     where = traced.to()
     # Older LiteLLM's moderation does not pass `api_base` on.
     monkeypatch.setenv("OPENAI_BASE_URL", traced.provider.url)
@@ -114,7 +114,7 @@ async def test_one_order_for_all_kinds(
 
 @BOTH
 async def test_a_stream_has_its_stages_in_order(traced: Traced, function: str) -> None:
-    """After the stream was opened, its first chunk, and success at its end."""
+    """After the opening of the stream, its first chunk, and success at its end."""
     stream = await call(
         getattr(litellm, function), **traced.chat(stream=True, provider={"chunks": 20})
     )
@@ -129,22 +129,26 @@ async def test_a_stream_has_its_stages_in_order(traced: Traced, function: str) -
 
 @BOTH
 @pytest.mark.parametrize(
-    ("manners", "chunks", "expected"),
+    ("behaviour", "chunks", "expected"),
     [
         pytest.param({}, 2, [PRE, POST, CHUNK, SUCCESS], id="abandoned"),
         pytest.param({"drop_after": 3}, None, [PRE, POST, CHUNK, EXCEPTION, FAILURE], id="dropped"),
         pytest.param({"break_after": 3}, None, [PRE, POST, CHUNK, EXCEPTION, FAILURE], id="broken"),
     ],
 )
-async def test_the_ends_of_a_stream(
-    traced: Traced, function: str, manners: dict[str, Any], chunks: int | None, expected: list[str]
+async def test_each_end_of_a_stream_is_one_success_or_failure(
+    traced: Traced,
+    function: str,
+    behaviour: dict[str, Any],
+    chunks: int | None,
+    expected: list[str],
 ) -> None:
-    """Exactly one success or failure, however a stream ends."""
-    stream = await call(getattr(litellm, function), **traced.chat(stream=True, provider=manners))
+    """Exactly one, however the stream ends."""
+    stream = await call(getattr(litellm, function), **traced.chat(stream=True, provider=behaviour))
     try:
         await use(function, stream, chunks)
     except Exception:  # named differently, or not raised, by different versions of LiteLLM
-        assert manners
+        assert behaviour
     del stream
     for _ in range(500):  # a thread may let go of the stream a moment later
         if traced.telemetry.spans:
@@ -153,8 +157,8 @@ async def test_the_ends_of_a_stream(
     assert names(traced.span) == expected
 
 
-async def test_a_stream_dropped_unread_ends_at_once(traced: Traced) -> None:
-    """A stream that is dropped before its first chunk ends at once, without a collector's run."""
+async def test_an_unread_stream_ends_when_it_is_dropped(traced: Traced) -> None:
+    """Without a run of the garbage collector."""
     gc.disable()
     try:
         stream = litellm.completion(**traced.chat(stream=True))
@@ -174,10 +178,10 @@ async def test_a_stream_dropped_unread_ends_at_once(traced: Traced) -> None:
         (500, "InternalServerError"),
     ],
 )
-async def test_a_refused_call_has_a_post_call_stage_with_status_and_headers(
+async def test_a_rejected_call_has_a_post_call_stage_with_status_and_headers(
     traced: Traced, function: str, status: int, error: str
 ) -> None:
-    """The provider answered: there is a stage after the call, with its status and headers."""
+    """The provider has answered, so there is a stage after the call."""
     with pytest.raises(getattr(litellm, error)):
         await call(getattr(litellm, function), **traced.chat(provider={"status": status}))
     events = traced.span["events"]
@@ -188,15 +192,17 @@ async def test_a_refused_call_has_a_post_call_stage_with_status_and_headers(
 
 @BOTH
 async def test_a_reset_connection_has_no_post_call_stage(traced: Traced, function: str) -> None:
-    """A connection that is reset gave no answer: no stage after the call."""
+    """Without an answer, there is no stage after the call."""
     with pytest.raises(litellm.InternalServerError):
         await call(getattr(litellm, function), **traced.chat(provider={"reset": True}))
     assert names(traced.span) == [PRE, EXCEPTION, FAILURE]
 
 
 @BOTH
-async def test_a_call_that_never_got_as_far(traced: Traced, function: str) -> None:
-    """Where LiteLLM raises before it calls a provider, the stage before is the call's start."""
+async def test_a_call_that_fails_before_the_provider_has_the_stage_before_at_its_start(
+    traced: Traced, function: str
+) -> None:
+    """LiteLLM raises before it calls a provider."""
     with pytest.raises(litellm.BadRequestError):
         await call(getattr(litellm, function), **traced.chat(model="no-such-provider/model"))
     assert names(traced.span) == [PRE, EXCEPTION, FAILURE]
@@ -204,7 +210,7 @@ async def test_a_call_that_never_got_as_far(traced: Traced, function: str) -> No
 
 
 async def test_a_cancelled_call_is_a_failure_without_an_exception_event(traced: Traced) -> None:
-    """A task that is cancelled: failure with CancelledError, no exception event, no error."""
+    """A cancelled task is a failure with CancelledError; the span has no ERROR status."""
     task = asyncio.create_task(litellm.acompletion(**traced.chat(provider={"delay": 5})))
     await asyncio.sleep(0.3)
     task.cancel()
@@ -215,15 +221,15 @@ async def test_a_cancelled_call_is_a_failure_without_an_exception_event(traced: 
     assert traced.span["attributes"]["litellm.outcome"] == "cancelled"
 
 
-async def test_attempts_have_their_own(traced: Traced) -> None:
-    """Each attempt of a router has its stages with its number; the router's span has none."""
+async def test_each_attempt_has_its_own_stages(traced: Traced) -> None:
+    """With the number of the attempt; the router's span has no stages."""
     router = litellm.Router(
         model_list=[
             {
                 "model_name": name,
-                "litellm_params": {"model": f"openai/{model}", **traced.to(**manners)},
+                "litellm_params": {"model": f"openai/{model}", **traced.to(**behaviour)},
             }
-            for name, model, manners in (
+            for name, model, behaviour in (
                 ("bad", "gpt-4o-mini", {"status": 500}),
                 ("good", "gpt-4o", {}),
             )
@@ -253,7 +259,7 @@ async def test_chunk_events_stop_at_half_of_the_spans_limit(
     chunks: int,
     kept: int | None,
 ) -> None:
-    """All chunks, until half of the span's room is full; none pushes another event out."""
+    """All chunks until half of the limit; no other event is displaced."""
     if limit is not None:
         monkeypatch.setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", str(limit))
     telemetry = Telemetry()
@@ -273,10 +279,10 @@ async def test_chunk_events_stop_at_half_of_the_spans_limit(
     assert span["attributes"].get("litellm.stream.chunks_left_out", 0) == received - kept
 
 
-async def test_events_of_others_stay(
+async def test_chunk_events_displace_no_events_of_the_application(
     monkeypatch: pytest.MonkeyPatch, loopback: LoopbackProvider, telemetry: Telemetry
 ) -> None:
-    """With 100 events of the application's on the span, the chunks share what is left."""
+    """With 100 events of the application on the span, chunks use the remaining space."""
     from opentelemetry.sdk.trace import SpanProcessor
 
     class Chatty(SpanProcessor):
@@ -300,7 +306,7 @@ async def test_events_of_others_stay(
 async def test_chunk_events_can_be_disabled(
     monkeypatch: pytest.MonkeyPatch, loopback: LoopbackProvider, telemetry: Telemetry
 ) -> None:
-    """Chunk events can be switched off; the time to the first chunk stays."""
+    """The time to the first chunk is still recorded."""
     instrumentor = instrument(monkeypatch, telemetry, stream_events="off")
     try:
         list(litellm.completion(**Traced(loopback, telemetry).chat(stream=True)))
@@ -314,7 +320,7 @@ async def test_chunk_events_can_be_disabled(
     ("signal", "on_span", "on_log"),
     [("span", True, False), ("log", False, True), ("both", True, True)],
 )
-async def test_the_signal_of_stages(
+async def test_stages_are_span_events_log_events_or_both(
     monkeypatch: pytest.MonkeyPatch,
     loopback: LoopbackProvider,
     telemetry: Telemetry,
@@ -322,7 +328,7 @@ async def test_the_signal_of_stages(
     on_span: bool,
     on_log: bool,
 ) -> None:
-    """The same stages as span events, as log events tied to the span, or both."""
+    """The log events belong to the span."""
     instrumentor = instrument(monkeypatch, telemetry, stage_signal=signal)
     traced = Traced(loopback, telemetry)
     try:
@@ -344,10 +350,10 @@ async def test_the_signal_of_stages(
         assert [log["severity"] for log in logs] == [*["INFO"] * 5, "WARN"]
 
 
-async def test_no_log_means_no_stage(
+async def test_no_log_disables_stages(
     monkeypatch: pytest.MonkeyPatch, loopback: LoopbackProvider, telemetry: Telemetry
 ) -> None:
-    """`no-log=True`: no event, on no signal."""
+    """`no-log=True`: no event on any signal."""
     instrumentor = instrument(monkeypatch, telemetry, stage_signal="both", stream_events="all")
     try:
         given = Traced(loopback, telemetry).chat(stream=True, **{"no-log": True})
@@ -357,9 +363,9 @@ async def test_no_log_means_no_stage(
     assert (telemetry.spans, telemetry.logs) == ([], [])
 
 
-async def test_stages_hold_no_content(traced: Traced) -> None:
-    """No stage says anything of the messages."""
+async def test_stages_have_no_content(traced: Traced) -> None:
+    """No stage contains text of the messages."""
     list(litellm.completion(**traced.chat(stream=True, provider={"text": "TELLTALE answer"})))
-    told = json.dumps([event["attributes"] for event in traced.span["events"]])
-    assert "TELLTALE" not in told
-    assert MESSAGES[0]["content"][:10] not in told
+    attributes = json.dumps([event["attributes"] for event in traced.span["events"]])
+    assert "TELLTALE" not in attributes
+    assert MESSAGES[0]["content"][:10] not in attributes

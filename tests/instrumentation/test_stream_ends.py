@@ -1,4 +1,4 @@
-"""How a stream ends, and what its span says of it."""
+"""How streams end, and the attributes of their spans."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ async def async_stream(traced: Traced, how: str, **given: Any) -> None:
 
 
 READERS = [pytest.param(sync_stream, id="sync"), pytest.param(async_stream, id="async")]
-# how the caller reads, the provider's manners → end, outcome, status, error.type
+# how the caller reads, the provider's behaviour → end, outcome, status, error.type
 DROPPED = ("dropped", "failure", "ERROR", "stream_dropped")
 ENDS = [
     pytest.param("drain", {}, ("complete", "success", "UNSET", None), id="drained"),
@@ -71,32 +71,32 @@ ENDS = [
 
 
 @pytest.mark.parametrize("read", READERS)
-@pytest.mark.parametrize(("how", "manners", "expected"), ENDS)
-async def test_each_way_a_stream_ends_is_on_its_one_span(
-    read: Any, how: str, manners: dict[str, Any], expected: tuple[Any, ...], traced: Traced
+@pytest.mark.parametrize(("how", "behaviour", "expected"), ENDS)
+async def test_the_span_of_a_stream_has_how_it_ended(
+    read: Any, how: str, behaviour: dict[str, Any], expected: tuple[Any, ...], traced: Traced
 ) -> None:
-    """Each way to end gives one span that says which it was."""
+    """One span for each end."""
     raised = None
     try:
-        await read(traced, how, provider=manners)
+        await read(traced, how, provider=behaviour)
     except Exception as error:
         raised = type(error).__name__
     if expected[0] == "error":
         # LiteLLM 1.74 ends a broken async stream without a word: then it is a dropped one.
         expected = (*expected[:3], raised) if raised else DROPPED
     span = traced.span
-    said = span["attributes"]
+    attributes = span["attributes"]
     assert (
-        said["litellm.stream.end"],
-        said["litellm.outcome"],
+        attributes["litellm.stream.end"],
+        attributes["litellm.outcome"],
         span["status"],
-        said.get("error.type"),
+        attributes.get("error.type"),
     ) == expected
 
 
 @pytest.mark.parametrize("read", READERS)
-async def test_a_stream_says_when_its_first_chunk_came(read: Any, traced: Traced) -> None:
-    """Time to the first chunk is in seconds, before the stream's end."""
+async def test_a_stream_has_the_time_to_its_first_chunk(read: Any, traced: Traced) -> None:
+    """In seconds, and before the stream's end."""
     await read(traced, "drain", provider={"pause": 0.05, "chunks": 4})
     span = traced.span
     first = span["attributes"]["gen_ai.response.time_to_first_chunk"]
@@ -105,19 +105,19 @@ async def test_a_stream_says_when_its_first_chunk_came(read: Any, traced: Traced
 
 
 @pytest.mark.parametrize("read", READERS)
-async def test_a_partial_stream_keeps_what_came(read: Any, traced: Traced) -> None:
-    """An abandoned stream has estimated tokens, marked as such, and no finish reason."""
+async def test_an_abandoned_stream_has_estimated_tokens(read: Any, traced: Traced) -> None:
+    """They are marked as estimates, and there is no finish reason."""
     await read(traced, "break", provider={"chunks": 8})
-    said = traced.span["attributes"]
-    assert said["litellm.stream.chunks"] == 2
-    assert said["litellm.usage.source"] == "estimated"
-    assert said["litellm.cost.source"] == "estimated"
-    assert said["gen_ai.usage.output_tokens"] >= 1
-    assert "gen_ai.response.finish_reasons" not in said
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.stream.chunks"] == 2
+    assert attributes["litellm.usage.source"] == "estimated"
+    assert attributes["litellm.cost.source"] == "estimated"
+    assert attributes["gen_ai.usage.output_tokens"] >= 1
+    assert "gen_ai.response.finish_reasons" not in attributes
 
 
 async def test_aclose_ends_the_span_as_closed(traced: Traced) -> None:
-    """`aclose()` ends the span as closed; a stream has it if LiteLLM's own has it."""
+    """A stream has `aclose()` if LiteLLM's own has it."""
     if hasattr(litellm.CustomStreamWrapper, "aclose"):
         await async_stream(traced, "close", provider={"chunks": 8})
         assert traced.span["attributes"]["litellm.stream.end"] == "closed"
@@ -127,7 +127,7 @@ async def test_aclose_ends_the_span_as_closed(traced: Traced) -> None:
 
 
 async def test_closing_a_plain_generator_ends_the_span_as_closed(traced: Traced) -> None:
-    """So does `aclose()` of a stream that is a plain generator."""
+    """`aclose()` of a stream that is a plain generator."""
     stream = await litellm.anthropic_messages(
         model="anthropic/claude-sonnet-4-5",
         messages=[{"role": "user", "content": "hi"}],
@@ -141,8 +141,8 @@ async def test_closing_a_plain_generator_ends_the_span_as_closed(traced: Traced)
     assert traced.span["attributes"]["litellm.stream.end"] == "closed"
 
 
-async def test_a_cancelled_task_in_mid_stream(traced: Traced) -> None:
-    """A task that is cancelled while it waits for a chunk is a cancelled call, not an error."""
+async def test_a_task_cancelled_during_a_stream_is_a_cancelled_call(traced: Traced) -> None:
+    """Not an error."""
     reading = asyncio.create_task(async_stream(traced, "drain", provider={"pause": 30.0}))
     await asyncio.sleep(0.4)
     reading.cancel()
@@ -156,7 +156,7 @@ async def test_a_cancelled_task_in_mid_stream(traced: Traced) -> None:
 
 
 async def test_a_cancelled_call_ends_as_cancelled(traced: Traced) -> None:
-    """So is a call that is cancelled before its answer."""
+    """A call that is cancelled before its answer."""
     waiting = asyncio.create_task(litellm.acompletion(**traced.chat(provider={"delay": 30.0})))
     await asyncio.sleep(0.4)
     waiting.cancel()
@@ -171,24 +171,27 @@ async def test_a_cancelled_call_ends_as_cancelled(traced: Traced) -> None:
 async def test_stream_usage_is_the_providers_or_a_marked_estimate(
     read: Any, usage: dict[str, bool] | None, traced: Traced
 ) -> None:
-    """The provider's figures where it sends them, else an estimate that says so."""
+    """The provider's figures if it sends them, else an estimate that is marked as such."""
     given = {} if usage is None else {"stream_options": usage}
     await read(traced, "drain", **given)
-    said = traced.span["attributes"]
+    attributes = traced.span["attributes"]
     if usage and usage["include_usage"]:
-        assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-        assert (said["litellm.usage.source"], said["litellm.cost.source"]) == (
+        assert (
+            attributes["gen_ai.usage.input_tokens"],
+            attributes["gen_ai.usage.output_tokens"],
+        ) == (20, 10)
+        assert (attributes["litellm.usage.source"], attributes["litellm.cost.source"]) == (
             "provider",
             "litellm",
         )
-        assert said["gen_ai.usage.cost"] == pytest.approx(9e-06)
+        assert attributes["gen_ai.usage.cost"] == pytest.approx(9e-06)
     else:
-        assert said["litellm.usage.source"] in {"estimated", "litellm"}
-        assert said["gen_ai.usage.cost"] > 0
+        assert attributes["litellm.usage.source"] in {"estimated", "litellm"}
+        assert attributes["gen_ai.usage.cost"] > 0
 
 
 async def test_an_anthropic_stream_has_its_usage_and_end(traced: Traced) -> None:
-    """A stream of server-sent events is read for its usage and its end."""
+    """They are read from its server-sent events."""
     stream = await litellm.anthropic_messages(
         model="anthropic/claude-sonnet-4-5",
         messages=[{"role": "user", "content": "hi"}],
@@ -199,17 +202,17 @@ async def test_an_anthropic_stream_has_its_usage_and_end(traced: Traced) -> None
     )
     async for _ in stream:
         pass
-    said = traced.span["attributes"]
-    assert said["litellm.stream.end"] == "complete"
-    assert said["gen_ai.usage.input_tokens"] == 20
-    assert said["gen_ai.usage.cache_read.input_tokens"] == 5
-    assert said["gen_ai.usage.cache_creation.input_tokens"] == 3
-    assert said["gen_ai.response.finish_reasons"] == ["end_turn"]
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.stream.end"] == "complete"
+    assert attributes["gen_ai.usage.input_tokens"] == 20
+    assert attributes["gen_ai.usage.cache_read.input_tokens"] == 5
+    assert attributes["gen_ai.usage.cache_creation.input_tokens"] == 3
+    assert attributes["gen_ai.response.finish_reasons"] == ["end_turn"]
 
 
 @pytest.mark.parametrize("function", ["responses", "aresponses"])
 async def test_the_last_responses_event_has_the_whole_answer(function: str, traced: Traced) -> None:
-    """The Responses API's last event carries the whole answer."""
+    """The span has the answer in the last event of the Responses API."""
     given = {"model": "openai/gpt-4o-mini", "input": "hi", "stream": True, **traced.to()}
     given.pop("max_retries")
     stream = getattr(litellm, function)(**given)
@@ -218,15 +221,15 @@ async def test_the_last_responses_event_has_the_whole_answer(function: str, trac
             pass
     else:
         list(stream)
-    said = traced.span["attributes"]
-    assert said["litellm.stream.end"] == "complete"
-    assert said["gen_ai.usage.output_tokens"] == 10
-    assert said["gen_ai.usage.cost"] == pytest.approx(9e-06)
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.stream.end"] == "complete"
+    assert attributes["gen_ai.usage.output_tokens"] == 10
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(9e-06)
 
 
-async def messages(traced: Traced, **manners: Any) -> None:
+async def messages(traced: Traced, **behaviour: Any) -> None:
     """A stream of Anthropic's Messages API, read until it ends."""
-    where = traced.to(**manners)
+    where = traced.to(**behaviour)
     del where["max_retries"]
     stream = await litellm.anthropic_messages(
         model="anthropic/claude-sonnet-4-5",
@@ -239,20 +242,20 @@ async def messages(traced: Traced, **manners: Any) -> None:
         pass
 
 
-async def test_an_error_event_is_a_failure_in_the_providers_words(traced: Traced) -> None:
-    """Of the Messages API, whose stream LiteLLM hands on as it is."""
+async def test_an_error_event_is_a_failure_with_the_providers_message(traced: Traced) -> None:
+    """In a stream of the Messages API, which LiteLLM passes on unchanged."""
     with contextlib.suppress(litellm.exceptions.APIError):  # newer ones raise, at times
         await messages(traced, error_after=4, message="The machine is too hot")
     span = traced.span
-    said = span["attributes"]
-    assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("failure", "error")
-    assert said["error.type"] == "api_error"
+    attributes = span["attributes"]
+    assert (attributes["litellm.outcome"], attributes["litellm.stream.end"]) == ("failure", "error")
+    assert attributes["error.type"] == "api_error"
     assert (span["status"], span["description"]) == ("ERROR", "The machine is too hot")
-    assert "gen_ai.response.finish_reasons" not in said
+    assert "gen_ai.response.finish_reasons" not in attributes
 
 
-async def test_an_error_event_is_told_without_secrets_and_echoes(traced: Traced) -> None:
-    """As the text of an exception is."""
+async def test_an_error_event_has_no_secrets_and_no_quotes_of_the_prompt(traced: Traced) -> None:
+    """Like the text of an exception."""
     with contextlib.suppress(litellm.exceptions.APIError):
         await messages(traced, error_after=4, message=f"No {KEY} to say {{prompt}}")
     text = traced.span["description"]
@@ -265,10 +268,10 @@ async def test_an_error_event_is_told_without_secrets_and_echoes(traced: Traced)
     ("status", "outcome", "reasons"),
     [("failed", "failure", None), ("incomplete", "success", ["max_output_tokens"])],
 )
-async def test_a_response_that_did_not_complete(
+async def test_a_failed_response_is_a_failure_and_an_incomplete_one_is_not(
     status: str, outcome: str, reasons: list[str] | None, stream: bool, traced: Traced
 ) -> None:
-    """A failed one is a failure with what it says, in both forms; an incomplete one is not."""
+    """The failure has the provider's message, plain and streamed."""
     where = traced.to(finish=status, message="The machine is too hot")
     del where["max_retries"]
     call = litellm.aresponses(model="openai/gpt-4o", input="hi", stream=stream, **where)
@@ -278,34 +281,34 @@ async def test_a_response_that_did_not_complete(
             async for _ in result:
                 pass
     span = traced.span
-    said = span["attributes"]
-    assert said["litellm.outcome"] == outcome
-    assert said["gen_ai.usage.input_tokens"] > 0
+    attributes = span["attributes"]
+    assert attributes["litellm.outcome"] == outcome
+    assert attributes["gen_ai.usage.input_tokens"] > 0
     if outcome == "failure":
         assert span["status"] == "ERROR"
         assert "The machine is too hot" in span["description"]
     else:
-        assert said["gen_ai.response.finish_reasons"] == reasons
+        assert attributes["gen_ai.response.finish_reasons"] == reasons
 
 
-@pytest.mark.parametrize("manners", [{"drop_after": 4}, {"break_after": 4}], ids=repr)
+@pytest.mark.parametrize("behaviour", [{"drop_after": 4}, {"break_after": 4}], ids=repr)
 async def test_a_response_that_is_cut_off_has_no_finish_reason(
-    manners: dict[str, int], traced: Traced
+    behaviour: dict[str, int], traced: Traced
 ) -> None:
-    """`in_progress` is a state of the response, not why it ended."""
-    where = traced.to(**manners)
+    """`in_progress` is a state of the response, not a reason."""
+    where = traced.to(**behaviour)
     del where["max_retries"]
     stream = await litellm.aresponses(model="openai/gpt-4o", input="hi", stream=True, **where)
     with contextlib.suppress(Exception):
         async for _ in stream:
             pass
-    said = traced.span["attributes"]
-    assert said["litellm.outcome"] == "failure"
-    assert "gen_ai.response.finish_reasons" not in said
+    attributes = traced.span["attributes"]
+    assert attributes["litellm.outcome"] == "failure"
+    assert "gen_ai.response.finish_reasons" not in attributes
 
 
-async def test_a_router_says_how_its_stream_ended(traced: Traced) -> None:
-    """Also where the stream ends with an error event, and without an exception."""
+async def test_the_router_span_has_how_its_stream_ended(traced: Traced) -> None:
+    """Including a stream that ends with an error event and without an exception."""
     where = traced.to(error_after=4)
     model = {"model": "anthropic/claude-sonnet-4-5", **where}
     router = litellm.Router(
@@ -320,8 +323,8 @@ async def test_a_router_says_how_its_stream_ended(traced: Traced) -> None:
     assert [span["attributes"]["litellm.outcome"] for span in traced.spans] == ["failure"] * 2
 
 
-async def test_the_stream_is_still_litellms_own(traced: Traced) -> None:
-    """`isinstance` holds, attributes pass through, and both protocols work."""
+async def test_a_stream_keeps_litellms_class_and_attributes(traced: Traced) -> None:
+    """`isinstance` holds, attributes are available, and both kinds of loops work."""
     stream = litellm.completion(**traced.chat(stream=True))
     assert isinstance(stream, litellm.CustomStreamWrapper)
     assert stream.model == "gpt-4o-mini"

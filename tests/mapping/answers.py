@@ -13,18 +13,18 @@ CLAUDE = "claude-sonnet-4-5-20250929"
 
 
 @contextmanager
-def answering(usage: Usage, *, said: str = "Hi", **deltas: Any) -> Iterator[str]:
+def answering(usage: Usage, *, text: str = "Hi", **deltas: Any) -> Iterator[str]:
     """The address of a provider whose every answer states `usage`; `deltas` come in its streams."""
 
     def answer(request: Received) -> Reply:
         body = json.loads(request.body)
         if request.path.endswith("/messages"):
-            return _messages(usage, said, stream=bool(body.get("stream")))
+            return _messages(usage, text, stream=bool(body.get("stream")))
         if request.path.endswith("/responses"):
             return _responses(usage, stream=bool(body.get("stream")))
         if request.path.endswith("/embeddings"):
             return _embeddings(body["input"])
-        return _chat(usage, body, said, deltas)
+        return _chat(usage, body, text, deltas)
 
     with running(answer) as vendor:
         yield vendor.url
@@ -65,16 +65,16 @@ def _events(*events: Mapping[str, Any], named: bool = True, end: str = "") -> Re
     return Reply(body=(text + end).encode(), headers={"Content-Type": "text/event-stream"})
 
 
-def _chat(usage: Usage, body: Any, said: str, delta: Any) -> Reply:
+def _chat(usage: Usage, body: Any, text: str, delta: Any) -> Reply:
     envelope = {"id": "c1", "object": "chat.completion", "created": 1, "model": body["model"]}
-    message = {"role": "assistant", "content": said}
+    message = {"role": "assistant", "content": text}
     if not body.get("stream"):
-        choice = {"index": 0, "message": message, "text": said, "finish_reason": "stop"}
+        choice = {"index": 0, "message": message, "text": text, "finish_reason": "stop"}
         return _json({**envelope, "choices": [choice], "usage": usage})
     envelope["object"] = "chat.completion.chunk"
     return _events(
         {**envelope, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]},
-        {**envelope, "choices": [{"index": 0, "delta": delta or {"content": said}}]},
+        {**envelope, "choices": [{"index": 0, "delta": delta or {"content": text}}]},
         {**envelope, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
         {**envelope, "choices": [], "usage": usage},
         named=False,
@@ -82,13 +82,13 @@ def _chat(usage: Usage, body: Any, said: str, delta: Any) -> Reply:
     )
 
 
-def _messages(usage: Usage, said: str, *, stream: bool) -> Reply:
+def _messages(usage: Usage, text: str, *, stream: bool) -> Reply:
     message = {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
         "model": CLAUDE,
-        "content": [{"type": "text", "text": said}],
+        "content": [{"type": "text", "text": text}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
         "usage": usage,
@@ -107,7 +107,7 @@ def _messages(usage: Usage, said: str, *, stream: bool) -> Reply:
         {
             "type": "content_block_delta",
             "index": 0,
-            "delta": {"type": "text_delta", "text": said},
+            "delta": {"type": "text_delta", "text": text},
         },
         {"type": "content_block_stop", "index": 0},
         {"type": "message_delta", "delta": ended, "usage": usage},

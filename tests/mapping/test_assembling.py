@@ -1,4 +1,4 @@
-"""The short way through chunks that are only a text gives what the general way gives."""
+"""The fast path for chunks of plain text gives the same result as the general one."""
 
 from typing import Any
 
@@ -42,10 +42,10 @@ MIXED = [each for stream in STREAMS.values() for each in stream]
 
 
 @pytest.mark.parametrize("chunks", [*STREAMS.values(), MIXED], ids=[*STREAMS, "mixed"])
-def test_plain_chunks_are_assembled_as_all_others(
+def test_the_fast_path_assembles_plain_chunks_like_the_general_one(
     chunks: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same messages, the same number of characters, the same figures."""
+    """The same messages, number of characters and figures."""
 
     def seen() -> Any:
         return Assembled(chunks, {0: "stop"}, None).choices, estimate._received_characters(chunks)
@@ -58,6 +58,6 @@ def test_plain_chunks_are_assembled_as_all_others(
     assert stated_usages(chunks) == [usage for each in chunks if (usage := get(each, "usage"))]
 
 
-def test_the_short_way_is_taken() -> None:
-    """By the chunks of the installed LiteLLM."""
+def test_plain_chunks_take_the_fast_path() -> None:
+    """With the chunks of the installed LiteLLM."""
     assert plain_texts(STREAMS["plain"]) == [(0, t) for t in ("Hello", "", " é\ud800", "!")]

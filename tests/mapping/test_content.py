@@ -29,7 +29,7 @@ IMAGE = base64.b64encode(b"\x89PNG" * 1000).decode()
 
 
 def test_content_is_off_by_default(traced: Traced) -> None:
-    """Without being asked, nothing of the messages is recorded anywhere."""
+    """Without a setting, no text of the messages is recorded."""
     litellm.completion(**traced.chat(tools=TOOLS))
     assert content(traced.span) == {}
     recorded = repr((traced.spans, traced.telemetry.logs, traced.telemetry.metrics))
@@ -48,10 +48,10 @@ def test_content_is_off_by_default(traced: Traced) -> None:
         ("yes", False, False),
     ],
 )
-def test_each_capture_mode_puts_content_where_it_says(
+def test_each_capture_mode_records_content_on_its_signal(
     mode: str, on_span: bool, on_event: bool, capture: Any
 ) -> None:
-    """The standard variable's modes and earlier values; anything else means no content."""
+    """The standard variable's modes and earlier values; any other value means no content."""
     with capture(mode) as traced:
         litellm.completion(**traced.chat())
     assert bool(content(traced.span)) == on_span
@@ -64,7 +64,7 @@ def test_each_capture_mode_puts_content_where_it_says(
 
 
 def test_chat_messages_have_roles_and_parts(capture: Any) -> None:
-    """Messages in and out, with roles and parts."""
+    """Input and output messages."""
     with capture() as traced:
         litellm.completion(
             **traced.chat(
@@ -91,7 +91,7 @@ def test_chat_messages_have_roles_and_parts(capture: Any) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 def test_tool_calls_have_definitions_arguments_and_responses(stream: bool, capture: Any) -> None:
-    """Definitions, calls with parsed arguments, and responses; streams put together."""
+    """Arguments are parsed, and streamed tool calls are assembled."""
     with capture() as traced:
         result = litellm.completion(**traced.chat(tools=TOOLS, stream=stream))
         if stream:
@@ -113,7 +113,7 @@ def test_tool_calls_have_definitions_arguments_and_responses(stream: bool, captu
 
 
 def test_a_tool_call_and_its_response_are_in_the_input(capture: Any) -> None:
-    """An assistant's call and the tool's response stand in the input."""
+    """The assistant's call and the tool's response are input messages."""
     with capture() as traced:
         litellm.completion(
             **traced.chat(
@@ -149,7 +149,7 @@ def test_a_tool_call_and_its_response_are_in_the_input(capture: Any) -> None:
 
 
 def test_images_are_hashed(capture: Any) -> None:
-    """Inline bytes never leave: their part is a uri with the hash of what was sent."""
+    """Inline bytes are not recorded: their part is a `uri` with the hash of the sent data."""
     parts = [
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{IMAGE}"}},
@@ -170,7 +170,7 @@ def test_images_are_hashed(capture: Any) -> None:
 
 
 def test_a_refusal_is_recorded_as_text(capture: Any) -> None:
-    """What a model says instead of an answer is text, asked as answered."""
+    """In the input as in the output."""
     refused = {"role": "assistant", "content": None, "refusal": "I can not."}
     answer = {
         "id": "chatcmpl-1",
@@ -187,14 +187,14 @@ def test_a_refusal_is_recorded_as_text(capture: Any) -> None:
         hi = {"role": "user", "content": "Hi"}
         given = traced.chat(messages=[hi, refused, hi])
         litellm.completion(**{**given, "api_base": f"{provider.url}/v1"})
-    said = content(traced.span)
+    messages = content(traced.span)
     text = [{"type": "text", "content": "I can not."}]
-    assert said["gen_ai.input.messages"][1]["parts"] == text
-    assert said["gen_ai.output.messages"][0]["parts"] == text
+    assert messages["gen_ai.input.messages"][1]["parts"] == text
+    assert messages["gen_ai.output.messages"][0]["parts"] == text
 
 
-def test_reasoning_is_a_part_of_its_own(capture: Any) -> None:
-    """A reasoning text is a part of its own."""
+def test_reasoning_is_a_separate_part(capture: Any) -> None:
+    """Its type is `reasoning`."""
     with capture() as traced:
         litellm.completion(**traced.chat(provider={"reasoning_tokens": 4}))
     (message,) = content(traced.span)["gen_ai.output.messages"]
@@ -218,8 +218,8 @@ def test_responses_api_items_become_messages(capture: Any) -> None:
     assert found["gen_ai.output.messages"][0]["parts"][0]["content"].startswith("Hello!")
 
 
-def test_the_input_of_embeddings(capture: Any) -> None:
-    """Each text is a message of its own; token numbers are no text."""
+def test_each_input_text_of_an_embedding_is_a_message(capture: Any) -> None:
+    """Token numbers are not recorded as text."""
     with capture() as traced:
         litellm.embedding("openai/text-embedding-3-small", ["one", "two"], **traced.to())
         litellm.embedding("openai/text-embedding-3-small", [[1, 2], [3]], **traced.to())
@@ -235,19 +235,19 @@ def test_the_input_of_embeddings(capture: Any) -> None:
 
 @pytest.mark.parametrize("size", [200_000, 5_000_000])
 def test_long_content_is_shortened(size: int, capture: Any) -> None:
-    """It stays valid JSON within the limit and tells how long it was."""
+    """It stays valid JSON within the limit, and its original length is recorded."""
     with capture() as traced:
         litellm.completion(**traced.chat(messages=[{"role": "user", "content": "x" * size}] * 2))
-    said = traced.span["attributes"]
-    assert len(said["gen_ai.input.messages"]) <= 65536
-    assert said["litellm.content.original_length"] > 2 * size
+    attributes = traced.span["attributes"]
+    assert len(attributes["gen_ai.input.messages"]) <= 65536
+    assert attributes["litellm.content.original_length"] > 2 * size
     assert [message["role"] for message in content(traced.span)["gen_ai.input.messages"]] == [
         "user"
     ] * 2
 
 
-def test_the_sdks_limit_is_kept(capture: Any) -> None:
-    """The SDK would cut JSON in the middle: content stays below its limit."""
+def test_content_stays_below_the_sdks_length_limit(capture: Any) -> None:
+    """The SDK would cut JSON in the middle."""
     with capture(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT="400") as traced:
         litellm.completion(**traced.chat(messages=[{"role": "user", "content": "x" * 5000}]))
     assert len(traced.span["attributes"]["gen_ai.input.messages"]) <= 400
@@ -255,7 +255,7 @@ def test_the_sdks_limit_is_kept(capture: Any) -> None:
 
 
 def test_the_redactor_gets_each_value_and_its_result_is_recorded(capture: Any) -> None:
-    """It sees key, value and attributes, and what it returns is recorded."""
+    """It receives key, value and attributes."""
     seen = []
 
     def redact(key: str, value: Any, attributes: Any) -> Any:
@@ -274,15 +274,15 @@ def test_the_redactor_gets_each_value_and_its_result_is_recorded(capture: Any) -
 @pytest.mark.parametrize(
     "path", ["nowhere:redact", "json:nothing", "json", "tests.support.schemas:SCHEMAS"]
 )
-def test_a_redactor_that_can_not_be_loaded(path: str, capture: Any) -> None:
-    """Content that should have been redacted is not recorded at all."""
+def test_no_content_is_recorded_if_the_redactor_cannot_be_imported(path: str, capture: Any) -> None:
+    """Unredacted content is never recorded."""
     with capture(LITESPAN_REDACT=path) as traced:
         litellm.completion(**traced.chat())
     assert content(traced.span) == {}
 
 
-def test_a_redactor_that_fails(capture: Any) -> None:
-    """It takes the content with it."""
+def test_no_content_is_recorded_if_the_redactor_fails(capture: Any) -> None:
+    """The value that it received is not recorded."""
 
     def redact(*_: Any) -> Any:
         raise ValueError
@@ -293,8 +293,8 @@ def test_a_redactor_that_fails(capture: Any) -> None:
     assert "everybody in this room" not in repr((traced.spans, traced.telemetry.logs))
 
 
-def test_turn_off_message_logging(capture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """LiteLLM's own switch turns content off, for all calls or for one."""
+def test_litellms_setting_turns_content_off(capture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`turn_off_message_logging`, for all calls or for one."""
     with capture() as traced:
         litellm.completion(**traced.chat(metadata={"turn_off_message_logging": True}))
         monkeypatch.setattr(litellm, "turn_off_message_logging", True)
@@ -303,7 +303,7 @@ def test_turn_off_message_logging(capture: Any, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_failed_call_keeps_its_input(capture: Any) -> None:
-    """What was sent is there, what did not come is not."""
+    """It has input messages, and no output messages."""
     with capture() as traced, pytest.raises(litellm.InternalServerError):
         litellm.completion(**traced.chat(provider={"status": 500}))
     assert list(content(traced.span)) == ["gen_ai.input.messages"]
@@ -330,7 +330,7 @@ MESSAGES_OF_ALL_KINDS: list[Any] = [
 
 @pytest.mark.parametrize("given", [*[[item] for item in MESSAGES_OF_ALL_KINDS], "text", (), None])
 def test_plain_messages_are_written_with_the_same_bytes(given: Any) -> None:
-    """The direct JSON of messages is that of the general way, whatever they are."""
+    """The fast path writes the same JSON as the general one, for any messages."""
     arguments = {"messages": given, "tools": TOOLS, "instructions": "be brief"}
     request = Request(TARGETS[0], arguments)
     general = {name: dumps(value) for name, value in input_content(request).items()}
@@ -340,7 +340,7 @@ def test_plain_messages_are_written_with_the_same_bytes(given: Any) -> None:
 @pytest.mark.parametrize("message", MESSAGES_OF_ALL_KINDS)
 @pytest.mark.parametrize("reason", ["stop", "tool_calls", None, 7, 'odd "one"'])
 def test_plain_answers_are_written_with_the_same_bytes(message: Any, reason: Any) -> None:
-    """The same of answers, as dicts and as LiteLLM's own objects."""
+    """The same for answers, as dicts and as LiteLLM's own objects."""
     choices = [{"message": message, "finish_reason": reason, "index": 0}, {"text": "other"}]
     answers: list[Any] = [{"choices": choices}, {"choices": []}, {"output": []}, None]
     if isinstance(message, litellm.Message):

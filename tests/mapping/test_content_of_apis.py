@@ -1,4 +1,4 @@
-"""Content in the shapes of the providers' APIs: no bytes on the span, and nothing is lost."""
+"""Content in the formats of the providers' APIs: complete, and without bytes on the span."""
 
 import asyncio
 import base64
@@ -189,8 +189,8 @@ PARTS = {
 
 
 @pytest.mark.parametrize("kind", PARTS)
-def test_what_a_chat_is_sent(kind: str, calls: Any) -> None:
-    """Bytes of any kind are a hash, with what they are beside it."""
+def test_inputs_of_chats_are_recorded_as_parts(kind: str, calls: Any) -> None:
+    """Bytes of any kind are a hash, with their type."""
     given, recorded = PARTS[kind]
     with calls(answer(content="Done")) as made:
         made.chat([{"role": "user", "content": [given]}])
@@ -210,8 +210,8 @@ RESULTS = {
 
 
 @pytest.mark.parametrize("kind", RESULTS)
-def test_what_a_tool_answers_in_a_chat(kind: str, calls: Any) -> None:
-    """Text is text; pictures beside it stay known."""
+def test_tool_results_in_chats_are_recorded_as_parts(kind: str, calls: Any) -> None:
+    """Text is text, and images are parts."""
     given, recorded = RESULTS[kind]
     asked = {"id": "t", "type": "function", "function": {"name": "shot", "arguments": "{}"}}
     with calls(answer(content="Done")) as made:
@@ -254,8 +254,8 @@ ITEMS = {
 
 @pytest.mark.recent_litellm
 @pytest.mark.parametrize("kind", ITEMS)
-def test_what_a_tool_answers_in_the_responses_api(kind: str, calls: Any) -> None:
-    """Whatever the tool is."""
+def test_tool_results_of_the_responses_api_are_recorded_as_parts(kind: str, calls: Any) -> None:
+    """For every kind of tool."""
     item, recorded = ITEMS[kind]
     with calls(response()) as made:
         made.responses([{"role": "user", "content": "hi"}, item])
@@ -327,7 +327,7 @@ BLOCKS = {
 
 
 @pytest.mark.parametrize("kind", BLOCKS)
-def test_what_the_messages_api_is_sent(kind: str, calls: Any) -> None:
+def test_inputs_of_the_messages_api_are_recorded_as_parts(kind: str, calls: Any) -> None:
     """Every kind of block."""
     block, recorded = BLOCKS[kind]
     with calls(message({"type": "text", "text": "Done"})) as made:
@@ -434,8 +434,10 @@ OUTPUTS = {
 @pytest.mark.recent_litellm
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("kind", OUTPUTS)
-def test_what_the_responses_api_answers(kind: str, stream: bool, calls: Any) -> None:
-    """Calls of tools, with their results where the provider has run them."""
+def test_outputs_of_the_responses_api_are_recorded_as_parts(
+    kind: str, stream: bool, calls: Any
+) -> None:
+    """Tool calls, with their results if the provider has run the tools."""
     item, recorded, reason = OUTPUTS[kind]
     whole = response(item)
     streamed = events(
@@ -446,8 +448,8 @@ def test_what_the_responses_api_answers(kind: str, stream: bool, calls: Any) -> 
         given = made.responses(stream=stream)
         if stream:
             list(given)
-        (said,) = made.recorded()["gen_ai.output.messages"]
-        assert (said["parts"], said["finish_reason"]) == (recorded, reason)
+        (attributes,) = made.recorded()["gen_ai.output.messages"]
+        assert (attributes["parts"], attributes["finish_reason"]) == (recorded, reason)
 
 
 SERVER_TOOLS = [
@@ -477,7 +479,7 @@ SERVER_TOOLS = [
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_what_the_messages_api_answers(stream: bool, calls: Any) -> None:
+def test_outputs_of_the_messages_api_are_recorded_as_parts(stream: bool, calls: Any) -> None:
     """Tools that the provider runs, and their results."""
     starts = [
         {"type": "content_block_start", "index": index, "content_block": block}
@@ -501,7 +503,7 @@ def test_what_the_messages_api_answers(stream: bool, calls: Any) -> None:
 
 
 def test_a_spoken_answer_is_text_and_a_hash(calls: Any) -> None:
-    """What was said is text, the sound is a hash."""
+    """The transcript is text, and the audio is a hash."""
     spoken = {"id": "a", "expires_at": 1, "data": SMALL, "transcript": "spoken words"}
     with calls(answer(content=None, audio=spoken)) as made:
         made.chat()
@@ -512,7 +514,7 @@ def test_a_spoken_answer_is_text_and_a_hash(calls: Any) -> None:
 
 
 @pytest.mark.recent_litellm
-def test_an_answer_with_images(calls: Any) -> None:
+def test_images_in_an_answer_are_parts(calls: Any) -> None:
     """They are parts of the message."""
     image = {"type": "image_url", "index": 0, "image_url": {"url": URL}}
     with calls(answer(content="Here", images=[image])) as made:
@@ -521,7 +523,7 @@ def test_an_answer_with_images(calls: Any) -> None:
 
 
 def test_speech_is_recorded_as_a_hash(calls: Any) -> None:
-    """The sound is a hash of what was sent, however much it looks like text."""
+    """The audio is a hash of the sent data, even if it looks like text."""
     sound = b"ID3 sounds like text " + bytes(range(128))
     with calls(Reply(200, sound, {"content-type": "audio/mpeg"})) as made:
         litellm.speech(model="openai/tts-1", input="say this", voice="alloy", **made.to)
@@ -533,7 +535,7 @@ def test_speech_is_recorded_as_a_hash(calls: Any) -> None:
 
 
 def test_generated_images_are_recorded_as_hashes(calls: Any) -> None:
-    """Base64 of any length is a hash, also where it stands."""
+    """Base64 of any length is a hash, in any field."""
     made_of = {"created": 1, "data": [{"b64_json": SMALL}, {"url": "https://host/a.png?sig=1"}]}
     with calls(made_of) as made:
         litellm.image_generation(model="openai/gpt-image-1", prompt="a cat", **made.to)
@@ -618,7 +620,7 @@ TOOL_STREAMS = {
 @pytest.mark.parametrize("left", [False, True], ids=["whole", "left"])
 @pytest.mark.parametrize("kind", TOOL_STREAMS)
 def test_each_streamed_tool_call_is_one_part(kind: str, left: bool, calls: Any) -> None:
-    """Each is one part, however the provider numbers them and wherever the stream is left."""
+    """However the provider numbers them, and wherever the stream is abandoned."""
     chunks, recorded = TOOL_STREAMS[kind]
     with calls(events(*chunks, chunk(reason="tool_calls"))) as made:
         stream = made.chat(stream=True)
@@ -632,8 +634,8 @@ def test_each_streamed_tool_call_is_one_part(kind: str, left: bool, calls: Any) 
         assert made.answered() == recorded
 
 
-def test_a_spoken_answer_in_a_stream(calls: Any) -> None:
-    """Transcript and sound are put together."""
+def test_a_streamed_spoken_answer_is_assembled(calls: Any) -> None:
+    """Transcript and audio are assembled from the chunks."""
     chunks = [
         chunk(audio={"id": "a", "transcript": "spoken "}),
         chunk(audio={"id": "a", "transcript": "words", "data": SMALL}),
@@ -651,8 +653,8 @@ def test_a_spoken_answer_in_a_stream(calls: Any) -> None:
 
 
 @pytest.mark.recent_litellm
-def test_a_stream_of_the_responses_api_that_is_left(calls: Any) -> None:
-    """What came until then is recorded: thoughts, text and calls of tools."""
+def test_an_abandoned_responses_stream_has_the_received_content(calls: Any) -> None:
+    """Reasoning, text and tool calls."""
     begun: list[dict[str, Any]] = [
         {"type": "response.created", "response": response(status="in_progress")},
         {
@@ -715,8 +717,8 @@ def nodes(value: Any) -> int:
     return 1 + sum(map(nodes, value)) if isinstance(value, list) else 0
 
 
-def test_content_that_explodes_is_bounded() -> None:
-    """Branches that are shared, or lead back, are followed so far only."""
+def test_shared_and_cyclic_content_is_bounded() -> None:
+    """Branches that are shared or cyclic are followed only up to a limit."""
     shared: dict[str, Any] = {"leaf": 1}
     for _ in range(24):
         shared = {"left": shared, "right": shared}
@@ -726,8 +728,8 @@ def test_content_that_explodes_is_bounded() -> None:
     assert nodes(bounded(circle)) <= 100
 
 
-def test_an_odd_message_leaves_the_others(calls: Any) -> None:
-    """A circle of documents, bytes and objects are recorded as far as they can be."""
+def test_an_unusual_message_does_not_affect_the_others(calls: Any) -> None:
+    """Cyclic documents, bytes and objects are recorded as far as possible."""
     blocks: list[Any] = [{"type": "text", "text": "fine"}]
     blocks.append({"type": "document", "source": {"type": "content", "content": blocks}})
     with calls(message({"type": "text", "text": "Done"})) as made:

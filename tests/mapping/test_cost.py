@@ -1,4 +1,4 @@
-"""Cost: whose figure, for what, and none rather than a wrong one."""
+"""The source of costs; an unknown cost is left out."""
 
 import asyncio
 from collections.abc import Iterator
@@ -23,17 +23,17 @@ def response_cache() -> Iterator[None]:
     litellm.cache = None
 
 
-def said(traced: Traced, index: int = -1) -> dict[str, Any]:
+def attributes_of(traced: Traced, index: int = -1) -> dict[str, Any]:
     """What a span says, the last one's by default."""
     return traced.spans[index]["attributes"]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
-async def test_a_response_cache_hit(
+async def test_a_response_cache_hit_costs_nothing_and_has_the_saving(
     function: str, stream: bool, traced: Traced, response_cache: None
 ) -> None:
-    """It costs nothing, says so, and tells what it saved."""
+    """It is marked as a cache hit."""
     given = traced.chat(messages=[{"role": "user", "content": f"{function} {stream} cached"}])
     for _ in range(2):
         asked = len(traced.provider.requests)
@@ -52,16 +52,16 @@ async def test_a_response_cache_hit(
         assert second["litellm.cost.saved"] == pytest.approx(first["gen_ai.usage.cost"])
 
 
-def test_an_unknown_price_has_no_figure(traced: Traced) -> None:
-    """No figure, and the source says that it is not known."""
+def test_a_call_with_an_unknown_price_has_no_cost(traced: Traced) -> None:
+    """The source is `unknown`."""
     litellm.completion(**traced.chat(model="openai/no-such-model"))
-    attributes = said(traced)
+    attributes = attributes_of(traced)
     assert attributes["litellm.cost.source"] == "unknown"
     assert [name for name in attributes if "cost" in name] == ["litellm.cost.source"]
 
 
 def test_a_free_model_costs_zero(traced: Traced) -> None:
-    """A price of zero is a price."""
+    """A price of zero is a known price."""
     litellm.register_model(
         {
             "openai/free-model": {
@@ -73,20 +73,20 @@ def test_a_free_model_costs_zero(traced: Traced) -> None:
         }
     )
     litellm.completion(**traced.chat(model="openai/free-model"))
-    assert said(traced)["gen_ai.usage.cost"] == 0
-    assert said(traced)["litellm.cost.source"] == "litellm"
+    assert attributes_of(traced)["gen_ai.usage.cost"] == 0
+    assert attributes_of(traced)["litellm.cost.source"] == "litellm"
 
 
-def test_no_usage_is_not_free(traced: Traced) -> None:
-    """An answer without tokens has no cost, not a cost of zero."""
+def test_a_call_without_usage_has_no_cost(traced: Traced) -> None:
+    """An answer without tokens has no cost, instead of a cost of zero."""
     litellm.completion(**traced.chat(provider={"usage": False}))
-    attributes = said(traced)
+    attributes = attributes_of(traced)
     assert "gen_ai.usage.cost" not in attributes
     assert "gen_ai.usage.input_tokens" not in attributes
 
 
 def test_prices_of_the_call_itself_are_used(traced: Traced) -> None:
-    """The call's own prices are used, for streams as well."""
+    """For streams as well."""
     priced = {
         "model": "openai/priced-by-the-call",  # LiteLLM remembers the prices of a model
         "input_cost_per_token": 0.001,
@@ -100,7 +100,7 @@ def test_prices_of_the_call_itself_are_used(traced: Traced) -> None:
 
 
 def test_input_tokens_include_cached_ones(traced: Traced) -> None:
-    """Input tokens include the cached ones, in OpenAI's shape and in Anthropic's."""
+    """In OpenAI's format and in Anthropic's."""
     litellm.completion(**traced.chat(provider={"cached_tokens": 15}))
     base = traced.to(input_tokens=100, cached_tokens=15, cache_write_tokens=5)["api_base"]
     litellm.completion(
@@ -119,23 +119,23 @@ def test_input_tokens_include_cached_ones(traced: Traced) -> None:
 
 
 def test_gemini_calls_have_their_cost(traced: Traced) -> None:
-    """Gemini's shape too."""
+    """In Gemini's format, too."""
     litellm.completion(
         model="gemini/gemini-2.0-flash",
         messages=MESSAGES,
         api_base=traced.to(cached_tokens=8)["api_base"],
         api_key="k",
     )
-    attributes = said(traced)
+    attributes = attributes_of(traced)
     assert attributes["gen_ai.provider.name"] == "gcp.gemini"
     assert attributes["gen_ai.usage.input_tokens"] == 20
     assert attributes["gen_ai.usage.cache_read.input_tokens"] == 8
 
 
 def test_parts_of_the_cost_add_up_to_the_total(traced: Traced) -> None:
-    """The parts add up to the total."""
+    """Input, output and the other parts."""
     litellm.completion(**traced.chat())
-    attributes = said(traced)
+    attributes = attributes_of(traced)
     if "litellm.cost.input" in attributes:  # LiteLLM has a breakdown from 1.75 on
         parts = attributes["litellm.cost.input"] + attributes["litellm.cost.output"]
         assert parts == pytest.approx(attributes["litellm.cost.total"])
@@ -165,7 +165,7 @@ class Charging:
 def test_a_stream_is_not_priced_twice(
     output: int, hidden: dict[str, float], figure: float, asked: int
 ) -> None:
-    """Where LiteLLM has priced the same tokens when it put the chunks together, that is it."""
+    """If LiteLLM has priced the assembled stream, its cost is used."""
     usage = litellm.Usage(prompt_tokens=20, completion_tokens=10, total_tokens=30)
     whole = litellm.ModelResponse(usage=usage)
     whole._hidden_params = hidden

@@ -1,4 +1,4 @@
-"""Streams that were left before their usage came: tokens are estimated from all they brought."""
+"""Tokens of streams that end before their usage arrives are estimated from all output."""
 
 import json
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def estimated(traced: Traced) -> Any:
 
 
 @pytest.mark.parametrize("kind", CHAT)
-def test_a_chat_stream_is_estimated_from_everything_it_brought(kind: str, traced: Traced) -> None:
+def test_an_estimate_of_a_chat_stream_includes_all_output(kind: str, traced: Traced) -> None:
     """Text, reasoning and tool arguments are output."""
     envelope = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
     opening: dict[str, Any] = {**CHAT[kind], "role": "assistant"}
@@ -79,10 +79,10 @@ def test_a_chat_stream_is_estimated_from_everything_it_brought(kind: str, traced
 
 @pytest.mark.recent_litellm
 @pytest.mark.parametrize("kind", MESSAGES)
-async def test_a_messages_stream_is_estimated_from_everything_it_brought(
+async def test_an_estimate_of_a_messages_stream_includes_all_output(
     kind: str, traced: Traced
 ) -> None:
-    """Its first event says how much came in, and 1 for what goes out."""
+    """Its first event has the input tokens, and 1 as output tokens."""
     block, delta = MESSAGES[kind]
     usage = {"input_tokens": 77, "output_tokens": 1}
     message: dict[str, Any] = {
@@ -116,10 +116,8 @@ async def test_a_messages_stream_is_estimated_from_everything_it_brought(
     "kind",
     ["output_text", "reasoning_summary_text", "refusal", "function_call_arguments"],
 )
-def test_a_responses_stream_is_estimated_from_everything_it_brought(
-    kind: str, traced: Traced
-) -> None:
-    """Each event says what it adds."""
+def test_an_estimate_of_a_responses_stream_includes_all_output(kind: str, traced: Traced) -> None:
+    """Each event has its own part of the output."""
     response = {
         "id": "resp_1",
         "object": "response",
@@ -174,8 +172,8 @@ def finished(**usage: Any) -> dict[str, Any]:
 
 @pytest.mark.recent_litellm
 @pytest.mark.parametrize("stated", [False, True])
-def test_a_count_of_litellms_is_not_said_to_be_the_providers(stated: bool, traced: Traced) -> None:
-    """LiteLLM completes a Responses stream whose provider states no usage."""
+def test_tokens_that_litellm_counts_have_the_source_litellm(stated: bool, traced: Traced) -> None:
+    """LiteLLM adds a usage to a Responses stream whose provider reports none."""
     usage = {
         "input_tokens": 9,
         "input_tokens_details": {"cached_tokens": 0},
@@ -196,7 +194,7 @@ def test_a_count_of_litellms_is_not_said_to_be_the_providers(stated: bool, trace
 
 
 def test_audio_is_not_counted_as_text() -> None:
-    """Its base64 has far more characters than its tokens would; its transcript is text."""
+    """Its base64 has far more characters than its tokens would; its transcript counts as text."""
     audio = {"type": "response.audio.delta", "delta": "QUJD" * 1_000}
     assert chunk_characters(audio) == 0
     spoken = {"audio": {"data": "QUJD" * 1_000, "transcript": "Hello"}}

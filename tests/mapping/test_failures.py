@@ -1,4 +1,4 @@
-"""Failures: what the span says, and that the caller's exception is the caller's."""
+"""The attributes of failed calls, and unchanged exceptions."""
 
 import asyncio
 import inspect
@@ -24,26 +24,26 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
-@pytest.mark.parametrize(("manners", "given", "kind", "code"), FAILURES)
+@pytest.mark.parametrize(("behaviour", "given", "kind", "code"), FAILURES)
 async def test_a_failure_has_status_error_type_and_one_exception_event(
     function: str,
-    manners: dict[str, Any],
+    behaviour: dict[str, Any],
     given: dict[str, Any],
     kind: str | None,
     code: int | None,
     traced: Traced,
 ) -> None:
-    """Status ERROR, the exception's class as error.type, one exception event, the HTTP status."""
+    """Status ERROR, the exception's class as `error.type`, and the HTTP status."""
     with pytest.raises(Exception) as caught:
-        result = getattr(litellm, function)(**traced.chat(provider=manners, **given))
+        result = getattr(litellm, function)(**traced.chat(provider=behaviour, **given))
         if inspect.isawaitable(result):
             await result
     span = traced.span
-    said = span["attributes"]
-    assert (span["status"], said["litellm.outcome"]) == ("ERROR", "failure")
-    assert said["error.type"] == type(caught.value).__name__
-    assert kind in (None, said["error.type"])
-    assert code is None or said["litellm.provider.error.code"] == code
+    attributes = span["attributes"]
+    assert (span["status"], attributes["litellm.outcome"]) == ("ERROR", "failure")
+    assert attributes["error.type"] == type(caught.value).__name__
+    assert kind in (None, attributes["error.type"])
+    assert code is None or attributes["litellm.provider.error.code"] == code
     assert [event["name"] for event in span["events"]].count("exception") == 1
     assert 0 < len(span["description"]) <= 1024
 
@@ -53,8 +53,8 @@ async def test_a_failure_has_status_error_type_and_one_exception_event(
 @pytest.mark.parametrize(
     "model", ["openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"]
 )
-def test_the_status_is_the_providers(model: str, status: int, traced: Traced) -> None:
-    """Not the one that LiteLLM makes of it; on the span and on the event after the answer."""
+def test_the_status_code_is_the_providers(model: str, status: int, traced: Traced) -> None:
+    """Not the one that LiteLLM derives from it; on the span and on the event after the answer."""
     base = traced.provider.url_for(status=status)
     base = base if model.startswith("openai") else base.removesuffix("/v1")
     with pytest.raises(Exception):  # noqa: B017 - of several classes
@@ -66,7 +66,7 @@ def test_the_status_is_the_providers(model: str, status: int, traced: Traced) ->
 
 
 def test_a_status_that_the_application_handles_is_not_the_providers(traced: Traced) -> None:
-    """An exception that is being handled as LiteLLM is called stands behind LiteLLM's own."""
+    """The application calls LiteLLM in an `except` block: its exception is a `__context__`."""
     response = httpx.Response(404, headers={"a": "b"}, request=httpx.Request("GET", "http://x"))
     try:
         response.raise_for_status()
@@ -77,8 +77,10 @@ def test_a_status_that_the_application_handles_is_not_the_providers(traced: Trac
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_exits_pass_on(kind: type[BaseException], traced: Traced, monkeypatch: Any) -> None:
-    """What is no `Exception` ends the span too, and goes on to the caller."""
+def test_base_exceptions_end_the_span_and_propagate(
+    kind: type[BaseException], traced: Traced, monkeypatch: Any
+) -> None:
+    """Such as KeyboardInterrupt and SystemExit."""
 
     def interrupted(*_args: Any, **_kwargs: Any) -> None:
         raise kind
@@ -91,14 +93,14 @@ def test_exits_pass_on(kind: type[BaseException], traced: Traced, monkeypatch: A
     assert (span["status"], span["attributes"]["error.type"]) == ("ERROR", kind.__name__)
 
 
-async def test_a_coroutine_that_is_never_run(traced: Traced) -> None:
-    """It makes no span, as it makes no call."""
+async def test_a_coroutine_that_is_never_awaited_has_no_span(traced: Traced) -> None:
+    """It makes no call."""
     litellm.acompletion(**traced.chat()).close()
     assert traced.spans == []
 
 
 def test_secrets_and_echoes_are_masked(traced: Traced) -> None:
-    """The provider's text is kept, but no credential in it and no part of the prompt."""
+    """The provider's text is kept, without credentials and quotes of the prompt."""
     url = "https://u:pw12345@api.example/v1?key=AIzaSyA0123456789abcdefghijklmnop"
     message = f"Incorrect key {SECRET} at {url} for: {{prompt}}"
     with pytest.raises((litellm.BadRequestError, litellm.AuthenticationError)):
@@ -114,15 +116,15 @@ def test_secrets_and_echoes_are_masked(traced: Traced) -> None:
         assert hidden not in text
 
 
-async def test_the_exception_is_untouched(traced: Traced) -> None:
-    """The caller gets the very exception, with nothing of ours on it."""
+async def test_the_exception_is_unchanged(traced: Traced) -> None:
+    """The caller gets the same object, without added attributes."""
     with pytest.raises(litellm.RateLimitError) as caught:
         await litellm.acompletion(**traced.chat(provider={"status": 429}))
     assert not [name for name in vars(caught.value) if "litespan" in name]
 
 
-async def test_timeout_of_the_caller(traced: Traced) -> None:
-    """`asyncio.wait_for` cancels the call: cancelled, no error."""
+async def test_a_timeout_of_the_caller_is_a_cancelled_call(traced: Traced) -> None:
+    """`asyncio.wait_for` cancels the call; this is not an error."""
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(litellm.acompletion(**traced.chat(provider={"delay": 30.0})), 0.4)
     assert traced.span["attributes"]["litellm.outcome"] == "cancelled"

@@ -1,4 +1,4 @@
-"""Who a call is for, from wherever the caller said it."""
+"""User, session and other identity, from every source."""
 
 import asyncio
 import contextvars
@@ -99,7 +99,7 @@ GIVEN = [
 
 
 @pytest.mark.parametrize(("given", "expected"), GIVEN)
-def test_given_with_the_call(
+def test_identity_in_the_arguments_is_recorded(
     given: dict[str, Any], expected: dict[str, Any], traced: Traced
 ) -> None:
     """`user=`, `metadata=` and `litellm_metadata=` become attributes."""
@@ -121,7 +121,7 @@ AGENTS = [
 async def test_a_coding_agents_user_id_names_a_user_and_a_session(
     user_id: str, user: str, traced: Traced
 ) -> None:
-    """The account, or the device, is the user; the session is found without a header."""
+    """The account, or the device, is the user; the session needs no header."""
     where = traced.to()
     del where["max_retries"]
     await litellm.anthropic_messages(
@@ -141,15 +141,15 @@ async def test_a_coding_agents_user_id_names_a_user_and_a_session(
 @pytest.mark.parametrize(
     "user_id", ["user_ann", "{not json", "[1]", '{"name": "ann"}', "a_session_b"]
 )
-def test_other_user_ids_stay_as_they_are(user_id: str, traced: Traced) -> None:
-    """Only a coding agent's form is taken apart; an explicit session wins over the one in it."""
+def test_other_user_ids_are_unchanged(user_id: str, traced: Traced) -> None:
+    """Only the format of coding agents is parsed; an explicit session takes precedence."""
     litellm.completion(**traced.chat(metadata={"user_id": user_id, "session_id": "own"}))
     assert who(traced.span)["user.id"] == user_id
     assert who(traced.span)["session.id"] == "own"
 
 
 def test_the_identity_of_a_block_applies_to_its_calls(traced: Traced) -> None:
-    """A block gives its calls an identity; inner blocks add; the call itself wins."""
+    """Inner blocks add to it; the call's own arguments take precedence."""
     with litespan.context(user="outer", session="s", tags=["a"], metadata={"team": "x"}):
         with litespan.context(user="inner", tags="b"):
             litellm.completion(**traced.chat())
@@ -169,8 +169,10 @@ def test_the_identity_of_a_block_applies_to_its_calls(traced: Traced) -> None:
     assert fourth == {}
 
 
-async def test_context_follows_tasks_and_handed_on_threads(traced: Traced) -> None:
-    """Tasks inherit it; a thread has it if the context is handed on."""
+async def test_the_identity_of_a_block_applies_to_tasks_and_threads_with_its_context(
+    traced: Traced,
+) -> None:
+    """Tasks inherit the context; a thread has it if it is passed on."""
     with litespan.context(user="u"):
         await asyncio.create_task(litellm.acompletion(**traced.chat()))
         handed = contextvars.copy_context()
@@ -183,7 +185,7 @@ async def test_context_follows_tasks_and_handed_on_threads(traced: Traced) -> No
 
 
 def test_nothing_is_written_to_baggage(traced: Traced) -> None:
-    """Baggage would travel to the model's provider."""
+    """Baggage would be sent to the model's provider."""
     with litespan.context(user="u", session="s"):
         litellm.completion(**traced.chat())
         assert baggage.get_all() == {}
@@ -193,7 +195,7 @@ def test_nothing_is_written_to_baggage(traced: Traced) -> None:
 def test_baggage_is_read_by_allowlist(
     loopback: LoopbackProvider, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the entries that LITESPAN_BAGGAGE names are read."""
+    """Only the entries in LITESPAN_BAGGAGE are read."""
     monkeypatch.setenv("LITESPAN_BAGGAGE", "user.id,tenant")
     instrumentor = LiteLLMInstrumentor()
     instrumentor.instrument(**telemetry.providers)
@@ -209,20 +211,20 @@ def test_baggage_is_read_by_allowlist(
     assert who(traced.span) == {"user.id": "b", "litellm.metadata.tenant": "t"}
 
 
-def test_free_metadata_never_evicts_what_matters(traced: Traced) -> None:
-    """At most 32 entries, of bounded length, and they come first: the SDK drops the oldest."""
+def test_metadata_never_displaces_other_attributes(traced: Traced) -> None:
+    """At most 32 entries of limited length, which come first, because the SDK drops the oldest."""
     metadata = {f"entry{number}": "x" * 5000 for number in range(100)}
     litellm.completion(**traced.chat(metadata=metadata))
-    said = traced.span["attributes"]
-    free = [name for name in said if name.startswith("litellm.metadata.")]
+    attributes = traced.span["attributes"]
+    free = [name for name in attributes if name.startswith("litellm.metadata.")]
     assert len(free) == 32
-    assert max(len(said[name]) for name in free) == 1024
-    assert list(said)[:32] == free
-    assert said["gen_ai.operation.name"] == "chat"
+    assert max(len(attributes[name]) for name in free) == 1024
+    assert list(attributes)[:32] == free
+    assert attributes["gen_ai.operation.name"] == "chat"
 
 
-def test_a_metadata_dict_used_again(traced: Traced) -> None:
-    """What LiteLLM writes into the caller's dict is not taken for the caller's own."""
+def test_litellms_entries_in_a_reused_metadata_dict_are_not_recorded(traced: Traced) -> None:
+    """LiteLLM writes into the caller's dict."""
     metadata = {"feature": "search"}
     for _ in range(3):
         litellm.completion(**traced.chat(metadata=metadata))
@@ -230,7 +232,7 @@ def test_a_metadata_dict_used_again(traced: Traced) -> None:
 
 
 def test_the_call_id_is_the_one_litellm_logs(traced: Traced) -> None:
-    """The id is the one that LiteLLM logs under, given or made."""
+    """The id is the one in LiteLLM's logs, whether the caller or LiteLLM sets it."""
     response = litellm.completion(**traced.chat())
     litellm.completion(**traced.chat(litellm_call_id="mine"))
     first, second = traced.spans
@@ -246,19 +248,19 @@ class Kind(str, Enum):
 
 
 def test_text_of_an_enum_is_plain_text() -> None:
-    """A member is recorded as its value, however short: exporters get no type of the program."""
+    """A member is recorded as its value, so exporters never get a type of the program."""
     found = free_metadata({"short": Kind.SHORT, "long": Kind.LONG}).values()
     assert [(type(value), value) for value in found] == [(str, "a"), (str, "a longer text")]
 
 
 def test_integers_beyond_otlps_range_become_text(traced: Traced) -> None:
-    """An integer that OTLP can not carry is kept as text."""
+    """OTLP has 64 bits."""
     litellm.completion(**traced.chat(metadata={"big": 2**70}))
     assert who(traced.span) == {"litellm.metadata.big": str(2**70)}
 
 
 def test_lone_surrogates_are_removed_and_the_attribute_is_kept(traced: Traced) -> None:
-    """Text that UTF-8 cannot carry costs its half characters, not its attribute."""
+    """UTF-8 cannot encode them."""
     litellm.completion(
         **traced.chat(
             metadata={
@@ -269,16 +271,16 @@ def test_lone_surrogates_are_removed_and_the_attribute_is_kept(traced: Traced) -
             },
         )
     )
-    said = traced.span["attributes"]
+    attributes = traced.span["attributes"]
     names = ("user.id", "session.id", "litellm.tags", "litellm.metadata.k?")
-    assert [said[name] for name in names] == ["an?n", "s?", ["t?"], "v?"]
+    assert [attributes[name] for name in names] == ["an?n", "s?", ["t?"], "v?"]
 
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_litellms_setting_hides_the_keys_of_the_proxy(
     hidden: bool, traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`redact_user_api_key_info`: nothing that the proxy knows of the key; the client's stays."""
+    """`redact_user_api_key_info`: no data about the key is recorded; the client's data is."""
     monkeypatch.setattr(litellm, "redact_user_api_key_info", hidden)
     known = {
         "user_api_key_hash": "hash-1",
@@ -296,8 +298,8 @@ def test_litellms_setting_hides_the_keys_of_the_proxy(
     assert [value for value in told if hidden and value in repr(traced.spans)] == []
 
 
-def test_what_litellm_writes_beside_a_clients_metadata_is_not_the_clients(traced: Traced) -> None:
-    """On `/v1/messages` and `/v1/responses` both stand in one dict."""
+def test_litellms_entries_beside_a_clients_metadata_are_not_recorded(traced: Traced) -> None:
+    """On `/v1/messages` and `/v1/responses`, both are in one dict."""
     mixed = {
         "feature": "search",
         "requester_ip_address": "203.0.113.9",

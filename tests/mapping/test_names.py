@@ -1,4 +1,4 @@
-"""Names of models, and finish reasons: the provider's own, however LiteLLM is asked."""
+"""Names of models, and the providers' finish reasons."""
 
 import contextlib
 import json
@@ -28,16 +28,17 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("model", "name", "provider"), ROUTES)
-def test_a_models_name_has_no_route_in_it(
-    model: str, name: str, provider: str, traced: Traced
-) -> None:
-    """However LiteLLM is told to call a model, it is one model."""
+def test_model_names_have_no_route(model: str, name: str, provider: str, traced: Traced) -> None:
+    """However the route is written, it is the same model."""
     credentials = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "aws_region_name": "c"}
     given = traced.chat(model=model, api_version="2025-03-01-preview", **credentials)
     with contextlib.suppress(Exception):  # the loopback provider has no such route
         litellm.completion(**{**given, "api_base": "http://127.0.0.1:9"})
-    said = traced.span["attributes"]
-    assert (said["gen_ai.request.model"], said["gen_ai.provider.name"]) == (name, provider)
+    attributes = traced.span["attributes"]
+    assert (attributes["gen_ai.request.model"], attributes["gen_ai.provider.name"]) == (
+        name,
+        provider,
+    )
 
 
 FINISHES = [
@@ -49,10 +50,10 @@ FINISHES = [
 
 
 @pytest.mark.parametrize(("model", "theirs", "litellms"), FINISHES)
-def test_a_finish_reason_is_the_providers_where_the_answer_has_it(
+def test_a_finish_reason_is_the_providers_if_the_answer_has_it(
     model: str, theirs: str, litellms: str, traced: Traced
 ) -> None:
-    """LiteLLM puts OpenAI's words into its answers; of a stream it keeps nothing else."""
+    """LiteLLM converts reasons to OpenAI's; of a stream, it keeps only the converted ones."""
     base = traced.provider.url_for(finish=theirs)
     base = base if model.startswith("openai") else base.removesuffix("/v1")
     given = {**traced.chat(model=model), "api_base": base}
@@ -63,8 +64,8 @@ def test_a_finish_reason_is_the_providers_where_the_answer_has_it(
 
 
 @pytest.mark.recent_litellm
-def test_a_stream_whose_first_chunk_names_nothing(traced: Traced) -> None:
-    """Azure's first chunk holds filter results, and an empty id and model."""
+def test_a_stream_whose_first_chunk_has_no_model_has_id_and_model(traced: Traced) -> None:
+    """Azure's first chunk has filter results, and an empty id and model."""
     chunk = {"object": "chat.completion.chunk", "created": 1}
     first = {**chunk, "id": "", "model": "", "choices": [], "prompt_filter_results": []}
     named = {**chunk, "id": "chatcmpl-7", "model": "gpt-4o-2024-08-06"}
@@ -86,6 +87,6 @@ def test_a_stream_whose_first_chunk_names_nothing(traced: Traced) -> None:
         given = traced.chat(model="azure/my-deployment", api_version="2024-10-21")
         options = {"stream": True, "stream_options": {"include_usage": True}}
         list(litellm.completion(**{**given, "api_base": provider.url}, **options))
-    said = traced.span["attributes"]
-    assert said["gen_ai.response.model"] == "gpt-4o-2024-08-06"
-    assert said["gen_ai.response.id"] == "chatcmpl-7"
+    attributes = traced.span["attributes"]
+    assert attributes["gen_ai.response.model"] == "gpt-4o-2024-08-06"
+    assert attributes["gen_ai.response.id"] == "chatcmpl-7"

@@ -1,4 +1,4 @@
-"""Content of odd types and shapes costs content only: no outcome, no figure, and little time."""
+"""Content of unexpected types affects no outcome, tokens or cost, and takes little time."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -46,20 +46,20 @@ ODD = [7, 2.5, True, b"bytes", print, object(), {1, 2}, [None], [3], [[4]], [pri
 
 
 @pytest.mark.parametrize("name", ["input", "prompt", "query", "system", "instructions"])
-def test_an_argument_of_an_odd_type_costs_content_only(name: str, capture: Capture) -> None:
-    """Outcome, tokens and cost are on the span whatever else was given."""
+def test_an_argument_of_an_unexpected_type_loses_only_content(name: str, capture: Capture) -> None:
+    """Outcome, tokens and cost are on the span."""
     with capture() as traced:
         for odd in ODD:
             litellm.completion(**traced.chat(mock_response="Hello", **{name: odd}))
     assert len(traced.spans) == len(ODD)
     for span in traced.spans:
-        said = span["attributes"]
-        assert said["litellm.outcome"] == "success"
-        assert said["gen_ai.usage.cost"] > 0
-        assert "everybody in this room" in said["gen_ai.input.messages"]
+        attributes = span["attributes"]
+        assert attributes["litellm.outcome"] == "success"
+        assert attributes["gen_ai.usage.cost"] > 0
+        assert "everybody in this room" in attributes["gen_ai.input.messages"]
 
 
-def test_an_iterator_is_left_to_litellm(capture: Capture) -> None:
+def test_an_iterator_is_not_consumed(capture: Capture) -> None:
     """It can be read only once."""
     documents = iter(["a"])
     with capture() as traced:
@@ -68,21 +68,23 @@ def test_an_iterator_is_left_to_litellm(capture: Capture) -> None:
     assert traced.span["attributes"]["litellm.outcome"] == "success"
 
 
-async def test_rerank_by_a_router_is_recorded_whole(capture: Capture) -> None:
-    """LiteLLM's router hands on Python's `input` function where it has no input."""
+async def test_rerank_through_a_router_is_recorded_completely(capture: Capture) -> None:
+    """Without an input, LiteLLM's router passes on Python's function `input`."""
     with capture() as traced:
         row = {"model_name": "m", "litellm_params": {"model": "cohere/rerank-v3.5", **traced.to()}}
         router = litellm.Router(model_list=[row], num_retries=0)
         await router.arerank(model="m", query="What is blue?", documents=["The sky", "Grass"])
-    said = next(span for span in traced.spans if span["name"].startswith("rerank"))["attributes"]
-    assert (said["litellm.outcome"], said["gen_ai.usage.cost"]) == ("success", 0.002)
-    assert "What is blue?" in said["gen_ai.input.messages"]
+    attributes = next(span for span in traced.spans if span["name"].startswith("rerank"))[
+        "attributes"
+    ]
+    assert (attributes["litellm.outcome"], attributes["gen_ai.usage.cost"]) == ("success", 0.002)
+    assert "What is blue?" in attributes["gen_ai.input.messages"]
 
 
-def test_a_fault_in_reading_content_costs_content_only(
+def test_an_error_while_content_is_read_loses_only_content(
     capture: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be read is missing; the rest is there."""
+    """Everything else is recorded."""
 
     def fault(*_: Any) -> Any:
         raise Unreadable
@@ -96,15 +98,15 @@ def test_a_fault_in_reading_content_costs_content_only(
             for function in (direct, name):
                 patch.setattr(f"litespan.instrumentation.recorded_content.{function}", fault)
             litellm.completion(**traced.chat())
-        said = traced.span["attributes"]
-        assert said["litellm.outcome"] == "success"
-        assert said["gen_ai.usage.cost"] > 0
-        assert ("gen_ai.input.messages" in said) == (name == "output_content")
-        assert ("gen_ai.output.messages" in said) == (name == "input_content")
+        attributes = traced.span["attributes"]
+        assert attributes["litellm.outcome"] == "success"
+        assert attributes["gen_ai.usage.cost"] > 0
+        assert ("gen_ai.input.messages" in attributes) == (name == "output_content")
+        assert ("gen_ai.output.messages" in attributes) == (name == "input_content")
 
 
 def test_content_of_any_shape_is_bounded(capture: Capture) -> None:
-    """Branches that are shared or hold themselves do not multiply, and deep JSON is no error."""
+    """Shared and cyclic branches are not repeated, and deep JSON is no error."""
     tree: dict[str, Any] = {"leaf": 1}
     for _ in range(60):
         tree = {"left": tree, "right": tree}
@@ -126,8 +128,8 @@ def test_content_of_any_shape_is_bounded(capture: Capture) -> None:
 
 
 @pytest.mark.parametrize("before", [*range(0, 300, 37), 1000])
-def test_quoted_base64_is_found_wherever_it_stands(before: int) -> None:
-    """Long texts are searched only where they have no spaces, which misses none."""
+def test_quoted_base64_is_found_anywhere(before: int) -> None:
+    """Only the parts of long texts without spaces are searched, which misses none."""
     said = f'{"some words " * 100}{"x" * before}"{"QUJD" * 64}" and more words'
     assert text(said).count("sha256:") == 1
     assert text(said.replace("QUJD" * 64, "QUJD" * 63)) == said.replace("QUJD" * 64, "QUJD" * 63)

@@ -1,4 +1,4 @@
-"""Which figure a call costs: no price is not free, and details that have a price count."""
+"""Costs by price: an unknown price is not zero, and details with their own price count."""
 
 import asyncio
 import copy
@@ -21,7 +21,7 @@ RESPONSES = {"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200}
 EACH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
-def told(traced: Traced, index: int = -1) -> tuple[Any, Any]:
+def cost_of(traced: Traced, index: int = -1) -> tuple[Any, Any]:
     """The cost that a span states, the last one's by default, and its source."""
     attributes = traced.spans[index]["attributes"]
     return attributes.get("gen_ai.usage.cost"), attributes["litellm.cost.source"]
@@ -46,49 +46,49 @@ def router(url: str, model: str, info: dict[str, Any] | None = None, **given: An
 @EACH
 @pytest.mark.parametrize("model", ["openai/gpt-5-mystery", "openrouter/acme/unheard-of"])
 def test_a_model_without_a_price_has_no_cost(model: str, stream: bool, traced: Traced) -> None:
-    """LiteLLM answers 0 for a name that looks like a family of models that it knows."""
+    """LiteLLM returns 0 for a name that looks like a known family of models."""
     with answering(CHAT) as url:
         result = litellm.completion(**openai(url, model=model, stream=stream))
         _ = list(result) if stream else None
-    assert told(traced) == (None, "unknown")
+    assert cost_of(traced) == (None, "unknown")
 
 
 @EACH
 def test_a_model_registered_without_prices_has_no_cost(
     stream: bool, traced: Traced, price_list: dict[str, Any]
 ) -> None:
-    """To register how long its context is gives a model no price."""
+    """Registering the context length of a model sets no price."""
     litellm.register_model(
         {"openai/no-price": {"litellm_provider": "openai", "mode": "chat", "max_tokens": 8192}}
     )
     with answering(CHAT) as url:
         result = litellm.completion(**openai(url, model="openai/no-price", stream=stream))
         _ = list(result) if stream else None
-    assert told(traced) == (None, "unknown")
+    assert cost_of(traced) == (None, "unknown")
 
 
 @EACH
 def test_a_deployment_without_prices_has_no_cost(
     stream: bool, traced: Traced, price_list: dict[str, Any]
 ) -> None:
-    """Nor does what the router's `model_info` says beside prices."""
+    """Other entries of the router's `model_info` set no price, either."""
     with answering(CHAT) as url:
         local = router(url, "openai/some-local", {"id": "d1", "max_input_tokens": 8192})
         result = local.completion(model="g", messages=MESSAGES, stream=stream)
         _ = list(result) if stream else None
-    assert told(traced) == (None, "unknown")
+    assert cost_of(traced) == (None, "unknown")
 
 
-def test_a_margin_is_no_price(
+def test_a_margin_is_not_a_price(
     traced: Traced, monkeypatch: pytest.MonkeyPatch, price_list: dict[str, Any]
 ) -> None:
-    """LiteLLM adds a fixed margin to the 0 of a model that it has no price for."""
+    """LiteLLM adds a fixed margin to the cost of 0 of a model without a price."""
     monkeypatch.setattr(
         litellm, "cost_margin_config", {"openai": {"fixed_amount": 0.01}}, raising=False
     )
     with answering(CHAT) as url:
         litellm.completion(**openai(url, model="openai/gpt-5-mystery"))
-    assert told(traced) == (None, "unknown")
+    assert cost_of(traced) == (None, "unknown")
 
 
 # Earlier LiteLLM states no cost for a stream that is free; the span then has an estimate of 0.
@@ -101,7 +101,7 @@ FREE_STREAM = pytest.param(True, marks=pytest.mark.recent_litellm)
 def test_a_price_of_zero_that_the_operator_sets_is_known(
     model: str, where: str, stream: bool, traced: Traced, price_list: dict[str, Any]
 ) -> None:
-    """Wherever it is set, and whatever the price list says of the model."""
+    """Wherever it is set, and regardless of the price list."""
     free: dict[str, Any] = {"input_cost_per_token": 0, "output_cost_per_token": 0}
     with answering(CHAT) as url:
         if where == "call":
@@ -112,20 +112,20 @@ def test_a_price_of_zero_that_the_operator_sets_is_known(
             local = router(url, model, info, **given)
             result = local.completion(model="g", messages=MESSAGES, stream=stream)
         _ = list(result) if stream else None
-    assert told(traced) == (0, "litellm")
+    assert cost_of(traced) == (0, "litellm")
 
 
 async def test_a_price_of_zero_is_known_in_the_messages_api(
     traced: Traced, price_list: dict[str, Any]
 ) -> None:
-    """Where LiteLLM gives no figure with the answer."""
+    """There, LiteLLM's answer has no cost."""
     free = {"input_cost_per_token": 0, "output_cost_per_token": 0}
     with answering({"input_tokens": 1000, "output_tokens": 200}) as url:
         parameters = {"model": f"anthropic/{CLAUDE}", "api_base": url, "api_key": "k", **free}
         deployment = {"model_name": "g", "litellm_params": parameters}
         local = litellm.Router(model_list=[deployment], num_retries=0)
         await local.aanthropic_messages(model="g", messages=MESSAGES, max_tokens=64)
-    assert told(traced) == (0, "litellm")
+    assert cost_of(traced) == (0, "litellm")
 
 
 ANTHROPIC = {
@@ -193,8 +193,8 @@ async def test_cache_writes_without_a_stated_time_to_live_cost_what_the_others_c
     )
 
 
-async def test_a_stream_left_after_its_usage_costs_all_of_it(traced: Traced) -> None:
-    """Cache writes for an hour and audio included, though LiteLLM priced no whole answer."""
+async def test_a_stream_abandoned_after_its_usage_has_its_full_cost(traced: Traced) -> None:
+    """Including one-hour cache writes and audio, although LiteLLM has not priced the answer."""
     audio = {**CHAT, "prompt_tokens_details": {"audio_tokens": 900}}
     with answering(audio) as url:
         given = openai(url, model="openai/gpt-4o-audio-preview-2024-12-17", stream=True)
@@ -227,16 +227,16 @@ async def test_a_stream_left_after_its_usage_costs_all_of_it(traced: Traced) -> 
     ],
     ids=["own key", "own key and fee", "a fee", "OpenRouter's key", "no provider's figure"],
 )
-def test_openrouter_with_the_users_own_key(
+def test_openrouters_cost_with_the_users_own_key_includes_the_providers(
     stated: dict[str, Any], right: float, stream: bool, traced: Traced
 ) -> None:
-    """OpenRouter states its fee; the provider behind it charges the rest."""
+    """OpenRouter reports its fee; the provider charges the rest."""
     cost_details = {"upstream_inference_cost": stated["upstream"]}
     with answering({**CHAT, **stated, "cost_details": cost_details}) as url:
         given = openai(url, model="openrouter/anthropic/claude-sonnet-4.5", stream=stream)
         result = litellm.completion(**given)
         _ = list(result) if stream else None
-    assert told(traced) == (pytest.approx(right), "provider")
+    assert cost_of(traced) == (pytest.approx(right), "provider")
 
 
 @pytest.mark.recent_litellm
@@ -244,7 +244,7 @@ def test_openrouter_with_the_users_own_key(
 async def test_the_source_of_a_responses_call_is_the_price_list(
     stream: bool, traced: Traced
 ) -> None:
-    """LiteLLM writes its own figure into the usage of Responses streams."""
+    """LiteLLM writes its own cost into the usage of Responses streams."""
     with answering(RESPONSES) as url:
         result = await litellm.aresponses(
             model="openai/gpt-5-mini", input="x", api_base=url, api_key="k", stream=stream
@@ -252,12 +252,12 @@ async def test_the_source_of_a_responses_call_is_the_price_list(
         _ = await read(result) if stream else None
     prices = litellm.model_cost["gpt-5-mini"]
     right = 1000 * prices["input_cost_per_token"] + 200 * prices["output_cost_per_token"]
-    assert told(traced) == (pytest.approx(right), "litellm")
+    assert cost_of(traced) == (pytest.approx(right), "litellm")
 
 
 @pytest.mark.recent_litellm
-def test_a_failed_response_keeps_the_usage_that_it_states(traced: Traced) -> None:
-    """LiteLLM raises at `response.failed`: the caller is not given its usage."""
+def test_a_failed_response_keeps_its_usage(traced: Traced) -> None:
+    """LiteLLM raises at `response.failed`, so the caller does not get the usage."""
     with (
         answering({"fails": RESPONSES}) as url,
         pytest.raises(Exception, match="The model failed"),
@@ -283,10 +283,10 @@ def response_cache() -> Iterator[None]:
 
 
 @pytest.mark.recent_litellm
-async def test_embeddings_of_which_the_cache_has_some_cost_the_rest(
+async def test_partly_cached_embeddings_cost_the_inputs_that_were_not_cached(
     traced: Traced, response_cache: None
 ) -> None:
-    """The provider is paid for the inputs that were not in the cache."""
+    """The provider charges only for those."""
     given = {"model": "openai/text-embedding-3-small", "api_key": "k", "caching": True}
     with answering(CHAT) as url:
         for inputs in (["a", "b"], ["a", "b", "c"], ["a", "b", "c"]):
@@ -304,10 +304,10 @@ async def test_embeddings_of_which_the_cache_has_some_cost_the_rest(
 
 @pytest.mark.recent_litellm
 @pytest.mark.parametrize("api", ["text_completion", "responses"])
-async def test_a_cache_hit_states_what_it_saved_in_every_api(
+async def test_a_cache_hit_has_its_saving_in_every_api(
     api: str, traced: Traced, response_cache: None
 ) -> None:
-    """As chat completions do."""
+    """As for chat completions."""
     with answering(RESPONSES if api == "responses" else CHAT) as url:
         given = {"api_base": f"{url}/v1", "api_key": "k", "caching": True}
         for _ in range(2):
@@ -342,10 +342,10 @@ async def test_a_cache_hit_states_what_it_saved_in_every_api(
     ],
     ids=str,
 )
-def test_what_no_call_can_cost_or_use_is_refused(
+def test_impossible_costs_and_token_counts_are_left_out(
     poison: dict[str, Any], stream: bool, traced: Traced
 ) -> None:
-    """One answer must not spoil the sums of the process."""
+    """One answer must not distort the sums of the process."""
     before = stats()
     with answering({**CHAT, **poison}) as url:
         litellm.completion(**traced.chat())
@@ -407,7 +407,7 @@ def _piece(chunk: Any) -> dict[str, Any]:
 async def test_a_custom_provider_that_calls_litellm_is_counted_once(
     function: str, stream: bool, traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The inner call has tokens and cost; the outer one is what it is made for."""
+    """The inner call has tokens and cost, the outer call has neither."""
     monkeypatch.setattr(litellm, "_custom_providers", [])
     with answering(CHAT) as url:
         handler = {"provider": "house", "custom_handler": House(openai(url))}

@@ -1,4 +1,4 @@
-"""`LITESPAN_OFFLOAD` under `opentelemetry-instrument`: no line of code, real stores, bad stores."""
+"""`LITESPAN_OFFLOAD` under `opentelemetry-instrument`, with working and failing stores."""
 
 import hashlib
 import json
@@ -79,7 +79,7 @@ def contents(spans: list[dict[str, Any]]) -> list[str | None]:
 def test_every_exporter_sends_references(
     loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path
 ) -> None:
-    """OTLP and a store of calls: both have URL, hash and size, the folder has one content."""
+    """OTLP and a store of calls have URL, hash and size; the folder has one content."""
     database, folder = tmp_path / "calls.db", tmp_path / "con tent"
     env = receiver.env | {
         "OTEL_TRACES_EXPORTER": "otlp,sqlite",
@@ -103,8 +103,8 @@ def test_every_exporter_sends_references(
     assert b"How are you?" not in database.read_bytes()
 
 
-def test_report_and_replay_read_it_again(loopback: LoopbackProvider, tmp_path: Path) -> None:
-    """`report --call` shows the content, `replay` sends it; gone, both say so and go on."""
+def test_report_and_replay_restore_content(loopback: LoopbackProvider, tmp_path: Path) -> None:
+    """`report --call` shows it and `replay` sends it; missing content is only reported."""
     database, folder = tmp_path / "calls.db", tmp_path / "content"
     env = {"LITESPAN_SQLITE": str(database), "LITESPAN_OFFLOAD": str(folder)}
     run(loopback, {"OTEL_TRACES_EXPORTER": "sqlite", **env})
@@ -136,7 +136,7 @@ def test_report_and_replay_read_it_again(loopback: LoopbackProvider, tmp_path: P
 
 
 def test_exporters_by_stage_send_references(loopback: LoopbackProvider, tmp_path: Path) -> None:
-    """Those of `LITESPAN_SUCCESS` and `LITESPAN_INPUT`, too."""
+    """Exporters in `LITESPAN_SUCCESS` and `LITESPAN_INPUT`."""
     database = tmp_path / "calls.db"
     env = {
         "OTEL_TRACES_EXPORTER": "none",
@@ -150,8 +150,10 @@ def test_exporters_by_stage_send_references(loopback: LoopbackProvider, tmp_path
     assert list(tmp_path.rglob("content/*/*.json"))
 
 
-def test_a_store_in_memory(loopback: LoopbackProvider, receiver: OtlpReceiver) -> None:
-    """Any file system of fsspec: this one's content is there for the program to see."""
+def test_content_can_be_stored_in_memory(
+    loopback: LoopbackProvider, receiver: OtlpReceiver
+) -> None:
+    """Any file system of fsspec works; the program can read this one."""
     after = """
     from opentelemetry import trace
     import fsspec
@@ -169,7 +171,7 @@ def test_a_store_in_memory(loopback: LoopbackProvider, receiver: OtlpReceiver) -
 def test_content_below_the_threshold_stays(
     loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path
 ) -> None:
-    """`LITESPAN_OFFLOAD_ABOVE`: nothing here is above 64 KB."""
+    """`LITESPAN_OFFLOAD_ABOVE`: all content is below 64 KB."""
     env = {"LITESPAN_OFFLOAD": str(tmp_path), "LITESPAN_OFFLOAD_ABOVE": "64000"}
     run(loopback, {**receiver.env, **env})
     assert [asked(content or "") for content in contents(receiver.spans)] == [QUESTION] * 3
@@ -197,10 +199,10 @@ HANGING = """
         ("wandb://x", "content offload to wandb:// needs wandbfs: pip install wandbfs"),
     ],
 )
-def test_a_bad_store_costs_no_call_and_no_span(
+def test_a_failing_store_affects_no_call_and_no_span(
     loopback: LoopbackProvider, receiver: OtlpReceiver, tmp_path: Path, store: str, says: str
 ) -> None:
-    """Every span arrives with its content, no call waits, one line says why."""
+    """Every span arrives with its content, no call waits, and one line has the reason."""
     (tmp_path / "file").write_text("in the way")
     env = {**receiver.env, "LITESPAN_OFFLOAD": store.format(tmp=tmp_path)}
     ran = run(loopback, env, before=HANGING.strip())
@@ -209,10 +211,10 @@ def test_a_bad_store_costs_no_call_and_no_span(
     assert ran.stderr.count(says) == 1, ran.stderr
 
 
-def test_uninstrumenting_gives_the_exporters_back(
+def test_uninstrument_restores_the_exporters(
     loopback: LoopbackProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A provider set up in code; afterwards its exporter is as it was."""
+    """The exporters of a provider that was set up in code."""
     import litellm
 
     monkeypatch.setenv("LITESPAN_OFFLOAD", str(tmp_path))
@@ -234,15 +236,15 @@ def test_uninstrumenting_gives_the_exporters_back(
 
 
 def test_a_password_stays_out_of_the_reference() -> None:
-    """It is used to reach the store, and on no span."""
+    """The store needs it, but no span has it."""
     store = Store("ftp://ann:p@ss@files.example.com/x")
     assert store.reference(b"x").url.startswith("ftp://ann@files.example.com/x/2d/")
     azure = Store("memory://container@account.dfs.core.windows.net/x")
     assert azure.reference(b"x").url.startswith("memory://container@account.dfs.core")
 
 
-def test_a_fork_while_the_store_is_at_work(tmp_path: Path) -> None:
-    """The child does not wait for a thread that only its parent has."""
+def test_a_forked_child_does_not_wait_for_the_parents_store_threads(tmp_path: Path) -> None:
+    """The threads exist only in the parent."""
     store = Store(str(tmp_path))
     with store._lock:
         pid = os.fork()
@@ -252,8 +254,8 @@ def test_a_fork_while_the_store_is_at_work(tmp_path: Path) -> None:
     assert len(store.put_all([b"parent", b"child"])) == 2
 
 
-def test_half_a_file_is_written_anew(tmp_path: Path) -> None:
-    """What a crash left behind is not taken for the content."""
+def test_an_incomplete_file_is_written_again(tmp_path: Path) -> None:
+    """A file that a crash truncated does not count as the content."""
     store = Store(str(tmp_path))
     place = Path(store.reference(b"whole").url.removeprefix("file://"))
     place.parent.mkdir()

@@ -42,15 +42,15 @@ def mcp_servers(url: str) -> dict[str, Any]:
 
 
 def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
-    """What the proxy serves: good models, and models with manners."""
+    """What the proxy serves: good models, and models that misbehave."""
     slow = {"chunks": 50, "pause": 0.2}
     info = {"owner": "platform", "rank": 2, "api_secret": "s3cret", "base_model": "gpt-4o-mini"}
     return [
         model("openai/gpt-4o-mini", provider, "chat", info=info),
         model("openai/gpt-3.5-turbo-instruct", provider, "text"),
-        model("openai/gpt-4o-mini", provider, "slow", manners=slow),
-        model("openai/gpt-4o-mini", provider, "hangs", manners={"delay": 20}),
-        model("openai/gpt-4o-mini", provider, "broken", manners={"status": 500}, max_retries=0),
+        model("openai/gpt-4o-mini", provider, "slow", behaviour=slow),
+        model("openai/gpt-4o-mini", provider, "hangs", behaviour={"delay": 20}),
+        model("openai/gpt-4o-mini", provider, "broken", behaviour={"status": 500}, max_retries=0),
         model("openai/text-embedding-3-small", provider, "embed"),
         model("openai/gpt-image-1", provider, "image"),
         model("openai/whisper-1", provider, "hear"),
@@ -58,8 +58,8 @@ def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
         model("cohere/rerank-english-v3.0", provider, "rank"),
         model("anthropic/claude-3-5-haiku-latest", provider, "claude"),
         model("hosted_vllm/llama", provider, "llama"),
-        model("anthropic/claude-3-5-haiku-latest", provider, "claude-breaks", manners=BREAKS),
-        model("openai/gpt-4o-mini", provider, "chat-breaks", manners=BREAKS),
+        model("anthropic/claude-3-5-haiku-latest", provider, "claude-breaks", behaviour=BREAKS),
+        model("openai/gpt-4o-mini", provider, "chat-breaks", behaviour=BREAKS),
     ]
 
 
@@ -129,13 +129,13 @@ def config(
     }
 
 
-def provider_routes(provider: LoopbackProvider, **manners: Any) -> dict[str, str]:
+def provider_routes(provider: LoopbackProvider, **behaviour: Any) -> dict[str, str]:
     """Where `/anthropic/…`, `/gemini/…`, `/openai/…` lead, and with which key.
 
     LiteLLM knows some providers by their hosts: those are reached through an HTTP proxy, which
     is the loopback provider itself.
     """
-    path = provider.url_for(**manners).removeprefix(provider.root).removesuffix("/v1")
+    path = provider.url_for(**behaviour).removeprefix(provider.root).removesuffix("/v1")
     hosts = {
         "ANTHROPIC": "http://api.anthropic.com",
         "GEMINI": "http://generativelanguage.googleapis.com",

@@ -1,6 +1,6 @@
 """An operator's own `proxy_callbacks.py`, as LiteLLM's documentation has it; copied to the config.
 
-Each event is a line in `events.txt`: who was told what.
+Each event is a line in `events.txt`.
 """
 
 import os
@@ -15,7 +15,7 @@ with Path("loads.txt").open("a") as loads:
 
 
 class Diary(CustomLogger):
-    """Writes down what it is told, by whom: LiteLLM's threads, or litespan's."""
+    """Writes down each event, and whether LiteLLM's or litespan's threads delivered it."""
 
     async def async_log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any

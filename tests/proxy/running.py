@@ -1,4 +1,4 @@
-"""The real proxy, in a process of its own on loopback, and what it tells a collector."""
+"""The real proxy, in its own process on loopback, and the spans that it exports."""
 
 import json
 import os
@@ -105,7 +105,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """An unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -183,14 +183,14 @@ def stop(process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
 
 
 def model(name: str, provider: LoopbackProvider, as_: str = "", **given: Any) -> dict[str, Any]:
-    """A row of `model_list`, on the loopback provider. `manners` are those of its address."""
-    manners = given.pop("manners", {})
+    """A row of `model_list`, on the loopback provider. `behaviour` is that of its address."""
+    behaviour = given.pop("behaviour", {})
     info = given.pop("info", None)
     row: dict[str, Any] = {
         "model_name": as_ or name.partition("/")[2] or name,
         "litellm_params": {
             "model": name,
-            "api_base": provider.url_for(**manners),
+            "api_base": provider.url_for(**behaviour),
             "api_key": "sk-provider-secret-0123456789",
             **given,
         },

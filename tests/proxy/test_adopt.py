@@ -1,4 +1,4 @@
-"""`LITESPAN_ADOPT` in the proxy: the lists of its `config.yaml` lead to our exporters."""
+"""`LITESPAN_ADOPT` in the proxy takes over the lists of its `config.yaml`."""
 
 import json
 from collections.abc import Iterator
@@ -58,12 +58,12 @@ def moved(
             instrument=instrument,
         ) as gateway:
             ask(gateway)
-            until(lambda: all(map(told, vendors.values())), "word from every vendor", 90)
+            until(lambda: all(map(received_a_call, vendors.values())), "word from every vendor", 90)
             active = gateway.client(MASTER).get("/active/callbacks").raise_for_status().json()
         yield {"said": gateway, "active": active, **vendors}
 
 
-def told(vendor: Vendor) -> bool:
+def received_a_call(vendor: Vendor) -> bool:
     """Has it taken anything yet?"""
     return bool(getattr(vendor.accept, "taken", vendor.received))
 
@@ -97,7 +97,7 @@ def ask(gateway: Proxy) -> None:
         assert client.post("/v1/chat/completions", json=body).status_code == status
 
 
-def test_one_line_says_what_was_taken(moved: dict[str, Any]) -> None:
+def test_one_line_lists_the_entries_that_were_taken_over(moved: dict[str, Any]) -> None:
     """By list, with the variable that turns content on."""
     lines = moved["said"].said("taken over from LiteLLM's lists")
     assert len(lines) == 1
@@ -106,8 +106,8 @@ def test_one_line_says_what_was_taken(moved: dict[str, Any]) -> None:
     assert "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT" in lines[0]
 
 
-def test_litellm_has_none_of_them(moved: dict[str, Any]) -> None:
-    """Neither the names nor loggers that it made of them at its start."""
+def test_litellm_no_longer_has_the_entries(moved: dict[str, Any]) -> None:
+    """Neither the names nor the loggers that LiteLLM creates from them at start."""
     left = moved["active"]["all_litellm_callbacks"]
     assert left  # the proxy's own hooks
     shown = json.dumps(left).lower()
@@ -115,8 +115,8 @@ def test_litellm_has_none_of_them(moved: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["helicone", "langfuse", "datadog"])
-def test_the_call_that_went_well(moved: dict[str, Any], name: str) -> None:
-    """Once, at each service of `success_callback`, and nothing of the other."""
+def test_a_successful_call_goes_to_the_success_callbacks(moved: dict[str, Any], name: str) -> None:
+    """Once to each service of `success_callback`, and to no other."""
     vendor = moved[name]
     assert vendor.wrong == []
     # Langfuse and Datadog also show the router's span above the call.
@@ -127,14 +127,14 @@ def test_the_call_that_went_well(moved: dict[str, Any], name: str) -> None:
 
 
 def test_a_callback_gets_success_and_failure(moved: dict[str, Any]) -> None:
-    """What is in `callbacks` gets the one that went well and the one that failed."""
+    """An entry of `callbacks` receives both calls."""
     posthog = moved["posthog"]
     assert posthog.wrong == []
     assert len(posthog.accept.taken) == 2
 
 
-def test_the_call_that_failed(moved: dict[str, Any]) -> None:
-    """One error at Sentry with the input as a breadcrumb, one alert in Slack."""
+def test_a_failed_call_goes_to_the_failure_callbacks(moved: dict[str, Any]) -> None:
+    """One error at Sentry with the input as a breadcrumb, and one alert in Slack."""
     sentry = moved["sentry"]
     assert sentry.wrong == []
     events = [r for r in sentry.accept.records.values() if isinstance(r, dict) and "exception" in r]

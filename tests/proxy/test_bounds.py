@@ -61,10 +61,10 @@ def provider(langfuse: Vendor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trac
         tracers.shutdown()
 
 
-def test_number_is_bounded_and_nothing_is_lost(
+def test_the_number_of_team_exporters_is_bounded_and_no_call_is_lost(
     loopback: LoopbackProvider, langfuse: Vendor, provider: TracerProvider
 ) -> None:
-    """The least recently used exporter makes room, and delivers what it has."""
+    """The least recently used exporter delivers its calls and is closed."""
     teams = TeamExporters(most=2)
     provider.add_span_processor(teams)
     for name in ("a", "b", "a", "c", "d"):
@@ -75,10 +75,10 @@ def test_number_is_bounded_and_nothing_is_lost(
     assert stats()["proxy.teams.evicted"] >= 2
 
 
-def test_idle_ones_are_closed(
+def test_idle_team_exporters_are_closed(
     loopback: LoopbackProvider, langfuse: Vendor, provider: TracerProvider
 ) -> None:
-    """After some time without a call, having delivered it; the next call opens it again."""
+    """It delivers its calls first; the next call opens it again."""
     teams = TeamExporters(idle=0.2)
     provider.add_span_processor(teams)
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_idle_ones_are_closed(
     until(lambda: sum(r.body.count(b"chat gpt-4o-mini") for r in langfuse.received) >= 2, "calls")
 
 
-def test_a_fork_starts_anew(
+def test_a_forked_child_has_no_team_exporters_of_its_parent(
     loopback: LoopbackProvider, langfuse: Vendor, provider: TracerProvider
 ) -> None:
     """A child has none of its parent's exporters."""

@@ -7,10 +7,10 @@ from tests.proxy.conftest import FILES, config
 from tests.proxy.running import HERE, KEY, proxy, until
 
 
-def test_own_callbacks_work_under_both(
+def test_a_callback_works_in_both_lists(
     loopback: LoopbackProvider, collector: OtlpReceiver, tmp_path: Path
 ) -> None:
-    """LiteLLM and LITESPAN_CALLBACKS tell the same instance, whose module is run once."""
+    """LiteLLM and LITESPAN_CALLBACKS use the same instance, and run its module once."""
     settings = config(loopback)
     settings["litellm_settings"]["callbacks"] = ["proxy_callbacks.diary", "litespan.proxy.handler"]
     files = {**FILES, "proxy_callbacks.py": (HERE / "handlers.py").read_text()}

@@ -1,4 +1,4 @@
-"""Clients of the proxy cannot keep their requests off the operator's record, unless they may."""
+"""Clients of the proxy cannot change what the operator records, unless the operator permits it."""
 
 import json
 import os
@@ -25,7 +25,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     "/v1/completions": {"model": "text", "prompt": HI},
     "/own/chat": CHAT,
 }
-WISHES: dict[str, dict[str, Any]] = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "no-log": {"no-log": True},
     "mute": {"metadata": {"litespan": {"mute": ["langfuse", "sqlite", "otlp"]}}},
     "mute elsewhere": {"litellm_metadata": {"litespan": {"mute": ["langfuse", "sqlite"]}}},
@@ -100,15 +100,15 @@ def stored(gateway: Proxy, span: Record) -> bool:
     return (span["span_id"],) in found
 
 
-@pytest.mark.parametrize("wish", WISHES)
+@pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("path", ROUTES)
-def test_a_client_stays_on_every_record(
-    strict: Proxy, langfuse: Vendor, path: str, wish: str
+def test_a_client_cannot_remove_its_calls_from_the_records(
+    strict: Proxy, langfuse: Vendor, path: str, option: str
 ) -> None:
-    """Whatever it sends, each exporter and store of the operator's gets its call."""
+    """Whatever it sends, each of the operator's exporters and stores receives its call."""
     before = len(langfuse.received)
-    body = WISHES[wish]
-    if path == "/own/chat" and wish == "inner call":
+    body = OPTIONS[option]
+    if path == "/own/chat" and option == "inner call":
         body = {}
     span = ask(strict, path, body)[0]
     until(lambda: stored(strict, span), "call in the store")
@@ -118,23 +118,25 @@ def test_a_client_stays_on_every_record(
 
 @pytest.mark.parametrize("flags", ["00", "02", "fe"])
 def test_a_clients_sampling_flag_is_not_followed(strict: Proxy, flags: str) -> None:
-    """`traceparent` gives the trace, not the decision whether it is recorded."""
+    """`traceparent` sets the trace, not the sampling decision."""
     span = ask(strict, "/v1/chat/completions", {}, flags)[0]
     until(lambda: stored(strict, span), "call in the store")
 
 
 @pytest.mark.parametrize("place", ["metadata", "litellm_metadata"])
 def test_a_client_cannot_switch_content_off(strict: Proxy, place: str) -> None:
-    """The operator records messages, so they are recorded."""
+    """If the operator records messages, they are recorded."""
     (span,) = ask(strict, "/v1/chat/completions", {place: {"litespan": {"content": False}}})
     assert HI in span["attributes"]["gen_ai.input.messages"]
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_a_client_cannot_use_litellms_parameter_for_that(strict: Proxy, inside: bool) -> None:
-    """`turn_off_message_logging`: newer versions of LiteLLM refuse it, and none is followed."""
-    wish = {"turn_off_message_logging": True}
-    body = {**CHAT, "metadata": wish} if inside else {**CHAT, **wish}
+def test_a_client_cannot_switch_content_off_with_litellms_parameter(
+    strict: Proxy, inside: bool
+) -> None:
+    """`turn_off_message_logging`: newer versions of LiteLLM reject it, and litespan ignores it."""
+    option = {"turn_off_message_logging": True}
+    body = {**CHAT, "metadata": option} if inside else {**CHAT, **option}
     answers: list[int] = []
 
     def call(traceparent: str) -> None:
@@ -149,14 +151,14 @@ def test_a_client_cannot_use_litellms_parameter_for_that(strict: Proxy, inside: 
         assert strict.said("turn_off_message_logging is not allowed")
 
 
-def test_a_clients_baggage_names_nobody(strict: Proxy) -> None:
-    """The user is the key's, although LITESPAN_BAGGAGE names the entry."""
+def test_a_clients_baggage_sets_no_identity(strict: Proxy) -> None:
+    """The user is the key's, although LITESPAN_BAGGAGE has the entry."""
     (span,) = ask(strict, "/v1/chat/completions", {}, baggage="user.id=somebody-else")
     assert span["attributes"]["user.id"] == "ada"
 
 
 def test_server_spans_of_others_are_recorded_too() -> None:
-    """An instrumentation further in, such as FastAPI's, is given a sampled `traceparent`."""
+    """Another instrumentation's server span, such as FastAPI's, gets a sampled `traceparent`."""
     ids = b"00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-"
     others = [(b"host", b"proxy"), (b"x-feature", b"1")]
     scope: dict[str, Any] = {"headers": [*others, (b"traceparent", ids + b"00")]}
@@ -183,11 +185,11 @@ def lenient(
         yield it
 
 
-def test_what_the_operator_permits_counts(lenient: Proxy) -> None:
-    """Content, exporters and the user are as the client says."""
-    wish = {"content": False, "mute": ["langfuse"]}
+def test_permitted_client_options_have_an_effect(lenient: Proxy) -> None:
+    """The client then controls content, exporters and the user."""
+    option = {"content": False, "mute": ["langfuse"]}
     (span,) = ask(
-        lenient, "/v1/chat/completions", {"metadata": {"litespan": wish}}, baggage="user.id=eve"
+        lenient, "/v1/chat/completions", {"metadata": {"litespan": option}}, baggage="user.id=eve"
     )
     assert "gen_ai.input.messages" not in span["attributes"]
     assert list(span["attributes"]["litespan.mute"]) == ["langfuse"]
@@ -195,7 +197,7 @@ def test_what_the_operator_permits_counts(lenient: Proxy) -> None:
 
 
 @pytest.mark.parametrize(("body", "flags"), [({"no-log": True}, "01"), ({}, "00")])
-def test_a_call_is_left_out_where_that_is_permitted(
+def test_a_call_is_left_out_if_the_operator_permits_it(
     lenient: Proxy, body: dict[str, Any], flags: str
 ) -> None:
     """By the sampling flag, and by `no-log` as long as LiteLLM follows it."""

@@ -1,4 +1,4 @@
-"""The files of `examples/proxy` are what the real proxy takes, and what their tools accept."""
+"""The real proxy and linters accept the files of `examples/proxy`."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ EXAMPLES: Final = ROOT / "examples" / "proxy"
 def test_config_serves_and_traces(
     loopback: LoopbackProvider, collector: OtlpReceiver, tmp_path: Path
 ) -> None:
-    """`config.yaml` as it is, with the variables of `compose.yaml`, traces a call."""
+    """The unchanged `config.yaml`, with the variables of `compose.yaml`, traces a call."""
     given = yaml.safe_load((EXAMPLES / "config.yaml").read_text())
     compose = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
     variables = compose["services"]["litellm"]["environment"]
@@ -45,8 +45,8 @@ def test_config_serves_and_traces(
     assert all(event["attributes"]["litellm.service.duration"] >= 0 for event in waits)
 
 
-def test_kubernetes_says_the_same() -> None:
-    """The config map holds that config, and the deployment has those variables."""
+def test_the_kubernetes_example_has_the_same_configuration() -> None:
+    """The config map has the same config, and the deployment the same variables."""
     config_map, deployment = yaml.safe_load_all((EXAMPLES / "kubernetes.yaml").read_text())
     given = yaml.safe_load((EXAMPLES / "config.yaml").read_text())
     assert yaml.safe_load(config_map["data"]["config.yaml"]) == given
@@ -74,7 +74,7 @@ def test_each_file_is_accepted_by_its_linter(command: list[str]) -> None:
 
 
 def test_the_deployment_of_the_page_is_accepted_by_its_linter(tmp_path: Path) -> None:
-    """The one of a program, in the recipe for Kubernetes."""
+    """The deployment in the Kubernetes recipe."""
     page = (ROOT / "docs/recipes/kubernetes.md").read_text()
     (tmp_path / "app.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
     accepted(["kubernetes-validate", "--strict", "app.yaml"], tmp_path)
@@ -90,5 +90,5 @@ def accepted(command: list[str], folder: Path) -> None:
 
 
 def test_the_image_has_this_litespan() -> None:
-    """The Dockerfile names the version that it is shipped with."""
+    """The Dockerfile installs the current version."""
     assert f"ARG LITESPAN={version('litespan')}\n" in (EXAMPLES / "Dockerfile").read_text()

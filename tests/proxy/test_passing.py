@@ -1,4 +1,4 @@
-"""Pass-through routes: one call's span below the server span, whatever LiteLLM can read of it."""
+"""Pass-through routes: one call below the server span, even if LiteLLM cannot parse the answer."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -49,22 +49,29 @@ ROUTES: list[Any] = [
 def test_a_providers_route_is_one_call(
     gateway: Proxy, path: str, body: dict[str, Any], name: str, provider: str
 ) -> None:
-    """Below the server span: model, provider, tokens, who, and the id of the response's header."""
+    """The call has model, provider, tokens, identity, and the id in the response header."""
     server, call = spans_of(gateway, path, body)
     assert answer().status_code == 200
-    said = call["attributes"]
+    attributes = call["attributes"]
     assert (call["name"], call["kind"], call["parent"]) == (name, "CLIENT", server["span_id"])
-    assert said["gen_ai.provider.name"] == provider
-    assert said["litellm.call_type"] == "pass_through_endpoint"
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-    assert said["litellm.call_id"] == answer().headers["x-litellm-call-id"]
-    assert (said["litellm.team.id"], said["litellm.api_key.hash"], said["user.id"]) == (
+    assert attributes["gen_ai.provider.name"] == provider
+    assert attributes["litellm.call_type"] == "pass_through_endpoint"
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        20,
+        10,
+    )
+    assert attributes["litellm.call_id"] == answer().headers["x-litellm-call-id"]
+    assert (
+        attributes["litellm.team.id"],
+        attributes["litellm.api_key.hash"],
+        attributes["user.id"],
+    ) == (
         "team-blue",
         "hash-of-blue-key",
         "ada",
     )
-    assert said["litellm.request.route"] == path
-    assert said["litellm.outcome"] == server["attributes"]["litellm.outcome"] == "success"
+    assert attributes["litellm.request.route"] == path
+    assert attributes["litellm.outcome"] == server["attributes"]["litellm.outcome"] == "success"
     assert call["end"] <= server["end"]
     assert [event["name"] for event in call["events"]] == [
         "litellm.pre_api_call",
@@ -74,13 +81,13 @@ def test_a_providers_route_is_one_call(
 
 
 @pytest.mark.parametrize(("path", "body", "name", "provider"), ROUTES[:3])
-def test_cost_where_litellm_knows_it(
+def test_a_pass_through_call_has_litellms_cost(
     gateway: Proxy, path: str, body: dict[str, Any], name: str, provider: str
 ) -> None:
     """LiteLLM's own figure."""
-    said = spans_of(gateway, path, body)[1]["attributes"]
-    assert said["litellm.cost.source"] == "litellm"
-    assert said["gen_ai.usage.cost"] > 0
+    attributes = spans_of(gateway, path, body)[1]["attributes"]
+    assert attributes["litellm.cost.source"] == "litellm"
+    assert attributes["gen_ai.usage.cost"] > 0
 
 
 STREAMS: list[Any] = [
@@ -93,27 +100,36 @@ STREAMS: list[Any] = [
 @pytest.mark.parametrize(("path", "body"), STREAMS)
 def test_streams_end_with_their_last_byte(gateway: Proxy, path: str, body: dict[str, Any]) -> None:
     """Tokens and cost of a whole stream, and the time to its first byte."""
-    said = spans_of(gateway, path, body)[1]["attributes"]
+    attributes = spans_of(gateway, path, body)[1]["attributes"]
     assert len(answer().text.splitlines()) > 8
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-    assert said["gen_ai.usage.cost"] > 0
-    assert said["litellm.cost.source"] == "litellm"
-    assert said["gen_ai.request.stream"] is True
-    assert 0 < said["gen_ai.response.time_to_first_chunk"] < 30
-    assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("success", "complete")
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        20,
+        10,
+    )
+    assert attributes["gen_ai.usage.cost"] > 0
+    assert attributes["litellm.cost.source"] == "litellm"
+    assert attributes["gen_ai.request.stream"] is True
+    assert 0 < attributes["gen_ai.response.time_to_first_chunk"] < 30
+    assert (attributes["litellm.outcome"], attributes["litellm.stream.end"]) == (
+        "success",
+        "complete",
+    )
 
 
-def test_an_operators_own_endpoint(gateway: Proxy) -> None:
-    """The price that the operator has set, and the tokens that the answer states."""
+def test_an_operators_own_endpoint_has_its_price_and_tokens(gateway: Proxy) -> None:
+    """The price in its configuration, and the tokens in the answer."""
     server, call = spans_of(gateway, "/own/chat", GPT)
-    said = call["attributes"]
+    attributes = call["attributes"]
     assert (call["name"], server["attributes"]["http.route"]) == ("chat gpt-4o-mini", "/own/chat")
-    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (20, 10)
-    assert said["gen_ai.usage.cost"] == 0.25
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        20,
+        10,
+    )
+    assert attributes["gen_ai.usage.cost"] == 0.25
 
 
-def test_a_path_that_says_nothing_is_passed_through(gateway: Proxy) -> None:
-    """An upstream that refuses fails the call and the request, with its status."""
+def test_an_unknown_path_is_a_pass_through_call(gateway: Proxy) -> None:
+    """If the upstream refuses it, call and request fail with its status."""
     server, call = spans_of(gateway, "/own/tool", {"anything": 1})
     assert answer().status_code == 404
     assert (call["name"], call["status"]) == ("litellm.pass_through", "ERROR")
@@ -122,24 +138,24 @@ def test_a_path_that_says_nothing_is_passed_through(gateway: Proxy) -> None:
 
 
 def test_an_error_event_fails_the_call_and_the_request(gateway: Proxy) -> None:
-    """The answer began with 200, and says itself what went wrong."""
+    """The answer starts with status 200, and reports the error in the stream."""
     server, call = spans_of(gateway, "/own/breaks", {**CLAUDE, "stream": True})
     assert answer().status_code == 200
-    said = call["attributes"]
-    assert (said["litellm.outcome"], said["litellm.stream.end"]) == ("failure", "error")
-    assert said["error.type"] == "api_error"
+    attributes = call["attributes"]
+    assert (attributes["litellm.outcome"], attributes["litellm.stream.end"]) == ("failure", "error")
+    assert attributes["error.type"] == "api_error"
     assert (call["status"], call["description"]) == ("ERROR", BREAKS["message"])
     asked = server["attributes"]
     assert (asked["litellm.outcome"], asked["litellm.request.failure"]) == ("failure", "provider")
 
 
-def test_an_answer_that_says_it_failed_fails_the_call_and_the_request(gateway: Proxy) -> None:
-    """The Responses API states a failure in an answer with 200."""
+def test_an_answer_that_reports_a_failure_fails_the_call_and_the_request(gateway: Proxy) -> None:
+    """The Responses API reports a failure in an answer with status 200."""
     server, call = spans_of(gateway, "/own/fails", {"model": "gpt-5-mini", "input": "Hi"})
     assert answer().json()["status"] == "failed"
-    said, asked = call["attributes"], server["attributes"]
-    assert (said["litellm.outcome"], said["error.type"]) == ("failure", "server_error")
-    assert said["gen_ai.usage.output_tokens"] == 10
+    attributes, asked = call["attributes"], server["attributes"]
+    assert (attributes["litellm.outcome"], attributes["error.type"]) == ("failure", "server_error")
+    assert attributes["gen_ai.usage.output_tokens"] == 10
     assert (asked["litellm.outcome"], asked["litellm.request.failure"]) == ("failure", "provider")
     assert call["description"] == server["description"]
 
@@ -148,7 +164,7 @@ def test_an_answer_that_says_it_failed_fails_the_call_and_the_request(gateway: P
 def test_a_connection_that_is_dropped_is_the_providers_failure(
     gateway: Proxy, stream: bool
 ) -> None:
-    """There was no answer, and so no status of the provider's."""
+    """Without an answer there is no status of the provider."""
     server, call = spans_of(gateway, "/own/reset", {**CLAUDE, "stream": stream})
     assert answer().status_code >= 500
     assert call["attributes"]["litellm.outcome"] == "failure"
@@ -158,21 +174,21 @@ def test_a_connection_that_is_dropped_is_the_providers_failure(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_model_of_the_list_is_an_attempt_of_the_router(gateway: Proxy, stream: bool) -> None:
-    """A route whose model is one of `model_list`: an attempt of the router."""
+    """A route whose model is in `model_list`."""
     body = {"model": "llama", "messages": HI, **({"stream": True} if stream else {})}
     server, router, call = spans_of(gateway, "/vllm/chat/completions", body, 3)
     assert answer().status_code == 200
     assert (router["name"], call["name"]) == ("litellm.router llama", "chat llama")
     assert (router["parent"], call["parent"]) == (server["span_id"], router["span_id"])
-    said = call["attributes"]
-    assert said["litellm.outcome"] == router["attributes"]["litellm.outcome"] == "success"
-    assert said["gen_ai.provider.name"] == "hosted_vllm"
-    assert said["gen_ai.usage.output_tokens"] == 10
-    assert (said["litellm.team.id"], said["litellm.attempt"]) == ("team-blue", 1)
+    attributes = call["attributes"]
+    assert attributes["litellm.outcome"] == router["attributes"]["litellm.outcome"] == "success"
+    assert attributes["gen_ai.provider.name"] == "hosted_vllm"
+    assert attributes["gen_ai.usage.output_tokens"] == 10
+    assert (attributes["litellm.team.id"], attributes["litellm.attempt"]) == ("team-blue", 1)
 
 
-def test_refused_requests_are_no_calls(gateway: Proxy) -> None:
-    """A key that is not let in, on a provider's route."""
+def test_refused_requests_have_no_call(gateway: Proxy) -> None:
+    """A request with an invalid key on a provider's route."""
 
     def call(traceparent: str) -> None:
         client = gateway.client("sk-refused-0123", traceparent=traceparent)
@@ -201,7 +217,7 @@ def slow(
         yield running
 
 
-def test_client_that_goes_away_cancels_the_call(slow: Proxy) -> None:
+def test_a_client_that_disconnects_cancels_the_call(slow: Proxy) -> None:
     """Request and call are cancelled; the tokens are those that had been stated by then."""
 
     def call(traceparent: str) -> None:

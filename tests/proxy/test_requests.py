@@ -1,4 +1,4 @@
-"""One line in `config.yaml`: what a request to the proxy looks like, from client to provider."""
+"""One line in `config.yaml` traces requests to the proxy, from client to provider."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def chain(spans: list[Record]) -> list[tuple[str, str, str | None]]:
 
 
 def test_traceparent_is_continued(gateway: Proxy) -> None:
-    """Client span → server span → router → LLM call, each the child of the one before."""
+    """Client span → server span → router → LLM call, each the parent of the next."""
     spans = gateway.trace(post(gateway, "/v1/chat/completions", CHAT), 3)
     assert chain(spans) == [
         ("POST /v1/chat/completions", "SERVER", "client"),
@@ -51,7 +51,7 @@ def test_traceparent_is_continued(gateway: Proxy) -> None:
 
 
 def test_server_span_follows_the_http_conventions(gateway: Proxy) -> None:
-    """Method, route, path, status and peers; the outcome; and whose request it was."""
+    """Method, route, path, status, peers, outcome and identity."""
     spans = gateway.trace(post(gateway, "/v1/chat/completions", CHAT), 3)
     attributes = spans[0]["attributes"]
     port = attributes.pop("server.port")
@@ -82,7 +82,7 @@ def test_server_span_follows_the_http_conventions(gateway: Proxy) -> None:
 
 
 def test_fallback_shows_every_attempt(gateway: Proxy) -> None:
-    """A model group that fails and its fallback are two calls of one request, which succeeds."""
+    """A failing model group and its fallback are two calls of one successful request."""
     spans = gateway.trace(post(gateway, "/chat/completions", {**CHAT, "model": "broken"}), 4)
     assert [(span["name"], span["status"]) for span in spans] == [
         ("POST /chat/completions", "UNSET"),
@@ -98,7 +98,7 @@ def test_fallback_shows_every_attempt(gateway: Proxy) -> None:
 def test_a_failing_provider_is_the_requests_failure(
     gateway: Proxy, loopback: LoopbackProvider
 ) -> None:
-    """With no fallback left the server span is an error, and says that the provider failed."""
+    """Without another fallback, the server span is an error with the reason `provider`."""
     body = {**CHAT, "model": "broken", "disable_fallbacks": True}
     spans = gateway.trace(post(gateway, "/chat/completions", body), 3)
     server = spans[0]
@@ -127,22 +127,25 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("key", "body", "status", "kind", "error"), REFUSED)
-def test_refused_requests_are_failed_requests_and_no_calls(
+def test_refused_requests_are_failed_requests_without_calls(
     gateway: Proxy, key: str, body: dict[str, Any], status: int | None, kind: str, error: str
 ) -> None:
-    """A request that never reaches a provider is one span, which says what refused it."""
+    """A request that never reaches a provider is one span with the reason."""
     spans = gateway.trace(post(gateway, "/v1/chat/completions", body, key), 1)
     (span,) = spans
-    said = span["attributes"]
+    attributes = span["attributes"]
     assert status in (None, response().status_code)
-    assert said["http.response.status_code"] == response().status_code
-    assert (said["litellm.request.failure"], said["error.type"]) == (kind, error)
-    assert (said["litellm.outcome"], span["status"]) == ("failure", "UNSET")  # the client's mistake
+    assert attributes["http.response.status_code"] == response().status_code
+    assert (attributes["litellm.request.failure"], attributes["error.type"]) == (kind, error)
+    assert (attributes["litellm.outcome"], span["status"]) == (
+        "failure",
+        "UNSET",
+    )  # the client's mistake
     assert [event["name"] for event in span["events"]] == ["exception"]
 
 
 def test_a_request_over_the_rate_limit_is_refused_and_recorded(gateway: Proxy) -> None:
-    """The second request of a key with one a minute is refused, and told as that."""
+    """The second request within a minute, of a key that may make one."""
     kinds = []
     for count in (3, 1):
         spans = gateway.trace(post(gateway, "/v1/chat/completions", CHAT, "sk-limited-0123"), count)
@@ -152,7 +155,7 @@ def test_a_request_over_the_rate_limit_is_refused_and_recorded(gateway: Proxy) -
 
 
 def test_guardrail_is_named_and_its_text_keeps_the_content_out(gateway: Proxy) -> None:
-    """The exception event has the operator's words, not the client's."""
+    """The exception event has the operator's text, not the client's."""
     moon = "Tell me of the moon above us"
     body = {**CHAT, "messages": [{"role": "user", "content": moon}]}
     (span,) = gateway.trace(post(gateway, "/v1/chat/completions", body), 1)
@@ -161,28 +164,28 @@ def test_guardrail_is_named_and_its_text_keeps_the_content_out(gateway: Proxy) -
     assert moon not in str(span)
 
 
-def test_a_guardrail_may_raise_anything(gateway: Proxy) -> None:
-    """A `ValueError`, as in LiteLLM's own example, is a refusal by the guardrail that raised it."""
+def test_a_guardrail_may_raise_any_exception(gateway: Proxy) -> None:
+    """A `ValueError`, as in LiteLLM's own example, is a rejection by the guardrail."""
     body = {**CHAT, "messages": [{"role": "user", "content": "What about the sunshine?"}]}
     (span,) = gateway.trace(post(gateway, "/v1/chat/completions", body), 1)
-    said = span["attributes"]
-    assert (said["litellm.request.failure"], said["litellm.guardrail.name"]) == (
+    attributes = span["attributes"]
+    assert (attributes["litellm.request.failure"], attributes["litellm.guardrail.name"]) == (
         "guardrail",
         "no-sun",
     )
-    assert said["error.type"] == "ValueError"
+    assert attributes["error.type"] == "ValueError"
 
 
 def test_a_guardrail_has_the_operators_name(gateway: Proxy) -> None:
-    """Not the constant that LiteLLM puts into the exception of its generic guardrail."""
+    """Not the constant in the exception of LiteLLM's generic guardrail."""
     body = {**CHAT, "guardrails": ["remote"]}
     (span,) = gateway.trace(post(gateway, "/v1/chat/completions", body), 1)
     assert span["attributes"]["litellm.request.failure"] == "guardrail"
     assert span["attributes"]["litellm.guardrail.name"] == "remote"
 
 
-def test_guardrail_that_refuses_the_answer(gateway: Proxy) -> None:
-    """The provider's call was a success; the request is refused by the guardrail."""
+def test_a_guardrail_may_reject_the_answer(gateway: Proxy) -> None:
+    """The provider's call is a success; the guardrail rejects the request."""
     body = {**CHAT, "guardrails": ["no-hello"]}
     server, _, last = gateway.trace(post(gateway, "/v1/chat/completions", body), 3)
     assert response().status_code >= 400
@@ -192,14 +195,14 @@ def test_guardrail_that_refuses_the_answer(gateway: Proxy) -> None:
 
 
 def test_an_unknown_path_is_a_failed_request_named_by_its_method(gateway: Proxy) -> None:
-    """A path that nobody serves is a failed request, named by its method alone."""
+    """Without a route, the span is named by the method alone."""
     (span,) = gateway.trace(post(gateway, "/nothing/here", {}), 1)
     assert (span["name"], span["attributes"]["http.response.status_code"]) == ("POST", 404)
     assert span["attributes"]["litellm.request.failure"] == "bad_request"
 
 
-def test_health_checks_make_no_spans(gateway: Proxy) -> None:
-    """Probes are left out, as OTEL_PYTHON_EXCLUDED_URLS has it by default."""
+def test_health_checks_have_no_spans(gateway: Proxy) -> None:
+    """They are excluded by the default of OTEL_PYTHON_EXCLUDED_URLS."""
 
     def call(traceparent: str) -> None:
         client = gateway.client(traceparent=traceparent)
@@ -251,7 +254,7 @@ def test_streams_end_with_their_last_byte(
 def test_a_stream_that_breaks_fails_the_call_the_router_and_the_request(
     gateway: Proxy, path: str, model: str, sent: dict[str, Any]
 ) -> None:
-    """All say the same, in the provider's words, though the client was given a 200."""
+    """All have the provider's error, although the client received a 200."""
     body = {"model": model, "stream": True, **sent}
     spans = gateway.trace(post(gateway, path, body), 3)
     assert response().status_code == 200
@@ -266,7 +269,7 @@ def test_a_stream_that_breaks_fails_the_call_the_router_and_the_request(
     assert spans[0]["attributes"]["litellm.request.failure"] == "provider"
 
 
-def test_client_that_goes_away_cancels_the_call(gateway: Proxy) -> None:
+def test_a_client_that_disconnects_cancels_the_call(gateway: Proxy) -> None:
     """A client that hangs up in mid-stream: request and call are cancelled, usage is partial."""
 
     def call(traceparent: str) -> None:
@@ -290,8 +293,8 @@ def test_client_that_goes_away_cancels_the_call(gateway: Proxy) -> None:
     assert call_span["end"] - call_span["start"] < 8e9  # and not the 10 s that it would take
 
 
-def test_the_openai_client_makes_one_trace_a_call(gateway: Proxy) -> None:
-    """The official client, plain and streamed: one trace each, with the id from the response."""
+def test_the_openai_client_makes_one_trace_per_call(gateway: Proxy) -> None:
+    """Plain and streamed: one trace each, with the id from the response."""
     client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0)
     trace_id = f"{0xA11CE:032x}"
     headers = {"traceparent": f"00-{trace_id}-{CLIENT_SPAN}-01"}
@@ -318,13 +321,13 @@ def test_the_openai_client_makes_one_trace_a_call(gateway: Proxy) -> None:
 
 
 def test_the_start_line_has_versions_destinations_and_content(gateway: Proxy) -> None:
-    """At start one line says the versions, where spans go, and that content is off."""
+    """One line at start has the versions, the exporters, and that content is off."""
     (line,) = gateway.said("litespan 0")
     assert "spans go to otlp; content off" in line
 
 
 def test_metrics_of_the_calls_are_exported(gateway: Proxy) -> None:
-    """The provider that litespan set up has a meter, too."""
+    """The proxy's process has a meter provider, too."""
     gateway.client().post("/v1/chat/completions", json=CHAT)
     until(
         lambda: [m for m in gateway.receiver.metrics if m["name"].startswith("gen_ai.client.")],
@@ -340,8 +343,8 @@ def test_no_secret_and_no_content_leaves(gateway: Proxy) -> None:
         assert secret not in seen
 
 
-def test_names_are_unique_in_a_trace(gateway: Proxy) -> None:
-    """One span each: nothing is told twice."""
+def test_each_operation_has_one_span_in_a_trace(gateway: Proxy) -> None:
+    """Nothing is reported twice."""
     spans = gateway.trace(post(gateway, "/v1/embeddings", {"model": "embed", "input": "a"}), 3)
     assert sorted(by_name(spans)) == [
         "POST /v1/embeddings",
@@ -351,7 +354,7 @@ def test_names_are_unique_in_a_trace(gateway: Proxy) -> None:
 
 
 def test_an_error_without_text_is_recorded_by_its_message(telemetry: Telemetry) -> None:
-    """Older versions of LiteLLM's `ProxyException` keep their text there alone."""
+    """In older versions of LiteLLM, the text of `ProxyException` is only in its `message`."""
 
     class Refused(Exception):
         def __init__(self, *, message: str) -> None:

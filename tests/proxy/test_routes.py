@@ -106,7 +106,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_every_route_is_covered_or_has_a_reason(endpoints: dict[str, str]) -> None:
-    """None is missing in the tables, and none is too many."""
+    """The tables have all routes, and no others."""
     listed = {entry.partition("=")[0] for entry in CALLS.split()} | PASSED_ON | {*OTHERS}
     unlisted = {
         name: module
@@ -118,8 +118,8 @@ def test_every_route_is_covered_or_has_a_reason(endpoints: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize("entry", CALLS.split())
-def test_what_an_endpoint_calls_is_traced(entry: str) -> None:
-    """It is in the tables of functions that litespan wraps."""
+def test_each_endpoint_calls_a_traced_function(entry: str) -> None:
+    """The function is in litespan's table of wrapped functions."""
     endpoint, _, function = entry.partition("=")
     known = {target.call_type for target in (*TARGETS, *SESSIONS, TOOL_CALL)}
     assert {function or endpoint, f"a{function or endpoint}"} & known

@@ -141,15 +141,15 @@ def ask(gateway: Proxy, team: str, langfuse: Vendor, **body: Any) -> dict[str, l
 def test_calls_go_to_the_teams_own_project(
     gateway: Proxy, langfuse: Vendor, team: str, owner: str
 ) -> None:
-    """To the key's, else the team's, else the operator's; and to no other.
+    """To the key's project, else the team's, else the operator's, and to no other.
 
-    Also where the team's exporter is off: the operator's record has no gap.
+    If the team's exporter is off, the operator's receives the call.
     """
     assert list(ask(gateway, team, langfuse)) == [owner]
 
 
 def test_a_team_can_have_failures_only(gateway: Proxy, langfuse: Vendor) -> None:
-    """A team that wants failures only is given no success, but failures."""
+    """The team receives failures, but no successes."""
     body = {"model": "broken", "disable_fallbacks": True}
     asked = len(langfuse.received)
     gateway.trace(
@@ -165,7 +165,7 @@ def test_a_team_can_have_failures_only(gateway: Proxy, langfuse: Vendor) -> None
 
 
 def test_a_teams_trace_has_a_root(gateway: Proxy, langfuse: Vendor) -> None:
-    """The router's span, since a team is not given the span of the proxy's request."""
+    """The root is the router's span, because a team does not receive the span of the request."""
     (requests,) = ask(gateway, "red", langfuse).values()
     told = [span for request in requests for span in observations(request)]
     (root,) = [span for span in told if "langfuse.internal.is_app_root" in span["attributes"]]
@@ -184,16 +184,16 @@ def observations(request: Received) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("team", "recorded"), [("blue", False), ("red", True)])
-def test_content_is_recorded_only_for_the_team_that_wants_it(
+def test_content_is_recorded_only_for_teams_that_turn_it_on(
     gateway: Proxy, langfuse: Vendor, team: str, recorded: bool
 ) -> None:
-    """Messages are recorded for the team that wants it, and for no other."""
+    """Other teams' calls have no messages."""
     sent = b"".join(r.body for requests in ask(gateway, team, langfuse).values() for r in requests)
     assert (HI.encode() in sent) is recorded
 
 
 def test_a_wrong_name_is_one_line_without_credentials(gateway: Proxy, langfuse: Vendor) -> None:
-    """Misspelt vendors are named once; keys are in no log line and in no span."""
+    """Each misspelled vendor is logged once, and no log line or span has a key."""
     ask(gateway, "wrong", langfuse)
     until(lambda: gateway.said("names exporter 'langfus'"), "line")
     assert len(gateway.said("names exporter 'langfus'")) == 1
@@ -221,10 +221,10 @@ def test_a_team_cannot_use_the_operators_disk_and_databases(
         ("agent", "'datadog', which is off: the URL is not https, and the operator has not"),
     ],
 )
-def test_a_team_that_may_not_send_there_is_told_in_one_line(
+def test_a_team_exporter_that_may_not_be_used_is_one_log_line(
     gateway: Proxy, langfuse: Vendor, team: str, problem: str
 ) -> None:
-    """The operator's keys do not fill gaps, and the operator's network is not the team's."""
+    """A team's exporter uses neither the operator's keys nor the operator's network."""
     for _ in range(2):
         ask(gateway, team, langfuse)
     until(lambda: gateway.said(problem), "line")
@@ -236,7 +236,7 @@ def test_a_team_that_may_not_send_there_is_told_in_one_line(
 def test_a_client_cannot_pose_as_a_team(
     gateway: Proxy, langfuse: Vendor, path: str, place: str
 ) -> None:
-    """What a client writes where LiteLLM keeps a key's metadata names no exporter."""
+    """A client cannot name exporters where LiteLLM keeps the metadata of keys."""
     theirs = {"public_key": "pk-lf-client", "secret_key": "sk", "base_url": langfuse.url}
     forged = {"litespan": {"langfuse": theirs}}
     names = ("user_api_key_metadata", "user_api_key_team_metadata", "user_api_key_team_id")
@@ -257,7 +257,7 @@ def test_a_client_cannot_pose_as_a_team(
 
 
 def test_counters_are_in_the_proxys_metrics(gateway: Proxy, langfuse: Vendor) -> None:
-    """What `litespan.stats()` would tell inside goes out through the proxy's meter."""
+    """The proxy's meter exports the values of `litespan.stats()`."""
     ask(gateway, "blue", langfuse)
     wanted = {"proxy.teams.opened", "export.langfuse.sent"}
 
@@ -274,10 +274,10 @@ PASSED = {"model": "gpt-4o-mini", "messages": CHAT["messages"]}
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_is_passed_through_goes_to_the_teams_project(
+def test_pass_through_calls_go_to_the_teams_project(
     gateway: Proxy, langfuse: Vendor, stream: bool
 ) -> None:
-    """On routes of providers, too; the call is the root there."""
+    """There, the call is the root of the trace."""
     before = len(langfuse.received)
 
     def call(traceparent: str) -> None:

@@ -52,21 +52,21 @@ def test_a_tool_call_is_a_span(gateway: Proxy, way: str) -> None:
     assert tool["name"] == "tools/call forecast"
     assert tool["kind"] == "CLIENT"
     assert server["kind"] == "SERVER"
-    said = tool["attributes"]
-    assert said["mcp.method.name"] == "tools/call"
-    assert said["gen_ai.operation.name"] == "execute_tool"
-    assert said["gen_ai.tool.name"] == "forecast"
-    assert said["litellm.mcp.server"] == "weather"
-    assert said["network.transport"] == "tcp"
-    assert said["server.address"] == "127.0.0.1"
-    assert said["gen_ai.usage.cost"] == 0.02
-    assert said["litellm.outcome"] == "success"
-    assert said["litellm.team.id"] == "team-blue"
-    assert said["litellm.api_key.hash"] == "hash-of-blue-key"
+    attributes = tool["attributes"]
+    assert attributes["mcp.method.name"] == "tools/call"
+    assert attributes["gen_ai.operation.name"] == "execute_tool"
+    assert attributes["gen_ai.tool.name"] == "forecast"
+    assert attributes["litellm.mcp.server"] == "weather"
+    assert attributes["network.transport"] == "tcp"
+    assert attributes["server.address"] == "127.0.0.1"
+    assert attributes["gen_ai.usage.cost"] == 0.02
+    assert attributes["litellm.outcome"] == "success"
+    assert attributes["litellm.team.id"] == "team-blue"
+    assert attributes["litellm.api_key.hash"] == "hash-of-blue-key"
     assert server["attributes"]["litellm.api_key.hash"] == "hash-of-blue-key"
-    assert not [name for name in said if name.startswith("litellm.metadata.")]
+    assert not [name for name in attributes if name.startswith("litellm.metadata.")]
     assert not {"gen_ai.provider.name", "litellm.model_group", "gen_ai.tool.call.arguments"} & {
-        *said
+        *attributes
     }
 
 
@@ -90,8 +90,8 @@ async def test_the_content_of_a_tool_call(capture: Any) -> None:
     assert not read.is_call
 
 
-def test_a_tool_that_fails(gateway: Proxy) -> None:
-    """The answer is a success for HTTP, and a failure for the tool."""
+def test_a_failing_tool_is_a_failure(gateway: Proxy) -> None:
+    """The HTTP status is a success, but the call of the tool is a failure."""
     (_, tool), answer = call(gateway, "rest", "storm")
     assert answer.status_code == 200
     assert tool["attributes"]["error.type"] == "tool_error"

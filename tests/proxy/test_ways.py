@@ -1,4 +1,4 @@
-"""The ways in: the line in the config, `opentelemetry-instrument`, both; and no way at all."""
+"""The proxy with the line in its config, `opentelemetry-instrument`, both, and mistakes."""
 
 from collections.abc import Iterator
 
@@ -27,8 +27,8 @@ def instrumented(
         yield running
 
 
-def test_each_call_is_told_once(instrumented: Proxy) -> None:
-    """One server span, whoever makes it, one router span and one call, in one trace."""
+def test_each_call_is_recorded_once(instrumented: Proxy) -> None:
+    """One server span from any instrumentation, one router span and one call, in one trace."""
 
     def call(traceparent: str) -> None:
         client = instrumented.client(KEY, traceparent=traceparent)
@@ -47,7 +47,7 @@ def test_each_call_is_told_once(instrumented: Proxy) -> None:
 
 
 def test_refused_requests_are_visible(instrumented: Proxy) -> None:
-    """A refusal is told on the server span, whoever makes it, and there is no call."""
+    """The server span of any instrumentation has the reason, and there is no call."""
 
     def call(traceparent: str) -> None:
         client = instrumented.client("sk-refused-0123", traceparent=traceparent)
@@ -59,7 +59,7 @@ def test_refused_requests_are_visible(instrumented: Proxy) -> None:
     assert server["attributes"]["litellm.request.failure"] == "auth"
 
 
-def test_client_that_goes_away_cancels_the_call(instrumented: Proxy) -> None:
+def test_a_client_that_disconnects_cancels_the_call(instrumented: Proxy) -> None:
     """Also inside somebody else's server span."""
 
     def call(traceparent: str) -> None:
@@ -109,7 +109,7 @@ def mistaken(
     ],
 )
 def test_each_mistake_is_one_clear_line_and_the_proxy_serves(mistaken: Proxy, words: str) -> None:
-    """A misspelt exporter, missing keys, wrong names and values: said once, and it goes on."""
+    """Misspelled exporters, missing keys, wrong names and values: the proxy starts all the same."""
 
     def call(traceparent: str) -> None:
         client = mistaken.client(KEY, traceparent=traceparent)

@@ -83,7 +83,7 @@ def test_a_realtime_session_is_one_trace(gateway: Proxy) -> None:
 
 @pytest.mark.parametrize("query", ["?model=respond", ""])
 def test_responses_over_a_websocket_are_one_trace(gateway: Proxy, query: str) -> None:
-    """Whether the model is in the URL, or in the first event."""
+    """The model is in the URL or in the first event."""
 
     def talk(traceparent: str) -> None:
         with connected(gateway, f"/v1/responses{query}", traceparent) as client:

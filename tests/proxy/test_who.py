@@ -1,4 +1,4 @@
-"""Whose call it is, on every route, and what of a request goes on only by allowlist."""
+"""The identity of a call on every route, and request data that is recorded by allowlist."""
 
 import json
 from typing import Any
@@ -70,8 +70,8 @@ def test_identity_on_every_route(
     assert len(spans) == 3
 
 
-def test_the_clients_own_words_win(gateway: Proxy) -> None:
-    """User, session, tags and metadata of the request come before those of the key."""
+def test_the_clients_identity_takes_precedence(gateway: Proxy) -> None:
+    """User, session, tags and metadata of the request precede those of the key."""
     body = {
         "model": "chat",
         "messages": HI,
@@ -99,10 +99,10 @@ def test_the_clients_own_words_win(gateway: Proxy) -> None:
         ("/v1/messages", {"messages": HI, "max_tokens": 9}, "search"),
     ],
 )
-def test_litellm_metadata_is_heard(
+def test_litellm_metadata_is_recorded(
     gateway: Proxy, route: str, body: dict[str, Any], feature: str | None
 ) -> None:
-    """The client's words under LiteLLM's other name, for APIs with a `metadata` of their own."""
+    """The client's metadata under LiteLLM's other name, for APIs with their own `metadata`."""
     said = {"user_id": "grace", "session_id": "s-2", "feature": "search", "tags": ["nightly"]}
     sent = {"model": "chat", **body, "litellm_metadata": said}
 
@@ -116,7 +116,7 @@ def test_litellm_metadata_is_heard(
 
 
 def test_langfuse_headers_are_metadata(gateway: Proxy) -> None:
-    """As LiteLLM's own Langfuse callback reads them; keys among them go nowhere."""
+    """As in LiteLLM's own Langfuse callback; headers with keys are left out."""
     said = {
         "langfuse_session_id": "hs",
         "langfuse_trace_user_id": "hu",
@@ -155,8 +155,8 @@ def test_spend_logs_metadata_is_metadata(gateway: Proxy, where: str) -> None:
     assert last["litellm.metadata.feature"] == "search"
 
 
-def test_headers_that_the_operator_takes_for_tags(gateway: Proxy) -> None:
-    """`extra_spend_tag_headers` of `litellm_settings`, as LiteLLM writes such tags."""
+def test_headers_that_the_operator_configures_become_tags(gateway: Proxy) -> None:
+    """`extra_spend_tag_headers` of `litellm_settings`, in LiteLLM's format."""
     body = {"model": "chat", "messages": HI}
 
     def call(traceparent: str) -> None:
@@ -167,8 +167,8 @@ def test_headers_that_the_operator_takes_for_tags(gateway: Proxy) -> None:
     assert set(last["litellm.tags"]) == {"from-key", "X-Cost-Centre: blue"}
 
 
-def test_a_user_named_in_a_form(gateway: Proxy) -> None:
-    """Where LiteLLM fills the key's user in for a request whose metadata names another."""
+def test_a_user_in_a_form_is_recorded(gateway: Proxy) -> None:
+    """LiteLLM sets the key's user on a request whose form has another user."""
     sent: dict[str, Any] = {
         "data": {"model": "hear", "metadata": json.dumps({"trace_user_id": "grace"})},
         "files": {"file": ("a.wav", b"RIFF" + b"0" * 99)},
@@ -181,8 +181,8 @@ def test_a_user_named_in_a_form(gateway: Proxy) -> None:
     assert gateway.trace(call, 3)[-1]["attributes"]["user.id"] == "grace"
 
 
-def test_a_coding_agents_end_user(gateway: Proxy) -> None:
-    """LiteLLM takes its whole `user_id` for an end user: call and request say who it is."""
+def test_a_coding_agents_end_user_is_its_account(gateway: Proxy) -> None:
+    """LiteLLM uses the whole `user_id` as the end user; call and request have the account."""
     body: dict[str, Any] = {"model": "claude", "messages": HI, "max_tokens": 9}
     body["metadata"] = {"user_id": "user_d1_account_a1_session_s1"}
 
@@ -197,7 +197,7 @@ def test_a_coding_agents_end_user(gateway: Proxy) -> None:
 
 
 def test_headers_and_fields_only_by_allowlist(gateway: Proxy) -> None:
-    """Named headers and fields are told, others are not, and credentials not even if named."""
+    """Configured headers and fields are recorded, others are not, and credentials never."""
     body = {"model": "chat", "messages": HI, "temperature": 0.5, "safety_identifier": "abc", "n": 1}
 
     def call(traceparent: str) -> None:
@@ -206,8 +206,10 @@ def test_headers_and_fields_only_by_allowlist(gateway: Proxy) -> None:
 
     server, _, last = gateway.trace(call, 3)
     asked = ("http.request.header.", "litellm.request.body.")
-    told = {name: value for name, value in last["attributes"].items() if name.startswith(asked)}
-    assert told == {
+    attributes = {
+        name: value for name, value in last["attributes"].items() if name.startswith(asked)
+    }
+    assert attributes == {
         "http.request.header.x-feature": ["search"],
         "litellm.request.body.temperature": 0.5,
         "litellm.request.body.safety_identifier": "abc",
@@ -217,7 +219,7 @@ def test_headers_and_fields_only_by_allowlist(gateway: Proxy) -> None:
 
 
 def test_model_info_is_recorded_without_secrets(gateway: Proxy) -> None:
-    """What the operator says of a deployment is told, without secrets and LiteLLM's own fields."""
+    """The operator's entries for a deployment, without secrets and LiteLLM's own fields."""
 
     def call(traceparent: str) -> None:
         body = {"model": "chat", "messages": HI}
@@ -234,7 +236,7 @@ def test_model_info_is_recorded_without_secrets(gateway: Proxy) -> None:
 
 @pytest.mark.parametrize("metadata", [None, {}, {"feature": "search"}, {"trace_id": "mine"}])
 def test_a_traceparent_adds_no_metadata(gateway: Proxy, metadata: dict[str, str] | None) -> None:
-    """LiteLLM writes its trace id among what the client has sent."""
+    """LiteLLM writes its trace id into the client's metadata."""
     sent: dict[str, Any] = {"model": "chat", "messages": HI}
     if metadata is not None:
         sent["metadata"] = metadata
@@ -243,7 +245,9 @@ def test_a_traceparent_adds_no_metadata(gateway: Proxy, metadata: dict[str, str]
         client = gateway.client(KEY, traceparent=traceparent)
         assert client.post("/v1/chat/completions", json=sent).status_code == 200
 
-    said = gateway.trace(call, 3)[-1]["attributes"]
+    attributes = gateway.trace(call, 3)[-1]["attributes"]
     prefix = "litellm.metadata."
-    found = {name[len(prefix) :]: said[name] for name in said if name.startswith(prefix)}
+    found = {
+        name[len(prefix) :]: attributes[name] for name in attributes if name.startswith(prefix)
+    }
     assert found == (metadata or {})

@@ -1,4 +1,4 @@
-"""Several workers: each exports what it serves, once; none is missed at the end."""
+"""Several workers: each exports its own spans once, and none is lost at exit."""
 
 import os
 import signal
@@ -112,10 +112,10 @@ WAYS: Any = [
 
 
 @pytest.mark.parametrize(("arguments", "instrument"), WAYS)
-def test_life_of_a_proxy_with_two_workers(
+def test_two_workers_export_each_span_once(
     loopback: LoopbackProvider, tmp_path: Path, arguments: tuple[str, ...], instrument: bool
 ) -> None:
-    """Each worker exports, each span once; one that is killed is replaced; none is lost at exit."""
+    """A killed worker is replaced, and no span is lost at exit."""
     settings = config(loopback)
     if instrument:
         settings["litellm_settings"] = {}
@@ -148,8 +148,8 @@ def test_life_of_a_proxy_with_two_workers(
         arrive(running, last, 1)
 
 
-def test_no_codec_is_left_to_import_at_the_fork() -> None:
-    """LiteLLM's thread beside gunicorn's forks opens files as ASCII: a worker could hang on it."""
+def test_codecs_are_imported_before_gunicorn_forks() -> None:
+    """A LiteLLM thread opens files as ASCII while gunicorn forks: a worker could hang."""
     program = "import litellm.proxy.proxy_server, sys; print('encodings.ascii' in sys.modules)"
     env = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
     ran = run(program, env=env, instrument=True)

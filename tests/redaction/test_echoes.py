@@ -1,4 +1,4 @@
-"""With content off, a provider's error brings nothing of the request onto any span."""
+"""With content off, no span has a provider's quote of the request."""
 
 import asyncio
 import inspect
@@ -19,15 +19,15 @@ from tests.support.calls import Traced
 
 pytestmark = pytest.mark.slow
 
-SAID = "Patient Jane Roe, born on 3 May, was found to have a rare disease."
-REFUSED = {"status": 400, "message": f"Invalid request near '{SAID}' (see the docs)"}
+PROMPT = "Patient Jane Roe, born on 3 May, was found to have a rare disease."
+REFUSED = {"status": 400, "message": f"Invalid request near '{PROMPT}' (see the docs)"}
 WORDS = re.compile(r"\w+")
 
 
 def quoted(traced: Traced) -> list[str]:
     """Pieces of `SAID`, three words each, that stand in any span or log."""
     recorded = " ".join(WORDS.findall(repr((traced.spans, traced.telemetry.logs)))).lower()
-    words = WORDS.findall(SAID.lower())
+    words = WORDS.findall(PROMPT.lower())
     pieces = [" ".join(words[at : at + 3]) for at in range(len(words) - 2)]
     return [piece for piece in pieces if piece in recorded]
 
@@ -40,9 +40,9 @@ async def refused(function: Callable[..., Any], **given: Any) -> None:
         assert not [chunk async for chunk in result]
 
 
-PARTS = [{"role": "user", "content": [{"type": "text", "text": SAID}]}]
-TOOL = {"type": "function", "function": {"name": "f", "description": SAID, "parameters": {}}}
-CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": json.dumps([SAID])}}
+PARTS = [{"role": "user", "content": [{"type": "text", "text": PROMPT}]}]
+TOOL = {"type": "function", "function": {"name": "f", "description": PROMPT, "parameters": {}}}
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": json.dumps([PROMPT])}}
 HISTORY = [
     {"role": "user", "content": "Hi there, how are you?"},
     {"role": "assistant", "content": None, "tool_calls": [CALL]},
@@ -50,7 +50,7 @@ HISTORY = [
 ]
 CHAT = {"model": "openai/gpt-4o-mini"}
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
-    "messages": ("completion", {**CHAT, "messages": [{"role": "user", "content": SAID}]}),
+    "messages": ("completion", {**CHAT, "messages": [{"role": "user", "content": PROMPT}]}),
     "parts": ("acompletion", {**CHAT, "messages": PARTS}),
     "stream": ("acompletion", {**CHAT, "messages": PARTS, "stream": True}),
     "retries": ("completion", {**CHAT, "messages": PARTS, "num_retries": 1}),
@@ -58,15 +58,18 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "fallbacks": ("completion", {**CHAT, "messages": PARTS, "fallbacks": ["openai/gpt-4o"]}),
     "tool": ("completion", {**CHAT, "messages": HISTORY[:1], "tools": [TOOL]}),
     "tool arguments": ("completion", {**CHAT, "messages": HISTORY}),
-    "pydantic": ("completion", {**CHAT, "messages": [litellm.Message(role="user", content=SAID)]}),
-    "instructions": ("responses", {**CHAT, "input": "x", "instructions": SAID}),
-    "input": ("aresponses", {**CHAT, "input": [{"role": "user", "content": SAID}]}),
-    "embedding": ("embedding", {"model": "openai/text-embedding-3-small", "input": [SAID]}),
-    "aembedding": ("aembedding", {"model": "openai/text-embedding-3-small", "input": SAID}),
-    "image": ("image_generation", {"model": "openai/gpt-image-1", "prompt": SAID}),
-    "speech": ("speech", {"model": "openai/tts-1", "input": SAID, "voice": "alloy"}),
-    "documents": ("rerank", {"model": "cohere/rerank-v3.5", "query": "q", "documents": [SAID]}),
-    "extra body": ("completion", {**CHAT, "messages": HISTORY[:1], "extra_body": {"note": SAID}}),
+    "pydantic": (
+        "completion",
+        {**CHAT, "messages": [litellm.Message(role="user", content=PROMPT)]},
+    ),
+    "instructions": ("responses", {**CHAT, "input": "x", "instructions": PROMPT}),
+    "input": ("aresponses", {**CHAT, "input": [{"role": "user", "content": PROMPT}]}),
+    "embedding": ("embedding", {"model": "openai/text-embedding-3-small", "input": [PROMPT]}),
+    "aembedding": ("aembedding", {"model": "openai/text-embedding-3-small", "input": PROMPT}),
+    "image": ("image_generation", {"model": "openai/gpt-image-1", "prompt": PROMPT}),
+    "speech": ("speech", {"model": "openai/tts-1", "input": PROMPT, "voice": "alloy"}),
+    "documents": ("rerank", {"model": "cohere/rerank-v3.5", "query": "q", "documents": [PROMPT]}),
+    "extra body": ("completion", {**CHAT, "messages": HISTORY[:1], "extra_body": {"note": PROMPT}}),
     "response format": (
         "completion",
         {
@@ -74,7 +77,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
             "messages": HISTORY[:1],
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": "x", "schema": {"type": "object", "description": SAID}},
+                "json_schema": {"name": "x", "schema": {"type": "object", "description": PROMPT}},
             },
         },
     ),
@@ -82,8 +85,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_no_call_records_what_a_provider_quotes(name: str, traced: Traced) -> None:
-    """On its span, on the span of its retries and fallbacks, or in an event."""
+async def test_no_call_records_a_providers_quote_of_the_prompt(name: str, traced: Traced) -> None:
+    """On its span, on the router's span, or in an event."""
     function, given = CALLS[name]
     await refused(getattr(litellm, function), **given, **traced.to(**REFUSED))
     assert "Invalid request" in repr(traced.spans)
@@ -91,14 +94,14 @@ async def test_no_call_records_what_a_provider_quotes(name: str, traced: Traced)
 
 
 @pytest.mark.parametrize("method", ["completion", "acompletion", "aembedding", "arerank"])
-async def test_a_router_records_nothing_either(method: str, traced: Traced) -> None:
-    """Neither its own span nor those of its attempts."""
+async def test_a_router_records_no_quote_of_the_prompt(method: str, traced: Traced) -> None:
+    """On its own span and on those of its attempts."""
     model = "cohere/rerank-v3.5" if method == "arerank" else "openai/gpt-4o-mini"
     row = {"model_name": "m", "litellm_params": {"model": model, **traced.to(**REFUSED)}}
     router = litellm.Router(model_list=[row], num_retries=0, disable_cooldowns=True)
     given: dict[str, dict[str, Any]] = {
-        "aembedding": {"input": [SAID]},
-        "arerank": {"query": "q", "documents": [SAID]},
+        "aembedding": {"input": [PROMPT]},
+        "arerank": {"query": "q", "documents": [PROMPT]},
     }
     chat = {"messages": PARTS}
     await refused(getattr(router, method), model="m", **given.get(method, chat))
@@ -114,7 +117,7 @@ def without_digits(_key: str, value: Any, _attributes: Any) -> Any:
 
 @pytest.mark.parametrize("quote", ["my number is 123-45-6789, please help", "123-45-6789"])
 @pytest.mark.parametrize("retries", [0, 1])
-def test_an_error_does_not_bring_back_what_a_redactor_removed(
+def test_an_error_has_no_text_that_the_redactor_removed(
     quote: str,
     retries: int,
     loopback: LoopbackProvider,
@@ -144,19 +147,19 @@ def test_an_error_does_not_bring_back_what_a_redactor_removed(
 @pytest.mark.parametrize(
     "quote",
     [
-        SAID,
-        SAID.upper(),
-        SAID.replace(" ", "\n"),
-        json.dumps({"content": SAID}),
-        json.dumps(json.dumps([{"text": SAID}])),
-        repr([{"text": SAID}]),
-        SAID[10:40],
-        "".join(f"\\u{ord(c):04x}" for c in SAID),
+        PROMPT,
+        PROMPT.upper(),
+        PROMPT.replace(" ", "\n"),
+        json.dumps({"content": PROMPT}),
+        json.dumps(json.dumps([{"text": PROMPT}])),
+        repr([{"text": PROMPT}]),
+        PROMPT[10:40],
+        "".join(f"\\u{ord(c):04x}" for c in PROMPT),
     ],
 )
-def test_a_quotation_is_found_however_it_is_written(quote: str) -> None:
+def test_a_quote_is_found_in_any_notation(quote: str) -> None:
     """In another case, with other white space, or as JSON."""
-    text = without_echoes(f"Bad request: {quote} (see docs)", [SAID])
+    text = without_echoes(f"Bad request: {quote} (see docs)", [PROMPT])
     assert text.startswith("Bad request: ")
     assert text.endswith(" (see docs)")
     assert ECHO in text
@@ -165,15 +168,15 @@ def test_a_quotation_is_found_however_it_is_written(quote: str) -> None:
 
 
 def test_text_in_other_scripts_is_found_in_json() -> None:
-    """Where every character is an escape."""
+    """Every character is an escape there."""
     said = "患者简罗伊出生于一九八零年三月被诊断出患有罕见疾病"
     assert without_echoes(f"bad: {json.dumps(said)}", [said]) == f'bad: "{ECHO}"'
 
 
-def test_what_is_no_quotation_stays() -> None:
-    """Words in common are no quotation."""
+def test_text_that_is_no_quote_is_kept() -> None:
+    """Common words are not a quote."""
     text = "This model's maximum context length is 128000 tokens, you asked for 130000."
-    assert without_echoes(text, [SAID, "How long is the context of this model?"]) == text
+    assert without_echoes(text, [PROMPT, "How long is the context of this model?"]) == text
 
 
 LONG = " ".join(f"word{number * 7919 % 99991}" for number in range(100_000))
@@ -190,7 +193,7 @@ LONG = " ".join(f"word{number * 7919 % 99991}" for number in range(100_000))
     ids=["quoted", "repeated", "shifted", "the same words"],
 )
 def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a prompt of a megabyte few places are compared byte by byte."""
+    """In a prompt of a megabyte, few positions are compared byte by byte."""
     compared: list[int] = []
     run = echoes._run
 
@@ -205,8 +208,8 @@ def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyP
     assert sum(compared) <= 16 * echoes._MAX_STEPS
 
 
-def test_all_of_a_text_goes_where_there_is_too_much_to_compare() -> None:
-    """What was not compared may be a quotation."""
+def test_the_whole_text_is_removed_if_the_request_is_too_large_to_compare() -> None:
+    """Text that was not compared may be a quote."""
     many = {"messages": [{"role": "user", "content": f"message number {n}"} for n in range(50_000)]}
     assert scrub_error("Bad: message number 49999", {}, sent_texts(many)) == ECHO
     huge = {"messages": [{"role": "user", "content": LONG * 4}]}
@@ -214,16 +217,16 @@ def test_all_of_a_text_goes_where_there_is_too_much_to_compare() -> None:
 
 
 def test_images_do_not_count_as_text() -> None:
-    """Of base64 only the ends are compared: a large image does not cost an error its text."""
+    """Only the ends of base64 are compared: with a large image, an error keeps its text."""
     url = "data:image/png;base64," + "iVBORw0K" * 10**6
     image = {"type": "image_url", "image_url": {"url": url}}
-    sent = {"messages": [{"role": "user", "content": [image, {"type": "text", "text": SAID}]}]}
-    text = scrub_error(f"image too large: {url[:60]} {SAID}", {}, sent_texts(sent))
+    sent = {"messages": [{"role": "user", "content": [image, {"type": "text", "text": PROMPT}]}]}
+    text = scrub_error(f"image too large: {url[:60]} {PROMPT}", {}, sent_texts(sent))
     assert text == f"image too large: {ECHO}."
 
 
 def test_arguments_with_cycles_and_shared_branches_keep_the_failures_text(traced: Traced) -> None:
-    """They are looked at once each, credentials in them included."""
+    """Each is read once, including credentials in it."""
     tree: dict[str, Any] = {"api_key": "tree-key-0123456789"}
     for _ in range(60):
         tree = {"left": tree, "right": tree}
@@ -239,7 +242,7 @@ def test_arguments_with_cycles_and_shared_branches_keep_the_failures_text(traced
 
 
 async def test_the_request_is_read_on_failures_only(traced: Traced, monkeypatch: Any) -> None:
-    """A call that succeeds is not searched."""
+    """A successful call is not searched."""
     searched: list[Any] = []
     monkeypatch.setattr("litespan.redaction.text.without_echoes", lambda *a: searched.append(a))
     await asyncio.to_thread(litellm.completion, **traced.chat())
@@ -247,7 +250,7 @@ async def test_the_request_is_read_on_failures_only(traced: Traced, monkeypatch:
 
 
 def test_images_are_recognised_without_reading_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The work does not grow with an image; text after base64 still is text."""
+    """The work does not grow with an image; text after base64 is still text."""
     image = "iVBORw0KGgo" * 1_000_000
     read: list[int] = []
     letters = echoes._letters

@@ -1,4 +1,4 @@
-"""Secrets planted everywhere a caller can put them, and looked for in every signal."""
+"""Secrets in every argument of a call must not be in any signal."""
 
 import inspect
 from typing import Any
@@ -35,31 +35,31 @@ SECRETS = {
 }
 
 
-def given(traced: Traced, **manners: Any) -> dict[str, Any]:
+def given(traced: Traced, **behaviour: Any) -> dict[str, Any]:
     """A chat completion with a secret wherever one fits."""
-    base = traced.provider.url_for(**manners)
-    if manners:  # no request survives these
+    base = traced.provider.url_for(**behaviour)
+    if behaviour:  # no request survives these
         base = base.replace("http://", f"http://user:{MARK}-userinfo@") + f"?key={MARK}-base"
     return {**traced.chat(), **SECRETS, "api_base": base, "drop_params": True}
 
 
 @pytest.mark.parametrize("mode", ["NO_CONTENT", "SPAN_AND_EVENT"])
 @pytest.mark.parametrize(
-    "manners",
+    "behaviour",
     [{}, {"status": 401, "message": f"bad key sk-{MARK}-api-key-0123456789, header {MARK}-header"}],
     ids=["success", "failure"],
 )
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
 async def test_no_secret_leaves(
     function: str,
-    manners: dict[str, Any],
+    behaviour: dict[str, Any],
     mode: str,
     loopback: LoopbackProvider,
     telemetry: Telemetry,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Not in spans, events, logs or metrics, nor in what we log ourselves."""
+    """Not in spans, events, logs or metrics, nor in litespan's own log lines."""
     monkeypatch.setenv(CAPTURE, mode)
     instrumentor = LiteLLMInstrumentor()
     instrumentor.instrument(**telemetry.providers)
@@ -67,12 +67,12 @@ async def test_no_secret_leaves(
     try:
         for stream in (False, True):
             try:
-                result = getattr(litellm, function)(**given(traced, **manners), stream=stream)
+                result = getattr(litellm, function)(**given(traced, **behaviour), stream=stream)
                 result = await result if inspect.isawaitable(result) else result
                 if stream:
                     _ = [chunk async for chunk in result] if function[0] == "a" else list(result)
             except openai.OpenAIError:
-                assert manners
+                assert behaviour
     finally:
         instrumentor.uninstrument()
     assert len(traced.spans) == 2

@@ -1,4 +1,4 @@
-"""Exporters by stage: which are given what, with how much content."""
+"""Exporters by stage: the calls and the content that each receives."""
 
 import asyncio
 import importlib
@@ -34,7 +34,7 @@ TELLTALE = "TELLTALE in the text"
 
 
 class Kept(SpanExporter):
-    """An exporter that keeps what it is given."""
+    """An exporter that keeps the spans that it receives."""
 
     def __init__(self, name: str = "kept") -> None:
         self.name = name
@@ -102,7 +102,7 @@ async def every_end(traced: Traced) -> None:
 
 
 async def test_success_and_failure_exporters_get_each_call_once(traced: Traced) -> None:
-    """Success and failure as the table of ends has them; an exporter in both has each once."""
+    """By the outcome of the call; an exporter in both lists has each call once."""
     good, bad, both = Kept(), Kept(), Kept()
     litespan.configure(success=[good, both], failure=[bad, both])
     tracer = traced.telemetry.tracer_provider.get_tracer("the application")
@@ -115,14 +115,14 @@ async def test_success_and_failure_exporters_get_each_call_once(traced: Traced) 
     assert len(traced.telemetry.spans) == 5  # everything, besides
 
 
-async def test_attempts_are_routed_one_by_one(traced: Traced) -> None:
-    """Attempts are routed one by one; the router's own span is structure, and is not."""
+async def test_each_attempt_is_routed_by_its_own_outcome(traced: Traced) -> None:
+    """The router's own span is not routed."""
     good, bad = Kept(), Kept()
     litespan.configure(success=good, failure=bad)
     router = litellm.Router(
         model_list=[
-            {"model_name": n, "litellm_params": {"model": f"openai/{m}", **traced.to(**manners)}}
-            for n, m, manners in (("bad", "gpt-4o-mini", {"status": 500}), ("good", "gpt-4o", {}))
+            {"model_name": n, "litellm_params": {"model": f"openai/{m}", **traced.to(**behaviour)}}
+            for n, m, behaviour in (("bad", "gpt-4o-mini", {"status": 500}), ("good", "gpt-4o", {}))
         ],
         fallbacks=[{"bad": ["good"]}],
         num_retries=0,
@@ -133,8 +133,8 @@ async def test_attempts_are_routed_one_by_one(traced: Traced) -> None:
     assert [span.name for span in bad.spans] == ["chat gpt-4o-mini"]
 
 
-async def test_services_that_show_routers_are_given_their_spans(content: Traced) -> None:
-    """Above the attempts; and above these there is nothing that such a list gives them."""
+async def test_services_that_show_routers_receive_their_spans(content: Traced) -> None:
+    """Above the attempts; spans above the router are not sent."""
     with running(Langfuse()) as langfuse, running(Datadog()) as datadog:
         both = [
             LangfuseExporter(SECRET, SECRET, langfuse.url),
@@ -148,9 +148,9 @@ async def test_services_that_show_routers_are_given_their_spans(content: Traced)
                 model_list=[
                     {
                         "model_name": group,
-                        "litellm_params": {"model": "openai/gpt-4o", **content.to(**manners)},
+                        "litellm_params": {"model": "openai/gpt-4o", **content.to(**behaviour)},
                     }
-                    for group, manners in (("bad", {"status": 500}), ("good", {}))
+                    for group, behaviour in (("bad", {"status": 500}), ("good", {}))
                 ],
                 fallbacks=[{"bad": ["good"]}],
                 num_retries=0,
@@ -169,8 +169,8 @@ async def test_services_that_show_routers_are_given_their_spans(content: Traced)
     assert len(spans) == len(observations) == 4
 
 
-def test_a_list_replaces_the_one_before(traced: Traced) -> None:
-    """A list that is given again is another one; a list that is not given stays."""
+def test_a_new_list_replaces_the_earlier_one(traced: Traced) -> None:
+    """A list that is not passed is unchanged."""
     first, second, failed = Kept(), Kept(), Kept()
     litespan.configure(success=[first], failure=[failed])
     litellm.completion(**traced.chat())
@@ -186,7 +186,9 @@ def test_a_list_replaces_the_one_before(traced: Traced) -> None:
     )
 
 
-def test_a_provider_that_comes_later(loopback: LoopbackProvider, telemetry: Telemetry) -> None:
+def test_lists_may_be_set_before_the_tracer_provider(
+    loopback: LoopbackProvider, telemetry: Telemetry
+) -> None:
     """Lists may be given before there is a tracer provider."""
     kept = Kept()
     litespan.configure(success=[kept])
@@ -227,7 +229,7 @@ def test_a_provider_that_comes_later(loopback: LoopbackProvider, telemetry: Tele
 def test_a_bad_entry_is_logged_and_the_others_apply(
     traced: Traced, lists: dict[str, Any], expected: str
 ) -> None:
-    """One line says what is wrong; the other entries are in force."""
+    """One line has the mistake."""
     kept = Kept()
     with pytest.raises(BadRoute) as raised:
         litespan.configure(**{"success": [], **lists, "failure": [*lists.get("failure", ()), kept]})
@@ -239,7 +241,7 @@ def test_a_bad_entry_is_logged_and_the_others_apply(
 
 
 def test_content_can_go_to_one_exporter_only(content: Traced) -> None:
-    """One exporter has content, one has not; everything else is the same for both."""
+    """The other exporter receives everything else."""
     with_content, without = Kept("with"), Kept("without")
     litespan.configure(
         success=[with_content, Route(without, content=False)],
@@ -293,10 +295,10 @@ QUOTED: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", QUOTED)
 @pytest.mark.parametrize("mode", ["SPAN_ONLY", "EVENT_ONLY"])
-def test_an_error_brings_no_content_to_an_exporter_that_has_none(
+def test_an_exporter_without_content_gets_no_quote_of_the_prompt_in_an_error(
     name: str, mode: str, monkeypatch: pytest.MonkeyPatch, loopback: LoopbackProvider
 ) -> None:
-    """What a provider quotes of the request may stand nowhere else on the span."""
+    """The provider's quote may be nowhere on the span."""
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", mode)
     telemetry, kept = Telemetry(), Kept()
     function, given = QUOTED[name]
@@ -314,10 +316,10 @@ def test_an_error_brings_no_content_to_an_exporter_that_has_none(
     assert TELLTALE not in kept.text
 
 
-def test_a_third_party_exporter(
+def test_exporters_of_other_packages_can_be_listed(
     content: Traced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Any exporter with an entry point can be named, and limited, like our own."""
+    """Any exporter with an entry point can be named, and its content limited."""
     (tmp_path / "third_party.py").write_text(
         "from tests.routing.test_exporters_by_stage import Kept\n"
         "MADE = []\n"
@@ -343,8 +345,8 @@ def test_a_third_party_exporter(
     assert TELLTALE not in theirs.text
 
 
-def test_a_share_of_content(content: Traced) -> None:
-    """Of a share of traces the content is given, of all of them cost and tokens."""
+def test_an_exporter_can_receive_content_of_a_share_of_traces(content: Traced) -> None:
+    """Cost and tokens are sent for all traces."""
     kept = Kept()
     provider = TracerProvider()  # with random trace ids
     litespan.LiteLLMInstrumentor().uninstrument()
@@ -364,7 +366,7 @@ def test_a_share_of_content(content: Traced) -> None:
 def test_a_filter_selects_calls_and_a_failing_one_selects_none(
     traced: Traced, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A function decides which calls an exporter is given; one that fails gives none."""
+    """A function decides which calls an exporter receives."""
     dear, broken = Kept("dear"), Kept("broken")
     litespan.configure(
         success=[
@@ -380,8 +382,8 @@ def test_a_filter_selects_calls_and_a_failing_one_selects_none(
     assert "filtering spans for broken failed: ZeroDivisionError" in caplog.text
 
 
-def test_the_wishes_of_a_request(content: Traced) -> None:
-    """A call can keep itself from an exporter, and its content from all of them."""
+def test_a_request_can_mute_exporters_and_its_content(content: Traced) -> None:
+    """A call can exclude an exporter, and its content from all exporters."""
     one, two = Kept("one"), Kept("two")
     litespan.configure(success=[one, two])
     given = {"messages": [{"role": "user", "content": TELLTALE}]}
@@ -396,7 +398,7 @@ def test_the_wishes_of_a_request(content: Traced) -> None:
 
 
 def test_calls_of_other_instrumentations_are_routed(traced: Traced) -> None:
-    """Calls that another instrumentation reports are routed, and limited, like our own."""
+    """Like litespan's own."""
     good, bad = Kept(), Kept()
     litespan.configure(success=[Route(good, content=False)], failure=bad)
     tracer = traced.telemetry.tracer_provider.get_tracer("opentelemetry.instrumentation.openai")
@@ -424,8 +426,10 @@ def test_calls_of_other_instrumentations_are_routed(traced: Traced) -> None:
     assert bad.spans == []
 
 
-def test_an_input_exporter_gets_the_call_before_its_request(content: Traced) -> None:
-    """A call is on record before its request is sent, with what it asks, under its own key."""
+def test_an_exporter_in_the_input_list_receives_the_call_before_its_request(
+    content: Traced,
+) -> None:
+    """With its messages and its key."""
     begun, narrow = Beginning(), Beginning()
     litespan.configure(input=[begun, Route(narrow, content=False)], success=[begun])
     sent = len(content.provider.requests)
@@ -491,10 +495,10 @@ def rows(at: dict[str, str]) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_process_that_dies(
+def test_a_call_of_a_killed_process_is_recorded_as_started(
     tmp_path: Path, at: dict[str, str], loopback: LoopbackProvider
 ) -> None:
-    """A call during which the process is killed is on record as started."""
+    """The process is killed during the call."""
     app = write(tmp_path, app=SQLITE_APP)
     quiet = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
     env = {**at, **quiet, "LITESPAN_INPUT": "sqlite"}
@@ -510,8 +514,10 @@ def test_a_process_that_dies(
 
 
 @pytest.mark.slow
-def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
-    """Beside OTEL_TRACES_EXPORTER; an exporter in both is given each span once."""
+def test_lists_in_the_environment_work_beside_otel_traces_exporter(
+    tmp_path: Path, at: dict[str, str]
+) -> None:
+    """An exporter in both receives each span once."""
     app = write(tmp_path, app=SQLITE_APP)
     env = {
         **at,
@@ -528,16 +534,16 @@ def test_without_a_line_of_code(tmp_path: Path, at: dict[str, str]) -> None:
     (line,) = map(json.loads, Path(at["LITESPAN_JSONL"]).read_text("utf-8").splitlines())
     assert line["outcome"] == "failure"
     assert "Hi" not in json.dumps(line)
-    said = [line for line in ran.stderr.splitlines() if "LITESPAN_" in line or "sqlite" in line]
-    assert len(said) == 3, said
-    assert "sqlite is also in OTEL_TRACES_EXPORTER" in said[0]
-    assert "input: console cannot record calls that have only started" in said[1]
-    assert "no exporter is called 'helicon' (did you mean helicone?); installed are" in said[2]
+    output = [line for line in ran.stderr.splitlines() if "LITESPAN_" in line or "sqlite" in line]
+    assert len(output) == 3, output
+    assert "sqlite is also in OTEL_TRACES_EXPORTER" in output[0]
+    assert "input: console cannot record calls that have only started" in output[1]
+    assert "no exporter is called 'helicon' (did you mean helicone?); installed are" in output[2]
 
 
 @pytest.mark.slow
 def test_the_proxys_line_sets_up_the_exporters(tmp_path: Path, at: dict[str, str]) -> None:
-    """The same where the proxy's one line has set the exporters up, without the SDK's command."""
+    """Without `opentelemetry-instrument`."""
     app = write(
         tmp_path,
         app="""

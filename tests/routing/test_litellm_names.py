@@ -1,4 +1,4 @@
-"""Every name in LiteLLM's lists has an answer: a release with a new name fails this test."""
+"""Every name in LiteLLM's lists has an exporter or a reason; a release with a new name fails."""
 
 import json
 import re
@@ -30,28 +30,28 @@ def known() -> Iterator[str]:
         yield from json.loads(presets.read_text())
 
 
-def test_every_name_that_litellm_knows_has_an_answer() -> None:
-    """An exporter of ours, or the reason why it stays with LiteLLM."""
+def test_every_name_of_litellm_has_an_exporter_or_a_reason() -> None:
+    """The reason why it stays with LiteLLM."""
     names = {*known()} - NOT_SENT
     assert len(names) > 50
     assert sorted(names - {*EXPORTERS, *STAYS}) == []
 
 
-def test_no_name_has_two_answers() -> None:
+def test_no_name_has_both_an_exporter_and_a_reason() -> None:
     """A name is served or it is not."""
     assert {*EXPORTERS} & {*STAYS} == set()
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
-def test_an_exporter_that_is_named_exists(name: str) -> None:
-    """It is one of ours, under that name."""
+def test_every_named_exporter_exists(name: str) -> None:
+    """With that name."""
     (found,) = entry_points(group="opentelemetry_traces_exporter", name=EXPORTERS[name])
     assert found.value.startswith("litespan_exporters.")
     assert exporter_name(name) == EXPORTERS[name]
 
 
-def test_answers_are_one_line_and_never_ask_to_remove_a_callback() -> None:
-    """What litespan does not replace must not be removed."""
+def test_reasons_are_one_line_and_never_advise_to_remove_a_callback() -> None:
+    """A callback that litespan does not replace must stay."""
     assert answer("arize_phoenix") == "'arize_phoenix': litespan's exporter phoenix"
     assert answer("prometheus").startswith("'prometheus' is left to LiteLLM: OTEL_METRICS_EXPORTER")
     assert answer("mine") == "'mine' is left to LiteLLM: litespan does not know this name"

@@ -1,4 +1,4 @@
-"""LiteLLM's callback lists lead to our exporters and handlers, and LiteLLM does not see them."""
+"""litespan takes over LiteLLM's callback lists, and LiteLLM no longer uses the entries."""
 
 import json
 import logging
@@ -83,7 +83,7 @@ def moved(request: pytest.FixtureRequest, loopback: LoopbackProvider) -> Iterato
 
 @pytest.mark.slow
 def test_the_program_runs_unchanged(moved: dict[str, Any]) -> None:
-    """It prints what it printed, and one line says what was taken and how to turn content on."""
+    """Its output is the same, and one line lists the entries and how to turn content on."""
     ran = moved["ran"]
     assert ran.code == 0, ran.stderr
     assert ran.stdout.splitlines()[-1] == "failed"
@@ -98,7 +98,7 @@ def test_the_program_runs_unchanged(moved: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["helicone", "langfuse"])
-def test_success_goes_to_those_of_success(moved: dict[str, Any], name: str) -> None:
+def test_a_success_goes_to_the_success_list(moved: dict[str, Any], name: str) -> None:
     """The first call, and not the second."""
     vendor = moved[name]
     assert vendor.wrong == []
@@ -110,7 +110,7 @@ def test_success_goes_to_those_of_success(moved: dict[str, Any], name: str) -> N
 
 @pytest.mark.slow
 def test_failure_and_input_go_to_sentry(moved: dict[str, Any]) -> None:
-    """One error, with the input as a breadcrumb; nothing of the call that went well."""
+    """One error, with the input as a breadcrumb; nothing about the successful call."""
     sentry = moved["sentry"]
     assert sentry.wrong == []
     events = [r for r in sentry.accept.records.values() if isinstance(r, dict) and "exception" in r]
@@ -130,8 +130,8 @@ def test_failure_goes_to_slack(moved: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("later", ["", "litespan.LiteLLMInstrumentor().instrument()"])
-def test_one_line_of_code(loopback: LoopbackProvider, tmp_path: Any, later: str) -> None:
-    """`adopt()` needs nobody to instrument LiteLLM, and goes on if somebody does."""
+def test_adopt_instruments_litellm(loopback: LoopbackProvider, tmp_path: Any, later: str) -> None:
+    """It works with and without an existing instrumentation."""
     program = f"""
         import litellm
         import litespan
@@ -227,7 +227,7 @@ def routed() -> dict[str, tuple[Any, ...]]:
 
 
 def test_assigning_replaces_and_appending_adds(lists: Takeover) -> None:
-    """A list that is assigned replaces what was taken from it; what is appended is added."""
+    """A new list replaces the entries of the old one; appended entries are added."""
     mine = ["helicone", "unknown", print]
     litellm.success_callback = mine
     lists.check_lists()
@@ -252,8 +252,8 @@ def test_assigning_replaces_and_appending_adds(lists: Takeover) -> None:
     assert routed() == {"success": ("helicone",), "failure": ("helicone",)}
 
 
-def test_nothing_is_done_while_nothing_changes(lists: Takeover, caplog: Any) -> None:
-    """One line for what was taken, not one a call."""
+def test_unchanged_lists_are_logged_once(lists: Takeover, caplog: Any) -> None:
+    """Not once per call."""
     caplog.set_level(logging.WARNING, "litespan")
     litellm.success_callback = ["helicone"]
     for _ in range(5):
@@ -262,16 +262,16 @@ def test_nothing_is_done_while_nothing_changes(lists: Takeover, caplog: Any) -> 
     assert len(lines) == 1
 
 
-def test_callbacks_is_success_and_failure(lists: Takeover) -> None:
-    """`litellm.callbacks` is for every stage that exporters are given."""
+def test_litellm_callbacks_receive_successes_and_failures(lists: Takeover) -> None:
+    """`litellm.callbacks` applies to every stage that exporters receive."""
     litellm.callbacks = ["helicone"]
     lists.check_lists()
     assert routed() == {"success": ("helicone",), "failure": ("helicone",)}
     assert litellm.callbacks == []
 
 
-def test_what_is_not_set_up_is_left(lists: Takeover, caplog: Any) -> None:
-    """An exporter without its key is off: LiteLLM may do what it can, and one line says so."""
+def test_an_entry_whose_exporter_is_off_is_left_to_litellm(lists: Takeover, caplog: Any) -> None:
+    """One line has the reason."""
     litellm.success_callback = ["langfuse", "helicone"]
     lists.check_lists()
     lists.check_lists()
@@ -285,7 +285,7 @@ def test_what_is_not_set_up_is_left(lists: Takeover, caplog: Any) -> None:
 def test_presets_are_taken_over_under_litellms_names(
     lists: Takeover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that are set up, also if litespan calls them otherwise."""
+    """If their variables are set, even if litespan's name differs."""
     monkeypatch.setenv("LANGSMITH_API_KEY", SECRET)
     monkeypatch.delenv("BRAINTRUST_API_KEY", raising=False)
     litellm.success_callback = ["langsmith", "arize_phoenix", "braintrust"]
@@ -295,7 +295,7 @@ def test_presets_are_taken_over_under_litellms_names(
 
 
 def test_names_that_litespan_cannot_serve_are_reported_once(lists: Takeover, caplog: Any) -> None:
-    """One line a name, with the reason or what does the same; the names stay."""
+    """One line per name, with the reason or an alternative; the names stay."""
     litellm.success_callback = ["argilla", "prometheus", "cache", "mine"]
     lists.check_lists()
     litellm.success_callback = ["helicone", "argilla", "prometheus", "cache", "mine"]
@@ -305,8 +305,10 @@ def test_names_that_litespan_cannot_serve_are_reported_once(lists: Takeover, cap
     assert lines == [answer("argilla"), answer("prometheus"), answer("mine")]
 
 
-def test_input_of_what_has_none(lists: Takeover, caplog: Any) -> None:
-    """An exporter that does not accept started calls: one line."""
+def test_an_exporter_that_cannot_record_started_calls_is_reported(
+    lists: Takeover, caplog: Any
+) -> None:
+    """One line."""
     litellm.input_callback = ["helicone", "sqlite"]
     lists.check_lists()
     assert litellm.input_callback == []
@@ -327,19 +329,19 @@ def test_input_of_what_has_none(lists: Takeover, caplog: Any) -> None:
     ids=lambda value: getattr(type(value), "__name__", "") if not isinstance(value, bool) else "",
 )
 def test_only_instances_of_the_program_are_taken_over(handler: Any, expected: bool) -> None:
-    """Instances of the program's own that look on, and nothing else."""
+    """Instances of the program's own classes that override only logging methods."""
     assert only_logs(handler) is expected
 
 
-def test_a_handler_that_wants_no_messages_is_left() -> None:
+def test_a_handler_that_asks_for_redacted_messages_is_left_to_litellm() -> None:
     """LiteLLM redacts for it."""
     handler = Logs()
     handler.turn_off_message_logging = True
     assert only_logs(handler) is False
 
 
-def test_handlers_are_told_by_list(lists: Takeover, traced: Traced) -> None:
-    """One in `callbacks` gets all stages, one in a list those of that list; LiteLLM has none."""
+def test_handlers_receive_the_stages_of_their_list(lists: Takeover, traced: Traced) -> None:
+    """A handler in `callbacks` receives all stages; LiteLLM's lists are then empty."""
     everything, success, asks = Logs(), Logs(), Asks()
     litellm.callbacks = [everything, asks]
     litellm.success_callback = [success]
@@ -353,8 +355,8 @@ def test_handlers_are_told_by_list(lists: Takeover, traced: Traced) -> None:
     assert success.deliveries == ["success"]
 
 
-def test_a_handler_in_two_lists_is_told_once(lists: Takeover, traced: Traced) -> None:
-    """And when it is removed from one of them, it receives the other."""
+def test_a_handler_in_two_lists_receives_each_stage_once(lists: Takeover, traced: Traced) -> None:
+    """If it is removed from one list, it still receives the stages of the other."""
     handler = Logs()
     litellm.success_callback = [handler]
     litellm.failure_callback = [handler]
@@ -370,7 +372,7 @@ def test_a_handler_in_two_lists_is_told_once(lists: Takeover, traced: Traced) ->
 
 
 def test_litellms_lists_are_restored(lists: Takeover) -> None:
-    """What was taken is in LiteLLM's lists again."""
+    """The entries are in LiteLLM's lists again."""
     handler = Logs()
     litellm.success_callback = ["helicone", "unknown", handler]
     lists.check_lists()
@@ -381,7 +383,7 @@ def test_litellms_lists_are_restored(lists: Takeover) -> None:
 
 
 def test_lists_of_other_types_do_no_harm(lists: Takeover) -> None:
-    """Whatever a program puts there."""
+    """A program may assign any value."""
     litellm.success_callback = ("helicone",)
     lists.check_lists()
     litellm.success_callback = None

@@ -1,4 +1,4 @@
-"""Where each store keeps its rows, and how to read them there without any code of ours."""
+"""The place of each store, and how to read its rows without litespan's code."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Files that a crash has cut, a disk has damaged or somebody else has written, read back."""
+"""Reading files that are truncated, damaged, or written by other programs."""
 
 import gzip
 import json
@@ -44,7 +44,7 @@ def numbers(path: Path | str) -> tuple[int, Decimal]:
 def test_a_line_cut_within_a_character_is_a_broken_line(
     kind: str, length: int, packed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A line that ends within a character costs itself, be it the last one or not."""
+    """Only that line is lost, whether it is the last one or not."""
     path = tmp_path / f"calls.{kind}"
     whole = written(path, 3)
     first, *rest = whole.splitlines(keepends=True)
@@ -77,14 +77,14 @@ def test_a_line_cut_within_a_character_is_a_broken_line(
     ],
 )
 @pytest.mark.parametrize("kind", EXPORTERS)
-def test_packed_file_without_its_end(
+def test_a_truncated_gzip_file_is_read_up_to_the_damage(
     kind: str,
     damage: Callable[[bytes], bytes],
     why: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What comes before the damage counts, and all of the other files; one line names it."""
+    """The calls before it count, and those of all other files; one line has the file."""
     path = tmp_path / f"calls.{kind}"
     aside = tmp_path / f"calls-20261120T091307.000000Z-1.{kind}.gz"
     aside.write_bytes(damage(gzip.compress(written(path, 3000))))
@@ -97,14 +97,16 @@ def test_packed_file_without_its_end(
     last = {record["key"] for record in list(records(str(live)))[-10:]}
     assert last < found
     assert 500 < len(found) <= 3011
-    said = [line for line in capsys.readouterr().err.splitlines() if "line(s)" not in line]
-    assert [line.startswith(f"litespan: {aside} cannot be read to its end: {why}") for line in said]
-    assert len(said) == 1
+    output = [line for line in capsys.readouterr().err.splitlines() if "line(s)" not in line]
+    assert [
+        line.startswith(f"litespan: {aside} cannot be read to its end: {why}") for line in output
+    ]
+    assert len(output) == 1
     assert main(["report", str(path)]) == 0
 
 
-def test_packed_file_of_no_use(tmp_path: Path) -> None:
-    """Named itself, it is one line."""
+def test_a_gzip_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    """If it is named itself."""
     path = tmp_path / "calls.jsonl.gz"
     path.write_bytes(b"\x1f\x8b\x08")
     with pytest.raises(Unreadable, match=r"^cannot read .*: Compressed file ended before"):
@@ -137,23 +139,23 @@ def test_packed_file_of_no_use(tmp_path: Path) -> None:
         {"input_messages": {}},
     ],
 )
-def test_values_of_other_kinds(
+def test_a_line_with_a_value_of_a_wrong_type_is_skipped(
     odd: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A line with a value that its column cannot have is broken, and costs itself only."""
+    """Only that line is lost."""
     path = tmp_path / "calls.jsonl"
     first, second = written(path, 2).splitlines()
     path.write_bytes(json.dumps({**json.loads(first), **odd}).encode() + b"\n" + second + b"\n")
     assert main(["report", str(path), "--json"]) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)["total"]["calls"] == 1
-    assert said.err == f"litespan: 1 line(s) of {path} cannot be read and are left out\n"
+    output = capsys.readouterr()
+    assert json.loads(output.out)["total"]["calls"] == 1
+    assert output.err == f"litespan: 1 line(s) of {path} cannot be read and are left out\n"
 
 
 def test_endless_nesting_is_a_broken_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Brackets beyond what Python reads are a broken line."""
+    """Brackets deeper than Python reads."""
     path = tmp_path / "calls.jsonl"
     path.write_bytes(written(path, 1) + b"[" * 200_000 + b"\n")
     assert numbers(path) == (1, COST)
@@ -168,10 +170,10 @@ def test_endless_nesting_is_a_broken_line(
         lambda row: row + b",more",
     ],
 )
-def test_rows_of_csv_with_other_numbers_of_cells(
+def test_csv_rows_with_a_wrong_number_of_cells_are_skipped(
     damage: Callable[[bytes], bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A row that is too short or too long is none: its cells may be another column's."""
+    """Their cells may belong to other columns."""
     path = tmp_path / "calls.csv"
     lines = written(path, 3).splitlines()
     lines[2] = damage(lines[2])
@@ -190,7 +192,7 @@ def test_an_empty_file_has_no_calls(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It has no calls, unless rotation has put some aside; the suffix or the store's name says."""
+    """Unless rotated files exist; the suffix or the store's name gives the format."""
     path = tmp_path / f"calls.{kind}"
     path.touch()
     other = tmp_path / "calls.log"
@@ -219,19 +221,19 @@ def test_an_empty_file_has_no_calls(
         {"id": [1, 2]},
     ],
 )
-def test_a_parquet_file_of_others_is_refused_in_one_line(
+def test_a_parquet_file_of_another_program_is_refused_in_one_line(
     columns: dict[str, list[Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file whose columns are only called like litespan's is one line, too."""
+    """Even if its columns have the same names."""
     path = tmp_path / "orders.parquet"
     parquet.write_table(pa.table(columns), path)
     assert main(["report", str(path)]) == 2
-    said = capsys.readouterr().err
-    assert said == f"litespan report: {path} was not written by litespan\n"
+    output = capsys.readouterr().err
+    assert output == f"litespan report: {path} was not written by litespan\n"
 
 
 @pytest.mark.parametrize("kind", EXPORTERS)
-def test_nothing_that_is_whole_counts_as_damaged(
+def test_intact_files_have_no_damaged_lines(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every canonical call is read, with every column."""

@@ -63,13 +63,13 @@ def held_by_another(path: Path) -> Iterator[None]:
         process.communicate("\n", timeout=30)
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What litespan has logged."""
     return [r.getMessage() for r in caplog.records if r.name == "litespan"]
 
 
 def test_the_table_has_the_documented_columns_and_types(path: Path) -> None:
-    """The table has the documented columns and types, an exact cost, and the key."""
+    """Including an exact cost and the key."""
     exporter = DuckDBExporter(path)
     assert exporter.export([CASES["chat"]]) is OK
     exporter.shutdown()
@@ -83,8 +83,8 @@ def test_the_table_has_the_documented_columns_and_types(path: Path) -> None:
     assert total == ("0.0000090000",)
 
 
-def test_columns_of_a_newer_version(path: Path) -> None:
-    """A file by an older version is given what it lacks; its rows and own columns stay."""
+def test_missing_columns_are_added_to_an_older_table(path: Path) -> None:
+    """Its rows and the user's own columns stay."""
     with duckdb.connect(path) as connection:
         connection.execute("create table llm_calls (mine int, key uuid primary key, outcome text)")
         connection.execute("insert into llm_calls values (1, gen_random_uuid(), 'success')")
@@ -96,18 +96,20 @@ def test_columns_of_a_newer_version(path: Path) -> None:
     assert found == [(1, None), (None, "user-42")]
 
 
-def test_another_type_is_refused(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A cost that would not be exact is not written; one line says which column."""
+def test_a_column_of_another_type_is_refused(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No inexact cost is written; one line has the column."""
     with duckdb.connect(path) as connection:
         connection.execute("create table llm_calls (key uuid primary key, cost_usd double)")
     exporter = DuckDBExporter(path, **QUICK)
     assert exporter.export([CASES["chat"]]) is FAILED
     exporter.shutdown()
-    assert f"llm_calls.cost_usd in {path} is DOUBLE, not DECIMAL(18,10)" in said(caplog)[0]
+    assert f"llm_calls.cost_usd in {path} is DOUBLE, not DECIMAL(18,10)" in logged(caplog)[0]
 
 
-def test_another_process_has_the_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Rows are kept while it has, one line says what to do, and all is written after that."""
+def test_rows_are_kept_while_another_process_has_the_file_open(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line has the fix, and all rows are written afterwards."""
     exporter = DuckDBExporter(path, **QUICK)
     assert exporter.export(calls([1])) is OK
     assert exporter.force_flush()
@@ -119,12 +121,12 @@ def test_another_process_has_the_file(path: Path, caplog: pytest.LogCaptureFixtu
     assert exporter.force_flush(10_000)
     exporter.shutdown()
     assert in_duckdb(path).read() == expected(calls([1, 2, 3]))
-    (line,) = said(caplog)
+    (line,) = logged(caplog)
     assert "another process has it open; use one file for each process" in line
 
 
-def test_processes_take_turns(path: Path) -> None:
-    """Three processes write one file, a batch now and then; every row is there."""
+def test_processes_take_turns_to_write_one_file(path: Path) -> None:
+    """Three processes write small batches; every row is there."""
     body = """
         exporter = DuckDBExporter(sys.argv[1])
         first = int(sys.argv[2])
@@ -140,7 +142,7 @@ def test_processes_take_turns(path: Path) -> None:
 
 
 def test_a_script_without_shutdown_ends_cleanly(path: Path) -> None:
-    """A script that forgets to ends in peace: DuckDB left open complains, or aborts it."""
+    """DuckDB would complain or abort at exit if its file were open."""
     body = """
         from litespan_exporters.duckdb_file import DuckDBExporter
         from tests.stores.places import calls
@@ -154,8 +156,10 @@ def test_a_script_without_shutdown_ends_cleanly(path: Path) -> None:
     assert in_duckdb(path).read() == expected(calls([1]))
 
 
-def test_a_file_for_each_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`{pid}` in the name stands for the process's number, also in a child after a fork."""
+def test_each_process_can_have_its_own_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`{pid}` in the name is the process id, also in a forked child."""
     monkeypatch.setenv("LITESPAN_DUCKDB", str(tmp_path / "calls-{pid}.duckdb"))
     exporter = DuckDBExporter()
     exporter.export(calls([1]))
@@ -172,7 +176,7 @@ def test_a_file_for_each_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_exported_rows_survive_sigkill(path: Path) -> None:
-    """What was exported with SUCCESS is there after SIGKILL, and the file is sound."""
+    """Rows that were exported with SUCCESS are there, and the file is intact."""
     body = """
         exporter = DuckDBExporter(sys.argv[1])
         for start in range(1000, 9000, 10):
@@ -192,7 +196,7 @@ def test_exported_rows_survive_sigkill(path: Path) -> None:
 
 
 def test_parent_and_child_write_after_a_fork_while_open(path: Path) -> None:
-    """A fork in the tenth of a second that the file is open: parent and child both write on."""
+    """The fork happens while the file is open, for a tenth of a second."""
     exporter = DuckDBExporter(path, idle=60.0)
     assert exporter.export(calls([1])) is OK
     child = os.fork()
@@ -212,7 +216,7 @@ def test_parent_and_child_write_after_a_fork_while_open(path: Path) -> None:
 def test_a_full_disk_delays_rows_and_loses_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A full disk: rows are kept, the file stays sound, all is there once there is room."""
+    """Rows are kept, the file stays intact, and all rows are written when there is space."""
     with small_disk(tmp_path / "disk", 3_000_000) as disk:
         path = disk.folder / "calls.duckdb"
         exporter = DuckDBExporter(path, **QUICK)
@@ -223,14 +227,16 @@ def test_a_full_disk_delays_rows_and_loses_none(
         assert exporter.force_flush(20_000)
         exporter.shutdown()
         assert in_duckdb(path).read() == expected(calls(range(1000, 7000)))
-    assert [line.split(" (")[0] for line in said(caplog)] != []
+    assert [line.split(" (")[0] for line in logged(caplog)] != []
 
 
-def test_not_a_duckdb_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Somebody else's file is left as it is; one line says so."""
+def test_a_file_of_another_program_is_unchanged(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line has the reason."""
     path.write_text("dear diary" * 1000)
     exporter = DuckDBExporter(path, **QUICK)
     assert exporter.export([CASES["chat"]]) is FAILED
     exporter.shutdown()
     assert path.read_text() == "dear diary" * 1000
-    assert "use a DuckDB file or a new one" in said(caplog)[0]
+    assert "use a DuckDB file or a new one" in logged(caplog)[0]

@@ -43,21 +43,21 @@ NASTY = span(
 )  # fmt: skip
 
 
-def test_every_case_arrives_whole(place: Place, exporter: Any) -> None:
-    """One row a call with every column's exact value; what is no call of a model has none."""
+def test_every_case_is_one_row_with_every_value(place: Place, exporter: Any) -> None:
+    """Exact values in every column; spans that are not model calls have no row."""
     assert exporter.export([*CASES.values(), *OTHERS.values()]) is OK
     assert place.read() == expected(CASES.values())
 
 
 def test_the_same_call_twice_in_a_batch_is_one_row(place: Place, exporter: Any) -> None:
-    """The last one counts: retries, and double instrumentation."""
+    """The last one counts, as after retries and double instrumentation."""
     first = span(1, "chat", {**CHAT, "litellm.outcome": "failure"})
     assert exporter.export([first, CASES["chat"], CASES["stream"], CASES["chat"]]) is OK
     assert place.read() == expected([CASES["chat"], CASES["stream"]])
 
 
 def test_the_same_call_again_replaces_its_row(place: Place, exporter: Any) -> None:
-    """An export that is repeated changes nothing, one with more knowledge adds it."""
+    """A repeated export changes nothing; one with more values adds them."""
     exporter.export([span(1, "chat", {**CHAT, "litellm.outcome": "failure"})])
     exporter.export([CASES["chat"]])
     exporter.export([CASES["chat"]])
@@ -65,7 +65,7 @@ def test_the_same_call_again_replaces_its_row(place: Place, exporter: Any) -> No
 
 
 def test_a_started_call_becomes_one_finished_row(place: Place, exporter: Any) -> None:
-    """A call is on record while it runs, and once when it has ended."""
+    """A call is recorded while it runs, and once when it has ended."""
     exporter.export_started([STARTED])
     assert exporter.force_flush()
     (row,) = place.read()
@@ -75,15 +75,15 @@ def test_a_started_call_becomes_one_finished_row(place: Place, exporter: Any) ->
 
 
 def test_started_never_replaces_finished(place: Place, exporter: Any) -> None:
-    """A snapshot that is late, from a slower thread or another process, is ignored."""
+    """A late snapshot, from a slower thread or another process, is ignored."""
     exporter.export([CASES["chat"]])
     exporter.export_started([STARTED])
     assert exporter.force_flush()
     assert place.read() == expected([CASES["chat"]])
 
 
-def test_values_that_databases_refuse_cost_no_row(place: Place, exporter: Any) -> None:
-    """NUL, lone surrogates, giant and infinite numbers, dotted and $ keys cost no row."""
+def test_values_that_databases_reject_lose_no_row(place: Place, exporter: Any) -> None:
+    """NUL, lone surrogates, huge and infinite numbers, and keys with dots and $."""
     assert exporter.export([NASTY, CASES["chat"]]) is OK
     found = by_key(place.read())
     assert found == by_key(expected([NASTY, CASES["chat"]]))
@@ -97,7 +97,7 @@ def test_values_that_databases_refuse_cost_no_row(place: Place, exporter: Any) -
 
 
 def test_sums_of_cost_are_exact(place: Place, exporter: Any) -> None:
-    """Ten times ten cents is a dollar; the smallest price is not lost beside a large one."""
+    """Ten times ten cents is a dollar; a tiny price is not lost beside a large one."""
     amounts = [0.1] * 10 + [1e-10, 345678.9]
     exporter.export(
         [span(600 + i, "chat", {**CHAT, **cost(usd, 0.0)}) for i, usd in enumerate(amounts)]
@@ -108,7 +108,7 @@ def test_sums_of_cost_are_exact(place: Place, exporter: Any) -> None:
 
 
 def test_content_false_stores_no_message(place: Place) -> None:
-    """`content=False` stores no message, whatever the span carries; the rest is there."""
+    """`content=False` applies even if the span has messages; the other values are stored."""
     exporter = place.make(content=False)
     exporter.export([CASES["multimodal"]])
     exporter.shutdown()
@@ -132,7 +132,7 @@ def test_many_threads_may_export_at_once(place: Place, exporter: Any) -> None:
 
 
 def test_parent_and_child_write_after_a_fork(place: Place, exporter: Any) -> None:
-    """Parent and child each write on, with connections of their own."""
+    """Each has its own connections."""
     exporter.export(calls([1]))
     child = os.fork()
     if child == 0:
@@ -149,7 +149,7 @@ def test_parent_and_child_write_after_a_fork(place: Place, exporter: Any) -> Non
 
 
 def test_an_export_after_shutdown_fails_without_an_error(place: Place) -> None:
-    """After `shutdown` an export is a failure, not an error; a second shutdown is harmless."""
+    """It returns FAILURE; a second shutdown has no effect."""
     exporter = place.make()
     exporter.export(calls([1]))
     exporter.shutdown()
@@ -159,7 +159,7 @@ def test_an_export_after_shutdown_fails_without_an_error(place: Place) -> None:
 
 
 def test_nothing_is_opened_before_the_first_call(place: Place) -> None:
-    """Making an exporter, and exporting spans that are no calls, touches no disk or network."""
+    """Creating an exporter, and exporting other spans, uses neither disk nor network."""
     exporter = place.make()
     threads = threading.active_count()
     assert exporter.export(list(OTHERS.values())) is OK

@@ -61,7 +61,7 @@ def rows(files: Iterator[Path]) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @each_kind
 def test_several_processes_write_one_file(kind: str, tmp_path: Path) -> None:
-    """Four processes, a line each for every call, nothing torn, nothing lost."""
+    """Four processes: one line for each call, none truncated or lost."""
     path = tmp_path / f"calls.{kind}"
     body = f"""
         exporter = {KINDS[kind].__name__}(sys.argv[1])
@@ -80,8 +80,8 @@ def test_several_processes_write_one_file(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_rotation_by_size_with_several_processes(tmp_path: Path) -> None:
-    """The first process that finds the file full rotates it; no line is lost or cut."""
+def test_several_processes_rotate_a_full_file_once(tmp_path: Path) -> None:
+    """The first process that finds the file full rotates it; no line is lost or truncated."""
     path = tmp_path / "calls.jsonl"
     body = """
         exporter = JsonlExporter(sys.argv[1], rotate="100kB,gzip")
@@ -103,7 +103,7 @@ def test_rotation_by_size_with_several_processes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("period", "age"), [("day", 86_400), ("hour", 3_600)])
 def test_a_file_of_another_period_is_rotated(period: str, age: int, tmp_path: Path) -> None:
-    """A file that was last written on another day (or hour, UTC) is put aside."""
+    """A file that was last written on another day (or hour, UTC)."""
     path = tmp_path / "calls.jsonl"
     exporter = JsonlExporter(path, rotate=period)
     exporter.export(calls([1]))
@@ -131,10 +131,10 @@ def test_rotation_takes_a_size_a_period_and_gzip(text: str, rotation: Rotation) 
     assert Rotation.parse(text) == rotation
 
 
-def test_rotation_that_is_not_understood(
+def test_an_invalid_rotation_turns_the_exporter_off(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line says which word, and the exporter stays off."""
+    """One line has the invalid word."""
     monkeypatch.setenv("LITESPAN_JSONL_ROTATE", "64MB,weekly")
     exporter = JsonlExporter(tmp_path / "calls.jsonl")
     assert exporter.export(calls([1])) is FAILED
@@ -146,7 +146,7 @@ def test_rotation_that_is_not_understood(
 
 
 @each_kind
-def test_the_variable_names_the_file(
+def test_the_variable_sets_the_file(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """`LITESPAN_JSONL` and `LITESPAN_CSV` name the file; the default is in the working folder."""
@@ -158,7 +158,7 @@ def test_the_variable_names_the_file(
 
 
 @each_kind
-def test_file_that_is_moved_away(kind: str, tmp_path: Path) -> None:
+def test_a_moved_or_removed_file_is_created_again(kind: str, tmp_path: Path) -> None:
     """After `mv` (logrotate) or `rm`, the next call begins a new file."""
     path = tmp_path / f"calls.{kind}"
     exporter = KINDS[kind](path)
@@ -172,8 +172,8 @@ def test_file_that_is_moved_away(kind: str, tmp_path: Path) -> None:
     assert place.read() == expected(calls([3]))
 
 
-def test_unfinished_line_of_a_crash(tmp_path: Path) -> None:
-    """What a power cut left half written costs that line only."""
+def test_an_unfinished_line_of_a_crash_is_the_only_loss(tmp_path: Path) -> None:
+    """As after a power failure."""
     path = tmp_path / "calls.jsonl"
     path.write_text('{"key":"0')
     exporter = JsonlExporter(path)
@@ -185,10 +185,10 @@ def test_unfinished_line_of_a_crash(tmp_path: Path) -> None:
 
 
 @each_kind
-def test_a_full_disk_cuts_no_line_and_loses_none(
+def test_a_full_disk_truncates_no_line_and_loses_none(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """On a full disk no line is cut, one log line says so, and with room again all is written."""
+    """One line is logged, and all lines are written when there is space."""
     with small_disk(tmp_path / "disk", 98_304) as disk:
         path = disk.folder / f"calls.{kind}"
         exporter = KINDS[kind](path, backoff=0.05, max_backoff=0.1)
@@ -207,10 +207,10 @@ def test_a_full_disk_cuts_no_line_and_loses_none(
 
 
 @each_kind
-def test_folder_that_comes_back(
+def test_rows_are_kept_until_a_missing_folder_is_back(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A disk that is not mounted yet: rows are kept, and written when it is."""
+    """As for a disk that is not mounted yet."""
     path = tmp_path / "later" / f"calls.{kind}"
     exporter = KINDS[kind](path, backoff=0.05, max_backoff=0.1)
     assert exporter.export(calls([1])) is FAILED
@@ -224,8 +224,10 @@ def test_folder_that_comes_back(
     assert ["its folder must exist" in record.getMessage() for record in caplog.records] == [True]
 
 
-def test_what_is_kept_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Of more rows than may be kept the newest stay; the others are counted and named once."""
+def test_the_number_of_kept_rows_is_bounded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The newest rows stay; the others are counted, and logged once."""
     path = tmp_path / "later" / "calls.jsonl"
     exporter = JsonlExporter(path, backoff=0.05, max_backoff=0.1, keep_rows=50)
     before = stats().get("export.jsonl.dropped.buffer_full", 0)
@@ -240,8 +242,8 @@ def test_what_is_kept_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert sum("the store was unavailable for too long" in line for line in lines) == 1
 
 
-def test_bytes_that_are_kept_are_bounded(tmp_path: Path) -> None:
-    """Long content counts as what it takes."""
+def test_the_bytes_of_kept_rows_are_bounded(tmp_path: Path) -> None:
+    """Long content counts with its size."""
     path = tmp_path / "later" / "calls.jsonl"
     exporter = JsonlExporter(path, backoff=0.05, max_backoff=0.1, keep_bytes=6_000_000)
     assert exporter.export([CASES["chat"], CASES["huge"], *calls([1000])]) is FAILED
@@ -255,8 +257,8 @@ def test_bytes_that_are_kept_are_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_end_of_the_process_is_not_held_up(tmp_path: Path) -> None:
-    """With a store that is away, shutdown gives up in bounded time and says what is lost."""
+def test_shutdown_with_an_unavailable_store_is_bounded(tmp_path: Path) -> None:
+    """It logs what is lost."""
     body = """
         import logging
         logging.basicConfig(stream=sys.stdout, format="%(message)s")
@@ -278,7 +280,7 @@ def test_end_of_the_process_is_not_held_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_exit_writes_what_is_there(tmp_path: Path) -> None:
+def test_exit_writes_pending_rows(tmp_path: Path) -> None:
     """A script that ends right after its call loses nothing, on any thread."""
     body = """
         import atexit
@@ -291,8 +293,8 @@ def test_exit_writes_what_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [*FORMULAS, "=cmd|' /C calc'!A0"])
-def test_formulas_are_text(text: str, tmp_path: Path) -> None:
-    """No cell begins with what a spreadsheet computes; taking the apostrophe off gives it back."""
+def test_formulas_are_written_as_text(text: str, tmp_path: Path) -> None:
+    """No cell begins like a formula; without the apostrophe, the text is the same."""
     path = tmp_path / "calls.csv"
     attributes = {
         **CHAT,
@@ -311,8 +313,8 @@ def test_formulas_are_text(text: str, tmp_path: Path) -> None:
     assert (row["user_id"], row["request_model"], row["tags"]) == (text, text, [text])
 
 
-def test_other_columns_are_put_aside(tmp_path: Path) -> None:
-    """A file of an older version, or of something else, is not mixed with rows of this one."""
+def test_a_file_with_other_columns_is_moved_aside(tmp_path: Path) -> None:
+    """Rows are never mixed with those of an older version or of something else."""
     path = tmp_path / "calls.csv"
     path.write_text("key,trace_id\r\n1,2\r\n")
     exporter = CsvExporter(path)
@@ -324,8 +326,8 @@ def test_other_columns_are_put_aside(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_write_a_line(tmp_path: Path) -> None:
-    """A reader with `tail -f` never sees half a line: each is one `write`."""
+def test_each_line_is_one_write(tmp_path: Path) -> None:
+    """A reader with `tail -f` never sees half a line."""
     path = tmp_path / "calls.jsonl"
     body = """
         written = []
@@ -340,7 +342,7 @@ def test_one_write_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_other_text_is_written_as_it_is(text: str) -> None:
-    """Only what could be a formula has an apostrophe."""
+def test_text_that_is_no_formula_is_unchanged(text: str) -> None:
+    """Only a possible formula gets an apostrophe."""
     assert guarded(text) == text
     assert unguarded(guarded(f"={text}")) == f"={text}"

@@ -64,13 +64,15 @@ def stored(server: MongoServer) -> list[dict[str, Any]]:
     return in_mongodb(server.uri, "", server.collections["llm_calls"].values).read()
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What litespan has logged."""
     return [r.getMessage() for r in caplog.records if r.name == "litespan"]
 
 
-def test_indexes_are_created_once_then_one_update_a_batch(server: MongoServer, make: Make) -> None:
-    """Indexes once, then one unordered update a batch: replacements, and inserts if absent."""
+def test_indexes_are_created_once_and_each_batch_is_one_update(
+    server: MongoServer, make: Make
+) -> None:
+    """An unordered update: replacements, and inserts of new calls."""
     exporter = make()
     assert exporter.export([CASES["chat"], CASES["stream"]]) is OK
     exporter.export_started([STARTED])
@@ -93,10 +95,10 @@ def test_indexes_are_created_once_then_one_update_a_batch(server: MongoServer, m
     assert snapshot["u"]["$setOnInsert"]["outcome"] == "started"
 
 
-def test_server_that_comes_back(
+def test_calls_exported_during_an_outage_are_written_once(
     server: MongoServer, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is exported while the server is away is written when it is back, each call once."""
+    """When the server is available again."""
     exporter = make(**QUICK, patience=60.0)
     assert exporter.export(calls(range(10))) is OK
     server.stop()
@@ -110,11 +112,11 @@ def test_server_that_comes_back(
     assert exporter.force_flush(60_000)
     assert exporter.export(calls(range(30, 35))) is OK
     assert stored(server) == expected(calls(range(35)))
-    assert all("check the server and LITESPAN_MONGODB" in line for line in said(caplog))
+    assert all("check the server and LITESPAN_MONGODB" in line for line in logged(caplog))
 
 
 def test_a_connection_cut_during_a_write_loses_nothing(server: MongoServer, make: Make) -> None:
-    """A connection that is cut in the middle of a write costs nothing."""
+    """The write is repeated."""
     exporter = make(**QUICK)
     cuts = [True, True]
     server.fault = lambda command: "update" in command and bool(cuts) and cuts.pop()
@@ -123,8 +125,8 @@ def test_a_connection_cut_during_a_write_loses_nothing(server: MongoServer, make
     assert stored(server) == expected(calls(range(10)))
 
 
-def test_server_that_does_not_answer(server: MongoServer, make: Make) -> None:
-    """Bounded waits; later all is there."""
+def test_a_server_that_does_not_answer_has_bounded_waits(server: MongoServer, make: Make) -> None:
+    """Later, all calls are written."""
     exporter = make(patience=0.3)
     exporter.export(calls([1]))
     assert exporter.force_flush(60_000)
@@ -139,10 +141,10 @@ def test_server_that_does_not_answer(server: MongoServer, make: Make) -> None:
     assert stored(server) == expected(calls([1, 2, 3]))
 
 
-def test_one_document_that_is_refused(
+def test_a_rejected_document_does_not_affect_its_batch(
     server: MongoServer, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A validation rule of the collection costs the document that breaks it, not the batch."""
+    """A validation rule of the collection rejects one document."""
     bad = span(500, "chat", {**CHAT, "user.id": "mallory"})
 
     def validate(command: Command) -> Command | None:
@@ -159,12 +161,12 @@ def test_one_document_that_is_refused(
     assert exporter.export([*calls(range(20)), bad, *calls(range(20, 40))]) is FAILED
     assert stored(server) == expected(calls(range(40)))
     assert stats()["export.mongodb.dropped.refused"] - before == 1
-    assert said(caplog)[0] == "mongodb: a row was rejected: write error 121 (logged once)"
+    assert logged(caplog)[0] == "mongodb: a row was rejected: write error 121 (logged once)"
     assert "mallory" not in caplog.text
 
 
-def test_two_writers_of_a_new_call(server: MongoServer, make: Make) -> None:
-    """Two upserts of one new key at the same moment: the one that lost the race goes again."""
+def test_two_writers_of_a_new_call_write_it_once(server: MongoServer, make: Make) -> None:
+    """Two upserts of one new key at the same time: the second one is retried."""
     lost = [{"index": 0, "code": 11000, "errmsg": "E11000 duplicate key"}]
     races = [{"ok": 1, "n": 0, "nModified": 0, "writeErrors": lost}]
     server.fault = lambda command: races.pop() if races and "update" in command else None
@@ -189,7 +191,7 @@ def test_two_writers_of_a_new_call(server: MongoServer, make: Make) -> None:
         ),
     ],
 )
-def test_a_missing_right_is_named_in_one_line(
+def test_a_missing_permission_is_reported_in_one_line(
     what: str,
     code: int,
     result: SpanExportResult,
@@ -198,17 +200,17 @@ def test_a_missing_right_is_named_in_one_line(
     make: Make,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Indexes are not needed; what is needed and not allowed is named in one line."""
+    """Indexes are optional; other missing permissions are reported."""
     refusal = {"ok": 0, "code": code, "codeName": "Unauthorized", "errmsg": "not authorized on x"}
     server.fault = lambda command: refusal if what in command else None
     assert make(**QUICK).export([CASES["chat"]]) is result
-    assert said(caplog) == [line]
+    assert logged(caplog) == [line]
 
 
-def test_document_beyond_16_mb(
+def test_a_document_beyond_16_mb_is_stored_without_content(
     server: MongoServer, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The content of a giant call is left out; the call, its tokens and its cost are not."""
+    """The call, its tokens and its cost are stored."""
     giant = [text("user", "x" * 17_000_000)]
     attributes = {**dict(CASES["chat"].attributes or {}), **content(giant)}
     exporter = make(patience=20.0)
@@ -216,7 +218,7 @@ def test_document_beyond_16_mb(
     (_, row) = sorted(stored(server), key=lambda row: row["span_id"], reverse=True)
     assert (row["input_messages"], row["output_messages"]) == (None, None)
     assert (row["input_tokens"], row["cost_usd"]) == (20, Decimal("0.000009"))
-    assert said(caplog) == ["mongodb: content beyond 16 MB is left out (logged once)"]
+    assert logged(caplog) == ["mongodb: content beyond 16 MB is left out (logged once)"]
 
 
 def test_nesting_beyond_mongodbs_limit_becomes_json_text(server: MongoServer, make: Make) -> None:
@@ -236,8 +238,8 @@ def test_nesting_beyond_mongodbs_limit_becomes_json_text(server: MongoServer, ma
     assert value.endswith("}")
 
 
-def test_integers_of_any_size(server: MongoServer, make: Make) -> None:
-    """64 bits as they are; more is text, but in content Decimal128 up to 34 digits."""
+def test_integers_of_any_size_are_stored(server: MongoServer, make: Make) -> None:
+    """64 bits as integers, larger ones as text, in content as Decimal128 up to 34 digits."""
     numbers = [2**63 - 1, -(2**63), 2**63, 10**33, 10**34]
     arguments = {f"n{i}": number for i, number in enumerate(numbers)}
     call = {"type": "tool_call", "name": "f", "arguments": arguments}
@@ -256,8 +258,8 @@ def test_integers_of_any_size(server: MongoServer, make: Make) -> None:
 
 
 @pytest.mark.slow
-def test_exit_with_a_server_that_is_away(server: MongoServer) -> None:
-    """The end of the process waits a few seconds at most, and says what is lost."""
+def test_exit_during_an_outage_is_bounded(server: MongoServer) -> None:
+    """It waits a few seconds, and logs what is lost."""
     body = """
         import logging, sys, time
         from litespan_exporters.mongodb import MongoExporter
@@ -288,7 +290,7 @@ def test_exit_with_a_server_that_is_away(server: MongoServer) -> None:
 def test_the_exporter_is_configured_by_variables(
     variable: str, server: MongoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Made without arguments, as `OTEL_TRACES_EXPORTER=mongodb` makes it."""
+    """The SDK creates it without arguments."""
     monkeypatch.setenv(variable, server.uri)
     monkeypatch.setenv("LITESPAN_MONGODB_COLLECTION", "other")
     exporter = MongoExporter()
@@ -301,10 +303,10 @@ def test_the_exporter_is_configured_by_variables(
 def test_a_missing_address_is_logged_once_and_exports_fail(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One line says what to set; exports fail in peace."""
+    """One line has the variable; exports return FAILURE without an exception."""
     exporter = MongoExporter()
     assert exporter.export([CASES["chat"]]) is FAILED
-    assert said(caplog) == [
+    assert logged(caplog) == [
         (
             "LITESPAN_MONGODB is not set: mongodb export is off; set it, or MONGODB_URI, to the "
             "database's URI"
@@ -322,7 +324,7 @@ def test_a_missing_address_is_logged_once_and_exports_fail(
     ],
 )
 def test_addresses_are_reported_without_credentials(uri: str, place: str) -> None:
-    """Shown without user and password, wherever the server is."""
+    """Without user and password, for every kind of address."""
     exporter = MongoExporter(uri)
     assert (exporter.problem, exporter.place) == ("", f"mongodb://{place}#llm_calls")
 
@@ -333,10 +335,10 @@ def test_addresses_are_reported_without_credentials(uri: str, place: str) -> Non
 def test_a_bad_address_is_logged_without_its_value(
     uri: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line that does not repeat the value, for that has passwords in it."""
+    """The value contains passwords."""
     exporter = MongoExporter(uri)
     assert exporter.export([CASES["chat"]]) is FAILED
-    assert said(caplog) == [
+    assert logged(caplog) == [
         (
             "LITESPAN_MONGODB is not a MongoDB URI: mongodb export is off; write "
             "mongodb://user@host/database"
@@ -345,12 +347,14 @@ def test_a_bad_address_is_logged_without_its_value(
     assert "top-secret" not in caplog.text + repr(exporter)
 
 
-def test_uri_that_pymongo_refuses(caplog: pytest.LogCaptureFixture) -> None:
-    """A password that is not escaped: one line, without the password."""
+def test_a_uri_that_pymongo_rejects_is_logged_without_its_password(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """For example a password that is not escaped."""
     exporter = MongoExporter("mongodb://u:top@secret@127.0.0.1/d", **QUICK)
     assert exporter.export([CASES["chat"]]) is FAILED
     exporter.shutdown()
-    assert said(caplog)[0].startswith(
+    assert logged(caplog)[0].startswith(
         "mongodb: LITESPAN_MONGODB is invalid: InvalidURI (escape special characters in the "
         "password as %40; check the options); "
     )

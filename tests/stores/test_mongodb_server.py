@@ -53,7 +53,7 @@ def eventually(read: Callable[[], Any], wanted: Any, seconds: float = 60) -> Non
 
 
 def test_the_documented_indexes_exist(mongodb_server: Place, mongodb_uri: str) -> None:
-    """Those of the documentation, beside the key."""
+    """In addition to the key."""
     exporter: Any = mongodb_server.make()
     assert exporter.export([CASES["chat"]]) is OK
     exporter.shutdown()
@@ -63,7 +63,7 @@ def test_the_documented_indexes_exist(mongodb_server: Place, mongodb_uri: str) -
 
 
 def test_the_documented_query_sums_cost_by_model(mongodb_server: Place, mongodb_uri: str) -> None:
-    """The query of the module's own documentation, exact to the last place."""
+    """The query in the module's documentation, with exact results."""
     exporter: Any = mongodb_server.make()
     calls_ = [span(n, "chat", {**CHAT, **cost(0.1, 1e-10)}) for n in range(1, 11)]
     assert exporter.export(calls_) is OK
@@ -75,8 +75,8 @@ def test_the_documented_query_sums_cost_by_model(mongodb_server: Place, mongodb_
     assert sum_["usd"].to_decimal() == Decimal("1.000000001")
 
 
-def test_writers_of_the_same_new_calls(mongodb_server: Place) -> None:
-    """Eight at once, some of whom know the start only: each call once, and finished."""
+def test_eight_writers_of_the_same_new_calls_write_each_once(mongodb_server: Place) -> None:
+    """Some have only the start; each call is stored once, and finished."""
     exporters: list[Any] = [mongodb_server.make(**QUICK) for _ in range(8)]
     batch = [*calls(range(2, 60)), CASES["chat"]]
 
@@ -100,7 +100,7 @@ def test_writers_of_the_same_new_calls(mongodb_server: Place) -> None:
 def test_calls_exported_while_the_server_is_down_arrive_once(
     server: JavaServer, make: Make
 ) -> None:
-    """What is exported while the server is down is there when it is up, each call once."""
+    """When the server is up again."""
     exporter = make(f"{server.uri}?{AWAY}", collection="restart", **QUICK)
     with collection(server.uri, "restart") as there:
         place = in_mongodb(server.uri, "restart", there.find)
@@ -119,7 +119,7 @@ def test_calls_exported_while_the_server_is_down_arrive_once(
 def test_a_frozen_server_has_bounded_waits_and_loses_nothing(
     server: JavaServer, make: Make
 ) -> None:
-    """A server that answers no more: bounded waits, and later all is there."""
+    """Later, all calls are written."""
     exporter = make(f"{server.uri}?{AWAY}", collection="frozen", **{**QUICK, "patience": 1.0})
     with collection(server.uri, "frozen") as there:
         place = in_mongodb(server.uri, "frozen", there.find)
@@ -133,7 +133,7 @@ def test_a_frozen_server_has_bounded_waits_and_loses_nothing(
         eventually(place.read, expected(calls([1, 2, 3])))
 
 
-def test_messages_are_documents(mongodb_server: Place, mongodb_uri: str) -> None:
+def test_messages_can_be_queried_by_their_parts(mongodb_server: Place, mongodb_uri: str) -> None:
     """What was said can be searched by its parts."""
     said = [{"role": "user", "parts": [{"type": "text", "content": "find me"}]}]
     exporter: Any = mongodb_server.make()

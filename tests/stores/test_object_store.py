@@ -40,7 +40,7 @@ def lines(files: Any) -> list[dict[str, Any]]:
 
 
 def test_calls_are_in_files_by_day(memory: Any) -> None:
-    """One file a day and export, by the start of the call in UTC, under names of their own."""
+    """One file per day and export, by the start of the call in UTC, each with a new name."""
     later = span(77, "chat", dict(CASES["chat"].attributes or {}))
     later._start_time, later._end_time = START_NS + DAY_NS, START_NS + DAY_NS + 10**9
     exporter = S3Exporter("memory://bucket/calls", interval=0, **PATIENT)
@@ -53,7 +53,7 @@ def test_calls_are_in_files_by_day(memory: Any) -> None:
 
 
 def test_parquet_has_every_column(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same rows as in every store."""
+    """The rows are those of every store."""
     monkeypatch.setenv("LITESPAN_S3", "memory://bucket")
     monkeypatch.setenv("LITESPAN_S3_FORMAT", "parquet")
     monkeypatch.setenv("LITESPAN_S3_INTERVAL", "0")
@@ -67,8 +67,8 @@ def test_parquet_has_every_column(memory: Any, monkeypatch: pytest.MonkeyPatch) 
     assert in_order(found) == [{**row, "key": str(row["key"])} for row in wanted]
 
 
-def test_rows_wait_to_be_written_together(memory: Any) -> None:
-    """Exports within the interval are one file; the rest is written at shutdown."""
+def test_exports_within_the_interval_are_one_file(memory: Any) -> None:
+    """The remaining rows are written at shutdown."""
     exporter = GcsBucketExporter("memory://bucket/calls", **PATIENT)
     for case in ("chat", "stream", "embedding"):
         exporter.export([CASES[case]])
@@ -79,7 +79,7 @@ def test_rows_wait_to_be_written_together(memory: Any) -> None:
 
 
 def test_content_false_stores_no_message(memory: Any) -> None:
-    """`content=False` leaves messages out."""
+    """`content=False` applies even if the span has messages; the other values are stored."""
     exporter = S3Exporter("memory://bucket", interval=0, content=False, **PATIENT)
     exporter.export([CASES["multimodal"]])
     exporter.shutdown()
@@ -88,8 +88,8 @@ def test_content_false_stores_no_message(memory: Any) -> None:
     assert record["input_tokens"] == 1105
 
 
-def test_a_store_that_fails_keeps_the_rows(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """One line without the driver's text; the rows are written once it works again."""
+def test_a_failing_store_keeps_its_rows(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """One line without the driver's text; the rows are written when the store works again."""
     folder = tmp_path / "bucket"
     folder.write_text("a file where a folder should be")
     exporter = S3Exporter(f"file://{folder}", interval=0, patience=1.0, backoff=0.05)
@@ -109,7 +109,7 @@ def test_a_store_that_fails_keeps_the_rows(tmp_path: Any, caplog: pytest.LogCapt
 def test_an_exporter_without_a_url_is_off(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line names the variable."""
+    """One line has the variable."""
     monkeypatch.delenv(EACH[name].variable, raising=False)
     assert EACH[name]().export([CASES["chat"]]) is FAILED
     (line,) = [r.getMessage() for r in caplog.records if r.name == "litespan"]
@@ -127,15 +127,15 @@ def test_an_exporter_without_a_url_is_off(
         ("memory://b", {"interval": -1}, "LITESPAN_S3_INTERVAL='-1' is not a number of seconds"),
     ],
 )
-def test_a_setting_that_is_wrong_is_reported(
+def test_an_invalid_setting_turns_the_exporter_off(
     url: str, options: dict[str, Any], line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The exporter stays off, and one line says why."""
+    """One line has the reason."""
     assert S3Exporter(url, **options).problem.startswith(line)
 
 
-def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line is what to install; the bucket's driver is not in the extra."""
+def test_a_missing_driver_is_reported_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bucket's driver is not in the extra."""
     monkeypatch.setattr(
         "litespan_exporters.object_store.find_spec", lambda name: None if name == "s3fs" else name
     )
@@ -145,7 +145,7 @@ def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_passwords_in_urls_are_not_shown() -> None:
-    """Neither in `repr` nor where it says that it writes."""
+    """Neither in `repr` nor in log lines."""
     exporter = S3Exporter("ftp://user:secret@host/calls")
     assert isinstance(exporter, ObjectStoreExporter)
     assert "secret" not in repr(exporter)

@@ -1,4 +1,4 @@
-"""The page on the stores says what the code does: columns, types, indexes, statements, settings."""
+"""The page on stores matches the code: columns, types, indexes, statements, settings."""
 
 import re
 from pathlib import Path
@@ -14,25 +14,25 @@ COLUMNS_PART = PAGE.partition("## Columns")[2].partition("## PostgreSQL")[0]
 
 
 def test_the_page_lists_every_column_in_order() -> None:
-    """Every column in order, with its kind and meaning."""
+    """With its kind and meaning."""
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \|$", COLUMNS_PART, re.MULTILINE)
     assert rows == [(c.name, c.kind, c.meaning) for c in COLUMNS]
 
 
 def test_the_page_has_the_types_of_postgresql_and_duckdb() -> None:
-    """What PostgreSQL and DuckDB make of each kind."""
+    """For each kind."""
     for kind, theirs in postgres.TYPES.items():
         assert f"| {kind} | {theirs} | {duckdb_file.TYPES[kind]} |" in PAGE
 
 
 def test_the_page_has_the_indexes() -> None:
-    """The indexes that are made."""
+    """Every index that stores create."""
     for index in INDEXES:
         assert f"`({', '.join(index)})`" in PAGE
 
 
 def test_the_page_names_every_variable_of_a_store() -> None:
-    """Every variable that a store reads is named, and no other of ours."""
+    """And no other variable of litespan's."""
     exporters = ROOT / "exporters/litespan_exporters"
     files = ("csv_file", "duckdb_file", "jsonl", "object_store", "parquet", "sqlite")
     modules = (*(f"{name}.py" for name in files), "mongodb/__init__.py", "postgres/__init__.py")
@@ -44,7 +44,7 @@ def test_the_page_names_every_variable_of_a_store() -> None:
 
 
 def test_the_page_has_the_limits_of_the_code() -> None:
-    """The waits and bounds that the page promises are the code's."""
+    """Waits and bounds."""
     limits = Limits()
     assert f"{limits.patience:.0f} seconds" in PAGE
     assert f"{limits.keep_rows:,} rows" in PAGE
@@ -53,6 +53,6 @@ def test_the_page_has_the_limits_of_the_code() -> None:
 
 
 def test_the_page_has_the_grants_that_tests_use() -> None:
-    """The rights on the page are those that the tests run with."""
+    """The tests use the documented permissions."""
     for grant in ("grant usage on schema litespan", "grant select, insert, update on"):
         assert grant in PAGE

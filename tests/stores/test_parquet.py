@@ -44,7 +44,7 @@ def files(folder: Path) -> list[str]:
 
 
 def test_the_files_have_the_documented_columns_and_types(tmp_path: Path) -> None:
-    """The files have the documented columns, money as decimals, times in UTC, and are small."""
+    """Money as decimals, times in UTC; the files are small."""
     exporter = ParquetExporter(tmp_path, interval=0)
     exporter.export(list(CASES.values()))
     exporter.shutdown()
@@ -56,8 +56,8 @@ def test_the_files_have_the_documented_columns_and_types(tmp_path: Path) -> None
     assert file.stat().st_size < 100_000
 
 
-def test_query_of_the_documentation(tmp_path: Path) -> None:
-    """Duplicates and started calls are left out by one clause, as the documentation has it."""
+def test_the_documented_query_reads_each_call_once(tmp_path: Path) -> None:
+    """Its clause leaves out duplicates and started calls."""
     exporter = ParquetExporter(tmp_path / "calls", interval=0)
     exporter.export_started([STARTED])
     exporter.force_flush()
@@ -72,8 +72,8 @@ def test_query_of_the_documentation(tmp_path: Path) -> None:
     assert found == [(2, "0.0000180000")]
 
 
-def test_exports_are_gathered(tmp_path: Path) -> None:
-    """One file for what comes within the interval; the end of it, and shutdown, write one."""
+def test_exports_within_an_interval_are_one_file(tmp_path: Path) -> None:
+    """The end of the interval, and shutdown, write one."""
     exporter = ParquetExporter(tmp_path, interval=2.0)
     exporter.export_started([STARTED])
     for n in range(1000, 1050):
@@ -91,8 +91,10 @@ def test_exports_are_gathered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bound", [{"max_rows": 20}, {"max_bytes": 100_000}])
-def test_enough_for_a_file(bound: dict[str, Any], tmp_path: Path) -> None:
-    """Neither rows nor bytes pile up beyond what makes a good file."""
+def test_a_large_number_of_rows_or_bytes_is_written_early(
+    bound: dict[str, Any], tmp_path: Path
+) -> None:
+    """Before the end of the interval."""
     exporter = ParquetExporter(tmp_path, interval=3600, **bound)
     for start in range(1000, 1100, 20):
         exporter.export(calls(range(start, start + 20)))
@@ -106,7 +108,7 @@ def test_enough_for_a_file(bound: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_processes_write_into_one_folder(tmp_path: Path) -> None:
-    """Any number of processes write into one folder."""
+    """Each has its own files."""
     body = """
         exporter = ParquetExporter(sys.argv[1], interval=0)
         first = int(sys.argv[2])
@@ -123,8 +125,8 @@ def test_many_processes_write_into_one_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_files_are_whole_after_sigkill(tmp_path: Path) -> None:
-    """After SIGKILL every file with its name is whole, and has what was exported."""
+def test_files_are_complete_after_sigkill(tmp_path: Path) -> None:
+    """Every file can be read, and has the exported rows."""
     body = """
         exporter = ParquetExporter(sys.argv[1], interval=0)
         for start in range(1000, 90000, 100):
@@ -144,7 +146,7 @@ def test_files_are_whole_after_sigkill(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_no_partial_file_and_loses_no_row(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A full disk: no half file, rows are kept, all is there once there is room."""
+    """Rows are kept, and written when there is space."""
     with small_disk(tmp_path / "disk", 150_000) as disk:
         folder = disk.folder / "calls"
         exporter = ParquetExporter(folder, interval=0, **QUICK)
@@ -165,10 +167,10 @@ def test_a_full_disk_leaves_no_partial_file_and_loses_no_row(
 
 
 @pytest.mark.parametrize("interval", ["soon", "-1", "nan", "1e9"])
-def test_interval_that_is_none(
+def test_an_invalid_interval_turns_the_exporter_off(
     interval: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line says so, and the exporter stays off."""
+    """One line has the reason."""
     monkeypatch.setenv("LITESPAN_PARQUET_INTERVAL", interval)
     exporter = ParquetExporter()
     assert exporter.export([CASES["chat"]]) is FAILED
@@ -179,7 +181,7 @@ def test_interval_that_is_none(
     )
 
 
-def test_the_variable_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_variable_sets_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`LITESPAN_PARQUET` names the folder; the default is in the working folder."""
     monkeypatch.chdir(tmp_path)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The PostgreSQL store, on a real server: rights, restarts, other writers, full disks."""
+"""The PostgreSQL store, on a real server: permissions, restarts, other writers, full disks."""
 
 import logging
 import os
@@ -56,7 +56,7 @@ def make() -> Iterator[Make]:
         exporter.shutdown()
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What litespan has logged."""
     return [r.getMessage() for r in caplog.records if r.name == "litespan"]
 
@@ -67,7 +67,7 @@ class TestTable:
     def test_the_table_has_the_documented_columns_and_indexes(
         self, make: Make, postgres: PostgresServer, table: str
     ) -> None:
-        """The table has the documented columns, an exact cost, and the documented indexes."""
+        """Including an exact cost."""
         make(postgres.dsn(), table=table).export([CASES["chat"]])
         columns = postgres.sql(
             "select attname, format_type(atttypid, atttypmod) from pg_attribute "
@@ -87,8 +87,10 @@ class TestTable:
             "btree (user_id, start_time)",
         ]
 
-    def test_many_make_it_at_once(self, make: Make, postgres: PostgresServer, table: str) -> None:
-        """Workers that start together make one table, without an error."""
+    def test_many_workers_create_one_table_at_once(
+        self, make: Make, postgres: PostgresServer, table: str
+    ) -> None:
+        """Workers that start together create it without an error."""
         exporters = [make(postgres.dsn(), table=table) for _ in range(8)]
         results: list[Any] = []
         threads = [
@@ -102,10 +104,10 @@ class TestTable:
         assert results == [OK] * 8
         assert in_postgres(postgres, table).read() == expected(calls(range(8)))
 
-    def test_columns_of_a_newer_version(
+    def test_missing_columns_are_added_to_an_older_table(
         self, make: Make, postgres: PostgresServer, table: str
     ) -> None:
-        """A table by an older version is given what it lacks; its rows and own columns stay."""
+        """Its rows and the user's own columns stay."""
         postgres.sql("create schema if not exists litespan")
         postgres.sql(
             f"create table {table} (mine text, key uuid primary key, outcome text, user_id text)"
@@ -116,24 +118,26 @@ class TestTable:
         found = postgres.sql(f"select mine, user_id, cost_usd from {table} order by mine")
         assert found == [("x", "ada", None), (None, "user-42", Decimal("0.000009"))]
 
-    def test_another_type_is_refused(
+    def test_a_column_of_another_type_is_refused(
         self, make: Make, postgres: PostgresServer, table: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A cost that would not be exact is not written; one line says which column."""
+        """No inexact cost is written; one line has the column."""
         statements = [s.replace("cost_usd numeric(18,10)", "cost_usd float") for s in ddl(table)]
         for statement in statements:
             postgres.sql(statement)
         exporter = make(postgres.dsn(), table=table, **QUICK)
         assert exporter.export([CASES["chat"]]) is FAILED
-        assert said(caplog) == [
+        assert logged(caplog) == [
             (
                 f"postgres: {table}.cost_usd is double precision, not numeric(18,10) (set another "
                 "table in LITESPAN_POSTGRES_TABLE); 1 row(s) are kept and retried (logged once)"
             )
         ]
 
-    def test_statements_for_a_dba(self, make: Make, postgres: PostgresServer, table: str) -> None:
-        """`python -m litespan_exporters.postgres` prints the statements, which run as they are."""
+    def test_the_printed_statements_create_the_table(
+        self, make: Make, postgres: PostgresServer, table: str
+    ) -> None:
+        """`python -m litespan_exporters.postgres` prints them, and they run unchanged."""
         printed = subprocess.run(
             [sys.executable, "-m", "litespan_exporters.postgres"],
             env={**os.environ, "LITESPAN_POSTGRES_TABLE": table},
@@ -159,10 +163,10 @@ class TestRights:
         postgres.sql(f"create role {role} login password 'w-secret'")
         return role
 
-    def test_the_documented_rights_are_enough(
+    def test_the_documented_permissions_are_sufficient(
         self, make: Make, postgres: PostgresServer, table: str, writer: str
     ) -> None:
-        """USAGE on the schema; SELECT, INSERT and UPDATE on the table: that is enough."""
+        """USAGE on the schema; SELECT, INSERT and UPDATE on the table."""
         postgres.sql(f"grant usage on schema litespan to {writer}")
         postgres.sql(f"grant select, insert, update on {table} to {writer}")
         exporter = make(postgres.dsn(writer, "w-secret"), table=table)
@@ -170,7 +174,7 @@ class TestRights:
         assert exporter.export([CASES["chat"], CASES["stream"]]) is OK
         assert in_postgres(postgres, table).read() == expected([CASES["chat"], CASES["stream"]])
 
-    def test_a_missing_right_is_named_and_rows_wait_for_it(
+    def test_a_missing_permission_is_reported_and_rows_wait_for_it(
         self,
         make: Make,
         postgres: PostgresServer,
@@ -178,11 +182,11 @@ class TestRights:
         writer: str,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """Without a right: one line that names it; when it is granted, the rows are written."""
+        """One line has it; when it is granted, the rows are written."""
         postgres.sql(f"grant usage on schema litespan to {writer}")
         exporter = make(postgres.dsn(writer, "w-secret"), table=table, **QUICK)
         assert exporter.export([CASES["chat"]]) is FAILED
-        (line,) = said(caplog)
+        (line,) = logged(caplog)
         assert line.startswith(f"postgres: permission denied for table {table[9:]} (grant it, or ")
         postgres.sql(f"grant select, insert, update on {table} to {writer}")
         assert exporter.force_flush(10_000)
@@ -191,26 +195,26 @@ class TestRights:
     def test_a_wrong_password_is_logged_without_the_password(
         self, make: Make, postgres: PostgresServer, table: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """One line says what to check; no password is in it, nor in the exporter's repr."""
+        """One line has what to check; neither it nor the exporter's repr has a password."""
         dsn = postgres.dsn(password="not-the-password")
         exporter = make(dsn, table=table, **QUICK)
         assert exporter.export([CASES["chat"]]) is FAILED
         exporter.shutdown()
-        assert "password authentication failed" in said(caplog)[0]
-        assert "host, user and password in LITESPAN_POSTGRES" in said(caplog)[0]
-        assert "not-the-password" not in "".join([*said(caplog), repr(exporter), caplog.text])
+        assert "password authentication failed" in logged(caplog)[0]
+        assert "host, user and password in LITESPAN_POSTGRES" in logged(caplog)[0]
+        assert "not-the-password" not in "".join([*logged(caplog), repr(exporter), caplog.text])
         assert repr(exporter) == (
             f"<PostgresExporter postgresql://127.0.0.1:{postgres.port}/litespan#{table}>"
         )
 
 
 class TestBadTimes:
-    """Servers that stop, freeze, or are full; rows that nobody takes."""
+    """Servers that stop, freeze, or are full; rejected rows."""
 
     def test_calls_exported_during_a_restart_arrive_once(
         self, make: Make, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """What is exported while the server is away is written when it is back, each call once."""
+        """They are written when the server is available again."""
         with running() as server:
             exporter = make(server.dsn(), table=table, **QUICK)
             assert exporter.export(calls(range(10))) is OK
@@ -224,12 +228,12 @@ class TestBadTimes:
             assert exporter.export(calls(range(30, 35))) is OK
             assert in_postgres(server, table).read() == expected(calls(range(35)))
             exporter.shutdown()
-        assert len(said(caplog)) in (1, 2)  # the cut connection, and the refused ones
+        assert len(logged(caplog)) in (1, 2)  # the cut connection, and the refused ones
 
-    def test_idle_connection_that_was_cut(
+    def test_an_idle_connection_that_was_closed_loses_nothing(
         self, make: Make, postgres: PostgresServer, table: str
     ) -> None:
-        """A connection that a firewall or the server has closed meanwhile costs nothing."""
+        """By a firewall or the server."""
         exporter = make(postgres.dsn(), table=table)
         assert exporter.export(calls([1])) is OK
         postgres.sql(
@@ -242,7 +246,7 @@ class TestBadTimes:
     def test_idle_connections_are_closed(
         self, make: Make, postgres: PostgresServer, table: str
     ) -> None:
-        """Hundreds of workers with nothing to say hold no connection; the next call opens one."""
+        """Hundreds of idle workers have no connection; the next call opens one."""
         exporter = make(postgres.dsn(), table=table, idle=0.2)
         assert exporter.export(calls([1])) is OK
         count = "select count(*) from pg_stat_activity where application_name = 'litespan'"
@@ -256,7 +260,7 @@ class TestBadTimes:
     def test_a_frozen_server_has_bounded_waits_and_loses_nothing(
         self, make: Make, postgres: PostgresServer, table: str
     ) -> None:
-        """A server that takes requests and never answers: bounded waits; later all is there."""
+        """Later, all calls are written."""
         exporter = make(postgres.dsn(), table=table, patience=0.5)
         exporter.export(calls([1]))
         assert exporter.force_flush(60_000)
@@ -268,8 +272,10 @@ class TestBadTimes:
         assert exporter.force_flush(60_000)
         assert in_postgres(postgres, table).read() == expected(calls([1, 2, 3]))
 
-    def test_exit_with_a_frozen_server(self, postgres: PostgresServer, table: str) -> None:
-        """The end of the process waits a few seconds at most, and says what is lost."""
+    def test_exit_with_a_frozen_server_is_bounded(
+        self, postgres: PostgresServer, table: str
+    ) -> None:
+        """It waits a few seconds, and logs what is lost."""
         body = """
             import logging, sys
             from litespan_exporters.postgres import PostgresExporter
@@ -304,10 +310,10 @@ class TestBadTimes:
             ),
         ]
 
-    def test_one_row_that_is_refused(
+    def test_a_rejected_row_does_not_affect_its_batch(
         self, make: Make, postgres: PostgresServer, table: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A rule of the table's owner costs the row that breaks it, not the batch."""
+        """A constraint of the table's owner rejects one row."""
         for statement in ddl(table):
             postgres.sql(statement)
         postgres.sql(f"alter table {table} add check (user_id <> 'mallory')")
@@ -317,7 +323,7 @@ class TestBadTimes:
         assert exporter.export([*calls(range(100)), bad, *calls(range(100, 200))]) is FAILED
         assert in_postgres(postgres, table).read() == expected(calls(range(200)))
         assert stats()["export.postgres.dropped.refused"] - before == 1
-        assert said(caplog)[0] == (
+        assert logged(caplog)[0] == (
             "postgres: a row was rejected: CheckViolation (23514) (logged once)"
         )
         assert "mallory" not in caplog.text
@@ -325,15 +331,17 @@ class TestBadTimes:
     def test_values_too_long_for_an_index_are_cut_in_their_column(
         self, make: Make, postgres: PostgresServer, table: str
     ) -> None:
-        """What no index can hold is cut in its column; the attributes have it whole."""
+        """The attributes have the full values."""
         long = "".join(f"{n:x}" for n in range(3000))
         exporter = make(postgres.dsn(), table=table)
         assert exporter.export([span(1, "chat", {**CHAT, "user.id": long})]) is OK
         ((user, whole),) = postgres.sql(f"select user_id, attributes ->> 'user.id' from {table}")
         assert (user, whole) == (f"{long[:499]}…", long)
 
-    def test_two_writers_of_the_same_calls(self, postgres: PostgresServer, table: str) -> None:
-        """Processes that upsert the same keys in other orders wait for each other, not for ever."""
+    def test_two_writers_of_the_same_calls_do_not_deadlock(
+        self, postgres: PostgresServer, table: str
+    ) -> None:
+        """They upsert the same keys in different orders."""
         body = """
             import sys
             from litespan_exporters.postgres import PostgresExporter
@@ -353,7 +361,7 @@ class TestBadTimes:
     def test_a_full_disk_is_logged_once_and_loses_nothing(
         self, make: Make, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A full disk: one line says so; nothing is lost once there is room."""
+        """All rows are written when there is space."""
         with running() as server, small_disk(server.folder / "disk", 1_500_000) as disk:
             if disk.mounted:
                 (disk.folder / "space").mkdir(mode=0o777)
@@ -374,7 +382,7 @@ class TestBadTimes:
             assert exporter.force_flush(20_000)
             exporter.shutdown()
             assert in_postgres(server, table).read() == expected(calls(range(1000, 2000)))
-            (line,) = said(caplog)
+            (line,) = logged(caplog)
             assert "could not extend file" in line
             if disk.mounted:
                 server.sql("alter database litespan reset default_tablespace")
@@ -392,7 +400,7 @@ class TestSettings:
         table: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Made without arguments, as `OTEL_TRACES_EXPORTER=postgres` makes it."""
+        """The SDK creates it without arguments."""
         monkeypatch.setenv(variable, postgres.dsn())
         monkeypatch.setenv("LITESPAN_POSTGRES_TABLE", table)
         assert make().export([CASES["chat"]]) is OK
@@ -401,7 +409,7 @@ class TestSettings:
     def test_libpq_variables_are_read(
         self, make: Make, postgres: PostgresServer, table: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """`PGHOST` and its like, as `psql` reads them."""
+        """`PGHOST` and others, as `psql` reads them."""
         for name, value in {
             "PGHOST": "127.0.0.1",
             "PGPORT": str(postgres.port),
@@ -415,10 +423,10 @@ class TestSettings:
     def test_a_missing_address_is_logged_once_and_exports_fail(
         self, make: Make, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """One line says what to set; exports fail in peace."""
+        """One line has the variable; exports return FAILURE without an exception."""
         exporter = make()
         assert exporter.export([CASES["chat"]]) is FAILED
-        assert said(caplog) == [
+        assert logged(caplog) == [
             (
                 "LITESPAN_POSTGRES is not set: postgres export is off; set it, or DATABASE_URL, to "
                 "the database's URL"
@@ -438,10 +446,10 @@ class TestSettings:
     def test_a_bad_address_is_logged_without_its_value(
         self, make: Make, dsn: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """One line that does not repeat the value, for that has passwords in it."""
+        """The value contains passwords."""
         exporter = make(dsn)
         assert exporter.export([CASES["chat"]]) is FAILED
-        assert said(caplog) == [
+        assert logged(caplog) == [
             (
                 "LITESPAN_POSTGRES is not a PostgreSQL URL: postgres export is off; write "
                 "postgresql://user@host/database"
@@ -460,18 +468,18 @@ class TestSettings:
             ("postgresql://u@h/db?schema=public&connection_limit=5&sslmode=disable", "postgresql://u@h/db?sslmode=disable"),
         ],
     )  # fmt: skip
-    def test_urls_of_other_tools(self, given: str, taken: str) -> None:
-        """SQLAlchemy's driver names and Prisma's parameters are left out."""
+    def test_urls_of_other_tools_are_accepted(self, given: str, taken: str) -> None:
+        """SQLAlchemy's driver names and Prisma's parameters are removed."""
         assert for_libpq(given) == taken
 
     @pytest.mark.parametrize("name", ["calls; drop table x", 'a"b', "a.b.c", "Calls", ""])
     def test_an_ambiguous_table_name_is_refused(
         self, make: Make, name: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A name that could be anything else than one table is refused in one line."""
+        """In one line."""
         exporter = make("postgresql://h/db", table=name)
         assert bool(exporter.problem) == bool(name)
-        assert ["is not a table name" in line for line in said(caplog)] == [True] * bool(name)
+        assert ["is not a table name" in line for line in logged(caplog)] == [True] * bool(name)
 
     def test_a_missing_driver_is_logged_with_the_install_command(self) -> None:
         """Without psycopg: one line with the command that installs it."""
@@ -493,14 +501,14 @@ class TestSettings:
             "pip install 'litespan[postgres]'\n"
         )
 
-    def test_check_writes_one_call_or_says_why_it_cannot(
+    def test_check_writes_one_call_or_reports_why_it_cannot(
         self,
         postgres: PostgresServer,
         table: str,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """`litespan check postgres` writes one call, or says in one line why it cannot."""
+        """`litespan check postgres`."""
         monkeypatch.setattr(logging.getLogger("litespan"), "propagate", True)  # put back after
         monkeypatch.setenv("LITESPAN_POSTGRES_TABLE", table)
         monkeypatch.setenv("LITESPAN_POSTGRES", postgres.dsn())
@@ -513,15 +521,15 @@ class TestSettings:
         assert "password authentication failed" in line
         assert "not-the-password" not in line
 
-    def test_unused_connection_is_not_made(self, make: Make, table: str) -> None:
-        """A wrong address costs nothing before the first call."""
+    def test_no_connection_is_opened_before_the_first_call(self, make: Make, table: str) -> None:
+        """Even if the address is wrong."""
         begun = time.monotonic()
         exporter = make("postgresql://192.0.2.1/nowhere", table=table)
         exporter.shutdown()
         assert time.monotonic() - begun < 5
 
-    def test_the_place_is_real(self, postgres: PostgresServer) -> None:
-        """The tests' server is a PostgreSQL, not an imitation."""
+    def test_the_server_of_the_tests_is_postgresql(self, postgres: PostgresServer) -> None:
+        """Not an imitation."""
         ((version,),) = postgres.sql("select version()")
         assert version.startswith("PostgreSQL ")
         assert int(version.split()[1].split(".")[0]) >= 12

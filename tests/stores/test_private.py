@@ -1,4 +1,4 @@
-"""Whatever litespan makes on a disk, its owner alone may read, content or not."""
+"""Only the owner can read the files that litespan creates, with or without content."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -76,8 +76,8 @@ def anyone() -> Iterator[None]:
 
 @pytest.mark.usefixtures("anyone")
 @pytest.mark.parametrize("what", MADE)
-def test_only_the_owner_may_read_what_is_made(what: str, tmp_path: Path) -> None:
-    """Files are 0600 and folders 0700: write-ahead logs, rotated and compressed files, too."""
+def test_only_the_owner_may_read_new_files(what: str, tmp_path: Path) -> None:
+    """Files are 0600 and folders 0700, including logs, rotated and compressed files."""
     tmp_path.chmod(0o755)
     held = MADE[what](tmp_path)
     made = {str(path.relative_to(tmp_path)): path.stat() for path in tmp_path.rglob("*")}
@@ -90,8 +90,8 @@ def test_only_the_owner_may_read_what_is_made(what: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("what", ["sqlite", "jsonl", "csv", "duckdb"])
-def test_the_mode_of_a_file_that_exists_is_left_alone(what: str, tmp_path: Path) -> None:
-    """The mode of an existing file is kept, also when rotation compresses it."""
+def test_the_mode_of_an_existing_file_is_kept(what: str, tmp_path: Path) -> None:
+    """Also if rotation compresses it."""
     MADE[what](tmp_path)
     names = ("calls.db", "calls.duckdb", f"c.{what}")
     (file,) = [path for path in tmp_path.iterdir() if path.name in names]

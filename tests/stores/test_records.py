@@ -44,8 +44,8 @@ def filled(place: Place, monkeypatch: pytest.MonkeyPatch, spans: Sequence[Readab
 def report(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     """What `litespan report --json` says."""
     assert main(["report", "--json", *arguments]) == 0, capsys.readouterr().err
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return said
+    output: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return output
 
 
 def test_report_reads_every_store(
@@ -54,7 +54,7 @@ def test_report_reads_every_store(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    """The figures are those of the SQLite store with the same calls, but for the place's name."""
+    """The figures equal those of the SQLite store with the same calls."""
     spans = [*CASES.values(), *calls(range(1000, 1040))]
     filled(place, monkeypatch, spans)
     reference = SQLiteExporter(tmp_path / "reference.db")
@@ -67,7 +67,7 @@ def test_report_reads_every_store(
         assert {**found, "file": ""} == {**wanted, "file": ""}
 
 
-def test_every_store_finds_calls_by_the_beginning_of_an_id_and_the_newest(
+def test_every_store_finds_calls_by_the_first_characters_of_an_id_and_the_newest(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By key, call id and trace id, with all columns; the newest first."""
@@ -89,7 +89,7 @@ def test_every_store_finds_calls_by_the_beginning_of_an_id_and_the_newest(
 def test_a_file_of_otlp_is_read_like_a_store(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The lines that the Collector's file exporter writes: calls count, other spans do not."""
+    """The lines of the collector's file exporter: calls count, other spans do not."""
     spans = [*CASES.values(), *OTHERS.values()]
     path = tmp_path / "traces.jsonl"
     lines = [MessageToDict(encode_spans([each])) for each in spans]
@@ -115,14 +115,14 @@ def with_hex_ids(message: Any) -> None:
 
 
 @pytest.mark.parametrize("given", ["key=value", "libpq"])
-def test_every_address_of_postgres(
+def test_postgres_is_found_by_every_kind_of_address(
     given: str,
     postgres: PostgresServer,
     table: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """By its name the store is found wherever the exporter finds it; no password is shown."""
+    """By the variables of the exporter; no password is shown."""
     parts = {
         "host": "127.0.0.1",
         "port": str(postgres.port),
@@ -143,23 +143,21 @@ def test_every_address_of_postgres(
     exporter.export(calls([1, 2]))
     exporter.shutdown()
     assert main(["report", "postgres", "--json"]) == 0, capsys.readouterr().err
-    said = capsys.readouterr()
-    assert json.loads(said.out)["total"]["calls"] == 2
-    assert PASSWORD not in said.out + said.err
+    output = capsys.readouterr()
+    assert json.loads(output.out)["total"]["calls"] == 2
+    assert PASSWORD not in output.out + output.err
 
 
 def test_since_excludes_calls_that_began_before(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`--since` leaves out what began before, to the second, in any zone."""
+    """To the second, in any time zone."""
     filled(place, monkeypatch, [CASES["chat"], CASES["stream"]])
     for since, number in {"2026-11-20T09:13:07Z": 2, "2026-11-20T10:13:08+01:00": 0}.items():
         assert report(capsys, place.source, "--since", since)["total"]["calls"] == number
 
 
-def test_what_a_store_holds_can_be_exported_again(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_records_can_be_exported_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each record becomes a span with the same key, and the same row in every column."""
     others = [
         made for name in ("openllmetry-openai", "openinference-litellm") for made in some(name)
@@ -182,8 +180,8 @@ def some(name: str) -> list[ReadableSpan]:
     return foreign(first)
 
 
-def test_recorded_spans_are_the_same_to_exporters(tmp_path: Path) -> None:
-    """The view that exporters map is equal in every part, but for what no store keeps."""
+def test_recorded_spans_have_the_same_view(tmp_path: Path) -> None:
+    """Every part is equal, except for data that no store keeps."""
     exporter = JsonlExporter(tmp_path / "calls.jsonl")
     exporter.export(list(CASES.values()))
     exporter.shutdown()
@@ -201,10 +199,10 @@ def test_recorded_spans_are_the_same_to_exporters(tmp_path: Path) -> None:
         assert copy.service.name == view.service.name
 
 
-def test_the_name_of_a_store_stands_for_its_place(
+def test_the_name_of_a_store_selects_its_configured_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`jsonl`, `csv`, … stand for the place that the variable names, or the default."""
+    """`jsonl`, `csv`, …: the place in its variable, or the default."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LITESPAN_CSV", raising=False)
     monkeypatch.setenv("LITESPAN_JSONL", str(tmp_path / "other.jsonl"))
@@ -215,10 +213,10 @@ def test_the_name_of_a_store_stands_for_its_place(
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_files_that_were_put_aside(
+def test_rotated_files_belong_to_the_store(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Rotated files belong to the store, compressed or not; other files do not."""
+    """Compressed or not; other files do not belong to it."""
     path = tmp_path / f"calls.{kind}"
     make = {"jsonl": JsonlExporter, "csv": CsvExporter}[kind]
     for rotate in ("60kB", "60kB,gzip"):
@@ -235,7 +233,7 @@ def test_files_that_were_put_aside(
 
 
 def test_started_calls_count_once(tmp_path: Path) -> None:
-    """A file of lines has the start and the end of a call: one record, the finished one."""
+    """A file has a line for the start and one for the end: one record, the finished one."""
     exporter = JsonlExporter(tmp_path / "calls.jsonl")
     exporter.export_started(
         [STARTED, span(2, "chat", {"gen_ai.operation.name": "chat"}, end_ms=None)]
@@ -251,7 +249,7 @@ def test_started_calls_count_once(tmp_path: Path) -> None:
 def test_broken_lines_are_skipped_and_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Lines that a crash has cut are left out, and counted."""
+    """Lines that a crash has truncated."""
     path = tmp_path / "calls.jsonl"
     exporter = JsonlExporter(path)
     exporter.export(calls([1, 2]))
@@ -277,7 +275,7 @@ def test_broken_lines_are_skipped_and_counted(
 def test_a_file_of_another_kind_is_refused_in_one_line(
     content: bytes, said: str, tmp_path: Path
 ) -> None:
-    """One line says what is wrong."""
+    """The line has the reason."""
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(Unreadable, match=said):
@@ -292,10 +290,10 @@ def test_a_file_of_another_kind_is_refused_in_one_line(
         ("postgres", "LITESPAN_POSTGRES is not set"),
     ],
 )
-def test_databases_that_are_not_there(
+def test_unavailable_databases_are_reported_in_one_line(
     source: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line, without a password."""
+    """Without a password."""
     for name in ("LITESPAN_POSTGRES", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     assert main(["report", source]) == 2
@@ -304,8 +302,8 @@ def test_databases_that_are_not_there(
     assert "secret" not in line
 
 
-def test_records_are_plain(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same plain values from every store, whatever its driver gives."""
+def test_records_have_plain_values(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same from every store, whatever its driver returns."""
     filled(place, monkeypatch, [CASES["chat"]])
     (record,) = records(place.source)
     (row,) = rows([CASES["chat"]])

@@ -61,7 +61,7 @@ os._exit(0)
 
 
 def test_calls_arrive_in_s3(request: pytest.FixtureRequest) -> None:
-    """In both formats, from a forked child, and one line for a bucket that does not exist."""
+    """In both formats, from a forked child, and with one line for a missing bucket."""
     packages = ("moto[server]==5.2.5", "s3fs==2026.9.0", "--editable", f"{ROOT}[parquet]")
     python = environment(request.config.cache.mkdir("s3"), *packages)
     known = {
@@ -75,8 +75,8 @@ def test_calls_arrive_in_s3(request: pytest.FixtureRequest) -> None:
         [python, "-c", PROGRAM], check=False, env=known, timeout=200, capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout.splitlines()[-1])
-    assert told == {
+    output = json.loads(ran.stdout.splitlines()[-1])
+    assert output == {
         "jsonl": ["SUCCESS", ""],
         "parquet": ["SUCCESS", ""],
         "absent": [

@@ -78,14 +78,14 @@ class TestRows:
     """What is in a row."""
 
     def test_every_case_is_a_row(self, exporter: SQLiteExporter, path: Path) -> None:
-        """Every canonical call is one row; what is no call of a model is none."""
+        """Spans that are not model calls have no row."""
         assert exporter.export([*CASES.values(), *OTHERS.values()]) is OK
         assert query(path, "select count(*), count(distinct key) from llm_calls") == [
             (len(CASES), len(CASES))
         ]
 
     def test_columns_hold_the_span_attributes(self, exporter: SQLiteExporter, path: Path) -> None:
-        """The columns that a user asks for hold what the span says."""
+        """The values are those of the span."""
         exporter.export([CASES["reasoning_cached"]])
         connection = sqlite3.connect(path)
         connection.row_factory = sqlite3.Row
@@ -123,13 +123,15 @@ class TestRows:
     def test_a_failure_has_its_reason_and_no_cost(
         self, exporter: SQLiteExporter, path: Path
     ) -> None:
-        """A failure says why, and costs nothing known."""
+        """The cost is unknown."""
         exporter.export([CASES["failure"]])
         sql = "select outcome, error_type, http_status, cost_usd, input_tokens from calls"
         assert query(path, sql) == [("failure", "AuthenticationError", 401, None, None)]
 
-    def test_sums_are_exact(self, exporter: SQLiteExporter, path: Path) -> None:
-        """A thousand costs that no binary fraction can hold sum up exactly."""
+    def test_sums_of_cost_have_no_rounding_errors(
+        self, exporter: SQLiteExporter, path: Path
+    ) -> None:
+        """A thousand costs that no binary fraction can represent."""
         amounts = [0.1 + i * 1e-7 for i in range(1000)]
         exporter.export(
             [span(1000 + i, "chat", {**CHAT, **cost(usd, 0.0)}) for i, usd in enumerate(amounts)]
@@ -139,7 +141,7 @@ class TestRows:
         assert Decimal(total) / 10**10 == expected
 
     def test_with_content_off_no_column_holds_content(self, path: Path) -> None:
-        """With content off no column and no attribute holds any."""
+        """And no attribute."""
         exporter = SQLiteExporter(path, content=False)
         exporter.export([*CASES.values(), *foreign("openllmetry-openai-2025")])
         exporter.shutdown()
@@ -150,7 +152,7 @@ class TestRows:
     def test_calls_of_other_instrumentations_are_rows(
         self, exporter: SQLiteExporter, path: Path
     ) -> None:
-        """Calls that other instrumentations traced are rows too; their structure is not."""
+        """Their agents and workflows are not."""
         exporter.export([*foreign("traceloop-sdk"), *foreign("openinference-litellm")])
         sql = "select user_id, sum(input_tokens), count(*) from calls group by 1"
         assert query(path, sql) == [("user-42", 240, 14)]
@@ -158,7 +160,7 @@ class TestRows:
     def test_lone_surrogates_become_question_marks(
         self, exporter: SQLiteExporter, path: Path
     ) -> None:
-        """A lone surrogate becomes a question mark; the row is kept."""
+        """The row is kept."""
         exporter.export([CASES["surrogate"], CASES["chat"]])
         assert query(path, "select user_id from calls order by span_id") == [
             ("user-42",),
@@ -168,17 +170,17 @@ class TestRows:
     def test_unicode_round_trips_and_nul_is_replaced(
         self, exporter: SQLiteExporter, path: Path
     ) -> None:
-        """Other scripts and quotes come back as they were, NUL as U+FFFD as in every store."""
+        """Other scripts and quotes are unchanged; NUL becomes U+FFFD as in every store."""
         exporter.export([CASES["unicode"]])
         ((user, messages),) = query(path, "select user_id, input_messages from calls")
         written = str((CASES["unicode"].attributes or {})["gen_ai.input.messages"])
         wanted = json.loads(written.replace("\\u0000", "\ufffd"))
         assert (user, json.loads(messages)) == ("Zoë-用户-🦊", wanted)
 
-    def test_a_span_with_an_impossible_time_costs_no_other_row(
+    def test_a_span_with_an_impossible_time_does_not_affect_other_rows(
         self, exporter: SQLiteExporter, path: Path
     ) -> None:
-        """A span whose time no calendar has costs no other span its row."""
+        """No calendar has its time."""
         odd = span(70, "chat", CHAT)
         odd._start_time = 10**30
         assert exporter.export([CASES["chat"], odd, CASES["stream"]]) is OK
@@ -221,7 +223,7 @@ class TestUpsert:
 class TestConfiguration:
     """Where the file is."""
 
-    def test_the_variable_names_the_file(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_variable_sets_the_file(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """LITESPAN_SQLITE names the file of an exporter that the SDK makes."""
         monkeypatch.setenv("LITESPAN_SQLITE", str(path))
         assert SQLiteExporter().path == path
@@ -229,7 +231,7 @@ class TestConfiguration:
     def test_the_argument_takes_precedence_over_the_variable(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """An argument wins over the variable."""
+        """For the path of the file."""
         monkeypatch.setenv("LITESPAN_SQLITE", "/other.db")
         assert SQLiteExporter(str(path)).path == path
 
@@ -237,7 +239,7 @@ class TestConfiguration:
     def test_the_default_is_litespan_db_in_the_start_folder(
         self, value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Without either it is litespan.db in the folder where the program began."""
+        """The folder in which the program was started."""
         monkeypatch.delenv("LITESPAN_SQLITE", raising=False)
         if value is not None:
             monkeypatch.setenv("LITESPAN_SQLITE", value)
@@ -253,8 +255,8 @@ class TestConfiguration:
         monkeypatch.setenv("HOME", str(tmp_path))
         assert SQLiteExporter("~/calls.db").path == tmp_path / "calls.db"
 
-    def test_nothing_before_the_first_call(self, path: Path) -> None:
-        """Making the exporter touches no file."""
+    def test_no_file_is_created_before_the_first_call(self, path: Path) -> None:
+        """Creating the exporter does not open it."""
         SQLiteExporter(path)
         assert not path.exists()
 
@@ -270,7 +272,7 @@ class TestFaults:
     """What cannot be written: one clear line and FAILURE; the rows are kept, nothing is raised."""
 
     @pytest.mark.parametrize(
-        ("name", "cure"),
+        ("name", "fix"),
         [
             ("missing/calls.db", "its folder must exist and be writable"),
             (".", "its folder must exist and be writable"),
@@ -279,10 +281,10 @@ class TestFaults:
             ("newer.db", "a newer litespan wrote it (schema 99, this one knows 1)"),
         ],
     )
-    def test_a_bad_file_is_logged_once_with_its_fix(
-        self, name: str, cure: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    def test_an_unusable_file_is_logged_once_with_its_fix(
+        self, name: str, fix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The line names the file and the cure, and comes once; so does the loss at the end."""
+        """The line has the file; one more line reports the lost rows at exit."""
         (tmp_path / "text.txt").write_text("dear diary, " * 100)
         for file, sql in (
             ("theirs.db", "create table songs (name)"),
@@ -296,7 +298,7 @@ class TestFaults:
         lost = stats().get("export.sqlite.dropped", 0)
         assert [exporter.export([CASES[name]]) for name in ("chat", "stream")] == [FAILED] * 2
         said = complaint(caplog)
-        assert [words in said for words in (str(exporter.path), cure, "LITESPAN_SQLITE")] == (
+        assert [words in said for words in (str(exporter.path), fix, "LITESPAN_SQLITE")] == (
             [True] * 3
         )
         assert exporter.problem in said
@@ -308,10 +310,10 @@ class TestFaults:
             f"{exporter.problem} (logged once)"
         )
 
-    def test_a_locked_database_costs_no_call(
+    def test_a_locked_database_loses_no_call(
         self, path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Somebody else's long transaction holds calls up; after it all of them are written."""
+        """Another program's long transaction delays the rows; afterwards all are written."""
         exporter = SQLiteExporter(path, patience=0.1, backoff=0.05, max_backoff=0.1)
         exporter.export([CASES["stream"]])
         assert exporter.force_flush()
@@ -331,10 +333,10 @@ class TestFaults:
         assert stats().get("export.sqlite.dropped", 0) == before.get("export.sqlite.dropped", 0)
         assert stats()["export.sqlite.sent"] - before["export.sqlite.sent"] == 51
 
-    def test_a_full_disk_costs_no_call(
+    def test_a_full_disk_loses_no_call(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """What does not fit is written when there is room, and nothing before it is harmed."""
+        """Rows are written when there is space, and earlier rows are intact."""
         with small_disk(tmp_path / "disk", 400_000) as disk:
             path = disk.folder / "calls.db"
             exporter = SQLiteExporter(path, backoff=0.05, max_backoff=0.1)
@@ -350,7 +352,7 @@ class TestFaults:
     @pytest.mark.slow
     @pytest.mark.parametrize("what", ["file", "folder"])
     def test_a_read_only_database_is_logged_and_stays_readable(self, what: str, path: Path) -> None:
-        """A read-only database, or folder, is named with its cure; its rows stay readable."""
+        """A read-only database or folder is logged with its fix; its rows can be read."""
         first = SQLiteExporter(path)
         first.export([CASES["chat"]])
         first.shutdown()
@@ -368,22 +370,22 @@ class TestFaults:
         for folder in (path.parent, *path.parents[1:3]):
             folder.chmod(folder.stat().st_mode | 0o055)
         process = program(body, path, stdout=subprocess.PIPE)
-        said, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
         path.parent.chmod(0o755)
-        line, result = said.splitlines()
+        line, result = output.splitlines()
         assert (result, f"sqlite: cannot write {path}: " in line) == ("FAILURE", True)
         assert "writable" in line
         assert query(path, "select count(*) from calls") == [(1,)]
 
     def test_a_removed_file_is_created_again(self, exporter: SQLiteExporter, path: Path) -> None:
-        """Somebody removed the file of a running program: it is made again."""
+        """While the program runs."""
         exporter.export([CASES["chat"]])
         path.unlink()
         assert exporter.export([CASES["stream"]]) is OK
         assert query(path, "select span_id from calls") == [("eee19b7ec3c10004",)]
 
     def test_after_shutdown_nothing_is_written_or_raised(self, exporter: SQLiteExporter) -> None:
-        """After shutdown nothing is written and nothing raised; twice is once."""
+        """A second shutdown has no effect."""
         exporter.export([CASES["chat"]])
         exporter.shutdown()
         exporter.shutdown()
@@ -394,7 +396,7 @@ class TestSchema:
     """Files of other versions."""
 
     def test_an_older_file_gets_missing_columns_and_keeps_its_rows(self, path: Path) -> None:
-        """An older file gets the columns that it lacks, and keeps its rows."""
+        """Its schema version is updated."""
         old = sqlite3.connect(path)
         old.executescript(
             f"""
@@ -417,13 +419,15 @@ class TestSchema:
         ]
         assert query(path, "pragma user_version") == [(store.VERSION,)]
 
-    def test_schema_has_not_changed_silently(self, exporter: SQLiteExporter, path: Path) -> None:
-        """Another set of columns is another schema version: raise VERSION with this list."""
+    def test_a_new_set_of_columns_needs_a_new_schema_version(
+        self, exporter: SQLiteExporter, path: Path
+    ) -> None:
+        """Increase VERSION together with this list."""
         exporter.export([CASES["chat"]])
         names = [name for _, name, *_ in query(path, "pragma table_info(llm_calls)")]
         assert (store.VERSION, len(names)) == (1, 66)
 
-    def test_the_file_is_in_wal_mode_with_our_application_id(
+    def test_the_file_is_in_wal_mode_with_litespans_application_id(
         self, exporter: SQLiteExporter, path: Path
     ) -> None:
         """The file is in WAL mode and says whose it is."""
@@ -450,7 +454,7 @@ class TestManyWriters:
 
     @pytest.mark.slow
     def test_six_processes_write_one_new_file_without_loss(self, path: Path) -> None:
-        """Six processes that make one new file and write a call at a time lose none."""
+        """They create the file at the same time, and write one call at a time."""
         writers = [program(WRITER, path, i, 150) for i in range(1, 7)]
         assert [writer.wait(120) for writer in writers] == [0] * 6
         assert query(path, "select count(*), sum(cost_usd_e10) from llm_calls") == [
@@ -473,8 +477,8 @@ class TestManyWriters:
         assert (set(results), query(path, "select count(*) from calls")) == ({OK}, [(400,)])
 
     @pytest.mark.slow
-    def test_forked_children_write_while_the_parent_goes_on(self, path: Path) -> None:
-        """Children of a process that has the file open write, while the parent goes on."""
+    def test_forked_children_and_their_parent_write_at_the_same_time(self, path: Path) -> None:
+        """The parent has the file open during the forks."""
         body = """
             import threading
             e = SQLiteExporter(sys.argv[1])
@@ -504,16 +508,16 @@ class TestManyWriters:
             print(codes, 1 + 160 + len(written))
         """
         process = program(body, path, stdout=subprocess.PIPE)
-        said, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=120)
         assert process.returncode == 0
-        codes, expected = said.rsplit(maxsplit=1)
+        codes, expected = output.rsplit(maxsplit=1)
         assert codes == str([0] * 8)
         assert query(path, "select count(*) from calls") == [(int(expected),)]
         assert query(path, "pragma integrity_check") == [("ok",)]
 
     @pytest.mark.slow
     def test_acknowledged_rows_survive_sigkill(self, path: Path) -> None:
-        """After kill -9 in the midst of writing, all that was acknowledged is there."""
+        """`kill -9` in the middle of writing."""
         body = """
             e = SQLiteExporter(sys.argv[1])
             for i in range(100_000):
@@ -537,7 +541,7 @@ class TestManyWriters:
 
 
 def test_rows_are_the_same_for_every_store() -> None:
-    """`rows` gives plain Python values in the order of COLUMNS, money exact, times in UTC."""
+    """`rows` returns plain Python values in the order of COLUMNS, exact money, times in UTC."""
     (row,) = rows([CASES["chat"], OTHERS["http"], CASES["chat"]])
     named = dict(zip([column.name for column in COLUMNS], row, strict=True))
     assert (named["cost_usd"], named["start_time"], named["tags"], named["stream"]) == (
@@ -549,14 +553,14 @@ def test_rows_are_the_same_for_every_store() -> None:
 
 
 def test_written_rows_are_counted(exporter: SQLiteExporter) -> None:
-    """What was written is counted."""
+    """In `litespan.stats()`."""
     before = stats().get("export.sqlite.sent", 0)
     exporter.export(list(CASES.values()))
     assert stats()["export.sqlite.sent"] - before == len(CASES)
 
 
 def test_the_sdk_finds_the_exporter_by_its_entry_point() -> None:
-    """`OTEL_TRACES_EXPORTER=sqlite` finds the exporter."""
+    """`OTEL_TRACES_EXPORTER=sqlite`."""
     from importlib.metadata import entry_points
 
     (found,) = entry_points(group="opentelemetry_traces_exporter", name="sqlite")

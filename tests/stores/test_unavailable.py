@@ -1,4 +1,4 @@
-"""A file that cannot be written for a while costs no call; what is lost at exit is counted."""
+"""A file that cannot be written for a while loses no call; rows lost at exit are counted."""
 
 import threading
 from pathlib import Path
@@ -48,8 +48,8 @@ def bring_back(disk: Path) -> None:
     disk.with_name("away").rename(disk)
 
 
-def test_a_folder_that_is_away_for_a_while_costs_no_call(place: Place, disk: Path) -> None:
-    """Delivered = made: what was made before, while the folder was away, and after it."""
+def test_a_folder_that_is_unavailable_for_a_while_loses_no_call(place: Place, disk: Path) -> None:
+    """Delivered equals made: before, during and after the outage."""
     sent, dropped = counted(place, "sent", "dropped")
     exporter: Any = place.make(**SOON)
     exporter.export(calls(range(1000, 1020)))
@@ -66,8 +66,8 @@ def test_a_folder_that_is_away_for_a_while_costs_no_call(place: Place, disk: Pat
     assert counted(place, "sent", "dropped") == [sent + 140, dropped]
 
 
-def test_a_folder_that_comes_back_at_exit_costs_no_call(place: Place, disk: Path) -> None:
-    """`shutdown` goes on trying within its time, however long the next attempt was put off."""
+def test_a_folder_that_is_available_again_at_exit_loses_no_call(place: Place, disk: Path) -> None:
+    """`shutdown` retries within its time, even if the next attempt was scheduled for later."""
     take_away(place, disk)
     exporter: Any = place.make(**NEVER, hung_patience=20.0)
     assert exporter.export(calls(range(1000, 1020))) is FAILED
@@ -81,10 +81,10 @@ def test_a_folder_that_comes_back_at_exit_costs_no_call(place: Place, disk: Path
     assert place.read() == expected(calls(range(1000, 1020)))
 
 
-def test_what_is_lost_at_exit_is_counted_and_said_in_one_line(
+def test_rows_lost_at_exit_are_counted_and_logged_in_one_line(
     place: Place, disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The line has the number, the cause and the cure."""
+    """The line has the number, the cause and the fix."""
     take_away(place, disk)
     (dropped,) = counted(place, "dropped.shutdown")
     exporter: Any = place.make(**SOON, hung_patience=0.2)

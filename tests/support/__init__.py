@@ -1,1 +1,1 @@
-"""What the tests need beside pytest: loopback servers, programs, fixtures."""
+"""Loopback servers, programs and fixtures for tests."""

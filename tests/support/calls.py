@@ -31,16 +31,16 @@ class Traced:
         self.telemetry = telemetry
 
     def to(self, **behaviour: Any) -> dict[str, Any]:
-        """The keywords that lead a call to a provider with these manners."""
+        """The keywords that lead a call to a provider with this behaviour."""
         return {"api_base": self.provider.url_for(**behaviour), "api_key": KEY, "max_retries": 0}
 
     def chat(self, **given: Any) -> dict[str, Any]:
-        """The keywords of a chat completion; `provider` is a dict of manners."""
-        manners = given.pop("provider", {})
+        """The keywords of a chat completion; `provider` is a dict of its behaviour."""
+        behaviour = given.pop("provider", {})
         return {
             "model": "openai/gpt-4o-mini",
             "messages": [dict(message) for message in MESSAGES],
-            **self.to(**manners),
+            **self.to(**behaviour),
             **given,
         }
 

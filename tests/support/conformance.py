@@ -15,29 +15,31 @@ MOST = 200  # spans of one test that are checked; tests with more repeat themsel
 
 def of_span(span: Mapping[str, Any], *, exported: bool = False) -> Iterator[str]:
     """The violations of a span; `exported` are copies that exporters made for a service."""
-    said = span["attributes"]
-    operation = said.get("gen_ai.operation.name")
+    attributes = span["attributes"]
+    operation = attributes.get("gen_ai.operation.name")
     if span["scope"] != SCOPE or operation is None:
         return
     more = c.FOR_SERVICES if exported else ()
-    yield from _attributes(said, c.ATTRIBUTES | c.OLD_ATTRIBUTES, more)
-    yield from _content(said, "on a span")
+    yield from _attributes(attributes, c.ATTRIBUTES | c.OLD_ATTRIBUTES, more)
+    yield from _content(attributes, "on a span")
     yield from _of_operation(span, operation)
     if span["status"] == "OK":
         yield "status OK"
-    if ("error.type" in said) != (span["status"] == "ERROR"):
+    if ("error.type" in attributes) != (span["status"] == "ERROR"):
         yield f"error.type with status {span['status']}"
-    if "server.address" in said and "server.port" not in said:
+    if "server.address" in attributes and "server.port" not in attributes:
         yield "server.address without server.port"
-    if operation == "fetch_response" and any(name.startswith("gen_ai.usage.") for name in said):
+    if operation == "fetch_response" and any(
+        name.startswith("gen_ai.usage.") for name in attributes
+    ):
         yield "usage on fetch_response"
 
 
 def _of_operation(span: Mapping[str, Any], operation: str) -> Iterator[str]:
     """The violations of name, kind and required attributes."""
-    said = span["attributes"]
-    if "mcp.method.name" in said:  # spans of MCP have names and kinds of their own
-        if span["kind"] != "CLIENT" or not span["name"].startswith(said["mcp.method.name"]):
+    attributes = span["attributes"]
+    if "mcp.method.name" in attributes:  # spans of MCP have names and kinds of their own
+        if span["kind"] != "CLIENT" or not span["name"].startswith(attributes["mcp.method.name"]):
             yield f"name or kind of a span of MCP: {span['kind']} {span['name']}"
         return
     rules = c.SPANS.get(operation)
@@ -45,10 +47,10 @@ def _of_operation(span: Mapping[str, Any], operation: str) -> Iterator[str]:
         return
     if span["kind"] not in rules.kinds:
         yield f"kind {span['kind']} of {operation}"
-    named = f"{operation} {said[rules.keyed]}" if rules.keyed in said else operation
+    named = f"{operation} {attributes[rules.keyed]}" if rules.keyed in attributes else operation
     if span["name"] != named:
         yield f"name {span['name']!r} of {operation}"
-    yield from (f"missing {name} on {operation}" for name in rules.required - said.keys())
+    yield from (f"missing {name} on {operation}" for name in rules.required - attributes.keys())
 
 
 def of_metric(point: Mapping[str, Any]) -> Iterator[str]:
@@ -74,19 +76,21 @@ def of_metric(point: Mapping[str, Any]) -> Iterator[str]:
 
 def of_log(log: Mapping[str, Any]) -> Iterator[str]:
     """The violations of a log event."""
-    name, said = log["event"], log["attributes"]
+    name, attributes = log["event"], log["attributes"]
     if not name.startswith("gen_ai."):
         return
     rules = c.EVENTS.get(name)
     if rules is None:
         yield f"unknown event {name}"
         return
-    yield from _attributes(said, c.ATTRIBUTES | c.OLD_ATTRIBUTES, ())
-    yield from _content(said, "in an event")
+    yield from _attributes(attributes, c.ATTRIBUTES | c.OLD_ATTRIBUTES, ())
+    yield from _content(attributes, "in an event")
     if rules.severity and log["severity"] != rules.severity:
         yield f"severity {log['severity']} of {name}"
-    yield from (f"missing {each} of {name}" for each in rules.required - said.keys())
-    if "exception.stacktrace" in rules.attributes - said.keys() and name.endswith(".exception"):
+    yield from (f"missing {each} of {name}" for each in rules.required - attributes.keys())
+    if "exception.stacktrace" in rules.attributes - attributes.keys() and name.endswith(
+        ".exception"
+    ):
         yield f"no stack trace in {name}"
 
 
@@ -119,9 +123,9 @@ def violations(
 
 
 def _attributes(
-    said: Mapping[str, Any], known: Mapping[str, str], more: Iterable[str]
+    attributes: Mapping[str, Any], known: Mapping[str, str], more: Iterable[str]
 ) -> Iterator[str]:
-    for name, value in said.items():
+    for name, value in attributes.items():
         plain = name.removesuffix(".sha256").removesuffix(".size").removesuffix("_ref")
         if name in known:
             if not c.of_type(value, known[name]):
@@ -132,11 +136,11 @@ def _attributes(
             yield f"unknown attribute {name}"
 
 
-def _content(said: Mapping[str, Any], where: str) -> Iterator[str]:
+def _content(attributes: Mapping[str, Any], where: str) -> Iterator[str]:
     for name, schema in SCHEMAS.items():
-        if name not in said:
+        if name not in attributes:
             continue
-        value = said[name]
+        value = attributes[name]
         if isinstance(value, str):
             yield f"text instead of a structured {name} {where}"
             value = json.loads(value)

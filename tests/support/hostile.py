@@ -1,4 +1,4 @@
-"""Texts of calls that do harm where somebody reads them: one table, for every destination."""
+"""Hostile texts of calls, in one table for every destination."""
 
 ESCAPE = "\x1b[2J\x1b]0;pwned\x07\x9b31mred\x7f\u202egnp.exe\u2066"
 CHATS = (

@@ -1,4 +1,4 @@
-"""What tests need beyond Python: servers and programs that pip cannot install."""
+"""Servers and programs that tests need and pip cannot install."""
 
 import os
 from typing import NoReturn

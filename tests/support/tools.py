@@ -29,7 +29,7 @@ def environment(folder: Path, *packages: str) -> Path:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody uses."""
+    """An unused TCP port on loopback."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

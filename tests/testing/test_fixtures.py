@@ -1,4 +1,4 @@
-"""The fixtures for pytest: typed calls of the test alone, whatever the program has set up."""
+"""The pytest fixtures: typed calls of the test alone, whatever the program has set up."""
 
 import os
 import subprocess
@@ -63,7 +63,9 @@ def test_a_call_is_typed(litespan_provider: LoopbackProvider, litespan_calls: Ca
     assert len(litespan_calls) == 0
 
 
-def test_failures_are_calls(litespan_provider: LoopbackProvider, litespan_calls: Calls) -> None:
+def test_failed_calls_are_in_the_sequence(
+    litespan_provider: LoopbackProvider, litespan_calls: Calls
+) -> None:
     """In order, each with its error."""
     call(litespan_provider)
     with pytest.raises(litellm.RateLimitError):
@@ -74,10 +76,10 @@ def test_failures_are_calls(litespan_provider: LoopbackProvider, litespan_calls:
     assert (error.type, error.code) == ("RateLimitError", 429)
 
 
-def test_the_instrumentation_of_a_program_comes_back(
+def test_the_programs_instrumentation_is_restored(
     instrumented: Telemetry, litespan_provider: LoopbackProvider, litespan_calls: Calls
 ) -> None:
-    """The test's calls do not reach the program's destinations; its redactor applies."""
+    """The test's calls do not reach the program's exporters; its redactor applies."""
     call(litespan_provider)
     (found,) = litespan_calls
     assert found.input_messages is None
@@ -87,13 +89,13 @@ def test_the_instrumentation_of_a_program_comes_back(
 def test_a_program_may_start_litespan_in_a_test(
     litespan_provider: LoopbackProvider, litespan_calls: Calls
 ) -> None:
-    """`litespan.start` of an application's own start-up changes nothing."""
+    """`litespan.start` in the application's start-up code has no lasting effect."""
     with litespan.start(InMemorySpanExporter()):
         call(litespan_provider)
     assert len(litespan_calls) == 1
 
 
-def test_telemetry_that_is_off_is_on_for_the_test(
+def test_the_fixture_works_if_the_sdk_is_disabled(
     disabled: None, litespan_provider: LoopbackProvider, litespan_calls: Calls
 ) -> None:
     """Only for the fixture's own provider."""
@@ -102,12 +104,12 @@ def test_telemetry_that_is_off_is_on_for_the_test(
     assert os.environ["OTEL_SDK_DISABLED"] == "true"
 
 
-def test_litellm_is_left_as_it_was() -> None:
-    """After the tests above nothing is instrumented."""
+def test_litellm_is_not_instrumented_after_the_tests() -> None:
+    """After the tests above, nothing is instrumented."""
     assert Live.signals is None
     assert not LiteLLMInstrumentor().is_instrumented_by_opentelemetry
 
 
 def test_the_fixtures_do_not_import_litellm() -> None:
-    """So a run of tests that makes no call starts as fast as before."""
+    """So a test run without calls starts as fast as before."""
     subprocess.run([sys.executable, "-c", BESIDE], check=True)

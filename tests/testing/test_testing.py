@@ -1,4 +1,4 @@
-"""The public test helpers: a program watched with them is the real thing, and repeatable."""
+"""The public test helpers observe real programs, repeatably."""
 
 import asyncio
 import io
@@ -46,8 +46,8 @@ def provider(loopback: LoopbackProvider) -> LoopbackProvider:
 
 @pytest.fixture
 def at(provider: LoopbackProvider) -> At:
-    """LiteLLM's arguments that lead to a provider of these manners."""
-    return lambda **manners: {"api_base": provider.url_for(**manners), "api_key": "sk-loopback"}
+    """LiteLLM's arguments that lead to a provider with this behaviour."""
+    return lambda **behaviour: {"api_base": provider.url_for(**behaviour), "api_key": "sk-loopback"}
 
 
 def file(name: str, content: bytes) -> io.BytesIO:
@@ -102,18 +102,18 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("function", "arguments", "path"), CALLS)
-def test_answers_every_route_of_litellm(
+def test_the_provider_answers_every_route_of_litellm(
     provider: LoopbackProvider, at: At, function: str, arguments: dict[str, Any], path: str
 ) -> None:
-    """LiteLLM's sync and async functions take the provider's answers for a provider's."""
+    """LiteLLM's sync and async functions accept the answers as those of a real provider."""
     sync = getattr(litellm, function)(**arguments, **at())
     later = asyncio.run(getattr(litellm, f"a{function}")(**arguments, **at()))
     assert type(sync) is type(later)
     assert [path, path] == [request.path[-len(path) :] for request in provider.requests]
 
 
-def test_speaks_anthropic_messages(at: At) -> None:
-    """`litellm.anthropic.messages` gets Anthropic's own shape back."""
+def test_the_provider_answers_anthropics_messages_api(at: At) -> None:
+    """`litellm.anthropic.messages` gets Anthropic's format."""
     call = litellm.anthropic.messages.acreate(
         model=ANTHROPIC, messages=HI, max_tokens=9, **at(input_tokens=30, cached_tokens=20)
     )
@@ -128,7 +128,7 @@ def test_speaks_anthropic_messages(at: At) -> None:
 def test_the_provider_answers_moderations(
     provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Moderation answers too; older LiteLLM takes its address from the environment only."""
+    """Older LiteLLM reads the address only from the environment."""
     monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
     verdict = litellm.moderation(
         input="Hi", model="omni-moderation-latest", api_key="k", api_base=provider.url
@@ -137,8 +137,8 @@ def test_the_provider_answers_moderations(
 
 
 @pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
-def test_usage_is_what_the_address_says(at: At, model: str) -> None:
-    """Cached and reasoning tokens arrive in every provider's own shape."""
+def test_the_url_sets_the_usage(at: At, model: str) -> None:
+    """Cached and reasoning tokens are in every provider's own format."""
     how = at(input_tokens=1200, cached_tokens=1024, output_tokens=50, reasoning_tokens=40)
     usage = litellm.completion(model, HI, **how).usage
     assert (usage.prompt_tokens, usage.completion_tokens) == (1200, 50)
@@ -147,8 +147,8 @@ def test_usage_is_what_the_address_says(at: At, model: str) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
-def test_calls_the_tools_of_the_request(at: At, model: str, stream: bool) -> None:
-    """A request with tools is answered by a call of them, plain and streamed."""
+def test_the_provider_calls_the_tools_of_the_request(at: At, model: str, stream: bool) -> None:
+    """Plain and streamed."""
     answer = litellm.completion(model, HI, tools=TOOLS, stream=stream, **at())
     if stream:
         answer = litellm.stream_chunk_builder(list(answer))
@@ -158,8 +158,8 @@ def test_calls_the_tools_of_the_request(at: At, model: str, stream: bool) -> Non
     assert choice.finish_reason == "tool_calls"
 
 
-def test_answers_in_text_once_the_tool_has_spoken(at: At) -> None:
-    """A usual tool loop ends: the turn after the tool's result is text."""
+def test_the_provider_answers_in_text_after_a_tool_result(at: At) -> None:
+    """So a usual tool loop ends."""
     called = litellm.completion(OPENAI, HI, tools=TOOLS, **at()).choices[0].message
     result = {"role": "tool", "tool_call_id": called.tool_calls[0].id, "content": "sunny"}
     history = [*HI, called.model_dump(exclude_none=True), result]
@@ -168,8 +168,8 @@ def test_answers_in_text_once_the_tool_has_spoken(at: At) -> None:
 
 
 @pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
-def test_streams_what_the_address_says(at: At, model: str) -> None:
-    """As many pieces as asked for, any character, and usage when LiteLLM asks for it."""
+def test_the_url_sets_the_stream(at: At, model: str) -> None:
+    """The number of pieces, any character, and usage if LiteLLM requests it."""
     text = "Grüße 世界 🌍 ~ 100 % & a=b/c?"
     options = {"stream": True, "stream_options": {"include_usage": True}}
     chunks = list(litellm.completion(model, HI, **options, **at(text=text)))
@@ -179,8 +179,8 @@ def test_streams_what_the_address_says(at: At, model: str) -> None:
     assert sum(bool(chunk.choices[0].delta.content) for chunk in many) == 200
 
 
-def test_answers_n_times(at: At) -> None:
-    """`n` choices come back, streamed ones with their index."""
+def test_the_provider_returns_n_choices(at: At) -> None:
+    """Streamed ones have their index."""
     assert len(litellm.completion(OPENAI, HI, n=3, **at()).choices) == 3
     chunks = httpx.post(
         f"{at()['api_base']}/chat/completions", json={"n": 2, "stream": True}
@@ -200,21 +200,23 @@ def test_answers_n_times(at: At) -> None:
         (503, "ServiceUnavailableError"),
     ],
 )
-def test_fails_as_the_provider_would(at: At, model: str, status: int, error: str) -> None:
-    """LiteLLM reads each provider's error shape as the right exception."""
+def test_errors_have_the_format_of_each_provider(
+    at: At, model: str, status: int, error: str
+) -> None:
+    """LiteLLM raises the right exception for each."""
     with pytest.raises(getattr(litellm, error)):
         litellm.completion(model, HI, max_retries=0, **at(status=status))
 
 
 def test_an_error_may_echo_the_prompt(at: At) -> None:
-    """`{prompt}` in the message stands for the request's text."""
+    """`{prompt}` in the message is replaced by the request's text."""
     how = at(status=400, message="no: {prompt}")
     with pytest.raises(litellm.BadRequestError, match=r"no: .*a secret plan"):
         litellm.completion(OPENAI, [{"role": "user", "content": "a secret plan"}], **how)
 
 
-def test_fails_so_many_times_and_then_answers(provider: LoopbackProvider, at: At) -> None:
-    """`times=2` is two refusals, then an answer; each address counts for itself."""
+def test_times_limits_the_number_of_failures(provider: LoopbackProvider, at: At) -> None:
+    """`times=2` is two failures, then an answer; each URL has its own count."""
     for _ in range(2):
         provider.clear()
         litellm.completion(OPENAI, HI, num_retries=2, **at(status=429, retry_after=0, times=2))
@@ -229,16 +231,18 @@ def test_fails_so_many_times_and_then_answers(provider: LoopbackProvider, at: At
     ],
     ids=["slow", "reset"],
 )
-def test_answers_too_late_or_never(at: At, how: dict[str, Any], error: str) -> None:
-    """A client's timeout strikes; a reset connection is a connection error."""
+def test_the_provider_can_answer_late_or_reset_the_connection(
+    at: At, how: dict[str, Any], error: str
+) -> None:
+    """The client's timeout ends the request; a reset is a connection error."""
     with pytest.raises(getattr(litellm, error)):
         litellm.completion(OPENAI, HI, max_retries=0, timeout=0.5, **at(**how))
 
 
 @pytest.mark.parametrize("route", ["chat/completions", "messages", "responses"])
 @pytest.mark.parametrize("how", ["drop_after", "break_after", "error_after"])
-def test_a_stream_ends_early(at: At, route: str, how: str) -> None:
-    """After 3 frames: the body just ends, or the connection breaks, or an error frame comes."""
+def test_a_stream_can_end_early(at: At, route: str, how: str) -> None:
+    """After 3 frames: the body ends, the connection breaks, or an error frame is sent."""
     url = f"{at(**{how: 3})['api_base']}/{route}"
     frames, error = [], None
     with httpx.stream("POST", url, json={"model": "m", "messages": [], "stream": True}) as stream:
@@ -252,8 +256,8 @@ def test_a_stream_ends_early(at: At, route: str, how: str) -> None:
     assert ("error" in frames[-1]) == (how == "error_after")
 
 
-def test_tells_what_was_asked(provider: LoopbackProvider, at: At) -> None:
-    """Path without the manners, lower-case headers, the parsed body."""
+def test_the_provider_records_its_requests(provider: LoopbackProvider, at: At) -> None:
+    """Path without the behaviour, lower-case headers, the parsed body."""
     how = at(text="Hey") | {"extra_headers": {"X-Team": "blue"}}
     litellm.completion(OPENAI, HI, temperature=0.5, **how)
     (request,) = provider.requests
@@ -266,23 +270,23 @@ def test_tells_what_was_asked(provider: LoopbackProvider, at: At) -> None:
 
 
 @pytest.mark.parametrize(
-    ("manners", "complaint"),
+    ("behaviour", "complaint"),
     [
         ("statsu=429", "unknown behaviour 'statsu'; known: status, "),
         ("status=often", "behaviour status='often' is not a number"),
     ],
 )
-def test_refuses_manners_it_does_not_know(
-    provider: LoopbackProvider, manners: str, complaint: str
+def test_an_unknown_behaviour_in_the_url_is_a_400(
+    provider: LoopbackProvider, behaviour: str, complaint: str
 ) -> None:
-    """A misspelt address is a 400 that says what is wrong."""
-    answer = httpx.post(f"{provider.root}/{manners}/v1/embeddings", json={})
+    """The body has the reason."""
+    answer = httpx.post(f"{provider.root}/{behaviour}/v1/embeddings", json={})
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith(complaint)
 
 
-def test_serves_two_hundred_clients_at_once(provider: LoopbackProvider) -> None:
-    """200 connections, each kept open for two requests, are answered in little time."""
+def test_the_provider_serves_200_clients_at_once(provider: LoopbackProvider) -> None:
+    """200 connections, each open for two requests."""
     url = f"{provider.url_for(delay=0.2)}/embeddings"
 
     def ask(_: int) -> list[int]:
@@ -295,8 +299,8 @@ def test_serves_two_hundred_clients_at_once(provider: LoopbackProvider) -> None:
     assert time.monotonic() - began < 20  # one after another would take 80 s
 
 
-def test_closes_at_once() -> None:
-    """Closing does not wait for slow answers or idle connections."""
+def test_closing_the_provider_does_not_wait_for_requests() -> None:
+    """Neither for slow answers nor for idle connections."""
     provider = LoopbackProvider()
     with httpx.Client() as client, ThreadPoolExecutor(1) as pool:
         client.post(f"{provider.url}/embeddings", json={})
@@ -310,8 +314,8 @@ def test_closes_at_once() -> None:
 
 
 @pytest.mark.slow
-def test_runs_in_a_process_of_its_own() -> None:
-    """`python -m litespan.testing.provider` prints its URL first and ends on SIGINT."""
+def test_the_provider_can_run_in_its_own_process() -> None:
+    """`python -m litespan.testing.provider` prints its URL first, and ends on SIGINT."""
     command = [sys.executable, "-m", "litespan.testing.provider", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
         assert p.stdout
@@ -352,7 +356,7 @@ CHILD = {
 
 
 def test_telemetry_is_the_same_in_every_run() -> None:
-    """With fixed ids and a stepping clock a whole span is compared, not a few keys."""
+    """With fixed ids and a stepping clock, a test can compare a whole span."""
     for _ in range(2):
         telemetry = Telemetry()
         with StepClock().ticking():
@@ -363,8 +367,8 @@ def test_telemetry_is_the_same_in_every_run() -> None:
         ]
 
 
-def test_the_clock_gives_the_times_of_calls(provider: LoopbackProvider, at: At) -> None:
-    """The span of a LiteLLM call begins and ends by it, below a span of the application's."""
+def test_the_clock_sets_the_times_of_calls(provider: LoopbackProvider, at: At) -> None:
+    """The span of a LiteLLM call, below a span of the application."""
     telemetry = Telemetry()
     instrumentor = LiteLLMInstrumentor()
     instrumentor.instrument(**telemetry.providers)
@@ -380,8 +384,8 @@ def test_the_clock_gives_the_times_of_calls(provider: LoopbackProvider, at: At) 
     assert order["end"] < START + 100 * MILLISECOND  # a few readings
 
 
-def test_the_clock_is_given_back() -> None:
-    """Outside `ticking()` spans have the time of day again."""
+def test_the_system_clock_is_restored() -> None:
+    """After `ticking()`, spans have the time of day again."""
     telemetry = Telemetry()
     with StepClock().ticking():
         pass
@@ -391,7 +395,7 @@ def test_the_clock_is_given_back() -> None:
 
 @pytest.mark.filterwarnings("ignore:.LoggingHandler.")  # the SDK's own is on its way out
 def test_log_records_are_plain_dicts() -> None:
-    """A standard `logging` record arrives with its text, severity and span."""
+    """A standard `logging` record has its text, severity and span."""
     telemetry = Telemetry()
     logger = logging.getLogger("tests.shop")
     handler = LoggingHandler(logger_provider=telemetry.logger_provider)
@@ -407,7 +411,7 @@ def test_log_records_are_plain_dicts() -> None:
     )
 
 
-def test_clear_removes_what_was_recorded() -> None:
+def test_clear_removes_recorded_telemetry() -> None:
     """A new test starts with nothing recorded."""
     telemetry = Telemetry()
     record(telemetry)
@@ -416,7 +420,7 @@ def test_clear_removes_what_was_recorded() -> None:
 
 
 def test_span_tree_prints_children_below_their_parent() -> None:
-    """Name, duration, error, the attributes asked for, and events when wanted."""
+    """With name, duration, error, the selected attributes, and events on request."""
     telemetry = Telemetry()
     with StepClock().ticking():
         record(telemetry)
@@ -429,8 +433,8 @@ def test_span_tree_prints_children_below_their_parent() -> None:
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_receiver_gets_what_an_exporter_sends(compression: str) -> None:
-    """A real OTLP/HTTP exporter's spans arrive whole, compressed or not."""
+def test_the_receiver_decodes_the_spans_of_an_otlp_exporter(compression: str) -> None:
+    """Compressed or not."""
     telemetry = Telemetry()
     with OtlpReceiver() as receiver, StepClock().ticking():
         exporter = OTLPSpanExporter(

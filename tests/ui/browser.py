@@ -1,4 +1,4 @@
-"""A headless Chromium, what it printed to its console, and whom it asked."""
+"""A headless Chromium, its console output, and the hosts that it requested."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: it loads, draws, filters, opens, obeys keys, and asks nobody else.
+"""The page in a real Chromium: loading, drawing, filters, keys, and requests to its server only.
 
 Every test ends with a look at the console: a script that the page's policy refused, or that
 failed, is there. `--update-golden` writes the pictures of the documentation.
@@ -43,7 +43,7 @@ def paths(site: Site) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("size", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (PHONE, "light"), (PHONE, "dark")]
 )
-def test_every_page_loads_fits_and_asks_nobody_else(
+def test_every_page_loads_fits_and_requests_only_its_own_server(
     size: tuple[int, int],
     scheme: str,
     site: Site,
@@ -52,7 +52,7 @@ def test_every_page_loads_fits_and_asks_nobody_else(
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
-    """At a desktop's and a phone's width, light and dark: no error, nothing is cut off."""
+    """At the width of a desktop and of a phone, light and dark: no error, nothing is cut off."""
     browser.look(size, scheme)
     pictures = set()
     for name, path in paths.items():
@@ -70,8 +70,8 @@ def test_every_page_loads_fits_and_asks_nobody_else(
     assert browser.hosts() == {"127.0.0.1"}
 
 
-def test_charts_are_drawn_and_read_out(site: Site, browser: Browser) -> None:
-    """Bars and lines have a size on the screen; pointing at a step tells its figures."""
+def test_charts_are_drawn_and_have_tooltips(site: Site, browser: Browser) -> None:
+    """Bars and lines have a size on the screen; pointing at a step shows its figures."""
     browser.open(f"{site.url}/")
     assert browser.texts(".chart b") == ["Calls", "Cost", "Tokens", "Latency"]
     for bars in range(1, 4):
@@ -89,8 +89,8 @@ def test_charts_are_drawn_and_read_out(site: Site, browser: Browser) -> None:
     browser.wait(lambda: browser.path.startswith("/calls?since=2026-11-2"))
 
 
-def test_filters_filter(site: Site, browser: Browser) -> None:
-    """By the form with its suggestions, by a chip's removal, and by the words of messages."""
+def test_filters_select_calls(site: Site, browser: Browser) -> None:
+    """By the form with its suggestions, by removing a chip, and by words of messages."""
     browser.open(f"{site.url}/calls")
     browser.all(".menu summary")[0].click()
     browser.all("input[name=user]")[0].click()
@@ -137,7 +137,7 @@ def test_keys_move_open_select_and_compare(site: Site, browser: Browser) -> None
 
 
 def test_light_and_dark_can_be_chosen(site: Site, browser: Browser) -> None:
-    """The button overrides the system's choice, also on the next page."""
+    """The button overrides the system's setting, also on the next page."""
     dark = "getComputedStyle(document.body).backgroundColor == 'rgb(18, 19, 21)'"
     browser.open(f"{site.url}/")
     assert not browser.run(dark)
@@ -149,7 +149,7 @@ def test_light_and_dark_can_be_chosen(site: Site, browser: Browser) -> None:
 
 
 def test_hostile_text_is_only_text(site: Site, browser: Browser) -> None:
-    """Markup in messages, errors, names and tags is shown; no script of it runs."""
+    """Markup in messages, errors, names and tags is shown, and no script of it runs."""
     (call,) = site.index.rows("select key from calls where user_id like '%<script>%'")
     first = "until=2026-11-19T20:01"
     pages = ("/calls?{}", "/sessions?{}", "/?by=user&{}", "/?by=tag&{}")
@@ -161,7 +161,7 @@ def test_hostile_text_is_only_text(site: Site, browser: Browser) -> None:
 
 
 def test_new_calls_appear_while_the_page_is_open(browser: Browser, tmp_path: Path) -> None:
-    """No file yet, then calls while the page is open: without a click they are there."""
+    """First there is no file, then calls appear without a click."""
     path = tmp_path / "litespan.db"
     index, exporter = Index(str(path)), SQLiteExporter(path)
     index.start()

@@ -1,4 +1,4 @@
-"""The page's answers: figures of the report, every store, who may ask, and that it only reads."""
+"""The server's answers: figures of the report, every store, access control, and no writes."""
 
 import json
 import os
@@ -91,7 +91,7 @@ def test_filters_are_those_of_the_calls_command(
     site: Site,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The same filters leave the same calls; what makes no sense in a URL is no filter."""
+    """The same filters select the same calls; invalid values in a URL are ignored."""
     assert main(["calls", str(site.path), "-n", "100000", "--json", *arguments]) == 0
     wanted = [json.loads(line)["key"] for line in capsys.readouterr().out.splitlines()]
     found = figures.calls(site.index, Filters.of(query), limit=100_000)
@@ -115,14 +115,14 @@ def test_pages_of_calls_have_every_call_once(site: Site) -> None:
      ('"', False), ("' or 1=1 --", False), ("* NEAR(", False), ("\0", False)],
 )  # fmt: skip
 def test_search_finds_words_of_messages_and_tools(text: str, found: bool, site: Site) -> None:
-    """All words, each perhaps only begun, in any case; signs are no query language."""
+    """All words, or words that begin with them, in any case; there is no query language."""
     assert bool(site.index.matching(text)) is found
     assert site.get("/calls", params={"q": text}).status_code == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_pages_load_nothing_of_others_and_run_no_script_of_a_call(path: str, site: Site) -> None:
-    """Every header, and hostile text only as text."""
+def test_pages_load_only_their_own_files_and_run_no_script_of_a_call(path: str, site: Site) -> None:
+    """Every security header; hostile text is only text."""
     answer = site.get(path)
     assert answer.status_code == 200
     assert {name: answer.headers[name] for name in HEADERS} == HEADERS
@@ -133,7 +133,7 @@ def test_pages_load_nothing_of_others_and_run_no_script_of_a_call(path: str, sit
     assert answer.text.count("<script") == 1
 
 
-def test_a_call_has_everything(site: Site) -> None:
+def test_the_page_of_a_call_has_all_its_data(site: Site) -> None:
     """Attempts, stages, messages with tools, cost, attributes, and the vendor's page."""
     (call,) = site.index.rows(
         "select * from calls where attempt = 2 and outcome = 'success' order by key limit 1"
@@ -149,22 +149,22 @@ def test_a_call_has_everything(site: Site) -> None:
 
 
 def test_a_session_shows_each_message_once(site: Site) -> None:
-    """Each call repeats the messages before it; the page does not."""
+    """Each call repeats the earlier messages; the page does not."""
     page = site.get("/session?id=chat-085").text
     assert page.count("You are the help desk of a lamp shop.") == 1
 
 
 @pytest.mark.parametrize("path", ["/nope", "/calls/nope", "/session?id=nope", "/compare?id=a",
                                   "/?by=nope", "/choices/nope"])  # fmt: skip
-def test_what_is_not_there_is_said(path: str, site: Site) -> None:
-    """Status 404 and a page that leads on."""
+def test_an_unknown_page_or_call_is_a_404_page(path: str, site: Site) -> None:
+    """It has links to other pages."""
     answer = site.get(path)
     assert answer.status_code == 404
     assert 'href="/calls"' in answer.text
 
 
 def test_an_unchanged_page_is_not_sent_again(site: Site) -> None:
-    """A page that is open asks with the version that it has."""
+    """An open page sends the version that it has."""
     version = str(site.index.version)
     same = site.get("/", headers={"X-Litespan-Version": version})
     other = site.get("/", headers={"X-Litespan-Version": "0"})
@@ -186,24 +186,26 @@ class TestWhoMayAsk:
         [("localhost", 200), ("127.0.0.1:99", 200), ("evil.example", 421), ("", 421),
          ("127.0.0.1.evil.example", 421), ("[::1]:8321", 200)],
     )  # fmt: skip
-    def test_only_names_of_this_machine(self, host: str, status: int, site: Site) -> None:
-        """A name that a site lets resolve to 127.0.0.1 reads nothing."""
+    def test_only_host_names_of_this_machine_are_accepted(
+        self, host: str, status: int, site: Site
+    ) -> None:
+        """A web site's name that resolves to 127.0.0.1 is rejected."""
         assert site.get("/", headers={"Host": host}).status_code == status
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-    def test_it_only_shows(self, method: str, site: Site) -> None:
+    def test_only_get_and_head_are_accepted(self, method: str, site: Site) -> None:
         """No method changes anything."""
         assert site.client.request(method, "/calls").status_code == 405
 
     @pytest.mark.parametrize("path", ["/", "/static/page.css", "/?token=wrong", "/?token="])
-    def test_nothing_without_the_token(self, path: str, guarded: str) -> None:
-        """Not even a file; the answer has the headers, too."""
+    def test_every_request_needs_the_token(self, path: str, guarded: str) -> None:
+        """Including those for files; the answer has the security headers, too."""
         answer = httpx.get(guarded + path)
         assert answer.status_code == 401
         assert answer.headers["Cache-Control"] == "no-store"
 
-    def test_the_token_once_then_a_cookie(self, guarded: str) -> None:
-        """The token leaves the address bar; the cookie does not have it."""
+    def test_the_token_is_replaced_by_a_cookie(self, guarded: str) -> None:
+        """It is removed from the address bar, and the cookie does not contain it."""
         with httpx.Client(base_url=guarded) as client:
             answer = client.get("/calls?token=s3cret&user=ben")
             assert (answer.status_code, answer.headers["Location"]) == (303, "/calls?user=ben")
@@ -218,8 +220,10 @@ class TestWhoMayAsk:
 
 
 @pytest.mark.parametrize("exporter", [SQLiteExporter, JsonlExporter])
-def test_the_store_is_only_read_and_calls_end(exporter: Any, tmp_path: Path) -> None:
-    """A started call becomes a finished one, with its text; not a byte of the store changes."""
+def test_the_store_is_unchanged_and_started_calls_become_finished(
+    exporter: Any, tmp_path: Path
+) -> None:
+    """With the text of the finished call; not a byte of the store changes."""
     path = tmp_path / "calls"
     store = exporter(path)
     store.export([*CASES.values()][1:])
@@ -245,8 +249,8 @@ def test_the_store_is_only_read_and_calls_end(exporter: Any, tmp_path: Path) -> 
     assert not folder.exists()
 
 
-def test_a_store_that_is_not_there_yet_is_awaited(tmp_path: Path) -> None:
-    """The page says how to record calls; a file that is no store is a problem."""
+def test_a_missing_store_is_awaited(tmp_path: Path) -> None:
+    """The page shows how to record calls; a file that is not a store is an error."""
     index = Index(str(tmp_path / "none.db"))
     index.start()
     (tmp_path / "other.db").write_text("something else, which is no database at all")
@@ -271,7 +275,7 @@ def test_a_store_that_is_not_there_yet_is_awaited(tmp_path: Path) -> None:
     ],
 )
 def test_a_vendors_link_is_a_web_address(text: str, link: tuple[str, str] | None) -> None:
-    """With http or https, and the trace's id in it."""
+    """With http or https, and the trace id in it."""
     if link:
         assert checked_link(text) == link
     else:
@@ -284,7 +288,7 @@ def test_a_vendors_link_is_a_web_address(text: str, link: tuple[str, str] | None
 def test_the_command_serves_and_leaves_nothing_behind(
     ended_by: signal.Signals, site: Site, tmp_path: Path
 ) -> None:
-    """It prints its URL; however it is ended, the copy of the calls is removed."""
+    """It prints its URL; however it ends, the copy of the calls is removed."""
     main_ = "import sys; from litespan.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", main_, "ui", str(site.path), "--host", "127.0.0.2"]
     env = {**os.environ, "TMPDIR": str(tmp_path), "LITESPAN_UI_TOKEN": "s3cret"}

@@ -1,4 +1,4 @@
-"""What the rules remember of earlier calls: recent calls of each model, and running calls."""
+"""The calls that the rules keep: recent calls of each model, and running calls."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ class Window:
         return [number for _, number in self._entries]
 
     def count(self, now: float) -> int:
-        """How many numbers the last `seconds` have."""
+        """The count of the numbers of the last `seconds`."""
         return len(self.numbers(now))
 
 

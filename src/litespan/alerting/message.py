@@ -1,4 +1,4 @@
-"""What every destination needs to write a message: title, details, and text that is safe to show.
+"""The parts of every destination's messages: title, details, and text that is safe to show.
 
 Text from calls can contain anything; it must stay one line without control characters, mentions
 or links.
@@ -29,7 +29,7 @@ def title_of(notice: Notice) -> str:
 
 
 def details(notice: Notice) -> dict[str, str]:
-    """Everything else that is known about the alert, by display name."""
+    """The details of the alert, by display name."""
     finding, example = notice.finding, notice.finding.example
     known = {name.capitalize(): value for name, value in finding.labels}
     known["Severity"] = finding.severity

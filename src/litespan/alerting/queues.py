@@ -78,7 +78,7 @@ class Outbox:
         key = notice.finding.key
         waiting = self._waiting.get(key)
         if waiting is not None and notice.over and waiting[1].turn == "firing":
-            del self._waiting[key]  # resolved before the destination learned of it
+            del self._waiting[key]  # resolved before the destination was notified
             count(f"alerts.{self.name}.suppressed", notice.count)
             return
         if waiting is None and len(self._waiting) >= MAX_PENDING:

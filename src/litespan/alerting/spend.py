@@ -86,8 +86,8 @@ def judge(kind: str, name: str, spent: Spent, span: GenAISpan, t: Thresholds) ->
             "anomaly",
             span,
             "warning",
-            f"{who} has spent {after:.2f} USD today, {spent.trailing:.2f} USD on a mean day of "
-            "the last seven",
+            f"{who} has spent {after:.2f} USD today; the daily mean of the last seven "
+            f"days is {spent.trailing:.2f} USD",
             t,
             ((kind, name), ("day", day)),
             value=after,

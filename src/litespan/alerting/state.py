@@ -1,4 +1,4 @@
-"""Where the state of alerts is: in this process's memory, or in a SQLite file that processes share.
+"""The state of alerts: in this process's memory, or in a SQLite file that processes share.
 
 All changes go through `change(key, step)`: `step` receives the record under a key and returns the
 new record (None to delete it) and a result. A shared state runs it in one transaction, so exactly
@@ -25,7 +25,7 @@ Record = Mapping[str, Any]
 """A JSON object. Its `due` says when to check it next, in s since the epoch."""
 Step = Callable[[Record | None], tuple[Record | None, T]]
 MAX_RECORDS: Final = 10_000  # in memory; the least recently used one is evicted
-_RETRY_AFTER: Final = 30.0  # s until a file that failed is tried again
+_RETRY_AFTER: Final = 30.0  # s until a file that could not be used is opened again
 _MAX_DUE: Final = 500  # due records in one query
 
 
@@ -33,7 +33,7 @@ class State:
     """Records by key, in the memory of this process."""
 
     shared = False
-    """Whether other processes use them, too."""
+    """Whether other processes share the records."""
 
     def __init__(self) -> None:
         self._records: OrderedDict[str, Record] = OrderedDict()

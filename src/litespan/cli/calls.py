@@ -1,4 +1,4 @@
-"""`litespan calls`: lists the latest recorded calls, and goes on live with `--follow`."""
+"""`litespan calls`: lists the latest recorded calls, and new ones with `--follow`."""
 
 import argparse
 import sys
@@ -45,7 +45,7 @@ def run(argv: Sequence[str]) -> int:
         print(f"litespan calls: {problem}", file=sys.stderr)
         return 2
     if not found and not options.json:
-        print("No calls (that match).")
+        print("No matching calls.")
         return 0
     _print(reversed(found), options, head=True)
     return 0
@@ -59,10 +59,15 @@ def _parser() -> Parser:
     )
     add_store(parser)
     parser.add_argument(
-        "-n", "--number", type=_number, default=20, metavar="N", help="how many (default: 20)"
+        "-n",
+        "--number",
+        type=_number,
+        default=20,
+        metavar="N",
+        help="number of calls (default: 20)",
     )
     parser.add_argument(
-        "-f", "--follow", action="store_true", help="go on with calls as they end, until Ctrl-C"
+        "-f", "--follow", action="store_true", help="then list calls as they end, until Ctrl-C"
     )
     for name in groups.FIELDS:
         article = "an" if name[0] in "aeo" else "a"
@@ -78,7 +83,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--since", type=since, metavar="WHEN", help="as in litespan report")
     parser.add_argument("--until", type=since, metavar="WHEN", help="only calls that began before")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     return parser
 
 
@@ -182,16 +187,16 @@ def _text(record: Record, *, colours: bool) -> str:
 
 
 def notes(record: Record) -> list[str]:
-    """What is special about a call, in a few words each."""
-    said = []
+    """Short notes about a call: its attempt, the cache, its error."""
+    found = []
     if (record["attempt"] or 1) > 1:
-        said.append(f"attempt {record['attempt']}")
+        found.append(f"attempt {record['attempt']}")
     if record["cache_hit"]:
-        said.append("from the cache")
+        found.append("from the cache")
     if record["error_type"]:
         status = f" {record['http_status']}" if record["http_status"] else ""
-        said.append(f"{record['error_type']}{status}")
-    return said
+        found.append(f"{record['error_type']}{status}")
+    return found
 
 
 def _line(texts: Sequence[str | None], figures: Sequence[str], note: str) -> str:

@@ -151,7 +151,7 @@ def _failing_bases(provider: LoopbackProvider) -> dict[str, str]:
 
 
 def _router_tree(spans: list[Record]) -> str:
-    """The trace of the router's call as a tree, each attempt with what it cost."""
+    """The trace of the router's call as a tree, with the cost of each attempt."""
     routed = {span["trace_id"] for span in spans if span["name"].startswith(s.ROUTER_SPAN)}
     return span_tree([span for span in spans if span["trace_id"] in routed], SHOWN, events=True)
 

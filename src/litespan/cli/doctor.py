@@ -1,4 +1,4 @@
-"""`litespan doctor`: says what is wrong with a set-up, and how to fix it."""
+"""`litespan doctor`: finds problems in a set-up, and prints how to fix them."""
 
 import argparse
 import sys
@@ -62,7 +62,7 @@ def _show(finding: Finding) -> None:
 def _summary(count: Counter[Level]) -> str:
     errors, warnings = count["error"], count["warning"]
     if not errors and not warnings:
-        return "everything is in order"
+        return "no problem found"
     named = [
         f"{number} {word}{'s' if number != 1 else ''}"
         for number, word in ((errors, "error"), (warnings, "warning"))

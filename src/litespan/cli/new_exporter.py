@@ -16,7 +16,7 @@ FILES: Final = {
     "test_acme.py.txt": "test_litespan_acme.py",
     "pyproject.toml.txt": "pyproject.toml",
 }
-"""Files of the skeleton, and what they are called in the package. `acme` stands for the name."""
+"""Files of the skeleton → their paths in the package. `acme` stands for the name."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -24,7 +24,7 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     name, folder = options.name, options.folder or Path(renamed("litespan-acme", options.name))
     if found := registry.find(name):
-        return _refuse(f"there is an exporter {name} already, {found.value}: choose another name")
+        return _refuse(f"an exporter {name} exists already, {found.value}: choose another name")
     written = {renamed(to, name): (SKELETON / file).read_text() for file, to in FILES.items()}
     if present := [file for file in written if (folder / file).exists()]:
         return _refuse(f"{folder / present[0]} exists already: name another folder with --folder")
@@ -62,7 +62,7 @@ def _parser() -> Parser:
 def _name(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no name; write lower-case letters, digits and _, such as my_service"
+            f"{text!r} is not a valid name; use lower-case letters, digits and _"
         )
     return text
 

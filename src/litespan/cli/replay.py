@@ -87,7 +87,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--call",
         metavar="ID",
-        help="only the calls with this key, call id or trace id, or a unique beginning of one",
+        help="only the calls with this key, call id or trace id; the first characters are enough",
     )
     parser.add_argument(
         "--state",

@@ -65,7 +65,7 @@ def _parser() -> Parser:
         usage="litespan run [options] app.py …  |  -m module …  |  -- command …",
         description="Run a program and record its LiteLLM calls, without a change to its code. "
         "Calls go to the services whose variables are set and to a local SQLite file. One line at "
-        "the start says where, one at the end sums them up.",
+        "the start lists them, and one at the end sums up the calls.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -77,7 +77,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--live", action="store_true", help="print one line for each call")
     parser.add_argument("--content", action="store_true", help="record messages, too")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print no line of our own")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print neither line")
     parser.add_argument(
         "-m", dest="module", nargs=argparse.REMAINDER, help="run a module, with its arguments"
     )
@@ -174,7 +174,7 @@ def _service(command: Sequence[str]) -> str:
 
 
 def status() -> str:
-    """Versions, where calls go, and whether messages are recorded."""
+    """Versions, the names of exporters, and whether messages are recorded."""
     try:
         litellm = f"LiteLLM {version('litellm')}"
     except PackageNotFoundError:
@@ -185,7 +185,7 @@ def status() -> str:
         names = os.environ[exporter_variable("traces")].replace(",", ", ")
         names = names.replace("sqlite", place)
     if disabled(os.environ):
-        names = f"nowhere, as {DISABLED} is set"
+        names = f"nowhere, because {DISABLED} is set"
     mode = Settings.read(os.environ)[0].content  # the program reports what is wrong
     content = "off" if mode == "NO_CONTENT" else mode
     return f"litespan {version('litespan')} · {litellm} · calls go to {names} · content {content}"

@@ -1,4 +1,4 @@
-"""`litespan show ID`: one call as text, in the order in which people ask about it."""
+"""`litespan show ID`: one call as text, with the most important facts first."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "id",
         metavar="ID",
-        help="a call's key, call id or trace id, or a unique beginning of one, as listed by "
+        help="a call's key, call id or trace id, or its first characters, as listed by "
         "`litespan calls`. Offloaded content is read back",
     )
     add_store(parser)
@@ -99,8 +99,8 @@ def _sections(record: Record, related: Sequence[Record] | None, *, full: bool) -
 def _title(record: Record) -> str:
     (model,) = groups.groups(record, "model")
     outcome = OUTCOMES.get(record["outcome"], record["outcome"])
-    said = [record["operation"], model, outcome, f"{seconds(record['duration_s'])} s"]
-    return "  ".join([str(word) for word in said if word] + [dollars(record["cost_usd"])])
+    parts = [record["operation"], model, outcome, f"{seconds(record['duration_s'])} s"]
+    return "  ".join([str(word) for word in parts if word] + [dollars(record["cost_usd"])])
 
 
 def _facts(record: Record) -> Iterator[str]:

@@ -68,8 +68,8 @@ def _parser() -> Parser:
     parser = Parser(
         prog="litespan ui",
         description="Show the calls of a store in a local page: totals and charts, calls with "
-        "filters and search, sessions, one call, two calls side by side. It goes on live. The "
-        "store is only read, and nothing leaves the machine.",
+        "filters and search, sessions, one call, two calls side by side. The page updates live. "
+        "It does not change the store, and sends nothing to other machines.",
     )
     add_store(parser)
     parser.add_argument(
@@ -83,7 +83,7 @@ def _parser() -> Parser:
         type=_port,
         help=f"port to listen on (default: {PORT}, or any free one if it is taken)",
     )
-    parser.add_argument("--token", default="", help="what a browser has to show in the URL, once")
+    parser.add_argument("--token", default="", help="token that a browser passes once, in the URL")
     parser.add_argument(
         "--trace-url",
         action="append",

@@ -1,4 +1,4 @@
-"""`litespan doctor`: finds what is wrong with a set-up, and says how to fix each problem.
+"""`litespan doctor`: finds problems in a set-up, and how to fix each of them.
 
 A check is a function from a `Setup` to findings. Checks of packages, variables and LiteLLM's
 configuration are pure; those of exporters and of the process try them out.

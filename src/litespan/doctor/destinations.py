@@ -62,7 +62,7 @@ def _otlp(setup: Setup, *, connect: bool) -> Finding:
     usual = _OTLP_PORTS.get(protocol, 4318)
     endpoint = otlp_endpoint(setup.environ, "traces") or f"http://localhost:{usual}"
     if not connect:
-        return Finding("ok", f"otlp: calls are sent to {endpoint}, not tried")
+        return Finding("ok", f"otlp: calls are sent to {endpoint}, not tested")
     if problem := unreachable(endpoint):
         text = f"otlp: nothing answers at {endpoint} ({problem}), so calls are lost"
         fix = "start a collector there, or set OTEL_EXPORTER_OTLP_ENDPOINT to its address"
@@ -92,9 +92,9 @@ def _service(name: str, *, test_calls: bool) -> Iterator[Finding]:
         text, _, fix = problem.partition("; ")
         yield Finding("error", f"{name}: {text}", fix or f"litespan check {name}")
     elif isinstance(exporter, AlertExporter):
-        yield Finding("ok", f"{name}: set up{_keys(exporter)}", f"to try it: litespan check {name}")
+        yield Finding("ok", f"{name}: set up{_keys(exporter)}", f"to test: litespan check {name}")
     elif not test_calls:
-        yield Finding("ok", f"{name}: set up{_keys(exporter)}, not tried")
+        yield Finding("ok", f"{name}: set up{_keys(exporter)}, not tested")
     else:
         yield from _tried(name, exporter)
         return
@@ -132,7 +132,7 @@ def _keys(exporter: Any) -> str:
 
 
 def _input(setup: Setup) -> Iterator[Finding]:
-    """Exporters that are to record calls that start, and cannot."""
+    """Exporters in LITESPAN_INPUT that cannot record started calls."""
     for name in setup.settings.input:
         if registry.find(name) is not None and not hasattr(registry.load(name), "export_started"):
             text = f"LITESPAN_INPUT: {name} cannot record calls that have only started"

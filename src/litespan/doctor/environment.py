@@ -35,7 +35,7 @@ def check(setup: Setup) -> Iterator[Finding]:
 
 
 def _switches(setup: Setup) -> Iterator[Finding]:
-    """What turns recording off."""
+    """Settings that turn recording off."""
     env = setup.environ
     if disabled(env):
         yield Finding("error", f"{DISABLED}=true turns all recording off", f"unset {DISABLED}")
@@ -58,7 +58,7 @@ def _switches(setup: Setup) -> Iterator[Finding]:
 
 
 def _otlp(setup: Setup) -> Iterator[Finding]:
-    """Endpoints, protocols and headers that do not fit together."""
+    """Endpoints, protocols and headers that contradict each other."""
     env = setup.environ
     endpoint = otlp_endpoint(env, "traces")
     if not endpoint:
@@ -84,7 +84,7 @@ def _otlp(setup: Setup) -> Iterator[Finding]:
         yield Finding("error", text, f"{_ENDPOINT}={base.rstrip('/').removesuffix(_PATH)}")
     own = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
     if own and protocol != "grpc" and urlsplit(own).path in ("", "/"):
-        text = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used as it is, and it has no path"
+        text = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used unchanged, and it has no path"
         fix = f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT={own.rstrip('/')}{_PATH}"
         yield Finding("warning", text, fix)
     headers = env.get(_HEADERS, "")
@@ -94,18 +94,18 @@ def _otlp(setup: Setup) -> Iterator[Finding]:
 
 
 def _pairs(setup: Setup) -> Iterator[Finding]:
-    """Credentials that are incomplete or interchanged."""
+    """Credentials that are incomplete or swapped."""
     for line in detect(setup.environ)[1]:
         yield Finding("error", line, line.partition(": ")[2])
     public = setup.environ.get("LANGFUSE_PUBLIC_KEY", "")
     secret = setup.environ.get("LANGFUSE_SECRET_KEY", "")
     if public.startswith("sk-lf-") or secret.startswith("pk-lf-"):
-        text = "LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY are interchanged"
+        text = "LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY are swapped"
         yield Finding("error", text, "LANGFUSE_PUBLIC_KEY=pk-lf-… LANGFUSE_SECRET_KEY=sk-lf-…")
 
 
 def _imports(setup: Setup) -> Iterator[Finding]:
-    """Handlers and redactors that cannot be imported, and exporters that cannot do their part."""
+    """Handlers and redactors that cannot be imported, and exporters that are not in use."""
     settings = setup.settings
     for name in settings.callbacks:
         try:

@@ -19,6 +19,6 @@ def examine(setup: Setup, *, offline: bool = False) -> Iterator[Finding]:
     yield from environment.check(setup)
     yield from proxy_config.check(setup)
     if any(finding.level == "error" for finding in found) or disabled(setup.environ):
-        return  # what follows would report the same again
+        return  # the other checks would report the same problem again
     yield from process.check()
     yield from destinations.check(setup, test_calls=not offline)

@@ -86,13 +86,13 @@ def _opentelemetry(setup: Setup) -> Iterator[Finding]:
     elif numbers(distro)[:2] < _DISTRO:
         yield Finding(
             "error",
-            f"opentelemetry-distro {distro} is of 2024 and does not fit the SDK {sdk}",
+            f"opentelemetry-distro {distro} is from 2024 and does not match the SDK {sdk}",
             "pip install -U 'opentelemetry-distro>=0.54b1'",
         )
 
 
 def _others(setup: Setup) -> Iterator[Finding]:
-    """Instrumentations of the same calls, which `opentelemetry-instrument` would start, too."""
+    """Other instrumentations of the same calls, which `opentelemetry-instrument` would start."""
     disabled = {name.strip() for name in setup.environ.get(_DISABLED, "").split(",")}
     for distribution, name in _SAME_CALLS.items():
         if distribution in setup.instrumentors.get(name, ()) and name not in disabled:

@@ -30,13 +30,13 @@ print(json.dumps({
 def check() -> Iterator[Finding]:
     """Whether there is a provider, and whether LiteLLM's functions are wrapped."""
     try:
-        found, said = _look()
+        found, errors = _look()
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         text = f"a test program could not be started ({type(error).__name__})"
         yield Finding("error", text, "litespan run -- python -c 'import litellm'")
         return
     if not found:
-        last = said.strip().splitlines()[-1:] or ["no output"]
+        last = errors.strip().splitlines()[-1:] or ["no output"]
         text = f"a test program that imports litellm fails: {last[0]}"
         yield Finding("error", text, "python -c 'import litellm'")
         return
@@ -53,8 +53,9 @@ def check() -> Iterator[Finding]:
 
 
 def _look() -> tuple[dict[str, Any], str]:
-    """(what the test program found, what it printed as errors)."""
-    # Not imported: who has it in `sys.modules` counts as started by `opentelemetry-instrument`.
+    """(findings of the test program, its standard error)."""
+    # `find_spec` instead of an import: a process with the module in `sys.modules` counts as one
+    # that `opentelemetry-instrument` has started.
     found = find_spec("opentelemetry.instrumentation.auto_instrumentation")
     path = str(Path(found.origin).parent) if found is not None and found.origin else ""
     env = {

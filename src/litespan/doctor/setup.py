@@ -1,4 +1,4 @@
-"""What the checks examine, and what they find."""
+"""The input of the checks, and their findings."""
 
 import os
 import re

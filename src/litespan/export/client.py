@@ -28,7 +28,7 @@ FORBIDDEN_HOST: Final = "forbidden_host"
 """Cause of items whose URL a tenant's exporter must not use."""
 
 _MAX_ANSWER: Final = 65_536  # bytes; the rest is not read
-_MAX_RETRY_AFTER: Final = 600.0  # s; a longer Retry-After is taken for a mistake
+_MAX_RETRY_AFTER: Final = 600.0  # s; a longer Retry-After counts as a mistake
 _MAX_PLAIN: Final = 3  # characters; masking such short words would garble any text
 _SCHEMES: Final = frozenset(
     {"basic", "bearer", "sentry", "sentry_key", "sentry_version", "sentry_client"}

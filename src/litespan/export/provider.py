@@ -50,7 +50,7 @@ def set_up() -> str:
 
 def goes_to(exporters: str) -> str:
     """`exporters`, unless the SDK is disabled."""
-    return f"none, as {DISABLED} is set" if disabled(os.environ) else exporters
+    return f"none, because {DISABLED} is set" if disabled(os.environ) else exporters
 
 
 def _names() -> str:

@@ -13,7 +13,7 @@ _MAX_DEPTH: Final = 48  # levels
 _MAX_CONTAINERS: Final = 20_000  # lists and objects in one message
 _LEAVES: Final = frozenset({str, bool, int, float, bytes, bytearray, type(None)})
 _CUT: Final = "…"  # replaces values beyond these limits
-_SHORT: Final = 256  # characters; shorter text is not taken for base64
+_SHORT: Final = 256  # characters; shorter text does not count as base64
 
 _BASE64: Final = r"[A-Za-z0-9+/_-]"
 _DATA_URL: Final = re.compile(

@@ -1,4 +1,4 @@
-"""Starts the spans of calls: `CallSpan`s if the SDK is one that they equal, else ordinary spans."""
+"""Starts the spans of calls: `CallSpan`s if litespan knows the SDK, else ordinary spans."""
 
 import logging
 import time

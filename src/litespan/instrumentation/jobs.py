@@ -52,7 +52,7 @@ class Jobs:
         return self._created.get(identifier)
 
     def charge(self, identifier: str) -> bool:
-        """Whether the cost of a job has not been recorded yet; from now on it has."""
+        """Return whether the cost of a job is not recorded yet, and mark it as recorded."""
         with self._lock:
             if identifier in self._charged:
                 return False

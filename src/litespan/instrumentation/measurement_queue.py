@@ -11,7 +11,7 @@ from litespan.errors import suppress_errors
 from litespan.instrumentation.aggregation import Batch
 
 MANY: Final = 256
-"""Finished calls; each time so many more wait, a thread is asked to record them."""
+"""Number of waiting calls at which, and at each multiple of which, a thread records them."""
 
 
 class Divides(Protocol):

@@ -48,7 +48,7 @@ _MAX_SERIES: Final = 2_000
 
 
 class Finished(NamedTuple):
-    """What metrics need of a finished call: none of its content, which may be large.
+    """The values of a finished call that metrics need, without its content, which may be large.
 
     Attributes:
         start: values of `_LABELS` at its start.
@@ -208,7 +208,7 @@ def finished(
     per_chunk: float | None,
     span: SpanContext | None,
 ) -> Finished:
-    """Return what metrics need of a call that ends now."""
+    """Return the values that metrics need, for a call that ends now."""
     at_start, at_end = (*map(start.get, _LABELS),), (*map(end.get, _AT_END),)
     return Finished(at_start, at_end, seconds, first_chunk, per_chunk, span, time_ns())
 

@@ -56,7 +56,7 @@ class Session(RouterCall):
     """One session. Like a router's span, its own has no operation, tokens or cost.
 
     Attributes:
-        events: what was said.
+        events: the events of the session.
         observed: whether the responses are in `events`. If LiteLLM makes HTTP calls for them,
             those have spans of their own.
     """
@@ -107,7 +107,7 @@ class Session(RouterCall):
         return 1
 
     def fallback_attributes(self, request: Request) -> Attributes:
-        """Return none: a response is no fallback of another one."""
+        """Return none, because a response is never a fallback of another one."""
         return {}
 
     # --- end ------------------------------------------------------------------------

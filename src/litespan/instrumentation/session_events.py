@@ -1,4 +1,4 @@
-"""Reads the events of a WebSocket session: which responses it has, and what they say."""
+"""Reads the events of a WebSocket session: its responses and their content."""
 
 from collections import deque
 from typing import Any, Final
@@ -22,8 +22,8 @@ class Events:
     """The events of one session, in order.
 
     Attributes:
-        interruptions: how often the user interrupted a response.
-        model: the model that the provider says it uses, or None.
+        interruptions: number of interruptions by the user.
+        model: the model that the provider reports, or None.
         provider_id: the provider's id of the session, or None.
     """
 
@@ -32,7 +32,7 @@ class Events:
         self._session = session
         self._open: dict[str, Response] = {}  # by response id, or by item id of a transcription
         self._pending: deque[Response] = deque()  # requested, but not created so far
-        self._input: list[Any] = []  # what the next response answers
+        self._input: list[Any] = []  # input messages of the next response
         self._configured: rt.JSON = {}
         self._created: list[rt.JSON] = []  # the event with the model that LiteLLM charges for
         query = contents(session.request.arguments.get("query_params"))

@@ -58,13 +58,13 @@ class Response:
                 self._texts.append(str(rt.parse(message).get("delta") or ""))
 
     def add_input(self, messages: list[Any]) -> None:
-        """Add what was transcribed after the response had started."""
+        """Add a transcript that arrived after the response had started."""
         if self._call is not None and messages:
             arguments = self._call.request.arguments
             arguments["messages"] = [*arguments.get("messages", ()), *messages]
 
     def finish(self, stated: Any, model: str | None, events: Sequence[rt.JSON]) -> None:
-        """End with the answer `stated`; LiteLLM charges for `events`."""
+        """End with the answer `stated` in the provider's last event; LiteLLM prices `events`."""
         call = self._call
         if call is None or call.ended:
             return

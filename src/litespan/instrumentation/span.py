@@ -1,4 +1,4 @@
-"""Spans that cost less than the SDK's own and equal them.
+"""Spans that are equal to the SDK's own, but cost less.
 
 The SDK checks, copies and locks every attribute and event as it arrives. litespan's own values need
 no check, so a `CallSpan` keeps them in a dict and a list. When anything else about it is used, such
@@ -24,7 +24,7 @@ _new: Final = object.__new__
 
 
 class Limits(NamedTuple):
-    """How many attributes and events a span may have, and attributes an event."""
+    """The maximum numbers of attributes and events of a span, and of attributes of an event."""
 
     attributes: int
     events: int
@@ -76,7 +76,7 @@ def _ordinary(kept: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class EndedSpan(sdk.ReadableSpan):
-    """What span processors receive of a `CallSpan` that was not used otherwise."""
+    """The finished span that span processors receive, if the `CallSpan` was not used otherwise."""
 
     def __getattr__(self, name: str) -> Any:
         kept = self.__dict__
@@ -89,7 +89,7 @@ class EndedSpan(sdk.ReadableSpan):
         return object.__getattribute__(self, name)
 
     def _as_kept(self) -> bool:
-        """Whether it still is as it was kept, and the SDK would have kept all of it."""
+        """Whether the kept parts are unchanged, and the SDK would have kept all of them."""
         kept = self.__dict__
         if "_clean" not in kept:  # on the first read, so not on the caller's thread
             noted = [own for _, own, _ in kept["_noted"]]

@@ -51,7 +51,7 @@ def wrap_stream(value: Any, call: Any) -> Any:
 
 
 def _discard(_chunk: Any) -> None:
-    """Keep nothing: an inner stream keeps the chunk already."""
+    """Keep nothing, because an inner stream already keeps the chunk."""
 
 
 def _keep_first(stream: Callable[[], Any], chunk: Any) -> None:

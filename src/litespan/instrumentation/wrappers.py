@@ -89,7 +89,7 @@ class Guarded:
     def awaited(self, coroutine: Any) -> Any:
         """Return what the caller receives for a coroutine: LiteLLM's async form of the call.
 
-        A `Router` that was made before LiteLLM was instrumented calls it this way.
+        A `Router` that was created before LiteLLM was instrumented calls it this way.
         """
         if self._call in (None, UNTRACED):
             return coroutine

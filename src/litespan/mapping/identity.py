@@ -26,7 +26,7 @@ _LANGFUSE: Final = "langfuse_"  # prefix of request headers that LiteLLM treats 
 _OF_KEY: Final = "user_api_key"  # prefix of metadata that the proxy adds about a key
 _PRIVATE: Final = "_litellm_"  # prefix of names that LiteLLM uses internally
 _SPEND: Final = "spend_logs_metadata"  # metadata that operators set on keys, teams and requests
-# Metadata that has an attribute of its own.
+# Metadata with its own attribute.
 _PROMOTED: Final = frozenset(
     {"user_id", "trace_user_id", "session_id", "litellm_session_id", "tags", "litespan"}
 )

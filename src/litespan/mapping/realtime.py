@@ -148,7 +148,7 @@ def transcribing_model(session: Any) -> str | None:
 
 
 def transcript(event: JSON) -> JSON:
-    """What the user said, as a message."""
+    """The user's input, as a message."""
     text = str(event.get("transcript") or "")
     return {"role": "user", "content": [{"type": "text", "text": text}]}
 

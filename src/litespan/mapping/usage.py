@@ -238,11 +238,11 @@ def usage_attributes(usage: Usage, *, embeddings: bool = False) -> dict[str, Any
         attributes[s.INPUT_TOKENS] = usage.input
     if usage.output is not None and not embeddings:
         attributes[s.OUTPUT_TOKENS] = usage.output
-    read, created, thought = usage.cache_read, usage.cache_creation, usage.reasoning
-    heard, spoken = usage.audio_input, usage.audio_output
+    read, created, reasoning = usage.cache_read, usage.cache_creation, usage.reasoning
+    audio_in, audio_out = usage.audio_input, usage.audio_output
     short, long = usage.cache_creation_5m, usage.cache_creation_1h
-    if read or created or thought or heard or spoken or short or long:
-        details = (read, created, thought, heard, spoken, short, long)
+    if read or created or reasoning or audio_in or audio_out or short or long:
+        details = (read, created, reasoning, audio_in, audio_out, short, long)
         named = zip(_DETAIL_ATTRIBUTES, details, strict=True)
         attributes.update({attribute: tokens for attribute, tokens in named if tokens})
     if attributes:

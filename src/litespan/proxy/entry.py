@@ -73,7 +73,7 @@ def set_up() -> None:
 
 
 def status(exporters: str) -> str:
-    """The line that the operator sees at start."""
+    """The line that is logged at start."""
     from importlib.metadata import version
 
     signals = Live.signals

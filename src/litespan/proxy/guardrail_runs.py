@@ -1,4 +1,4 @@
-"""A span for each run of a guardrail, whether it lets the request pass or not."""
+"""A span for each run of a guardrail, also if the request passes."""
 
 import sys
 from collections.abc import Mapping

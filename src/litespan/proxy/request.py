@@ -125,8 +125,8 @@ class ProxyRequest(Client):
         self.span.set_attribute(s.REQUEST_FAILURE, found)
         with suppress_errors("reading the text of an error"):
             # Older versions of LiteLLM's own errors have an empty `str()`.
-            said = str(error) or as_text(getattr(error, "message", None)) or ""
-            text = scrub_error(said, arguments, sent_texts(arguments))
+            text = str(error) or as_text(getattr(error, "message", None)) or ""
+            text = scrub_error(text, arguments, sent_texts(arguments))
             self._failure = (found, type(error).__name__, text)
         name = guardrail_of(error)
         if name:

@@ -121,7 +121,7 @@ def _address(manager: Any, name: str | None) -> tuple[str | None, str | None]:
 
 
 def _metadata(key: Any, details: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Whose call it is, in the form that LiteLLM has on all other routes."""
+    """The identity of the caller, in LiteLLM's format for all other routes."""
     given = contents(get(details.get("litellm_params"), "metadata"))
     known = {k: v for k, v in given.items() if k.startswith(_OF_KEY) or k in ("tags", "user_agent")}
     if any(name.startswith(_OF_KEY) for name in known):
@@ -146,7 +146,7 @@ def _end(call: Call, result: Any) -> None:
         values = {s.TOOL_ARGUMENTS: call.request.arguments.get("arguments"), s.TOOL_RESULT: blocks}
         found = {name: value for name, value in values.items() if value}
         attributes |= content_attributes(call.signals, found, call.attributes)
-    call.record_content = False  # that was all
+    call.record_content = False  # nothing else has the cost
     failure = None
     if get(result, "is_error") is True or get(result, "isError") is True:
         text = " ".join(str(block.get("text") or "") for block in blocks)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 OUTCOMES: Final = {"success": "ok", "failure": "failed", "started": "running"}
-"""Shorter words for outcomes; others stay as they are."""
+"""Shorter words for outcomes; others are unchanged."""
 
 
 def count(tokens: int | None) -> str:

@@ -59,10 +59,10 @@ def latest(
 
 
 def find(source: str, identifier: str, columns: Sequence[str] = NAMES) -> list[Record]:
-    """The calls with that key, call id or trace id, or a unique beginning of one, oldest first.
+    """The calls with the id `identifier`, or the only id that begins with it, oldest first.
 
     Raises:
-        NotFound: there is no such call, or calls with different ids begin like that.
+        NotFound: there is no such call, or several ids begin with it.
         Unreadable: as `records`.
     """
     names = {
@@ -75,7 +75,7 @@ def find(source: str, identifier: str, columns: Sequence[str] = NAMES) -> list[R
         raise NotFound(f"no call {identifier} in {named(source)}")
     if identifier not in names and len(names) > 1:
         some = ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-        raise NotFound(f"{len(names)} ids begin with {identifier}: {some}; name more of it")
+        raise NotFound(f"{len(names)} ids begin with {identifier}: {some}; add more characters")
     name = identifier if identifier in names else names.pop()
     found = _beginning(source, name, dict.fromkeys((*IDS, *columns)))
     exact = (record for record in found if name in [record[column] for column in IDS])

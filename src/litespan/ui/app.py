@@ -173,10 +173,10 @@ class Pages:
         return HTMLResponse(self._templates.get_template("choices.html").render(choices=found))
 
     def error(self, request: Request, problem: Exception) -> Response:
-        """A page that says what is missing."""
+        """The page for an unknown address or call."""
         status = problem.status_code if isinstance(problem, HTTPException) else 500
-        said = problem.detail if isinstance(problem, HTTPException) else ""
-        message = "There is no such page or call." if said in ("", "Not Found") else said
+        detail = problem.detail if isinstance(problem, HTTPException) else ""
+        message = "There is no such page or call." if detail in ("", "Not Found") else detail
         content = {"message": message}
         return self._page(request, "error", lambda: content, Filters(), status=status, live=False)
 

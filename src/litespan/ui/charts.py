@@ -173,12 +173,14 @@ def _chart(
     slots = []
     for at, (row, stack) in enumerate(zip(series.rows, bars, strict=True)):
         values = _values(row, parts)
-        said = [f"{text(values[kind])} {name}" for kind, (name, _) in parts.items() if values[kind]]
+        shown = [
+            f"{text(values[kind])} {name}" for kind, (name, _) in parts.items() if values[kind]
+        ]
         slots.append(
             Slot(
                 x=at * STEP + _GAP / 2,
                 width=STEP - _GAP,
-                tip=f"{when(row['at'], series.step)}: {', '.join(said) or 'none'}",
+                tip=f"{when(row['at'], series.step)}: {', '.join(shown) or 'none'}",
                 since=row["at"].isoformat(),
                 until=(row["at"] + series.step).isoformat(),
                 bars=stack,

@@ -30,7 +30,7 @@ def money(usd: Decimal | None) -> str:
 
 
 def exact(usd: Decimal | None) -> str:
-    """A cost with all its digits, without noughts at the end."""
+    """A cost with all its digits, without trailing zeros."""
     return "-" if usd is None else f"${usd.normalize():f}"
 
 
@@ -108,7 +108,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One value that two calls do not share."""
+    """One value in which two calls differ."""
 
     name: str
     values: tuple[str, str]

@@ -1,4 +1,4 @@
-"""Questions to the index: totals, series over time, groups, lists of calls and sessions."""
+"""Queries of the index: totals, series over time, groups, lists of calls and sessions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from litespan.ui.index import Index
 Row: TypeAlias = dict[str, Any]
 
 BY: Final = ("model", "user", "team", "tag", "provider", "key", "end-user", "error", "day")
-"""What the overview can be grouped by."""
+"""The groupings of the overview."""
 PAGE: Final = 50
 """Rows of a page."""
 _MOST: Final = 72  # buckets of a chart
@@ -43,7 +43,7 @@ _SUMMED: Final = (
 
 
 class BadCursor(ValueError):
-    """A URL has a cursor that is none of ours."""
+    """The cursor in a URL is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def series(index: Index, filters: Filters, total: Row) -> Series:
 
 
 def groups_of(index: Index, filters: Filters, by: str, limit: int = PAGE) -> list[Row]:
-    """The figures of each group, dearest first, or by day, the last day first."""
+    """The figures of each group: the most expensive first, or for days the latest first."""
     where, values = filters.where(index)
     source, group = "calls", "tag" if by == "tag" else value_of(by) if by != "day" else _DAY
     order = "name desc" if by == "day" else "cost_usd desc nulls last, calls desc, name"
@@ -123,7 +123,7 @@ def cursor(call: Row) -> str:
 
 
 def sessions(index: Index, filters: Filters, *, offset: int = 0) -> list[Row]:
-    """A page of sessions, the last active first."""
+    """A page of sessions, the most recently active first."""
     where, values = filters.where(index)
     where += " and session_id is not null"
     latest = (

@@ -1,4 +1,4 @@
-"""What the query of a URL selects, as SQL for the index and as links to other selections."""
+"""The filters in a URL's query, as SQL for the index and as links to other selections."""
 
 import re
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def value_of(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The filters in a URL. Values that make no sense select nothing else than no filter."""
+    """The filters in a URL. Invalid values are ignored."""
 
     given: Mapping[str, str] = field(default_factory=dict)
 
@@ -44,7 +44,7 @@ class Filters:
 
     @property
     def active(self) -> dict[str, str]:
-        """All filters but the range, for display."""
+        """All filters except the range, for display."""
         return {name: value for name, value in self.given.items() if name != "range"}
 
     def get(self, name: str) -> str:

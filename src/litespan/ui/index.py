@@ -44,11 +44,11 @@ _TYPES: Final = {
 _VALUES: Final = itemgetter(*COLUMNS)
 _TAGS, _MESSAGE = COLUMNS.index("tags"), COLUMNS.index("error_message")
 _BATCH: Final = 10_000  # calls in one insert
-_PAUSE_S: Final = 1.0  # between two looks at the store
-_SHARE: Final = 10  # a look may take a tenth of the time
+_PAUSE_S: Final = 1.0  # between two reads of the store
+_SHARE: Final = 10  # reads may take a tenth of the time
 _ERROR: Final = 500  # characters of an error that a list can show
 _PREVIEW: Final = 200  # characters of a message that a list can show
-_SAID: Final = "insert into said (key, input, output) values (?, ?, ?)"
+_TEXTS: Final = "insert into texts (key, input, output) values (?, ?, ?)"
 _WORDS: Final = "insert into words (rowid, body) values (?, ?)"
 MATCHES: Final = 10_000
 """Calls that a search finds at most, the newest."""
@@ -69,7 +69,7 @@ class Index:
         """Why the store cannot be read at the moment."""
         self.loading = True
         """Whether calls that were in the store at the start are still missing."""
-        self._folder = TemporaryDirectory(prefix="litespan-ui-")  # only its owner may enter
+        self._folder = TemporaryDirectory(prefix="litespan-ui-")  # only its owner has access
         self._place = Path(self._folder.name)
         self._duckdb = duckdb.connect(str(self._place / "calls.duckdb"))
         self._duckdb.execute("set autoinstall_known_extensions = false")
@@ -87,7 +87,7 @@ class Index:
         self._thread = threading.Thread(target=self._follow, name="litespan-ui", daemon=True)
 
     def start(self) -> None:
-        """Follow the store on a thread of its own."""
+        """Start a thread that reads new calls from the store."""
         self._thread.start()
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class Index:
 
     @property
     def awaited(self) -> bool:
-        """Whether the store is a file that a program has yet to make."""
+        """Whether the store is a file that does not exist yet."""
         place = placed(self.source)
         return "://" not in place and not Path(place).expanduser().exists()
 
@@ -125,7 +125,7 @@ class Index:
         return self._texts.previews(keys)
 
     def read(self, *, texts: bool = True) -> None:
-        """Read what is new in the store, now: calls, then their messages. Raises Unreadable."""
+        """Read new calls of the store now, then their messages. Raises Unreadable."""
         self._read_calls()
         self.loading = False
         if texts:
@@ -198,8 +198,8 @@ class _Texts:
         with closing(self._open()) as connection:
             connection.executescript(
                 "pragma journal_mode = wal; pragma synchronous = off;"
-                "create table said (n integer primary key, key text, input text, output text);"
-                "create index said_key on said (key);"
+                "create table texts (n integer primary key, key text, input text, output text);"
+                "create index texts_key on texts (key);"
                 "create virtual table words using fts5 (body, content='', columnsize=0);"
             )
 
@@ -212,15 +212,15 @@ class _Texts:
                 body = "\n".join(f"{part.title}\n{part.text}" for part in parts)
                 if body:
                     row = (record["key"], *_previews(messages))
-                    n = connection.execute(_SAID, row).lastrowid
+                    n = connection.execute(_TEXTS, row).lastrowid
                     connection.execute(_WORDS, (n, body))
 
     def matching(self, text: str) -> list[str]:
-        """Keys of the newest calls that have all words, each perhaps only begun."""
+        """Keys of the newest calls that have all words, or words that begin with them."""
         words = [word.replace('"', "") for word in text.replace("\0", " ").split()]
         wanted = " ".join(f'"{word}"*' for word in words if word)
         sql = (
-            "select key from said where n in "
+            "select key from texts where n in "
             "(select rowid from words where words match ? order by rowid desc limit ?)"
         )
         with closing(self._open()) as connection:
@@ -229,7 +229,7 @@ class _Texts:
     def previews(self, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
         """The beginnings of the last input and of the output."""
         marks = ", ".join("?" * len(keys))
-        sql = f"select key, input, output from said where key in ({marks}) order by n"  # noqa: S608
+        sql = f"select key, input, output from texts where key in ({marks}) order by n"  # noqa: S608
         with closing(self._open()) as connection:
             return {key: (sent, got) for key, sent, got in connection.execute(sql, keys)}
 

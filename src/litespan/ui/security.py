@@ -1,8 +1,8 @@
-"""Who may ask: the host that a request names, a token, and what a page may load.
+"""Access control: the Host header of a request, a token, and the page's security headers.
 
-The page shows prompts, and prompts are hostile: a page may load nothing but our own files, run no
-script but ours, and be framed by nobody. A site that a browser visits cannot read it either: a name
-that resolves to 127.0.0.1 (DNS rebinding) is not one of ours.
+Prompts on the page can be hostile. So a page may load only files of this server, run only its
+script, and not be framed. A web site cannot read the page through a browser, either: requests with
+a host name of the site that resolves to 127.0.0.1 (DNS rebinding) are rejected.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ _COOKIE: Final = "litespan_ui"
 
 
 class Guard:
-    """Answers requests that may ask, and adds the headers.
+    """Rejects or passes on requests, and adds the headers.
 
     Args:
         app: what answers.
         hosts: the names that a request may use in its Host header; empty for any, which is safe
             with a token only: a browser sends the cookie to the name that it got it from.
-        token: what a browser has to show once, in the URL; empty for none.
+        token: what a browser must pass once, in the URL; empty for none.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], token: str) -> None:
@@ -65,14 +65,14 @@ class Guard:
         await (self._app if answer is None else answer)(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """The answer to a request that may not ask, or has just shown its token."""
+        """The answer to a request that is rejected, or that has just passed its token."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if self._hosts and name.lower() not in self._hosts:
             return PlainTextResponse("litespan ui does not answer to this host name.", 421)
         if scope["method"] not in ("GET", "HEAD"):
-            return PlainTextResponse("litespan ui only shows.", 405, {"Allow": "GET, HEAD"})
+            return PlainTextResponse("litespan ui is read-only.", 405, {"Allow": "GET, HEAD"})
         if not self._token or self._is_known(headers):
             return None
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)

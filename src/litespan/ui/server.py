@@ -16,7 +16,7 @@ _START_S: Final = 30.0
 
 
 def guarded(index: Index, *, host: str = "", token: str = "", links: Mapping[str, str]) -> ASGIApp:
-    """The pages, for those who may see them.
+    """The application with its access checks.
 
     Args:
         index: the calls.
@@ -30,7 +30,7 @@ def guarded(index: Index, *, host: str = "", token: str = "", links: Mapping[str
 
 
 def server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
-    """A server that logs nothing but problems: a URL can hold the token."""
+    """A server that logs only problems, because a URL can contain the token."""
     config = uvicorn.Config(
         app,
         host=host,

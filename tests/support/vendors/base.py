@@ -34,7 +34,7 @@ def validate(value: Any, schema: dict[str, Any]) -> None:
 
 
 class Anyone:
-    """A service that is not known here: it takes everything."""
+    """A service without known rules: it accepts everything."""
 
     def __init__(self) -> None:
         self.taken: Counter[str] = Counter()  # idempotency key → how often
