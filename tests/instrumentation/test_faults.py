@@ -16,7 +16,7 @@ import pytest
 import litespan
 from litespan import LiteLLMInstrumentor
 from litespan.callbacks import draining
-from litespan.instrumentation.hooks import ROUTER_CORE
+from litespan.instrumentation.router_hooks import ROUTER_CORE
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.support.calls import MESSAGES, read
 
@@ -24,7 +24,8 @@ from tests.support.calls import MESSAGES, read
 pytestmark = [pytest.mark.slow, pytest.mark.recent_litellm, pytest.mark.breaks_spans]
 
 MODULES = (
-    *("instrumentation.hooks", "instrumentation.wrappers", "instrumentation.start"),
+    *("instrumentation.hooks", "instrumentation.router_hooks"),
+    *("instrumentation.wrappers", "instrumentation.start"),
     *("instrumentation.call", "instrumentation.router_call", "instrumentation.stream"),
     *("instrumentation.stages", "instrumentation.call_end", "callbacks.callback"),
     "mapping.failures",
@@ -45,18 +46,19 @@ NOT_INJECTED = {
     "instrumentation.hooks.ContextExecutor.submit",
     "instrumentation.hooks._pre_call",
     "instrumentation.hooks._before_retries",
-    "instrumentation.hooks._proxied",
-    "instrumentation.hooks._passed_functions",
+    "instrumentation.hooks.proxied",
+    "instrumentation.router_hooks._passed_functions",
     "instrumentation.hooks._context_executor",
-    "instrumentation.hooks._core_call",
+    "instrumentation.router_hooks._core_call",
     "instrumentation.hooks._logging_init",
-    "instrumentation.hooks._module",
+    "instrumentation.hooks.module",
     "instrumentation.hooks._name",
-    "instrumentation.hooks._open_router_core",
-    "instrumentation.hooks._recover",
+    "instrumentation.router_hooks._open_router_core",
+    "instrumentation.router_hooks._recover",
     "instrumentation.hooks._chunk_builder",
     "instrumentation.hooks.hooks",
-    "instrumentation.hooks.router_core_hooks",
+    "instrumentation.router_hooks.router_hooks",
+    "instrumentation.router_hooks.router_core_hooks",
     "instrumentation.router_call.RouterCall.broke_with",
     "instrumentation.stages.log_stage",
     "instrumentation.start.WithinRouter.__enter__",
@@ -108,13 +110,16 @@ def is_written(function: FunctionType) -> bool:
 
 # LiteLLM's router is in Python, or since 1.110 in Rust: each has hooks that the other never runs.
 PYTHON_ROUTER = {
-    "instrumentation.hooks._router_call",
-    "instrumentation.hooks._fall_back",
-    "instrumentation.hooks._after",
-    "instrumentation.hooks._carry",
+    "instrumentation.router_hooks._router_call",
+    "instrumentation.router_hooks._fall_back",
+    "instrumentation.router_hooks._after",
+    "instrumentation.hooks.carry",
     "instrumentation.router_call.broken_stream_of",
 }
-RUST_ROUTER = {"instrumentation.hooks._core_call", "instrumentation.hooks._open_router_core"}
+RUST_ROUTER = {
+    "instrumentation.router_hooks._core_call",
+    "instrumentation.router_hooks._open_router_core",
+}
 IS_RUST = bool(find_spec("litellm.router_rust")) and bool(find_spec(ROUTER_CORE))
 NOT_REACHED = (NOT_INJECTED - RUST_ROUTER) | PYTHON_ROUTER if IS_RUST else NOT_INJECTED
 ENTRIES = [entry for entry in entries() if entry[0] not in NOT_REACHED]

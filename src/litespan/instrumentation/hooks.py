@@ -8,7 +8,7 @@ import contextvars
 import functools
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
@@ -19,81 +19,60 @@ from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.jobs import PRICED
-from litespan.instrumentation.router_call import RouterCall, broken_stream_of
-from litespan.instrumentation.signals import Live
 from litespan.instrumentation.start import (
-    UNTRACED,
-    AnyCall,
-    WithinRouter,
     attach_logging,
     record_batch,
-    unlogged,
 )
 from litespan.instrumentation.state import CALL_KEY, OWNER, current
 from litespan.instrumentation.websocket import provider_connection, responses_are_calls
-from litespan.instrumentation.wrappers import drive, wrap
-from litespan.mapping.request import Request
-from litespan.mapping.targets import ROUTER, TARGETS
+from litespan.instrumentation.wrappers import wrap
+from litespan.mapping.targets import TARGETS
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
 
-def hooks(wrappers: Mapping[int, Any]) -> Iterator[tuple[Any, str, Any]]:
-    """Return everything to patch besides the public functions."""
-    logging = _module("litellm.litellm_core_utils.litellm_logging")
-    router = _module("litellm.router")
+def hooks() -> Iterator[tuple[Any, str, Any]]:
+    """Return what to patch besides the public functions and `Router`."""
+    logging = module("litellm.litellm_core_utils.litellm_logging")
     rows = [
         (getattr(logging, "Logging", None), "__init__", _logging_init),
         (getattr(logging, "Logging", None), "pre_call", _pre_call),
         (getattr(logging, "Logging", None), "async_success_handler", _batch_priced),
-        (_module("litellm"), "stream_chunk_builder", _chunk_builder),
-        (_module("litellm"), "completion_with_retries", _proxied(_before_retries)),
-        (_module("litellm"), "acompletion_with_retries", _proxied(_before_retries)),
-        (_module("litellm"), "responses_with_retries", _proxied(_before_retries)),
-        (_module("litellm"), "aresponses_with_retries", _proxied(_before_retries)),
-        (_module("litellm.batch_completion.main"), "ThreadPoolExecutor", _context_executor),
+        (module("litellm"), "stream_chunk_builder", _chunk_builder),
+        (module("litellm"), "completion_with_retries", proxied(_before_retries)),
+        (module("litellm"), "acompletion_with_retries", proxied(_before_retries)),
+        (module("litellm"), "responses_with_retries", proxied(_before_retries)),
+        (module("litellm"), "aresponses_with_retries", proxied(_before_retries)),
+        (module("litellm.batch_completion.main"), "ThreadPoolExecutor", _context_executor),
         (
-            _module("litellm.litellm_core_utils.fallback_utils"),
+            module("litellm.litellm_core_utils.fallback_utils"),
             "run_async_function",
-            _proxied(_carry),
+            proxied(carry),
         ),
-        (router, "run_async_function", _proxied(_carry)),
+        (module("litellm.router"), "run_async_function", proxied(carry)),
     ]
     rows += [
-        (getattr(_module(module), kind, None), name, _static(_proxied(_bridged)))
-        for module, kind, *names in _BRIDGES
+        (getattr(module(path), kind, None), name, _static(proxied(_bridged)))
+        for path, kind, *names in _BRIDGES
         for name in names
     ]
-    kind = getattr(router, "Router", None)
-    rows += [
-        (kind, ROUTER.name.partition(".")[2], _proxied(_router_call)),
-        (kind, "async_function_with_fallbacks_common_utils", _proxied(_fall_back)),
-    ]
-    caching = getattr(_module("litellm.caching.caching_handler"), "LLMCachingHandler", None)
+    caching = getattr(module("litellm.caching.caching_handler"), "LLMCachingHandler", None)
     rows += [  # newer versions have no leading underscore
-        (caching, f"{prefix}combine_cached_embedding_response_with_api_result", _proxied(_combined))
+        (caching, f"{prefix}combine_cached_embedding_response_with_api_result", proxied(_combined))
         for prefix in ("", "_")
     ]
-    rows += [
-        (kind, name, _proxied(_passed_functions(wrappers)))
-        for name in (
-            "_ageneric_api_call_with_fallbacks_helper",
-            "_generic_api_call_with_fallbacks",
-            "_pass_through_moderation_endpoint_factory",
-        )
-    ]
-    events = _module("litellm.responses.streaming_iterator")
+    events = module("litellm.responses.streaming_iterator")
     rows += [
         (
             getattr(events, "ManagedResponsesWebSocketHandler", None),
             "run",
-            _proxied(responses_are_calls),
+            proxied(responses_are_calls),
         ),
         (
             getattr(events, "ResponsesWebSocketStreaming", None),
             "backend_to_client",
-            _proxied(provider_connection),
+            proxied(provider_connection),
         ),
     ]
     return (row for row in rows if hasattr(row[0], row[1]))
@@ -114,31 +93,17 @@ _BRIDGES: Final = (
         "async_interactions_api_handler",
     ),
 )
-ROUTER_CORE: Final = "litellm.router_rust.core"
-"""The module that runs LiteLLM's routers since 1.110; imported with the first router."""
 
 
-def router_core_hooks(module: Any) -> Iterator[tuple[Any, str, Any]]:
-    """Return everything to patch in `ROUTER_CORE`."""
-    core = getattr(module, "RustCore", None)
-    rows = [
-        (core, "_drive", _proxied(_core_call)),
-        (core, "_call_sync", _proxied(_core_call)),
-        (core, "recover_stream", _proxied(_recover)),
-        (core, "recover_stream_sync", _proxied(_recover)),
-        (core, "retry_stream", _proxied(_recover)),
-    ]
-    return (row for row in rows if hasattr(row[0], row[1]))
-
-
-def _module(name: str) -> Any:
+def module(name: str) -> Any:
+    """Return an imported module, or None."""
     return sys.modules.get(name)
 
 
 Prepared = tuple[Any, Args, Kwargs]
 
 
-def _proxied(prepare: Callable[[Any, Args, Kwargs], Prepared]) -> Callable[[Any], Any]:
+def proxied(prepare: Callable[[Any, Args, Kwargs], Prepared]) -> Callable[[Any], Any]:
     """Return a patch whose proxy calls what `prepare(function, args, kwargs)` returns.
 
     If `prepare` raises, the proxy calls the original function.
@@ -271,79 +236,7 @@ def _name(function: Any) -> str | None:
     return getattr(function, "__name__", None)
 
 
-def _router_call(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """Open the span around a call of a `Router` method and all its attempts."""
-    return drive(wrapped, _open_router), args, kwargs
-
-
-def _open_router(_args: Args, kwargs: Any) -> AnyCall:
-    signals = Live.signals
-    outer = current()
-    if signals is None or (isinstance(outer, RouterCall) and not outer.ended):
-        return UNTRACED
-    try:
-        request = Request(ROUTER, dict(kwargs))
-        call = RouterCall(signals, request, silent=unlogged(kwargs))
-        call.start(otel_context.get_current())
-    except Exception as error:  # noqa: BLE001 - the application's call proceeds without a span
-        record_error("starting a router's call", error)
-        return UNTRACED
-    return call
-
-
-def _core_call(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """Do the same for `RustCore`, which gets a plan and the caller's keyword arguments."""
-    return drive(wrapped, _open_router_core), args, kwargs
-
-
-def _open_router_core(args: Args, kwargs: Kwargs) -> AnyCall:
-    given = {**dict(zip(("plan", "request"), args, strict=False)), **kwargs}
-    return _open_router((), given.get("request"))
-
-
-def _fall_back(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """Run a fallback inside its router call, also if a stream failed in another context."""
-    return _after(args[0] if args else kwargs.get("e"), wrapped), args, kwargs
-
-
-def _recover(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-    """Do the same for `RustCore`."""
-    return _after(kwargs.get("failure", args[-1] if args else None), wrapped), args, kwargs
-
-
-def _after(error: Any, function: Any) -> Any:
-    """Wrap `function` to run inside the router call whose stream failed with `error`."""
-
-    def open_call(_args: Args, _kwargs: Kwargs) -> AnyCall:
-        router = broken_stream_of(error)
-        if router is None or router.ended or current() is not None:
-            return UNTRACED
-        return WithinRouter(router)
-
-    return drive(function, open_call)
-
-
-def _passed_functions(wrappers: Mapping[int, Any]) -> Any:
-    """Return a patch that replaces LiteLLM functions among the arguments by the wrapped ones.
-
-    A router created before instrumentation holds the original functions. Some of these methods,
-    such as the one behind `Router.responses`, run no other method of `Router`, so the router
-    call starts here.
-    """
-
-    def hand_in(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
-        if Live.signals is not None and wrappers:
-            args = tuple(wrappers.get(id(value), value) for value in args)
-            kwargs = {
-                name: wrappers.get(id(value), value) if "function" in name else value
-                for name, value in kwargs.items()
-            }
-        return drive(wrapped, _open_router), args, kwargs
-
-    return hand_in
-
-
-def _carry(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
+def carry(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
     """Propagate the context to a coroutine function that LiteLLM may run in another thread."""
     ctx = otel_context.get_current()
     function, *rest = args or (kwargs["async_function"],)

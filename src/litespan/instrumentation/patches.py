@@ -8,7 +8,8 @@ from typing import Any
 import wrapt
 
 from litespan.errors import record_error, suppress_errors
-from litespan.instrumentation.hooks import ROUTER_CORE, hooks, router_core_hooks
+from litespan.instrumentation.hooks import hooks
+from litespan.instrumentation.router_hooks import ROUTER_CORE, router_core_hooks, router_hooks
 from litespan.instrumentation.websocket import wrap_session
 from litespan.instrumentation.wrappers import wrap
 from litespan.mapping.targets import SESSIONS, TARGETS, Target
@@ -48,7 +49,7 @@ class Patches:
                         else wrap(target, function, _twin(target, module))
                     )
         self._rebind(originals, everywhere=everywhere)
-        for row in hooks(self.wrappers):
+        for row in (*hooks(), *router_hooks(self.wrappers)):
             self._patch(*row)
         self._applied = True
         wrapt.register_post_import_hook(self._router_core_imported, ROUTER_CORE)
