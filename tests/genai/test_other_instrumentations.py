@@ -78,7 +78,7 @@ class TestEverySet:
         assert read(name)[CHAT].response.finish_reasons == ("stop",)
 
     def test_a_rejected_call_is_a_failure_with_its_reason(self, name: str) -> None:
-        """The refused call is a failure that says why."""
+        """The failure has the message of the provider."""
         view = read(name)[-1]
         assert view.error is not None
         assert (view.call.outcome, "Incorrect API key" in (view.error.message or "")) == (
