@@ -8,13 +8,14 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, Final
 
 import litellm
 import pytest
 from litellm.types.utils import CallTypes
 
-from litespan.mapping.targets import TARGETS
+from litespan.mapping.targets import AGENTS, TARGETS
 
 COVERED: Final = frozenset(target.call_type for target in TARGETS)
 WRAPPED: Final = frozenset((module, target.name) for target in TARGETS for module in target.modules)
@@ -27,11 +28,7 @@ HELPER: Final = "calls no provider"
 
 CALL_TYPES: Final = {
     **dict.fromkeys(("_arealtime", "_aresponses_websocket"), SESSION),
-    **dict.fromkeys(
-        ("call_mcp_tool", "list_mcp_tools", "asend_message", "send_message"),
-        PROXY,
-    ),
-    "pass_through_endpoint": PROXY,
+    **dict.fromkeys(("call_mcp_tool", "list_mcp_tools", "pass_through_endpoint"), PROXY),
     **dict.fromkeys(("llm_passthrough_route", "allm_passthrough_route"), PASSED),
     "aanthropic_messages": "the function is `anthropic_messages`",
     **dict.fromkeys(("create_video", "acreate_video"), "the function is `video_generation`"),
@@ -171,6 +168,7 @@ def test_every_method_of_the_router_has_a_target_or_a_reason() -> None:
 @pytest.mark.recent_litellm
 def test_every_target_exists_in_some_form() -> None:
     """No row of the table is a function that LiteLLM never had: it exists, sync or async."""
+    import_module(AGENTS)
     newer = {"extraction", "aextraction", "realtime_translation_calls"}
     found = {
         target.operation.name

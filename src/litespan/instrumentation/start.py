@@ -33,7 +33,7 @@ from litespan.mapping.identity import (
 from litespan.mapping.proxy_request import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
 from litespan.mapping.response import Answer, answer_attributes
-from litespan.mapping.targets import BATCH, Target
+from litespan.mapping.targets import AGENT, BATCH, Target
 from litespan.mapping.team_settings import NONE
 from litespan.objects import as_int, contents, get, is_true
 from litespan.settings import Settings
@@ -272,11 +272,13 @@ def _is_inner(outer: Call | RouterCall, kwargs: dict[str, Any]) -> bool:
     """Whether this is a step of `outer` rather than a separate call during it.
 
     Until LiteLLM has created its logging object it only delegates. Later steps pass that object
-    on; calls without it come from a handler, a guardrail or a tool.
+    on; calls without it come from a handler, a guardrail or a tool, or are how LiteLLM calls an
+    agent.
     """
     if isinstance(outer, RouterCall):
         return outer.awaits_logging
-    return kwargs.get("acompletion") is True or outer.logging is None or LOGGING in kwargs
+    delegates = outer.logging is None and outer.request.target.operation is not AGENT
+    return kwargs.get("acompletion") is True or delegates or LOGGING in kwargs
 
 
 def permitted(option: str, request: Request, ctx: Context, settings: Settings) -> bool:

@@ -24,7 +24,7 @@ def wrap(target: Target, function: Any, twin: Any = None) -> Any:
     """Wrap `function` to record its calls; `twin` has its parameter names if it hides them."""
     parameters = positional_parameters(function) or positional_parameters(twin)
     if not target.operation.model:
-        target = replace(target, provider=_default_provider(function))
+        target = replace(target, provider=_default_provider(function) or target.provider)
     return drive(function, functools.partial(begin, target, parameters))
 
 

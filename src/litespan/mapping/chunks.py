@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from litespan.mapping import google
+from litespan.mapping import a2a, google
 from litespan.mapping.assembling import Assembled, items
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, google_answer, hidden_params, read_answer
-from litespan.mapping.targets import CONTENT
+from litespan.mapping.targets import AGENT, CONTENT
 from litespan.mapping.usage import Usage, most, read_usage, stated_usages
 from litespan.objects import as_int, contents, get
 
@@ -43,6 +43,8 @@ def read_stream(
     operation = request.target.operation
     if operation is CONTENT:
         return _google(chunks, hidden)
+    if operation is AGENT:
+        return Streamed(read_answer(request, a2a.joined(chunks), hidden), finished=True)
     if not operation.model:  # a file, or the events of an assistant
         return Streamed(Answer(None, {}, (), None, hidden), finished=True)
     if operation.name == "chat" and chunks:

@@ -29,6 +29,9 @@ class Operation:
     detailed: bool = False
 
 
+AGENTS: Final = "litellm.a2a_protocol"
+"""The package that sends messages to agents; LiteLLM imports it when it is first used."""
+
 CHAT: Final = Operation("chat")
 TEXT: Final = Operation("text_completion")
 EMBEDDINGS: Final = Operation("embeddings")
@@ -52,6 +55,7 @@ def _without_model(
     return Operation(name, model=False, charged=charged, id=identifier, detailed=True)
 
 
+AGENT: Final = _without_model("invoke_agent", charged=True)
 RETRIEVAL: Final = _without_model("retrieval", s.DATA_SOURCE_ID)
 FETCH: Final = _without_model("fetch_response")
 CONTAINER: Final = _without_model("litellm.create_container", s.CONTAINER_ID, charged=True)
@@ -75,7 +79,7 @@ class Target:
     @property
     def streams(self) -> bool:
         """Whether its result is always a stream."""
-        return self.operation is CONTENT and self.call_type.endswith("_stream")
+        return self.call_type.endswith(("_content_stream", "_streaming"))
 
     @property
     def name(self) -> str:
@@ -93,14 +97,18 @@ _SYNC: Final = frozenset({"add_message"})  # the sync functions that start with 
 
 
 def _pair(
-    call_type: str, operation: Operation, module: str = "", attribute: str = ""
+    call_type: str,
+    operation: Operation,
+    module: str = "",
+    attribute: str = "",
+    provider: str = "",
 ) -> tuple[Target, Target]:
     """Return the targets of a function and of its async form, whose name starts with "a"."""
     modules = ("litellm", f"litellm.{module or 'main'}")
     named = attribute and f"a{attribute}"
     return (
-        Target(call_type, operation, modules[bool(attribute) :], attribute),
-        Target(f"a{call_type}", operation, modules[bool(attribute) :], named),
+        Target(call_type, operation, modules[bool(attribute) :], attribute, provider),
+        Target(f"a{call_type}", operation, modules[bool(attribute) :], named, provider),
     )
 
 
@@ -195,6 +203,8 @@ TARGETS: Final[tuple[Target, ...]] = (
     *_pair("get_responses", FETCH, "responses.main"),
     *_pair("get_interaction", FETCH, "interactions.main", "get"),
     *_pair("create_container", CONTAINER, "containers.main"),
+    *_pair("send_message", AGENT, "a2a_protocol.main", provider="a2a_agent"),
+    Target("asend_message_streaming", AGENT, (f"{AGENTS}.main",), provider="a2a_agent"),
     *_pair("count_tokens", _without_model("litellm.count_tokens")),
     *(target for row in _MANAGEMENT.strip().splitlines() for target in _managed(row)),
 )
