@@ -23,13 +23,11 @@ SESSION: Final = "a session over a WebSocket, not one call"
 PROXY: Final = "a request to LiteLLM's proxy, which has spans of its own"
 RUNS: Final = "runs functions that have a span"
 NO_FUNCTION: Final = "LiteLLM has no function for it"
-PASSED: Final = "sends a client's request unchanged; the proxy has a span for it"
 HELPER: Final = "calls no provider"
 
 CALL_TYPES: Final = {
     **dict.fromkeys(("_arealtime", "_aresponses_websocket"), SESSION),
     **dict.fromkeys(("call_mcp_tool", "list_mcp_tools", "pass_through_endpoint"), PROXY),
-    **dict.fromkeys(("llm_passthrough_route", "allm_passthrough_route"), PASSED),
     "aanthropic_messages": "the function is `anthropic_messages`",
     **dict.fromkeys(("create_video", "acreate_video"), "the function is `video_generation`"),
     **dict.fromkeys(
@@ -56,7 +54,6 @@ FUNCTIONS: Final = {
         ),
         RUNS,
     ),
-    **dict.fromkeys(("llm_passthrough_route", "allm_passthrough_route"), PASSED),
     "realtime_health_check": SESSION,
     **dict.fromkeys(
         (
@@ -98,7 +95,6 @@ METHODS: Final = {
         ),
         RUNS,
     ),
-    "allm_passthrough_route": PASSED,
     **dict.fromkeys(
         (
             *("arefresh_model_info", "run_routing_cache_sync", "flush_cache"),

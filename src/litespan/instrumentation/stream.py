@@ -122,6 +122,8 @@ class Stream(_Proxy):
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.__wrapped__, name)
+        if name == "aiter_bytes":  # a pass-through stream returns itself
+            return lambda: self
         if name not in _CLOSERS:
             return value
 

@@ -45,12 +45,18 @@ def read_stream(
         return _google(chunks, hidden)
     if operation is AGENT:
         return Streamed(read_answer(request, a2a.joined(chunks), hidden), finished=True)
-    if not operation.model:  # a file, or the events of an assistant
+    if request.target.passed_on:
+        chunks = list(server_events([*chunks, b"\n"]))
+    # A file, the events of an assistant, or a format of the provider's own.
+    if not operation.model or (request.target.passed_on and not chunks):
         return Streamed(Answer(None, {}, (), None, hidden), finished=True)
     if operation.name == "chat" and chunks:
         first = chunks[0]
         if isinstance(first, (bytes, str)) or (
-            isinstance(first, Mapping) and "type" in first and "choices" not in first
+            isinstance(first, Mapping)
+            and "type" in first
+            and "choices" not in first
+            and not str(first["type"]).startswith("response.")
         ):
             return _messages(request, chunks, hidden)
         if isinstance(get(first, "type"), str) and get(first, "choices") is None:

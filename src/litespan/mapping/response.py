@@ -74,6 +74,8 @@ class Answer:
 
 def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer:
     """Convert a chat, text, responses, messages, embedding, … result to an `Answer`."""
+    if request.target.passed_on and hasattr(raw, "json"):
+        raw = json_of(raw)
     stated = contents(raw)
     operation = request.target.operation
     if operation is AGENT:
@@ -125,6 +127,15 @@ def error_in_body(body: Any) -> Any:
         return _error(contents(json.loads(body)))
     except ValueError:
         return None
+
+
+def json_of(response: Any) -> Any:
+    """Return the JSON of an HTTP response; {} if it is not an object."""
+    try:
+        found = response.json()
+    except Exception:  # noqa: BLE001 - a provider may send anything
+        return {}
+    return found if isinstance(found, Mapping) else {}
 
 
 def hidden_params(raw: Any) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from litespan import semconv as s
@@ -46,6 +47,7 @@ DECISIONS: Final = Operation("litellm.decisions")
 EXTRACTION: Final = Operation("litellm.extraction")
 OCR: Final = Operation("litellm.ocr", "text", detailed=True)
 SEARCH: Final = Operation("litellm.search", detailed=True)
+PASS_THROUGH: Final = Operation("litellm.pass_through")
 BATCH_RESULT: Final = Operation("litellm.batch_result", id=s.BATCH_ID, detailed=True)
 
 
@@ -80,6 +82,11 @@ class Target:
     def streams(self) -> bool:
         """Whether its result is always a stream."""
         return self.call_type.endswith(("_content_stream", "_streaming"))
+
+    @property
+    def passed_on(self) -> bool:
+        """Whether its result is the provider's own, unchanged."""
+        return self.call_type.endswith("llm_passthrough_route")
 
     @property
     def name(self) -> str:
@@ -205,6 +212,7 @@ TARGETS: Final[tuple[Target, ...]] = (
     *_pair("create_container", CONTAINER, "containers.main"),
     *_pair("send_message", AGENT, "a2a_protocol.main", provider="a2a_agent"),
     Target("asend_message_streaming", AGENT, (f"{AGENTS}.main",), provider="a2a_agent"),
+    *_pair("llm_passthrough_route", PASS_THROUGH, "passthrough.main"),
     *_pair("count_tokens", _without_model("litellm.count_tokens")),
     *(target for row in _MANAGEMENT.strip().splitlines() for target in _managed(row)),
 )
@@ -219,6 +227,39 @@ SESSIONS: Final[tuple[Target, ...]] = (
 )
 # A piece of audio that the provider transcribed in a session for transcriptions.
 TRANSCRIBED: Final = Target("_arealtime", TRANSCRIPT)
+
+# End of a provider's path → operation.
+_PATHS: Final[tuple[tuple[str, Operation], ...]] = (
+    ("/chat/completions", CHAT),
+    ("/completions", TEXT),
+    ("/responses", CHAT),
+    ("/messages", CHAT),
+    ("/v2/chat", CHAT),
+    (":generateContent", CHAT),
+    (":streamGenerateContent", CHAT),
+    ("/embeddings", EMBEDDINGS),
+    ("/embed", EMBEDDINGS),
+    (":embedContent", EMBEDDINGS),
+    ("/converse", CHAT),
+    ("/converse-stream", CHAT),
+    ("/images/generations", IMAGE),
+    ("/images/edits", IMAGE),
+    ("/audio/transcriptions", TRANSCRIPT),
+    ("/audio/speech", SPEECH),
+    ("/rerank", RERANK),
+    ("/moderations", MODERATION),
+    ("/realtime", CHAT),
+    (".BidiGenerateContent", CHAT),
+    ("/listen", TRANSCRIPT),
+)
+
+
+@lru_cache(maxsize=256)
+def passed_on(call_type: str, path: str) -> Target:
+    """Return the target of a request that LiteLLM passes on to a provider's `path` unchanged."""
+    found = (operation for end, operation in _PATHS if path.endswith(end))
+    return Target(call_type, next(found, PASS_THROUGH))
+
 
 TOOL: Final = Operation("execute_tool", model=False)
 # A call of an MCP tool by LiteLLM's proxy.
