@@ -227,6 +227,8 @@ SESSIONS: Final[tuple[Target, ...]] = (
 )
 # A piece of audio that the provider transcribed in a session for transcriptions.
 TRANSCRIBED: Final = Target("_arealtime", TRANSCRIPT)
+# What LiteLLM charges for the time of a session.
+SESSION_TIME: Final = Target("_arealtime", Operation("litellm.session_time", model=False))
 
 # End of a provider's path → operation.
 _PATHS: Final[tuple[tuple[str, Operation], ...]] = (
