@@ -8,13 +8,14 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, Final
 
 import litellm
 import pytest
 from litellm.types.utils import CallTypes
 
-from litespan.mapping.targets import TARGETS
+from litespan.mapping.targets import AGENTS, TARGETS
 
 COVERED: Final = frozenset(target.call_type for target in TARGETS)
 WRAPPED: Final = frozenset((module, target.name) for target in TARGETS for module in target.modules)
@@ -22,17 +23,11 @@ SESSION: Final = "a session over a WebSocket, not one call"
 PROXY: Final = "a request to LiteLLM's proxy, which has spans of its own"
 RUNS: Final = "runs functions that have a span"
 NO_FUNCTION: Final = "LiteLLM has no function for it"
-PASSED: Final = "sends a client's request unchanged; the proxy has a span for it"
 HELPER: Final = "calls no provider"
 
 CALL_TYPES: Final = {
     **dict.fromkeys(("_arealtime", "_aresponses_websocket"), SESSION),
-    **dict.fromkeys(
-        ("call_mcp_tool", "list_mcp_tools", "asend_message", "send_message"),
-        PROXY,
-    ),
-    "pass_through_endpoint": PROXY,
-    **dict.fromkeys(("llm_passthrough_route", "allm_passthrough_route"), PASSED),
+    **dict.fromkeys(("call_mcp_tool", "list_mcp_tools", "pass_through_endpoint"), PROXY),
     "aanthropic_messages": "the function is `anthropic_messages`",
     **dict.fromkeys(("create_video", "acreate_video"), "the function is `video_generation`"),
     **dict.fromkeys(
@@ -59,7 +54,6 @@ FUNCTIONS: Final = {
         ),
         RUNS,
     ),
-    **dict.fromkeys(("llm_passthrough_route", "allm_passthrough_route"), PASSED),
     "realtime_health_check": SESSION,
     **dict.fromkeys(
         (
@@ -101,7 +95,6 @@ METHODS: Final = {
         ),
         RUNS,
     ),
-    "allm_passthrough_route": PASSED,
     **dict.fromkeys(
         (
             *("arefresh_model_info", "run_routing_cache_sync", "flush_cache"),
@@ -171,6 +164,7 @@ def test_every_method_of_the_router_has_a_target_or_a_reason() -> None:
 @pytest.mark.recent_litellm
 def test_every_target_exists_in_some_form() -> None:
     """Every row of the table is a function of LiteLLM, sync or async."""
+    import_module(AGENTS)
     newer = {"extraction", "aextraction", "realtime_translation_calls"}
     found = {
         target.operation.name

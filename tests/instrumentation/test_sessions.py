@@ -196,6 +196,30 @@ def test_a_session_is_one_span_and_each_response_a_call(traced: Traced, app: App
     assert both[0] > 0
 
 
+def test_the_time_of_a_session_is_charged_once(traced: Traced, app: Application) -> None:
+    """A span of its own has it, if LiteLLM charges by the second or by the message."""
+    costs: list[float] = []
+
+    class Costs(CustomLogger):
+        async def async_log_success_event(self, kwargs: Any, **_: Any) -> None:
+            if "grok" in kwargs["model"]:
+                costs.append(kwargs["response_cost"])
+
+    litellm.callbacks = [Costs()]
+    talk(app, "Hello", model="xai/grok-voice-latest")
+    spans = spans_of(traced, app, 3)
+    (charged,) = [
+        span for span in spans if span["name"] == "litellm.session_time grok-voice-latest"
+    ]
+    session = spans[0]
+    assert charged["parent"] == session["span_id"]
+    assert session["attributes"]["litellm.session.responses"] == 1
+    until(lambda: costs)
+    found = [span["attributes"].get("gen_ai.usage.cost") or 0 for span in spans]
+    assert sum(found) == pytest.approx(costs[0], abs=0.01)  # LiteLLM's clock stops later
+    assert charged["attributes"]["gen_ai.usage.cost"] > 0
+
+
 def test_transcripts_follow_the_content_policy(capture: Any, app: Application) -> None:
     """A transcript is on the response that answers it."""
     with capture() as traced:

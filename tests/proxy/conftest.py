@@ -8,6 +8,7 @@ import pytest
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.proxy.running import HERE, Proxy, model, proxy
+from tests.support.agent_server import agent_server
 from tests.support.mcp_server import mcp_server
 from tests.support.realtime import RealtimeProvider, realtime_provider
 from tests.support.server import Received, Reply
@@ -39,6 +40,13 @@ def mcp_servers(url: str) -> dict[str, Any]:
     costs = {"mcp_server_cost_info": {"default_cost_per_query": 0.02}}
     weather = {"url": url, "transport": "http", "allow_all_keys": True, "mcp_info": costs}
     return {"weather": weather}
+
+
+def agents(url: str) -> list[dict[str, Any]]:
+    """The agents of the A2A gateway: one that costs something."""
+    card = {"name": "forecaster", "url": url}
+    prices = {"cost_per_query": 0.05}
+    return [{"agent_name": "weather", "agent_card_params": card, "litellm_params": prices}]
 
 
 def models(provider: LoopbackProvider) -> list[dict[str, Any]]:
@@ -167,8 +175,14 @@ def gateway(
     def refuse(_: Received) -> Reply:
         return Reply(200, json.dumps(refusal).encode(), {"Content-Type": "application/json"})
 
-    with serving(refuse) as guardrail, realtime_provider(tls) as speaking, mcp_server() as weather:
+    with (
+        serving(refuse) as guardrail,
+        realtime_provider(tls) as speaking,
+        mcp_server() as weather,
+        agent_server() as agent,
+    ):
         settings = config(loopback, guardrail.url)
+        settings["agent_list"] = agents(agent)
         settings["mcp_servers"] = mcp_servers(weather)
         settings["model_list"] += talkers(speaking)
         env |= {

@@ -374,6 +374,15 @@ def test_an_error_without_text_is_recorded_by_its_message(telemetry: Telemetry) 
     ("text", "more", "runs"),
     [
         ("Hi", {}, [("no-moon", "pre_call", "passed"), ("no-sun", "pre_call", "passed")]),
+        (
+            "Hi",
+            {"stream": True},
+            [
+                ("no-moon", "pre_call", "passed"),
+                ("no-sun", "pre_call", "passed"),
+                ("no-sun", "post_call", "passed"),
+            ],
+        ),
         ("the moon", {}, [("no-moon", "pre_call", "blocked")]),
         (
             "Hi",

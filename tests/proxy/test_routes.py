@@ -52,6 +52,7 @@ realtime_websocket_endpoint=_arealtime  live_sessions_websocket_endpoint=_arealt
 responses_websocket_endpoint=_aresponses_websocket
 call_tool_rest_api=call_mcp_tool  aggregate_mcp_route=call_mcp_tool
 proxy_mcp_route=call_mcp_tool     _LegacySseEndpoint=call_mcp_tool
+invoke_agent_a2a=send_message
 """
 # Served by LiteLLM's pass-through functions, outside of their package.
 PASSED_ON: Final = {"vertex_ai_live_passthrough_endpoint", "langfuse_proxy_route"}
@@ -76,7 +77,6 @@ OTHERS: Final[dict[str, str]] = {
     ),
     "list_tool_rest_api": "lists tools; MCP's own package has a span for the request",
     "get_agent_card": "describes an agent, and does not call it",
-    "invoke_agent_a2a": "A2A agents are not traced yet: only the server span",
     **dict.fromkeys(
         (
             *("delete_plugin", "get_marketplace", "get_plugin", "list_plugins"),

@@ -1,14 +1,12 @@
 """An MCP server on loopback, of MCP's own package."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from threading import Thread
 from typing import Any
 
-import uvicorn
+from tests.support.asgi import serving
 
 
 @contextmanager
@@ -30,14 +28,5 @@ def mcp_server() -> Iterator[str]:
         raise ValueError(f"no storm in {city}")
 
     app = tools.streamable_http_app()
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
-    thread = Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/mcp"
-    finally:
-        server.should_exit = True
-        thread.join(10)
+    with serving(lambda _url: app) as url:
+        yield f"{url}/mcp"

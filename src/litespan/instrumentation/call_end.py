@@ -14,6 +14,7 @@ from litespan.instrumentation.log_events import emit_details, emit_exception
 from litespan.instrumentation.recorded_content import recorded_content, redacted_text
 from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState, Outcome
+from litespan.mapping.a2a import agent_name
 from litespan.mapping.chunks import read_stream
 from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.estimate import with_estimate
@@ -31,6 +32,7 @@ from litespan.mapping.response import (
     read_answer,
     response_headers,
 )
+from litespan.mapping.targets import AGENT
 from litespan.mapping.usage import usage_attributes
 from litespan.objects import get
 from litespan.redaction.echoes import sent_texts
@@ -175,6 +177,7 @@ def record_end(
     if call_id:
         attributes[s.CALL_ID] = call_id
     attributes[s.OUTCOME] = outcome
+    _name_agent(call, attributes)
     if outcome == "failure" and failure is not None:
         attributes[s.ERROR_TYPE] = failure.type
         if failure.code is not None:
@@ -191,6 +194,16 @@ def record_end(
     (span.keep if type(span) is CallSpan else span.set_attributes)(attributes)
     if outcome == "failure" and failure is not None:
         _record_failure(call, failure)
+
+
+def _name_agent(call: CallState, attributes: Attributes) -> None:
+    """Add the name that LiteLLM has read in the agent's card, during the call."""
+    if call.request.target.operation is not AGENT or s.AGENT_NAME in call.attributes:
+        return
+    name = agent_name(getattr(call.logging, "model", None))
+    if name:
+        attributes[s.AGENT_NAME] = name
+        call.span.update_name(f"{AGENT.name} {name}")
 
 
 def _record_failure(call: CallState, failure: Failure) -> None:

@@ -13,6 +13,7 @@ from opentelemetry import context as otel_context
 from litespan import semconv as s
 from litespan.instrumentation.state import CallState
 from litespan.mapping.request import Attributes, Request
+from litespan.mapping.targets import AGENT
 
 COUNTED: Final = ("gen_ai.usage.", "litellm.usage.", s.COST_PREFIX)
 
@@ -21,6 +22,11 @@ def is_custom(request: Request) -> bool:
     """Whether a `CustomLLM` of the application serves the request."""
     litellm = sys.modules.get("litellm")
     return request.provider in getattr(litellm, "_custom_providers", ())
+
+
+def calls_while_read(request: Request) -> bool:
+    """Whether reading the stream of `request` can make other calls: LiteLLM calls agents then."""
+    return request.target.operation is AGENT or is_custom(request)
 
 
 def caller_of(outer: Any) -> CallState | None:

@@ -12,7 +12,7 @@ from litespan.instrumentation.hooks import hooks
 from litespan.instrumentation.router_hooks import ROUTER_CORE, router_core_hooks, router_hooks
 from litespan.instrumentation.websocket import wrap_session
 from litespan.instrumentation.wrappers import wrap
-from litespan.mapping.targets import SESSIONS, TARGETS, Target
+from litespan.mapping.targets import AGENTS, SESSIONS, TARGETS, Target
 
 
 class Patches:
@@ -34,6 +34,15 @@ class Patches:
             everywhere: whether to rebind names in all modules, not only LiteLLM's. Needed if
                 LiteLLM was imported first: other modules may hold the original functions.
         """
+        self._wrap(everywhere=everywhere)
+        for row in (*hooks(), *router_hooks(self.wrappers)):
+            self._patch(*row)
+        self._applied = True
+        wrapt.register_post_import_hook(self._router_core_imported, ROUTER_CORE)
+        wrapt.register_post_import_hook(self._agents_imported, AGENTS)
+
+    def _wrap(self, *, everywhere: bool) -> None:
+        """Wrap the public functions that are not wrapped yet."""
         originals: dict[int, Any] = {}
         for target in (*TARGETS, *SESSIONS):
             for name in target.modules:
@@ -49,15 +58,15 @@ class Patches:
                         else wrap(target, function, _twin(target, module))
                     )
         self._rebind(originals, everywhere=everywhere)
-        for row in (*hooks(), *router_hooks(self.wrappers)):
-            self._patch(*row)
-        self._applied = True
-        wrapt.register_post_import_hook(self._router_core_imported, ROUTER_CORE)
 
     def _router_core_imported(self, module: Any) -> None:
         if self._applied:
             for row in router_core_hooks(module):
                 self._patch(*row)
+
+    def _agents_imported(self, _module: Any) -> None:
+        if self._applied:
+            self._wrap(everywhere=False)
 
     def undo(self) -> None:
         """Revert all patches in reverse order."""

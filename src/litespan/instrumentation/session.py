@@ -13,7 +13,7 @@ from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode, set_
 
 from litespan import identity
 from litespan import semconv as s
-from litespan.errors import record_error
+from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.call_end import to_failure
 from litespan.instrumentation.remote_client import CLIENT_KEY, Client
@@ -145,6 +145,10 @@ class Session(RouterCall):
                 error = {"type": f"websocket_{code}", "message": self._reason}
                 outcome, failure = "failure", to_failure(self, error)
         self.events.end("cancelled" if self._end == "client" else "dropped")
+        responses = self._attempts
+        with suppress_errors("charging for the time of a session"):
+            self.events.charge()
+        self._attempts = responses
         self.end(outcome, failure)
         return value
 

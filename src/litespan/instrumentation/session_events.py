@@ -12,7 +12,7 @@ from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.session_response import Response
 from litespan.instrumentation.start import LOGGING, begin
 from litespan.mapping import realtime as rt
-from litespan.mapping.targets import TRANSCRIBED, Target
+from litespan.mapping.targets import SESSION_TIME, TRANSCRIBED, Target
 from litespan.objects import as_text, contents, get
 
 _RESPONSES_API: Final = "_aresponses_websocket"
@@ -35,6 +35,7 @@ class Events:
         self._input: list[Any] = []  # input messages of the next response
         self._configured: rt.JSON = {}
         self._created: list[rt.JSON] = []  # the event with the model that LiteLLM charges for
+        self._metered: dict[str, rt.JSON] = {}  # the last event of each type
         query = contents(session.request.arguments.get("query_params"))
         self._transcribes = query.get("intent") == "transcription"
         self.interruptions = 0
@@ -72,6 +73,8 @@ class Events:
             response = self._pending.popleft() if self._pending else self._begin({})
             response.created()
             self._open[as_text(get(event.get("response"), "id")) or ""] = response
+        elif kind in rt.METERED:
+            self._metered[kind] = event
         elif kind in rt.ENDED:
             self._finish(event)
         elif kind == rt.COMMITTED and self._transcribes:
@@ -152,6 +155,13 @@ class Events:
         failure = to_failure(session, error)
         attributes = {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message}
         session.span.add_event(s.EVENT_EXCEPTION, attributes)
+
+    def charge(self) -> None:
+        """Record what LiteLLM charges for the time of the session, as a call of its own."""
+        events = [*self._created, *self._metered.values()]
+        cost = rt.price_of_time(self._session.logging, events) if events else None
+        if cost is not None:
+            self._begin({}, SESSION_TIME).charge(cost)
 
     def end(self, how: str, error: BaseException | None = None) -> None:
         """End the responses in progress with what was received; `how` as in `STREAM_ENDS`."""

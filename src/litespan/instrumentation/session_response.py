@@ -83,6 +83,13 @@ class Response:
         self._measure(attributes)
         call.end(STREAM_ENDS[how], attributes, answer=answer, failure=failure, chunks=self._count)
 
+    def charge(self, cost: float) -> None:
+        """End with a cost in USD alone."""
+        call = self._call
+        if call is not None:
+            call.record_content = False
+            call.end("success", {s.COST_SOURCE: "litellm", s.COST: cost, s.COST_TOTAL: cost})
+
     def fail(self, error: Any) -> None:
         """End with the provider's error object."""
         call = self._call

@@ -33,7 +33,7 @@ from litespan.mapping.identity import (
 from litespan.mapping.proxy_request import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
 from litespan.mapping.response import Answer, answer_attributes
-from litespan.mapping.targets import BATCH, Target
+from litespan.mapping.targets import AGENT, BATCH, Target, passed_on
 from litespan.mapping.team_settings import NONE
 from litespan.objects import as_int, contents, get, is_true
 from litespan.settings import Settings
@@ -151,6 +151,20 @@ def begin(
     except Exception as error:  # noqa: BLE001 - the application's call proceeds without a span
         record_error("starting a call", error)
         return UNTRACED
+
+
+def begin_passed_on(target: Target, _args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnyCall:
+    """Start the call of a request that LiteLLM passes on to a provider unchanged.
+
+    The proxy has hooks of its own for these requests.
+    """
+    if Live.signals is None or REQUEST in kwargs or otel_context.get_value(CLIENT_KEY) is not None:
+        return UNTRACED
+    path = str(kwargs.get("endpoint")).partition("?")[0]
+    body = kwargs.get("json") or kwargs.get("data")
+    sent = body if isinstance(body, Mapping) else {}
+    arguments = {**sent, **{k: v for k, v in kwargs.items() if k not in ("json", "data")}}
+    return begin(passed_on(target.call_type, f"/{path.strip('/')}"), (), (), arguments)
 
 
 def _start_with_retries(signals: Signals, request: Request, ctx: Context) -> AnyCall | None:
@@ -298,11 +312,13 @@ def _is_inner(outer: Call | RouterCall, kwargs: dict[str, Any]) -> bool:
     """Whether this is a step of `outer` rather than a separate call during it.
 
     Until LiteLLM has created its logging object it only delegates. Later steps pass that object
-    on; calls without it come from a handler, a guardrail or a tool.
+    on; calls without it come from a handler, a guardrail or a tool, or are how LiteLLM calls an
+    agent.
     """
     if isinstance(outer, RouterCall):
         return outer.awaits_logging
-    return kwargs.get("acompletion") is True or outer.logging is None or LOGGING in kwargs
+    delegates = outer.logging is None and outer.request.target.operation is not AGENT
+    return kwargs.get("acompletion") is True or delegates or LOGGING in kwargs
 
 
 def permitted(option: str, request: Request, ctx: Context, settings: Settings) -> bool:

@@ -17,7 +17,7 @@ import wrapt
 from litespan.background import process_exit
 from litespan.background.garbage_collection import call_outside_collection
 from litespan.errors import record_error
-from litespan.instrumentation.custom_provider import is_custom, stepping
+from litespan.instrumentation.custom_provider import calls_while_read, stepping
 from litespan.instrumentation.stages import Chunks
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Stream(_Proxy):
             self._self_keep = partial(_keep_first, itself)
         self._self_next: Any = getattr(wrapped, _NEXT, None)
         self._self_anext: Any = getattr(wrapped, _ANEXT, None)
-        if is_custom(call.request):  # its code runs while the stream is read
+        if calls_while_read(call.request):
             self._self_next = stepping(self._self_next, call, is_async=False)
             self._self_anext = stepping(self._self_anext, call, is_async=True)
 
@@ -122,6 +122,8 @@ class Stream(_Proxy):
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.__wrapped__, name)
+        if name == "aiter_bytes":  # a pass-through stream returns itself
+            return lambda: self
         if name not in _CLOSERS:
             return value
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 
 from litespan.errors import record_error
-from litespan.instrumentation.start import UNTRACED, AnyCall, begin
+from litespan.instrumentation.start import UNTRACED, AnyCall, begin, begin_passed_on
 from litespan.mapping.targets import Target
 
 Opener = Callable[[tuple[Any, ...], dict[str, Any]], AnyCall]
@@ -23,8 +23,10 @@ _POSITIONAL: Final = (
 def wrap(target: Target, function: Any, twin: Any = None) -> Any:
     """Wrap `function` to record its calls; `twin` has its parameter names if it hides them."""
     parameters = positional_parameters(function) or positional_parameters(twin)
+    if target.passed_on:
+        return drive(function, functools.partial(begin_passed_on, target))
     if not target.operation.model:
-        target = replace(target, provider=_default_provider(function))
+        target = replace(target, provider=_default_provider(function) or target.provider)
     return drive(function, functools.partial(begin, target, parameters))
 
 

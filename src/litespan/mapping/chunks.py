@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from litespan.mapping import google
+from litespan.mapping import a2a, google
 from litespan.mapping.assembling import Assembled, items
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, google_answer, hidden_params, read_answer
-from litespan.mapping.targets import CONTENT
+from litespan.mapping.targets import AGENT, CONTENT
 from litespan.mapping.usage import Usage, most, read_usage, stated_usages
 from litespan.objects import as_int, contents, get
 
@@ -43,12 +43,20 @@ def read_stream(
     operation = request.target.operation
     if operation is CONTENT:
         return _google(chunks, hidden)
-    if not operation.model:  # a file, or the events of an assistant
+    if operation is AGENT:
+        return Streamed(read_answer(request, a2a.joined(chunks), hidden), finished=True)
+    if request.target.passed_on:
+        chunks = list(server_events([*chunks, b"\n"]))
+    # A file, the events of an assistant, or a format of the provider's own.
+    if not operation.model or (request.target.passed_on and not chunks):
         return Streamed(Answer(None, {}, (), None, hidden), finished=True)
     if operation.name == "chat" and chunks:
         first = chunks[0]
         if isinstance(first, (bytes, str)) or (
-            isinstance(first, Mapping) and "type" in first and "choices" not in first
+            isinstance(first, Mapping)
+            and "type" in first
+            and "choices" not in first
+            and not str(first["type"]).startswith("response.")
         ):
             return _messages(request, chunks, hidden)
         if isinstance(get(first, "type"), str) and get(first, "choices") is None:

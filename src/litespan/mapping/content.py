@@ -13,7 +13,7 @@ from litespan.genai.names import FINISH_REASONS
 from litespan.genai.parts import Part, first, media
 from litespan.genai.provider_messages import read as read_message
 from litespan.genai.provider_messages import read_parts, read_tools
-from litespan.mapping import google
+from litespan.mapping import a2a, google
 from litespan.mapping.request import Request
 from litespan.objects import contents, dumps, encoded, get, quoted, utf8
 
@@ -112,6 +112,8 @@ def output_content(raw: Any) -> list[Message]:
     if found:
         return [_finished({"role": "assistant", "parts": found}, "stop")]
     message, reason = _single_message(stated)
+    if not message:
+        message, reason = a2a.message(raw, "assistant"), "stop"
     return [_finished(_message(message), reason)] if message else _speech(stated.get("response"))
 
 
@@ -165,7 +167,7 @@ def _request_messages(arguments: Mapping[str, Any]) -> Any:
     given = [arguments[name] for name in _PROMPTS if arguments.get(name)]
     texts = [value for value in given if isinstance(value, (str, list, tuple))]
     # In the Responses API, `prompt` is an object that references a template.
-    return next(iter([*texts, *given]), None)
+    return next(iter([*texts, *given]), None) or a2a.message(arguments.get("request"), "user")
 
 
 def _instructions(instructions: Any) -> list[Part]:

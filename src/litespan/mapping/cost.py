@@ -7,7 +7,8 @@ from litespan import semconv as s
 from litespan.mapping import price
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.response import Answer
-from litespan.objects import as_cost, as_float
+from litespan.mapping.targets import AGENT
+from litespan.objects import as_cost, as_float, get
 
 # Key in LiteLLM's cost breakdown → attribute.
 _PARTS: Final = (
@@ -56,6 +57,8 @@ def cost_attributes(
         own = not request.target.operation.model
         if not own and _HEADER in (hidden.get("additional_headers") or ()):
             source = "provider"
+    elif request.target.operation is AGENT:  # LiteLLM keeps the cost of its streams here
+        figure = as_cost(get(getattr(logging, "model_call_details", None), "response_cost"))
     elif usage is None and not request.target.operation.detailed:
         return {**_UNKNOWN}
     else:

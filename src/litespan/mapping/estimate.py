@@ -18,7 +18,7 @@ def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -
 
     A stream that stops early may have reported its input tokens but no output tokens.
     """
-    if not request.target.operation.model:
+    if not request.target.operation.model or request.target.passed_on:
         return streamed
     stated = streamed.answer.usage
     if stated is not None and not stated.known:

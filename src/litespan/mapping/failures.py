@@ -94,5 +94,9 @@ def http_status(error: Any) -> int | None:
 def answer_headers(error: Any) -> Mapping[str, str]:
     """Return the headers of the provider's HTTP response; empty if there was no response."""
     response = getattr(error, "response", None)
-    headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None)
+    headers = (
+        getattr(error, "litellm_response_headers", None)
+        or getattr(response, "headers", None)
+        or getattr(error, "headers", None)
+    )
     return headers if isinstance(headers, Mapping) else {}

@@ -10,6 +10,7 @@ import copy
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from litespan import semconv as s
@@ -33,6 +34,8 @@ TRANSCRIPTION_SESSIONS: Final = frozenset(
     {"transcription_session.created", "transcription_session.updated"}
 )
 SESSIONS: Final = frozenset({"session.created", "session.updated"}) | TRANSCRIPTION_SESSIONS
+METERED: Final = frozenset({"session.started", "session.usage.updated", "session.closed"})
+"""Events of live sessions that say how long they were."""
 SESSION_UPDATE: Final = "session.update"
 ITEM_CREATE: Final = "conversation.item.create"
 TRUNCATE: Final = "conversation.item.truncate"
@@ -232,6 +235,19 @@ def logging_of_response(logging: Any) -> Any:
     own = copy.copy(logging)
     own.model_call_details = {**details}
     return own
+
+
+def price_of_time(logging: Any, events: Sequence[JSON]) -> float | None:
+    """LiteLLM's cost in USD of the time of a session that has ended; None if it charges none.
+
+    `events` are those that say which model it used, and how long it was.
+    """
+    own = logging_of_response(logging)
+    if own is None:
+        return None
+    own.model_call_details.setdefault("start_time", getattr(logging, "start_time", None))
+    own.model_call_details["end_time"] = datetime.now()  # noqa: DTZ005 - as LiteLLM's times
+    return price_of_events(own, events) or None
 
 
 def price_of_events(logging: Any, events: Sequence[JSON]) -> float | None:

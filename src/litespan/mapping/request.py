@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from litespan import semconv as s
 from litespan.mapping.provider import provider_name, resolve, server_attributes
 from litespan.mapping.resources import argument_attributes
-from litespan.mapping.targets import CONTENT, TOOL, Target
+from litespan.mapping.targets import AGENT, CONTENT, TOOL, Target
 from litespan.objects import as_float, as_int, as_text, as_texts, contents, get
 
 Attributes = dict[str, Any]
@@ -85,7 +85,7 @@ def called(target: Target, model: str, provider: str | None, api_base: str | Non
     if target.operation is TOOL:
         del attributes[s.PROVIDER]  # tools run no model
     if name:
-        attributes[s.REQUEST_MODEL] = name
+        attributes[s.AGENT_NAME if target.operation is AGENT else s.REQUEST_MODEL] = name
     if api_base:
         attributes.update(server_attributes(api_base))
     return Called(name, found, f"{operation} {name}" if name else operation, attributes)
@@ -122,7 +122,7 @@ class Request:
             str(base) if base else None,
         )
         self.streaming = arguments.get("stream") is True or (
-            target.operation is CONTENT and target.streams
+            target.operation in (CONTENT, AGENT) and target.streams
         )
 
     @property

@@ -24,6 +24,7 @@ def _queries(value: Any) -> int:
 # Argument → attribute.
 _ARGUMENTS: Final[Mapping[str, tuple[str, Reader]]] = {
     "agent": (s.AGENT_NAME, as_text),
+    "agent_id": (s.AGENT_ID, as_text),
     "assistant_id": (s.AGENT_ID, as_text),
     "batch_id": (s.BATCH_ID, as_text),
     "container_id": (s.CONTAINER_ID, as_text),
@@ -49,6 +50,7 @@ _ARGUMENTS: Final[Mapping[str, tuple[str, Reader]]] = {
 # Field of the result → attribute.
 _FIELDS: Final[Mapping[str, tuple[str, Reader]]] = {
     "bytes": (s.FILE_BYTES, as_int),
+    "contextId": (s.CONVERSATION_ID, as_text),
     "purpose": (s.FILE_PURPOSE, as_text),
     "seconds": (s.VIDEO_SECONDS, _seconds),
     "status": (s.RESULT_STATUS, as_text),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.mapping import google
+from litespan.mapping import a2a, google
 from litespan.mapping.provider import provider_name, server_attributes
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.resources import result_attributes
-from litespan.mapping.targets import CONTENT
+from litespan.mapping.targets import AGENT, CONTENT
 from litespan.mapping.usage import Usage, read_usage
 from litespan.objects import as_text, contents, get
 
@@ -74,8 +74,12 @@ class Answer:
 
 def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer:
     """Convert a chat, text, responses, messages, embedding, … result to an `Answer`."""
+    if request.target.passed_on and hasattr(raw, "json"):
+        raw = json_of(raw)
     stated = contents(raw)
     operation = request.target.operation
+    if operation is AGENT:
+        return Answer(raw, a2a.fields(raw), (), None, hidden, a2a.error(raw))
     if not operation.model:
         return Answer(raw, stated, (), None, hidden)
     if operation is CONTENT:
@@ -123,6 +127,15 @@ def error_in_body(body: Any) -> Any:
         return _error(contents(json.loads(body)))
     except ValueError:
         return None
+
+
+def json_of(response: Any) -> Any:
+    """Return the JSON of an HTTP response; {} if it is not an object."""
+    try:
+        found = response.json()
+    except Exception:  # noqa: BLE001 - a provider may send anything
+        return {}
+    return found if isinstance(found, Mapping) else {}
 
 
 def hidden_params(raw: Any) -> Mapping[str, Any]:

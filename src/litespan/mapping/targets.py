@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from litespan import semconv as s
@@ -29,6 +30,9 @@ class Operation:
     detailed: bool = False
 
 
+AGENTS: Final = "litellm.a2a_protocol"
+"""The package that sends messages to agents; LiteLLM imports it when it is first used."""
+
 CHAT: Final = Operation("chat")
 TEXT: Final = Operation("text_completion")
 EMBEDDINGS: Final = Operation("embeddings")
@@ -43,6 +47,7 @@ DECISIONS: Final = Operation("litellm.decisions")
 EXTRACTION: Final = Operation("litellm.extraction")
 OCR: Final = Operation("litellm.ocr", "text", detailed=True)
 SEARCH: Final = Operation("litellm.search", detailed=True)
+PASS_THROUGH: Final = Operation("litellm.pass_through")
 BATCH_RESULT: Final = Operation("litellm.batch_result", id=s.BATCH_ID, detailed=True)
 
 
@@ -52,6 +57,7 @@ def _without_model(
     return Operation(name, model=False, charged=charged, id=identifier, detailed=True)
 
 
+AGENT: Final = _without_model("invoke_agent", charged=True)
 RETRIEVAL: Final = _without_model("retrieval", s.DATA_SOURCE_ID)
 FETCH: Final = _without_model("fetch_response")
 CONTAINER: Final = _without_model("litellm.create_container", s.CONTAINER_ID, charged=True)
@@ -75,7 +81,12 @@ class Target:
     @property
     def streams(self) -> bool:
         """Whether its result is always a stream."""
-        return self.operation is CONTENT and self.call_type.endswith("_stream")
+        return self.call_type.endswith(("_content_stream", "_streaming"))
+
+    @property
+    def passed_on(self) -> bool:
+        """Whether its result is the provider's own, unchanged."""
+        return self.call_type.endswith("llm_passthrough_route")
 
     @property
     def name(self) -> str:
@@ -93,14 +104,18 @@ _SYNC: Final = frozenset({"add_message"})  # the sync functions that start with 
 
 
 def _pair(
-    call_type: str, operation: Operation, module: str = "", attribute: str = ""
+    call_type: str,
+    operation: Operation,
+    module: str = "",
+    attribute: str = "",
+    provider: str = "",
 ) -> tuple[Target, Target]:
     """Return the targets of a function and of its async form, whose name starts with "a"."""
     modules = ("litellm", f"litellm.{module or 'main'}")
     named = attribute and f"a{attribute}"
     return (
-        Target(call_type, operation, modules[bool(attribute) :], attribute),
-        Target(f"a{call_type}", operation, modules[bool(attribute) :], named),
+        Target(call_type, operation, modules[bool(attribute) :], attribute, provider),
+        Target(f"a{call_type}", operation, modules[bool(attribute) :], named, provider),
     )
 
 
@@ -195,6 +210,9 @@ TARGETS: Final[tuple[Target, ...]] = (
     *_pair("get_responses", FETCH, "responses.main"),
     *_pair("get_interaction", FETCH, "interactions.main", "get"),
     *_pair("create_container", CONTAINER, "containers.main"),
+    *_pair("send_message", AGENT, "a2a_protocol.main", provider="a2a_agent"),
+    Target("asend_message_streaming", AGENT, (f"{AGENTS}.main",), provider="a2a_agent"),
+    *_pair("llm_passthrough_route", PASS_THROUGH, "passthrough.main"),
     *_pair("count_tokens", _without_model("litellm.count_tokens")),
     *(target for row in _MANAGEMENT.strip().splitlines() for target in _managed(row)),
 )
@@ -209,6 +227,41 @@ SESSIONS: Final[tuple[Target, ...]] = (
 )
 # A piece of audio that the provider transcribed in a session for transcriptions.
 TRANSCRIBED: Final = Target("_arealtime", TRANSCRIPT)
+# What LiteLLM charges for the time of a session.
+SESSION_TIME: Final = Target("_arealtime", Operation("litellm.session_time", model=False))
+
+# End of a provider's path → operation.
+_PATHS: Final[tuple[tuple[str, Operation], ...]] = (
+    ("/chat/completions", CHAT),
+    ("/completions", TEXT),
+    ("/responses", CHAT),
+    ("/messages", CHAT),
+    ("/v2/chat", CHAT),
+    (":generateContent", CHAT),
+    (":streamGenerateContent", CHAT),
+    ("/embeddings", EMBEDDINGS),
+    ("/embed", EMBEDDINGS),
+    (":embedContent", EMBEDDINGS),
+    ("/converse", CHAT),
+    ("/converse-stream", CHAT),
+    ("/images/generations", IMAGE),
+    ("/images/edits", IMAGE),
+    ("/audio/transcriptions", TRANSCRIPT),
+    ("/audio/speech", SPEECH),
+    ("/rerank", RERANK),
+    ("/moderations", MODERATION),
+    ("/realtime", CHAT),
+    (".BidiGenerateContent", CHAT),
+    ("/listen", TRANSCRIPT),
+)
+
+
+@lru_cache(maxsize=256)
+def passed_on(call_type: str, path: str) -> Target:
+    """Return the target of a request that LiteLLM passes on to a provider's `path` unchanged."""
+    found = (operation for end, operation in _PATHS if path.endswith(end))
+    return Target(call_type, next(found, PASS_THROUGH))
+
 
 TOOL: Final = Operation("execute_tool", model=False)
 # A call of an MCP tool by LiteLLM's proxy.

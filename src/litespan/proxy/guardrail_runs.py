@@ -13,6 +13,7 @@ from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.instrumentation.signals import Live
 from litespan.objects import as_text, get
+from litespan.proxy.guardrails import raised_by
 from litespan.proxy.request import MAX_LENGTH, status_of
 
 Args = tuple[Any, ...]
@@ -22,8 +23,10 @@ _MODES: Final[Mapping[str, str]] = {
     "async_pre_call_hook": "pre_call",
     "async_moderation_hook": "during_call",
     "async_post_call_success_hook": "post_call",
+    "async_post_call_streaming_iterator_hook": "post_call",
     "apply_guardrail": "",  # by its argument `input_type`
 }
+_STREAMING: Final = "async_post_call_streaming_iterator_hook"
 _MODULE: Final = "litellm.integrations.custom_guardrail"
 _RUNNING: Final = otel_context.create_key("litespan-guardrail")
 _INTERNAL: Final = 500
@@ -46,7 +49,8 @@ def _wrap(guardrail: type, base: type) -> None:
             method = owner.__dict__.get(name)
             if callable(method) and not isinstance(method, wrapt.FunctionWrapper):
                 with suppress_errors(f"wrapping {name} of a guardrail"):
-                    setattr(owner, name, wrapt.FunctionWrapper(method, _run))
+                    wrapper = _run_on_stream if name == _STREAMING else _run
+                    setattr(owner, name, wrapt.FunctionWrapper(method, wrapper))
 
 
 async def _run(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -71,6 +75,43 @@ async def _run(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
         otel_context.detach(token)
 
 
+def _run_on_stream(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    chunks = wrapped(*args, **kwargs)
+    if not hasattr(chunks, "__anext__") or otel_context.get_value(_RUNNING) is instance:
+        return chunks
+    return _read(chunks, instance)
+
+
+async def _read(chunks: Any, guardrail: Any) -> Any:
+    """Yield what a guardrail lets through. Its span ends with the stream.
+
+    The context is attached during each step only, never across a `yield`.
+    """
+    inside, span = otel_context.get_current(), None
+    with suppress_errors("starting a guardrail's span"):
+        span = _start(_STREAMING, guardrail, (), {})
+        if span is not None:
+            inside = set_span_in_context(span, otel_context.set_value(_RUNNING, guardrail, inside))
+    try:
+        while True:
+            token = otel_context.attach(inside)
+            try:
+                chunk = await anext(chunks)
+            except StopAsyncIteration:
+                break
+            finally:
+                otel_context.detach(token)
+            yield chunk
+    except BaseException as error:
+        refused = isinstance(error, Exception) and raised_by(error) is guardrail
+        _end(span, _verdict_of_error(error) if refused else None, error if refused else None)
+        if hasattr(chunks, "aclose"):
+            await chunks.aclose()
+        raise
+    else:
+        _end(span, "passed")
+
+
 def _start(method: str, guardrail: Any, args: Args, kwargs: Kwargs) -> Span | None:
     signals = Live.signals
     if signals is None:
@@ -87,9 +128,13 @@ def _start(method: str, guardrail: Any, args: Args, kwargs: Kwargs) -> Span | No
     )
 
 
-def _end(span: Span, verdict: str, error: BaseException | None = None) -> None:
+def _end(span: Span | None, verdict: str | None, error: BaseException | None = None) -> None:
+    """End a span; without a verdict if the client or the provider ended the stream first."""
+    if span is None:
+        return
     with suppress_errors("ending a guardrail's span"):
-        span.set_attribute(s.GUARDRAIL_VERDICT, verdict)
+        if verdict is not None:
+            span.set_attribute(s.GUARDRAIL_VERDICT, verdict)
         if error is not None:
             span.set_attribute(s.ERROR_TYPE, type(error).__name__)
         if verdict == "error":

@@ -24,7 +24,7 @@ def guardrail_of(error: BaseException) -> str | None:
     A guardrail may raise any exception: LiteLLM's documented example raises a `ValueError`. So
     the traceback is checked first, then the exception's attributes.
     """
-    guardrail = _raised_by(error)
+    guardrail = raised_by(error)
     if guardrail is not None:
         return as_text(getattr(guardrail, "guardrail_name", None)) or type(guardrail).__name__
     found = as_text(getattr(error, "guardrail_name", None))
@@ -35,7 +35,7 @@ def guardrail_of(error: BaseException) -> str | None:
     return found
 
 
-def _raised_by(error: BaseException) -> Any:
+def raised_by(error: BaseException) -> Any:
     """The guardrail object whose method raised `error`."""
     kind = getattr(sys.modules.get(_MODULE), "CustomGuardrail", None)
     found = None

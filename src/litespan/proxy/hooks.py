@@ -54,7 +54,7 @@ def _wrap(rows: Iterable[tuple[Any, str, Any]]) -> None:
     """Wrap each (owner, name, wrapper); owners that this LiteLLM lacks are None."""
     for place, name, wrapper in rows:
         original = getattr(place, "__dict__", {}).get(name)  # unbound
-        if original is not None and not isinstance(original, wrapt.FunctionWrapper):
+        if original is not None and getattr(original, "_self_wrapper", None) is not wrapper:
             with suppress_errors(f"wrapping the proxy's {name}"):
                 setattr(place, name, wrapt.FunctionWrapper(original, wrapper))
 

@@ -37,6 +37,7 @@ from litespan.mapping.response import (
     error_in_body,
     header_attributes,
     hidden_params,
+    json_of,
     read_answer,
 )
 from litespan.mapping.usage import read_usage, usage_attributes
@@ -44,39 +45,9 @@ from litespan.objects import as_float, as_int, as_text, get
 from litespan.proxy.guardrails import guardrail_of
 
 CALL_TYPE: Final = "pass_through_endpoint"
-PASS_THROUGH: Final = t.Operation("litellm.pass_through")
-# End of a provider's path → operation.
-_PATHS: Final[tuple[tuple[str, t.Operation], ...]] = (
-    ("/chat/completions", t.CHAT),
-    ("/completions", t.TEXT),
-    ("/responses", t.CHAT),
-    ("/messages", t.CHAT),
-    ("/v2/chat", t.CHAT),
-    (":generateContent", t.CHAT),
-    (":streamGenerateContent", t.CHAT),
-    ("/embeddings", t.EMBEDDINGS),
-    ("/embed", t.EMBEDDINGS),
-    (":embedContent", t.EMBEDDINGS),
-    ("/converse", t.CHAT),
-    ("/converse-stream", t.CHAT),
-    ("/images/generations", t.IMAGE),
-    ("/images/edits", t.IMAGE),
-    ("/audio/transcriptions", t.TRANSCRIPT),
-    ("/audio/speech", t.SPEECH),
-    ("/rerank", t.RERANK),
-    ("/moderations", t.MODERATION),
-    ("/realtime", t.CHAT),
-    (".BidiGenerateContent", t.CHAT),
-    ("/listen", t.TRANSCRIPT),
-)
 _STREAMS: Final = (":streamGenerateContent", ":streamRawPredict")
 
 _open: Final["WeakSet[Call]"] = WeakSet()
-
-
-def operation(path: str) -> t.Operation:
-    """The operation of a provider's `path`, by the conventions; else `litellm.pass_through`."""
-    return next((found for end, found in _PATHS if path.endswith(end)), PASS_THROUGH)
 
 
 def call_arguments(
@@ -153,7 +124,7 @@ class PassThrough:
         arguments["model"] = as_text(arguments.get("model")) or _model_in(path)
         if path.endswith(_STREAMS):
             arguments["stream"] = True
-        target = t.Target(CALL_TYPE, operation(path))
+        target = t.passed_on(CALL_TYPE, path)
         call = begin(target, (), (), arguments)
         if isinstance(call, Call):
             self.call = call
@@ -210,7 +181,7 @@ class PassThrough:
         if isinstance(result, Mapping) and payload.get("response_body"):
             result = payload["response_body"]  # LiteLLM could not parse it
         elif hasattr(result, "json"):
-            result = _json_of(result)
+            result = json_of(result)
         cost = as_float(logged.get("response_cost"))
         found = hidden_params(result)
         hidden = {
@@ -240,15 +211,6 @@ def _end(call: Call, attributes: Attributes | None = None, answer: Answer | None
         how = "error"
     ends = {s.STREAM_END: how} if call.request.streaming else {}
     call.end(STREAM_ENDS[how], {**(attributes or {}), **ends}, answer=answer, failure=call.failure)
-
-
-def _json_of(response: Any) -> Any:
-    """The JSON of an HTTP response, if it is an object."""
-    try:
-        found = response.json()
-    except Exception:  # noqa: BLE001 - a provider may send anything
-        return {}
-    return found if isinstance(found, Mapping) else {}
 
 
 def _set_times(call: Call, ended: Any, first_byte: Any) -> None:

@@ -6,8 +6,9 @@ from typing import Any, Final, TypeAlias
 Row: TypeAlias = Mapping[str, Any]
 
 FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    # The requested model: failures and many streams have no response model.
-    "model": ("request_model", "model"),
+    # The requested model: failures and many streams have no response model. Searches, tools and
+    # agents have no model at all.
+    "model": ("request_model", "model", "operation"),
     "user": ("user_id",),
     "team": ("team_alias", "team_id"),
     "session": ("session_id",),

@@ -30,7 +30,7 @@ from litespan.stores.spans import CONTENT
 
 COLUMNS: Final = (
     *("key", "trace_id", "span_id", "parent_span_id", "call_id", "start_time", "duration_s"),
-    *("first_chunk_s", "operation", "attempt", "http_status", "error_message", "cache_hit"),
+    *("first_chunk_s", "attempt", "http_status", "error_message", "cache_hit"),
     *("stream", "input_tokens", "output_tokens", "cost_usd", *groups.COLUMNS),
 )
 _TYPES: Final = {

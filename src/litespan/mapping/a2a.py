@@ -1,0 +1,85 @@
+"""Reads messages, tasks and events of the A2A protocol (https://a2a-protocol.org)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from litespan.genai.parts import first, media
+from litespan.objects import as_text, contents, get
+
+_PREFIX: Final = "a2a_agent/"  # LiteLLM's name of an agent as a model
+_FAILED: Final = frozenset({"failed", "rejected"})
+
+
+def agent_name(model: Any) -> str | None:
+    """Return the agent's name in LiteLLM's `model`; None if it is no agent, or has no name."""
+    name = str(model or "")
+    found = name.removeprefix(_PREFIX)
+    return found if found not in (name, "unknown") else None
+
+
+def fields(answer: Any) -> dict[str, Any]:
+    """Return id, context and status of a JSON-RPC answer with a message or a task."""
+    result = contents(get(answer, "result"))
+    stated = {
+        "id": first(result, "id", "messageId", "message_id", "taskId", "task_id"),
+        "contextId": first(result, "contextId", "context_id"),
+        "status": _state(result),
+    }
+    return {name: value for name, value in stated.items() if as_text(value)}
+
+
+def error(answer: Any) -> Any:
+    """Return the error of a JSON-RPC answer, or why its task failed; None if it did not."""
+    result = get(answer, "result")
+    stated = get(answer, "error")
+    if stated is not None:
+        return stated
+    state = _state(result)
+    if state not in _FAILED:
+        return None
+    texts = [get(part, "text") for part in parts(get(get(result, "status"), "message"))]
+    return {"type": f"task_{state}", "message": " ".join(text for text in texts if text)}
+
+
+def message(given: Any, role: str) -> dict[str, Any] | None:
+    """Return a request's message, or an answer's, as a chat message; None if there is none."""
+    result = get(given, "result") or get(get(given, "params"), "message")
+    found = list(parts(result))
+    return {"role": role, "content": found} if found else None
+
+
+def parts(held: Any) -> Iterator[Any]:
+    """Yield the parts of a message, or of a task's artifacts and last message."""
+    for artifact in get(held, "artifacts") or ():
+        yield from parts(artifact)
+    for each in get(held, "parts") or ():
+        part = contents(get(each, "root") or each)
+        file = contents(part.get("file"))
+        if not file:
+            yield {**part, "type": as_text(part.get("kind")) or "text"}
+        else:
+            yield media(None, first(file, "uri", "bytes"), first(file, "mimeType", "mime_type"))
+    said = get(get(held, "status"), "message")
+    if said is not None:
+        yield from parts(said)
+
+
+def joined(chunks: Sequence[Any]) -> dict[str, Any]:
+    """Return what a stream of JSON-RPC events adds up to, as one answer."""
+    whole: dict[str, Any] = {}
+    result: dict[str, Any] = {}
+    found: list[Any] = []  # parts
+    for chunk in chunks:
+        event = get(chunk, "root") or chunk
+        if get(event, "error") is not None:
+            whole["error"] = get(event, "error")
+        given = get(event, "result")
+        stated = contents(given)
+        found += [*parts({**stated, "status": None}), *parts(stated.get("artifact"))]
+        result.update({name: value for name, value in stated.items() if value is not None})
+    return {**whole, "result": {**result, "artifacts": [{"parts": found}], "parts": ()}}
+
+
+def _state(result: Any) -> str | None:
+    state = get(get(result, "status"), "state")
+    return as_text(getattr(state, "value", state))
