@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from litespan.cli import main
+from litespan.parsers import BadSetting, trace_link
 from litespan.ui import figures
-from litespan.ui.display import checked_link
 from litespan.ui.filters import Filters
 from litespan.ui.index import Index
 from litespan.ui.security import HEADERS
@@ -273,10 +273,10 @@ def test_a_store_that_is_not_there_yet_is_awaited(tmp_path: Path) -> None:
 def test_a_vendors_link_is_a_web_address(text: str, link: tuple[str, str] | None) -> None:
     """With http or https, and the trace's id in it."""
     if link:
-        assert checked_link(text) == link
+        assert trace_link(text) == link
     else:
-        with pytest.raises(ValueError, match=r"is not a URL|has no"):
-            checked_link(text)
+        with pytest.raises(BadSetting, match=r"not a URL|without {trace_id}"):
+            trace_link(text)
 
 
 @pytest.mark.slow
