@@ -15,7 +15,17 @@ from litespan.alerting.message import details, iso, tidy, title_of
 from litespan.export import JSON, Policy, Variables
 
 PATH: Final = "/api/v2/alerts"
-_ANNOTATIONS: Final = {"Error", "Prompt", "Call", "Trace", "Count", "User"}
+_ANNOTATIONS: Final = {
+    "Error",
+    "Prompt",
+    "Call",
+    "Trace",
+    "Count",
+    "User",
+    "Team",
+    "Teams",
+    "Models",
+}
 
 
 def to_alert(notice: Notice, resolve: float) -> dict[str, JSON]:
@@ -38,7 +48,9 @@ def to_alert(notice: Notice, resolve: float) -> dict[str, JSON]:
     for name, value in details(notice).items():
         if name in _ANNOTATIONS:
             annotations[name.lower()] = value
+    link: dict[str, JSON] = {"generatorURL": example.trace_url} if example.trace_url else {}
     return {
+        **link,
         "labels": {
             label_name(name): text
             for name, value in labels.items()

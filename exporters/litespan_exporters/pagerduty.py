@@ -43,7 +43,10 @@ def to_event(notice: Notice, routing_key: str, lost: int = 0) -> dict[str, JSON]
     if "model" in labels:
         payload["component"] = tidy(labels["model"])
         payload["group"] = tidy(labels["provider"])
-    return {**event, "payload": payload}
+    event["payload"] = payload
+    if example.trace_url:
+        event["links"] = [{"href": example.trace_url, "text": "Trace"}]
+    return event
 
 
 def dedup_key(notice: Notice) -> str:

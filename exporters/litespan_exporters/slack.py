@@ -21,6 +21,7 @@ _MAX_FIELDS: Final = 10  # in a section; Slack's limit
 _MAX_BYTES: Final = 12_000  # of all blocks; Slack refuses more than about 13 000 characters
 _CUTS: Final = (400, 80, 16)  # characters of each text; the first limit that fits is used
 _MARKS: Final = {"firing": "🔴", "repeat": "🔴", "resolved": "🟢", "test": "🔵"}
+_MILD: Final = {"info": "🔵", "warning": "🟡"}
 
 
 def to_message(notices: Sequence[Notice], lost: int = 0) -> dict[str, JSON]:
@@ -49,7 +50,7 @@ def to_message(notices: Sequence[Notice], lost: int = 0) -> dict[str, JSON]:
 
 
 def _title(notice: Notice) -> str:
-    mark = "🟡" if notice.finding.severity == "warning" and not notice.over else ""
+    mark = "" if notice.over else _MILD.get(notice.finding.severity, "")
     return f"{mark or _MARKS[notice.turn]} {title_of(notice)}"
 
 
@@ -64,6 +65,10 @@ def _blocks(notice: Notice, limit: int) -> list[JSON]:
         _plain(f"{name.lower()} {texts[name]}") for name in _SMALL if name in texts
     ]
     when = int(notice.since)
+    if url := notice.finding.example.trace_url:
+        # `<url|text>` ends at these characters
+        url = url.replace("&", "&amp;").replace("|", "%7C").replace(">", "%3E")
+        small.append({"type": "mrkdwn", "text": f"<{url}|open trace>"})
     since: JSON = f"since <!date^{when}^{{date_num}} {{time_secs}}|{when}>"
     blocks.append(_context([*small, {"type": "mrkdwn", "text": since}]))
     return blocks

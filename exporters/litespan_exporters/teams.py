@@ -23,6 +23,9 @@ def to_message(notices: Sequence[Notice], lost: int = 0) -> dict[str, JSON]:
         body.append(_line(title_of(notice), weight="Bolder", color=colour))
         for name, value in {**details(notice), "Since": iso(notice.since)}.items():
             body.append(_line(f"{name}: {value}", size="Small"))
+        if url := notice.finding.example.trace_url:
+            action: JSON = {"type": "Action.OpenUrl", "url": url}
+            body.append(_line("Open trace", size="Small", selectAction=action))
     if lost:
         body.append(_line(lost_line(lost), size="Small"))
     card: dict[str, JSON] = {

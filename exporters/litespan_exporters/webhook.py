@@ -32,11 +32,14 @@ def to_alert(notice: Notice, lost: int = 0) -> dict[str, JSON]:
             "service": example.service,
             "environment": example.environment,
             "user": example.user,
+            "team": example.team,
             "error": example.error,
             "prompt": example.prompt,
         }.items()
         if value
     }
+    if example.trace_url:
+        known["trace_url"] = example.trace_url
     return {
         "version": VERSION,
         "id": notice.id,
@@ -54,6 +57,7 @@ def to_alert(notice: Notice, lost: int = 0) -> dict[str, JSON]:
         "value": finding.value,
         "threshold": finding.threshold,
         "summary": title_of(notice),
+        "details": {name: tidy(value, 400) for name, value in finding.details},
         "example": known,
     }
 

@@ -5,9 +5,10 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields
+from datetime import time
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from litespan.errors import log_once
 
@@ -161,6 +162,18 @@ def seconds(text: str) -> float:
     return number
 
 
+def time_or_off(text: str) -> time | None:
+    """A time of day in UTC, or None for `off`."""
+    if text.lower() in ("off", "none", "false"):
+        return None
+    try:
+        if re.fullmatch(r"\d\d:\d\d", text, re.ASCII):
+            return time.fromisoformat(text)
+    except ValueError:
+        pass
+    raise BadSetting("not a time such as 09:00, or off")
+
+
 def _number(text: str) -> float:
     """The finite number; -1 if it is none."""
     try:
@@ -216,3 +229,31 @@ def shares(text: str) -> tuple[tuple[str, float], ...]:
             raise BadSetting("not a list of exporter=off, exporter=on or exporter=share")
         found.append((name.strip(), share))
     return tuple(found)
+
+
+def trace_link(text: str) -> tuple[str, str]:
+    """`[NAME=]URL`: the name, by default the host, and a URL with `{trace_id}` in it."""
+    name, is_named, url = text.partition("=")
+    if not is_named or "://" in name or "/" in name:
+        name, url = "", text
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.scheme in ("http", "https") else None
+    except ValueError:
+        host = None
+    if not host:
+        raise BadSetting("not a URL with http or https")
+    if "{trace_id}" not in url:
+        raise BadSetting("a URL without {trace_id}, which the trace's id replaces")
+    return name or host, url
+
+
+def trace_links(text: str) -> tuple[tuple[str, str], ...]:
+    """Links as `trace_link` reads them, with blanks between them."""
+    return tuple(map(trace_link, text.split()))
+
+
+def link_to(url: str, trace_id: str, span_id: str) -> str:
+    """The URL with the ids, both in hex, in the place of `{trace_id}` and `{span_id}`."""
+    url = url.replace("{trace_id}", quote(trace_id, safe=""))
+    return url.replace("{span_id}", quote(span_id, safe=""))

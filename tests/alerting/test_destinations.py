@@ -78,6 +78,8 @@ def notice(turn: Any = "firing", **changes: Any) -> Notice:
             service="checkout-bot",
             environment="production",
             user="user-42",
+            team="payments",
+            trace_url="https://traces.example/t/0af7651916cd43dd8448eb211c80319c?a=1&b=2",
             error="litellm.RateLimitError: 429 Too Many Requests",
         ),
         **changes,
@@ -371,7 +373,7 @@ def test_hostile_text_has_no_effect_in_any_destination(
     hostile = notice(
         labels=(("provider", text), ("model", text), ("error", text)),
         summary=text,
-        example=Example(text, text, text, text, text, text, text),
+        example=Example(text, text, text, text, text, text, text, text),
     )
     assert exporter._send([hostile], 0) == "sent"
     exporter.shutdown()

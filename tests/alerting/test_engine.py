@@ -3,7 +3,10 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import time as clock
 from typing import Any
+
+import pytest
 
 from litespan.alerting import Notice, Thresholds
 from litespan.alerting.calls import MAX_RUNNING
@@ -203,6 +206,57 @@ def test_spending_is_per_user() -> None:
     assert desk.see(view(**ann)) == [[("firing", "budget", 1, 0)]]
     assert "User ann has spent 1.00 of 1 USD" in desk.messages[0][0].finding.summary
     assert desk.see(view(**ann), after=400) == []
+
+
+def test_the_budget_of_a_program_is_for_all_of_its_calls() -> None:
+    """With or without a user or team; there is no budget of one, and no anomaly."""
+    desk = Desk(replace(T, program_month=1.0, call_cost=None, digest=0.0, anomaly=0.1))
+    spent = {"gen_ai__usage__cost": 0.4}
+    assert desk.see(view(**spent), view(**spent, user__id="ann")) == [[("firing", "budget", 1, 0)]]
+    assert desk.see(view(**spent, litellm__team__id="blue"), after=2) == [
+        [("firing", "budget", 1, 0)]
+    ]
+    (finding,) = (notice.finding for notice in desk.messages[0])
+    assert finding.summary == ("Program shop has spent 1.20 of 1 USD for the month 2026-11 (120%)")
+    assert finding.severity == "critical"
+
+
+def test_a_daily_message_says_what_the_day_before_cost() -> None:
+    """Once, at its time, also if no call is made then; failures are not counted as spending."""
+    desk = Desk(replace(T, daily=clock(9), failures=False, digest=0.0))
+    cost: dict[str, Any] = {"gen_ai__usage__cost": 0.5}
+    blue: dict[str, Any] = {**cost, "litellm__team__alias": "blue", "model": "gpt-4o"}
+    assert desk.see(view(**cost), view(**blue), view(**blue), view(), view(**RATE_LIMIT)) == []
+    assert desk.see(after=11 * 3600) == []  # 23:00
+    late = view(**cost, at=desk.now + 3600)  # ends on the next day
+    assert desk.see(late, after=3600) == []
+    assert desk.see(after=9 * 3600 - 1) == []
+    assert desk.see(after=1) == [[("firing", "daily", 1, 0)]]
+    finding = desk.messages[0][0].finding
+    assert finding.summary == (
+        "shop spent 1.50 USD on 2026-11-20: 5 calls, 1 failed, 1 of unknown cost"
+    )
+    assert finding.details == (
+        ("Teams", "blue 1.00 USD"),
+        ("Models", "gpt-4o 1.00 USD, gpt-4o-mini 0.50 USD"),
+    )
+    assert desk.see(after=5 * 3600) == []  # not resolved
+    assert desk.see(after=19 * 3600) == [[("firing", "daily", 1, 0)]]
+    assert "0.50 USD on 2026-11-21: 1 calls" in desk.messages[0][0].finding.summary
+    assert desk.see(after=48 * 3600) == []  # days without calls have no message
+
+
+def test_models_in_a_daily_message_are_bounded() -> None:
+    """The five most expensive are shown; a client that invents models fills no memory."""
+    desk = Desk(replace(T, daily=clock(9), digest=0.0))
+    for number in range(300):
+        desk.see(view(model=f"m{number}", gen_ai__usage__cost=float(300 - number) / 1000))
+    (key,) = desk.engine.state.due("desk/daily/", 1e12)
+    record = desk.engine.state.change(key, lambda record: (record, record))
+    assert record is not None
+    (figures,) = record["days"].values()
+    assert len(figures["models"]) == 201
+    assert sum(figures["models"].values()) == pytest.approx(figures["usd"])
 
 
 def test_a_budget_is_not_resolved() -> None:

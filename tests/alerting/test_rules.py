@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from datetime import time
 from typing import Any
 
 import pytest
@@ -243,7 +244,12 @@ def test_every_rule_has_a_name() -> None:
         *all_found([view(took=61.0)] * 20),
     ]
     assert {finding.rule for finding in every} <= set(NAMES)
-    assert set(NAMES) - {finding.rule for finding in every} == {"hanging", "budget", "anomaly"}
+    assert set(NAMES) - {finding.rule for finding in every} == {
+        "hanging",
+        "budget",
+        "anomaly",
+        "daily",
+    }
 
 
 @pytest.mark.parametrize("row", fields(Thresholds), ids=lambda row: row.name)
@@ -252,6 +258,13 @@ def test_every_threshold_is_a_variable(row: Any) -> None:
     env = row.metadata["env"]
     if row.name == "state":
         assert Thresholds.from_env({env: "alerts.db"}).state == "alerts.db"
+        return
+    if row.name == "trace_url":
+        link = "https://a.example/{trace_id}"
+        assert Thresholds.from_env({env: link}).trace_url == (("a.example", link),)
+        return
+    if row.name == "daily":
+        assert Thresholds.from_env({env: "09:30"}).daily == time(9, 30)
         return
     given, expected = (
         ("false", False)
@@ -266,3 +279,26 @@ def test_off_disables_a_rule_unless_others_need_it() -> None:
     """`off` disables a rule; a value that other rules need cannot be off."""
     off = Thresholds.from_env({"LITESPAN_ALERTS_SLOW": "off", "LITESPAN_ALERTS_WINDOW": "off"})
     assert (off.slow, off.window) == (None, 60)
+
+
+def test_an_alert_has_the_team_and_a_link_to_the_trace() -> None:
+    """The link is the first one of `litespan ui`; without the variable there is none."""
+    call = view(**RATE_LIMIT, litellm__team__alias="payments")
+    links = (
+        "Langfuse=https://langfuse.example/{trace_id}?span={span_id} https://b.example/{trace_id}"
+    )
+    t = Thresholds.from_env({"LITESPAN_UI_TRACE_URL": links})
+    linked, plain = all_found([call], t)[0].example, all_found([call])[0].example
+    assert (linked.team, plain.team, plain.trace_url) == ("payments", "payments", "")
+    assert linked.trace_url == f"https://langfuse.example/{call.trace_id}?span={call.span_id}"
+
+
+def test_a_bad_link_or_time_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """In one line; alerts then have no link, and there is no daily message."""
+    bad = {"LITESPAN_UI_TRACE_URL": "https://a.example/", "LITESPAN_ALERTS_DAILY": "9 o'clock"}
+    t = Thresholds.from_env(bad)
+    assert (t.trace_url, t.daily) == ((), None)
+    daily, link = (record.getMessage() for record in caplog.records)
+    assert daily.startswith("LITESPAN_ALERTS_DAILY=")
+    assert daily.endswith("is not a time such as 09:00, or off: using the default, off")
+    assert link.startswith("LITESPAN_UI_TRACE_URL='https://a.example/' is a URL without {trace_id}")

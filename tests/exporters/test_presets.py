@@ -14,7 +14,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from litespan.export import GenAISpan
 from litespan_exporters.otlp_presets.attributes import openinference
 from litespan_exporters.otlp_presets.exporter import PresetExporter
-from tests.cases import CASES, now
+from tests.cases import CASES, OPENAI, content, now, text
+from tests.cases import span as span_of
 from tests.support.server import Received, Reply, Vendor, running
 from tests.support.vendors.otlp import attributes_of
 
@@ -304,3 +305,16 @@ def test_a_tool_call_has_openinferences_attributes() -> None:
     assert json.loads(told["llm.tools.0.tool.json_schema"])["function"]["name"] == "get_weather"
     assert json.loads(told["input.value"])[0]["role"]
     assert told["input.mime_type"] == "application/json"
+
+
+def test_openinference_of_an_embedding() -> None:
+    """Its texts have names of their own; Phoenix shows no messages of an embedding."""
+    texts = content([text("user", "returns"), text("user", "shipping")])
+    asked = {**OPENAI, "gen_ai.operation.name": "embeddings", **texts}
+    view = GenAISpan.read(span_of(1, "embeddings text-embedding-3-small", asked))
+    assert view is not None
+    told = {key: value for key, value in openinference(view).items() if value is not None}
+    assert told["openinference.span.kind"] == "EMBEDDING"
+    assert told["embedding.embeddings.0.embedding.text"] == "returns"
+    assert told["embedding.embeddings.1.embedding.text"] == "shipping"
+    assert not any(name.startswith("llm.input_messages") for name in told)

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from litespan.cli import main
+from litespan.parsers import BadSetting, trace_link
 from litespan.ui import figures
-from litespan.ui.display import checked_link
 from litespan.ui.filters import Filters
 from litespan.ui.index import Index
 from litespan.ui.security import HEADERS
@@ -277,10 +277,10 @@ def test_a_missing_store_is_awaited(tmp_path: Path) -> None:
 def test_a_vendors_link_is_a_web_address(text: str, link: tuple[str, str] | None) -> None:
     """With http or https, and the trace id in it."""
     if link:
-        assert checked_link(text) == link
+        assert trace_link(text) == link
     else:
-        with pytest.raises(ValueError, match=r"is not a URL|has no"):
-            checked_link(text)
+        with pytest.raises(BadSetting, match=r"not a URL|without {trace_id}"):
+            trace_link(text)
 
 
 @pytest.mark.slow

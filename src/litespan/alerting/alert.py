@@ -7,6 +7,7 @@ from uuid import uuid5
 from litespan.alerting.thresholds import Thresholds
 from litespan.export import GenAISpan
 from litespan.genai.span import NAMESPACE
+from litespan.parsers import link_to
 from litespan.redaction.text import scrub_error
 from litespan.stores.columns import clean
 
@@ -29,6 +30,8 @@ class Example:
     user: str = ""
     error: str = ""  # error message, scrubbed of credentials
     prompt: str = ""  # only with LITESPAN_ALERTS_CONTENT=true
+    team: str = ""
+    trace_url: str = ""  # the trace's page at a vendor; from LITESPAN_UI_TRACE_URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Finding:
     count: int = 1  # number of findings that this one stands for
     lasting: bool = True  # a condition that can be resolved; False: an event
     patient: bool = True  # whether the cool-down applies
+    details: Labels = ()  # more to show; no part of the alert's identity
 
     @property
     def key(self) -> str:
@@ -87,7 +91,7 @@ def make_finding(
 ) -> Finding:
     """A finding about one call. `labels` defaults to the call's provider and model."""
     labels = model_labels(span) if labels is None else labels
-    return Finding(rule, labels, severity, summary, _example(span, content=t.content), **details)
+    return Finding(rule, labels, severity, summary, _example(span, t), **details)
 
 
 def model_labels(span: GenAISpan) -> Labels:
@@ -100,10 +104,15 @@ def model_of(span: GenAISpan) -> str:
     return span.request.model or span.response.model or "unknown"
 
 
-def _example(span: GenAISpan, *, content: bool) -> Example:
+def team_of(span: GenAISpan) -> str:
+    """Alias or id of the team that made the call; empty if it is unknown."""
+    return span.identity.team_alias or span.identity.team_id or ""
+
+
+def _example(span: GenAISpan, t: Thresholds) -> Example:
     messages = span.input_messages or ()
     error = (span.error.message or "") if span.error is not None else ""
-    if error and not content:  # providers quote the request in error messages
+    if error and not t.content:  # providers quote the request in error messages
         texts = [message.text for message in (*messages, *(span.output_messages or ()))]
         texts += [part.content or "" for part in span.system_instructions or ()]
         error = scrub_error(error, {}, texts)
@@ -113,6 +122,8 @@ def _example(span: GenAISpan, *, content: bool) -> Example:
         service=span.service.name or "",
         environment=span.service.environment or "",
         user=span.identity.user or span.identity.end_user_id or "",
+        team=team_of(span),
+        trace_url=link_to(t.trace_url[0][1], span.trace_id, span.span_id) if t.trace_url else "",
         error=error,
-        prompt=messages[-1].text[:_MAX_PROMPT] if content and messages else "",
+        prompt=messages[-1].text[:_MAX_PROMPT] if t.content and messages else "",
     )

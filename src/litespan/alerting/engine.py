@@ -16,7 +16,7 @@ from litespan.alerting.alert import Finding, Notice, model_of
 from litespan.alerting.calls import Models, Running
 from litespan.alerting.episodes import expire, observe
 from litespan.alerting.queues import Intake, Outbox, Send
-from litespan.alerting.rules import examine
+from litespan.alerting.rules import TEST_MODEL, examine
 from litespan.alerting.state import State
 from litespan.alerting.thresholds import Thresholds
 from litespan.background import fork
@@ -95,6 +95,8 @@ class Engine:
             for span in spans:
                 if span.cost.total:
                     self._intake.spend(span, span.cost.total)
+                if self.t.daily is not None and span.request.model != TEST_MODEL:
+                    self._intake.tally(span)
             for finding in filter(self._wants, findings):
                 self._intake.add(finding)
             self._wake()
@@ -177,6 +179,7 @@ class Engine:
             intake, self._intake = self._intake, Intake()
         for finding in filter(self._wants, self._budgets(intake)):
             intake.add(finding)
+        self._count_days(intake, now)
         for finding in intake.findings.values():
             self._process(finding, now)
         check = now - self._checked >= self._interval or now < self._checked
@@ -193,11 +196,21 @@ class Engine:
 
     def _budgets(self, intake: Intake) -> list[Finding]:
         findings: list[Finding] = []
+        program_budget = self.t.program_day is not None or self.t.program_month is not None
         for (kind, name, _), (usd, span) in intake.spent.items():
+            if kind == "program" and not program_budget:
+                continue
             step = partial(spend.add, day=spend.day_of(span), usd=usd)
             spent = self.state.change(f"{self.name}/spent/{kind}={name}", step)
             findings += spend.judge(kind, name, spent, span, self.t)
         return findings
+
+    def _count_days(self, intake: Intake, now: float) -> None:
+        if (at := self.t.daily) is None:
+            return
+        for (program, day), figures in intake.days.items():
+            step = partial(spend.add_day, day=day, figures=figures, now=now, at=at)
+            self.state.change(f"{self.name}/daily/{program}", step)
 
     def _process(self, finding: Finding, now: float, since: float | None = None) -> None:
         if finding.rule == "test":
@@ -216,9 +229,20 @@ class Engine:
             if key.startswith(f"{prefix}spent/"):
                 self.state.change(key, lambda _: (None, None))
                 continue
+            if key.startswith(daily := f"{prefix}daily/"):
+                self._report_days(key, key.removeprefix(daily), now)
+                continue
             notice = self.state.change(key, partial(expire, now=now, t=self.t))
             if notice is not None and self.sends_resolved:
                 self._outbox.put(notice, now)
+
+    def _report_days(self, key: str, program: str, now: float) -> None:
+        if self.t.daily is None:  # switched off since
+            self.state.change(key, lambda _: (None, None))
+            return
+        step = partial(spend.report, program=program, now=now, at=self.t.daily)
+        for finding in filter(self._wants, self.state.change(key, step)):
+            self._process(finding, now)
 
     def hold(self, seconds: float) -> None:
         """Send nothing for `seconds`."""

@@ -87,5 +87,8 @@ def expire(
 
 
 def _finding(about: Mapping[str, Any]) -> Finding:
-    labels = tuple((name, value) for name, value in about["labels"])
-    return Finding(**{**about, "labels": labels, "example": Example(**about["example"])})
+    pairs = {
+        field: tuple((name, value) for name, value in about.get(field, ()))
+        for field in ("labels", "details")
+    }
+    return Finding(**{**about, **pairs, "example": Example(**about["example"])})

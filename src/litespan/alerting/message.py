@@ -39,8 +39,10 @@ def details(notice: Notice) -> dict[str, str]:
         known["Suppressed"] = f"{notice.suppressed} since the last message"
     if notice.over:
         known["Lasted"] = f"{notice.last - notice.since:.0f} s"
+    known.update(finding.details)
     known["Service"] = ", ".join(filter(None, (example.service, example.environment)))
     known["User"] = example.user
+    known["Team"] = example.team
     known["Error"] = example.error
     known["Prompt"] = example.prompt
     known["Call"] = example.call_id

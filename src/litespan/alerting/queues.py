@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from litespan.alerting import spend
 from litespan.alerting.alert import URGENT, Finding, Notice
@@ -25,10 +25,11 @@ class Intake:
     spent: OrderedDict[tuple[str, str, str], tuple[float, GenAISpan]] = field(
         default_factory=OrderedDict
     )
+    days: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     lost: int = 0  # findings that did not fit
 
     def __bool__(self) -> bool:
-        return bool(self.findings or self.spent)
+        return bool(self.findings or self.spent or self.days)
 
     def add(self, finding: Finding) -> None:
         """Add a finding; findings of the same key become one."""
@@ -46,6 +47,15 @@ class Intake:
             key = (kind, name, spend.day_of(span).isoformat())
             if key in self.spent or len(self.spent) < MAX_PENDING:
                 self.spent[key] = (self.spent.get(key, (0.0, span))[0] + usd, span)
+
+    def tally(self, span: GenAISpan) -> None:
+        """Add a call to its program's figures of the day."""
+        key = (spend.program_of(span), spend.day_of(span).isoformat())
+        figures = spend.tally(span)
+        if key in self.days:
+            self.days[key] = spend.merged(self.days[key], figures)
+        elif len(self.days) < MAX_PENDING:
+            self.days[key] = figures
 
 
 class Outbox:

@@ -240,6 +240,6 @@ RULES: Final[tuple[Rule, ...]] = (
 NAMES: Final = (
     *("failure", "auth", "quota", "burst", "outage", "outage_major"),
     *("slow", "slow_mean", "slow_p95", "first_chunk", "hanging"),
-    *("call_cost", "budget", "anomaly", "fallback"),
+    *("call_cost", "budget", "anomaly", "daily", "fallback"),
 )
 """The rule names that `LITESPAN_<DESTINATION>_ALERTS` accepts."""

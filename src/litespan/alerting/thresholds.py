@@ -6,9 +6,19 @@ Each field of `Thresholds` is one environment variable. `make docs-tables` write
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import time
 from typing import Any
 
-from litespan.parsers import amount, amount_or_off, flag, from_env, seconds, variable
+from litespan.parsers import (
+    amount,
+    amount_or_off,
+    flag,
+    from_env,
+    seconds,
+    time_or_off,
+    trace_links,
+    variable,
+)
 
 
 def _row(name: str, default: Any, parse: Callable[[str], Any], about: str) -> Any:
@@ -57,6 +67,18 @@ class Thresholds:
     user_month: float | None = _limit("USER_MONTH", None, "budget of a user per month, USD")
     team_day: float | None = _limit("TEAM_DAY", None, "budget of a team per UTC day, USD")
     team_month: float | None = _limit("TEAM_MONTH", None, "budget of a team per month, USD")
+    program_day: float | None = _limit(
+        "PROGRAM_DAY", None, "budget of the program (`service.name`) per UTC day, USD"
+    )
+    program_month: float | None = _limit(
+        "PROGRAM_MONTH", None, "budget of the program per month, USD"
+    )
+    daily: time | None = _row(  # noqa: RUF009 - a dataclass field, as the others
+        "DAILY",
+        None,
+        time_or_off,
+        "UTC time, such as `09:00`, of a daily message on what the program spent the day before",
+    )
     anomaly: float | None = _limit(
         "ANOMALY",
         3,
@@ -86,6 +108,13 @@ class Thresholds:
         "time that warnings wait, to be sent together, s; errors do not wait",
     )
     content: bool = _row("CONTENT", False, flag, "include the prompt in alerts")
+    trace_url: tuple[tuple[str, str], ...] = variable(
+        "LITESPAN_UI_TRACE_URL",
+        (),
+        trace_links,
+        "URL of a trace's page at a vendor, with `{trace_id}` in it; [also for `litespan ui`]"
+        "(ui.md#links-to-a-vendor). Alerts use the first one",
+    )
     state: str = _row(
         "STATE",
         "",

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from litespan.cli import Parser, add_store
+from litespan.parsers import BadSetting, trace_link
 from litespan.stores.reading import named
 from litespan.stores.records import Unreadable
 
@@ -28,13 +29,12 @@ def run(argv: Sequence[str]) -> int:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         return _failed(f"{missing[0]} is not installed; pip install 'litespan[ui]'", 2)
-    from litespan.ui.display import checked_link
     from litespan.ui.index import Index
     from litespan.ui.server import guarded, server
 
     try:
         given = options.trace_url or os.environ.get(TRACE_URL, "").split()
-        links = dict(map(checked_link, given))
+        links = dict(map(_link, given))
         store = named(options.store)
     except (ValueError, Unreadable) as problem:
         return _failed(str(problem), 2)
@@ -93,6 +93,13 @@ def _parser() -> Parser:
     )
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     return parser
+
+
+def _link(text: str) -> tuple[str, str]:
+    try:
+        return trace_link(text)
+    except BadSetting as error:
+        raise ValueError(f"{text!r} is {error}") from None
 
 
 def _port(text: str) -> int:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from litespan.parsers import link_to
 from litespan.semconv import REFERENCE
 from litespan.stores import groups
 from litespan.stores.conversation import pretty
@@ -83,27 +84,8 @@ def is_offloaded(record: Mapping[str, Any]) -> bool:
 
 def links(templates: Mapping[str, str], call: Mapping[str, Any]) -> dict[str, str]:
     """Name → URL of the call's trace at each vendor."""
-    known = {name: quote(str(call[name] or ""), safe="") for name in ("trace_id", "span_id")}
-    return {name: _filled(template, known) for name, template in templates.items()}
-
-
-def checked_link(text: str) -> tuple[str, str]:
-    """Split `[NAME=]URL` with `{trace_id}` in it. Raises ValueError, which says what is wrong."""
-    name, is_named, url = text.partition("=")
-    if not is_named or "://" in name or "/" in name:
-        name, url = "", text
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{text!r} is not a URL with http or https")
-    if "{trace_id}" not in url:
-        raise ValueError(f"{text!r} has no {{trace_id}}, which the trace's id replaces")
-    return name or parts.hostname, url
-
-
-def _filled(template: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        template = template.replace(f"{{{name}}}", value)
-    return template
+    ids = str(call["trace_id"] or ""), str(call["span_id"] or "")
+    return {name: link_to(template, *ids) for name, template in templates.items()}
 
 
 @dataclass(frozen=True, slots=True)
