@@ -24,8 +24,8 @@ from typing import Any, Final, TextIO
 from litespan.stores.buffer import NAMES, Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.line_exporter import LinesExporter
-from litespan.stores.line_reader import BROKEN, read_lines
-from litespan.stores.records import KINDS, Reader, Record, checked
+from litespan.stores.line_reader import read_lines
+from litespan.stores.records import BROKEN, KINDS, Reader, Record, checked
 from litespan.stores.spreadsheet import guarded, unguarded
 
 

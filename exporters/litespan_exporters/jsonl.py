@@ -21,8 +21,8 @@ from typing import Any, Final, TextIO
 from litespan.stores.buffer import Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.line_exporter import LinesExporter
-from litespan.stores.line_reader import BROKEN, read_lines
-from litespan.stores.records import NAMES, Reader, Record, checked
+from litespan.stores.line_reader import read_lines
+from litespan.stores.records import BROKEN, NAMES, Reader, Record, checked
 
 _JSON: Final[dict[Kind, Callable[[Any], str]]] = {
     "key": '"{}"'.format,

@@ -161,7 +161,7 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[Record]:
             for batch in opened.iter_batches(FETCH, columns=present):
                 for row in batch.to_pylist():
                     yield _record(file, {name: row.get(name) for name in columns})
-        except (OSError, ArrowException) as error:
+        except (OSError, ArrowException, UnicodeDecodeError) as error:
             message = str(error).partition("\n")[0]
             raise Unreadable(f"cannot read {file}: {message}") from error
 

@@ -14,7 +14,7 @@ Several processes and threads may write concurrently, also after a fork.
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,16 @@ from urllib.parse import quote
 from litespan.stores.buffer import Limits, Row
 from litespan.stores.columns import COLUMNS, PLACES, Kind
 from litespan.stores.exporter import StoreExporter
-from litespan.stores.records import IDS, KINDS, Reader, Record, Unreadable
+from litespan.stores.records import (
+    BROKEN,
+    IDS,
+    KINDS,
+    Reader,
+    Record,
+    Unreadable,
+    checked,
+    report_broken,
+)
 from litespan.stores.sqlite_file import BUSY_S, SQLiteFile, transaction
 from litespan.stores.store import Away, Store
 
@@ -214,16 +223,29 @@ def _select(
             chosen = ", ".join(name if name in present else "null" for name in names)
             sql = f"select {chosen} from {TABLE} {where}"  # noqa: S608 - our own names
             convert = {n: _READ[KINDS[n]] for n in columns if KINDS[n] in _READ}
+            broken = 0
             for row in connection.execute(sql, values):
-                record = dict(zip(columns, row, strict=True))
-                for name, to_value in convert.items():
-                    if record[name] is not None:
-                        record[name] = to_value(record[name])
-                yield record
+                record = _record(dict(zip(columns, row, strict=True)), convert)
+                if record is None:
+                    broken += 1
+                else:
+                    yield record
+            report_broken(broken, "row", path)
         finally:
             connection.close()
     except sqlite3.Error as error:
         raise Unreadable(f"cannot read {path}: {error}") from error
+
+
+def _record(row: Record, convert: Mapping[str, Callable[[Any], Any]]) -> Record | None:
+    """The row as a record; None if a value is damaged."""
+    try:
+        for name, to_value in convert.items():
+            if row[name] is not None:
+                row[name] = to_value(row[name])
+        return checked(row)
+    except BROKEN:
+        return None
 
 
 _READ: Final[dict[Kind, Callable[[Any], Any]]] = {

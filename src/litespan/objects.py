@@ -3,12 +3,17 @@
 import json
 import json.encoder
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from litespan import semconv as s
 from litespan.counters import count
 from litespan.errors import log_once
+
+JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
+
+INT64: Final = 2**63
+"""The range of integers in OTLP and in every store."""
 
 _ABSENT: Final = object()
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -101,18 +106,34 @@ def _refuse(what: str, value: float | None, most: str) -> None:
 
 
 def as_text(value: Any) -> str | None:
-    """Return `value` if it is a non-empty string, else None."""
-    return value if isinstance(value, str) and value else None
+    """Return `value`, without lone surrogates, if it is a non-empty string, else None."""
+    return utf8(value) if isinstance(value, str) and value else None
+
+
+def as_list(value: Any) -> Sequence[Any]:
+    """Return `value` if it is a list or tuple, else nothing."""
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def text_of(value: Any) -> str:
+    """Return `str(value)`, or the type's name if that raises, as objects of others can do.
+
+    An integer of thousands of digits, which Python refuses to format, is hexadecimal.
+    """
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001
+        return hex(value) if isinstance(value, int) else f"<{type(value).__name__}>"
 
 
 def as_texts(value: Any) -> tuple[str, ...] | None:
     """Return a string, or the strings of a list, tuple or set (sorted), as a tuple."""
     if isinstance(value, str):
-        return (value,)
+        return (utf8(value),)
     if isinstance(value, (set, frozenset)):
         value = sorted(item for item in value if isinstance(item, str))
     if isinstance(value, (list, tuple)):
-        return tuple(item for item in value if isinstance(item, str)) or None
+        return tuple(utf8(item) for item in value if isinstance(item, str)) or None
     return None
 
 
@@ -126,6 +147,31 @@ def is_true(value: Any) -> bool:
     return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
+def plain(value: object, depth: int = 64) -> JSON:
+    """`value` as lists, dicts and scalars of JSON. Other types become text, NaN becomes None.
+
+    Integers beyond 64 bits become text, because most JSON parsers round them.
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
+        return whole(value) if type(value) is int else value
+    if depth == 0:
+        return None
+    if isinstance(value, Mapping):
+        return {text_of(key): plain(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, depth - 1) for item in value]
+    return text_of(value)
+
+
+def whole(value: int) -> int | str:
+    """`value`, or text if it exceeds 64 bits: hexadecimal for thousands of digits."""
+    if -INT64 <= value < INT64:
+        return value
+    return text_of(value)
+
+
 def _encoder() -> Callable[[Any], str]:
     """Return a compact JSON encoder.
 
@@ -133,18 +179,27 @@ def _encoder() -> Callable[[Any], str]:
     """
     try:
         encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-            None, str, json.encoder.encode_basestring, None, ":", ",", False, False, True
+            None, text_of, json.encoder.encode_basestring, None, ":", ",", False, False, False
         )
         encode([""], 0)
     except TypeError:  # no C encoder, or one with another signature
-        return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+        return json.JSONEncoder(
+            ensure_ascii=False, separators=(",", ":"), default=text_of, allow_nan=False
+        ).encode
     return lambda value: "".join(encode(value, 0))
 
 
-encoded: Final = _encoder()
-"""Returns compact JSON; other types become text, lone surrogates stay."""
+_encode: Final = _encoder()
 quoted: Final = json.encoder.encode_basestring
 """Returns the JSON of a string; lone surrogates stay."""
+
+
+def encoded(value: Any) -> str:
+    """Return compact JSON; other types become text, lone surrogates stay."""
+    try:
+        return _encode(value)
+    except ValueError:  # NaN, infinity, an integer of thousands of digits
+        return _encode(plain(value))
 
 
 def dumps(value: Any) -> str:

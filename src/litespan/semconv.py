@@ -218,6 +218,7 @@ FOR_CACHE_WRITE_1H: Final = "litellm.usage.cache_creation.ephemeral_1h"
 FOR_RATE_LIMIT_USAGE: Final = "litellm.rate_limit.remaining_usage"
 FOR_RATE_LIMIT_MAX_USAGE: Final = "litellm.rate_limit.limit_usage"
 FOR_RATE_LIMIT_RESET_USAGE: Final = "litellm.rate_limit.reset_usage"
+FOR_COUNTED: Final = "litellm.counted"
 FOR_STAGES: Final = "litellm.stages"  # JSON, where a service drops span events
 FOR_STAGE_OFFSET: Final = "litellm.stage.{}.offset_ms"
 

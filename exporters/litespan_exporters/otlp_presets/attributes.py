@@ -57,8 +57,9 @@ def openinference(span: GenAISpan) -> dict[str, Any]:
             for index, tool in enumerate(openai.tools(span) or ())
         },
         **{
-            f"embedding.embeddings.{index}.embedding.text": text["content"]
-            for index, text in enumerate((sent if kind == "EMBEDDING" else None) or ())
+            f"embedding.embeddings.{index}.embedding.text": message.text
+            for index, message in enumerate(span.input_messages or ())
+            if kind == "EMBEDDING"
         },
     }
 

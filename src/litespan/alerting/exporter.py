@@ -27,7 +27,7 @@ from litespan.export.http import HttpExporter
 from litespan.export.policy import Policy, overridden
 from litespan.export.report import report
 from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
+from litespan.objects import JSON
 
 _EXIT_TIMEOUT: Final = 5.0  # s for pending alerts, at shutdown
 _FIRST_HOLD, _LONGEST_HOLD = 5.0, 300.0  # s without sending after a failure; doubles

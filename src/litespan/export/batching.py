@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from litespan.genai.json_text import dumps
-from litespan.genai.values import JSON
+from litespan.objects import JSON
 
 SHORTEST_CUT: Final = 256
 """Characters. Shorter strings are never cut: they are names or ids, not content."""

@@ -33,7 +33,8 @@ from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
 from litespan.genai.json_text import dumps, to_text
 from litespan.genai.span import GenAISpan, key_of
-from litespan.genai.values import parse, plain, whole
+from litespan.genai.values import parse
+from litespan.objects import plain, whole
 
 CONTENT_TYPE: Final = "application/x-protobuf"
 _UNENCODABLE: Final = (ValueError, TypeError)  # raised by protobuf for values that do not fit

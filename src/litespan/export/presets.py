@@ -8,7 +8,7 @@ from litespan.genai.content import is_content
 from litespan.genai.conventions import CONTENT
 from litespan.genai.json_text import to_text
 from litespan.genai.span import GenAISpan
-from litespan.genai.values import plain
+from litespan.objects import plain
 
 _SCALARS: Final = frozenset({str, int, float, bool})
 

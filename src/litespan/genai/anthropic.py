@@ -9,7 +9,7 @@ from typing import Final
 from litespan.genai import openai
 from litespan.genai.messages import Message, Part, ToolDefinition
 from litespan.genai.span import GenAISpan
-from litespan.genai.values import JSON
+from litespan.objects import JSON
 
 _INSTRUCTIONS: Final = frozenset({"system", "developer"})  # roles that belong into `system`
 _STOP: Final = {

@@ -8,7 +8,8 @@ from opentelemetry.sdk.trace import Event
 from litespan import semconv as s
 from litespan.genai import conventions as c
 from litespan.genai import framework_content
-from litespan.genai.values import JSON, Attributes, parse, plain
+from litespan.genai.values import Attributes, parse
+from litespan.objects import JSON, plain
 
 _ROLES: Final = {s.OUTPUT_MESSAGES: "assistant"}  # of messages without a role
 _DEPTH: Final = 12  # segments of a flattened name; real ones have eight

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from litespan import semconv as s
-from litespan.genai.values import JSON, Attributes, parse, plain
+from litespan.genai.values import Attributes, parse
+from litespan.objects import JSON, plain
 
 Read = Callable[[JSON], JSON]
 

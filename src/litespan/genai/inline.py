@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, Final
 
 from litespan.genai.names import MIME
-from litespan.objects import contents
+from litespan.objects import contents, text_of
 
 _MAX_DEPTH: Final = 48  # levels
 _MAX_CONTAINERS: Final = 20_000  # lists and objects in one message
@@ -56,7 +56,7 @@ def referenced(value: Any) -> Any:
 
 
 def _without_bytes(fields: dict[str, Any]) -> dict[str, Any]:
-    kind = str(fields.get("type"))
+    kind = text_of(fields.get("type"))
     if kind == "blob" and "content" in fields:
         fields = {**fields, "type": "uri", "uri": digest(fields["content"])}
         del fields["content"]
@@ -91,11 +91,11 @@ class _Walk:
         pydantic = hasattr(value, "__pydantic_extra__")  # Pydantic adds fields without a value
         if pydantic or isinstance(value, Mapping):
             return {
-                str(name): self.copy(item, depth - 1)
+                text_of(name): self.copy(item, depth - 1)
                 for name, item in fields.items()
                 if self.left >= 0 and not (pydantic and item is None)
             }
-        return value if isinstance(value, (str, int, float)) else str(value)
+        return value if isinstance(value, (str, int, float)) else text_of(value)
 
 
 def text(value: str) -> str:

@@ -1,10 +1,9 @@
 """Compact, valid JSON in UTF-8."""
 
 import json
-import math
 from typing import Final
 
-from litespan.genai.values import JSON
+from litespan.objects import JSON, plain
 
 
 def dumps(value: JSON) -> bytes:
@@ -16,18 +15,8 @@ def to_text(value: JSON) -> str:
     """Compact JSON as text. NaN and infinities become null, lone surrogates stay."""
     try:
         return _ENCODER.encode(value)
-    except ValueError:
-        return _ENCODER.encode(_finite(value))
+    except ValueError:  # NaN, infinity, an integer of thousands of digits
+        return _ENCODER.encode(plain(value))
 
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _finite(value: JSON) -> JSON:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 
 from litespan.genai import provider_messages
 from litespan.genai.names import FINISH_REASONS
-from litespan.genai.values import JSON, parse
+from litespan.genai.values import parse
+from litespan.objects import JSON
 
 T = TypeVar("T")
 

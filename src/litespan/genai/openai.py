@@ -9,7 +9,7 @@ from typing import Final
 from litespan.genai.json_text import to_text
 from litespan.genai.messages import Message, Part
 from litespan.genai.span import GenAISpan
-from litespan.genai.values import JSON
+from litespan.objects import JSON
 
 _PARAMETERS: Final = {
     "choice_count": "n",

@@ -35,7 +35,8 @@ from litespan.genai.messages import (
     read_parts,
     read_tools,
 )
-from litespan.genai.values import JSON, Attributes, integer, plain, string
+from litespan.genai.values import Attributes, integer, string
+from litespan.objects import JSON, plain
 
 NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:litespan:call")
 """Namespace of `GenAISpan.key`."""

@@ -9,14 +9,11 @@ import math
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
+from litespan.objects import INT64, JSON, plain, whole
 from litespan.semconv import MOST_TOKENS, MOST_USD
 
-JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 Scalar: TypeAlias = str | bool | int | float
 Attributes: TypeAlias = Mapping[str, object]
-
-_INT64: Final = 2**63  # the range of OTLP and every store
-_MAX_BITS: Final = 4096  # Python refuses to format thousands of decimal digits
 
 
 def _finite(number: str) -> float | None:
@@ -39,7 +36,7 @@ def integer(attributes: Attributes, key: str) -> int | None:
     value = attributes.get(key)
     if type(value) is float and value.is_integer():
         value = int(value)
-    return value if type(value) is int and -_INT64 <= value < _INT64 else None
+    return value if type(value) is int and -INT64 <= value < INT64 else None
 
 
 def amount(attributes: Attributes, key: str) -> int | None:
@@ -71,7 +68,7 @@ def number(attributes: Attributes, key: str) -> float | None:
     value = attributes.get(key)
     if type(value) is float:
         return value if math.isfinite(value) else None
-    return float(value) if type(value) is int and -_INT64 <= value < _INT64 else None
+    return float(value) if type(value) is int and -INT64 <= value < INT64 else None
 
 
 def boolean(attributes: Attributes, key: str) -> bool | None:
@@ -117,28 +114,3 @@ def parse(value: object) -> JSON:
             return None
         return parsed
     return plain(value)
-
-
-def plain(value: object, depth: int = 64) -> JSON:
-    """`value` as lists, dicts and scalars of JSON. Other types become text, NaN becomes None.
-
-    Integers beyond 64 bits become text, because most JSON parsers round them.
-    """
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | bool | int):
-        return whole(value) if type(value) is int else value
-    if depth == 0:
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item, depth - 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, depth - 1) for item in value]
-    return str(value)
-
-
-def whole(value: int) -> int | str:
-    """`value`, or text if it exceeds 64 bits: hexadecimal for thousands of digits."""
-    if -_INT64 <= value < _INT64:
-        return value
-    return str(value) if value.bit_length() < _MAX_BITS else hex(value)

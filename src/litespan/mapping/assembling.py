@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from litespan.genai.parts import loads
-from litespan.objects import contents, get
+from litespan.objects import as_int, as_list, contents, get, text_of
 
 
 class Assembled:
@@ -38,9 +38,9 @@ def _assemble(chunks: Sequence[Any], reasons: Mapping[int, str]) -> list[dict[st
             if text:
                 texts[index].append(text)
             continue
-        for choice in get(chunk, "choices") or ():
+        for choice in as_list(get(chunk, "choices")):
             stated = contents(choice)
-            index = stated.get("index") or 0
+            index = as_int(stated.get("index")) or 0
             messages.setdefault(index, _Message()).grow(stated)
     return [
         {"message": messages[index].whole(), "finish_reason": reasons.get(index)}
@@ -56,7 +56,7 @@ def plain_texts(chunks: Sequence[Any]) -> list[Any]:
     """
     found: list[Any] = []
     for chunk in chunks:
-        found.append(chunk)
+        found.append(None if type(chunk) is tuple else chunk)  # no provider sends one
         try:
             (choice,) = chunk.__dict__["choices"]
             stated = choice.__pydantic_extra__
@@ -105,11 +105,11 @@ class _Message:
         if audio:
             for name, texts in self._audio.items():
                 _add(texts, get(audio, name))
-        self._images += delta.get("images") or ()
+        self._images += as_list(delta.get("images"))
         extra = contents(delta.get("provider_specific_fields"))
         self._results.update({name: extra[name] for name in _RESULTS if extra.get(name)})
-        for call in delta.get("tool_calls") or ():
-            self._add_call(call, get(call, "index") or 0)
+        for call in as_list(delta.get("tool_calls")):
+            self._add_call(call, as_int(get(call, "index")) or 0)
         if delta.get("function_call") is not None:  # deprecated form of `tool_calls`
             self._add_call({"function": delta["function_call"]}, 0)
 
@@ -118,14 +118,14 @@ class _Message:
         identifier, name = get(delta, "id"), get(named, "name")
         call = self._open.get(index)
         if call is None or _another(call, identifier, name):
-            call = {"id": identifier, "function": {"name": name or "", "arguments": ""}}
+            call = {"id": identifier, "function": {"name": text_of(name or ""), "arguments": ""}}
             self._open[index] = call
             self._calls.append(call)
         elif name and name != call["function"]["name"]:  # some repeat it in every chunk
-            call["function"]["name"] += str(name)
+            call["function"]["name"] += text_of(name)
         call["id"] = call["id"] or identifier
         arguments = get(named, "arguments") or get(named, "input")
-        call["function"]["arguments"] += str(arguments or "")
+        call["function"]["arguments"] += text_of(arguments or "")
 
     def whole(self) -> dict[str, Any]:
         """Return the message as in a non-streaming response."""
@@ -142,7 +142,7 @@ class _Message:
 
 def _add(texts: list[str], text: Any) -> None:
     if text:
-        texts.append(str(text))
+        texts.append(text_of(text))
 
 
 def _another(call: Mapping[str, Any], identifier: Any, name: Any) -> bool:
@@ -169,14 +169,14 @@ def items(events: Sequence[Any]) -> list[dict[str, Any]]:
     for each in events:
         event = contents(each)
         kind = event.get("type")
-        kind = str(getattr(kind, "value", kind)).removeprefix("response.")
-        index = event.get("output_index") or 0
+        kind = text_of(getattr(kind, "value", kind)).removeprefix("response.")
+        index = as_int(event.get("output_index")) or 0
         if event.get("item") is not None:
             found[index] = dict(contents(event["item"]))
             if kind == "output_item.done":
                 done.add(index)
         elif isinstance(event.get("delta"), str) and kind.endswith(".delta"):
-            at = event.get("content_index") or event.get("summary_index") or 0
+            at = as_int(event.get("content_index") or event.get("summary_index")) or 0
             grown.setdefault((index, kind[: -len(".delta")], at), []).append(event["delta"])
     for (index, kind, _), texts in grown.items():
         if index not in done:
@@ -190,7 +190,7 @@ def _fill(item: dict[str, Any], kind: str, text: str) -> None:
         item[_FIELDS[kind]] = text
     elif kind.startswith("reasoning"):
         item.setdefault("type", "reasoning")
-        item["summary"] = [*(item.get("summary") or ()), {"type": "summary_text", "text": text}]
+        item["summary"] = [*as_list(item.get("summary")), {"type": "summary_text", "text": text}]
     elif kind in ("output_text", "refusal"):
         item.update({"type": "message", "role": "assistant"})
-        item["content"] = [*(item.get("content") or ()), {"type": "output_text", "text": text}]
+        item["content"] = [*as_list(item.get("content")), {"type": "output_text", "text": text}]

@@ -14,7 +14,7 @@ from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, google_answer, hidden_params, read_answer
 from litespan.mapping.targets import AGENT, CONTENT
 from litespan.mapping.usage import Usage, most, read_usage, stated_usages
-from litespan.objects import as_int, contents, get
+from litespan.objects import as_int, as_list, as_text, contents, get, text_of, utf8
 
 _TAIL: Final = 8  # chunks at the end of a stream that are searched for an error
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -115,10 +115,10 @@ def _finish_reasons(chunks: Sequence[Any], choices: int) -> dict[int, str]:
     """Return the last finish reason of each choice, reading from the end."""
     reasons: dict[int, str] = {}
     for chunk in reversed(chunks):
-        for choice in get(chunk, "choices") or ():
+        for choice in as_list(get(chunk, "choices")):
             reason = get(choice, "finish_reason")
             if reason:
-                reasons.setdefault(get(choice, "index") or 0, str(reason))
+                reasons.setdefault(as_int(get(choice, "index")) or 0, utf8(text_of(reason)))
         if len(reasons) >= choices:
             break
     return reasons
@@ -158,7 +158,7 @@ def _responses(
                 request, _with_items(response, chunks), hidden_params(response) or hidden
             )
             answer.error = answer.error or error
-            done = kind in _DONE
+            done = as_text(kind) in _DONE
             if not done:  # LiteLLM raises at `response.failed`, but keeps the event
                 last = get(stream, "completed_response")
                 kind = get(last, "type")
@@ -207,15 +207,17 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
         kind = event.get("type")
         error = error or event.get("error")
         if kind == "message_start":
-            message = dict(event.get("message") or {})
-            usage.update(message.get("usage") or {})
+            message = {**contents(event.get("message"))}
+            usage.update(contents(message.get("usage")))
         elif kind == "content_block_start":
-            blocks[event.get("index", 0)] = dict(event.get("content_block") or {})
+            blocks[as_int(event.get("index")) or 0] = {**contents(event.get("content_block"))}
         elif kind == "content_block_delta":
-            _grow(blocks.setdefault(event.get("index", 0), {}), event.get("delta") or {})
+            index = as_int(event.get("index")) or 0
+            _grow(blocks.setdefault(index, {}), contents(event.get("delta")))
         elif kind == "message_delta":
-            message.update(event.get("delta") or {})
-            usage.update({k: v for k, v in (event.get("usage") or {}).items() if v is not None})
+            message.update(contents(event.get("delta")))
+            stated = contents(event.get("usage"))
+            usage.update({name: count for name, count in stated.items() if count is not None})
         finished = finished or kind == "message_stop"
     message["content"] = [_closed(blocks[index]) for index in sorted(blocks)]
     message["usage"] = usage
@@ -242,12 +244,12 @@ _GROWING: Final = {
 
 def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
     if delta.get("type") == "input_json_delta":
-        block["json"] = block.get("json", "") + str(delta.get("partial_json") or "")
+        block["json"] = text_of(block.get("json", "")) + text_of(delta.get("partial_json") or "")
         return
-    name = _GROWING.get(str(delta.get("type")))
+    name = _GROWING.get(text_of(delta.get("type")))
     if name:
         block["type"] = block.get("type") or name
-        block[name] = block.get(name, "") + str(delta.get(name) or "")
+        block[name] = text_of(block.get(name) or "") + text_of(delta.get(name) or "")
 
 
 def _closed(block: dict[str, Any]) -> dict[str, Any]:
@@ -267,7 +269,7 @@ def server_events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
         if isinstance(chunk, Mapping):
             yield chunk
             continue
-        rest += chunk if isinstance(chunk, bytes) else str(chunk).encode()
+        rest += chunk if isinstance(chunk, bytes) else text_of(chunk).encode("utf-8", "replace")
         *lines, rest = rest.split(b"\n")
         for line in lines:
             if line.startswith(b"data:"):

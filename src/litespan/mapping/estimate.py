@@ -8,7 +8,7 @@ from litespan.mapping.assembling import plain_texts
 from litespan.mapping.chunks import Streamed, server_events
 from litespan.mapping.request import Request
 from litespan.mapping.usage import characters, estimated_usage, most
-from litespan.objects import contents, get
+from litespan.objects import as_list, contents, get, text_of
 
 _SENT: Final = ("messages", "prompt", "input", "contents")
 
@@ -28,7 +28,7 @@ def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -
     arguments = request.arguments
     sent = next((arguments[name] for name in _SENT if arguments.get(name)), None)
     received = max(_received_characters(chunks), len(chunks))
-    usage = estimated_usage(characters([sent] if isinstance(sent, str) else sent or ()), received)
+    usage = estimated_usage(characters(as_list(sent) or [sent]), received)
     if stated is not None:
         usage = replace(most([stated, replace(usage, input=None)]), source="estimated", cost=None)
     return streamed._replace(answer=replace(streamed.answer, usage=usage))
@@ -64,13 +64,13 @@ def chunk_characters(chunk: Any) -> int:
         delta = get(chunk, "delta")
         if isinstance(delta, str):
             kind = get(chunk, "type")
-            return 0 if ".audio." in str(getattr(kind, "value", kind)) else len(delta)
-        candidates = get(chunk, "candidates")
+            return 0 if ".audio." in text_of(getattr(kind, "value", kind)) else len(delta)
+        candidates = as_list(get(chunk, "candidates"))
         if candidates:  # Google
             return sum([characters([get(each, "content")]) for each in candidates])
         return _delta_characters(delta)
     total = 0
-    for choice in choices:
+    for choice in as_list(choices):
         total += _delta_characters(get(choice, "delta")) or _length(get(choice, "text"))
     return total
 
@@ -78,7 +78,7 @@ def chunk_characters(chunk: Any) -> int:
 def _delta_characters(delta: Any) -> int:
     stated = contents(delta)
     total = sum([_length(stated.get(name)) for name in _TEXT_FIELDS])
-    for call in stated.get("tool_calls") or ():
+    for call in as_list(stated.get("tool_calls")):
         total += _call_characters(get(call, "function"))
     function = stated.get("function_call")
     audio = stated.get("audio")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from litespan.mapping.request import Request
-from litespan.objects import as_int, as_text, get
+from litespan.objects import as_int, as_text, get, text_of
 from litespan.redaction.text import scrub_error
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,63}")  # an error code rather than a sentence
@@ -65,7 +65,7 @@ def stated_failure(request: Request, error: Any, content: Iterable[str]) -> Fail
 
 def is_cut_off(error: BaseException | None) -> bool:
     """Whether LiteLLM (since 1.110) raised `error` because a stream had no finish reason."""
-    return _CUT_OFF in str(error)
+    return _CUT_OFF in text_of(error)
 
 
 def http_status(error: Any) -> int | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from litespan.mapping.usage import Usage, read_usage
-from litespan.objects import as_int, as_text, contents, get
+from litespan.objects import as_int, as_list, as_text, contents, get
 
 Fields = Mapping[str, Any]
 _INTERACTIONS: Final = "litellm.litellm_core_utils.llm_cost_calc.usage_object_transformation"
@@ -89,7 +89,7 @@ def joined(events: Iterable[Fields]) -> tuple[dict[str, Any], Any, bool]:
     for event in events:
         error = event.get("error") or error
         answer.update({name: value for name, value in event.items() if value is not None})
-        for position, each in enumerate(event.get("candidates") or ()):
+        for position, each in enumerate(as_list(event.get("candidates"))):
             if not isinstance(each, Mapping):
                 continue
             index = as_int(each.get("index"))
@@ -139,8 +139,8 @@ def interaction(chunks: Sequence[Any]) -> tuple[dict[str, Any], Any, bool]:
         text = get(event.get("delta"), "text")
         if isinstance(text, str):
             texts.append(text)
-        kind = event.get("event_type")
-        finished = finished or kind in _TERMINAL_EVENTS or inner.get("status") in _ENDED
+        kind, status = as_text(event.get("event_type")), as_text(inner.get("status"))
+        finished = finished or kind in _TERMINAL_EVENTS or status in _ENDED
     if texts and not (found.get("outputs") or found.get("steps")):
         found["outputs"] = [{"type": "text", "text": "".join(texts)}]
     return found, error, finished
@@ -149,7 +149,7 @@ def interaction(chunks: Sequence[Any]) -> tuple[dict[str, Any], Any, bool]:
 def interaction_parts(stated: Fields) -> list[Any]:
     """Return the content blocks of an interaction's answer."""
     blocks: list[Any] = []
-    for step in stated.get("steps") or stated.get("outputs") or ():
+    for step in as_list(stated.get("steps") or stated.get("outputs")):
         inner = get(step, "content")
         if get(step, "type") in ("user_input", "function_result"):
             continue

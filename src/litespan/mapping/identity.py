@@ -10,11 +10,10 @@ from opentelemetry import baggage
 from opentelemetry.context import Context
 
 from litespan import semconv as s
-from litespan.genai.values import whole
 from litespan.identity import Identity, Scalar
 from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
-from litespan.objects import as_texts, get, utf8
+from litespan.objects import as_texts, get, text_of, utf8, whole
 from litespan.redaction.text import is_plain, is_secret_name, scrub
 
 _NONE: Final[Mapping[str, Any]] = {}
@@ -186,11 +185,11 @@ def _header_tags(request: Request) -> tuple[str, ...]:
     if not names or not isinstance(names, (list, tuple)):
         return ()
     headers = _headers(request.arguments.get("proxy_server_request"))
-    lower = {str(name).lower(): value for name, value in headers.items()}
+    lower = {text_of(name).lower(): value for name, value in headers.items()}
     return tuple(
         f"{name}: {value}"
         for name in names
-        if (value := lower.get(str(name).lower())) and not is_secret_name(str(name))
+        if (value := lower.get(text_of(name).lower())) and not is_secret_name(str(name))
     )
 
 
@@ -252,7 +251,7 @@ def _attribute(name: Any, *, number: bool = False) -> str | None:
 
 def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None) -> Identity:
     """Complete `identity` from the allowed baggage entries."""
-    found = {name: str(value) for name in names if (value := baggage.get_baggage(name, ctx))}
+    found = {name: text_of(value) for name in names if (value := baggage.get_baggage(name, ctx))}
     if not found:
         return identity
     return Identity(
@@ -264,7 +263,7 @@ def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None
 
 
 def _short(value: Any) -> str:
-    text = value if type(value) is str else str(whole(value) if type(value) is int else value)
+    text = value if type(value) is str else text_of(value)
     return text if is_plain(text) else utf8(scrub(text[:MAX_LENGTH]))
 
 
@@ -272,4 +271,4 @@ def _value(value: Scalar) -> Scalar:
     if isinstance(value, str):
         plain = type(value) is str and is_plain(value)  # of an enum only its text is kept
         return value if plain else utf8(scrub(value[:MAX_LENGTH]))
-    return whole(value) if isinstance(value, int) else value
+    return whole(value) if isinstance(value, int) else value  # OTLP integers have 64 bits

@@ -8,7 +8,7 @@ from litespan.errors import record_error
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, hidden_params
 from litespan.mapping.usage import Usage, read_usage
-from litespan.objects import as_float, contents, get
+from litespan.objects import as_float, as_text, contents, get
 
 # Token counts that LiteLLM charges for: equal counts have equal cost.
 _CHARGED_FIGURES: Final = (
@@ -40,7 +40,7 @@ def list_price(request: Request, answer: Answer, logging: Any) -> float | None:
             figure = as_float(
                 litellm.completion_cost(
                     completion_response=result,
-                    model=answer.fields.get("model") or request.model,
+                    model=_model(request, answer),
                     custom_llm_provider=None if text else request.provider or None,
                 )
             )
@@ -154,7 +154,7 @@ def _result(request: Request, answer: Answer, logging: Any) -> Any:
     if hasattr(type(raw), "model_copy"):
         return _unpriced(raw)
     result = litellm.ModelResponse(
-        model=answer.fields.get("model") or request.model, usage=_litellm_usage(litellm, usage)
+        model=_model(request, answer), usage=_litellm_usage(litellm, usage)
     )
     tier = answer.fields.get("service_tier")
     if isinstance(tier, str):
@@ -163,6 +163,10 @@ def _result(request: Request, answer: Answer, logging: Any) -> Any:
         name: value for name in ("model_id",) if (value := answer.hidden.get(name)) is not None
     }
     return result
+
+
+def _model(request: Request, answer: Answer) -> str:
+    return as_text(answer.fields.get("model")) or request.model
 
 
 def _unpriced(raw: Any) -> Any:

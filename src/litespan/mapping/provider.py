@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litespan import semconv as s
-from litespan.errors import record_error
+from litespan.objects import utf8
 
 # https://github.com/open-telemetry/semantic-conventions-genai: the well-known values.
 PROVIDERS: Final = MappingProxyType(
@@ -91,7 +91,6 @@ def server_attributes(api_base: str) -> Mapping[str, Any]:
         parts = urlsplit(api_base if "//" in api_base else f"//{api_base}")
         host = parts.hostname
         port = parts.port or (80 if parts.scheme in ("http", "ws") else 443)
-    except ValueError as error:  # not a URL
-        record_error("reading the API base", error)
+    except ValueError:  # not a URL, which LiteLLM reports to the caller
         return {}
-    return {s.SERVER_ADDRESS: host, s.SERVER_PORT: port} if host else {}
+    return {s.SERVER_ADDRESS: utf8(host), s.SERVER_PORT: port} if host else {}

@@ -13,7 +13,7 @@ from litespan.mapping.request import Attributes, Request
 from litespan.mapping.resources import result_attributes
 from litespan.mapping.targets import AGENT, CONTENT
 from litespan.mapping.usage import Usage, read_usage
-from litespan.objects import as_text, contents, get
+from litespan.objects import as_text, contents, get, utf8
 
 _PREFIX: Final = "llm_provider-"  # LiteLLM's prefix of the provider's response headers
 # Headers with the provider's request id.
@@ -156,7 +156,7 @@ def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
     choices = stated.get("choices")
     if choices and isinstance(choices, (list, tuple)):
         found = [get(choice, "finish_reason") for choice in choices]
-        return tuple([reason for reason in found if reason and isinstance(reason, str)])
+        return tuple([reason for each in found if (reason := as_text(each))])
     incomplete = stated.get("incomplete_details")
     if incomplete is not None:
         reason = as_text(get(incomplete, "reason"))
@@ -198,7 +198,7 @@ def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> 
         for name, attribute in table:
             value = source.get(name)
             if value and isinstance(value, str):
-                attributes[attribute] = value
+                attributes[attribute] = value if value.isascii() else utf8(value)
     if answer.finish_reasons:
         attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
     base = hidden.get("api_base")

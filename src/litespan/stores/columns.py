@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.errors import suppress_errors
 from litespan.genai.span import GenAISpan
-from litespan.genai.values import plain
+from litespan.objects import plain
 
 Kind = Literal["key", "text", "integer", "real", "money", "flag", "time", "list", "json"]
 """key: UUID · time: aware datetime, UTC · list: list of str · json: JSON text · money: Decimal."""

@@ -7,12 +7,9 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
-from litespan.stores.records import Record, is_gzip, later, once, reason
-
-BROKEN: Final = (ValueError, ArithmeticError, AttributeError, TypeError, RecursionError, csv.Error)
-"""Raised for truncated lines and lines that litespan did not write."""
+from litespan.stores.records import Record, is_gzip, later, once, reason, report_broken
 
 
 def read_lines(
@@ -36,10 +33,7 @@ def _records(path: Path, parse: Callable[[TextIO], Iterator[Record | None]]) -> 
                 broken += 1
             else:
                 yield record
-    if broken:
-        print(
-            f"litespan: {broken} line(s) of {path} cannot be read and are left out", file=sys.stderr
-        )
+    report_broken(broken, "line", path)
 
 
 def _rotated(path: Path) -> list[Path]:

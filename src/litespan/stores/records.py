@@ -4,9 +4,11 @@ A record has the columns of `litespan.stores.columns` with plain values: text, n
 US dollars, times as ISO 8601 text in UTC with microseconds and `Z`, lists, parsed JSON.
 """
 
+import csv
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -30,13 +32,27 @@ FETCH: Final = 2_000
 """Rows to fetch at a time."""
 
 
+_MAX_MESSAGE: Final = 500  # characters
+
+
 class Unreadable(Exception):
-    """The place cannot be read. The message says why and how to fix it."""
+    """The place cannot be read. The message says why and how to fix it.
+
+    It is one line that is safe to print: a driver's message can quote a damaged file.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = "".join(c if c.isprintable() else "\ufffd" for c in message[:_MAX_MESSAGE])
+        super().__init__(line)
 
 
 def missing(module: str, extra: str) -> Unreadable:
     """The error for a driver that is not installed."""
     return Unreadable(f"{module} is not installed; pip install 'litespan[{extra}]'")
+
+
+BROKEN: Final = (ValueError, ArithmeticError, AttributeError, TypeError, RecursionError, csv.Error)
+"""Raised for damaged lines and rows, and those that litespan did not write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,13 @@ def converted(name: str, value: Any) -> Any:
 def later(found: Iterable[Record], since: str) -> Iterator[Record]:
     """The records of calls that started at `since` or later."""
     return (record for record in found if (record["start_time"] or "") >= since)
+
+
+def report_broken(count: int, unit: str, path: Path) -> None:
+    """Print how many lines or rows of a file were left out, if any."""
+    if count:
+        left_out = f"{count} {unit}(s) of {path} cannot be read and are left out"
+        print(f"litespan: {left_out}", file=sys.stderr)
 
 
 def reason(error: Exception) -> str:
