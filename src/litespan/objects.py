@@ -12,6 +12,10 @@ from litespan.errors import log_once
 
 _ABSENT: Final = object()
 _NOTHING: Final[Mapping[str, Any]] = {}
+_LONG: Final = 4096  # characters
+_ESCAPES: Final = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+# 1 for every other character that JSON escapes.
+_RARE: Final = bytes(code < 32 and chr(code) not in "\n\r\t" for code in range(256))
 
 
 def get(holder: Any, name: str) -> Any:
@@ -126,25 +130,40 @@ def is_true(value: Any) -> bool:
     return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
-def _encoder() -> Callable[[Any], str]:
-    """Return a compact JSON encoder.
+def quoted(text: str) -> str:
+    """Return the JSON of a string; lone surrogates stay."""
+    if len(text) < _LONG or text.count('"') > len(text) // 64:
+        return json.encoder.encode_basestring(text)
+    if 1 in text.encode("utf-8", "surrogatepass").translate(_RARE):
+        return json.encoder.encode_basestring(text)
+    for character, escape in _ESCAPES:  # faster, if there are few
+        text = text.replace(character, escape)
+    return f'"{text}"'
+
+
+def encoder(default: Callable[[Any], Any], *, allow_nan: bool = True) -> Callable[[Any], str]:
+    """Return a compact JSON encoder; `default` replaces values of other types.
 
     `json.JSONEncoder` creates a C encoder for each value; this one is created once.
     """
     try:
         encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-            None, str, json.encoder.encode_basestring, None, ":", ",", False, False, True
+            None,
+            default,
+            json.encoder.encode_basestring,
+            *(None, ":", ","),
+            *(False, False, allow_nan),
         )
         encode([""], 0)
     except TypeError:  # no C encoder, or one with another signature
-        return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+        return json.JSONEncoder(
+            ensure_ascii=False, separators=(",", ":"), default=default, allow_nan=allow_nan
+        ).encode
     return lambda value: "".join(encode(value, 0))
 
 
-encoded: Final = _encoder()
+encoded: Final = encoder(str)
 """Returns compact JSON; other types become text, lone surrogates stay."""
-quoted: Final = json.encoder.encode_basestring
-"""Returns the JSON of a string; lone surrogates stay."""
 
 
 def dumps(value: Any) -> str:

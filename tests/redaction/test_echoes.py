@@ -200,7 +200,7 @@ def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyP
         return start, end
 
     monkeypatch.setattr(echoes, "_run", counted)
-    scrub_error(text, {}, sent_texts({"messages": [{"role": "user", "content": sent}]}))
+    scrub_error(text, (), sent_texts({"messages": [{"role": "user", "content": sent}]}))
     assert 0 < len(compared) <= echoes._MAX_STEPS
     assert sum(compared) <= 16 * echoes._MAX_STEPS
 
@@ -208,9 +208,9 @@ def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyP
 def test_all_of_a_text_goes_where_there_is_too_much_to_compare() -> None:
     """What was not compared may be a quotation."""
     many = {"messages": [{"role": "user", "content": f"message number {n}"} for n in range(50_000)]}
-    assert scrub_error("Bad: message number 49999", {}, sent_texts(many)) == ECHO
+    assert scrub_error("Bad: message number 49999", (), sent_texts(many)) == ECHO
     huge = {"messages": [{"role": "user", "content": LONG * 4}]}
-    assert scrub_error("Bad: word1", {}, sent_texts(huge)) == ECHO
+    assert scrub_error("Bad: word1", (), sent_texts(huge)) == ECHO
 
 
 def test_images_do_not_count_as_text() -> None:
@@ -218,7 +218,7 @@ def test_images_do_not_count_as_text() -> None:
     url = "data:image/png;base64," + "iVBORw0K" * 10**6
     image = {"type": "image_url", "image_url": {"url": url}}
     sent = {"messages": [{"role": "user", "content": [image, {"type": "text", "text": SAID}]}]}
-    text = scrub_error(f"image too large: {url[:60]} {SAID}", {}, sent_texts(sent))
+    text = scrub_error(f"image too large: {url[:60]} {SAID}", (), sent_texts(sent))
     assert text == f"image too large: {ECHO}."
 
 

@@ -36,6 +36,8 @@ _TOOL_REQUESTS: Final = frozenset(
         *("local_shell_call", "apply_patch_call", "mcp_approval_request"),
     }
 )
+_TEXTS: Final = frozenset({str, bytes, bytearray})
+_DEPTH: Final = 6  # levels of messages in which text is counted
 _UNFINISHED: Final = frozenset({"in_progress", "queued"})
 
 
@@ -60,6 +62,49 @@ def input_texts(request: Request) -> dict[str, str]:
     for name, value in _other_input(arguments).items():
         texts[name] = dumps(value)
     return texts
+
+
+def input_size(request: Request) -> int:
+    """Return the number of characters and bytes in the input messages and instructions."""
+    arguments = request.arguments
+    size = _size(_request_messages(arguments), _DEPTH)
+    for name in _INSTRUCTIONS:
+        if name in arguments:
+            size += _size(arguments[name], _DEPTH)
+    return size
+
+
+def _size(value: Any, depth: int) -> int:
+    outer = type(value)
+    if outer in _TEXTS:
+        return len(value)
+    size = 0
+    for each in value if outer is list or outer is tuple else contents(value).values():
+        kind = type(each)
+        if kind is dict and "content" in each and type(each["content"]) is str:
+            size += len(each["content"])  # most messages
+        elif kind is str:
+            size += len(each)
+        elif depth and kind is not int and kind is not float:
+            size += _size(each, depth - 1)
+    return size
+
+
+def copied_input(request: Request) -> Request:
+    """Return a request with a copy of what `input_content` reads."""
+    arguments = request.arguments
+    read = [
+        *(name for name in (*_PROMPTS, *_INSTRUCTIONS) if arguments.get(name)),
+        *("messages", "tools", "toolConfig"),
+    ]
+    kept = {name: _copied(arguments[name]) for name in read if arguments.get(name) is not None}
+    return Request(request.target, kept)
+
+
+def _copied(given: Any) -> Any:
+    if isinstance(given, (list, tuple)):
+        return [inline.bounded(contents(item) or item) for item in given]
+    return inline.bounded(contents(given) or given)
 
 
 def output_text(raw: Any) -> str:
