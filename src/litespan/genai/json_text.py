@@ -1,10 +1,10 @@
 """Compact, valid JSON in UTF-8."""
 
-import json
 import math
 from typing import Final
 
 from litespan.genai.values import JSON
+from litespan.objects import encoder
 
 
 def dumps(value: JSON) -> bytes:
@@ -15,12 +15,16 @@ def dumps(value: JSON) -> bytes:
 def to_text(value: JSON) -> str:
     """Compact JSON as text. NaN and infinities become null, lone surrogates stay."""
     try:
-        return _ENCODER.encode(value)
+        return _encode(value)
     except ValueError:
-        return _ENCODER.encode(_finite(value))
+        return _encode(_finite(value))
 
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def _refuse(value: object) -> JSON:
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_encode: Final = encoder(_refuse, allow_nan=False)
 
 
 def _finite(value: JSON) -> JSON:
