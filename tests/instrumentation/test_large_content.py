@@ -139,20 +139,23 @@ def test_content_is_converted_at_once_if_too_much_waits(
     assert {*threads} == {threading.get_ident()}
 
 
+@pytest.mark.parametrize("retries", [0, 1])
 def test_a_large_prompt_is_searched_on_another_thread(
-    traced: Traced, monkeypatch: pytest.MonkeyPatch
+    retries: int, traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For quotes in the text of an error, which the span has without them."""
     threads = spy(monkeypatch, failures, "scrub_error")
     monkeypatch.setattr(failures, "LARGE", len(LONG))
     refusal = {"status": 400, "message": f"Cannot read '{LONG[:60]}' (see the docs)"}
     with pytest.raises(litellm.BadRequestError):
-        litellm.completion(**traced.chat(messages=CONTENTS["text"], provider=refusal))
+        litellm.completion(
+            **traced.chat(messages=CONTENTS["text"], provider=refusal, num_retries=retries)
+        )
     until(lambda: threads)
     assert threading.get_ident() not in threads
-    span = traced.span
-    assert "(see the docs)" in span["description"]
     assert "What do you see" not in repr(traced.spans)
+    for span in traced.spans:
+        assert "(see the docs)" in span["description"]
     (event,) = [event for event in span["events"] if event["name"] == "exception"]
     assert event["attributes"]["exception.message"] == span["description"]
 
@@ -188,7 +191,7 @@ def test_what_is_late_is_there_whatever_is_read(
         if ours:
             assert type(span) is CallSpan
             assert span.keep_later(Late(lambda: {"b": "late", "c": 1}, 1), 2)
-            assert span.fail("Refused", Late(lambda: "No.", 1))
+            assert span.fail("Refused", Late(lambda: "No.", 1), event=True)
         else:
             span.set_attributes({"b": "late", "c": 1})
             span.set_status(Status(StatusCode.ERROR, "No."))
@@ -208,4 +211,4 @@ def test_a_full_span_takes_nothing_late() -> None:
     span: Any = CallTracer(provider.get_tracer("tests")).start_span("chat", attributes={"a": 1})
     assert not span.keep_later(Late(dict, 1), 2)
     span.add_event("first")
-    assert not span.fail("Refused", "No.")
+    assert not span.fail("Refused", "No.", event=True)

@@ -13,14 +13,14 @@ _MAX_DEPTH: Final = 48  # levels
 _MAX_CONTAINERS: Final = 20_000  # lists and objects in one message
 _LEAVES: Final = frozenset({str, bool, int, float, bytes, type(None)})
 _CUT: Final = "…"  # replaces values beyond these limits
-_SHORT: Final = 256  # characters; shorter text is not taken for base64
+SHORT: Final = 256  # characters; shorter text is not taken for base64
 
 _BASE64: Final = r"[A-Za-z0-9+/_-]"
 _DATA_URL: Final = re.compile(
     r"data:([\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*);base64,(" + _BASE64 + r"+=*)"
 )
 _WHOLE_DATA_URL: Final = re.compile(r"data:[\w.+-]+/[^,\s]+,")
-_QUOTED: Final = re.compile(rf"""(["'])({_BASE64}{{{_SHORT},}}=*)(?=\\?["'])""")
+_QUOTED: Final = re.compile(rf"""(["'])({_BASE64}{{{SHORT},}}=*)(?=\\?["'])""")
 _ALL: Final = re.compile(rf"(?:{_BASE64}{{60,}}\r?\n)*{_BASE64}*=*\s*")
 # Fields with base64 of any length, if the fields beside them say so.
 _BYTES: Final = ("data", "blob", "bytes", "b64_json")
@@ -102,7 +102,7 @@ class _Walk:
 
 def text(value: str) -> str:
     """`value` with data URLs and long base64 replaced by their hash."""
-    if len(value) < _SHORT and "data:" not in value:
+    if len(value) < SHORT and "data:" not in value:
         return value
     if _WHOLE_DATA_URL.match(value):
         data = value.partition(",")[2]
@@ -110,7 +110,7 @@ def text(value: str) -> str:
             return digest(data)
     if "base64," in value:
         value = _DATA_URL.sub(lambda found: digest(found[2]), value)
-    if len(value) < _SHORT:
+    if len(value) < SHORT:
         return value
     if _is_base64(value):
         return digest(value)
@@ -118,13 +118,13 @@ def text(value: str) -> str:
 
 
 def _has_long_word(value: str) -> bool:
-    """Whether `value` may have `_SHORT` characters without a space; much faster than `_QUOTED`.
+    """Whether `value` may have `SHORT` characters without a space; much faster than `_QUOTED`.
 
     It looks for the last space in as many characters, and goes on from there.
     """
     at = 0
-    while at + _SHORT <= len(value):
-        at = value.rfind(" ", at, at + _SHORT) + 1
+    while at + SHORT <= len(value):
+        at = value.rfind(" ", at, at + SHORT) + 1
         if not at:
             return True
     return False
@@ -135,4 +135,4 @@ def _unquoted(found: re.Match[str]) -> str:
 
 
 def _is_base64(value: str) -> bool:
-    return len(set(value[:_SHORT])) > _FEWEST and _ALL.fullmatch(value) is not None
+    return len(set(value[:SHORT])) > _FEWEST and _ALL.fullmatch(value) is not None

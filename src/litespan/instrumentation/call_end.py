@@ -193,19 +193,20 @@ def record_end(
         _record_content(call, attributes, answer)
     (span.keep if type(span) is CallSpan else span.set_attributes)(attributes)
     if outcome == "failure" and failure is not None:
-        _record_failure(call, failure)
+        set_failure(span, failure, event=True)
+        emit_exception(call.signals, call.attributes, failure, call.context)
 
 
-def _record_failure(call: CallState, failure: Failure) -> None:
-    """Record a failure on the span, and as a log event in generations that have one."""
-    span: Any = call.span
-    if type(span) is not CallSpan or not span.fail(failure.type, failure.text):
-        span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
+def set_failure(span: Any, failure: Failure, *, event: bool) -> None:
+    """Set the status of a failed span, and add the exception as an event if `event`."""
+    if type(span) is CallSpan and span.fail(failure.type, failure.text, event=event):
+        return
+    span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
+    if event:
         span.add_event(
             s.EVENT_EXCEPTION,
             {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
         )
-    emit_exception(call.signals, call.attributes, failure, call.context)
 
 
 def success_attributes(attributes: Attributes) -> Attributes:

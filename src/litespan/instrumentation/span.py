@@ -224,12 +224,13 @@ class CallSpan(sdk.Span):
             self._late_content = content
             return True
 
-    def fail(self, kind: str, text: str | Late[str]) -> bool:
-        """Set the status and add the exception's event. False if that is not possible.
+    def fail(self, kind: str, text: str | Late[str], *, event: bool) -> bool:
+        """Set the status, and add the exception as an event. False if that is not possible.
 
         Args:
             kind: the type of the error.
             text: the error's message; one that is late is read when the span is.
+            event: whether to add the event.
         """
         own = {s.EXCEPTION_TYPE: kind, s.EXCEPTION_MESSAGE: ""}
         with self._guard:
@@ -239,7 +240,8 @@ class CallSpan(sdk.Span):
                 return False
             del kept["_status"]
             kept["_failed"] = (text, own)
-            self._noted.append((s.EVENT_EXCEPTION, own, time.time_ns()))
+            if event:
+                self._noted.append((s.EVENT_EXCEPTION, own, time.time_ns()))
             return True
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ messages, system instructions, tool definitions). Recorded only if the user opts
 """
 
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from litespan import semconv as s
@@ -119,9 +120,10 @@ def output_text(raw: Any) -> str:
 def _other_input(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return system instructions and tool definitions, if present."""
     content: dict[str, list[Any]] = {}
-    instructions = next((arguments[name] for name in _INSTRUCTIONS if arguments.get(name)), None)
-    if instructions:
-        content[s.SYSTEM_INSTRUCTIONS] = _instructions(instructions)
+    for name in _INSTRUCTIONS:
+        if arguments.get(name):
+            content[s.SYSTEM_INSTRUCTIONS] = _instructions(arguments[name])
+            break
     tools = arguments.get("tools") or get(arguments.get("toolConfig"), "tools")
     if tools:
         content[s.TOOL_DEFINITIONS] = inline.referenced(read_tools(inline.bounded(tools)))
@@ -238,6 +240,8 @@ def _plain(item: Any) -> str | None:
     for name, value in stated.items():
         if value is not None and name not in _PLAIN_FIELDS:
             return None
+    if len(text) < inline.SHORT and "data:" not in text:  # without two calls, as most texts
+        return f"{_HEADS[role]}{encode_basestring(text)}}}]}}"
     return f"{_HEADS[role]}{quoted(inline.text(text))}}}]}}"
 
 
@@ -253,7 +257,7 @@ def _written_choice(choice: Any) -> str:
     if plain is None:
         return encoded(_choice(choice))
     native = str(get(choice, "finish_reason") or get(choice, "finishReason") or "")
-    return f'{plain[:-1]},"finish_reason":{quoted(FINISH_REASONS.get(native, native))}}}'
+    return f'{plain[:-1]},"finish_reason":{encode_basestring(FINISH_REASONS.get(native, native))}}}'
 
 
 def _choice(choice: Any) -> Message:
