@@ -62,4 +62,4 @@ def to_scalar(value: object) -> Any:
         return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return to_text(plain(value)) if isinstance(value, list | tuple | Mapping) else value
+    return to_text(plain(value)) if isinstance(value, (list, tuple, Mapping)) else value

@@ -132,14 +132,14 @@ def plain(value: object, depth: int = 64) -> JSON:
     """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, (str, bool, int)):
         return whole(value) if type(value) is int else value
     if depth == 0:
         return None
+    if isinstance(value, (list, tuple)):
+        return [plain(item, depth - 1) for item in value]
     if isinstance(value, Mapping):
         return {str(key): plain(item, depth - 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, depth - 1) for item in value]
     return str(value)
 
 
