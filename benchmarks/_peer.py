@@ -6,15 +6,20 @@ Prints one line of JSON. Runs in the peer's environment, where litespan is not i
 import asyncio
 import json
 import os
+import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
 import litellm
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from benchmarks import _call, _paired, stream
 
@@ -112,76 +117,102 @@ class Ended(_call.Last):
         self.count += 1
 
 
-def mocked(name: str, _content: bool, rounds: int) -> dict[str, Any]:
-    """The overhead of LiteLLM's own mocked calls, in CPU of all threads."""
-    ended = Ended()
-    provider = TracerProvider()
-    provider.add_span_processor(ended)
-    trace.set_tracer_provider(provider)
-    title, switch = switches()[name](provider)
-    loop = asyncio.new_event_loop()
+def mocked(name: str, content: bool, rounds: int) -> dict[str, Any]:
+    """What real calls with `mock_response` cost more, in CPU of all threads, export included.
 
-    def sync_block(count: int) -> None:
-        for _ in range(count):
-            litellm.completion(**arguments())
-        time.sleep(SETTLES)
+    Spans go through the SDK's batch processor and OTLP exporter to a server in another process.
+    """
+    provider, ended = TracerProvider(), Ended()
+    trace.set_tracer_provider(provider)
+    title, switch = switches().get(name, patched)(provider, name, content)
+    functions = _call.Functions(lambda _stream: None, _call.logging_class())
+    bare = _paired.calls(_call.Bare(provider.get_tracer("benchmarks"), functions).span)
+    loop = asyncio.new_event_loop()
+    calls = {
+        "sync": _paired.calls(lambda: litellm.completion(**arguments())),
+        "async": lambda count: loop.run_until_complete(several(count)),
+    }
 
     async def several(count: int) -> None:
         for _ in range(count):
             await litellm.acompletion(**arguments())
-        await asyncio.sleep(SETTLES)
+        await asyncio.sleep(SETTLES)  # for LiteLLM's own tasks
 
-    def async_block(count: int) -> None:
-        loop.run_until_complete(several(count))
+    def block(calls: _paired.Block, *, on: bool) -> _paired.Block:
+        """Calls, and the end of what they leave to other threads."""
 
-    def switched(block: _paired.Block, *, on: bool) -> _paired.Block:
         def blocks(count: int) -> None:
             switch(on)
             before = ended.count
-            block(count)
+            calls(count)
+            time.sleep(SETTLES)
+            provider.force_flush()
             if ended.count - before < count * on:
                 raise RuntimeError(f"{ended.count - before} spans of {count} calls")
 
         return blocks
 
-    floor = bare_span(provider)
     found: dict[str, Any] = {"title": title}
-    for way, block in (("sync", sync_block), ("async", async_block)):
-        blocks = {OWN: switched(block, on=True), NOTHING: switched(block, on=False)}
-        took = _paired.times(blocks, rounds=rounds, count=10, clock=time.process_time)
-        ratios = [(a - b) / floor for a, b in zip(took[OWN], took[NOTHING], strict=True)]
-        found[way] = _paired.quartiles(ratios)
+    with sink() as url:
+        provider.add_span_processor(ended)
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{url}/calls/v1/traces")))
+        for way, each in calls.items():
+            blocks = {
+                OWN: block(each, on=True),
+                NOTHING: block(each, on=False),
+                BASE: block(bare, on=False),
+            }
+            took = _paired.times(blocks, rounds=rounds, count=50, clock=time.process_time)
+            floor = statistics.median(took[BASE])
+            added = [a - b for a, b in zip(took[OWN], took[NOTHING], strict=True)]
+            found[way] = _paired.quartiles([more / floor for more in added])
+            found[f"{way}_micros"] = statistics.median(added) * 1e6
+        provider.shutdown()
     return found
 
 
-def bare_span(provider: TracerProvider) -> float:
-    """CPU seconds of a bare span."""
-    functions = _call.Functions(lambda _stream: None, _call.logging_class())
-    spans = _call.Bare(provider.get_tracer("benchmarks"), functions)
-    blocks = {
-        NOTHING: _paired.calls(lambda: functions.completion(**_call.ARGUMENTS)),
-        BASE: _paired.calls(spans.span),
-    }
-    reading = _paired.measure(blocks, base=BASE, nothing=NOTHING, rounds=50)[BASE]
-    return reading.micros / 1e6
+@contextmanager
+def sink() -> Iterator[str]:
+    """The URL of a server that accepts spans, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks._sink"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 Switch = Callable[[bool], None]
+Switched = Callable[[TracerProvider, str, bool], tuple[str, Switch]]
 
 
-def switches() -> dict[str, Callable[[TracerProvider], tuple[str, Switch]]]:
-    """How to enable and disable the contenders around real calls."""
+def patched(provider: TracerProvider, name: str, content: bool) -> tuple[str, Switch]:
+    """A peer that replaces LiteLLM's functions: switched off by the functions before it."""
+    before = litellm.completion, litellm.acompletion
+    title: str = globals()[name](provider, content)
+    after = litellm.completion, litellm.acompletion
 
-    def ours(provider: TracerProvider) -> tuple[str, Switch]:
-        title = litespan(provider, content=False)
+    def switch(on: bool) -> None:
+        litellm.completion, litellm.acompletion = after if on else before
+
+    return title, switch
+
+
+def switches() -> dict[str, Switched]:
+    """How to enable and disable the contenders that have more than such functions."""
+
+    def ours(provider: TracerProvider, _name: str, content: bool) -> tuple[str, Switch]:
+        title = litespan(provider, content)
         from litespan.instrumentation.signals import Live
 
         signals = Live.signals
         return title, lambda on: setattr(Live, "signals", signals if on else None)
 
-    def own(provider: TracerProvider) -> tuple[str, Switch]:
+    def own(provider: TracerProvider, _name: str, content: bool) -> tuple[str, Switch]:
         from litellm.integrations.opentelemetry import OpenTelemetry, OpenTelemetryConfig
 
+        litellm.turn_off_message_logging = not content
         callback = OpenTelemetry(OpenTelemetryConfig(), tracer_provider=provider)
 
         def switch(on: bool) -> None:

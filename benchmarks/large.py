@@ -18,6 +18,7 @@ from benchmarks import _call
 ROUNDS = 60
 QUICK = 12
 MEGABYTE = 1_000_000
+PAUSE = 0.1  # s; a real call waits at least as long for its answer
 
 
 class Refused(Exception):
@@ -59,14 +60,18 @@ def run(*, quick: bool) -> None:
             "off": Signals(Settings(), provider),
             "on": Signals(Settings(content="SPAN_ONLY", content_limit=2**31), provider),
         }
+        many = [{"role": "user", "content": text[:1000]}] * 1000
         for title, content, fails in (
             ("1 MB of messages", text, False),
+            ("1 MB in 1,000 messages", many, False),
             ("a 10 MB image", [shown], False),
             ("failing, 1 MB of messages", text, True),
+            ("failing, 1 MB in 1,000 messages", many, True),
             ("failing, a 10 MB image", [shown], True),
         ):
             failing = fails
-            arguments = {**_call.ARGUMENTS, "messages": [{"role": "user", "content": content}]}
+            messages = content if content is many else [{"role": "user", "content": content}]
+            arguments = {**_call.ARGUMENTS, "messages": messages}
             for mode, chosen in signals.items():
                 Live.signals = chosen
                 took = times(partial(attempt, litellm.completion, arguments), rounds)
@@ -88,6 +93,7 @@ def times(call: Callable[[], None], rounds: int) -> list[float]:
     call()
     took = []
     for _ in range(rounds):
+        time.sleep(PAUSE)  # the pool converts what the call before left to it
         start = time.thread_time()
         call()
         took.append((time.thread_time() - start) * 1e3)

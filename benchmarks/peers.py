@@ -1,9 +1,10 @@
 """The same measures for other instrumentations of LiteLLM, each in a separate environment.
 
 Every row is one process with its own bare span, around the same ready answer; the environments
-are made under `build/peers`, with the LiteLLM of this one, from a package registry. LiteLLM's own
-callback has no wrapper to measure: there, and for litespan beside it, the row is the difference
-that it makes to real `completion` calls with `mock_response`, in CPU of the whole process.
+are made under `build/peers`, with the LiteLLM of this one, from a package registry. The second
+table has the difference that each makes to real calls with `mock_response`, in CPU of the whole
+process: LiteLLM's own callback, which has no wrapper to measure, the SDK's batch processor and
+the OTLP export to a local server included.
 """
 
 import json
@@ -19,17 +20,15 @@ ROOT = Path(__file__).parent.parent
 CACHE = ROOT / "build" / "peers"
 ROUNDS = 150
 QUICK = 25
+_SDK = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 # Name → packages in addition to LiteLLM; none: it runs in this environment.
 PEERS = {
     "litespan": (),
-    "openllmetry": ("opentelemetry-instrumentation-litellm==0.62.4", "opentelemetry-sdk"),
-    "openinference": ("openinference-instrumentation-litellm==0.1.51", "opentelemetry-sdk"),
-    "openlit": ("openlit==1.45.0",),
+    "openllmetry": ("opentelemetry-instrumentation-litellm==0.62.4", *_SDK),
+    "openinference": ("openinference-instrumentation-litellm==0.1.51", *_SDK),
+    "openlit": ("openlit==1.45.0", *_SDK),
 }
-OWN = {
-    "litespan": (),
-    "litellm": ("opentelemetry-sdk", "opentelemetry-exporter-otlp"),
-}
+MOCKED = {**PEERS, "litellm": _SDK}
 
 
 def run(*, quick: bool) -> None:
@@ -50,14 +49,20 @@ def run(*, quick: bool) -> None:
                 f"| {chunk[0]:.1f} | {chunk[3]:.0f} |",
                 flush=True,
             )
-    print("\n| around real mocked calls | sync, to bare span | quartiles | async | quartiles |")
-    print("|---|---|---|---|---|")
-    for name, requirements in OWN.items():
-        found = measured(environment(name, requirements), "mocked", name, "off", rounds)
-        cells = [
-            f"{at[0]:.1f} | {at[1]:.1f} to {at[2]:.1f}" for at in (found["sync"], found["async"])
-        ]
-        print(f"| {found['title']} | {' | '.join(cells)} |", flush=True)
+    print(
+        "\n| CPU of the process, real mocked calls, exported | content | sync, to bare span "
+        "| quartiles | µs | async | quartiles | µs |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, requirements in MOCKED.items():
+        for content in ("off", "on"):
+            found = measured(environment(name, requirements), "mocked", name, content, rounds)
+            cells = [
+                f"{at[0]:.1f} | {at[1]:.1f} to {at[2]:.1f} | {found[f'{way}_micros']:.0f}"
+                for way in ("sync", "async")
+                for at in (found[way],)
+            ]
+            print(f"| {found['title']} | {content} | {' | '.join(cells)} |", flush=True)
 
 
 def environment(name: str, requirements: tuple[str, ...]) -> Path:

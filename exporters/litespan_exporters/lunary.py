@@ -24,14 +24,13 @@ from litespan.export import (
     Refusal,
     Secret,
     Variables,
-    dumps,
     iso,
     openai,
     parse,
     scalar_attributes,
     suppress_errors,
 )
-from litespan.stores.columns import clean
+from litespan.stores.columns import to_clean_json
 
 PATH: Final = "/v1/runs/ingest"
 KEYS: Final = ("LUNARY_PRIVATE_KEY", "LUNARY_PUBLIC_KEY", "LUNARY_APP_ID")
@@ -51,12 +50,15 @@ PARENT: Final = "parent_run_id"
 """Metadata key with the `@lunary.chain` run of the call, as in LiteLLM's callback."""
 
 
-def to_start(span: GenAISpan, parent: str | None = None) -> dict[str, JSON]:
+def to_start(
+    span: GenAISpan, parent: str | None = None, known: dict[str, JSON] | None = None
+) -> dict[str, JSON]:
     """The event that opens the run. Pure.
 
     Args:
         span: a call that may not have ended.
         parent: id of the parent run.
+        known: `metadata(span)` if already computed.
     """
     identity = span.identity
     return {
@@ -67,18 +69,23 @@ def to_start(span: GenAISpan, parent: str | None = None) -> dict[str, JSON]:
         "userId": identity.user,
         "tags": [*identity.tags] or None,
         "params": {**_parameters(span)} or None,
-        "metadata": metadata(span),
+        "metadata": metadata(span) if known is None else known,
     }
 
 
-def to_end(span: GenAISpan) -> dict[str, JSON]:
-    """The event that closes the run: `end` or `error`. Pure."""
+def to_end(span: GenAISpan, known: dict[str, JSON] | None = None) -> dict[str, JSON]:
+    """The event that closes the run: `end` or `error`. Pure.
+
+    Args:
+        span: the call.
+        known: `metadata(span)` if already computed.
+    """
     used, error = span.usage, span.error
     ended = max(span.end_ns or 0, span.start_ns)
     fields: dict[str, JSON] = {
         **_common(span, "end" if error is None else "error", ended),
         "output": openai.output_of(span),
-        "metadata": metadata(span),
+        "metadata": metadata(span) if known is None else known,
     }
     if error is not None:
         message = error.message or error.type
@@ -187,8 +194,9 @@ class LunaryExporter(HttpExporter):
         for view in _parents_first(views):
             with suppress_errors("export.lunary.mapping"):
                 here = runs.get((view.trace_id, view.parent_span_id or ""))
-                events = [to_start(view, self._parent(view) or here)]
-                events += [to_end(view)] if finished else []
+                known = metadata(view)
+                events = [to_start(view, self._parent(view) or here, known)]
+                events += [to_end(view, known)] if finished else []
                 yield Item(str(view.key), b",".join([_data(event) for event in events]))
 
     def _parent(self, span: GenAISpan) -> str | None:
@@ -243,6 +251,4 @@ _KNOWN: Final = re.compile("duplicate|already exists|unique constraint", re.IGNO
 
 def _data(event: dict[str, JSON]) -> bytes:
     """The event as JSON without NUL, which Lunary's PostgreSQL rejects."""
-    fields: dict[str, JSON] = {k: value for k, value in event.items() if value is not None}
-    data = dumps(fields)
-    return dumps(clean(fields)) if b"\\u0000" in data else data
+    return to_clean_json({k: value for k, value in event.items() if value is not None})

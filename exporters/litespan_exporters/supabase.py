@@ -20,13 +20,12 @@ from litespan.export import (
     Policy,
     Secret,
     Variables,
-    dumps,
     iso,
     openai,
     parse,
     plain,
 )
-from litespan.stores.columns import COLUMNS, Kind, clean
+from litespan.stores.columns import COLUMNS, Kind, to_clean_json
 from litespan.stores.schema import INDEXES, MAX_INDEXED
 
 TABLE: Final = "SUPABASE_TABLE"
@@ -174,7 +173,7 @@ class SupabaseExporter(HttpExporter):
         return Item(
             # By the unique column: a statement must not contain a row twice.
             str(values[unique]),
-            dumps(clean(values)),
+            to_clean_json(values),
             path=f"?on_conflict={unique}&columns={columns}",
             headers=(("Prefer", _STARTED if started else _FINISHED),),
         )

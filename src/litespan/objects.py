@@ -17,6 +17,10 @@ INT64: Final = 2**63
 
 _ABSENT: Final = object()
 _NOTHING: Final[Mapping[str, Any]] = {}
+_LONG: Final = 4096  # characters
+_ESCAPES: Final = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+# 1 for every other character that JSON escapes.
+_RARE: Final = bytes(code < 32 and chr(code) not in "\n\r\t" for code in range(256))
 
 
 def get(holder: Any, name: str) -> Any:
@@ -154,14 +158,14 @@ def plain(value: object, depth: int = 64) -> JSON:
     """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, (str, bool, int)):  # faster than a union
         return whole(value) if type(value) is int else value
     if depth == 0:
         return None
+    if isinstance(value, (list, tuple)):
+        return [plain(item, depth - 1) for item in value]
     if isinstance(value, Mapping):
         return {text_of(key): plain(item, depth - 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, depth - 1) for item in value]
     return text_of(value)
 
 
@@ -172,26 +176,38 @@ def whole(value: int) -> int | str:
     return text_of(value)
 
 
-def _encoder() -> Callable[[Any], str]:
-    """Return a compact JSON encoder.
+def quoted(text: str) -> str:
+    """Return the JSON of a string; lone surrogates stay."""
+    if len(text) < _LONG or text.count('"') > len(text) // 64:
+        return json.encoder.encode_basestring(text)
+    if 1 in text.encode("utf-8", "surrogatepass").translate(_RARE):
+        return json.encoder.encode_basestring(text)
+    for character, escape in _ESCAPES:  # faster, if there are few
+        text = text.replace(character, escape)
+    return f'"{text}"'
+
+
+def encoder(default: Callable[[Any], Any]) -> Callable[[Any], str]:
+    """Return a compact JSON encoder; `default` replaces values of other types.
+
+    It raises ValueError for NaN, infinity and integers of thousands of digits.
 
     `json.JSONEncoder` creates a C encoder for each value; this one is created once.
     """
     try:
         encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-            None, text_of, json.encoder.encode_basestring, None, ":", ",", False, False, False
+            *(None, default, json.encoder.encode_basestring, None, ":", ","),
+            *(False, False, False),
         )
         encode([""], 0)
     except TypeError:  # no C encoder, or one with another signature
         return json.JSONEncoder(
-            ensure_ascii=False, separators=(",", ":"), default=text_of, allow_nan=False
+            ensure_ascii=False, separators=(",", ":"), default=default, allow_nan=False
         ).encode
     return lambda value: "".join(encode(value, 0))
 
 
-_encode: Final = _encoder()
-quoted: Final = json.encoder.encode_basestring
-"""Returns the JSON of a string; lone surrogates stay."""
+_encode: Final = encoder(text_of)
 
 
 def encoded(value: Any) -> str:

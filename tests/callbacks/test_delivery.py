@@ -14,6 +14,9 @@ import pytest
 from opentelemetry import trace
 
 import litespan
+from litespan.callbacks import dispatcher
+from litespan.callbacks.threads import Threads
+from litespan.instrumentation.stages import Watchers
 from tests.callbacks.conftest import Deliveries, Delivery, Keeper
 from tests.proxy.running import until
 from tests.support.calls import MESSAGES, Traced
@@ -655,3 +658,30 @@ async def test_abandoned_streams_are_successes_and_leave_nothing_behind(
     assert litespan.flush(20)
     assert handler.deliveries.methods.count("success") == 30
     assert handle.callback.dispatcher.undelivered() == ([], [])
+
+
+def test_many_calls_wake_the_handlers_thread_once(
+    traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It rests after a delivery, then takes what has come: a wake-up costs the caller."""
+    monkeypatch.setattr(dispatcher, "_REST", 3600.0)
+    wakes: list[Any] = []
+    call = Threads.call
+
+    def counted(self: Threads, function: Callable[[], None]) -> None:
+        wakes.append(function)
+        call(self, function)
+
+    monkeypatch.setattr(Threads, "call", counted)
+    seen: list[Any] = []
+    callback = litespan.CallbackSpanProcessor(success=lambda *each: seen.append(each)).callback
+    monkeypatch.setattr(Watchers, "all", (callback.watch,))
+    own = callback.dispatcher
+    litellm.completion(**traced.chat(mock_response="Hi."))
+    until(lambda: own._resting, "rest")
+    for _ in range(20):
+        litellm.completion(**traced.chat(mock_response="Hi."))
+    assert len(wakes) == 1
+    assert own._threads is not None
+    own._threads.loop.call_soon_threadsafe(own._look)
+    until(lambda: len(seen) == 21, "delivery")

@@ -69,7 +69,7 @@ def test_any_answer_of_any_function(target: Any, answer: Any, hidden: Any) -> No
     read = read_answer(request, answer, hidden_params({"_hidden_params": hidden}))
     whole(described(request, read), {"output": output_content(answer)})
     if read.error is not None:
-        assert stated_failure(request, read.error, ()).type.isascii()
+        assert stated_failure(request, read.error).type.isascii()
 
 
 def described(request: Request, answer: Answer) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def test_any_failure(text: str, arguments: dict[str, Any], stated: Any) -> None:
     """Exceptions and error objects become a type and a short text."""
     request = Request(TARGETS[0], arguments)
     for failure in (
-        read_failure(request, ValueError(text), [text]),
-        stated_failure(request, stated, [text]),
+        read_failure(request, ValueError(text)),
+        stated_failure(request, stated),
     ):
         whole({"error.type": failure.type, "message": failure.message}, {})

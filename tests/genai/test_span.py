@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -635,3 +635,14 @@ def test_requests_without_a_model_are_no_calls_unless_they_are_charged(
     """Stores and services for model calls receive every charge, but no file upload."""
     read = made({"gen_ai.operation.name": operation, **more}, scope="litespan")
     assert read.is_call is expected
+
+
+def test_a_view_has_what_its_class_would_give_it() -> None:
+    """Every field, and no other; it is equal to a copy, and frozen."""
+    v = view("chat")
+    groups = (v.identity, v.request, v.response, v.usage, v.cost, v.call)
+    for record in (v, *groups):
+        assert vars(record).keys() == {field.name for field in fields(record)}
+        assert replace(record) == record
+        with pytest.raises(FrozenInstanceError):
+            record.total = 1  # type: ignore[union-attr,misc]

@@ -203,7 +203,7 @@ def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyP
         return start, end
 
     monkeypatch.setattr(echoes, "_run", counted)
-    scrub_error(text, {}, sent_texts({"messages": [{"role": "user", "content": sent}]}))
+    scrub_error(text, (), sent_texts({"messages": [{"role": "user", "content": sent}]}))
     assert 0 < len(compared) <= echoes._MAX_STEPS
     assert sum(compared) <= 16 * echoes._MAX_STEPS
 
@@ -211,9 +211,9 @@ def test_the_search_is_bounded(text: str, sent: str, monkeypatch: pytest.MonkeyP
 def test_the_whole_text_is_removed_if_the_request_is_too_large_to_compare() -> None:
     """Text that was not compared may be a quote."""
     many = {"messages": [{"role": "user", "content": f"message number {n}"} for n in range(50_000)]}
-    assert scrub_error("Bad: message number 49999", {}, sent_texts(many)) == ECHO
+    assert scrub_error("Bad: message number 49999", (), sent_texts(many)) == ECHO
     huge = {"messages": [{"role": "user", "content": LONG * 4}]}
-    assert scrub_error("Bad: word1", {}, sent_texts(huge)) == ECHO
+    assert scrub_error("Bad: word1", (), sent_texts(huge)) == ECHO
 
 
 def test_images_do_not_count_as_text() -> None:
@@ -221,7 +221,7 @@ def test_images_do_not_count_as_text() -> None:
     url = "data:image/png;base64," + "iVBORw0K" * 10**6
     image = {"type": "image_url", "image_url": {"url": url}}
     sent = {"messages": [{"role": "user", "content": [image, {"type": "text", "text": PROMPT}]}]}
-    text = scrub_error(f"image too large: {url[:60]} {PROMPT}", {}, sent_texts(sent))
+    text = scrub_error(f"image too large: {url[:60]} {PROMPT}", (), sent_texts(sent))
     assert text == f"image too large: {ECHO}."
 
 

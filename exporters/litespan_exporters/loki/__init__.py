@@ -10,13 +10,8 @@ from itertools import groupby
 from typing import Any, ClassVar, Final
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsServiceRequest,
-    ExportLogsServiceResponse,
-)
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
-from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
@@ -34,6 +29,7 @@ from litespan.export import (
     Secret,
     Variables,
     dumps,
+    otlp_bytes,
     suppress_errors,
 )
 from litespan_exporters.loki.record import (
@@ -152,8 +148,7 @@ class LokiExporter(HttpExporter):
         """An OTLP request, or a push request with a stream for each set of labels."""
         pairs = [item.data for item in items]
         if not self.pushes:
-            body: bytes = _request(pairs).SerializeToString()
-            return body
+            return _request(pairs)
         streams: dict[str, JSON] = {}
         for labels, entry in pairs:
             values: Any = streams.setdefault(
@@ -178,14 +173,15 @@ class LokiExporter(HttpExporter):
             yield Refusal(partial.error_message, count=partial.rejected_log_records)
 
 
-def _request(pairs: Sequence[tuple[Any, Any]]) -> ExportLogsServiceRequest:
-    scope = InstrumentationScope(name=s.SCOPE, version=VERSION)
-    return ExportLogsServiceRequest(
-        resource_logs=[
-            ResourceLogs(
-                resource=Resource(attributes=attributes),
-                scope_logs=[ScopeLogs(scope=scope, log_records=[record for _, record in group])],
-            )
-            for attributes, group in groupby(pairs, key=lambda pair: pair[0])
-        ]
-    )
+def _request(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """An ExportLogsServiceRequest: records grouped by resource, as ResourceLogs."""
+    field = otlp_bytes.field
+    written = []
+    for resource, group in groupby(pairs, key=lambda pair: pair[0]):
+        records = b"".join([field(b"\x12", record) for _, record in group])
+        logs = field(b"\x12", field(b"\x0a", _SCOPE) + records)
+        written.append(field(b"\x0a", field(b"\x0a", resource) + logs))
+    return b"".join(written)
+
+
+_SCOPE: Final = InstrumentationScope(name=s.SCOPE, version=VERSION).SerializeToString()

@@ -13,7 +13,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from litespan import semconv as s
-from litespan.export import JSON, GenAISpan, Stage, dumps, openai, shrink, to_scalar
+from litespan.export import JSON, GenAISpan, Stage, dumps, openai, otlp_bytes, shrink, to_scalar
+from litespan.export.presets import scalars
 from litespan.stores.columns import PLACES
 
 MAX_LINE: Final = 240_000  # bytes; Loki drops lines above 256 KB
@@ -23,6 +24,7 @@ _MAX_VALUE: Final = 2_000  # characters
 _MAX_LABEL: Final = 2_048  # bytes
 _LAST: Final = 2**63 - 1  # ns; Loki's own limit
 
+_HAS_EVENT_NAME: Final = "event_name" in LogRecord.DESCRIPTOR.fields_by_name
 _SEVERITY: Final = {"info": (9, "INFO"), "warn": (13, "WARN"), "error": (17, "ERROR")}
 
 
@@ -142,9 +144,9 @@ def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[st
     metadata = {
         "event.name": event,
         "call_id": span.call.id,
-        **{name: to_scalar(value) for name, value in span.facts.items()},
+        **scalars(span.facts),
         s.SERVICE_VERSION: service.version,
-        s.COST: money(span),
+        s.COST: line["cost_usd"] if "cost_usd" in line else money(span),
     }
     return Record(
         time_ns=min(max(time_ns, 0), _LAST),
@@ -160,15 +162,18 @@ def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[st
 
 def _bounded(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata within Loki's limits; the first entries take precedence."""
+    kept = {name: value for name, value in metadata.items() if value is not None and value != ""}
+    text = "".join([*kept, *[value for value in kept.values() if type(value) is str]])
+    if len(text) <= _MAX_VALUE and len(kept) <= MAX_METADATA:
+        return kept
     found: dict[str, Any] = {}
     size = 0
-    for name, value in metadata.items():
+    for name, value in kept.items():
         short = value[:_MAX_VALUE] if isinstance(value, str) else value
         size += _bytes(name) + (_bytes(short) if isinstance(short, str) else 24)
         if len(found) >= MAX_METADATA or size > MAX_METADATA_BYTES:
             break
-        if short is not None and short != "":
-            found[name] = short
+        found[name] = short
     return found
 
 
@@ -188,33 +193,43 @@ def line_of(record: Record) -> str:
 # --- OTLP -------------------------------------------------------------------------
 
 
-def to_otlp(record: Record) -> LogRecord:
-    """The record; `resource_of` has the attributes that Loki indexes."""
+def to_otlp(record: Record) -> bytes:
+    """The LogRecord in protobuf; `resource_of` has the attributes that Loki indexes."""
     number, text = _SEVERITY[record.level]
-    return LogRecord(
+    written: bytes = LogRecord(
         time_unix_nano=record.time_ns,
         observed_time_unix_nano=record.time_ns,
         severity_number=number,  # type: ignore[arg-type]
         severity_text=text,
         body=AnyValue(string_value=line_of(record)),
-        attributes=[pair(name, value) for name, value in record.metadata.items()],
         trace_id=bytes.fromhex(record.trace_id),
         span_id=bytes.fromhex(record.span_id),
         flags=1,
         **_named(record.event),
-    )
+    ).SerializeToString()
+    return written + _attributes(record.metadata)
+
+
+def _attributes(metadata: Mapping[str, Any]) -> bytes:
+    """The attributes of a LogRecord."""
+    try:
+        return otlp_bytes.attributes(b"\x32", metadata)
+    except (otlp_bytes.Unusual, UnicodeEncodeError):
+        pairs = [pair(name, value) for name, value in metadata.items()]
+        written: bytes = LogRecord(attributes=pairs).SerializeToString()
+        return written
 
 
 def _named(event: str) -> dict[str, Any]:
     """The event name, a field since OpenTelemetry 1.34. Loki reads the attribute."""
-    known = "event_name" in LogRecord.DESCRIPTOR.fields_by_name
-    return {"event_name": event} if known else {}
+    return {"event_name": event} if _HAS_EVENT_NAME else {}
 
 
-def resource_of(record: Record) -> list[KeyValue]:
-    """The service, without attributes that differ by process: they would be labels."""
+def resource_of(record: Record) -> bytes:
+    """The Resource in protobuf: the service, without what differs by process, as a label would."""
     names = (s.SERVICE_NAME, s.ENVIRONMENT)
-    return [pair(name, record.labels[name]) for name in names if name in record.labels]
+    found = {name: _whole(record.labels[name]) for name in names if name in record.labels}
+    return otlp_bytes.attributes(b"\x0a", found)
 
 
 def pair(name: str, value: Any) -> KeyValue:

@@ -175,7 +175,8 @@ class PosthogExporter(OtlpExporter):
 def _characters(data: Any) -> int:
     if isinstance(data, bytes):
         return len(data)
-    return sum([_length(value) for value in (data.attributes or {}).values()])
+    values = (data.attributes or {}).values()
+    return sum([len(value) if type(value) is str else _length(value) for value in values])
 
 
 def _length(value: Any) -> int:

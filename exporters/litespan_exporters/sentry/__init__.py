@@ -31,10 +31,10 @@ from litespan.export import (
     log_once,
     renamed_attributes,
     suppress_errors,
-    to_scalar,
     to_text,
     without_content,
 )
+from litespan.export.presets import scalars
 from litespan_exporters.sentry.event import (
     PERSON,
     RENAMED,
@@ -56,9 +56,9 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
     """Attributes of Sentry's copy of the span that differ. Pure."""
     cost, own = span.cost, {**span.attributes, **renamed_attributes(span)}
     return {
-        **{name: to_scalar(value) for name, value in own.items()},
+        **scalars(own),
         **dict.fromkeys(RENAMED),
-        **{new: to_scalar(own.get(old)) for old, new in RENAMED.items()},
+        **scalars({new: own[old] for old, new in RENAMED.items() if old in own}),
         "http.request.method": None,  # would make it an HTTP call
         "sentry.op": op(span),
         "sentry.origin": "auto.ai.litellm",
@@ -102,9 +102,7 @@ def stages(span: GenAISpan) -> dict[str, Any]:
         offset = round((stage.time_ns - span.start_ns) / 1e6, 3)
         if stage.name not in first:  # only the first chunk
             first[stage.name] = offset
-            attributes = {
-                RENAMED.get(name, name): to_scalar(v) for name, v in stage.attributes.items()
-            }
+            attributes = scalars({RENAMED.get(k, k): v for k, v in stage.attributes.items()})
             fields.append({"stage": stage.name, "offset_ms": offset, **attributes})
     offsets = {s.FOR_STAGE_OFFSET.format(name): offset for name, offset in first.items()}
     return {**offsets, s.FOR_STAGES: to_text(fields) if fields else None}
@@ -176,6 +174,10 @@ class SentryExporter(OtlpExporter):
         hidden = dict.fromkeys((*PERSON, s.FOR_EMBEDDINGS_INPUT))
         private = {} if self.person else {**hidden, **without_content(span)}
         return {**attributes(span), **self._program(span), **private}
+
+    def kept(self, view: GenAISpan) -> dict[str, Any]:
+        """None: `attributes` has all of them."""
+        return {}
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """A copy of each GenAI span, and an event for each failed call."""

@@ -115,7 +115,7 @@ def _example(span: GenAISpan, t: Thresholds) -> Example:
     if error and not t.content:  # providers quote the request in error messages
         texts = [message.text for message in (*messages, *(span.output_messages or ()))]
         texts += [part.content or "" for part in span.system_instructions or ()]
-        error = scrub_error(error, {}, texts)
+        error = scrub_error(error, (), texts)
     return Example(
         call_id=span.call.id or "",
         trace_id=span.trace_id,

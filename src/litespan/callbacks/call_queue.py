@@ -36,9 +36,10 @@ class CallQueue:
     """
 
     __slots__ = (
+        "_ctx",
+        "_variables",
         "asynchronous",
         "busy",
-        "context",
         "current",
         "generation",
         "home",
@@ -53,8 +54,8 @@ class CallQueue:
         self.view = view
         self.asynchronous = asynchronous
         self.thread = threading.get_ident()
-        self.context = contextvars.copy_context()
-        self.context.run(otel_context.attach, silenced(ctx))
+        self._variables = contextvars.copy_context()
+        self._ctx: Context | None = ctx
         self.home: asyncio.AbstractEventLoop | None = None
         self.keywords: dict[str, Any] | None = None
         self.waiting: deque[StageEvent] = deque()
@@ -62,6 +63,14 @@ class CallQueue:
         self.generation = 0
         self.open = True
         self.busy = False
+
+    @property
+    def context(self) -> contextvars.Context:
+        """The context variables of the caller, for a method; instrumentation is suppressed."""
+        if self._ctx is not None:
+            self._variables.run(otel_context.attach, silenced(self._ctx))
+            self._ctx = None
+        return self._variables.copy()
 
     @property
     def undelivered(self) -> list[StageEvent]:

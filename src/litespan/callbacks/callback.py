@@ -11,7 +11,7 @@ from litespan.callbacks.dispatcher import MAX_PENDING, Dispatcher
 from litespan.callbacks.handler import STAGES, BadHandler, Handler
 from litespan.callbacks.kwargs import CallView
 from litespan.callbacks.stage_event import StageEvent
-from litespan.errors import suppress_errors
+from litespan.errors import record_error
 from litespan.instrumentation.stages import Stage
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ class Callback:
         process_exit.arm()
         if call.view is None:
             call.view = CallView(call)
-            call.subscribe(_release_view)
         asynchronous = call.request.target.asynchronous
         queue = self.dispatcher.open_queue(call.view, ctx, asynchronous=asynchronous)
         if queue is None:
@@ -92,23 +91,19 @@ class Callback:
             elif stage.name in LAST:
                 self.dispatcher.close_queue(queue)
 
-        call.subscribe(listener, chunks=s.EVENT_CHUNK in wanted)
+        call.subscribe(listener, chunks=s.EVENT_CHUNK in wanted, names=wanted | LAST)
 
     def __repr__(self) -> str:
         return f"<callback {self.handler.name}>"
 
 
-def _release_view(stage: Stage) -> None:
-    """Break the reference cycle between a call and its view when the call ends."""
-    if stage.name in LAST:
-        stage.call.view = None
-
-
 def _stage_event(stage: Stage) -> StageEvent:
     details: dict[str, Any] = {}
     if stage.name != s.EVENT_CHUNK:
-        with suppress_errors("reading LiteLLM's details of a call"):
+        try:
             details = getattr(stage.call.logging, "model_call_details", details).copy()
+        except Exception as error:  # noqa: BLE001 - LiteLLM changes it on other threads
+            record_error("reading LiteLLM's details of a call", error)
     return StageEvent(STAGES[stage.name], stage.time_ns, stage.attributes, stage.payload, details)
 
 

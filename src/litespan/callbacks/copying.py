@@ -84,38 +84,34 @@ class _Copies:
         kind = type(value)
         if kind not in _CONTAINERS:
             return value
-        known = self._copies.get(id(value))
-        if known is not None:
-            return known[1]
+        place = id(value)
+        if place in self._copies:
+            return self._copies[place][1]
         if depth == 0 or self._left == 0:
             return self.rest(value)
         self._left -= 1
-        if kind is set:
-            return value.copy()
-        copy: Any = {} if kind is dict else []
-        self._copies[id(value)] = (value, copy)
+        copy: Any = list(value) if kind is tuple else value.copy()
+        self._copies[place] = (value, copy)
         if kind is dict:
-            for name, inner in value.copy().items():
-                if self.keeps(name):
-                    copy[name] = self.field(name, inner, depth - 1)
-            return copy
-        copy += [self.of(inner, depth - 1) for inner in value[:]]
+            self._copy_fields(copy, depth - 1)
+        elif kind is not set:
+            for index, inner in enumerate(copy):
+                if type(inner) in _CONTAINERS:
+                    copy[index] = self.of(inner, depth - 1)
         if kind is tuple:
             copy = tuple(copy)
-            self._copies[id(value)] = (value, copy)
+            self._copies[place] = (value, copy)
         return copy
+
+    def _copy_fields(self, copy: dict[Any, Any], depth: int) -> None:
+        """Replace the containers in a copied dict by their copies."""
+        for name, inner in copy.items():
+            if type(inner) in _CONTAINERS:
+                copy[name] = self.of(inner, depth)
 
     def rest(self, value: Any) -> Any:
         """The replacement for a container beyond the limits: the container itself."""
         return value
-
-    def keeps(self, _name: object) -> bool:
-        """Whether a field of this name is copied."""
-        return True
-
-    def field(self, _name: object, value: Any, depth: int) -> Any:
-        """The copy of a dict's field."""
-        return self.of(value, depth)
 
 
 class _CleanCopies(_Copies):
@@ -131,12 +127,15 @@ class _CleanCopies(_Copies):
         """An empty container: it may hold credentials."""
         return type(value)()
 
-    def keeps(self, name: object) -> bool:
-        """All fields but credentials."""
-        return not is_credential(name)
+    def _copy_fields(self, copy: dict[Any, Any], depth: int) -> None:
+        """All fields but credentials; those inside the application's text are all kept."""
+        for name in [name for name in copy if is_credential(name)]:
+            del copy[name]
+        for name, inner in copy.items():
+            copy[name] = self.field(name, inner, depth)
 
     def field(self, name: object, value: Any, depth: int) -> Any:
-        """The copy of a field; fields inside the application's text are all kept."""
+        """The copy of a field."""
         return self._text.of(value, depth) if name in _CONTENT else self.of(value, depth)
 
 

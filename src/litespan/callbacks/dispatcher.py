@@ -28,6 +28,7 @@ from litespan.errors import log_once
 MAX_PENDING: Final = 20_000  # stages
 MAX_TASKS: Final = 200  # calls at once
 MAX_THREADS: Final = 16
+_REST: Final = 0.005  # s; to wake the loop costs the caller a system call and a thread switch
 
 
 class Dispatcher:
@@ -64,7 +65,8 @@ class Dispatcher:
         self._pending = 0
         self._running = 0
         self._last_success = 0.0  # when a method last returned, monotonic, s
-        self._scheduled = False
+        self._scheduled = False  # whether the loop will look at `_ready`
+        self._resting = False
         self._threads: Threads | None = None
 
     # --- on the caller's thread -------------------------------------------------------
@@ -94,7 +96,7 @@ class Dispatcher:
             return
         if self._inline:
             try:
-                queue.context.copy().run(invoke_inline, self.handler, queue, event)
+                queue.context.run(invoke_inline, self.handler, queue, event)
             finally:
                 if last:
                     self.close_queue(queue)
@@ -145,19 +147,33 @@ class Dispatcher:
     # --- on the handler's own loop ----------------------------------------------------
 
     def _start_deliveries(self) -> None:
-        """Start delivering as many queues as may run concurrently."""
+        """Start delivering as many queues as may run concurrently, then rest.
+
+        What is dispatched during the rest needs no wake-up.
+        """
         threads = self._threads
         while threads is not None:
             with self._lock:
-                if not self._ready or self._running >= self._max_tasks:
-                    self._scheduled = self._running >= self._max_tasks
+                self._scheduled = True
+                if self._running >= self._max_tasks or self._resting:
+                    return
+                if not self._ready:
+                    self._resting = True
+                    threads.loop.call_later(_REST, self._look)
                     return
                 queue = self._ready.popleft()
                 self._running += 1
             # A task copies the context in which it is created.
-            queue.context.copy().run(
-                threads.loop.create_task, self._deliver(queue, threads.workers)
-            )
+            queue.context.run(threads.loop.create_task, self._deliver(queue, threads.workers))
+
+    def _look(self) -> None:
+        """After a rest, deliver what has come; if nothing has, sleep until a wake-up."""
+        with self._lock:
+            self._resting = False
+            self._scheduled = bool(self._ready)
+            if not self._scheduled:
+                return
+        self._start_deliveries()
 
     async def _deliver(self, queue: CallQueue, workers: Workers) -> None:
         """Deliver the waiting stages of one queue."""

@@ -38,7 +38,9 @@ class CallView:
     def __init__(self, call: "Call") -> None:
         self._call = call
         self._arguments: dict[str, Any] = copied(call.request.arguments)
-        self._metadata: dict[str, Any] = copied(call.request.metadata)
+        given = self._arguments.get("metadata")
+        shares = type(given) is dict and "litellm_metadata" not in self._arguments
+        self._metadata: dict[str, Any] = given if shares else copied(call.request.metadata)
         self._call_id = ""
         self._lock = Lock()
         self._response: Any = _UNSET

@@ -103,8 +103,9 @@ class HttpExporter(Configured, SpanExporter):
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """All items of one export. By default one `item` for each GenAI span."""
+        mapping = f"export.{self.name}.mapping"
         for span in spans:
-            with suppress_errors(f"export.{self.name}.mapping"):
+            with suppress_errors(mapping):
                 view = GenAISpan.read(span)
                 if view is not None and (item := self.item(view)) is not None:
                     yield item

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -19,6 +18,7 @@ from opentelemetry.trace import Status, format_span_id, format_trace_id
 from litespan import semconv as s
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
+from litespan.export import otlp_bytes
 from litespan.export.batching import (
     SHORTEST_CUT,
     Batch,
@@ -38,6 +38,7 @@ from litespan.objects import plain, whole
 
 CONTENT_TYPE: Final = "application/x-protobuf"
 _UNENCODABLE: Final = (ValueError, TypeError)  # raised by protobuf for values that do not fit
+_CLEAN: Final = frozenset({str, float, bool})
 _TIME_LIMIT: Final = 2**64  # ns since the epoch; the range of OTLP
 
 
@@ -62,8 +63,9 @@ class OtlpExporter(HttpExporter):
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """An enriched copy of each GenAI span."""
+        mapping = f"export.{self.name}.mapping"
         for span in spans:
-            with suppress_errors(f"export.{self.name}.mapping"):
+            with suppress_errors(mapping):
                 view = GenAISpan.read(span)
                 if view is not None and self.takes(span):
                     yield Item(str(view.key), self.copy(span, view))
@@ -92,8 +94,7 @@ class OtlpExporter(HttpExporter):
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """An ExportTraceServiceRequest in protobuf."""
-        body: bytes = encode_spans([item.data for item in items]).SerializeToString()
-        return body
+        return otlp_bytes.encode([item.data for item in items])
 
     def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
         """Put items into batches within the limits, without spans that cannot be encoded."""
@@ -199,7 +200,13 @@ def _events(span: ReadableSpan, *, content: bool) -> Sequence[Event]:
 
 
 def _cleaned(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {_plain(k): _plain(v) for k, v in (attributes or {}).items() if v is not None}
+    kept = {k: v for k, v in (attributes or {}).items() if v is not None}
+    # One check of all text, which is nearly always ASCII.
+    texts = [v for v in kept.values() if type(v) is str]
+    if {*map(type, kept)} <= {str} and "".join((*kept, *texts)).isascii():
+        kept.update({k: _plain(v) for k, v in kept.items() if type(v) not in _CLEAN})
+        return kept
+    return {_plain(k): _plain(v) for k, v in kept.items()}
 
 
 def item_of(span: ReadableSpan) -> Item:

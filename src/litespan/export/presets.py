@@ -44,7 +44,16 @@ def scalar_attributes(span: GenAISpan, more: Mapping[str, Any]) -> dict[str, Any
     """The span's facts, the call's metadata and `more` as one flat mapping, without None."""
     known = {name: value for name, value in more.items() if value is not None}
     merged = {**span.facts, **span.identity.metadata, **known}
-    return {name: to_scalar(value) for name, value in merged.items() if value is not None}
+    return scalars(merged)
+
+
+def scalars(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """`to_scalar` of each value; None is left out."""
+    return {
+        name: value if type(value) in _SCALARS else to_scalar(value)
+        for name, value in attributes.items()
+        if value is not None
+    }
 
 
 def to_scalar(value: object) -> Any:
@@ -53,4 +62,4 @@ def to_scalar(value: object) -> Any:
         return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return to_text(plain(value)) if isinstance(value, list | tuple | Mapping) else value
+    return to_text(plain(value)) if isinstance(value, (list, tuple, Mapping)) else value

@@ -13,7 +13,7 @@ from decimal import Decimal
 from litespan.genai.values import Attributes, Scalar
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Identity:
     """The user, session and tenant of the call."""
 
@@ -32,7 +32,7 @@ class Identity:
     user_agent: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """The request."""
 
@@ -50,7 +50,7 @@ class Request:
     prompt_version: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Response:
     """The response."""
 
@@ -62,7 +62,7 @@ class Response:
     system_fingerprint: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Usage:
     """Token counts. `input` includes cached tokens, `output` reasoning tokens."""
 
@@ -85,7 +85,7 @@ class Usage:
         return (self.input or 0) + (self.output or 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cost:
     """Cost in USD. `total` includes the others except `saved`."""
 
@@ -114,7 +114,7 @@ class Error:
     code: int | None  # HTTP status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """The LiteLLM call and its outcome. Spans of other instrumentations only have `outcome`."""
 

@@ -11,16 +11,16 @@ from litespan.objects import contents, text_of
 
 _MAX_DEPTH: Final = 48  # levels
 _MAX_CONTAINERS: Final = 20_000  # lists and objects in one message
-_LEAVES: Final = frozenset({str, bool, int, float, bytes, bytearray, type(None)})
+_LEAVES: Final = frozenset({str, bool, int, float, bytes, type(None)})
 _CUT: Final = "…"  # replaces values beyond these limits
-_SHORT: Final = 256  # characters; shorter text does not count as base64
+SHORT: Final = 256  # characters; shorter text does not count as base64
 
 _BASE64: Final = r"[A-Za-z0-9+/_-]"
 _DATA_URL: Final = re.compile(
     r"data:([\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*);base64,(" + _BASE64 + r"+=*)"
 )
 _WHOLE_DATA_URL: Final = re.compile(r"data:[\w.+-]+/[^,\s]+,")
-_QUOTED: Final = re.compile(rf"""(["'])({_BASE64}{{{_SHORT},}}=*)(?=\\?["'])""")
+_QUOTED: Final = re.compile(rf"""(["'])({_BASE64}{{{SHORT},}}=*)(?=\\?["'])""")
 _ALL: Final = re.compile(rf"(?:{_BASE64}{{60,}}\r?\n)*{_BASE64}*=*\s*")
 # Fields with base64 of any length, if the fields beside them say so.
 _BYTES: Final = ("data", "blob", "bytes", "b64_json")
@@ -37,6 +37,8 @@ def digest(data: Any) -> str:
 
 def bounded(value: Any) -> Any:
     """A copy of `value` of limited depth and size, as lists, dicts, scalars and bytes."""
+    if type(value) is dict and _LEAVES.issuperset(map(type, value.values())):
+        return {str(name): item for name, item in value.items()}
     return _Walk().copy(value, _MAX_DEPTH)
 
 
@@ -80,8 +82,8 @@ class _Walk:
     def copy(self, value: Any, depth: int) -> Any:
         if type(value) in _LEAVES:
             return value
-        if isinstance(value, Enum):
-            return value.value
+        if isinstance(value, (Enum, bytearray)):
+            return value.value if isinstance(value, Enum) else bytes(value)
         self.left -= 1
         if depth == 0 or self.left < 0:
             return _CUT
@@ -100,13 +102,15 @@ class _Walk:
 
 def text(value: str) -> str:
     """`value` with data URLs and long base64 replaced by their hash."""
-    if len(value) < _SHORT and "data:" not in value:
+    if len(value) < SHORT and "data:" not in value:
         return value
-    if _WHOLE_DATA_URL.match(value) and not value.partition(",")[2][:1].isspace():
-        return digest(value.partition(",")[2])
+    if _WHOLE_DATA_URL.match(value):
+        data = value.partition(",")[2]
+        if not data[:1].isspace():
+            return digest(data)
     if "base64," in value:
         value = _DATA_URL.sub(lambda found: digest(found[2]), value)
-    if len(value) < _SHORT:
+    if len(value) < SHORT:
         return value
     if _is_base64(value):
         return digest(value)
@@ -114,12 +118,16 @@ def text(value: str) -> str:
 
 
 def _has_long_word(value: str) -> bool:
-    """Whether `value` may have `_SHORT` characters without a space; much faster than `_QUOTED`.
+    """Whether `value` may have `SHORT` characters without a space; much faster than `_QUOTED`.
 
-    So many contain a whole part of the text, if it is divided into parts of half the length.
+    It looks for the last space in as many characters, and goes on from there.
     """
-    half = _SHORT // 2 - 1
-    return any(" " not in value[at : at + half] for at in range(0, len(value), half))
+    at = 0
+    while at + SHORT <= len(value):
+        at = value.rfind(" ", at, at + SHORT) + 1
+        if not at:
+            return True
+    return False
 
 
 def _unquoted(found: re.Match[str]) -> str:
@@ -127,4 +135,4 @@ def _unquoted(found: re.Match[str]) -> str:
 
 
 def _is_base64(value: str) -> bool:
-    return len(set(value[:_SHORT])) > _FEWEST and _ALL.fullmatch(value) is not None
+    return len(set(value[:SHORT])) > _FEWEST and _ALL.fullmatch(value) is not None

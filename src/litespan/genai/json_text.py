@@ -1,9 +1,8 @@
 """Compact, valid JSON in UTF-8."""
 
-import json
 from typing import Final
 
-from litespan.objects import JSON, plain
+from litespan.objects import JSON, encoder, plain
 
 
 def dumps(value: JSON) -> bytes:
@@ -14,9 +13,13 @@ def dumps(value: JSON) -> bytes:
 def to_text(value: JSON) -> str:
     """Compact JSON as text. NaN and infinities become null, lone surrogates stay."""
     try:
-        return _ENCODER.encode(value)
+        return _encode(value)
     except ValueError:  # NaN, infinity, an integer of thousands of digits
-        return _ENCODER.encode(plain(value))
+        return _encode(plain(value))
 
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def _refuse(value: object) -> JSON:
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_encode: Final = encoder(_refuse)

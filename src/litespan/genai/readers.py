@@ -1,7 +1,7 @@
 """Attributes → the groups of a `GenAISpan`: one pure function for each group."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -36,47 +36,83 @@ from litespan.genai.values import (
 T = TypeVar("T")
 
 
+def _texts(a: Attributes, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Each field's non-empty string, or None, by the field's name: one pass instead of calls."""
+    get = a.get
+    return {
+        field: value if (value := get(name)) and isinstance(value, str) else None
+        for field, name in fields.items()
+    }
+
+
+def _read(
+    read: Callable[[Attributes, str], Any], a: Attributes, fields: Mapping[str, str]
+) -> dict[str, Any]:
+    """Each field that has an attribute, read by `read`, and None for the others."""
+    return {field: read(a, name) if name in a else None for field, name in fields.items()}
+
+
+def made(kind: type[T], **fields: Any) -> T:
+    """An instance with all its fields, in less time than a frozen dataclass's own `__init__`."""
+    new = object.__new__(kind)
+    object.__setattr__(new, "__dict__", fields)
+    return new
+
+
+_IDENTITY: Final = {
+    "user": s.USER_ID,
+    "session": s.SESSION_ID,
+    "team_id": s.TEAM_ID,
+    "team_alias": s.TEAM_ALIAS,
+    "organization_id": s.ORGANIZATION_ID,
+    "project_id": s.PROJECT_ID,
+    "end_user_id": s.END_USER_ID,
+    "api_key_hash": s.API_KEY_HASH,
+    "api_key_alias": s.API_KEY_ALIAS,
+    "route": s.REQUEST_ROUTE,
+    "user_agent": s.USER_AGENT,
+}
+
+
 def identity(a: Attributes) -> Identity:
     """User, session and tenant of the call."""
-    return Identity(
-        user=string(a, s.USER_ID),
-        session=string(a, s.SESSION_ID) or string(a, s.CONVERSATION_ID),
-        tags=strings(a, s.TAGS),
-        metadata=_metadata(a),
-        team_id=string(a, s.TEAM_ID),
-        team_alias=string(a, s.TEAM_ALIAS),
-        organization_id=string(a, s.ORGANIZATION_ID),
-        project_id=string(a, s.PROJECT_ID),
-        end_user_id=string(a, s.END_USER_ID),
-        api_key_hash=string(a, s.API_KEY_HASH),
-        api_key_alias=string(a, s.API_KEY_ALIAS),
-        route=string(a, s.REQUEST_ROUTE),
-        user_agent=string(a, s.USER_AGENT),
-    )
+    texts = _texts(a, _IDENTITY)
+    if texts["session"] is None:
+        texts["session"] = string(a, s.CONVERSATION_ID)
+    return made(Identity, tags=strings(a, s.TAGS), metadata=_metadata(a), **texts)
 
 
 def _metadata(a: Attributes) -> Mapping[str, Scalar | tuple[Scalar, ...]]:
     prefix = len(s.METADATA_PREFIX)
-    found = {key[prefix:]: scalar(a[key]) for key in a if key.startswith(s.METADATA_PREFIX)}
-    return {key: value for key, value in found.items() if value is not None}
+    return {
+        key[prefix:]: value
+        for key in a
+        if key.startswith(s.METADATA_PREFIX) and (value := scalar(a[key])) is not None
+    }
+
+
+_REQUEST: Final = {
+    "model": s.REQUEST_MODEL,
+    "server_address": s.SERVER_ADDRESS,
+    "output_type": s.OUTPUT_TYPE,
+    "prompt_name": s.PROMPT_NAME,
+    "prompt_version": s.PROMPT_VERSION,
+}
 
 
 def request(a: Attributes) -> Request:
     """The request."""
-    return Request(
-        model=string(a, s.REQUEST_MODEL),
+    return made(
+        Request,
         stream=boolean(a, s.REQUEST_STREAM) is True,
-        server_address=string(a, s.SERVER_ADDRESS),
         server_port=integer(a, s.SERVER_PORT),
         parameters={
             plain: value
             for plain, name in conventions.PARAMETERS.items()
             if name in a and (value := _parameter(a, name)) is not None
         },
-        output_type=string(a, s.OUTPUT_TYPE),
         dimensions=integer(a, s.EMBEDDINGS_DIMENSIONS),
-        prompt_name=string(a, s.PROMPT_NAME),
-        prompt_version=string(a, s.PROMPT_VERSION),
+        **_texts(a, _REQUEST),
     )
 
 
@@ -84,47 +120,63 @@ def _parameter(a: Attributes, name: str) -> Scalar | tuple[Scalar, ...] | None:
     return integer(a, name) if type(a[name]) is int else scalar(a[name])
 
 
+_RESPONSE: Final = {
+    "id": s.RESPONSE_ID,
+    "model": s.RESPONSE_MODEL,
+    "service_tier": s.OPENAI_RESPONSE_SERVICE_TIER,
+    "system_fingerprint": s.OPENAI_SYSTEM_FINGERPRINT,
+}
+
+
 def response(a: Attributes) -> Response:
     """The response."""
-    return Response(
-        id=string(a, s.RESPONSE_ID),
-        model=string(a, s.RESPONSE_MODEL),
+    return made(
+        Response,
         finish_reasons=strings(a, s.RESPONSE_FINISH_REASONS),
         time_to_first_chunk=quantity(a, s.TIME_TO_FIRST_CHUNK),
-        service_tier=string(a, s.OPENAI_RESPONSE_SERVICE_TIER),
-        system_fingerprint=string(a, s.OPENAI_SYSTEM_FINGERPRINT),
+        **_texts(a, _RESPONSE),
     )
+
+
+_USAGE: Final = {
+    "input": s.INPUT_TOKENS,
+    "output": s.OUTPUT_TOKENS,
+    "cache_read": s.CACHE_READ_TOKENS,
+    "cache_creation": s.CACHE_CREATION_TOKENS,
+    "reasoning": s.REASONING_TOKENS,
+    "audio_input": s.AUDIO_INPUT_TOKENS,
+    "audio_output": s.AUDIO_OUTPUT_TOKENS,
+    "cache_creation_5m": s.CACHE_CREATION_5M_TOKENS,
+    "cache_creation_1h": s.CACHE_CREATION_1H_TOKENS,
+}
 
 
 def usage(a: Attributes) -> Usage:
     """Token counts."""
-    return Usage(
-        input=tokens(a, s.INPUT_TOKENS),
-        output=tokens(a, s.OUTPUT_TOKENS),
-        cache_read=tokens(a, s.CACHE_READ_TOKENS),
-        cache_creation=_first(tokens, a, s.CACHE_CREATION_TOKENS, s.CACHE_WRITE_TOKENS),
-        reasoning=tokens(a, s.REASONING_TOKENS),
-        source=string(a, s.USAGE_SOURCE),
-        audio_input=tokens(a, s.AUDIO_INPUT_TOKENS),
-        audio_output=tokens(a, s.AUDIO_OUTPUT_TOKENS),
-        cache_creation_5m=tokens(a, s.CACHE_CREATION_5M_TOKENS),
-        cache_creation_1h=tokens(a, s.CACHE_CREATION_1H_TOKENS),
-    )
+    counts = _read(tokens, a, _USAGE)
+    if counts["cache_creation"] is None:
+        counts["cache_creation"] = tokens(a, s.CACHE_WRITE_TOKENS)
+    return made(Usage, source=string(a, s.USAGE_SOURCE), **counts)
+
+
+_COST: Final = {
+    "total": s.COST,
+    "input": s.COST_INPUT,
+    "output": s.COST_OUTPUT,
+    "cache_read": s.COST_CACHE_READ,
+    "cache_creation": s.COST_CACHE_CREATION,
+    "reasoning": s.COST_REASONING,
+    "tool_usage": s.COST_TOOL_USAGE,
+    "saved": s.COST_SAVED,
+}
 
 
 def cost(a: Attributes) -> Cost:
     """Cost in USD."""
-    return Cost(
-        total=_first(money, a, s.COST, s.COST_TOTAL),
-        input=money(a, s.COST_INPUT),
-        output=money(a, s.COST_OUTPUT),
-        cache_read=money(a, s.COST_CACHE_READ),
-        cache_creation=money(a, s.COST_CACHE_CREATION),
-        reasoning=money(a, s.COST_REASONING),
-        tool_usage=money(a, s.COST_TOOL_USAGE),
-        saved=money(a, s.COST_SAVED),
-        source=string(a, s.COST_SOURCE),
-    )
+    costs = _read(money, a, _COST)
+    if costs["total"] is None:
+        costs["total"] = money(a, s.COST_TOTAL)
+    return made(Cost, source=string(a, s.COST_SOURCE), **costs)
 
 
 def error(span: ReadableSpan, a: Attributes, events: tuple[Event, ...]) -> Error | None:
@@ -142,24 +194,30 @@ def error(span: ReadableSpan, a: Attributes, events: tuple[Event, ...]) -> Error
     )
 
 
+_CALL: Final = {
+    "id": s.CALL_ID,
+    "type": s.CALL_TYPE,
+    "model_group": s.MODEL_GROUP,
+    "deployment_id": s.DEPLOYMENT_ID,
+    "fallback_from": s.FALLBACK_FROM,
+    "fallback_to": s.FALLBACK_TO,
+    "provider_model": s.PROVIDER_MODEL,
+    "provider_request_id": s.PROVIDER_REQUEST_ID,
+    "stream_end": s.STREAM_END,
+}
+
+
 def call(span: ReadableSpan, a: Attributes) -> Call:
     """The LiteLLM call and its outcome."""
     failed = span.status.status_code is StatusCode.ERROR
     outcome = string(a, s.OUTCOME) or ("failure" if failed else "success")
-    return Call(
-        id=string(a, s.CALL_ID),
-        type=string(a, s.CALL_TYPE),
+    return made(
+        Call,
         attempt=integer(a, s.ATTEMPT),
-        model_group=string(a, s.MODEL_GROUP),
-        deployment_id=string(a, s.DEPLOYMENT_ID),
-        fallback_from=string(a, s.FALLBACK_FROM),
-        fallback_to=string(a, s.FALLBACK_TO),
-        provider_model=string(a, s.PROVIDER_MODEL),
-        provider_request_id=string(a, s.PROVIDER_REQUEST_ID),
         outcome=outcome if span.end_time is not None else "started",
         cache_hit=boolean(a, s.CACHE_HIT),
-        stream_end=string(a, s.STREAM_END),
         chunks=integer(a, s.STREAM_CHUNKS),
+        **_texts(a, _CALL),
     )
 
 

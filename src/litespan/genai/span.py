@@ -89,7 +89,7 @@ def key_of(trace_id: str, span_id: str) -> UUID:
     return uuid5(NAMESPACE, f"{trace_id}:{span_id}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GenAISpan:
     """A typed view of a finished GenAI span.
 
@@ -133,7 +133,8 @@ class GenAISpan:
         start_ns = span.start_time or 0
         own = scope == s.SCOPE
         named = attributes if own else translation.rename(attributes, events, start_ns)
-        return cls(
+        return readers.made(
+            cls,
             trace_id=format_trace_id(context.trace_id),
             span_id=format_span_id(context.span_id),
             parent_span_id=format_span_id(span.parent.span_id) if span.parent else None,
@@ -154,6 +155,7 @@ class GenAISpan:
             attributes=attributes,
             _named=named,
             _events=events,
+            _cache={},
         )
 
     @property
@@ -219,7 +221,7 @@ class GenAISpan:
         """
         own = self.scope == s.SCOPE
         return {
-            name: plain(value)
+            name: value if type(value) is str else plain(value)  # most are text
             for name, value in self._named.items()
             if name not in conventions.CONTENT
             and (own or name in conventions.KNOWN or name.startswith(s.METADATA_PREFIX))

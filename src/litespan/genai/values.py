@@ -47,12 +47,18 @@ def amount(attributes: Attributes, key: str) -> int | None:
 
 def tokens(attributes: Attributes, key: str) -> int | None:
     """The number of tokens under `key`; None if it is implausibly large."""
+    value = attributes.get(key)
+    if type(value) is int and 0 <= value <= MOST_TOKENS:  # the usual case
+        return value
     value = amount(attributes, key)
     return value if value is not None and value <= MOST_TOKENS else None
 
 
 def money(attributes: Attributes, key: str) -> float | None:
     """The USD under `key`; None if the amount is implausibly large."""
+    value = attributes.get(key)
+    if type(value) is float and 0.0 <= value <= MOST_USD:  # the usual case
+        return value
     value = quantity(attributes, key)
     return value if value is not None and value <= MOST_USD else None
 

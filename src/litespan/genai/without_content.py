@@ -28,7 +28,7 @@ def stripped(span: ReadableSpan, read: GenAISpan) -> ReadableSpan:
     texts = list(_texts(read))
     description = span.status.description
     if description:
-        description = scrub_error(description, {}, texts)
+        description = scrub_error(description, (), texts)
     return ReadableSpan(
         name=span.name,
         context=span.context,
@@ -76,7 +76,7 @@ def _event(event: Event, texts: list[str]) -> Event:
         return event
     kept = {
         s.EXCEPTION_TYPE: given.get(s.EXCEPTION_TYPE) or "",
-        s.EXCEPTION_MESSAGE: scrub_error(str(given.get(s.EXCEPTION_MESSAGE) or ""), {}, texts),
+        s.EXCEPTION_MESSAGE: scrub_error(str(given.get(s.EXCEPTION_MESSAGE) or ""), (), texts),
     }
     return Event(event.name, kept, event.timestamp)
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from litespan.instrumentation.router_call import RouterCall
 
 _NOWHERE: Final = Context()
+STAGES: Final = frozenset({s.EVENT_PRE, s.EVENT_POST, s.EVENT_SUCCESS, s.EVENT_FAILURE})
+"""The stages of a call, without chunks."""
 
 
 class Call(CallState):
@@ -49,6 +51,7 @@ class Call(CallState):
 
     keeps_chunks = True
     _listeners: tuple[Listener, ...] = ()
+    _heard: frozenset[str] = frozenset()  # the stages that any of them needs
     _announced = False
     _on_end: "Callable[[Outcome, Failure | None], None] | None" = None
 
@@ -141,14 +144,18 @@ class Call(CallState):
 
     # --- stages ---------------------------------------------------------------------
 
-    def subscribe(self, listener: Listener, *, chunks: bool = False) -> None:
-        """Call `listener` with each further stage, on the thread where the stage occurs.
+    def subscribe(
+        self, listener: Listener, *, chunks: bool = False, names: frozenset[str] = STAGES
+    ) -> None:
+        """Call `listener` with further stages, on the thread where the stage occurs.
 
         Args:
-            listener: must return quickly.
+            listener: must return quickly; it may also get other stages than `names`.
+            names: the stages that it needs.
             chunks: whether to include the chunks of a stream; effective until the first chunk.
         """
         self._listeners = (*self._listeners, listener)
+        self._heard |= names
         if chunks:
             self.chunk_listeners = (*self.chunk_listeners, listener)
 
@@ -177,7 +184,7 @@ class Call(CallState):
                 log_stage(self, name, attributes, time_ns)
         except Exception as error:  # noqa: BLE001
             record_error(f"noting {name}", error)
-        if self._listeners:
+        if name in self._heard:
             notify(Stage(name, self, time_ns, attributes, payload), self._listeners)
 
     # --- end ------------------------------------------------------------------------
@@ -283,7 +290,7 @@ class Call(CallState):
         if self._listeners:
             self._listeners = self.chunk_listeners = ()
         self.context = _NOWHERE
-        self.outer_call = None
+        self.outer_call = self.view = None
         if self.logging is not None:
             setattr(self.logging, OWNER, self.parent)
 

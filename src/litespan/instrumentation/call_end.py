@@ -11,7 +11,12 @@ from litespan import semconv as s
 from litespan.errors import record_error
 from litespan.instrumentation import jobs
 from litespan.instrumentation.log_events import emit_details, emit_exception
-from litespan.instrumentation.recorded_content import recorded_content, redacted_text
+from litespan.instrumentation.recorded_content import (
+    CONTENT_ATTRIBUTES,
+    late_content,
+    recorded_content,
+    redacted_text,
+)
 from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.a2a import agent_name
@@ -35,7 +40,6 @@ from litespan.mapping.response import (
 from litespan.mapping.targets import AGENT
 from litespan.mapping.usage import usage_attributes
 from litespan.objects import get
-from litespan.redaction.echoes import sent_texts
 
 _OPENAI: Final = frozenset({"openai", "azure"})  # LiteLLM keeps their finish reasons
 _SUCCESS_ATTRIBUTES: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
@@ -128,12 +132,11 @@ def to_failure(call: Any, error: Any) -> Failure:
     """
     signals = call.signals
     try:
-        content = sent_texts(call.request.arguments)
         read = read_failure if isinstance(error, BaseException) else stated_failure
-        failure = read(call.request, error, content)
+        failure = read(call.request, error)
         if signals.redactor is not None and failure.message:
             known = getattr(call, "attributes", {})
-            failure = replace(failure, message=redacted_text(signals, failure.message, known))
+            failure = replace(failure, text=redacted_text(signals, failure.message, known))
         return failure
     except Exception as problem:  # noqa: BLE001
         record_error("reading an error", problem)
@@ -193,7 +196,8 @@ def record_end(
         _record_content(call, attributes, answer)
     (span.keep if type(span) is CallSpan else span.set_attributes)(attributes)
     if outcome == "failure" and failure is not None:
-        _record_failure(call, failure)
+        set_failure(span, failure, event=True)
+        emit_exception(call.signals, call.attributes, failure, call.context)
 
 
 def _name_agent(call: CallState, attributes: Attributes) -> None:
@@ -206,14 +210,16 @@ def _name_agent(call: CallState, attributes: Attributes) -> None:
         call.span.update_name(f"{AGENT.name} {name}")
 
 
-def _record_failure(call: CallState, failure: Failure) -> None:
-    """Record a failure on the span, and as a log event in generations that have one."""
-    call.span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
-    call.span.add_event(
-        s.EVENT_EXCEPTION,
-        {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
-    )
-    emit_exception(call.signals, call.attributes, failure, call.context)
+def set_failure(span: Any, failure: Failure, *, event: bool) -> None:
+    """Set the status of a failed span, and add the exception as an event if `event`."""
+    if type(span) is CallSpan and span.fail(failure.type, failure.text, event=event):
+        return
+    span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
+    if event:
+        span.add_event(
+            s.EVENT_EXCEPTION,
+            {s.EXCEPTION_TYPE: failure.type, s.EXCEPTION_MESSAGE: failure.message},
+        )
 
 
 def success_attributes(attributes: Attributes) -> Attributes:
@@ -259,6 +265,10 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         known = attributes  # redactors and log events also get the attributes from the start
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
+        elif type(call.span) is CallSpan:
+            late = late_content(call, answer)
+            if late is not None and call.span.keep_later(late, CONTENT_ATTRIBUTES):
+                return
         content = recorded_content(call, answer, known)
         if mode != "EVENT_ONLY":
             attributes.update(content)

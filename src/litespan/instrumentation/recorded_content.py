@@ -1,23 +1,44 @@
 """Content attributes as recorded: redacted, as JSON, within the length limit."""
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from litespan import semconv as s
+from litespan.background.late import LARGE, Late
 from litespan.errors import record_error
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.state import CallState
 from litespan.mapping.content import (
+    copied_input,
     documents,
     encode,
     input_content,
+    input_size,
     input_texts,
     output_content,
     output_text,
 )
+from litespan.mapping.request import Request
 from litespan.mapping.response import Answer
 from litespan.mapping.targets import RETRIEVAL
+from litespan.objects import dumps
 from litespan.redaction.echoes import ECHO
+
+CONTENT_ATTRIBUTES: Final = 6
+"""The most attributes that `recorded_content` returns."""
+
+
+def late_content(call: CallState, answer: Answer | None) -> Late[dict[str, Any]] | None:
+    """Return what `recorded_content` returns, computed later, with input and answer as of now.
+
+    Return None if the input is not large.
+    """
+    size = input_size(call.request)
+    if size < LARGE:
+        return None
+    request = copied_input(call.request)
+    return Late(partial(_converted, call.signals, request, _answered(call, answer)), size)
 
 
 def recorded_content(
@@ -25,11 +46,30 @@ def recorded_content(
 ) -> dict[str, Any]:
     """Return the content attributes of a finished call, as `content_attributes` does."""
     signals = call.signals
-    direct = signals.redactor is None and signals.content_form is dict
-    texts = _texts(call, answer) if direct else None
+    texts = _texts(call, answer) if _is_direct(signals) else None
     if texts is not None:
         return texts
     return content_attributes(signals, signals.content_form(_messages(call, answer)), attributes)
+
+
+def _is_direct(signals: Signals) -> bool:
+    return signals.redactor is None and signals.content_form is dict
+
+
+def _converted(
+    signals: Signals, request: Request, answered: dict[str, list[Any]]
+) -> dict[str, Any]:
+    """Return the content attributes of an input and the messages of its answer. Never raises."""
+    try:
+        if _is_direct(signals):
+            texts = input_texts(request) | {name: dumps(each) for name, each in answered.items()}
+            if max(map(len, texts.values()), default=0) <= signals.content_limit:
+                return texts
+        values = signals.content_form({**_given(request), **answered})
+        return content_attributes(signals, values, {})
+    except Exception as problem:  # noqa: BLE001
+        record_error("recording content", problem)
+        return {}
 
 
 def content_attributes(
@@ -95,11 +135,21 @@ def _texts(call: CallState, answer: Answer | None) -> dict[str, Any] | None:
 
 def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
     """Return the input and output messages that can be read."""
-    values: dict[str, list[Any]] = {}
+    return {**_given(call.request), **_answered(call, answer)}
+
+
+def _given(request: Request) -> dict[str, list[Any]]:
+    """Return the input messages that can be read."""
     try:
-        values.update(input_content(call.request))
+        return input_content(request)
     except Exception as problem:  # noqa: BLE001 - still record the answer
         record_error("reading the content of a request", problem)
+        return {}
+
+
+def _answered(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
+    """Return the output messages that can be read."""
+    values: dict[str, list[Any]] = {}
     try:
         output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
         if output:

@@ -11,15 +11,13 @@ from opentelemetry.trace import (
     INVALID_SPAN,
     Span,
     SpanKind,
-    Status,
-    StatusCode,
     set_span_in_context,
 )
 
 from litespan import semconv as s
 from litespan.background.garbage_collection import call_outside_collection
 from litespan.errors import record_error
-from litespan.instrumentation.call_end import to_failure
+from litespan.instrumentation.call_end import set_failure, to_failure
 from litespan.instrumentation.custom_provider import caller_of
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.state import CALL_KEY, OWNER, STREAM_ENDS, Outcome
@@ -166,7 +164,7 @@ class RouterCall:
             self.span.set_attributes({s.OUTCOME: outcome, s.ATTEMPTS: self._attempts})
             if outcome == "failure" and failure is not None:
                 self.span.set_attribute(s.ERROR_TYPE, failure.type)
-                self.span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
+                set_failure(self.span, failure, event=False)
             self.span.end()
         except Exception as error:  # noqa: BLE001
             record_error("ending a router's span", error)

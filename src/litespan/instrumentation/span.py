@@ -5,6 +5,8 @@ no check, so a `CallSpan` keeps them in a dict and a list. When anything else ab
 as a private name, a link or the attributes of a running span, the SDK's own methods build an
 ordinary span from what was kept, and the `CallSpan` becomes that span.
 
+Values of large content are added when the span is read, which exporters do on their own threads.
+
 `CallTracer` creates them, if it knows the SDK.
 """
 
@@ -15,10 +17,14 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.sdk import trace as sdk
-from opentelemetry.trace import SpanContext, SpanKind, Status
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+
+from litespan import semconv as s
+from litespan.background.late import Late
 
 _SCALARS: Final = frozenset({str, int, float, bool})
 _UNSET: Final = Status()
+_NOT_FAILED: Final = (None, None)
 _ENDING: Final = hasattr(sdk.SpanProcessor, "_on_ending")
 _new: Final = object.__new__
 
@@ -52,8 +58,22 @@ class OrdinarySpan(sdk.Span):
     """A span of the SDK, which lets only subclasses be created without its tracer."""
 
 
-def _ordinary(kept: Mapping[str, Any]) -> Mapping[str, Any]:
+def _complete(kept: dict[str, Any]) -> None:
+    """Add to `kept` what is computed late; two threads may do so at the same time."""
+    content = kept["_late_content"]
+    if content is not None:
+        kept["_kept"] = {**kept["_kept"], **content()}
+        kept["_late_content"] = None
+    if "_status" not in kept:
+        text, own = kept["_failed"]
+        message = text if isinstance(text, str) else text()
+        own[s.EXCEPTION_MESSAGE] = message
+        kept["_status"] = Status(StatusCode.ERROR, message or own[s.EXCEPTION_TYPE])
+
+
+def _ordinary(kept: dict[str, Any]) -> Mapping[str, Any]:
     """Return the parts of the SDK's span with what `kept`, the parts of one of ours, holds."""
+    _complete(kept)
     tracer = kept["_tracer"]
     span = OrdinarySpan(
         name=kept["_name"],
@@ -82,16 +102,28 @@ class EndedSpan(sdk.ReadableSpan):
         kept = self.__dict__
         if name[:1] != "_" or name[:2] == "__" or "_kept" not in kept:
             raise AttributeError(name)
-        if "_events" not in kept:
+        if name == "_status":
+            _complete(kept)
+        elif "_events" not in kept:
             parts = _ordinary(kept)
             for part in ("_attributes", "_links", "_events"):
                 kept.setdefault(part, parts[part])
         return object.__getattribute__(self, name)
 
+    @property
+    def early(self) -> "EndedSpan":
+        """The span without late content, for a first look on the caller's thread."""
+        if self._late_content is None:
+            return self
+        ended = _new(EndedSpan)
+        ended.__dict__ = {**self.__dict__, "_late_content": None}
+        return ended
+
     def _as_kept(self) -> bool:
         """Whether the kept parts are unchanged, and the SDK would have kept all of them."""
         kept = self.__dict__
         if "_clean" not in kept:  # on the first read, so not on the caller's thread
+            _complete(kept)
             noted = [own for _, own, _ in kept["_noted"]]
             kept["_clean"] = all(map(is_clean, [kept["_kept"], *noted]))
         return kept["_clean"] and "_events" not in kept
@@ -184,6 +216,34 @@ class CallSpan(sdk.Span):
                 return
         super().add_event(name, attributes, timestamp)
 
+    def keep_later(self, content: Late[dict[str, Any]], most: int) -> bool:
+        """Add at most `most` attributes when the span is read. False if that is not possible."""
+        with self._guard:
+            if self._is_ordinary or len(self._kept) + most > self._most.attributes:
+                return False
+            self._late_content = content
+            return True
+
+    def fail(self, kind: str, text: str | Late[str], *, event: bool) -> bool:
+        """Set the status, and add the exception as an event. False if that is not possible.
+
+        Args:
+            kind: the type of the error.
+            text: the error's message; one that is late is read when the span is.
+            event: whether to add the event.
+        """
+        own = {s.EXCEPTION_TYPE: kind, s.EXCEPTION_MESSAGE: ""}
+        with self._guard:
+            kept, most = self.__dict__, self._most
+            room = len(self._noted) < most.events and len(own) <= most.event_attributes
+            if self._is_ordinary or not room:
+                return False
+            del kept["_status"]
+            kept["_failed"] = (text, own)
+            if event:
+                self._noted.append((s.EVENT_EXCEPTION, own, time.time_ns()))
+            return True
+
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes, as the SDK's span does."""
         if is_clean(attributes):
@@ -219,6 +279,11 @@ class CallSpan(sdk.Span):
         if _ENDING:
             processor._on_ending(self)  # noqa: SLF001
         processor.on_end(self._readable_span())
+        content, text = self._late_content, self._failed[0]
+        if content is not None:
+            content.start()
+        if text is not None and type(text) is not str:
+            text.start()
 
     def _readable_span(self) -> Any:
         if self._is_ordinary:
@@ -255,6 +320,8 @@ def new_span(
         "_most": most,
         "_kept": {**attributes},
         "_noted": [],
+        "_late_content": None,
+        "_failed": _NOT_FAILED,
         "_guard": Lock(),
     }
     return span

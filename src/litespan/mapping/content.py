@@ -5,6 +5,7 @@ messages, system instructions, tool definitions). Recorded only if the user opts
 """
 
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from litespan import semconv as s
@@ -36,6 +37,8 @@ _TOOL_REQUESTS: Final = frozenset(
         *("local_shell_call", "apply_patch_call", "mcp_approval_request"),
     }
 )
+_TEXTS: Final = frozenset({str, bytes, bytearray})
+_DEPTH: Final = 6  # levels of messages in which text is counted
 _UNFINISHED: Final = frozenset({"in_progress", "queued"})
 
 
@@ -62,6 +65,49 @@ def input_texts(request: Request) -> dict[str, str]:
     return texts
 
 
+def input_size(request: Request) -> int:
+    """Return the number of characters and bytes in the input messages and instructions."""
+    arguments = request.arguments
+    size = _size(_request_messages(arguments), _DEPTH)
+    for name in _INSTRUCTIONS:
+        if name in arguments:
+            size += _size(arguments[name], _DEPTH)
+    return size
+
+
+def _size(value: Any, depth: int) -> int:
+    outer = type(value)
+    if outer in _TEXTS:
+        return len(value)
+    size = 0
+    for each in value if outer is list or outer is tuple else contents(value).values():
+        kind = type(each)
+        if kind is dict and "content" in each and type(each["content"]) is str:
+            size += len(each["content"])  # most messages
+        elif kind is str:
+            size += len(each)
+        elif depth and kind is not int and kind is not float:
+            size += _size(each, depth - 1)
+    return size
+
+
+def copied_input(request: Request) -> Request:
+    """Return a request with a copy of what `input_content` reads."""
+    arguments = request.arguments
+    read = [
+        *(name for name in (*_PROMPTS, *_INSTRUCTIONS) if arguments.get(name)),
+        *("messages", "tools", "toolConfig"),
+    ]
+    kept = {name: _copied(arguments[name]) for name in read if arguments.get(name) is not None}
+    return Request(request.target, kept)
+
+
+def _copied(given: Any) -> Any:
+    if isinstance(given, (list, tuple)):
+        return [inline.bounded(contents(item) or item) for item in given]
+    return inline.bounded(contents(given) or given)
+
+
 def output_text(raw: Any) -> str:
     """Return what `output_content` returns, as JSON; "" if there is none."""
     choices = get(raw, "choices")
@@ -74,9 +120,10 @@ def output_text(raw: Any) -> str:
 def _other_input(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return system instructions and tool definitions, if present."""
     content: dict[str, list[Any]] = {}
-    instructions = next((arguments[name] for name in _INSTRUCTIONS if arguments.get(name)), None)
-    if instructions:
-        content[s.SYSTEM_INSTRUCTIONS] = _instructions(instructions)
+    for name in _INSTRUCTIONS:
+        if arguments.get(name):
+            content[s.SYSTEM_INSTRUCTIONS] = _instructions(arguments[name])
+            break
     tools = arguments.get("tools") or get(arguments.get("toolConfig"), "tools")
     if tools:
         content[s.TOOL_DEFINITIONS] = inline.referenced(read_tools(inline.bounded(tools)))
@@ -195,6 +242,8 @@ def _plain(item: Any) -> str | None:
     for name, value in stated.items():
         if value is not None and name not in _PLAIN_FIELDS:
             return None
+    if len(text) < inline.SHORT and "data:" not in text:  # without two calls, as most texts
+        return f"{_HEADS[role]}{encode_basestring(text)}}}]}}"
     return f"{_HEADS[role]}{quoted(inline.text(text))}}}]}}"
 
 
@@ -210,7 +259,7 @@ def _written_choice(choice: Any) -> str:
     if plain is None:
         return encoded(_choice(choice))
     native = text_of(get(choice, "finish_reason") or get(choice, "finishReason") or "")
-    return f'{plain[:-1]},"finish_reason":{quoted(FINISH_REASONS.get(native, native))}}}'
+    return f'{plain[:-1]},"finish_reason":{encode_basestring(FINISH_REASONS.get(native, native))}}}'
 
 
 def _choice(choice: Any) -> Message:

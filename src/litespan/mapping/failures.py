@@ -1,13 +1,16 @@
 """Converts exceptions to `error.type`, HTTP status and a redacted message."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
+from litespan.background.late import LARGE, Late
 from litespan.mapping.request import Request
 from litespan.objects import as_int, as_text, get, text_of
-from litespan.redaction.text import scrub_error
+from litespan.redaction.echoes import ECHO, TooMuch, sent_texts
+from litespan.redaction.text import scrub_error, secrets
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,63}")  # an error code rather than a sentence
 _CHAIN: Final = 8  # exceptions, from LiteLLM's to the HTTP client's
@@ -20,32 +23,37 @@ class Failure:
 
     Attributes:
         type: the exception's class name, the provider's error code, or `stream_dropped`.
-        message: the provider's message without secrets and quotes of content, at most 1 KB.
+        text: the provider's message, or what computes it.
         code: the HTTP status of the provider's response, if there was one.
         error: the exception itself; it never leaves the process.
     """
 
     type: str
-    message: str
+    text: str | Late[str]
     code: int | None = None
     error: BaseException | None = None
 
+    @property
+    def message(self) -> str:
+        """The provider's message without secrets and quotes of content, at most 1 KB."""
+        return self.text if isinstance(self.text, str) else self.text()
 
-def read_failure(request: Request, error: BaseException, content: Iterable[str]) -> Failure:
-    """Convert an exception; `content` is the request's text."""
+
+def read_failure(request: Request, error: BaseException) -> Failure:
+    """Convert an exception."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - `__str__` may raise
         text = ""
     return Failure(
         type=type(error).__name__,
-        message=scrub_error(text, request.arguments, content),
+        text=_safe(text, request.arguments),
         code=http_status(error),
         error=error,
     )
 
 
-def stated_failure(request: Request, error: Any, content: Iterable[str]) -> Failure:
+def stated_failure(request: Request, error: Any) -> Failure:
     """Convert a provider's error object, or an error text, from an answer or stream.
 
     The error code is in `code` (OpenAI), `type` (Anthropic) or `status` (Google).
@@ -58,9 +66,20 @@ def stated_failure(request: Request, error: Any, content: Iterable[str]) -> Fail
     text = error if isinstance(error, str) else as_text(get(error, "message")) or ""
     return Failure(
         type=kind or "provider_error",
-        message=scrub_error(text, request.arguments, content),
+        text=_safe(text, request.arguments),
         code=code if code is not None and 400 <= code < 600 else None,
     )
+
+
+def _safe(text: str, arguments: Mapping[str, Any]) -> str | Late[str]:
+    """Return an error message that quotes nothing of the request; late if that is large."""
+    try:
+        sent = [*sent_texts(arguments)]
+    except TooMuch:
+        return ECHO if text else text
+    size = sum(map(len, sent))
+    scrubbed = partial(scrub_error, text, [*secrets(arguments)], sent)
+    return scrubbed() if size < LARGE else Late(scrubbed, size)
 
 
 def is_cut_off(error: BaseException | None) -> bool:

@@ -26,7 +26,7 @@ from litespan.mapping.realtime import CLOSED_NORMALLY
 from litespan.objects import as_int, as_text
 from litespan.proxy.guardrails import guardrail_of, is_guardrails
 from litespan.redaction.echoes import sent_texts
-from litespan.redaction.text import scrub, scrub_error
+from litespan.redaction.text import scrub, scrub_error, secrets
 from litespan.settings import Settings
 
 Scope = Mapping[str, Any]
@@ -126,7 +126,7 @@ class ProxyRequest(Client):
         with suppress_errors("reading the text of an error"):
             # Older versions of LiteLLM's own errors have an empty `str()`.
             text = str(error) or as_text(getattr(error, "message", None)) or ""
-            text = scrub_error(text, arguments, sent_texts(arguments))
+            text = scrub_error(text, secrets(arguments), sent_texts(arguments))
             self._failure = (found, type(error).__name__, text)
         name = guardrail_of(error)
         if name:

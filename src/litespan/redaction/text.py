@@ -82,16 +82,16 @@ def scrub(text: str) -> str:
     return _SECRET.sub(MASK, text) if _HINT.search(text.lower()) else text
 
 
-def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str]) -> str:
+def scrub_error(text: str, secrets: Iterable[str], content: Iterable[str]) -> str:
     """Return an error message without credentials or quotes of content, at most 1 KB.
 
     Args:
         text: the original message.
-        arguments: of the call; values of their credentials, headers and URLs are masked.
+        secrets: the call's credentials, headers and URLs, which are masked.
         content: the request's texts.
     """
     text = text[:_MAX_SCANNED]
-    for secret in _secrets(arguments):
+    for secret in secrets:
         text = text.replace(secret, MASK)
     text = scrub(text)
     try:
@@ -101,7 +101,7 @@ def scrub_error(text: str, arguments: Mapping[str, Any], content: Iterable[str])
     return utf8(text[:MAX_TEXT])
 
 
-def _secrets(arguments: Mapping[Any, Any]) -> Iterator[str]:
+def secrets(arguments: Mapping[Any, Any]) -> Iterator[str]:
     """Yield the credentials in nested arguments, visiting each container once."""
     seen: set[int] = set()
     left = _MAX_VALUES

@@ -45,11 +45,12 @@ class RoutingProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span for its exporters."""
         with suppress_errors("routing a span"):
-            stage = list_of(span) if self._batches else None
-            router = stage is None and is_router(span)
+            seen = getattr(span, "early", span)
+            stage = list_of(seen) if self._batches else None
+            router = stage is None and is_router(seen)
             if stage is None and not router:
                 return
-            muted = (span.attributes or {}).get(s.MUTE)
+            muted = (seen.attributes or {}).get(s.MUTE)
             for destination, batch in self._batches.items():
                 wanted = _shows_routers(destination) if router else stage in destination.lists
                 if wanted and not is_muted(destination.name, muted):

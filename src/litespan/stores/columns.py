@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.errors import suppress_errors
+from litespan.genai.json_text import dumps
 from litespan.genai.span import GenAISpan
 from litespan.objects import plain
 
@@ -245,6 +246,12 @@ def rows(
 
 def _nothing(_call: GenAISpan) -> None:
     return None
+
+
+def to_clean_json(value: Any) -> bytes:
+    """`dumps(clean(value))`, without a walk through values that are clean, as most are."""
+    written = dumps(value)  # without lone surrogates
+    return dumps(clean(value)) if b"\\u0000" in written else written
 
 
 def clean(value: Any) -> Any:
