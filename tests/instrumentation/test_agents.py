@@ -7,8 +7,11 @@ from typing import Any
 
 import litellm
 import pytest
+from litellm.integrations.custom_logger import CustomLogger
 
+import litespan
 from litespan import LiteLLMInstrumentor
+from litespan.mapping import a2a as mapping
 from litespan.testing import Telemetry
 from tests.support.agent_server import TEXT, agent_server
 from tests.support.calls import Traced, content
@@ -144,6 +147,26 @@ async def test_a_model_as_an_agent(stream: bool, traced: Traced) -> None:
     assert "gen_ai.usage.cost" not in above["attributes"]
 
 
+async def test_handlers_receive_the_stages(agent: str, traced: Traced) -> None:
+    """The answer of a plain message, each event of a stream."""
+    stages: list[tuple[str, Any]] = []
+
+    class Handler(CustomLogger):
+        def log_stream_event(self, kwargs: Any, response_obj: Any, **_: Any) -> None:
+            stages.append(("stream", response_obj))
+
+        def log_success_event(self, kwargs: Any, response_obj: Any, **_: Any) -> None:
+            stages.append(("success", response_obj))
+
+    added = litespan.add_callback(Handler())
+    events = await streamed("work", agent)
+    answer = await a2a().asend_message(request=message("answer"), api_base=agent, **PRICED)
+    assert litespan.flush(60)
+    added.remove()
+    assert [kind for kind, _ in stages] == [*["stream"] * len(events), "success", "success"]
+    assert stages[-1][1].result == answer.result
+
+
 async def test_functions_are_released(agent: str, telemetry: Telemetry) -> None:
     """LiteLLM's own functions are back, although it imports them late."""
     instrumentor = LiteLLMInstrumentor()
@@ -152,3 +175,23 @@ async def test_functions_are_released(agent: str, telemetry: Telemetry) -> None:
     await a2a().asend_message(request=message("answer me"), api_base=agent, **PRICED)
     assert telemetry.spans == []
     assert litellm.a2a_protocol.asend_message is litellm.a2a_protocol.main.asend_message
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        7,
+        {"kind": "message", "parts": 7},
+        {"kind": "task", "artifacts": [None, {"parts": [None, 3, {"kind": "file", "file": 1}]}]},
+        {"kind": "task", "status": {"state": 5, "message": "x"}, "contextId": 3},
+    ],
+)
+def test_an_answer_of_a_wrong_shape_is_read_without_an_error(result: Any) -> None:
+    """An agent may answer anything."""
+    answer = {"jsonrpc": "2.0", "id": 1, "result": result}
+    for read in (answer, mapping.joined([answer, answer])):
+        assert not set(mapping.fields(read)) - {"id", "contextId", "status"}
+        assert mapping.error(read) is None
+        said = mapping.message(read, "assistant")
+        assert said is None or said["content"]

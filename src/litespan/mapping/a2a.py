@@ -44,24 +44,20 @@ def error(answer: Any) -> Any:
 def message(given: Any, role: str) -> dict[str, Any] | None:
     """Return a request's message, or an answer's, as a chat message; None if there is none."""
     result = get(given, "result") or get(get(given, "params"), "message")
-    found = list(parts(result))
+    found = [part for artifact in _list(result, "artifacts") for part in parts(artifact)]
+    found += [*parts(result), *parts(get(get(result, "status"), "message"))]
     return {"role": role, "content": found} if found else None
 
 
-def parts(held: Any) -> Iterator[Any]:
-    """Yield the parts of a message, or of a task's artifacts and last message."""
-    for artifact in get(held, "artifacts") or ():
-        yield from parts(artifact)
-    for each in get(held, "parts") or ():
+def parts(held: Any) -> Iterator[dict[str, Any]]:
+    """Yield the parts of a message or an artifact."""
+    for each in _list(held, "parts"):
         part = contents(get(each, "root") or each)
         file = contents(part.get("file"))
         if not file:
             yield {**part, "type": as_text(part.get("kind")) or "text"}
         else:
             yield media(None, first(file, "uri", "bytes"), first(file, "mimeType", "mime_type"))
-    said = get(get(held, "status"), "message")
-    if said is not None:
-        yield from parts(said)
 
 
 def joined(chunks: Sequence[Any]) -> dict[str, Any]:
@@ -73,11 +69,17 @@ def joined(chunks: Sequence[Any]) -> dict[str, Any]:
         event = get(chunk, "root") or chunk
         if get(event, "error") is not None:
             whole["error"] = get(event, "error")
-        given = get(event, "result")
-        stated = contents(given)
-        found += [*parts({**stated, "status": None}), *parts(stated.get("artifact"))]
+        stated = contents(get(event, "result"))
+        found += _list(stated, "parts")
+        for artifact in (stated.get("artifact"), *_list(stated, "artifacts")):
+            found += _list(artifact, "parts")
         result.update({name: value for name, value in stated.items() if value is not None})
-    return {**whole, "result": {**result, "artifacts": [{"parts": found}], "parts": ()}}
+    return {**whole, "result": {**result, "artifacts": (), "parts": found}}
+
+
+def _list(held: Any, name: str) -> Sequence[Any]:
+    found = get(held, name)
+    return found if isinstance(found, (list, tuple)) else ()
 
 
 def _state(result: Any) -> str | None:
