@@ -1,6 +1,7 @@
 """Ended calls without LiteLLM, a vendor that counts them, and exporters for it."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,6 +73,11 @@ class Program:
         given = {"gen_ai.operation.name": "chat", "gen_ai.request.model": f"m{number}"}
         tracer = self.provider.get_tracer("spooled")
         tracer.start_span(f"chat m{number}", attributes={**given, **attributes}).end()
+
+    def deliver(self) -> bool:
+        """Write and send; whether everything was accepted."""
+        until = time.monotonic() + 60
+        return self.processor._recorder.wait(until) and self.processor.send(until) is True
 
     def calls(self, number: int, **attributes: Any) -> None:
         """End calls of the models `m0`, `m1` and so on."""

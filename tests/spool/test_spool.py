@@ -8,17 +8,24 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import litellm
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from litespan import LiteLLMInstrumentor
 from litespan.counters import stats
+from litespan.routing import destinations as routed
+from litespan.routing.processor import Narrowing
 from litespan.settings import Settings
-from litespan.spool import recorder_for
-from litespan.spool.file import CORRUPT, SUFFIX
+from litespan.spool import batches, recorder_for
+from litespan.spool.file import CORRUPT, SUFFIX, SpoolFile
 from litespan.spool.overview import overview
+from litespan.testing import LoopbackProvider
+from litespan_exporters.helicone import HeliconeExporter
 from litespan_exporters.jsonl import JsonlExporter
+from litespan_exporters.live import LiveExporter
 from tests.spool.calls import CONTENT, SHORT, Destination, Program, destination
 from tests.stores.disks import small_disk
 
@@ -71,7 +78,7 @@ def test_accepted_calls_leave_the_spool(vendor: Destination, tmp_path: Path) -> 
     """Each arrives once, in order, and a program that ends leaves no file."""
     program = Program(vendor.exporter(), tmp_path / "spool")
     program.calls(20)
-    assert program.provider.force_flush()
+    assert program.deliver()
     assert vendor.models == [f"m{number}" for number in range(20)]
     assert waiting(tmp_path / "spool") == 0
     program.provider.shutdown()
@@ -98,7 +105,7 @@ def test_a_running_program_delivers_after_an_outage(vendor: Destination, tmp_pat
     vendor.status = 503
     program = Program(vendor.exporter(SHORT), tmp_path)
     program.calls(3)
-    assert not program.provider.force_flush()
+    assert not program.deliver()
     vendor.status = 200
     eventually(lambda: waiting(tmp_path) == 0)
     program.provider.shutdown()
@@ -113,11 +120,11 @@ def test_only_calls_that_may_be_accepted_later_are_kept(
     vendor.answer = lambda body: status if body["providerRequest"]["json"]["model"] == "m1" else 200
     program = Program(vendor.exporter(), tmp_path)
     program.calls(3)
-    assert program.provider.force_flush() is (kept == 0)
+    assert program.deliver() is (kept == 0)
     assert waiting(tmp_path) == kept
     assert sorted(vendor.models) == ["m0", "m2"]
     vendor.answer = lambda _: 200
-    program.provider.force_flush()
+    program.deliver()
     program.provider.shutdown()
     assert set(vendor.taken.values()) == {1}
     assert len(vendor.taken) == 2 + kept
@@ -143,7 +150,7 @@ def test_spans_that_are_no_calls_are_never_on_disk(tmp_path: Path) -> None:
     exporter = InMemorySpanExporter()
     program = Program(exporter, tmp_path / "spool")
     program.provider.get_tracer("web").start_span("GET /").end()
-    assert program.provider.force_flush()
+    assert program.deliver()
     assert [span.name for span in exporter.get_finished_spans()] == ["GET /"]
     program.provider.shutdown()
     assert not (tmp_path / "spool").exists()
@@ -156,13 +163,13 @@ def test_a_full_disk_costs_nothing(
     with small_disk(tmp_path / "disk", 100_000) as disk:
         program = Program(vendor.exporter(), disk.folder / "spool")
         program.calls(60, **{MESSAGES: CONTENT})
-        assert program.provider.force_flush()
+        assert program.deliver()
         assert counted("spool.unwritten") > 0
         eventually(lambda: len(vendor.taken) == 60)
         disk.grow()
         before = counted("spool.unwritten")
         program.call(60)
-        assert program.provider.force_flush()
+        assert program.deliver()
         program.provider.shutdown()
     assert counted("spool.unwritten") == before
     assert (len(vendor.taken), set(vendor.taken.values())) == (61, {1})
@@ -175,7 +182,7 @@ def test_a_folder_that_cannot_be_used_costs_nothing(
     (tmp_path / "spool").write_text("a file")
     program = Program(vendor.exporter(), tmp_path / "spool")
     program.calls(5)
-    assert program.provider.force_flush()
+    assert program.deliver()
     program.provider.shutdown()
     assert (len(vendor.taken), counted("spool.unwritten")) == (5, 5)
     assert counted("spool.errors") > 0
@@ -190,7 +197,7 @@ def test_a_corrupt_file_is_moved_aside(
     path.write_bytes(path.read_bytes()[:100] + b"\xff" * 8_000)
     program = Program(vendor.exporter(), tmp_path)
     program.call(99)
-    assert program.provider.force_flush()
+    assert program.deliver()
     program.provider.shutdown()
     assert vendor.models == ["m99"]
     assert counted("spool.corrupt") == 1
@@ -204,13 +211,13 @@ def test_a_file_that_becomes_corrupt_is_replaced(
     program = Program(vendor.exporter(), tmp_path)
     vendor.status = 401
     program.call(1)
-    program.provider.force_flush()
+    program.deliver()
     path = file_of(tmp_path)
     program.processor._directory._own._file.close()
     path.write_bytes(b"no database" * 1000)
     vendor.status = 200
     program.call(2)
-    assert program.provider.force_flush()
+    assert program.deliver()
     program.provider.shutdown()
     assert counted("spool.corrupt") == 1
     assert vendor.models == ["m2"]
@@ -225,7 +232,7 @@ def test_a_damaged_record_does_not_stop_the_others(
         file.execute("update calls set data = x'00' || substr(data, 2) where id = 3")
     file.close()
     program = Program(vendor.exporter(), tmp_path)
-    assert program.provider.force_flush()
+    assert program.deliver()
     program.provider.shutdown()
     assert vendor.models == ["m0", "m1", "m3", "m4"]
     assert counted("spool.damaged") == 1
@@ -252,7 +259,7 @@ def test_the_oldest_content_goes_first_and_then_the_oldest_calls(
     assert dropped > 0
     assert sum(each.bytes for each in overview(tmp_path).waiting) <= 40_000
     vendor.status = 200
-    program.provider.force_flush()
+    program.deliver()
     program.provider.shutdown()
     assert vendor.models == [f"m{number}" for number in range(dropped, 400)]
 
@@ -271,7 +278,7 @@ def test_old_calls_are_dropped_only_when_they_fail_again(
         file.execute("update calls set time = time - 1e7")
     file.close()
     program = Program(vendor.exporter(), tmp_path)
-    assert program.provider.force_flush()
+    assert program.deliver()
     program.provider.shutdown()
     assert vendor.models == ["m2", "m3"]
 
@@ -323,23 +330,96 @@ def test_calls_that_always_fail_do_not_block_the_others(tmp_path: Path) -> None:
     program.calls(10)
     for _ in range(60):
         if len(exporter.accepted) < 8:
-            program.provider.force_flush()
+            program.deliver()
     assert exporter.accepted == [f"m{number}" for number in (0, 1, 2, 5, 6, 7, 8, 9)]
     exporter.models.clear()
-    program.provider.force_flush()
+    program.deliver()
     program.provider.shutdown()
-    assert exporter.accepted[8:] == ["m3", "m4"]
+    assert sorted(exporter.accepted[8:], key=str) == ["m3", "m4"]
 
 
 def test_an_outage_changes_no_order(tmp_path: Path) -> None:
-    """Although calls are tried alone in the meantime."""
+    """But for one call: calls are tried alone in the meantime, and one is the first to succeed."""
     exporter = Choosy(*(f"m{number}" for number in range(10)))
     program = Program(exporter, tmp_path)
     program.calls(10)
     for _ in range(30):
-        assert not program.provider.force_flush()
+        assert not program.deliver()
     exporter.models.clear()
     for _ in range(5):
-        program.provider.force_flush()
+        program.deliver()
     program.provider.shutdown()
-    assert exporter.accepted == [f"m{number}" for number in range(10)]
+    assert sorted(exporter.accepted[1:], key=str) == exporter.accepted[1:]
+    assert len(exporter.accepted) == 10
+
+
+@pytest.fixture
+def instrumented(
+    vendor: Destination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TracerProvider]:
+    """A provider with the SDK's batch processor, whose exporter uses the spool by a variable."""
+    monkeypatch.setenv("LITESPAN_SPOOL", str(tmp_path))
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(vendor.exporter()))
+    LiteLLMInstrumentor().instrument(tracer_provider=provider)
+    yield provider
+    LiteLLMInstrumentor().uninstrument()
+    provider.shutdown()
+
+
+def test_the_variable_applies_to_exporters_of_the_sdk(
+    instrumented: TracerProvider, vendor: Destination, tmp_path: Path, loopback: LoopbackProvider
+) -> None:
+    """Also to those that are added before the first call; `uninstrument` restores them."""
+    instrumented.add_span_processor(BatchSpanProcessor(JsonlExporter(str(tmp_path / "rows"))))
+    vendor.status = 401
+    litellm.completion(
+        "openai/gpt-4o-mini",
+        [{"role": "user", "content": "Hello"}],
+        api_base=loopback.url_for(),
+        api_key="sk-loopback",
+    )
+    assert instrumented.force_flush()
+    assert {each.exporter: each.calls for each in overview(tmp_path).waiting} == {"helicone": 1}
+    assert len((tmp_path / "rows").read_text().splitlines()) == 1
+    LiteLLMInstrumentor().uninstrument()
+    processors = instrumented._active_span_processor._span_processors
+    assert [type(each) for each in processors] == [BatchSpanProcessor] * 2
+    assert not overview(tmp_path).waiting[0].in_use
+
+
+def test_content_is_not_on_disk_for_an_exporter_that_gets_none(
+    vendor: Destination, tmp_path: Path
+) -> None:
+    """As `litespan.configure` says, before it is written."""
+    to = routed.Destination("helicone", vendor.exporter(), 0.0, None, frozenset({"success"}))
+    vendor.status = 401
+    program = Program(Narrowing(to), tmp_path)
+    program.call(1, **{MESSAGES: CONTENT})
+    program.provider.shutdown()
+    assert waiting(tmp_path) == 1
+    assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_only_the_owner_can_read_the_files(vendor: Destination, tmp_path: Path) -> None:
+    """And the folder, if litespan creates it."""
+    outage(vendor, tmp_path / "spool", 1)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "spool").iterdir()}
+    assert (modes, (tmp_path / "spool").stat().st_mode & 0o777) == ({0o600}, 0o700)
+
+
+@pytest.mark.parametrize(("sync", "level"), [("normal", 1), ("full", 2)])
+def test_writes_can_wait_for_the_disk(tmp_path: Path, sync: str, level: int) -> None:
+    """`full` makes SQLite wait for each transaction to be on the disk."""
+    file = SpoolFile.create(tmp_path, sync)
+    with file._file.changing() as connection:
+        assert connection.execute("pragma synchronous").fetchone() == (level,)
+    file.remove()
+
+
+def test_alerts_and_exporters_that_are_off_use_no_spool(tmp_path: Path) -> None:
+    """Theirs is the SDK's processor."""
+    for exporter in (LiveExporter(), HeliconeExporter(api_key="")):
+        processor = batches(exporter, str(tmp_path))
+        assert type(processor) is BatchSpanProcessor
+        processor.shutdown()

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from litespan.spool import recorder_for
 from litespan.spool.file import DAMAGED
 from litespan.spool.overview import Overview, Waiting, overview
 
-_FLUSH_MS: Final = 60_000  # for one round; rounds go on while calls are accepted
+_ROUND: Final = 60.0  # s between two looks at the result
 
 
 def run(argv: Sequence[str]) -> int:
@@ -54,7 +55,7 @@ def _drain(folder: Path, settings: Settings, found: Overview) -> None:
             continue
         recorder.keys.add(key)
         processor = SpoolProcessor(exporter, key, recorder, None)
-        while not processor.force_flush(_FLUSH_MS) and not processor.failing:
+        while processor.send(time.monotonic() + _ROUND) is None:
             pass
         processor.shutdown()
 

@@ -5,6 +5,7 @@ is free belongs to nobody, and the next process may take it.
 """
 
 import os
+import re
 import sqlite3
 import sys
 import time
@@ -32,6 +33,7 @@ CORRUPT: Final = ".corrupt"
 DAMAGED: Final = "damaged"
 """In place of the exporter's name, for records that cannot be read."""
 _FORMAT: Final = 1
+_NAME: Final = re.compile(rf"\d+-.*\{SUFFIX}")
 _SCHEMA: Final = """
 create table if not exists calls (
     id integer primary key autoincrement, exporter text not null, key text not null,
@@ -66,10 +68,11 @@ class SpoolFile:
 
     @classmethod
     def create(cls, folder: Path, sync: str) -> "SpoolFile":
-        """A new file of this process."""
-        path = folder / f"{time.time_ns():020d}-{os.getpid()}-{token_hex(3)}{SUFFIX}"
+        """A new file of this process, after all others: the clock may have been set back."""
+        number = max([int(path.name.partition("-")[0]) for path in files(folder)], default=0) + 1
+        path = folder / f"{number:010d}-{os.getpid()}-{token_hex(3)}{SUFFIX}"
         lock = _lock(path)
-        if lock is None:  # only another process with the same id, time and luck
+        if lock is None:  # only another process with the same number, id and luck
             raise OSError(f"{path.name} is locked")
         return cls(path, lock, sync)
 
@@ -262,7 +265,7 @@ class SpoolFile:
 
 def files(folder: Path) -> Sequence[Path]:
     """The files of a spool, the oldest first. Raises OSError."""
-    return sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
 def is_in_use(path: Path) -> bool:

@@ -117,13 +117,13 @@ class SpoolProcessor(SpanProcessor):
     # --- SpanProcessor -------------------------------------------------------------------
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Write and send what was recorded; False if not all was accepted in time.
+        """Write and send what was recorded; False if the time is up.
 
-        What was not accepted stays in the spool.
+        As with the SDK's processor, the result does not say whether the destination has accepted
+        it: then it stays in the spool. The SDK would not flush further processors after False.
         """
         until = time.monotonic() + timeout_millis / 1000
-        written = self._recorder.wait(until)
-        return self._send_all(until) and written
+        return self._recorder.wait(until) and self.send(until) is not None
 
     def shutdown(self) -> None:
         """Write what was recorded, send it if the destination accepts it, and shut down."""
@@ -139,13 +139,20 @@ class SpoolProcessor(SpanProcessor):
         with suppress_errors("spool.shutdown"):
             self._recorder.wait(until)
             if not self._failures or self._held:  # else it is on disk, and waiting helps nobody
-                self._send_all(until)
+                self.send(until)
         self._stopped = True
         self._pool.close()
         self._recorder.leave(self.key)
 
-    def _send_all(self, until: float) -> bool:
-        """Send until nothing waits or an export fails. Returns whether nothing waits."""
+    def send(self, until: float) -> bool | None:
+        """Send until nothing waits or an export fails.
+
+        Args:
+            until: monotonic, s.
+
+        Returns:
+            Whether nothing waits; None if the time is up.
+        """
         done: list[bool] = []
 
         def send() -> None:
@@ -154,7 +161,7 @@ class SpoolProcessor(SpanProcessor):
 
         self._pool.submit(send)
         self._pool.wait_for(lambda: done, until)
-        return done == [True]
+        return done[0] if done else None
 
     # --- on the thread -------------------------------------------------------------------
 
