@@ -7,7 +7,6 @@ is free belongs to nobody, and the next process may take it.
 import os
 import re
 import sqlite3
-import sys
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
@@ -19,14 +18,9 @@ from typing import Final
 from zlib import crc32
 
 from litespan.background import fork
+from litespan.spool.lock import lock_file, lock_path
 from litespan.spool.record import Record, without_content
-from litespan.stores import private_files
 from litespan.stores.sqlite_file import SQLiteFile
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 SUFFIX: Final = ".spool"
 CORRUPT: Final = ".corrupt"
@@ -71,7 +65,7 @@ class SpoolFile:
         """A new file of this process, after all others: the clock may have been set back."""
         number = max([int(path.name.partition("-")[0]) for path in files(folder)], default=0) + 1
         path = folder / f"{number:010d}-{os.getpid()}-{token_hex(3)}{SUFFIX}"
-        lock = _lock(path)
+        lock = lock_file(path)
         if lock is None:  # only another process with the same number, id and luck
             raise OSError(f"{path.name} is locked")
         return cls(path, lock, sync)
@@ -79,7 +73,7 @@ class SpoolFile:
     @classmethod
     def adopt(cls, path: Path, sync: str) -> "SpoolFile | None":
         """The file of a process that has ended; None if it is in use."""
-        lock = _lock(path)
+        lock = lock_file(path)
         if lock is None:
             return None
         file = cls(path, lock, sync)
@@ -253,7 +247,7 @@ class SpoolFile:
             return
         if remove:
             with suppress(OSError):
-                _lock_path(self.path).unlink()
+                lock_path(self.path).unlink()
         os.close(lock)
 
     def _leave(self) -> None:
@@ -268,16 +262,6 @@ def files(folder: Path) -> Sequence[Path]:
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
-def is_in_use(path: Path) -> bool:
-    """Whether a process has the file. Raises OSError."""
-    if not _lock_path(path).exists():
-        return False
-    lock = _lock(path)
-    if lock is not None:
-        os.close(lock)
-    return lock is None
-
-
 def is_corrupt(error: Exception) -> bool:
     """Whether SQLite cannot read the file: no problem of the disk, its mode or a lock."""
     return isinstance(error, sqlite3.DatabaseError) and (
@@ -289,21 +273,3 @@ def _prepare(connection: sqlite3.Connection) -> None:
     (found,) = connection.execute("pragma user_version").fetchone()
     if found != _FORMAT:
         connection.executescript(f"begin; {_SCHEMA} pragma user_version = {_FORMAT}; commit;")
-
-
-def _lock_path(path: Path) -> Path:
-    return path.with_suffix(".lock")
-
-
-def _lock(path: Path) -> int | None:
-    """Lock the file of `path`. Returns the open lock file; None if it is locked already."""
-    lock = os.open(_lock_path(path), os.O_RDWR | os.O_CREAT, private_files.FILE)
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        return None
-    return lock

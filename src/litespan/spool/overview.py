@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from litespan.spool.file import CORRUPT, files, is_in_use
+from litespan.spool.file import CORRUPT, files
+from litespan.spool.lock import is_in_use
 
 _BUSY_S: Final = 5.0
 
