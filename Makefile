@@ -48,7 +48,8 @@ docs-tables: $(VENV)/.dev ## update the tables in README.md and docs/ that are g
 collector: ## build the OpenTelemetry Collector for collector-config.yaml (needs Go)
 	scripts/collector
 
-soak: $(VENV)/.dev collector ## run each fault between application and collector for ten minutes
+soak: $(VENV)/.dev collector ## run more histories of the spool, and each fault before the collector for ten minutes
+	PYTEST_TIMEOUT=86400 SPOOL_STEPS=$${SPOOL_STEPS:-1000} $(BIN)/python -m pytest -q tests/spool/test_model.py
 	PYTEST_TIMEOUT=1200 TEST_SOAK=600 $(BIN)/python -m pytest -q -s tests/collector/test_faults.py
 
 format: $(VENV)/.dev ## sort imports and format

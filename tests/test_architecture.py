@@ -27,7 +27,7 @@ ROOMS = (
         "objects",
     ),
     *("background", "redaction", "genai", "mapping", "export", "stores", "instrumentation"),
-    *("callbacks", "offload", "routing", "alerting", "forward", "proxy", "running"),
+    *("callbacks", "offload", "spool", "routing", "alerting", "forward", "proxy", "running"),
     *(
         "instrumentor",
         "_api",

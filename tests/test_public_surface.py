@@ -24,6 +24,7 @@ MODULES = (
     "litespan.alerting",
     "litespan.export",
     "litespan.offload",
+    "litespan.spool",
     "litespan.testing",
 )
 

@@ -41,6 +41,7 @@ class LiveExporter(SpanExporter):
 
     name: ClassVar[str] = "live"
     shows_routers: ClassVar[bool] = True
+    spools: ClassVar[bool] = False
     delay_ms: ClassVar[int] = 200
     """How long `litespan` collects calls before it prints them."""
 

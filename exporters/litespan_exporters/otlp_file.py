@@ -10,7 +10,7 @@ https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/
 from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
-from litespan.forward.decode import JSON, Undecodable, read_request, to_spans
+from litespan.export.decode import JSON, Undecodable, read_request, to_spans
 from litespan.stores.columns import rows
 from litespan.stores.exporter import CLEAN
 from litespan.stores.line_reader import read_lines

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from litespan.callbacks.registration import NamedCallbacks
     from litespan.instrumentation.patches import Patches
     from litespan.offload.process import ProcessOffload
+    from litespan.spool.process import ProcessSpool
 
 OLDEST: Final = (1, 74)
 PROXY: Final = "litellm.proxy.proxy_server"
@@ -50,6 +51,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     _patches: "Patches | None" = None
     _callbacks: "NamedCallbacks | None" = None
     _offload: "ProcessOffload | None" = None
+    _spool: "ProcessSpool | None" = None
     _routed = False
     _implicit = False
     _by_file = False
@@ -127,6 +129,10 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             configuration.configure_from(settings)
             self._routed = True
+        if settings.spool:
+            from litespan.spool.process import ProcessSpool
+
+            self._spool = ProcessSpool(settings)
         if settings.offload:
             from litespan.offload.process import ProcessOffload
 
@@ -155,6 +161,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         if self._offload is not None:
             self._offload.remove()
             self._offload = None
+        if self._spool is not None:
+            self._spool.remove()
+            self._spool = None
         if self._callbacks is not None:
             self._callbacks.remove()
             self._callbacks = None

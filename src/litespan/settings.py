@@ -18,6 +18,7 @@ STREAM_EVENTS: Final = ("first", "all", "off")
 STAGE_SIGNALS: Final = ("span", "log", "both")
 CLIENT_OPTIONS: Final = ("mute", "content", "sampling", "baggage")
 CONTENT_MODES: Final = ("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT")
+SYNC: Final = ("normal", "full")
 CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 RUN: Final = "LITESPAN_RUN"
 """Set by `litespan run` for the program that it starts: see `litespan.running`."""
@@ -99,6 +100,37 @@ class Settings:
         parsers.size,
         "bytes",
         "Content attributes larger than this are offloaded.",
+    )
+    spool: str = _setting(
+        "LITESPAN_SPOOL",
+        "",
+        str,
+        "folder",
+        "Where finished calls are kept until each exporter has delivered them, so that the death "
+        "of the process and long outages lose none. Default: they are kept in memory.",
+    )
+    spool_sync: str = _setting(
+        "LITESPAN_SPOOL_SYNC",
+        "normal",
+        parsers.choice(*SYNC),
+        ", ".join(SYNC),
+        "Whether the spool survives the death of the process only, or with `full` also a power "
+        "failure: then each write waits for the disk.",
+    )
+    spool_max_bytes: int = _setting(
+        "LITESPAN_SPOOL_MAX_BYTES",
+        1_000_000_000,
+        parsers.size,
+        "bytes",
+        "The maximum size of the calls in the spool, for each process. Beyond it, the oldest calls "
+        "lose their content; if that is not enough, the oldest calls are dropped.",
+    )
+    spool_max_age: float = _setting(
+        "LITESPAN_SPOOL_MAX_AGE",
+        604_800.0,
+        parsers.amount,
+        "seconds",
+        "Calls that are older are dropped when their destination fails again.",
     )
     suppress_nested: bool = _setting(
         "LITESPAN_SUPPRESS_NESTED",

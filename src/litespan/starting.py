@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import SpanExporter
 
 from litespan.callbacks.flush import flush
 from litespan.detect import detect
@@ -22,6 +22,7 @@ from litespan.export import provider
 from litespan.instrumentation.signals import Live
 from litespan.instrumentor import LiteLLMInstrumentor
 from litespan.routing.destinations import BadRoute, create_exporter, created_by_sdk
+from litespan.spool import batches
 
 STORE: Final = "sqlite"
 LIVE: Final = "live"
@@ -36,15 +37,11 @@ class Exports(SpanProcessor):
     """
 
     def __init__(self) -> None:
-        self.batches: Mapping[str | int, BatchSpanProcessor] = {}
+        self.batches: Mapping[str | int, SpanProcessor] = {}
 
-    def add(self, key: str | int, exporter: SpanExporter) -> None:
+    def add(self, key: str | int, exporter: SpanExporter, spool: str | None = None) -> None:
         """Add an exporter."""
-        delay = getattr(exporter, "delay_ms", None)
-        self.batches = {
-            **self.batches,
-            key: BatchSpanProcessor(exporter, schedule_delay_millis=delay),
-        }
+        self.batches = {**self.batches, key: batches(exporter, spool)}
 
     def remove(self, key: str | int) -> None:
         """Remove an exporter and shut it down."""
@@ -118,7 +115,9 @@ class Started:
         self.stop()
 
 
-def start(*exporters: str | SpanExporter, content: bool | None = None) -> Started:
+def start(
+    *exporters: str | SpanExporter, content: bool | None = None, spool: str | None = None
+) -> Started:
     """Record LiteLLM calls from now on: one call for scripts, notebooks, servers and tests.
 
     It uses the global tracer provider, or sets one up, and instruments LiteLLM. Calling it again
@@ -129,6 +128,7 @@ def start(*exporters: str | SpanExporter, content: bool | None = None) -> Starte
         exporters: names, as in `OTEL_TRACES_EXPORTER`, or `SpanExporter`s. Without any: those
             whose variables are set, the SQLite store, and in notebooks a line for each call.
         content: whether to record messages; None: as the environment says, by default not.
+        spool: the folder of the spool for these exporters; None: `LITESPAN_SPOOL`.
 
     Returns:
         A handle with `stop()` and `flush()`, which is also a context manager.
@@ -138,7 +138,7 @@ def start(*exporters: str | SpanExporter, content: bool | None = None) -> Starte
         before = instrumentor.is_instrumented_by_opentelemetry
         given = Live.signals.providers[0] if Live.signals is not None else None
         current: Any = given or _provider()
-        added = _add(current, exporters or _default())
+        added = _add(current, exporters or _default(), spool)
         if not before:
             instrumentor.instrument()
         if content is not None and Live.signals is not None:
@@ -178,7 +178,9 @@ def _default() -> list[str | SpanExporter]:
     return [*names, STORE, *([LIVE] if in_notebook() else [])]
 
 
-def _add(current: Any, exporters: Iterable[str | SpanExporter]) -> list[str | int]:
+def _add(
+    current: Any, exporters: Iterable[str | SpanExporter], spool: str | None
+) -> list[str | int]:
     """Add the exporters that the provider does not have yet. Returns their keys."""
     if not hasattr(current, "add_span_processor"):
         log_once(
@@ -202,6 +204,6 @@ def _add(current: Any, exporters: Iterable[str | SpanExporter]) -> list[str | in
         except BadRoute as error:
             log_once(f"start:{entry}", "litespan.start: %s", error)
             continue
-        processor.add(key, exporter)
+        processor.add(key, exporter, spool)
         added.append(key)
     return added

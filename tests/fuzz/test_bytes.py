@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litespan.cli import main
-from litespan.forward.decode import JSON, PROTOBUF, Undecodable, read_request, to_spans
+from litespan.export.decode import JSON, PROTOBUF, Undecodable, read_request, to_spans
 from litespan.forward.weight import TooLarge, weight
 from litespan.genai.span import GenAISpan
 from litespan.stores.columns import rows

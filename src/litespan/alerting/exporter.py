@@ -41,6 +41,7 @@ class AlertExporter(HttpExporter):
     policy: ClassVar[Policy] = Policy(
         max_items=8, patience=10.0, timeout=30.0, hung_patience=5.0, exit_patience=3.0
     )
+    spools: ClassVar[bool] = False  # an alert about an old call is of no use
     unit: ClassVar[str] = "alert(s)"
     rate: ClassVar[float] = 1.0
     """Messages a second."""

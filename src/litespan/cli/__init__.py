@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "doctor": "find what is wrong with a set-up, and how to fix it",
     "check": "send a test call to a service and show its answer",
     "demo": "run a real LiteLLM program against a local provider",
+    "spool": "show or send the calls that wait for delivery",
     "forward": "receive OTLP and pass the spans to exporters",
     "new-exporter": "write the skeleton of an exporter in a package of its own",
 }

@@ -24,7 +24,7 @@ from litespan.export.client import (
 from litespan.export.configured import Configured
 from litespan.export.duplicates import check_service
 from litespan.export.exporter_metrics import ExporterMetrics
-from litespan.export.policy import Policy, Refusal, Tally, overridden
+from litespan.export.policy import Policy, Refusal, Tally, is_kept, overridden
 from litespan.export.report import explain, report
 from litespan.export.sender import Sender
 from litespan.export.tenant import Tenant
@@ -42,6 +42,8 @@ class HttpExporter(Configured, SpanExporter):
     shows_routers: ClassVar[bool] = False
     """Whether the exporter also needs router spans, which are parents of the attempts."""
 
+    spooled = False
+    """Whether what is not accepted waits in the spool, which sets this."""
     unit: ClassVar[str] = "span(s)"
     """The word for items in log messages."""
 
@@ -155,7 +157,8 @@ class HttpExporter(Configured, SpanExporter):
             self.metrics.begin(len(unique))
             self.last = delivery.send(unique)
             self.metrics.end(len(unique), self.last, time.perf_counter() - started)
-            report(self.name, self.last, self.unit, self.explain)
+            kept = {c for c in self.last.dropped if self.spooled and is_kept(c, self.limits.retry)}
+            report(self.name, self.last, self.unit, self.explain, kept)
             return SpanExportResult.FAILURE if self.last.dropped else SpanExportResult.SUCCESS
         return SpanExportResult.FAILURE
 

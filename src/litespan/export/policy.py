@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     T = TypeVar("T", bound=DataclassInstance)
 
 TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
+_PERMANENT: Final = frozenset({"rejected", "too_large", "error"})
+_FIXABLE: Final = frozenset({"401", "403", "404", "407"})  # another key or URL helps
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,25 @@ class Tally:
     reasons: dict[str, str] = field(default_factory=dict)  # cause → the vendor's answer
     answered: bool = False  # whether the vendor answered at all
     accepted: set[str] = field(default_factory=set)  # keys of items known to be accepted
+
+
+def is_permanent(cause: str, retry: frozenset[int]) -> bool:
+    """Whether the same items would be dropped again: a 400, but not a 503 or a lost connection.
+
+    Args:
+        cause: of `Tally.dropped`.
+        retry: `Policy.retry`.
+    """
+    return cause in _PERMANENT or (cause.isdigit() and int(cause) not in retry)
+
+
+def is_kept(cause: str, retry: frozenset[int]) -> bool:
+    """Whether the spool keeps items that were dropped for `cause`, to send them again later.
+
+    Unlike a sender that waits for an answer, it can wait until a key or URL is corrected.
+    """
+    redirect = cause.isdigit() and cause.startswith("3")
+    return cause in _FIXABLE or redirect or not is_permanent(cause, retry)
 
 
 def overridden(defaults: "T", options: Mapping[str, Any], of: type[Any]) -> "T":

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SpanExporter
 
 from litespan.config_file import configured
 from litespan.errors import log_once, suppress_errors
@@ -27,6 +28,16 @@ traces_exporters: Final[list[str]] = []
 def missing() -> bool:
     """Whether this process has no tracer provider."""
     return isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
+def exporter_of(processor: Any) -> SpanExporter | None:
+    """The exporter of one of the SDK's span processors; None if it has none.
+
+    The SDK has no public API for this; its private attributes changed once since 1.33.
+    """
+    batches = getattr(processor, "_batch_processor", None)
+    exporter = getattr(processor, "span_exporter", None) or getattr(batches, "_exporter", None)
+    return exporter if isinstance(exporter, SpanExporter) else None
 
 
 def set_up() -> str:

@@ -1,6 +1,6 @@
 """What happened to the items of an export: counters, and log lines that say how to fix it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from litespan.counters import count
 from litespan.errors import log_once
@@ -38,7 +38,13 @@ def explain(cause: str, keys: Sequence[str], urls: Sequence[str], to: str = "") 
     return f"no connection to {to or 'the service'}: check that it runs, and {where}"
 
 
-def report(name: str, tally: Tally, unit: str, explained: Callable[[str], str]) -> None:
+def report(
+    name: str,
+    tally: Tally,
+    unit: str,
+    explained: Callable[[str], str],
+    kept: Collection[str] = (),
+) -> None:
     """Count the items of an export, and log each cause of a loss once.
 
     Args:
@@ -46,6 +52,7 @@ def report(name: str, tally: Tally, unit: str, explained: Callable[[str], str]) 
         tally: the result of the export.
         unit: the word for items.
         explained: what a cause means, and how to fix it.
+        kept: the causes for which the spool keeps the items, to send them again.
     """
     amounts = {"sent": tally.sent, "retried": tally.retried, "truncated": tally.truncated}
     for what, amount in amounts.items():
@@ -58,15 +65,17 @@ def report(name: str, tally: Tally, unit: str, explained: Callable[[str], str]) 
             name,
         )
     for cause, items in tally.dropped.items():
-        count(f"export.{name}.dropped", items)
-        count(f"export.{name}.dropped.{cause}", items)
+        fate = "kept" if cause in kept else "dropped"
+        count(f"export.{name}.{fate}", items)
+        count(f"export.{name}.{fate}.{cause}", items)
         reason = f' ("{tally.reasons[cause]}")' if tally.reasons.get(cause) else ""
         log_once(
-            f"export.{name}.dropped.{cause}",
-            "%s: %d %s dropped: %s: %s%s (logged once)",
+            f"export.{name}.{fate}.{cause}",
+            "%s: %d %s %s: %s: %s%s (logged once)",
             name,
             items,
             unit,
+            "kept in the spool and sent again later" if cause in kept else "dropped",
             cause,
             explained(cause),
             reason,

@@ -10,11 +10,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.export import registry
 from litespan.export.http import HttpExporter
-from litespan.export.policy import Tally
+from litespan.export.policy import Tally, is_permanent
 
 _FLUSH_MS: Final = 5_000
-_PERMANENT: Final = frozenset({"rejected", "too_large", "error"})
-"""Causes besides HTTP statuses for which a retry cannot help."""
 
 
 class NoDestination(Exception):
@@ -84,16 +82,10 @@ class Destination:
 
 def judge(tally: Tally, retry: frozenset[int]) -> Outcome:
     """The outcome of an export: a lost connection or a 503 is worth a retry, a 400 is not."""
-    permanent = {
-        cause: lost for cause, lost in tally.dropped.items() if _is_permanent(cause, retry)
-    }
+    permanent = {cause: lost for cause, lost in tally.dropped.items() if is_permanent(cause, retry)}
     causes = [cause for cause in tally.dropped if cause not in permanent] or list(permanent)
     return Outcome(
         refused=sum(permanent.values()),
         again=len(permanent) < len(tally.dropped),
         cause=causes[0] if causes else "",
     )
-
-
-def _is_permanent(cause: str, retry: frozenset[int]) -> bool:
-    return cause in _PERMANENT or (cause.isdigit() and int(cause) not in retry)

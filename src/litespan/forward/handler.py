@@ -16,7 +16,7 @@ from typing import Any, Final
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from litespan.counters import count, stats
-from litespan.forward.decode import JSON, PROTOBUF, Undecodable
+from litespan.export.decode import JSON, PROTOBUF, Undecodable
 from litespan.forward.weight import TooLarge, weight
 
 PATH: Final = "/v1/traces"

@@ -17,8 +17,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.counters import count
 from litespan.errors import suppress_errors
+from litespan.export.decode import read_request, to_spans
 from litespan.forward.connections import Connections
-from litespan.forward.decode import read_request, to_spans
 from litespan.forward.destination import Destination
 from litespan.forward.handler import Handler, Share
 

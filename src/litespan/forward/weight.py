@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from litespan.forward.decode import JSON, Undecodable
+from litespan.export.decode import JSON, Undecodable
 
 _Fields = dict[
     int, tuple[int, Any]

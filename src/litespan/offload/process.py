@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from litespan.errors import log_once, suppress_errors
+from litespan.export.provider import exporter_of
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.stages import replace_watcher
@@ -68,13 +69,9 @@ def offload_spans(spans: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
 
 
 def _exporters(processor: Any) -> Iterator[SpanExporter]:
-    """The exporters of a span processor and of the processors inside it.
-
-    The SDK has no public API for this; its private attributes changed once since 1.33.
-    """
+    """The exporters of a span processor and of the processors inside it."""
     for each in getattr(processor, "_span_processors", ()):
         yield from _exporters(each)
-    batches = getattr(processor, "_batch_processor", None)
-    exporter = getattr(processor, "span_exporter", None) or getattr(batches, "_exporter", None)
-    if isinstance(exporter, SpanExporter):
+    exporter = exporter_of(processor)
+    if exporter is not None:
         yield exporter

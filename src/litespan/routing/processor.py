@@ -5,7 +5,7 @@ from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
 from litespan import semconv as s
@@ -15,6 +15,7 @@ from litespan.genai.span import GenAISpan, at_top, is_genai, is_router
 from litespan.genai.without_content import has_content, sampled, stripped
 from litespan.offload.process import offload_spans
 from litespan.routing.destinations import Destination, StageList
+from litespan.spool import batches
 
 _FAILED: Final = frozenset({"failure", "cancelled"})
 
@@ -27,13 +28,13 @@ class RoutingProcessor(SpanProcessor):
     """
 
     def __init__(self) -> None:
-        self._batches: dict[Destination, BatchSpanProcessor] = {}
+        self._batches: dict[Destination, SpanProcessor] = {}
 
     def set_destinations(self, destinations: Iterable[Destination]) -> None:
         """Replace the destinations; shut down those that are no longer used."""
         wanted = [each for each in destinations if each.lists & {"success", "failure"}]
         before = self._batches
-        self._batches = {each: before.get(each) or _batches(each) for each in wanted}
+        self._batches = {each: before.get(each) or batches(Narrowing(each)) for each in wanted}
         for destination, batch in before.items():
             if destination not in self._batches:
                 with suppress_errors("shutting down an exporter"):
@@ -66,16 +67,12 @@ class RoutingProcessor(SpanProcessor):
         return all(done)
 
 
-def _batches(destination: Destination) -> BatchSpanProcessor:
-    delay = getattr(destination.exporter, "delay_ms", None)
-    return BatchSpanProcessor(Narrowing(destination), schedule_delay_millis=delay)
-
-
 class Narrowing(SpanExporter):
     """Wraps an exporter: filters its spans and strips their content."""
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
+        self.exporter = destination.exporter
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export what is left of the spans."""

@@ -26,11 +26,18 @@ class SQLiteFile:
     Args:
         path: The file; created if missing. Its folder must exist.
         prepare: Updates the schema of a new connection; may run on any write.
+        sync: `normal`, which survives the death of the process, or `full`, also of the machine.
     """
 
-    def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        prepare: Callable[[sqlite3.Connection], None],
+        sync: str = "normal",
+    ) -> None:
         self.path: Final = path
         self._prepare = prepare
+        self._sync = sync
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None  # device and inode of the open file
@@ -74,7 +81,7 @@ class SQLiteFile:
         try:
             self._prepare(connection)  # first, because it rejects other applications' files
             _to_wal(connection)
-            connection.execute("pragma synchronous = normal")  # survives kill -9
+            connection.execute(f"pragma synchronous = {self._sync}")
         except BaseException:
             connection.close()
             raise

@@ -17,7 +17,15 @@ from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
 JSON: Final = "application/json"
 PROTOBUF: Final = "application/x-protobuf"
@@ -85,7 +93,7 @@ def _span(span: SpanMessage, resource: Resource, scope: InstrumentationScope) ->
         parent = _context(span.trace_id, span.parent_span_id, remote=_is_remote(span))
     return ReadableSpan(
         name=span.name,
-        context=_context(span.trace_id, span.span_id),
+        context=_context(span.trace_id, span.span_id, state=span.trace_state),
         parent=parent,
         resource=resource,
         attributes=_attributes(span.attributes),
@@ -120,9 +128,15 @@ def _is_remote(span: SpanMessage) -> bool:
     return span.kind in (SpanMessage.SPAN_KIND_SERVER, SpanMessage.SPAN_KIND_CONSUMER)
 
 
-def _context(trace_id: bytes, span_id: bytes, *, remote: bool = True) -> SpanContext:
+def _context(
+    trace_id: bytes, span_id: bytes, *, remote: bool = True, state: str = ""
+) -> SpanContext:
     return SpanContext(
-        int.from_bytes(trace_id, "big"), int.from_bytes(span_id, "big"), remote, TraceFlags(1)
+        int.from_bytes(trace_id, "big"),
+        int.from_bytes(span_id, "big"),
+        remote,
+        TraceFlags(1),
+        TraceState.from_header([state]) if state else None,
     )
 
 
