@@ -1,6 +1,7 @@
 """The services of `examples/compose` without Docker, with the same files and variables."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -73,7 +74,7 @@ def grafana_role(server: PostgresServer) -> str:
             *("psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--file={FOLDER / 'grafana.sql'}"),
             server.dsn(),
         ],
-        env={**variables("postgres", {}), "PATH": "/usr/bin:/bin"},
+        env={**variables("postgres", {}), "PATH": os.environ["PATH"]},
         check=True,
         capture_output=True,
     )

@@ -27,8 +27,9 @@ def openinference(span: GenAISpan) -> dict[str, Any]:
     sent, received = openai.sent(span), openai.received(span)
     parameters = openai.parameters(span)
     kind = _KINDS.get(span.operation, "LLM" if span.is_call else "CHAIN")
-    model = "embedding" if kind == "EMBEDDING" else "llm"
-    messages = sent if span.is_call and kind != "EMBEDDING" else None
+    embedding = kind == "EMBEDDING"
+    model = "embedding" if embedding else "llm"
+    texts = (span.input_messages or ()) if embedding else ()
     return {
         **renamed_attributes(span),
         "openinference.span.kind": kind,
@@ -50,16 +51,15 @@ def openinference(span: GenAISpan) -> dict[str, Any]:
         "metadata": to_text(plain(who.metadata)) if who.metadata else None,
         **_value("input", openai.input_of(span)),
         **_value("output", openai.output_of(span)),
-        **_messages("llm.input_messages", messages),
+        **_messages("llm.input_messages", sent if span.is_call and not embedding else None),
         **_messages("llm.output_messages", received if span.is_call else None),
         **{
             f"llm.tools.{index}.tool.json_schema": to_text(tool)
             for index, tool in enumerate(openai.tools(span) or ())
         },
         **{
-            f"embedding.embeddings.{index}.embedding.text": message.text
-            for index, message in enumerate(span.input_messages or ())
-            if kind == "EMBEDDING"
+            f"embedding.embeddings.{index}.embedding.text": text.text
+            for index, text in enumerate(texts)
         },
     }
 
