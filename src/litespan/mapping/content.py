@@ -36,6 +36,7 @@ _TOOL_REQUESTS: Final = frozenset(
         *("local_shell_call", "apply_patch_call", "mcp_approval_request"),
     }
 )
+_SHORTEST_ENTRY: Final = 16  # characters of a message or part as JSON
 _UNFINISHED: Final = frozenset({"in_progress", "queued"})
 
 
@@ -260,7 +261,7 @@ def encode(value: Any, limit: int) -> tuple[str, int]:
     if len(written) <= limit:
         return written, 0
     original = len(written)
-    kept = value
+    kept = value[-(limit // _SHORTEST_ENTRY) - 1 :] if isinstance(value, list) else value
     while True:
         for longest in (limit // 2, limit // 8, limit // 32, limit // 128, 16):
             written = dumps(_shortened(kept, longest))
