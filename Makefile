@@ -8,7 +8,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP := True
 # in s; a test that hangs fails and prints the stacks of all threads
 export PYTEST_TIMEOUT := 300
 
-.PHONY: help demo test test-quick beside check bench collector docs docs-serve docs-tables soak format constraints clean
+.PHONY: help demo test test-quick beside check bench collector docs docs-serve docs-tables faults soak format constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,7 +48,12 @@ docs-tables: $(VENV)/.dev ## update the tables in README.md and docs/ that are g
 collector: ## build the OpenTelemetry Collector for collector-config.yaml (needs Go)
 	scripts/collector
 
-soak: $(VENV)/.dev collector ## run more histories of the spool, and each fault before the collector for ten minutes
+faults: $(VENV)/.dev ## provoke each fault and write what happens to docs/faults.md
+	$(BIN)/python -m tests.faults
+
+soak: $(VENV)/.dev collector ## hours of random input, of calls, of spool histories, and of faults before the collector
+	PYTEST_TIMEOUT=14400 TEST_FUZZ=2000 $(BIN)/python -m pytest -q tests/fuzz
+	$(BIN)/python -m tests.soak
 	PYTEST_TIMEOUT=86400 SPOOL_STEPS=$${SPOOL_STEPS:-1000} $(BIN)/python -m pytest -q tests/spool/test_model.py
 	PYTEST_TIMEOUT=1200 TEST_SOAK=600 $(BIN)/python -m pytest -q -s tests/collector/test_faults.py
 

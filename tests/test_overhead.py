@@ -9,6 +9,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import litellm
@@ -19,8 +20,11 @@ from opentelemetry.trace import Tracer
 
 from benchmarks import _call
 from litespan import LiteLLMInstrumentor
+from litespan.cli.summary import summarize
 from litespan.instrumentation.signals import Live, Signals
 from litespan.settings import Settings
+from litespan_exporters.jsonl import JsonlExporter
+from tests.cases import CHAT, span
 
 
 @pytest.mark.parametrize("module", ["litespan", "litespan.export", "litespan.stores.exporter"])
@@ -192,3 +196,68 @@ def test_the_end_of_a_stream_adds_few_function_calls(ready: Ready, most: int) ->
         for completion in (litellm.completion, ready.bare.completion)
     )
     assert ours - bare <= most * 100 + 20  # a long text is read in one more way
+
+
+def tool_chunks(count: int) -> list[Any]:
+    """Chunks of the arguments of one tool call, each with its name and without an id."""
+    function = {"name": "f", "arguments": "word "}
+    delta = {"tool_calls": [{"index": 0, "function": function}]}
+    return [litellm.ModelResponseStream(choices=[{"index": 0, "delta": delta}])] * count
+
+
+def events(count: int) -> list[Any]:
+    """Server-sent events of Anthropic's API, each in two chunks."""
+    event = b'data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"word "}}\n'
+    return [event[:30], event[30:]] * count
+
+
+@pytest.mark.parametrize("ready", ["SPAN_ONLY"], indirect=True)
+@pytest.mark.parametrize("make", [_call.ready_chunks, tool_chunks, events])
+def test_a_stream_costs_by_its_length(ready: Ready, make: Callable[[int], list[Any]]) -> None:
+    """Ten times the chunks are ten times the function calls, with content."""
+
+    def calls(length: int) -> int:
+        ready.stream[:] = make(length)
+        return _call.called(lambda: list(litellm.completion(**_call.ARGUMENTS, stream=True)))
+
+    assert calls(5000) <= 10.5 * calls(500)
+
+
+@pytest.mark.parametrize("ready", ["SPAN_ONLY"], indirect=True)
+@pytest.mark.parametrize(("few", "length"), [(100, 10), (1000, 100)], ids=["below", "above"])
+def test_a_request_costs_by_its_messages(ready: Ready, few: int, length: int) -> None:
+    """Ten times the messages are ten times the function calls, below and above the limit."""
+
+    def calls(count: int) -> int:
+        messages = [{"role": "user", "content": "x" * length}] * count
+        arguments = {**_call.ARGUMENTS, "messages": messages}
+        return _call.called(lambda: litellm.completion(**arguments))
+
+    assert calls(10 * few) <= 10.5 * calls(few)
+
+
+@pytest.mark.parametrize("ready", ["SPAN_ONLY"], indirect=True)
+def test_the_length_of_a_text_makes_no_function_calls(ready: Ready) -> None:
+    """A text of 1 MB below the limit makes as many as one of 1 KB, but for a search of base64."""
+
+    def calls(length: int) -> int:
+        messages = [{"role": "user", "content": "some words " * (length // 11)}]
+        arguments = {**_call.ARGUMENTS, "messages": messages}
+        return _call.called(lambda: litellm.completion(**arguments))
+
+    assert calls(60_000) <= calls(6_000) + 1000
+
+
+def test_a_report_costs_by_its_calls(tmp_path: Path) -> None:
+    """Ten times the users are ten times the function calls."""
+
+    def calls(users: int) -> int:
+        exporter = JsonlExporter(tmp_path / f"{users}.jsonl", rotate="0")
+        spans = [span(n, "chat", {**CHAT, "user.id": f"user-{n}"}) for n in range(users)]
+        exporter.export(spans)
+        exporter.shutdown()
+        found = summarize(str(tmp_path / f"{users}.jsonl"), "user")
+        assert len(found.groups) == users
+        return _call.called(lambda: summarize(str(tmp_path / f"{users}.jsonl"), "user"))
+
+    assert calls(1000) <= 10.5 * calls(100)

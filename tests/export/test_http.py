@@ -106,6 +106,17 @@ def test_transient_failures_are_retried(fault: Reply) -> None:
     assert stats()["export.echo.retried"] - before == 2
 
 
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><p>Log in", b" \n<html lang=en>"])
+def test_a_web_page_accepts_nothing(page: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """A proxy that asks for a login, or a website, answers 200: the spans count as dropped."""
+    with running(lambda _: Reply(200, page, {"Content-Type": "text/html"})) as vendor:
+        exporter = Echo(KEY, vendor.url)
+        assert exporter.export(spans(3)) is SpanExportResult.FAILURE
+    assert exporter.last.dropped == {"html": 3}
+    assert len(vendor.received) == 1
+    assert "a web page answered, not the service: check ECHO_URL" in caplog.text
+
+
 @pytest.mark.parametrize(
     "header", [lambda: "1", lambda: formatdate(time.time() + 2.99, usegmt=True)], ids=["s", "date"]
 )

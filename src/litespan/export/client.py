@@ -27,6 +27,10 @@ TIMEOUT: Final = "timeout"
 FORBIDDEN_HOST: Final = "forbidden_host"
 """Cause of items whose URL a tenant's exporter must not use."""
 
+HTML: Final = "html"
+"""Cause of items that were answered by a web page."""
+
+_HEAD: Final = 64  # bytes
 _MAX_ANSWER: Final = 65_536  # bytes; the rest is not read
 _MAX_RETRY_AFTER: Final = 600.0  # s; a longer Retry-After counts as a mistake
 _MAX_PLAIN: Final = 3  # characters; masking such short words would garble any text
@@ -69,8 +73,15 @@ class Answer:
 
     @property
     def cause(self) -> str:
-        """The status or the transport error, as one low-cardinality word."""
+        """The status, the transport error or `html`, as one low-cardinality word."""
+        if self.is_page and 200 <= self.status < 300:
+            return HTML
         return str(self.status) if self.status else self.error
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the body is a web page: of a login, a proxy or a website, not of an API."""
+        return self.body[:_HEAD].lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
 class Client:

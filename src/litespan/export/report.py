@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from litespan.counters import count
 from litespan.errors import log_once
-from litespan.export.client import FORBIDDEN_HOST
+from litespan.export.client import FORBIDDEN_HOST, HTML
 from litespan.export.policy import Tally
 from litespan.export.tenant import ALLOW_HOSTS
 
@@ -27,6 +27,7 @@ def explain(cause: str, keys: Sequence[str], urls: Sequence[str], to: str = "") 
         FORBIDDEN_HOST: f"not a public https host; the operator may allow it ({ALLOW_HOSTS})",
         "too_large": "too large, even with truncated content",
         "429": "rate limited",
+        HTML: f"a web page answered, not the service: check {where}, and proxies with a login",
         "rejected": "rejected by the service",
         "shutdown": "the process ended before they were accepted",
         "timeout": "no answer in time",

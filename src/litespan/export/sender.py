@@ -18,7 +18,7 @@ from litespan.background import fork
 from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.export.batching import Batch, Item, split_in_half
-from litespan.export.client import FORBIDDEN_HOST, THREAD, TIMEOUT, Answer, Client
+from litespan.export.client import FORBIDDEN_HOST, HTML, THREAD, TIMEOUT, Answer, Client
 from litespan.export.destination import Destination
 from litespan.export.policy import Policy, Tally
 
@@ -148,7 +148,9 @@ class _Export:
     def _settle(self, batch: Batch, tries: int, answer: Answer) -> None:
         """Settle the items of an answered batch, or schedule a retry."""
         self.tally.answered = self.tally.answered or answer.status != 0
-        if 200 <= answer.status < 300:
+        if answer.cause == HTML:
+            self._drop(len(batch.items), HTML)
+        elif 200 <= answer.status < 300:
             self._accept(batch, tries, answer)
         elif self._worth_splitting(batch, answer):
             for half in reversed(split_in_half(batch.items)):

@@ -149,7 +149,8 @@ def _another(call: Mapping[str, Any], identifier: Any, name: Any) -> bool:
     """Whether a delta starts another tool call although it has the index of `call`."""
     if identifier and call["id"]:
         return bool(identifier != call["id"])
-    return bool(name) and isinstance(loads(call["function"]["arguments"]), dict)
+    so_far = call["function"]["arguments"]  # parsed only if it may be whole: it may grow for long
+    return bool(name) and so_far.rstrip().endswith("}") and isinstance(loads(so_far), dict)
 
 
 # Responses API delta kinds → the field they append to, unless it is text.

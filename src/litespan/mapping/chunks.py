@@ -264,13 +264,18 @@ def _closed(block: dict[str, Any]) -> dict[str, Any]:
 
 def server_events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
     """Yield server-sent events, however they are split into chunks."""
-    rest = b""
+    rest: list[bytes] = []  # of a line
     for chunk in chunks:
         if isinstance(chunk, Mapping):
             yield chunk
             continue
-        rest += chunk if isinstance(chunk, bytes) else text_of(chunk).encode("utf-8", "replace")
-        *lines, rest = rest.split(b"\n")
+        rest.append(
+            chunk if isinstance(chunk, bytes) else text_of(chunk).encode("utf-8", "replace")
+        )
+        if b"\n" not in rest[-1]:
+            continue
+        *lines, left = b"".join(rest).split(b"\n")
+        rest = [left]
         for line in lines:
             if line.startswith(b"data:"):
                 try:

@@ -39,6 +39,7 @@ _TOOL_REQUESTS: Final = frozenset(
 )
 _TEXTS: Final = frozenset({str, bytes, bytearray})
 _DEPTH: Final = 6  # levels of messages in which text is counted
+_SHORTEST_ENTRY: Final = 16  # characters of a message or part as JSON
 _UNFINISHED: Final = frozenset({"in_progress", "queued"})
 
 
@@ -311,7 +312,7 @@ def encode(value: Any, limit: int) -> tuple[str, int]:
     if len(written) <= limit:
         return written, 0
     original = len(written)
-    kept = value
+    kept = value[-(limit // _SHORTEST_ENTRY) - 1 :] if isinstance(value, list) else value
     while True:
         for longest in (limit // 2, limit // 8, limit // 32, limit // 128, 16):
             written = dumps(_shortened(kept, longest))

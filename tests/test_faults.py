@@ -1,0 +1,40 @@
+"""The page of faults says what happens, for a few of them."""
+
+import pytest
+
+from litespan.testing import LoopbackProvider
+from tests import faults
+from tests.support.exporters import fresh_exporters
+
+__all__ = ["fresh_exporters"]
+pytestmark = [pytest.mark.slow, pytest.mark.breaks_spans]
+
+ROWS = faults.PAGE.read_text().splitlines()
+
+
+def test_the_page_has_each_fault() -> None:
+    """One row each, and no caller has noticed litespan."""
+    expected = [
+        *faults.REPLIES,
+        *faults.ADDRESSES,
+        *faults.CALLS,
+        *faults.HANDLERS,
+        *faults.OPTIONS,
+    ]
+    named = [row.split(" | ")[0].removeprefix("| ") for row in ROWS if row.startswith("| ")]
+    assert [name for name in named if not name.startswith("fault")] == expected
+    assert "NOT THE SAME" not in faults.PAGE.read_text()
+
+
+@pytest.mark.parametrize("fault", ["401", "502 with an HTML page", "200 with an HTML page"])
+def test_a_service_with_a_fault(fault: str) -> None:
+    """The row is what the code gives, for exporters that differ from none."""
+    assert faults.service_row(fault, ["lunary", "langfuse"]) in ROWS
+
+
+@pytest.mark.parametrize(
+    "fault", ["a stream that breaks", "a handler that exits", "metadata without a text"]
+)
+def test_a_call_with_a_fault(fault: str, loopback: LoopbackProvider) -> None:
+    """The row is what the code gives."""
+    assert faults.call_row(fault, loopback) in ROWS
