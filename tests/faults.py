@@ -156,10 +156,10 @@ CALLS: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {  # manners, a
     "a stream that ends early": ({"drop_after": 2}, {"stream": True}),
     "a stream that breaks": ({"break_after": 2}, {"stream": True}),
     "an error within a stream": ({"error_after": 1}, {"stream": True}),
-    "half a character in a message": ({}, {"messages": [{"role": "user", "content": "\ud83d"}]}),
-    "messages that hold themselves": ({}, {"messages": ENDLESS}),
-    "metadata without a text": ({}, {"metadata": {"a": Unprintable(), "n": 10**5000}}),
-    "a user without a text": ({}, {"user": Unprintable()}),
+    "a lone surrogate in a message": ({}, {"messages": [{"role": "user", "content": "\ud83d"}]}),
+    "cyclic messages": ({}, {"messages": ENDLESS}),
+    "metadata whose `__str__` raises": ({}, {"metadata": {"a": Unprintable(), "n": 10**5000}}),
+    "a user whose `__str__` raises": ({}, {"user": Unprintable()}),
     "NaN and infinity": ({}, {"temperature": float("nan"), "metadata": {"x": float("inf")}}),
 }
 HANDLERS: Final = {

@@ -24,13 +24,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "a part that is not a number": {
         "messages": [{"role": "user", "content": [{"type": "x", "y": float("nan")}]}]
     },
-    "a model with half a character": {"model": f"openai/{HALF}"},
-    "a stop sequence with half a character": {"stop": [HALF]},
+    "a model with a lone surrogate": {"model": f"openai/{HALF}"},
+    "a stop sequence with a lone surrogate": {"stop": [HALF]},
 }
 ANSWERS: dict[str, Any] = {
     "choices that are no list": SimpleNamespace(choices=SimpleNamespace()),
     "a finish reason of thousands of digits": {"choices": [{"finish_reason": HUGE}]},
-    "half a character in the id and model": {"id": HALF, "model": HALF, "choices": []},
+    "a lone surrogate in the id and model": {"id": HALF, "model": HALF, "choices": []},
     "a model that is no text": {"model": 7, "usage": {"prompt_tokens": 3}},
     "infinity in a message": {"choices": [{"message": {"content": [{"x": float("inf")}]}}]},
 }
