@@ -223,9 +223,10 @@ def _select(
             chosen = ", ".join(name if name in present else "null" for name in names)
             sql = f"select {chosen} from {TABLE} {where}"  # noqa: S608 - our own names
             convert = {n: _READ[KINDS[n]] for n in columns if KINDS[n] in _READ}
+            stored = [n for n, name in zip(columns, names, strict=True) if name in present]
             broken = 0
             for row in connection.execute(sql, values):
-                record = _record(dict(zip(columns, row, strict=True)), convert)
+                record = _record(dict(zip(columns, row, strict=True)), convert, stored)
                 if record is None:
                     broken += 1
                 else:
@@ -237,15 +238,18 @@ def _select(
         raise Unreadable(f"cannot read {path}: {error}") from error
 
 
-def _record(row: Record, convert: Mapping[str, Callable[[Any], Any]]) -> Record | None:
-    """The row as a record; None if a value is damaged."""
+def _record(
+    row: Record, convert: Mapping[str, Callable[[Any], Any]], stored: Sequence[str]
+) -> Record | None:
+    """The row as a record; None if a value of a stored column is damaged."""
     try:
         for name, to_value in convert.items():
             if row[name] is not None:
                 row[name] = to_value(row[name])
-        return checked(row)
+        checked(row if len(stored) == len(row) else {name: row[name] for name in stored})
     except BROKEN:
         return None
+    return row
 
 
 _READ: Final[dict[Kind, Callable[[Any], Any]]] = {
