@@ -461,7 +461,8 @@ class TestFiles:
         old.executescript(
             "create table llm_calls (key text primary key, model text, start_time text, "
             "outcome text, cost_usd_e10 integer);"
-            "insert into llm_calls values ('k', 'm', '2026-11-01T00:00:00.000000Z', 'success', 1);"
+            "insert into llm_calls values ('3b12f1df-5232-5804-897e-917bf397618a', 'm', "
+            "'2026-11-01T00:00:00.000000Z', 'success', 1);"
             f"pragma application_id = {APPLICATION}"
         )
         old.close()

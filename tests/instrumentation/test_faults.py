@@ -172,6 +172,12 @@ async def outcomes(provider: LoopbackProvider) -> list[Any]:
     await record(litellm.completion, **mini, **to(status=401))
     await record(litellm.acompletion, **mini, **to(), stream=True)
     await record(litellm.completion, **mini, **to(status=500, times=1), num_retries=1)
+    await record(
+        litellm.llm_passthrough_route,
+        **{"method": "POST", "endpoint": "v1/chat/completions", **to()},
+        model="hosted_vllm/gpt-4o-mini",
+        json={"model": "gpt-4o-mini", "messages": MESSAGES},
+    )
     router = litellm.Router(
         model_list=[
             {"model_name": "good", "litellm_params": {**mini, **to()}},

@@ -154,17 +154,22 @@ def begin(
 
 
 def begin_passed_on(target: Target, _args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnyCall:
-    """Start the call of a request that LiteLLM passes on to a provider unchanged.
+    """Start the call of a request that LiteLLM passes on to a provider unchanged; never raises.
 
     The proxy has hooks of its own for these requests.
     """
     if Live.signals is None or REQUEST in kwargs or otel_context.get_value(CLIENT_KEY) is not None:
         return UNTRACED
-    path = str(kwargs.get("endpoint")).partition("?")[0]
-    body = kwargs.get("json") or kwargs.get("data")
-    sent = body if isinstance(body, Mapping) else {}
-    arguments = {**sent, **{k: v for k, v in kwargs.items() if k not in ("json", "data")}}
-    return begin(passed_on(target.call_type, f"/{path.strip('/')}"), (), (), arguments)
+    try:
+        path = str(kwargs.get("endpoint")).partition("?")[0]
+        body = kwargs.get("json") or kwargs.get("data")
+        sent = body if isinstance(body, Mapping) else {}
+        arguments = {**sent, **{k: v for k, v in kwargs.items() if k not in ("json", "data")}}
+        row = passed_on(target.call_type, f"/{path.strip('/')}")
+    except Exception as error:  # noqa: BLE001 - the application's call proceeds without a span
+        record_error("starting a call", error)
+        return UNTRACED
+    return begin(row, (), (), arguments)
 
 
 def _start_with_retries(signals: Signals, request: Request, ctx: Context) -> AnyCall | None:
