@@ -42,6 +42,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("service")
 
 
-def pytest_collection_finish() -> None:
-    """Keep what imports made out of the garbage collections that tests of calls wait for."""
+@pytest.fixture(scope="module", autouse=True)
+def _small_collections() -> None:
+    """Keep what earlier modules left behind out of the garbage collections that tests wait for."""
+    gc.collect()
     gc.freeze()
