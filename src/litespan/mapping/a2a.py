@@ -1,9 +1,12 @@
-"""Reads messages, tasks and events of the A2A protocol (https://a2a-protocol.org)."""
+"""Reads messages, tasks and events of the A2A protocol (https://a2a-protocol.org).
+
+`genai.parts` is imported on first use: this module is imported at start-up, and few programs call
+agents.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from litespan.genai.parts import first, media
 from litespan.objects import as_text, contents, get
 
 _PREFIX: Final = "a2a_agent/"  # LiteLLM's name of an agent as a model
@@ -19,6 +22,8 @@ def agent_name(model: Any) -> str | None:
 
 def fields(answer: Any) -> dict[str, Any]:
     """Return id, context and status of a JSON-RPC answer with a message or a task."""
+    from litespan.genai.parts import first
+
     result = contents(get(answer, "result"))
     stated = {
         "id": first(result, "id", "messageId", "message_id", "taskId", "task_id"),
@@ -51,6 +56,8 @@ def message(given: Any, role: str) -> dict[str, Any] | None:
 
 def parts(held: Any) -> Iterator[dict[str, Any]]:
     """Yield the parts of a message or an artifact."""
+    from litespan.genai.parts import first, media
+
     for each in _list(held, "parts"):
         part = contents(get(each, "root") or each)
         file = contents(part.get("file"))
