@@ -6,6 +6,7 @@ anything is instrumented, by functions that do nothing but what a wrapper can se
 Nothing here knows litespan: the peers are measured around the same functions.
 """
 
+import contextvars
 import gc
 import os
 import sys
@@ -255,7 +256,11 @@ def by_hand(tracer: Tracer, functions: Functions, span: Any) -> Callable[[], Non
 
 
 def called(function: Callable[[], Any]) -> int:
-    """The number of Python and C functions that `function` calls."""
+    """The number of Python and C functions that `function` calls, in an empty context."""
+    return contextvars.Context().run(_called, function)
+
+
+def _called(function: Callable[[], Any]) -> int:
     count = 0
 
     def profile(_frame: Any, event: str, _argument: Any) -> None:

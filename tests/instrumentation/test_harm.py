@@ -363,7 +363,6 @@ class Unreadable(dict[str, Any]):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"user": Unreadable()},
         {"metadata": {"user_id": Unreadable()}},
         {"metadata": {"tags": Unreadable()}},
         {"metadata": {"model_group": Unreadable()}},

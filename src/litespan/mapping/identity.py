@@ -13,7 +13,7 @@ from litespan import semconv as s
 from litespan.identity import Identity, Scalar
 from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
-from litespan.objects import as_texts, get, text_of, utf8, whole
+from litespan.objects import INT64, as_texts, get, text_of, utf8, whole
 from litespan.redaction.text import is_plain, is_secret_name, scrub
 
 _NONE: Final[Mapping[str, Any]] = {}
@@ -271,4 +271,6 @@ def _value(value: Scalar) -> Scalar:
     if isinstance(value, str):
         plain = type(value) is str and is_plain(value)  # of an enum only its text is kept
         return value if plain else utf8(scrub(value[:MAX_LENGTH]))
-    return whole(value) if isinstance(value, int) else value  # OTLP integers have 64 bits
+    if not isinstance(value, int) or -INT64 <= value < INT64:
+        return value
+    return whole(value)

@@ -122,7 +122,7 @@ class Request:
             text_of(base) if base else None,
         )
         self.streaming = arguments.get("stream") is True or (
-            target.operation in (CONTENT, AGENT) and target.streams
+            (target.operation is CONTENT or target.operation is AGENT) and target.streams
         )
 
     @property
