@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 import litespan
 from litespan import LiteLLMInstrumentor
+from litespan.instrumentation import patches
 from litespan.instrumentation.signals import Live
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.support.calls import MESSAGES, Traced
@@ -382,3 +383,18 @@ def test_an_argument_that_cannot_be_read_does_not_hide_the_call(
     assert attributes["gen_ai.request.model"] == "gpt-4o-mini"
     assert attributes["litellm.outcome"] == "success"
     assert attributes["gen_ai.usage.cost"] > 0
+
+
+@pytest.mark.parametrize("hook", ["_agents_imported", "_router_core_imported"])
+def test_a_fault_while_a_part_of_litellm_is_imported_does_not_fail_the_import(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python runs these hooks inside the application's `import`."""
+    patched = patches.Patches()
+    monkeypatch.setattr(patched, "_applied", True)
+    monkeypatch.setattr(patched, "_wrap", boom)
+    monkeypatch.setattr(patches, "router_core_hooks", boom)
+    before = litespan.stats()
+    getattr(patched, hook)(litellm)
+    counted = [name for name, number in litespan.stats().items() if number != before.get(name)]
+    assert [name for name in counted if name.startswith("errors.")]

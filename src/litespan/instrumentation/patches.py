@@ -61,12 +61,14 @@ class Patches:
 
     def _router_core_imported(self, module: Any) -> None:
         if self._applied:
-            for row in router_core_hooks(module):
-                self._patch(*row)
+            with suppress_errors("patching LiteLLM's router"):  # the import must succeed
+                for row in router_core_hooks(module):
+                    self._patch(*row)
 
     def _agents_imported(self, _module: Any) -> None:
         if self._applied:
-            self._wrap(everywhere=False)
+            with suppress_errors("wrapping LiteLLM's agents"):  # the import must succeed
+                self._wrap(everywhere=False)
 
     def undo(self) -> None:
         """Revert all patches in reverse order."""
