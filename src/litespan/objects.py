@@ -119,10 +119,10 @@ def as_list(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (list, tuple)) else ()
 
 
-def text_of(value: Any) -> str:
-    """Return `str(value)`, or the type's name if that raises, as objects of others can do.
+def safe_str(value: Any) -> str:
+    """Return `str(value)`; if that raises, as objects of other libraries can, the type's name.
 
-    An integer of thousands of digits, which Python refuses to format, is hexadecimal.
+    Integers of thousands of digits, which Python refuses to format, become hexadecimal.
     """
     try:
         return str(value)
@@ -165,15 +165,15 @@ def plain(value: object, depth: int = 64) -> JSON:
     if isinstance(value, (list, tuple)):
         return [plain(item, depth - 1) for item in value]
     if isinstance(value, Mapping):
-        return {text_of(key): plain(item, depth - 1) for key, item in value.items()}
-    return text_of(value)
+        return {safe_str(key): plain(item, depth - 1) for key, item in value.items()}
+    return safe_str(value)
 
 
 def whole(value: int) -> int | str:
     """`value`, or text if it exceeds 64 bits: hexadecimal for thousands of digits."""
     if -INT64 <= value < INT64:
         return value
-    return text_of(value)
+    return safe_str(value)
 
 
 def quoted(text: str) -> str:
@@ -207,7 +207,7 @@ def encoder(default: Callable[[Any], Any]) -> Callable[[Any], str]:
     return lambda value: "".join(encode(value, 0))
 
 
-_encode: Final = encoder(text_of)
+_encode: Final = encoder(safe_str)
 
 
 def encoded(value: Any) -> str:

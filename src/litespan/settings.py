@@ -106,16 +106,16 @@ class Settings:
         "",
         str,
         "folder",
-        "Where finished calls are kept until each exporter has delivered them, so that the death "
-        "of the process and long outages lose none. Default: they are kept in memory.",
+        "Keep finished calls in this folder until each exporter has delivered them, so that a "
+        "killed process or a long outage loses none. Default: they are kept in memory.",
     )
     spool_sync: str = _setting(
         "LITESPAN_SPOOL_SYNC",
         "normal",
         parsers.choice(*SYNC),
         ", ".join(SYNC),
-        "Whether the spool survives the death of the process only, or with `full` also a power "
-        "failure: then each write waits for the disk.",
+        "With `normal`, written calls survive if the process is killed. With `full`, they also "
+        "survive a power failure, because each write waits for the disk.",
     )
     spool_max_bytes: int = _setting(
         "LITESPAN_SPOOL_MAX_BYTES",

@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from litespan.background import late
-from litespan.background.late import Late
+from litespan.background import deferred
+from litespan.background.deferred import Deferred
 from litespan.genai import inline
 from litespan.instrumentation import recorded_content
 from litespan.instrumentation.call_tracer import CallTracer
@@ -55,7 +55,7 @@ def spy(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[int]:
 
 def until(done: Callable[[], object]) -> None:
     """Wait for the pool."""
-    assert late._waiting._pool.wait_for(done, time.monotonic() + 60)
+    assert deferred._waiting._pool.wait_for(done, time.monotonic() + 60)
 
 
 def sees(traced: Traced, messages: Any = CONTENTS["image"], **given: Any) -> None:
@@ -99,7 +99,7 @@ def test_it_is_the_content_as_it_was_at_the_end(
     capture: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Although the application changes its messages before they are converted."""
-    monkeypatch.setattr(Late, "start", lambda _self: None)
+    monkeypatch.setattr(Deferred, "start", lambda _self: None)
     parts: list[Any] = [dict(SHOWN), {"type": "text", "text": LONG}]
     messages = [{"role": "user", "content": parts}]
     with capture() as traced:
@@ -115,7 +115,7 @@ def test_a_routed_call_is_not_converted_to_be_routed(
     capture: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`litespan.configure` looks at a call's outcome on the caller's thread."""
-    monkeypatch.setattr(Late, "start", lambda _self: None)
+    monkeypatch.setattr(Deferred, "start", lambda _self: None)
     threads = spy(monkeypatch, inline, "digest")
     routing, exporter = RoutingProcessor(), InMemorySpanExporter()
     routing.set_destinations([Destination("memory", exporter, 1.0, None, frozenset({"success"}))])
@@ -132,7 +132,7 @@ def test_content_is_converted_at_once_if_too_much_waits(
     capture: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory is limited: each call that waits keeps its images."""
-    monkeypatch.setattr(late, "_MOST", 1)
+    monkeypatch.setattr(deferred, "_MOST", 1)
     threads = spy(monkeypatch, inline, "digest")
     with capture() as traced:
         sees(traced)
@@ -190,8 +190,8 @@ def test_what_is_late_is_there_whatever_is_read(
         span = tracer.start_span("chat", None, SpanKind.CLIENT, {"a": 1}, start_time=NOW)
         if ours:
             assert type(span) is CallSpan
-            assert span.keep_later(Late(lambda: {"b": "late", "c": 1}, 1), 2)
-            assert span.fail("Refused", Late(lambda: "No.", 1), event=True)
+            assert span.defer(Deferred(lambda: {"b": "late", "c": 1}, 1), 2)
+            assert span.fail("Refused", Deferred(lambda: "No.", 1), event=True)
         else:
             span.set_attributes({"b": "late", "c": 1})
             span.set_status(Status(StatusCode.ERROR, "No."))
@@ -209,6 +209,6 @@ def test_a_full_span_takes_nothing_late() -> None:
         span_limits=SpanLimits(max_span_attributes=2, max_events=1), shutdown_on_exit=False
     )
     span: Any = CallTracer(provider.get_tracer("tests")).start_span("chat", attributes={"a": 1})
-    assert not span.keep_later(Late(dict, 1), 2)
+    assert not span.defer(Deferred(dict, 1), 2)
     span.add_event("first")
     assert not span.fail("Refused", "No.", event=True)

@@ -128,7 +128,7 @@ def test_kill_9_loses_no_call_that_was_written(
         assert main(["spool", "--json", str(folder)]) == 0
         assert {row["calls"] for row in json.loads(capsys.readouterr().out)["waiting"]} == {30}
         drained = litespan("spool", "--drain", env=env)
-    assert (drained.returncode, drained.stdout) == (0, "nothing waits\n"), drained.stderr
+    assert (drained.returncode, drained.stdout) == (0, "no calls are waiting\n"), drained.stderr
     assert (len(vendor.taken), set(vendor.taken.values())) == (30, {1})
     assert len({json.loads(line)["key"] for line in rows.read_text().splitlines()}) == 30
     assert len(rows.read_text().splitlines()) == 30

@@ -15,12 +15,10 @@ from litespan.export import GenAISpan
 KEEP: Final = 40  # days: a whole month, and the week before today
 _TRAILING: Final = 7  # days
 _LEVELS: Final[tuple[tuple[float, Severity], ...]] = ((1.0, "critical"), (0.8, "warning"))
-
-
 _MOST: Final = 5  # teams and models in a daily message
 _MAX_NAMES: Final = 200  # teams and models in a record; the rest is one sum
 _OTHERS: Final = "others"
-UNNAMED: Final = "unknown_service"  # as in the SDK
+_UNNAMED: Final = "unknown_service"  # as in the SDK
 
 
 class Spent(NamedTuple):
@@ -43,7 +41,7 @@ def payers(span: GenAISpan) -> Iterator[tuple[str, str]]:
 
 def program_of(span: GenAISpan) -> str:
     """The name of the service that made the call."""
-    return span.service.name or UNNAMED
+    return span.service.name or _UNNAMED
 
 
 def day_of(span: GenAISpan) -> date:

@@ -24,7 +24,9 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     settings = Settings.from_env()
     if not (folder := options.folder or settings.spool):
-        print("litespan spool: name the folder, or set LITESPAN_SPOOL", file=sys.stderr)
+        print(
+            "litespan spool: pass the folder as an argument, or set LITESPAN_SPOOL", file=sys.stderr
+        )
         return 2
     try:
         found = overview(Path(folder))
@@ -69,15 +71,15 @@ def _as_json(found: Overview) -> dict[str, object]:
 
 def _lines(found: Overview) -> Iterable[str]:
     if not found.waiting:
-        yield "nothing waits"
+        yield "no calls are waiting"
     for each in sorted(found.waiting, key=lambda each: each.oldest):
         yield printable(_line(each))
     for name in found.aside:
-        yield printable(f"{name}: SQLite cannot read it: sqlite3 {name} .recover")
+        yield printable(f"{name}: unreadable; recover its calls with `sqlite3 {name} .recover`")
 
 
 def _line(each: Waiting) -> str:
-    state = "in use by a running process" if each.in_use else "no process has it"
+    state = "in use by a running process" if each.in_use else "not in use"
     return (
         f"{each.exporter}: {each.calls:,} call(s), {each.bytes:,} bytes, "
         f"oldest {_oldest(each)}; {state} ({each.file})"

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, Final
 
 from litespan.genai.names import MIME
-from litespan.objects import contents, text_of
+from litespan.objects import contents, safe_str
 
 _MAX_DEPTH: Final = 48  # levels
 _MAX_CONTAINERS: Final = 20_000  # lists and objects in one message
@@ -38,7 +38,7 @@ def digest(data: Any) -> str:
 def bounded(value: Any) -> Any:
     """A copy of `value` of limited depth and size, as lists, dicts, scalars and bytes."""
     if type(value) is dict and _LEAVES.issuperset(map(type, value.values())):
-        return {str(name): item for name, item in value.items()}
+        return {safe_str(name): item for name, item in value.items()}
     return _Walk().copy(value, _MAX_DEPTH)
 
 
@@ -58,7 +58,7 @@ def referenced(value: Any) -> Any:
 
 
 def _without_bytes(fields: dict[str, Any]) -> dict[str, Any]:
-    kind = text_of(fields.get("type"))
+    kind = safe_str(fields.get("type"))
     if kind == "blob" and "content" in fields:
         fields = {**fields, "type": "uri", "uri": digest(fields["content"])}
         del fields["content"]
@@ -93,11 +93,11 @@ class _Walk:
         pydantic = hasattr(value, "__pydantic_extra__")  # Pydantic adds fields without a value
         if pydantic or isinstance(value, Mapping):
             return {
-                text_of(name): self.copy(item, depth - 1)
+                safe_str(name): self.copy(item, depth - 1)
                 for name, item in fields.items()
                 if self.left >= 0 and not (pydantic and item is None)
             }
-        return value if isinstance(value, (str, int, float)) else text_of(value)
+        return value if isinstance(value, (str, int, float)) else safe_str(value)
 
 
 def text(value: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from litespan.genai import names as n
 from litespan.genai.inline import bounded, referenced
-from litespan.objects import contents, dumps, text_of
+from litespan.objects import contents, dumps, safe_str
 
 Part = dict[str, Any]
 Fields = Mapping[str, Any]
@@ -48,15 +48,15 @@ def reasoning(content: str) -> Part:
 
 def tool_call(identifier: Any, name: Any, arguments: Any) -> Part:
     """A tool call; `arguments` given as JSON text of an object are parsed."""
-    part: Part = {"type": "tool_call", "name": text_of(name or ""), "arguments": loads(arguments)}
-    return {**part, "id": text_of(identifier)} if identifier else part
+    part: Part = {"type": "tool_call", "name": safe_str(name or ""), "arguments": loads(arguments)}
+    return {**part, "id": safe_str(identifier)} if identifier else part
 
 
 def tool_response(identifier: Any, response: Any, name: Any = None) -> Part:
     """A tool result."""
     part: Part = {"type": "tool_call_response", "response": tool_result(response)}
     if identifier:
-        part["id"] = text_of(identifier)
+        part["id"] = safe_str(identifier)
     return {**part, "name": name} if name else part
 
 
@@ -195,7 +195,7 @@ def _media(kind: str, fields: Fields) -> list[Part]:
         return [media(modality, data, mime)]
     identifier = source.get("file_id") or fields.get("file_id")
     if identifier:
-        return [_of_type({"type": "file", "file_id": text_of(identifier)}, modality, mime)]
+        return [_of_type({"type": "file", "file_id": safe_str(identifier)}, modality, mime)]
     return _generic(kind, fields)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from litespan.genai import parts
 from litespan.genai.parts import Part, first
-from litespan.objects import contents, text_of
+from litespan.objects import contents, safe_str
 
 Message = dict[str, Any]
 
@@ -107,7 +107,7 @@ def _audio(audio: Mapping[str, Any]) -> Iterator[Part]:
     if audio.get("data"):
         yield parts.media("audio", audio["data"])
     elif audio.get("id") and not transcript:
-        yield {"type": "file", "modality": "audio", "file_id": text_of(audio["id"])}
+        yield {"type": "file", "modality": "audio", "file_id": safe_str(audio["id"])}
 
 
 def _calls(fields: Mapping[str, Any]) -> Iterator[Part]:

@@ -52,8 +52,8 @@ def _read(
     return {field: read(a, name) if name in a else None for field, name in fields.items()}
 
 
-def made(kind: type[T], **fields: Any) -> T:
-    """An instance with all its fields, in less time than a frozen dataclass's own `__init__`."""
+def construct(kind: type[T], **fields: Any) -> T:
+    """A frozen dataclass with all its `fields`, in less time than its own `__init__` takes."""
     new = object.__new__(kind)
     object.__setattr__(new, "__dict__", fields)
     return new
@@ -79,7 +79,7 @@ def identity(a: Attributes) -> Identity:
     texts = _texts(a, _IDENTITY)
     if texts["session"] is None:
         texts["session"] = string(a, s.CONVERSATION_ID)
-    return made(Identity, tags=strings(a, s.TAGS), metadata=_metadata(a), **texts)
+    return construct(Identity, tags=strings(a, s.TAGS), metadata=_metadata(a), **texts)
 
 
 def _metadata(a: Attributes) -> Mapping[str, Scalar | tuple[Scalar, ...]]:
@@ -102,7 +102,7 @@ _REQUEST: Final = {
 
 def request(a: Attributes) -> Request:
     """The request."""
-    return made(
+    return construct(
         Request,
         stream=boolean(a, s.REQUEST_STREAM) is True,
         server_port=integer(a, s.SERVER_PORT),
@@ -130,7 +130,7 @@ _RESPONSE: Final = {
 
 def response(a: Attributes) -> Response:
     """The response."""
-    return made(
+    return construct(
         Response,
         finish_reasons=strings(a, s.RESPONSE_FINISH_REASONS),
         time_to_first_chunk=quantity(a, s.TIME_TO_FIRST_CHUNK),
@@ -156,7 +156,7 @@ def usage(a: Attributes) -> Usage:
     counts = _read(tokens, a, _USAGE)
     if counts["cache_creation"] is None:
         counts["cache_creation"] = tokens(a, s.CACHE_WRITE_TOKENS)
-    return made(Usage, source=string(a, s.USAGE_SOURCE), **counts)
+    return construct(Usage, source=string(a, s.USAGE_SOURCE), **counts)
 
 
 _COST: Final = {
@@ -176,7 +176,7 @@ def cost(a: Attributes) -> Cost:
     costs = _read(money, a, _COST)
     if costs["total"] is None:
         costs["total"] = money(a, s.COST_TOTAL)
-    return made(Cost, source=string(a, s.COST_SOURCE), **costs)
+    return construct(Cost, source=string(a, s.COST_SOURCE), **costs)
 
 
 def error(span: ReadableSpan, a: Attributes, events: tuple[Event, ...]) -> Error | None:
@@ -211,7 +211,7 @@ def call(span: ReadableSpan, a: Attributes) -> Call:
     """The LiteLLM call and its outcome."""
     failed = span.status.status_code is StatusCode.ERROR
     outcome = string(a, s.OUTCOME) or ("failure" if failed else "success")
-    return made(
+    return construct(
         Call,
         attempt=integer(a, s.ATTEMPT),
         outcome=outcome if span.end_time is not None else "started",

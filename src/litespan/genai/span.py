@@ -133,7 +133,7 @@ class GenAISpan:
         start_ns = span.start_time or 0
         own = scope == s.SCOPE
         named = attributes if own else translation.rename(attributes, events, start_ns)
-        return readers.made(
+        return readers.construct(
             cls,
             trace_id=format_trace_id(context.trace_id),
             span_id=format_span_id(context.span_id),

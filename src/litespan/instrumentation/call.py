@@ -51,7 +51,7 @@ class Call(CallState):
 
     keeps_chunks = True
     _listeners: tuple[Listener, ...] = ()
-    _heard: frozenset[str] = frozenset()  # the stages that any of them needs
+    _needed: frozenset[str] = frozenset()  # stages that a listener needs
     _announced = False
     _on_end: "Callable[[Outcome, Failure | None], None] | None" = None
 
@@ -150,12 +150,12 @@ class Call(CallState):
         """Call `listener` with further stages, on the thread where the stage occurs.
 
         Args:
-            listener: must return quickly; it may also get other stages than `names`.
+            listener: must return quickly; may also receive stages that are not in `names`.
             names: the stages that it needs.
             chunks: whether to include the chunks of a stream; effective until the first chunk.
         """
         self._listeners = (*self._listeners, listener)
-        self._heard |= names
+        self._needed |= names
         if chunks:
             self.chunk_listeners = (*self.chunk_listeners, listener)
 
@@ -184,7 +184,7 @@ class Call(CallState):
                 log_stage(self, name, attributes, time_ns)
         except Exception as error:  # noqa: BLE001
             record_error(f"noting {name}", error)
-        if name in self._heard:
+        if name in self._needed:
             notify(Stage(name, self, time_ns, attributes, payload), self._listeners)
 
     # --- end ------------------------------------------------------------------------

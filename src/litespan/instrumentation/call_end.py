@@ -13,7 +13,7 @@ from litespan.instrumentation import jobs
 from litespan.instrumentation.log_events import emit_details, emit_exception
 from litespan.instrumentation.recorded_content import (
     CONTENT_ATTRIBUTES,
-    late_content,
+    deferred_content,
     recorded_content,
     redacted_text,
 )
@@ -266,8 +266,8 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
         elif type(call.span) is CallSpan:
-            late = late_content(call, answer)
-            if late is not None and call.span.keep_later(late, CONTENT_ATTRIBUTES):
+            deferred = deferred_content(call, answer)
+            if deferred is not None and call.span.defer(deferred, CONTENT_ATTRIBUTES):
                 return
         content = recorded_content(call, answer, known)
         if mode != "EVENT_ONLY":

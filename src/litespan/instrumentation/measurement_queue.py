@@ -11,7 +11,7 @@ from litespan.errors import suppress_errors
 from litespan.instrumentation.aggregation import Batch
 
 MANY: Final = 256
-"""Number of waiting calls at which, and at each multiple of which, a thread records them."""
+"""A thread records the waiting calls whenever this many more wait."""
 
 
 class Divides(Protocol):

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.background.late import LARGE, Late
+from litespan.background.deferred import LARGE, Deferred
 from litespan.errors import record_error
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.state import CallState
@@ -29,7 +29,7 @@ CONTENT_ATTRIBUTES: Final = 6
 """The most attributes that `recorded_content` returns."""
 
 
-def late_content(call: CallState, answer: Answer | None) -> Late[dict[str, Any]] | None:
+def deferred_content(call: CallState, answer: Answer | None) -> Deferred[dict[str, Any]] | None:
     """Return what `recorded_content` returns, computed later, with input and answer as of now.
 
     Return None if the input is not large.
@@ -38,7 +38,7 @@ def late_content(call: CallState, answer: Answer | None) -> Late[dict[str, Any]]
     if size < LARGE:
         return None
     request = copied_input(call.request)
-    return Late(partial(_converted, call.signals, request, _answered(call, answer)), size)
+    return Deferred(partial(_converted, call.signals, request, _answered(call, answer)), size)
 
 
 def recorded_content(

@@ -20,7 +20,7 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from litespan import semconv as s
-from litespan.background.late import Late
+from litespan.background.deferred import Deferred
 
 _SCALARS: Final = frozenset({str, int, float, bool})
 _UNSET: Final = Status()
@@ -59,11 +59,11 @@ class OrdinarySpan(sdk.Span):
 
 
 def _complete(kept: dict[str, Any]) -> None:
-    """Add to `kept` what is computed late; two threads may do so at the same time."""
-    content = kept["_late_content"]
+    """Add the deferred values to `kept`; two threads may do so at the same time."""
+    content = kept["_deferred"]
     if content is not None:
         kept["_kept"] = {**kept["_kept"], **content()}
-        kept["_late_content"] = None
+        kept["_deferred"] = None
     if "_status" not in kept:
         text, own = kept["_failed"]
         message = text if isinstance(text, str) else text()
@@ -112,11 +112,11 @@ class EndedSpan(sdk.ReadableSpan):
 
     @property
     def early(self) -> "EndedSpan":
-        """The span without late content, for a first look on the caller's thread."""
-        if self._late_content is None:
+        """The span without deferred content, which can be read on the caller's thread."""
+        if self._deferred is None:
             return self
         ended = _new(EndedSpan)
-        ended.__dict__ = {**self.__dict__, "_late_content": None}
+        ended.__dict__ = {**self.__dict__, "_deferred": None}
         return ended
 
     def _as_kept(self) -> bool:
@@ -216,20 +216,20 @@ class CallSpan(sdk.Span):
                 return
         super().add_event(name, attributes, timestamp)
 
-    def keep_later(self, content: Late[dict[str, Any]], most: int) -> bool:
+    def defer(self, content: Deferred[dict[str, Any]], most: int) -> bool:
         """Add at most `most` attributes when the span is read. False if that is not possible."""
         with self._guard:
             if self._is_ordinary or len(self._kept) + most > self._most.attributes:
                 return False
-            self._late_content = content
+            self._deferred = content
             return True
 
-    def fail(self, kind: str, text: str | Late[str], *, event: bool) -> bool:
+    def fail(self, kind: str, text: str | Deferred[str], *, event: bool) -> bool:
         """Set the status, and add the exception as an event. False if that is not possible.
 
         Args:
             kind: the type of the error.
-            text: the error's message; one that is late is read when the span is.
+            text: the error's message; a deferred one is computed when the span is read.
             event: whether to add the event.
         """
         own = {s.EXCEPTION_TYPE: kind, s.EXCEPTION_MESSAGE: ""}
@@ -279,7 +279,7 @@ class CallSpan(sdk.Span):
         if _ENDING:
             processor._on_ending(self)  # noqa: SLF001
         processor.on_end(self._readable_span())
-        content, text = self._late_content, self._failed[0]
+        content, text = self._deferred, self._failed[0]
         if content is not None:
             content.start()
         if text is not None and type(text) is not str:
@@ -320,7 +320,7 @@ def new_span(
         "_most": most,
         "_kept": {**attributes},
         "_noted": [],
-        "_late_content": None,
+        "_deferred": None,
         "_failed": _NOT_FAILED,
         "_guard": Lock(),
     }

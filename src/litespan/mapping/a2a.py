@@ -7,7 +7,7 @@ agents.
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from litespan.objects import as_text, contents, get
+from litespan.objects import as_list, as_text, contents, get, safe_str
 
 _PREFIX: Final = "a2a_agent/"  # LiteLLM's name of an agent as a model
 _FAILED: Final = frozenset({"failed", "rejected"})
@@ -15,7 +15,7 @@ _FAILED: Final = frozenset({"failed", "rejected"})
 
 def agent_name(model: Any) -> str | None:
     """Return the agent's name in LiteLLM's `model`; None if it is no agent, or has no name."""
-    name = str(model or "")
+    name = safe_str(model or "")
     found = name.removeprefix(_PREFIX)
     return found if found not in (name, "unknown") else None
 
@@ -49,7 +49,7 @@ def error(answer: Any) -> Any:
 def message(given: Any, role: str) -> dict[str, Any] | None:
     """Return a request's message, or an answer's, as a chat message; None if there is none."""
     result = get(given, "result") or get(get(given, "params"), "message")
-    found = [part for artifact in _list(result, "artifacts") for part in parts(artifact)]
+    found = [part for artifact in as_list(get(result, "artifacts")) for part in parts(artifact)]
     found += [*parts(result), *parts(get(get(result, "status"), "message"))]
     return {"role": role, "content": found} if found else None
 
@@ -58,7 +58,7 @@ def parts(held: Any) -> Iterator[dict[str, Any]]:
     """Yield the parts of a message or an artifact."""
     from litespan.genai.parts import first, media
 
-    for each in _list(held, "parts"):
+    for each in as_list(get(held, "parts")):
         part = contents(get(each, "root") or each)
         file = contents(part.get("file"))
         if not file:
@@ -77,16 +77,11 @@ def joined(chunks: Sequence[Any]) -> dict[str, Any]:
         if get(event, "error") is not None:
             whole["error"] = get(event, "error")
         stated = contents(get(event, "result"))
-        found += _list(stated, "parts")
-        for artifact in (stated.get("artifact"), *_list(stated, "artifacts")):
-            found += _list(artifact, "parts")
+        found += as_list(stated.get("parts"))
+        for artifact in (stated.get("artifact"), *as_list(stated.get("artifacts"))):
+            found += as_list(get(artifact, "parts"))
         result.update({name: value for name, value in stated.items() if value is not None})
     return {**whole, "result": {**result, "artifacts": (), "parts": found}}
-
-
-def _list(held: Any, name: str) -> Sequence[Any]:
-    found = get(held, name)
-    return found if isinstance(found, (list, tuple)) else ()
 
 
 def _state(result: Any) -> str | None:

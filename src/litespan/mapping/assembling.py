@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from litespan.genai.parts import loads
-from litespan.objects import as_int, as_list, contents, get, text_of
+from litespan.objects import as_int, as_list, contents, get, safe_str
 
 
 class Assembled:
@@ -118,14 +118,14 @@ class _Message:
         identifier, name = get(delta, "id"), get(named, "name")
         call = self._open.get(index)
         if call is None or _another(call, identifier, name):
-            call = {"id": identifier, "function": {"name": text_of(name or ""), "arguments": ""}}
+            call = {"id": identifier, "function": {"name": safe_str(name or ""), "arguments": ""}}
             self._open[index] = call
             self._calls.append(call)
         elif name and name != call["function"]["name"]:  # some repeat it in every chunk
-            call["function"]["name"] += text_of(name)
+            call["function"]["name"] += safe_str(name)
         call["id"] = call["id"] or identifier
         arguments = get(named, "arguments") or get(named, "input")
-        call["function"]["arguments"] += text_of(arguments or "")
+        call["function"]["arguments"] += safe_str(arguments or "")
 
     def whole(self) -> dict[str, Any]:
         """Return the message as in a non-streaming response."""
@@ -142,7 +142,7 @@ class _Message:
 
 def _add(texts: list[str], text: Any) -> None:
     if text:
-        texts.append(text_of(text))
+        texts.append(safe_str(text))
 
 
 def _another(call: Mapping[str, Any], identifier: Any, name: Any) -> bool:
@@ -170,7 +170,7 @@ def items(events: Sequence[Any]) -> list[dict[str, Any]]:
     for each in events:
         event = contents(each)
         kind = event.get("type")
-        kind = text_of(getattr(kind, "value", kind)).removeprefix("response.")
+        kind = safe_str(getattr(kind, "value", kind)).removeprefix("response.")
         index = as_int(event.get("output_index")) or 0
         if event.get("item") is not None:
             found[index] = dict(contents(event["item"]))

@@ -14,7 +14,7 @@ from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, google_answer, hidden_params, read_answer
 from litespan.mapping.targets import AGENT, CONTENT
 from litespan.mapping.usage import Usage, most, read_usage, stated_usages
-from litespan.objects import as_int, as_list, as_text, contents, get, text_of, utf8
+from litespan.objects import as_int, as_list, as_text, contents, get, safe_str, utf8
 
 _TAIL: Final = 8  # chunks at the end of a stream that are searched for an error
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -118,7 +118,7 @@ def _finish_reasons(chunks: Sequence[Any], choices: int) -> dict[int, str]:
         for choice in as_list(get(chunk, "choices")):
             reason = get(choice, "finish_reason")
             if reason:
-                reasons.setdefault(as_int(get(choice, "index")) or 0, utf8(text_of(reason)))
+                reasons.setdefault(as_int(get(choice, "index")) or 0, utf8(safe_str(reason)))
         if len(reasons) >= choices:
             break
     return reasons
@@ -244,12 +244,12 @@ _GROWING: Final = {
 
 def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
     if delta.get("type") == "input_json_delta":
-        block["json"] = text_of(block.get("json", "")) + text_of(delta.get("partial_json") or "")
+        block["json"] = safe_str(block.get("json", "")) + safe_str(delta.get("partial_json") or "")
         return
-    name = _GROWING.get(text_of(delta.get("type")))
+    name = _GROWING.get(safe_str(delta.get("type")))
     if name:
         block["type"] = block.get("type") or name
-        block[name] = text_of(block.get(name) or "") + text_of(delta.get(name) or "")
+        block[name] = safe_str(block.get(name) or "") + safe_str(delta.get(name) or "")
 
 
 def _closed(block: dict[str, Any]) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def server_events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
             yield chunk
             continue
         rest.append(
-            chunk if isinstance(chunk, bytes) else text_of(chunk).encode("utf-8", "replace")
+            chunk if isinstance(chunk, bytes) else safe_str(chunk).encode("utf-8", "replace")
         )
         if b"\n" not in rest[-1]:
             continue

@@ -16,7 +16,7 @@ from litespan.genai.provider_messages import read as read_message
 from litespan.genai.provider_messages import read_parts, read_tools
 from litespan.mapping import a2a, google
 from litespan.mapping.request import Request
-from litespan.objects import contents, dumps, encoded, get, quoted, text_of, utf8
+from litespan.objects import contents, dumps, encoded, get, quoted, safe_str, utf8
 
 Message = dict[str, Any]
 
@@ -168,7 +168,7 @@ def output_content(raw: Any) -> list[Message]:
 def _found(stated: Mapping[str, Any]) -> list[Part]:
     """Return the texts of a vector store search, a web search or OCR, one part each."""
     entries = stated.get("pages") or stated.get("results")
-    if not entries and text_of(stated.get("object")).startswith("vector_store"):
+    if not entries and safe_str(stated.get("object")).startswith("vector_store"):
         entries = stated.get("data")
     if not isinstance(entries, (list, tuple)):
         return []
@@ -259,7 +259,7 @@ def _written_choice(choice: Any) -> str:
     plain = _plain(message) if message else None
     if plain is None:
         return encoded(_choice(choice))
-    native = text_of(get(choice, "finish_reason") or get(choice, "finishReason") or "")
+    native = safe_str(get(choice, "finish_reason") or get(choice, "finishReason") or "")
     return f'{plain[:-1]},"finish_reason":{encode_basestring(FINISH_REASONS.get(native, native))}}}'
 
 
@@ -274,7 +274,7 @@ def _choice(choice: Any) -> Message:
 
 
 def _finished(message: Message, reason: Any) -> Message:
-    native = text_of(reason or "")
+    native = safe_str(reason or "")
     return {**message, "finish_reason": FINISH_REASONS.get(native, native)}
 
 
@@ -282,10 +282,10 @@ def _joined(items: Sequence[Any], response: Mapping[str, Any]) -> Message:
     """Merge the items of a Responses API answer into one assistant message."""
     read = [part for item in items for part in _message(item)["parts"]]
     reason = get(response.get("incomplete_details"), "reason") or response.get("status")
-    if any(text_of(get(item, "type")) in _TOOL_REQUESTS for item in items):
+    if any(safe_str(get(item, "type")) in _TOOL_REQUESTS for item in items):
         reason = "tool_call"
     message = {"role": "assistant", "parts": read}
-    return _finished(message, "" if text_of(reason) in _UNFINISHED else reason or "completed")
+    return _finished(message, "" if safe_str(reason) in _UNFINISHED else reason or "completed")
 
 
 def _is_image(item: Any) -> bool:

@@ -8,7 +8,7 @@ from litespan.mapping.assembling import plain_texts
 from litespan.mapping.chunks import Streamed, server_events
 from litespan.mapping.request import Request
 from litespan.mapping.usage import characters, estimated_usage, most
-from litespan.objects import as_list, contents, get, text_of
+from litespan.objects import as_list, contents, get, safe_str
 
 _SENT: Final = ("messages", "prompt", "input", "contents")
 
@@ -64,7 +64,7 @@ def chunk_characters(chunk: Any) -> int:
         delta = get(chunk, "delta")
         if isinstance(delta, str):
             kind = get(chunk, "type")
-            return 0 if ".audio." in text_of(getattr(kind, "value", kind)) else len(delta)
+            return 0 if ".audio." in safe_str(getattr(kind, "value", kind)) else len(delta)
         candidates = as_list(get(chunk, "candidates"))
         if candidates:  # Google
             return sum([characters([get(each, "content")]) for each in candidates])

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from litespan.background.late import LARGE, Late
+from litespan.background.deferred import LARGE, Deferred
 from litespan.mapping.request import Request
-from litespan.objects import as_int, as_text, get, text_of
+from litespan.objects import as_int, as_text, get, safe_str
 from litespan.redaction.echoes import ECHO, TooMuch, sent_texts
 from litespan.redaction.text import scrub_error, secrets
 
@@ -23,13 +23,13 @@ class Failure:
 
     Attributes:
         type: the exception's class name, the provider's error code, or `stream_dropped`.
-        text: the provider's message, or what computes it.
+        text: the provider's message, or the deferred computation of it.
         code: the HTTP status of the provider's response, if there was one.
         error: the exception itself; it never leaves the process.
     """
 
     type: str
-    text: str | Late[str]
+    text: str | Deferred[str]
     code: int | None = None
     error: BaseException | None = None
 
@@ -71,20 +71,20 @@ def stated_failure(request: Request, error: Any) -> Failure:
     )
 
 
-def _safe(text: str, arguments: Mapping[str, Any]) -> str | Late[str]:
-    """Return an error message that quotes nothing of the request; late if that is large."""
+def _safe(text: str, arguments: Mapping[str, Any]) -> str | Deferred[str]:
+    """Return an error message without quotes of the request; deferred if that is large."""
     try:
         sent = [*sent_texts(arguments)]
     except TooMuch:
         return ECHO if text else text
     size = sum(map(len, sent))
     scrubbed = partial(scrub_error, text, [*secrets(arguments)], sent)
-    return scrubbed() if size < LARGE else Late(scrubbed, size)
+    return scrubbed() if size < LARGE else Deferred(scrubbed, size)
 
 
 def is_cut_off(error: BaseException | None) -> bool:
     """Whether LiteLLM (since 1.110) raised `error` because a stream had no finish reason."""
-    return _CUT_OFF in text_of(error)
+    return _CUT_OFF in safe_str(error)
 
 
 def http_status(error: Any) -> int | None:

@@ -13,7 +13,7 @@ from litespan import semconv as s
 from litespan.identity import Identity, Scalar
 from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
-from litespan.objects import INT64, as_texts, get, text_of, utf8, whole
+from litespan.objects import INT64, as_texts, get, safe_str, utf8, whole
 from litespan.redaction.text import is_plain, is_secret_name, scrub
 
 _NONE: Final[Mapping[str, Any]] = {}
@@ -185,11 +185,11 @@ def _header_tags(request: Request) -> tuple[str, ...]:
     if not names or not isinstance(names, (list, tuple)):
         return ()
     headers = _headers(request.arguments.get("proxy_server_request"))
-    lower = {text_of(name).lower(): value for name, value in headers.items()}
+    lower = {safe_str(name).lower(): value for name, value in headers.items()}
     return tuple(
         f"{name}: {value}"
         for name in names
-        if (value := lower.get(text_of(name).lower())) and not is_secret_name(str(name))
+        if (value := lower.get(safe_str(name).lower())) and not is_secret_name(str(name))
     )
 
 
@@ -251,7 +251,7 @@ def _attribute(name: Any, *, number: bool = False) -> str | None:
 
 def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None) -> Identity:
     """Complete `identity` from the allowed baggage entries."""
-    found = {name: text_of(value) for name in names if (value := baggage.get_baggage(name, ctx))}
+    found = {name: safe_str(value) for name in names if (value := baggage.get_baggage(name, ctx))}
     if not found:
         return identity
     return Identity(
@@ -263,7 +263,7 @@ def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None
 
 
 def _short(value: Any) -> str:
-    text = value if type(value) is str else text_of(value)
+    text = value if type(value) is str else safe_str(value)
     return text if is_plain(text) else utf8(scrub(text[:MAX_LENGTH]))
 
 

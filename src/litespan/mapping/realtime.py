@@ -17,7 +17,7 @@ from litespan import semconv as s
 from litespan.errors import log_once
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, read_answer
-from litespan.objects import as_cost, as_text, as_tokens, contents, get, text_of
+from litespan.objects import as_cost, as_text, as_tokens, contents, get, safe_str
 
 JSON = dict[str, Any]
 
@@ -152,7 +152,7 @@ def transcribing_model(session: Any) -> str | None:
 
 def transcript(event: JSON) -> JSON:
     """The user's input, as a message."""
-    text = text_of(event.get("transcript") or "")
+    text = safe_str(event.get("transcript") or "")
     return {"role": "user", "content": [{"type": "text", "text": text}]}
 
 
@@ -198,7 +198,7 @@ def interruption(response: Any) -> str | None:
     """Why a response was cancelled: `turn_detected`, `client_cancelled`, …; None if it was not."""
     if get(response, "status") != "cancelled":
         return None
-    return text_of(get(get(response, "status_details"), "reason") or "cancelled")
+    return safe_str(get(get(response, "status_details"), "reason") or "cancelled")
 
 
 # Path in the usage of a realtime response → attribute. `mapping.usage` has the other counts.

@@ -9,7 +9,7 @@ from litespan import semconv as s
 from litespan.mapping.provider import provider_name, resolve, server_attributes
 from litespan.mapping.resources import argument_attributes
 from litespan.mapping.targets import AGENT, CONTENT, TOOL, Target
-from litespan.objects import as_float, as_int, as_text, as_texts, contents, get, text_of, utf8
+from litespan.objects import as_float, as_int, as_text, as_texts, contents, get, safe_str, utf8
 
 Attributes = dict[str, Any]
 Reader = Callable[[Any], Any]
@@ -43,7 +43,7 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Reader]]] = {
     "encoding_format": (s.REQUEST_ENCODING_FORMATS, as_texts),
     "dimensions": (s.EMBEDDINGS_DIMENSIONS, as_int),
     "prompt_id": (s.PROMPT_NAME, as_text),
-    "prompt_version": (s.PROMPT_VERSION, lambda value: utf8(text_of(value))),
+    "prompt_version": (s.PROMPT_VERSION, lambda value: utf8(safe_str(value))),
     "n": (s.REQUEST_CHOICE_COUNT, _choice_count),
     "candidate_count": (s.REQUEST_CHOICE_COUNT, _choice_count),
     "response_format": (s.OUTPUT_TYPE, _output_type),
@@ -119,7 +119,7 @@ class Request:
             target,
             model if isinstance(model, str) else "",
             None if provider is None else as_text(provider),
-            text_of(base) if base else None,
+            safe_str(base) if base else None,
         )
         self.streaming = arguments.get("stream") is True or (
             (target.operation is CONTENT or target.operation is AGENT) and target.streams
@@ -141,7 +141,7 @@ def _configuration(arguments: Mapping[str, Any]) -> Attributes:
     attributes: Attributes = {}
     for name in _CONFIGURATIONS:
         for key, value in contents(arguments.get(name)).items():
-            snake = _CAMEL.sub(lambda found: f"_{found[0].lower()}", text_of(key))
+            snake = _CAMEL.sub(lambda found: f"_{found[0].lower()}", safe_str(key))
             if snake in _PARAMETERS and value is not None:
                 attribute, read = _PARAMETERS[snake]
                 found = read(value)
@@ -170,5 +170,5 @@ def request_attributes(request: Request) -> Attributes:
         attributes[s.OUTPUT_TYPE] = operation.output
     tier = request.arguments.get("service_tier")
     if tier is not None and request.provider == "openai":
-        attributes[s.OPENAI_REQUEST_SERVICE_TIER] = utf8(text_of(tier))
+        attributes[s.OPENAI_REQUEST_SERVICE_TIER] = utf8(safe_str(tier))
     return attributes

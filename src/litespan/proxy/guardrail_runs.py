@@ -19,14 +19,14 @@ from litespan.proxy.request import MAX_LENGTH, status_of
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 # Method of LiteLLM's `CustomGuardrail` → when it runs.
+_STREAMING: Final = "async_post_call_streaming_iterator_hook"
 _MODES: Final[Mapping[str, str]] = {
     "async_pre_call_hook": "pre_call",
     "async_moderation_hook": "during_call",
     "async_post_call_success_hook": "post_call",
-    "async_post_call_streaming_iterator_hook": "post_call",
+    _STREAMING: "post_call",
     "apply_guardrail": "",  # by its argument `input_type`
 }
-_STREAMING: Final = "async_post_call_streaming_iterator_hook"
 _MODULE: Final = "litellm.integrations.custom_guardrail"
 _RUNNING: Final = otel_context.create_key("litespan-guardrail")
 _INTERNAL: Final = 500

@@ -146,7 +146,7 @@ def _end(call: Call, result: Any) -> None:
         values = {s.TOOL_ARGUMENTS: call.request.arguments.get("arguments"), s.TOOL_RESULT: blocks}
         found = {name: value for name, value in values.items() if value}
         attributes |= content_attributes(call.signals, found, call.attributes)
-    call.record_content = False  # nothing else has the cost
+    call.record_content = False  # arguments and result are recorded above
     failure = None
     if get(result, "is_error") is True or get(result, "isError") is True:
         text = " ".join(str(block.get("text") or "") for block in blocks)

@@ -1,7 +1,7 @@
-"""Values of large content, which take milliseconds: computed off the caller's thread.
+"""Computes values of large content off the caller's thread, which may run an event loop.
 
-That thread may run an event loop. A pool computes them once the span has ended; exporters read
-them on their own threads.
+Such values take milliseconds. A pool computes them once the span has ended, or an exporter that
+reads the span earlier computes them on its own thread.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from litespan.background.pool import Pool
 
 T = TypeVar("T")
 LARGE: Final = 256 * 1024
-"""Characters of content from which values are computed late; less takes below 1 ms."""
+"""Characters of content from which values are deferred; smaller content takes less than 1 ms."""
 _MOST: Final = 64 * 1024 * 1024  # characters that may wait: each keeps its content in memory
 
 
-class Late(Generic[T]):
+class Deferred(Generic[T]):
     """The result of `compute`, computed when it is first called or by a pool after `start`.
 
     There is no lock, which a fork could leave locked: two threads that call it at the same time
@@ -28,7 +28,12 @@ class Late(Generic[T]):
     __slots__ = ("_compute", "_value", "size")
 
     def __init__(self, compute: Callable[[], T], size: int) -> None:
-        """`compute` must not raise, and reads only what nobody changes; `size` in characters."""
+        """Defer `compute`.
+
+        Args:
+            compute: must not raise, and must read only objects that do not change.
+            size: of the content, in characters.
+        """
         self._compute: Callable[[], T] | None = compute
         self.size = size
 
@@ -47,29 +52,29 @@ class Late(Generic[T]):
 
 
 class _Waiting:
-    """What waits for the pool."""
+    """The values that wait for the pool."""
 
     def __init__(self) -> None:
         self._pool = Pool("litespan-content")
         self._lock = Lock()
         self._size = 0
 
-    def add(self, late: Late[Any]) -> None:
+    def add(self, value: Deferred[Any]) -> None:
         with self._lock:
-            fits = self._size + late.size <= _MOST
+            fits = self._size + value.size <= _MOST
             if fits:
-                self._size += late.size
+                self._size += value.size
         if fits:
-            self._pool.submit(partial(self._run, late))
+            self._pool.submit(partial(self._run, value))
         else:
-            late()
+            value()
 
-    def _run(self, late: Late[Any]) -> None:
+    def _run(self, value: Deferred[Any]) -> None:
         try:
-            late()
+            value()
         finally:
             with self._lock:
-                self._size -= late.size
+                self._size -= value.size
 
 
 _waiting: Final = _Waiting()
