@@ -79,21 +79,19 @@ def show(name: str, ours: _paired.Reading, theirs: _paired.Reading, a_row: float
 
 def made() -> tuple[list[Any], Rows]:
     """Finished calls with content, and their rows."""
-    from litespan.stores.columns import rows
-    from litespan.stores.exporter import CLEAN
+    from litespan.stores.rows import rows
     from tests.cases import CASES, span
 
     case = CASES["tool_call"]
     attributes = dict(case.attributes or {})
     spans = [span(n, case.name, attributes, case.events) for n in range(BATCH)]
-    return spans, rows(spans, CLEAN)
+    return spans, rows(spans)
 
 
 def mapper(spans: Sequence[Any]) -> _paired.Block:
-    from litespan.stores.columns import rows
-    from litespan.stores.exporter import CLEAN
+    from litespan.stores.rows import rows
 
-    return lambda _: rows(spans, CLEAN)
+    return lambda _: rows(spans)
 
 
 def cpu() -> float:

@@ -15,8 +15,7 @@ from opentelemetry.util.re import parse_env_headers
 
 from litespan.export import Batch, HttpExporter, Item, Policy, Secret, Variables
 from litespan.stores.buffer import KEY
-from litespan.stores.columns import rows
-from litespan.stores.exporter import CLEAN
+from litespan.stores.rows import rows
 from litespan_exporters.jsonl import JsonlExporter
 from litespan_exporters.webhook import SIGNATURE, signature
 
@@ -65,7 +64,7 @@ class GenericApiExporter(HttpExporter):
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """One record per call; tools and agents have none."""
-        made = rows(spans, CLEAN, content=self.content)
+        made = rows(spans, content=self.content)
         for row, line in zip(made, JsonlExporter.lines(made), strict=True):
             yield Item(str(row[KEY]), line.rstrip(b"\n"))
 

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
 from litespan.export.decode import JSON, Undecodable, read_request, to_spans
-from litespan.stores.columns import rows
-from litespan.stores.exporter import CLEAN
 from litespan.stores.line_reader import read_lines
 from litespan.stores.records import NAMES, Reader, Record, converted
+from litespan.stores.rows import rows
 
 FILE: Final = "traces.jsonl"
 """As collector-config.yaml names it."""
@@ -32,7 +31,7 @@ def _parse(lines: TextIO) -> Iterator[Record | None]:
         except Undecodable:
             yield None
             continue
-        for row in rows(spans, CLEAN):
+        for row in rows(spans):
             yield {name: converted(name, value) for name, value in zip(NAMES, row, strict=True)}
 
 

@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.export import GenAISpan
-from litespan.stores.columns import COLUMNS, rows
+from litespan.stores.columns import COLUMNS
+from litespan.stores.rows import rows
 from litespan_exporters.postgres import ddl
 from litespan_exporters.supabase import SupabaseExporter, request_log, row
 from tests.cases import CASES, CHAT, OTHERS, STARTED, span

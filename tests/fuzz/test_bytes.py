@@ -16,8 +16,7 @@ from litespan.cli import main
 from litespan.export.decode import JSON, PROTOBUF, Undecodable, read_request, to_spans
 from litespan.forward.weight import TooLarge, weight
 from litespan.genai.span import GenAISpan
-from litespan.stores.columns import rows
-from litespan.stores.exporter import CLEAN
+from litespan.stores.rows import rows
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.duckdb_file import DuckDBExporter
 from litespan_exporters.jsonl import JsonlExporter
@@ -74,7 +73,7 @@ def test_a_damaged_request_is_refused_or_read(request_: tuple[bytes, str]) -> No
         return
     for span in spans:
         GenAISpan.read(span)
-    list(rows(spans, CLEAN))
+    list(rows(spans))
 
 
 STORES = {

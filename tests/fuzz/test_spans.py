@@ -18,8 +18,8 @@ from litespan.export.http import HttpExporter
 from litespan.genai import conventions
 from litespan.genai.span import GenAISpan
 from litespan.genai.without_content import stripped
-from litespan.stores.columns import COLUMNS, rows
-from litespan.stores.exporter import CLEAN
+from litespan.stores.columns import COLUMNS
+from litespan.stores.rows import rows
 from tests.cases import CHAT, START_NS, span
 from tests.exporters.test_contract import HTTP, PATIENT
 from tests.fuzz.values import NUMBERS, TEXTS, VALUES
@@ -135,7 +135,7 @@ def test_any_span_is_read(finished: ReadableSpan) -> None:
     for part in (*(view.input_messages or ()), *(view.output_messages or ())):
         json.dumps(part.to_json(), allow_nan=False)
     assert view.stages == tuple(sorted(view.stages, key=lambda stage: stage.time_ns))
-    for row in rows([finished], CLEAN):
+    for row in rows([finished]):
         assert len(row) == len(COLUMNS)
 
 

@@ -20,8 +20,8 @@ from bson.decimal128 import Decimal128
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from litespan.stores.columns import COLUMNS, PLACES, rows
-from litespan.stores.exporter import CLEAN
+from litespan.stores.columns import COLUMNS, PLACES
+from litespan.stores.rows import rows
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.duckdb_file import DuckDBExporter
 from litespan_exporters.jsonl import JsonlExporter
@@ -56,7 +56,7 @@ class Place:
 
 def expected(spans: Iterable[ReadableSpan]) -> list[Found]:
     """What any store should hold after these spans."""
-    made = [dict(zip(NAMES, row, strict=True)) for row in rows(spans, CLEAN)]
+    made = [dict(zip(NAMES, row, strict=True)) for row in rows(spans)]
     return in_order([{name: plain(name, value) for name, value in row.items()} for row in made])
 
 

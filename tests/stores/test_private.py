@@ -10,8 +10,7 @@ import pytest
 from litespan.alerting.state import state_at
 from litespan.cli.replay import Notes
 from litespan.offload import Store
-from litespan.stores.columns import rows
-from litespan.stores.exporter import CLEAN
+from litespan.stores.rows import rows
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.duckdb_file import DuckDBExporter
 from litespan_exporters.jsonl import JsonlExporter
@@ -35,7 +34,7 @@ def exported(kind: Any, path: Path, **more: Any) -> Held:
 def while_open(path: Path) -> Held:
     """A DuckDB file between two writes, with its write-ahead log."""
     store = DuckDBExporter(path).connect()
-    store.write(list(rows(calls([1]), CLEAN)))
+    store.write(list(rows(calls([1]))))
     return [store]
 
 

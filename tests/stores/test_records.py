@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.cli import main
 from litespan.export import GenAISpan
-from litespan.stores.columns import rows
 from litespan.stores.reading import NotFound, find, latest, records
 from litespan.stores.records import IDS, NAMES, Unreadable
+from litespan.stores.rows import rows
 from litespan.stores.spans import span_of
 from litespan_exporters.csv_file import CsvExporter
 from litespan_exporters.jsonl import JsonlExporter

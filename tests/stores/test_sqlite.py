@@ -20,7 +20,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan import errors
 from litespan.counters import stats
-from litespan.stores.columns import COLUMNS, rows
+from litespan.stores.columns import COLUMNS
+from litespan.stores.rows import rows
 from litespan_exporters import sqlite as store
 from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CASES, OTHERS, STARTED, cost, foreign, span

@@ -9,16 +9,12 @@ so that sums in a store with exact numbers are exact.
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import ROUND_HALF_EVEN, Decimal
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from opentelemetry.sdk.trace import ReadableSpan
-
-from litespan.errors import suppress_errors
 from litespan.genai.json_text import dumps
 from litespan.genai.span import GenAISpan
 from litespan.objects import plain
@@ -208,44 +204,6 @@ COLUMNS: Final = (
     ),
 )
 """All columns in table order."""
-
-
-def rows(
-    spans: Iterable[ReadableSpan],
-    convert: Mapping[Kind, Callable[[Any], Any]] = MappingProxyType({}),
-    *,
-    content: bool = True,
-) -> list[list[Any]]:
-    """Convert spans of model calls to rows, with values in the order of `COLUMNS`.
-
-    Of several spans with the same key only the last is kept. A span that cannot be converted is
-    logged, counted and left out. Text can contain NUL characters and lone surrogates: see `clean`.
-
-    Args:
-        spans: Any spans.
-        convert: Kind → conversion of values that are not None, for the store.
-        content: False leaves content columns None.
-    """
-    found = {}
-    cells = [
-        (column.read if content or not column.content else _nothing, convert.get(column.kind))
-        for column in COLUMNS
-    ]
-    for span in spans:
-        with suppress_errors("making a row"):
-            call = GenAISpan.read(span)
-            if call is not None and call.is_call:
-                found[call.key] = [
-                    value
-                    if (value := read(call)) is None or converted is None
-                    else converted(value)
-                    for read, converted in cells
-                ]
-    return list(found.values())
-
-
-def _nothing(_call: GenAISpan) -> None:
-    return None
 
 
 def to_clean_json(value: Any) -> bytes:

@@ -5,12 +5,11 @@ A store is one small class that writes and closes (`store.Store`) and one subcla
 """
 
 import atexit
-import json
 import os
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, Final
@@ -24,32 +23,11 @@ from litespan.errors import log_once, suppress_errors
 from litespan.export.exporter_metrics import ExporterMetrics
 from litespan.export.policy import Tally, overridden
 from litespan.stores.buffer import Limits, Row
-from litespan.stores.columns import Kind, clean, rows
+from litespan.stores.rows import rows
 from litespan.stores.store import Away, Refused, Store
 from litespan.stores.writer import Writer
 
-
-def clean_text(text: str) -> str:
-    """`text` without NUL and lone surrogates."""
-    return text if text.isascii() and "\0" not in text else clean(text)
-
-
-def clean_json(text: str) -> str:
-    """JSON text without NUL and lone surrogates, also inside its strings."""
-    text = clean_text(text)
-    if "\\u0000" not in text:
-        return text
-    return json.dumps(clean(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
-
-
 _FORK_WAIT: Final = 3.0  # s to wait for a write before a fork
-
-CLEAN: Final[dict[Kind, Callable[[Any], Any]]] = {
-    "text": clean_text,
-    "list": lambda texts: [clean_text(text) for text in texts],
-    "json": clean_json,
-}
-"""Kind → conversion of values for every store."""
 
 
 class StoreExporter(SpanExporter, ABC):
@@ -167,7 +145,7 @@ class StoreExporter(SpanExporter, ABC):
         return f"<{type(self).__name__} {self.place or 'off'}>"
 
     def _rows(self, spans: Sequence[ReadableSpan]) -> list[Row]:
-        return rows(spans, CLEAN, content=self.content)
+        return rows(spans, content=self.content)
 
     def _connect(self) -> Store:
         with fork.import_lock:
