@@ -203,12 +203,13 @@ def duckdb(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     import duckdb as driver
 
     from litespan.stores import arrow
-    from litespan_exporters.duckdb_file import DuckDBExporter, ddl
+    from litespan.stores.schema import TABLE, create_table
+    from litespan_exporters.duckdb_file import TYPES, DuckDBExporter
 
     # Open all the time, as under steady load, and as the driver's.
     exporter = DuckDBExporter(folder / "ours.duckdb", patience=60.0, idle=60.0)
     with driver.connect(folder / "theirs.duckdb") as connection:
-        connection.execute(ddl())
+        connection.execute(create_table(TABLE, TYPES))
 
         def insert(rows: Rows) -> None:
             batch = arrow.table(rows)

@@ -21,8 +21,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from litespan.stores import arrow, private_files
-from litespan.stores.buffer import NAMES, Limits, Row
-from litespan.stores.columns import COLUMNS, Kind
+from litespan.stores.buffer import Limits, Row
+from litespan.stores.columns import Kind
 from litespan.stores.exporter import StoreExporter
 from litespan.stores.records import (
     FETCH,
@@ -35,8 +35,8 @@ from litespan.stores.records import (
     missing,
     moment,
 )
-from litespan.stores.schema import TABLE
-from litespan.stores.store import Away, Refused, Store
+from litespan.stores.schema import LIST, REPLACE, TABLE, add_columns, check_types, create_table
+from litespan.stores.store import Away, Refused, Store, prepared
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,22 +63,11 @@ _HINTS: Final = (
     ("Cannot open", "its folder must exist and be writable"),
     ("not a valid DuckDB", "use a DuckDB file or a new one"),
 )
-_LIST: Final = ", ".join(NAMES)
-_NEWS: Final = ", ".join([f"{name} = excluded.{name}" for name in NAMES[1:]])
-_INSERT: Final = f"insert into {TABLE} ({_LIST}) select {_LIST} from batch "  # noqa: S608
+_INSERT: Final = f"insert into {TABLE} ({LIST}) select {LIST} from batch "  # noqa: S608
 _UPSERT: Final = (
-    f"{_INSERT}on conflict (key) do update set {_NEWS} "
+    f"{_INSERT}on conflict (key) do update set {REPLACE} "
     f"where {TABLE}.outcome = 'started' or excluded.outcome <> 'started'"
 )
-
-
-def ddl() -> str:
-    """The statement that creates the table."""
-    columns = [
-        f"{column.name} {TYPES[column.kind]}{' primary key' if column.kind == 'key' else ''}"
-        for column in COLUMNS
-    ]
-    return f"create table if not exists {TABLE} (\n  {f',{chr(10)}  '.join(columns)}\n)"
 
 
 class DuckDBExporter(StoreExporter):
@@ -102,9 +91,7 @@ class DuckDBExporter(StoreExporter):
         self, path: str | os.PathLike[str] | None = None, *, content: bool = True, **limits: Any
     ) -> None:
         super().__init__(content=content, **limits)
-        given = None if path is None else os.fspath(path)
-        chosen = self.setting(given, VARIABLE, default=DEFAULT)
-        self.path: Final = Path(chosen).expanduser().absolute()
+        self.path: Final = self.file(path, VARIABLE, DEFAULT)
         self._known = 0  # inode of the file whose table is checked
         self.turn_on(self.path.as_uri())
 
@@ -122,7 +109,7 @@ class DuckDBExporter(StoreExporter):
             file = _File(duckdb.connect(path, config={"temp_directory": ""}), path)
             known = Path(path).stat().st_ino
             if known != self._known:  # else already checked
-                file.ensure()
+                prepared(file, _File.ensure)
                 self._known = known
         except duckdb.Error as error:
             raise failure(path, error) from None
@@ -205,36 +192,18 @@ class _File:
         self._connection.close()
 
     def ensure(self) -> None:
-        """Create the table or missing columns; close the file on failure."""
-        try:
-            self._ensure()
-        except BaseException:
-            self.close()
-            raise
+        """Create the table or missing columns.
 
-    def _ensure(self) -> None:
-        present = self._present()
-        if present is None:
-            self._connection.execute(ddl())
-            return
-        for column in COLUMNS:
-            kind = TYPES[column.kind]
-            if column.name not in present:
-                self._connection.execute(f"alter table {TABLE} add column {column.name} {kind}")
-            elif present[column.name] != kind:
-                raise Away(
-                    f"{TABLE}.{column.name} in {self._path} is {present[column.name]}, not {kind} "
-                    f"(set another file in {VARIABLE})",
-                    "schema",
-                )
-
-    def _present(self) -> dict[str, str] | None:
-        """Existing columns → types; None if there is no table."""
-        found = self._connection.execute(
-            "select column_name, data_type from information_schema.columns where table_name = ?",
-            [TABLE],
-        ).fetchall()
-        return {str(name): str(kind) for name, kind in found} or None
+        Raises:
+            Away: a column is of another type.
+        """
+        self._connection.execute(create_table(TABLE, TYPES))
+        described = self._connection.execute(f"describe {TABLE}").fetchall()
+        present = {str(name): str(kind) for name, kind, *_ in described}
+        fix = f"set another file in {VARIABLE}"
+        check_types(TABLE, TYPES, present, fix, f" in {self._path}")
+        for statement in add_columns(TABLE, TYPES, present):
+            self._connection.execute(statement)
 
 
 def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:

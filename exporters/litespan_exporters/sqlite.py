@@ -108,10 +108,7 @@ class SQLiteExporter(StoreExporter):
         self, path: str | os.PathLike[str] | None = None, *, content: bool = True, **limits: Any
     ) -> None:
         super().__init__(content=content, **limits)
-        given = None if path is None else os.fspath(path)
-        self.path: Final = (
-            Path(self.setting(given, VARIABLE, default=DEFAULT)).expanduser().absolute()
-        )
+        self.path: Final = self.file(path, VARIABLE, DEFAULT)
         self.turn_on(self.path.as_uri())
 
     def connect(self) -> Store:

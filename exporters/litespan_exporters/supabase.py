@@ -26,7 +26,7 @@ from litespan.export import (
     plain,
 )
 from litespan.stores.columns import COLUMNS, Kind, to_clean_json
-from litespan.stores.schema import INDEXES, MAX_INDEXED
+from litespan.stores.schema import INDEXED, MAX_INDEXED
 
 TABLE: Final = "SUPABASE_TABLE"
 """`table` or `schema.table`; `request_logs` has LiteLLM's columns, others have litespan's."""
@@ -43,7 +43,6 @@ STATUS: Final = {
 
 _FINISHED: Final = "return=minimal,resolution=merge-duplicates,missing=default"
 _STARTED: Final = "return=minimal,resolution=ignore-duplicates,missing=default"
-_INDEXED: Final = {name for index in INDEXES for name in index} - {"start_time"}
 _JSON: Final[Mapping[Kind, Callable[[Any], JSON]]] = {
     "key": str,
     "money": lambda amount: float(Decimal(amount)),  # prints the exact digits
@@ -100,7 +99,7 @@ def row(span: GenAISpan) -> dict[str, JSON]:
         value = column.read(span)
         if value is not None and column.kind in _JSON:
             value = _JSON[column.kind](value)
-        if column.name in _INDEXED and isinstance(value, str):
+        if column.name in INDEXED and isinstance(value, str):
             value = value[:MAX_INDEXED]
         values[column.name] = plain(value)
     return values

@@ -14,7 +14,6 @@ The role `readWrite` on the database suffices; without permission, no indexes ar
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +24,7 @@ from litespan.stores.buffer import KEY, NAMES, OUTCOME, STARTED, Row
 from litespan.stores.columns import COLUMNS, Kind
 from litespan.stores.exporter import StoreExporter
 from litespan.stores.schema import INDEXES, TABLE
-from litespan.stores.store import Away, Refused, Store
+from litespan.stores.store import Away, Refused, Store, prepared
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -75,7 +74,7 @@ class MongoExporter(StoreExporter):
         **limits: Any,
     ) -> None:
         super().__init__(content=content, **limits)
-        self.variable = VARIABLE if os.environ.get(VARIABLE) or not os.environ.get(URI) else URI
+        self.variable = self.set_variable(VARIABLE, URI)
         self._uri = self.setting(uri, VARIABLE, URI)
         self.collection = self.setting(collection, COLLECTION, default=TABLE)
         if not self._uri:
@@ -107,14 +106,9 @@ class MongoExporter(StoreExporter):
             except ConfigurationError:
                 database = client.get_database(DEFAULT_DATABASE)
             documents = _Documents(client, database[self.collection], self)
-            try:
-                documents.ensure()
-            except BaseException:
-                documents.close()
-                raise
+            return prepared(documents, _Documents.ensure)
         except PyMongoError as error:
             raise self.failure(error) from None
-        return documents
 
     def failure(self, error: "PyMongoError") -> Away:
         """Convert an error of PyMongo, whose message can contain credentials."""

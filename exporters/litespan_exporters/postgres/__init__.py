@@ -18,10 +18,20 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from litespan.stores.buffer import NAMES, Row
-from litespan.stores.columns import COLUMNS, Kind
+from litespan.stores.columns import Kind
 from litespan.stores.exporter import StoreExporter
-from litespan.stores.schema import INDEXES, MAX_INDEXED, TABLE
-from litespan.stores.store import Away, Refused, Store
+from litespan.stores.schema import (
+    INDEXED,
+    INDEXES,
+    LIST,
+    MAX_INDEXED,
+    REPLACE,
+    TABLE,
+    add_columns,
+    check_types,
+    create_table,
+)
+from litespan.stores.store import Away, Refused, Store, prepared
 from litespan_exporters.postgres.libpq import for_libpq
 
 if TYPE_CHECKING:
@@ -46,9 +56,8 @@ TYPES: Final[dict[Kind, str]] = {
     "json": "jsonb",
 }
 _STAGE: Final = "litespan_stage"
-_LIST: Final = ", ".join(NAMES)
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?")
-_CUT: Final = [NAMES.index(name) for name in {n for i in INDEXES for n in i} - {"start_time"}]
+_CUT: Final = [NAMES.index(name) for name in INDEXED]
 _BAD_ROW: Final = ("22", "23", "54")  # classes of SQLSTATE: data, constraints, program limits
 _HINTS: Final = {
     "08": "check the server, and host, user and password in {variable}",
@@ -69,11 +78,7 @@ def ddl(table: str = DEFAULT_TABLE) -> Iterator[str]:
     schema, _, name = table.rpartition(".")
     if schema:
         yield f"create schema if not exists {schema}"
-    columns = [
-        f"{column.name} {TYPES[column.kind]}{' primary key' if column.kind == 'key' else ''}"
-        for column in COLUMNS
-    ]
-    yield f"create table if not exists {table} (\n  {f',{chr(10)}  '.join(columns)}\n)"
+    yield create_table(table, TYPES)
     for indexed in INDEXES:
         # Rows are ordered by time, so a small BRIN index suffices.
         using = "brin " if indexed == ("start_time",) else ""
@@ -113,7 +118,7 @@ class PostgresExporter(StoreExporter):
         **limits: Any,
     ) -> None:
         super().__init__(content=content, **limits)
-        self.variable = VARIABLE if os.environ.get(VARIABLE) or not os.environ.get(URL) else URL
+        self.variable = self.set_variable(VARIABLE, URL)
         self._dsn = self.setting(dsn, VARIABLE, URL)
         self.table = self.setting(table, TABLE_VARIABLE, default=DEFAULT_TABLE)
         if not self._dsn and not any(map(os.environ.get, LIBPQ)):
@@ -169,15 +174,9 @@ class PostgresExporter(StoreExporter):
                 prepare_threshold=None,  # for PgBouncer
                 **{"client_encoding": "UTF8", **wanted, **given},
             )
-            table = _Table(connection, self)
-            try:
-                table.ensure()
-            except BaseException:
-                table.close()
-                raise
+            return prepared(_Table(connection, self), _Table.ensure)
         except psycopg.Error as error:
             raise self.failure(error) from None
-        return table
 
     def failure(self, error: "Error") -> Exception:
         """Convert an error of PostgreSQL, whose message can contain content."""
@@ -204,18 +203,17 @@ class _Table:
         self._connection = connection
         self._exporter = exporter
         table = exporter.table
-        news = ", ".join(f"{name} = excluded.{name}" for name in NAMES[1:])
         self._begin = (
             "set local statement_timeout = '60s'; set local client_min_messages = warning; "
             f"create temporary table if not exists {_STAGE} "
             f"(like {table}) on commit delete rows"
         )
-        self._copy = f"copy {_STAGE} ({_LIST}) from stdin"
+        self._copy = f"copy {_STAGE} ({LIST}) from stdin"
         # Ordered by key, so that two writers do not deadlock.
         self._upsert = (
-            f"insert into {table} as old ({_LIST}) "  # noqa: S608 - our own names, and a checked one
-            f"select {_LIST} from {_STAGE} order by key "
-            f"on conflict (key) do update set {news} "
+            f"insert into {table} as old ({LIST}) "  # noqa: S608 - our own names, and a checked one
+            f"select {LIST} from {_STAGE} order by key "
+            f"on conflict (key) do update set {REPLACE} "
             "where old.outcome = 'started' or excluded.outcome <> 'started'"
         )
 
@@ -254,19 +252,12 @@ class _Table:
                 for statement in self._missing(self._present()):
                     self._connection.execute(statement)
             present = self._present()
-        for column in COLUMNS:
-            if present[column.name] != TYPES[column.kind]:
-                raise Away(
-                    f"{self._exporter.table}.{column.name} is {present[column.name]}, not "
-                    f"{TYPES[column.kind]} (set another table in {TABLE_VARIABLE})",
-                    "schema",
-                )
+        check_types(self._exporter.table, TYPES, present, f"set another table in {TABLE_VARIABLE}")
 
     def _missing(self, present: dict[str, str]) -> Iterator[str]:
         table = self._exporter.table
-        for column in COLUMNS if present else ():
-            if column.name not in present:
-                yield f"alter table {table} add column {column.name} {TYPES[column.kind]}"
+        if present:
+            yield from add_columns(table, TYPES, present)
         schema = self._connection.execute("select to_regnamespace(%s)", (table.split(".")[0],))
         (exists,) = schema.fetchone() or (None,)
         # `create schema if not exists` needs permission even if the schema exists.

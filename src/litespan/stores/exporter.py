@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -75,6 +76,16 @@ class StoreExporter(SpanExporter, ABC):
         """The argument, else the first of the environment variables that is set."""
         values = (argument, *(os.environ.get(name) for name in variables), default)
         return next((value.strip() for value in values if value and value.strip()), "")
+
+    def file(self, path: str | os.PathLike[str] | None, variable: str, default: str) -> Path:
+        """The absolute path: the argument, else the environment variable, else `default`."""
+        given = None if path is None else os.fspath(path)
+        return Path(self.setting(given, variable, default=default)).expanduser().absolute()
+
+    @staticmethod
+    def set_variable(own: str, common: str) -> str:
+        """The variable to name in messages: `common` if only that one is set."""
+        return common if os.environ.get(common) and not os.environ.get(own) else own
 
     def disable(self, problem: str, fix: str) -> None:
         """Stay off: store nothing, and log what is wrong and how to fix it."""

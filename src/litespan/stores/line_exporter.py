@@ -3,7 +3,6 @@
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from litespan.stores.append_file import AppendFile, Rotation
@@ -38,9 +37,7 @@ class LinesExporter(StoreExporter):
         **limits: Any,
     ) -> None:
         super().__init__(content=content, **limits)
-        given = None if path is None else os.fspath(path)
-        chosen = self.setting(given, self.variable, default=f"litespan.{self.name}")
-        self.path: Final = Path(chosen).expanduser().absolute()
+        self.path: Final = self.file(path, self.variable, f"litespan.{self.name}")
         variable = f"{self.variable}_ROTATE"
         try:
             self.rotation = Rotation.parse(self.setting(rotate, variable))

@@ -1,7 +1,7 @@
 """What a database or file implements, and the errors that it raises."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from litespan.stores.buffer import Row
 
@@ -33,3 +33,16 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release connections and files."""
+
+
+S = TypeVar("S", bound=Store)
+
+
+def prepared(store: S, prepare: Callable[[S], None]) -> S:
+    """Return `store` after `prepare`, which creates tables or indexes. Close it if that fails."""
+    try:
+        prepare(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
