@@ -14,23 +14,19 @@ rows of a key, one whose outcome is not `started` is valid.
 
 import io
 import re
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timezone
 from importlib.util import find_spec
 from typing import Any, ClassVar, Final
 from uuid import uuid4
 
 from litespan.background import fork
 from litespan.stores import arrow
-from litespan.stores.buffer import NAMES, Limits, Row
-from litespan.stores.exporter import StoreExporter
+from litespan.stores.buffer import Row
+from litespan.stores.daily_files import DailyFilesExporter, by_day, file_name
 from litespan.stores.store import Away
 from litespan_exporters.jsonl import JsonlExporter
 
-_START: Final = NAMES.index("start_time")
 _PASSWORD: Final = re.compile(r"(://[^/:@]*):[^/]*@")
-_INTERVAL: Final = "60"
 _DRIVERS: Final = {
     "s3": "s3fs",
     "s3a": "s3fs",
@@ -61,7 +57,7 @@ FORMATS: Final[dict[str, Callable[[Sequence[Row]], bytes]]] = {
 }
 
 
-class ObjectStoreExporter(StoreExporter):
+class ObjectStoreExporter(DailyFilesExporter):
     """Base class: calls as files by day below an fsspec URL.
 
     Args:
@@ -76,7 +72,6 @@ class ObjectStoreExporter(StoreExporter):
 
     variable: ClassVar[str]
     example: ClassVar[str]
-    limits = Limits(max_rows=50_000, max_bytes=64_000_000, keep_rows=100_000)
 
     def __init__(
         self,
@@ -88,23 +83,14 @@ class ObjectStoreExporter(StoreExporter):
         options: dict[str, Any] | None = None,
         **limits: Any,
     ) -> None:
-        text = self.setting(
-            None if interval is None else str(interval),
-            f"{self.variable}_INTERVAL",
-            default=_INTERVAL,
-        )
-        try:
-            linger = float(text)
-        except ValueError:
-            linger = -1.0
-        super().__init__(content=content, **{"linger": max(linger, 0.0), **limits})
+        super().__init__(interval, f"{self.variable}_INTERVAL", content=content, **limits)
         self.url: Final = self.setting(url, self.variable).rstrip("/")
         self.options: Final = options or {}
         self.format: Final = self.setting(format, f"{self.variable}_FORMAT", default="jsonl")
-        if self._is_valid(linger, text) and self._is_installed():
+        if not self.problem and self._is_valid() and self._is_installed():
             self.turn_on(_PASSWORD.sub(r"\1@", self.url))
 
-    def _is_valid(self, linger: float, text: str) -> bool:
+    def _is_valid(self) -> bool:
         if not self.url:
             self.disable(f"{self.variable} is not set", f"set it to a URL such as {self.example}")
         elif "://" not in self.url:
@@ -112,11 +98,6 @@ class ObjectStoreExporter(StoreExporter):
         elif self.format not in FORMATS:
             self.disable(
                 f"{self.variable}_FORMAT={self.format!r} is not a format", "set jsonl or parquet"
-            )
-        elif not 0 <= linger <= 86_400:
-            self.disable(
-                f"{self.variable}_INTERVAL={text!r} is not a number of seconds",
-                "fix it or unset it",
             )
         return not self.problem
 
@@ -156,13 +137,8 @@ class Bucket:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write one new file for each day of the rows."""
-        days: dict[date, list[Row]] = defaultdict(list)
-        for row in rows:
-            days[row[_START].date()].append(row)
-        for day, of_day in days.items():
-            now = datetime.now(timezone.utc)
-            name = f"calls-{now:%Y%m%dT%H%M%S.%fZ}-{uuid4().hex[:12]}.{self._suffix}"
-            path = f"{self._base}/date={day}/{name}"
+        for folder, of_day in by_day(rows):
+            path = f"{self._base}/{folder}/{file_name(uuid4().hex[:12], self._suffix)}"
             data = FORMATS[self._suffix](of_day)
             try:
                 self._put(path, data)

@@ -16,17 +16,15 @@ whose outcome is not `started` is valid; if there are several, they are equal.
 
 import itertools
 import os
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
 from litespan.stores import arrow, private_files
 from litespan.stores.append_file import away
-from litespan.stores.buffer import NAMES, Limits, Row
-from litespan.stores.exporter import StoreExporter
+from litespan.stores.buffer import Row
+from litespan.stores.daily_files import DailyFilesExporter, by_day, file_name
 from litespan.stores.records import (
     FETCH,
     Reader,
@@ -42,13 +40,11 @@ from litespan.stores.records import (
 VARIABLE: Final = "LITESPAN_PARQUET"
 INTERVAL: Final = "LITESPAN_PARQUET_INTERVAL"
 DEFAULT: Final = "litespan-parquet"
-DEFAULT_INTERVAL: Final = "60"
 
-_START: Final = NAMES.index("start_time")
 _number: Final = itertools.count()
 
 
-class ParquetExporter(StoreExporter):
+class ParquetExporter(DailyFilesExporter):
     """Writes calls to Parquet files, one folder per day.
 
     Reads LITESPAN_PARQUET. Also LITESPAN_PARQUET_INTERVAL.
@@ -63,7 +59,6 @@ class ParquetExporter(StoreExporter):
 
     name = "parquet"
     needs = ("pyarrow.parquet",)
-    limits = Limits(max_rows=50_000, max_bytes=64_000_000, keep_rows=100_000)
 
     def __init__(
         self,
@@ -73,19 +68,9 @@ class ParquetExporter(StoreExporter):
         content: bool = True,
         **limits: Any,
     ) -> None:
-        given = None if path is None else os.fspath(path)
-        chosen = self.setting(given, VARIABLE, default=DEFAULT)
-        self.path: Final = Path(chosen).expanduser().absolute()
-        seconds = None if interval is None else str(interval)
-        text = self.setting(seconds, INTERVAL, default=DEFAULT_INTERVAL)
-        try:
-            linger = float(text)
-        except ValueError:
-            linger = -1.0
-        super().__init__(content=content, **{"linger": max(linger, 0.0), **limits})
-        if not 0 <= linger <= 86_400:
-            self.disable(f"{INTERVAL}={text!r} is not a number of seconds", "fix it or unset it")
-        else:
+        super().__init__(interval, INTERVAL, content=content, **limits)
+        self.path: Final = self.file(path, VARIABLE, DEFAULT)
+        if not self.problem:
             self.turn_on(self.path.as_uri())
 
     def connect(self) -> "Folder":
@@ -101,14 +86,11 @@ class Folder:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write one new file for each day of the rows; all files or none."""
-        days: dict[date, list[Row]] = defaultdict(list)
-        for row in rows:
-            days[row[_START].date()].append(row)
         written: list[tuple[Path, Path]] = []
         try:
             try:
-                for day, of_day in days.items():
-                    written.append(self._write(self._path / f"date={day}", of_day))
+                for folder, of_day in by_day(rows):
+                    written.append(self._write(self._path / folder, of_day))
                 for unfinished, whole in written:
                     unfinished.replace(whole)
             except BaseException:
@@ -126,8 +108,7 @@ class Folder:
         from pyarrow import parquet
 
         private_files.make_folder(folder)
-        now = datetime.now(timezone.utc)
-        name = f"calls-{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}-{next(_number)}.parquet"
+        name = file_name(f"{os.getpid()}-{next(_number)}", "parquet")
         unfinished = folder / f".{name}.part"
         try:
             with private_files.write(unfinished) as file:
