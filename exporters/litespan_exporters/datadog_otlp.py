@@ -114,16 +114,12 @@ class DatadogOtlpExporter(OtlpExporter):
         self.site = site_of(site or self.variable("DD_SITE"))
         self.ancestors = Ancestors(lambda span, summary, _: summary is not None and is_router(span))
         self._last: tuple[Resource, Resource] | None = None
-        keys, base = self.credentials(api_key=api_key), self.base_url(base_url)
+        keys = self.credentials(api_key=api_key)
+        base = self.base_url(base_url, f"https://otlp.{self.site}")
         if keys and base:
             app = self.program.ml_app or self.program.service
             named = {"dd-ml-app": app_of(app)} if app else {}
             self.connect(base + PATH, {"dd-api-key": keys[0], "dd-otlp-source": "llmobs", **named})
-
-    def base_url(self, argument: str | None) -> str | None:
-        """The intake's origin: the override, else by site."""
-        override = argument or self.variable("DD_LLMOBS_OVERRIDE_ORIGIN")
-        return super().base_url(override or f"https://otlp.{self.site}")
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """Attributes to add to the copy."""

@@ -57,9 +57,7 @@ class GenericApiExporter(HttpExporter):
         self.content = content
         self._secret = Secret((secret or self.variable(SECRET_VARIABLE)).strip())
         own = headers or parse_env_headers(self.variable(HEADERS_VARIABLE), liberal=True)
-        if not (url or self.variable(*self.variables.url)):
-            self.report_missing(self.variables.url[0], argument="url")
-        elif (base := self.base_url(url)) is not None:
+        if base := self.base_url(url, name="url"):
             self.connect(base, {name: Secret(value) for name, value in own.items()})
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:

@@ -124,8 +124,7 @@ class LogfireExporter(OtlpExporter):
                     "LOGFIRE_TOKEN contains several tokens", "set the token of one project"
                 )
                 return
-            named = base_url or self.variable("LOGFIRE_BASE_URL")
-            if base := self.base_url(named or region_of(token)):
+            if base := self.base_url(base_url, region_of(token)):
                 # Logfire expects no "Bearer".
                 self.connect(base.removesuffix(PATH) + PATH, {"Authorization": keys[0]})
 

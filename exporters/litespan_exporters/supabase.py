@@ -143,7 +143,7 @@ class SupabaseExporter(HttpExporter):
         schema, _, self.table = named.rpartition(".")
         self.litellm_table = self.table == LITELLM_TABLE
         keys = self.credentials(key=key)
-        if keys and (base := self.base_url(url)):
+        if keys and (base := self.base_url(url, name="url")):
             path = f"/rest/v1/{quote(self.table, safe='')}"
             self.connect(
                 base.removesuffix("/rest/v1") + path,
@@ -153,13 +153,6 @@ class SupabaseExporter(HttpExporter):
                     "Content-Profile": schema or "public",
                 },
             )
-
-    def base_url(self, argument: str | None) -> str | None:
-        """The project's URL; required."""
-        if not (argument or self.variable("SUPABASE_URL")):
-            self.report_missing("SUPABASE_URL", argument="url")
-            return None
-        return super().base_url(argument)
 
     def item(self, span: GenAISpan) -> Item | None:
         """One row for each model call; none for agents and tools."""

@@ -103,16 +103,11 @@ class TraceloopExporter(OtlpExporter):
         sent = {name: Secret(value) for name, value in own.items()}
         if not sent and (keys := self.credentials(api_key=api_key)):
             sent = {"Authorization": Secret(f"Bearer {keys[0].reveal()}")}
-        if sent and (base := self.base_url(base_url)):
-            self.connect(base.removesuffix(PATH) + PATH, sent)
-
-    def base_url(self, argument: str | None) -> str | None:
-        """The base URL; Traceloop's SDK treats addresses without http scheme as gRPC."""
-        url = argument or self.variable("TRACELOOP_BASE_URL")
-        if url and not url.startswith(("http://", "https://")):
+        url = base_url or self.variable("TRACELOOP_BASE_URL")
+        if url and not url.startswith(("http://", "https://")):  # as Traceloop's SDK reads it
             self.disable("TRACELOOP_BASE_URL is a gRPC address", "use the http(s) URL")
-            return None
-        return super().base_url(argument)
+        elif sent and (base := self.base_url(url)):
+            self.connect(base.removesuffix(PATH) + PATH, sent)
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """Attributes to add to the copy; removes content if configured."""

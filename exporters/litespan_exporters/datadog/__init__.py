@@ -145,14 +145,10 @@ class DatadogExporter(HttpExporter):
                 "use another site, or remove datadog from the exporters",
             )
             return
-        keys, base = self.credentials(api_key=key), self.base_url(url)
+        keys = self.credentials(api_key=key)
+        base = self.base_url(url, f"https://api.{self.site}")
         if keys and base:
             self.connect(base + API, {"DD-API-KEY": keys[0]})
-
-    def base_url(self, argument: str | None) -> str | None:
-        """The API's origin: the override, else by site."""
-        override = argument or self.variable("DD_LLMOBS_OVERRIDE_ORIGIN")
-        return super().base_url(override or f"https://api.{self.site}")
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export spans; before the first export, ask the agent for its features."""

@@ -91,7 +91,7 @@ class LokiExporter(HttpExporter):
         user = username or self.variable("LOKI_USERNAME")
         secret = password or self.variable("LOKI_PASSWORD")
         tenant = tenant or self.variable("LOKI_TENANT_ID")
-        if base := self.base_url(url):
+        if base := self.base_url(url, name="url"):
             self.pushes = base.endswith(PUSH)
             for path in (PUSH, "/v1/logs", "/otlp"):
                 base = base.removesuffix(path)
@@ -110,13 +110,6 @@ class LokiExporter(HttpExporter):
     def variables_for(cls, url: str, secret: str) -> dict[str, str]:
         """Variables for basic authentication."""
         return {"LOKI_URL": url, "LOKI_USERNAME": "litespan", "LOKI_PASSWORD": secret}
-
-    def base_url(self, argument: str | None) -> str | None:
-        """Loki's URL; required."""
-        if not (argument or self.variable("LOKI_URL")):
-            self.report_missing("LOKI_URL", argument="url")
-            return None
-        return super().base_url(argument)
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """A record of each call and, if configured, of its stages."""

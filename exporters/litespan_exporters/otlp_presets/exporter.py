@@ -114,9 +114,6 @@ class PresetExporter(OtlpExporter):
             self.disable(f"{self.preset.takes['region'][0]} is not a region", f"set {known}")
             return None
         url = argument or self.variable(*self.variables.url) or regions.get(region, "")
-        if not url and not self.variables.default_url:
-            self.report_missing(self.variables.url[0], argument="base_url")
-            return None
         if url.startswith(("grpc://", "grpcs://")) or url.endswith(":4317"):
             self.disable(f"{self.variables.url[0]} is a gRPC address", "use the http(s) URL")
             return None

@@ -77,9 +77,21 @@ class Configured:
         except parsers.BadSetting:
             return default
 
-    def base_url(self, argument: str | None) -> str | None:
-        """The base URL without a trailing slash; None if it must not be used."""
-        url = argument or self.variable(*self.variables.url) or self.variables.default_url
+    def base_url(
+        self, argument: str | None, default: str = "", name: str = "base_url"
+    ) -> str | None:
+        """The base URL without a trailing slash; None if it is missing or must not be used.
+
+        Args:
+            argument: takes precedence over the environment.
+            default: the URL if none is set; by default that of `variables`.
+            name: of the argument, for tenants.
+        """
+        names = self.variables.url
+        url = argument or self.variable(*names) or default or self.variables.default_url
+        if not url:
+            self.report_missing(names[0], argument=name)
+            return None
         return url.rstrip("/") if self.may_use(url) else None
 
     def may_use(self, url: str) -> bool:
