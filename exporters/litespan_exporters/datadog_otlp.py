@@ -113,7 +113,13 @@ class DatadogOtlpExporter(OtlpExporter):
         self.program = program(self.env, ml_app=ml_app, service=service, env=env, version=version)
         self.site = site_of(site or self.variable("DD_SITE"))
         self.ancestors = Ancestors(lambda span, summary, _: summary is not None and is_router(span))
-        self._last: tuple[Resource, Resource] | None = None
+        own = {
+            s.SERVICE_NAME: self.program.service,
+            s.ENVIRONMENT: self.program.env,
+            s.SERVICE_VERSION: self.program.version,
+            "dd_llmobs_enabled": "true",  # converts; a string, as in OTEL_RESOURCE_ATTRIBUTES
+        }
+        self.resource = Resource({key: value for key, value in own.items() if value is not None})
         keys = self.credentials(api_key=api_key)
         base = self.base_url(base_url, f"https://otlp.{self.site}")
         if keys and base:
@@ -143,20 +149,7 @@ class DatadogOtlpExporter(OtlpExporter):
         ended = span.status
         status = Status() if ended.status_code is StatusCode.OK else ended
         copied = {**self.kept(view), **self.attributes(view)}
-        return copy_of(span, copied, status=status, resource=self._resource(span.resource))
-
-    def _resource(self, resource: Resource) -> Resource:
-        """The resource with Datadog's service names, and a request for conversion."""
-        if self._last is None or self._last[0] is not resource:
-            own = {
-                s.SERVICE_NAME: self.program.service,
-                s.ENVIRONMENT: self.program.env,
-                s.SERVICE_VERSION: self.program.version,
-                "dd_llmobs_enabled": "true",  # a string, as in OTEL_RESOURCE_ATTRIBUTES
-            }
-            mine = Resource({key: value for key, value in own.items() if value is not None})
-            self._last = (resource, resource.merge(mine))
-        return self._last[1]
+        return copy_of(span, copied, status=status, resource=self.add_to(span.resource))
 
 
 def _summary(copy: ReadableSpan) -> Summary:

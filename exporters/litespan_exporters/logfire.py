@@ -110,11 +110,11 @@ class LogfireExporter(OtlpExporter):
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        self.program = {
+        program = {
             s.SERVICE_NAME: service_name or self.env.get("LOGFIRE_SERVICE_NAME"),
             s.ENVIRONMENT: environment or self.env.get("LOGFIRE_ENVIRONMENT"),
         }
-        self._last: tuple[Resource, Resource] | None = None
+        self.resource = Resource({name: value for name, value in program.items() if value})
         if not self.flag("LOGFIRE_SEND_TO_LOGFIRE", default=True):
             self.disable("LOGFIRE_SEND_TO_LOGFIRE is false", "unset it to send")
         elif keys := self.credentials(token=token):
@@ -139,13 +139,6 @@ class LogfireExporter(OtlpExporter):
         yield from super().items(spans)
 
     def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
-        """The enriched copy, with the service name from Logfire's variables."""
+        """The enriched copy, with a name that Logfire accepts."""
         copied = {**self.kept(view), **self.attributes(view)}
-        resource = self._resource(span.resource)
-        return copy_of(span, copied, name=short(span.name), resource=resource)
-
-    def _resource(self, resource: Resource) -> Resource:
-        if self._last is None or self._last[0] is not resource:
-            own = Resource({name: value for name, value in self.program.items() if value})
-            self._last = (resource, resource.merge(own))
-        return self._last[1]
+        return copy_of(span, copied, name=short(span.name), resource=self.add_to(span.resource))

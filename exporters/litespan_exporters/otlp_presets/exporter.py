@@ -8,7 +8,6 @@ from inspect import Parameter, Signature
 from typing import Any, ClassVar, Final
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.export import (
     GenAISpan,
@@ -17,7 +16,6 @@ from litespan.export import (
     Policy,
     Secret,
     Variables,
-    copy_of,
     renamed_attributes,
 )
 from litespan_exporters.otlp_presets.otlp_json import as_json
@@ -79,8 +77,6 @@ class PresetExporter(OtlpExporter):
         preset = self.preset
         given = {name: options.pop(name, None) for name in (*preset.needs, *preset.takes)}
         super().__init__(**options)
-        self.resource = Resource({})
-        self._last: tuple[Resource, Resource] | None = None
         settings = self._settings(given)
         base = self._base(base_url, settings) if settings is not None else None
         if settings is None or base is None:
@@ -124,13 +120,6 @@ class PresetExporter(OtlpExporter):
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """The attributes that the service reads."""
         return self.preset.attributes(span)
-
-    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
-        """The copy of the span, with the resource attributes of the row."""
-        copied = {**self.kept(view), **self.attributes(view)}
-        if self._last is None or self._last[0] is not span.resource:
-            self._last = (span.resource, span.resource.merge(self.resource))
-        return copy_of(span, copied, resource=self._last[1])
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """Protobuf, or JSON if the service reads nothing else."""

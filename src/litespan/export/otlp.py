@@ -50,6 +50,9 @@ class OtlpExporter(HttpExporter):
 
     content = True
     """Whether to send events with content."""
+    resource = Resource({})
+    """Attributes to add to the span's resource; they take precedence."""
+    _merged: tuple[Resource, Resource] | None = None  # the last resource, and with ours
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """Attributes to add to the copy of a GenAI span; None removes an attribute."""
@@ -86,7 +89,17 @@ class OtlpExporter(HttpExporter):
     def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
         """The copy of the span for this service."""
         copied = {**self.kept(view), **self.attributes(view)}
-        return copy_of(span, copied, content=self.content)
+        resource = self.add_to(span.resource)
+        return copy_of(span, copied, resource=resource, content=self.content)
+
+    def add_to(self, resource: Resource) -> Resource:
+        """`resource` with the attributes of the exporter's own."""
+        if not self.resource.attributes:
+            return resource
+        last = self._merged
+        if last is None or last[0] is not resource:
+            last = self._merged = (resource, resource.merge(self.resource))
+        return last[1]
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
         """The span's own attributes, without those that are replaced."""
