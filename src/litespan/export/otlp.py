@@ -32,7 +32,7 @@ from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
 from litespan.genai.json_text import dumps, to_text
-from litespan.genai.span import GenAISpan, key_of
+from litespan.genai.span import GenAISpan, changed, key_of
 from litespan.genai.values import parse
 from litespan.objects import plain, whole
 
@@ -169,19 +169,13 @@ def copy_of(
     content: bool = True,
 ) -> ReadableSpan:
     """A copy of a finished span with other attributes, and other fields where given."""
-    return ReadableSpan(
+    return changed(
+        span,
         name=_plain(span.name if name is None else name),
-        context=span.context,
-        parent=span.parent,
         resource=span.resource if resource is None else resource,
         attributes=_cleaned(attributes),
         events=_events(span, content=content),
-        links=span.links,
-        kind=span.kind,
         status=span.status if status is None else status,
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
     )
 
 

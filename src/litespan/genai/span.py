@@ -68,20 +68,19 @@ def at_top(span: ReadableSpan) -> ReadableSpan:
         above = SpanContext(
             above.trace_id, above.span_id, True, above.trace_flags, above.trace_state
         )
-    return ReadableSpan(
-        name=span.name,
-        context=span.context,
-        parent=above,
-        resource=span.resource,
-        attributes=span.attributes,
-        events=span.events,
-        links=span.links,
-        kind=span.kind,
-        status=span.status,
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
-    )
+    return changed(span, parent=above)
+
+
+_FIELDS: Final = (
+    *("name", "context", "parent", "resource", "attributes", "events", "links", "kind", "status"),
+    *("start_time", "end_time", "instrumentation_scope"),
+)
+
+
+def changed(span: ReadableSpan, **fields: Any) -> ReadableSpan:
+    """A copy of `span` with other `fields`, by the names of `ReadableSpan`'s arguments."""
+    same = {name: getattr(span, name) for name in _FIELDS if name not in fields}
+    return ReadableSpan(**same, **fields)
 
 
 def key_of(trace_id: str, span_id: str) -> UUID:

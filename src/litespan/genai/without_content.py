@@ -8,7 +8,7 @@ from opentelemetry.trace import Status
 
 from litespan import semconv as s
 from litespan.genai.conventions import CONTENT
-from litespan.genai.span import GenAISpan
+from litespan.genai.span import GenAISpan, changed
 from litespan.redaction.text import scrub_error
 
 _RATIO_BITS: Final = (1 << 64) - 1
@@ -29,19 +29,11 @@ def stripped(span: ReadableSpan, read: GenAISpan) -> ReadableSpan:
     description = span.status.description
     if description:
         description = scrub_error(description, (), texts)
-    return ReadableSpan(
-        name=span.name,
-        context=span.context,
-        parent=span.parent,
-        resource=span.resource,
+    return changed(
+        span,
         attributes=attributes,
         events=[_event(event, texts) for event in span.events if _is_plain(event)],
-        links=span.links,
-        kind=span.kind,
         status=Status(span.status.status_code, description),
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
     )
 
 
