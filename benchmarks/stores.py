@@ -176,6 +176,7 @@ def csv_file(folder: Path) -> Iterator[tuple[Insert, Insert]]:
 @contextmanager
 def sqlite(folder: Path) -> Iterator[tuple[Insert, Insert]]:
     from litespan.stores.columns import COLUMNS
+    from litespan.stores.schema import TABLE
     from litespan_exporters import sqlite as store
 
     exporter = store.SQLiteExporter(folder / "ours.db", patience=60.0)
@@ -190,7 +191,7 @@ def sqlite(folder: Path) -> Iterator[tuple[Insert, Insert]]:
         """Both sides need SQLite's values, so both include the conversion."""
         connection.execute("begin")
         values = map(store._values, rows)
-        connection.executemany(f"insert into {store.TABLE} values ({marks})", values)
+        connection.executemany(f"insert into {TABLE} values ({marks})", values)
         connection.execute("commit")
 
     yield writer(exporter), insert

@@ -21,9 +21,10 @@ from typing import Any, Final
 import httpx
 
 from litespan.stores.columns import COLUMNS
+from litespan.stores.schema import TABLE
 from litespan.ui.index import Index
 from litespan.ui.server import Running
-from litespan_exporters.sqlite import TABLE, SQLiteExporter
+from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CASES
 
 COUNT: Final = 1_000_000

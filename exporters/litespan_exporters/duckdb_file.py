@@ -15,7 +15,6 @@ writing.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "LITESPAN_DUCKDB"
 DEFAULT: Final = "litespan.duckdb"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 TYPES: Final[dict[Kind, str]] = {
     "key": "UUID",
@@ -231,8 +229,8 @@ def _select(
         with duckdb.connect(path, read_only=True) as connection:
             described = connection.execute(f"describe {TABLE}").fetchall()
             present = {str(name) for name, *_ in described}
-            # Times as numbers, because DuckDB needs another package to return time zones.
-            times = {name: f"epoch_us({name})" for name, kind in KINDS.items() if kind == "time"}
+            # Times in UTC, because DuckDB needs another package to return time zones.
+            times = {n: f"make_timestamp(epoch_us({n}))" for n in columns if KINDS[n] == "time"}
             chosen = ", ".join(times.get(n, n) if n in present else "null" for n in columns)
             found = connection.execute(
                 f"select {chosen} from {TABLE} {where}",  # noqa: S608 - our own names
@@ -240,16 +238,10 @@ def _select(
             )
             while rows := found.fetchmany(FETCH):
                 for row in rows:
-                    yield dict(zip(columns, map(_value, columns, row), strict=True))
+                    yield dict(zip(columns, map(converted, columns, row), strict=True))
     except duckdb.Error as error:
         message = str(error).partition("\n")[0]
         raise Unreadable(f"cannot read {path}: {message}") from error
-
-
-def _value(name: str, value: Any) -> Any:
-    if KINDS[name] == "time" and value is not None:
-        return converted(name, _EPOCH + timedelta(microseconds=value))
-    return converted(name, value)
 
 
 READER: Final = Reader(

@@ -13,18 +13,16 @@ Finished documents replace those of the same key; started ones are only inserted
 The role `readWrite` on the database suffices; without permission, no indexes are created.
 """
 
-import json
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from litespan.errors import log_once
-from litespan.stores.buffer import KEY, NAMES, OUTCOME, STARTED, Row
-from litespan.stores.columns import COLUMNS, Kind
+from litespan.stores.buffer import OUTCOME, STARTED, Row
 from litespan.stores.exporter import StoreExporter
 from litespan.stores.schema import INDEXES, TABLE
 from litespan.stores.store import Away, Refused, Store, prepared
+from litespan_exporters.mongodb.documents import document
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -36,8 +34,6 @@ URI: Final = "MONGODB_URI"
 COLLECTION: Final = "LITESPAN_MONGODB_COLLECTION"
 DEFAULT_DATABASE: Final = "litespan"
 
-_DEEPEST: Final = 60  # levels; MongoDB's limit is 100
-_LARGEST: Final = 16_000_000  # bytes; MongoDB's limit is 16 MiB
 _DUPLICATE_KEY: Final = 11000  # another writer inserted the same key concurrently
 _UNAUTHORIZED: Final = 13
 _OPTIONS: Final = {
@@ -202,77 +198,3 @@ class _Documents:
             return Refused(f"write error {', '.join(sorted(map(str, codes)))}")
         reason = "another writer has inserted the same call" if codes else "not replicated"
         return Away(f"{reason} (it is written again)", reason)
-
-
-def document(row: Row) -> dict[str, Any]:
-    """A row as a document without None, and without content if it is too large."""
-    made = {
-        name: convert(value) if convert is not None else value
-        for (name, convert), value in zip(_FIELDS, row, strict=True)
-        if value is not None
-    }
-    if sum(len(row[i]) for i in _CONTENT if row[i] is not None) > _LARGEST // 4:
-        from bson import encode
-
-        if len(encode(made)) > _LARGEST:
-            for i in _CONTENT:
-                made.pop(NAMES[i], None)
-            log_once("mongodb.cut", "mongodb: content beyond 16 MB is left out (logged once)")
-    return made
-
-
-@cache
-def _decimal128() -> Any:
-    from bson.decimal128 import Decimal128
-
-    return Decimal128
-
-
-def _decimal(value: Any) -> Any:
-    return _decimal128()(value)
-
-
-def _parsed(text: str) -> Any:
-    """Parse JSON text to values for BSON."""
-    value = _decode(text)
-    brackets = text.count("{") + text.count("[")
-    return _limit_depth(value, _DEEPEST) if brackets > _DEEPEST else value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {_key(key): value for key, value in pairs}
-
-
-@lru_cache(4096)  # most names are from the conventions
-def _key(key: str) -> str:
-    key = key.replace(".", "\uff0e")
-    return f"\uff04{key[1:]}" if key.startswith("$") else key
-
-
-def _integer(digits: str) -> Any:
-    if len(digits) < 19 or -(2**63) <= int(digits) < 2**63:
-        return int(digits)
-    return _decimal(digits) if len(digits.removeprefix("-")) < 35 else digits
-
-
-_decode: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer).decode
-
-
-def _limit_depth(value: Any, depth: int) -> Any:
-    """`value` with JSON text in place of deeper levels."""
-    if isinstance(value, dict | list) and not depth:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    if isinstance(value, dict):
-        return {key: _limit_depth(item, depth - 1) for key, item in value.items()}
-    return [_limit_depth(item, depth - 1) for item in value] if isinstance(value, list) else value
-
-
-_BSON: Final[dict[Kind, Callable[[Any], Any]]] = {
-    "key": str,
-    "money": _decimal,
-    "json": _parsed,
-}
-_FIELDS: Final = [
-    ("_id" if i == KEY else column.name, _BSON.get(column.kind)) for i, column in enumerate(COLUMNS)
-]
-_CONTENT: Final = [i for i, column in enumerate(COLUMNS) if column.content]

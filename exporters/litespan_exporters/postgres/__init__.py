@@ -32,7 +32,7 @@ from litespan.stores.schema import (
     create_table,
 )
 from litespan.stores.store import Away, Refused, Store, prepared
-from litespan_exporters.postgres.libpq import for_libpq
+from litespan_exporters.postgres.libpq import for_libpq, place_of
 
 if TYPE_CHECKING:
     from psycopg import Connection, Error
@@ -119,38 +119,18 @@ class PostgresExporter(StoreExporter):
     ) -> None:
         super().__init__(content=content, **limits)
         self.variable = self.set_variable(VARIABLE, URL)
-        self._dsn = self.setting(dsn, VARIABLE, URL)
+        self._dsn = for_libpq(self.setting(dsn, VARIABLE, URL))
         self.table = self.setting(table, TABLE_VARIABLE, default=DEFAULT_TABLE)
         if not self._dsn and not any(map(os.environ.get, LIBPQ)):
             self.disable(f"{VARIABLE} is not set", "set it, or DATABASE_URL, to the database's URL")
         elif not _NAME.fullmatch(self.table):
             self.disable(f"{TABLE_VARIABLE} is not a table name", "use lower case: schema.table")
-        elif (place := self._place()) is None:
+        elif (place := place_of(self._dsn)) is None:
             self.disable(
                 f"{self.variable} is not a PostgreSQL URL", "write postgresql://user@host/database"
             )
         else:
-            self.turn_on(place)
-
-    def _place(self) -> str | None:
-        """Host, port, database and table, without credentials; None for an invalid address."""
-        self._dsn = for_libpq(self._dsn)
-        try:
-            from psycopg import conninfo
-        except ImportError:
-            return ""  # `turn_on` reports this
-        try:
-            parts = conninfo.conninfo_to_dict(self._dsn)
-        except Exception:  # noqa: BLE001 - the message can contain the password
-            return None
-        host, port = (
-            str(parts.get(name) or default).partition(",")[0]
-            for name, default in (("host", "localhost"), ("port", "5432"))
-        )
-        if not port.isdigit():
-            return None
-        host = f"[{host}]" if ":" in host else host
-        return f"postgresql://{host}:{port}/{parts.get('dbname') or ''}#{self.table}"
+            self.turn_on(f"{place}#{self.table}")
 
     def connect(self) -> Store:
         """Connect, and create or check the table.
@@ -184,16 +164,13 @@ class PostgresExporter(StoreExporter):
         if state.startswith(_BAD_ROW):
             return Refused(f"{type(error).__name__} ({state})")
         hint = next((h for s, h in _HINTS.items() if state.startswith(s)), _HINTS["08"])
-        message = error.diag.message_primary or _first_line(error)
+        # libpq's message contains hosts and users but no passwords.
+        first_line = str(error).strip().partition("\n")[0]
+        message = error.diag.message_primary or first_line or type(error).__name__
         return Away(
             f"{message} ({hint.format(variable=self.variable, ddl=_DDL)})",
             state or type(error).__name__,
         )
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of libpq's message, which contains hosts and users but no passwords."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 class _Table:

@@ -9,7 +9,7 @@ import os
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,9 +57,8 @@ class StoreExporter(SpanExporter, ABC):
         self.problem = ""  # why the exporter is off or its store unavailable
         self.place = ""  # where it writes, without credentials
         self._writer: Writer | None = None
-        self._of_parents: list[
-            Writer
-        ] = []  # kept after a fork, because only the parent may close their connections
+        # Kept after a fork, because only the parent may close their connections.
+        self._of_parents: list[Writer] = []
         self._paused: Writer | None = None  # around a fork
 
     # --- configuration -------------------------------------------------------------------
@@ -98,7 +97,7 @@ class StoreExporter(SpanExporter, ABC):
         Args:
             place: where rows are written, for logs, without credentials.
         """
-        packages = [module.partition(".")[0] for module in self.needs]
+        packages = (module.partition(".")[0] for module in self.needs)
         missing = [package for package in packages if find_spec(package) is None]
         if missing:
             self.disable(f"{missing[0]} is not installed", f"pip install 'litespan[{self.name}]'")
@@ -106,7 +105,14 @@ class StoreExporter(SpanExporter, ABC):
         self.place = place
         self._metrics = ExporterMetrics(type(self), place)
         self._writer = Writer(self._connect, self.bounds, self)
-        _register_hooks(self)
+        fork.register(
+            self,
+            before=StoreExporter._before_fork,
+            after_in_parent=StoreExporter._after_in_parent,
+            after_in_child=StoreExporter._after_in_child,
+        )
+        if not self.fork_safe:
+            atexit.register(_call, weakref.WeakMethod(self._before_exit))
 
     # --- SpanExporter --------------------------------------------------------------------
 
@@ -172,9 +178,8 @@ class StoreExporter(SpanExporter, ABC):
 
     def _before_exit(self) -> None:
         """Close a store that must not be open at exit. Later rows open it again."""
-        writer = self._writer
-        if writer is not None and writer.pause(_FORK_WAIT):
-            writer.resume()
+        self._before_fork()
+        self._after_in_parent()
 
     def _after_in_parent(self) -> None:
         writer, self._paused = self._paused, None
@@ -243,19 +248,6 @@ class StoreExporter(SpanExporter, ABC):
         )
 
 
-def _register_hooks(exporter: StoreExporter) -> None:
-    """Register hooks for forks and exit that do not keep the exporter alive."""
-    if not exporter.fork_safe:
-        here = weakref.ref(exporter)
-
-        def before_exit() -> None:
-            if (alive := here()) is not None:
-                alive._before_exit()  # noqa: SLF001 - this module's own
-
-        atexit.register(before_exit)
-    fork.register(
-        exporter,
-        before=StoreExporter._before_fork,  # noqa: SLF001 - this module's own
-        after_in_parent=StoreExporter._after_in_parent,  # noqa: SLF001
-        after_in_child=StoreExporter._after_in_child,  # noqa: SLF001
-    )
+def _call(method: "weakref.WeakMethod[Callable[[], None]]") -> None:
+    if (alive := method()) is not None:
+        alive()
