@@ -26,7 +26,6 @@ from litespan.export import (
     Variables,
     iso,
     openai,
-    parse,
     scalar_attributes,
     suppress_errors,
 )
@@ -174,8 +173,7 @@ class LunaryExporter(HttpExporter):
         keys = self.credentials(api_key=api_key or self.variable(*KEYS) or None)
         if keys and (base := self.base_url(base_url)):
             (self.key,) = keys
-            bearer = Secret(f"Bearer {self.key.reveal()}")
-            self.connect(base.removesuffix(PATH) + PATH, {"Authorization": bearer})
+            self.connect(base.removesuffix(PATH) + PATH, {"Authorization": self.key.bearer()})
 
     def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
         """Start and end of each run together, because an end only updates."""
@@ -217,8 +215,7 @@ class LunaryExporter(HttpExporter):
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
         """A 200 has a result for each event; duplicates are not errors."""
-        body = parse(answer.body.decode("utf-8", "replace"))
-        results = body.get("results") if isinstance(body, dict) else None
+        results = answer.fields.get("results")
         lost: dict[str, str] = {}  # run → why; an event may be the second one of its run
         for result in results if isinstance(results, list) else ():
             if isinstance(result, dict) and result.get("success") is False:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.message import details, inert, lost_line, tidy, title_of
-from litespan.export import JSON, Answer, Item, Refusal, Secret, Variables, dumps, parse
+from litespan.export import JSON, Answer, Item, Refusal, Secret, Variables, dumps
 
 TOKEN: Final = "SLACK_API_TOKEN"
 CHANNEL: Final = "SLACK_API_CHANNEL"
@@ -149,10 +149,10 @@ class SlackExporter(AlertExporter):
             self.turn_on(self.webhook(webhook_url=webhook_url), {})
             return
         self._channel = channel
-        self._secrets = [Secret(token)]
+        secret = Secret(token)
+        self._secrets = [secret]
         base = self.variable(API) or "https://slack.com/api"
-        headers = {"Authorization": Secret(f"Bearer {token}")}
-        self.turn_on(f"{base.rstrip('/')}/chat.postMessage", headers)
+        self.turn_on(f"{base.rstrip('/')}/chat.postMessage", {"Authorization": secret.bearer()})
 
     def message(self, notices: Sequence[Notice], lost: int) -> JSON:
         """With a bot token the message names its channel."""
@@ -161,6 +161,5 @@ class SlackExporter(AlertExporter):
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
         """Slack's API answers 200 also to refused messages, with `ok: false`."""
-        body = parse(answer.body.decode("utf-8", "replace")) if self._channel else None
-        if isinstance(body, dict) and body.get("ok") is False:
-            yield Refusal(str(body.get("error")), count=len(items))
+        if self._channel and answer.fields.get("ok") is False:
+            yield Refusal(str(answer.fields.get("error")), count=len(items))

@@ -18,7 +18,6 @@ from litespan.export import (
     HttpExporter,
     Item,
     Policy,
-    Secret,
     Variables,
     iso,
     openai,
@@ -149,7 +148,7 @@ class SupabaseExporter(HttpExporter):
                 base.removesuffix("/rest/v1") + path,
                 {
                     "apikey": keys[0],
-                    "Authorization": Secret(f"Bearer {keys[0].reveal()}"),
+                    "Authorization": keys[0].bearer(),
                     "Content-Profile": schema or "public",
                 },
             )

@@ -102,7 +102,7 @@ class TraceloopExporter(OtlpExporter):
         own = headers or parse_env_headers(self.variable("TRACELOOP_HEADERS"), liberal=True)
         sent = {name: Secret(value) for name, value in own.items()}
         if not sent and (keys := self.credentials(api_key=api_key)):
-            sent = {"Authorization": Secret(f"Bearer {keys[0].reveal()}")}
+            sent = {"Authorization": keys[0].bearer()}
         url = base_url or self.variable("TRACELOOP_BASE_URL")
         if url and not url.startswith(("http://", "https://")):  # as Traceloop's SDK reads it
             self.disable("TRACELOOP_BASE_URL is a gRPC address", "use the http(s) URL")

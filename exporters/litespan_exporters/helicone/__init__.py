@@ -16,13 +16,11 @@ from litespan.export import (
     Item,
     Policy,
     Refusal,
-    Secret,
     Usage,
     Variables,
     anthropic,
     dumps,
     openai,
-    parse,
 )
 from litespan_exporters.helicone.meta import header_value, meta
 
@@ -228,7 +226,7 @@ class HeliconeExporter(HttpExporter):
         super().__init__(**limits)
         keys, base = self.credentials(api_key=api_key), self.base_url(base_url)
         if keys and base:
-            self.connect(base, {"Authorization": Secret(f"Bearer {keys[0].reveal()}")})
+            self.connect(base, {"Authorization": keys[0].bearer()})
 
     def item(self, span: GenAISpan) -> Item | None:
         """One log for each model call; none for agents and tools."""
@@ -248,6 +246,5 @@ class HeliconeExporter(HttpExporter):
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
         """A 200 can contain `{"error": …}`."""
-        body = parse(answer.body.decode("utf-8", "replace"))
-        if isinstance(body, dict) and body.get("error"):
-            yield Refusal(str(body["error"]), count=len(items))
+        if error := answer.fields.get("error"):
+            yield Refusal(str(error), count=len(items))

@@ -111,20 +111,15 @@ class PosthogExporter(OtlpExporter):
             return
         others = ("POSTHOG_API_KEY", "POSTHOG_PROJECT_API_KEY", "POSTHOG_PROJECT_TOKEN")
         keys = self.credentials(api_key=api_key or self.variable(*others) or None)
-        base = None
-        if keys:
-            base = self.base_url(base_url)
-        if keys and base:
+        if keys and (base := self.base_url(base_url)):
             (self.key,) = keys
+            headers = {"Authorization": self.key.bearer()}
             base = ingestion(base.removesuffix(OTLP))
             if self.route == "batch":
                 # By class, to skip the protobuf content type of `OtlpExporter`.
-                HttpExporter.connect(self, base + BATCH, {"Authorization": self._bearer()})
+                HttpExporter.connect(self, base + BATCH, headers)
             else:
-                self.connect(base + OTLP, {"Authorization": self._bearer()})
-
-    def _bearer(self) -> Secret:
-        return Secret(f"Bearer {self.key.reveal() if self.key else ''}")
+                self.connect(base + OTLP, headers)
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """Attributes to add to the copy."""

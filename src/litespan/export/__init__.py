@@ -33,10 +33,11 @@ from litespan.objects import JSON, plain
 from litespan.version import VERSION
 
 if TYPE_CHECKING:
-    from litespan.export.client import Answer, Secret, origin, url_problem
+    from litespan.export.client import Answer, Secret, origin
     from litespan.export.configured import Variables
     from litespan.export.http import HttpExporter
     from litespan.export.otlp import CONTENT_TYPE, OtlpExporter, copy_of, is_valid, item_of
+    from litespan.export.safe_urls import url_problem
 
 __all__ = [
     "CONTENT_TYPE",
@@ -92,9 +93,10 @@ __all__ = [
 
 # Imported on first use: these modules import httpx or protobuf, which stores do not need.
 _LAZY: Final = {
-    **dict.fromkeys(("Answer", "Secret", "origin", "url_problem"), "client"),
+    **dict.fromkeys(("Answer", "Secret", "origin"), "client"),
     "HttpExporter": "http",
     "Variables": "configured",
+    "url_problem": "safe_urls",
     **dict.fromkeys(("CONTENT_TYPE", "OtlpExporter", "copy_of", "is_valid", "item_of"), "otlp"),
 }
 

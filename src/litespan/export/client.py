@@ -17,7 +17,9 @@ import httpx
 
 from litespan.background.fork import import_lock
 from litespan.export.batching import Batch
-from litespan.export.tenant import ForbiddenHost, PinnedTransport, Tenant, literal_address
+from litespan.export.tenant import ForbiddenHost, PinnedTransport, Tenant
+from litespan.genai.values import parse
+from litespan.objects import JSON
 
 THREAD: Final = "litespan-export"
 """Name of the threads that send requests."""
@@ -38,11 +40,6 @@ _SCHEMES: Final = frozenset(
     {"basic", "bearer", "sentry", "sentry_key", "sentry_version", "sentry_client"}
 )
 """Words in credentials that are not secret."""
-_INTERNAL: Final = (
-    *(".localhost", ".local", ".internal", ".svc", ".lan", ".home.arpa", ".localdomain"),
-    *(".intranet", ".private", ".corp", ".home"),
-)
-"""Suffixes of host names in clusters, clouds and local networks, which public DNS lacks."""
 
 
 class Secret:
@@ -56,6 +53,10 @@ class Secret:
     def reveal(self) -> str:
         """The credential itself."""
         return self._value
+
+    def bearer(self) -> "Secret":
+        """The value of an Authorization header with this token."""
+        return Secret(f"Bearer {self._value}")
 
     def __repr__(self) -> str:
         return "***"
@@ -77,6 +78,12 @@ class Answer:
         if self.is_page and 200 <= self.status < 300:
             return HTML
         return str(self.status) if self.status else self.error
+
+    @property
+    def fields(self) -> dict[str, JSON]:
+        """The fields of a JSON object in the body; none if the body is something else."""
+        body = parse(self.body.decode("utf-8", "replace"))
+        return body if isinstance(body, dict) else {}
 
     @property
     def is_page(self) -> bool:
@@ -230,50 +237,6 @@ def origin(url: str) -> str:
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
-
-
-def url_problem(url: str, allow_http: bool = False) -> str:
-    """Why credentials must not be sent to `url`; empty if they may.
-
-    Plain http is allowed on this machine and in private networks, elsewhere with `allow_http`.
-    """
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-        httpx.URL(url)
-    except (ValueError, httpx.InvalidURL):
-        return "is not a URL"
-    if parts.scheme not in ("http", "https") or not host:
-        return "is not an http(s) URL"
-    if parts.username or parts.password:
-        return "contains a user name or password: use the variables for credentials"
-    if parts.query or parts.fragment:
-        return "has a query or a fragment: use scheme, host and path only"
-    if parts.scheme == "http" and not allow_http and not _is_internal(host):
-        return "is not https, so others on the network could read keys and content"
-    return ""
-
-
-def is_exposed(url: str) -> bool:
-    """Whether others on the network can read requests to `url`: plain http, not to this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    address = literal_address(host)
-    return address is not None and address.is_loopback
-
-
-def _is_internal(host: str) -> bool:
-    """Whether `host` is on a private network, by its address or its name."""
-    address = literal_address(host)
-    if address is not None:
-        return not address.is_global
-    name = host.rstrip(".")
-    return "." not in name or name.endswith(_INTERNAL) or ".svc." in name
 
 
 def _read_start(response: httpx.Response) -> bytes:

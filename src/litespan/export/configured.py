@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from litespan import parsers
 from litespan.errors import log_once
-from litespan.export.client import Secret, is_exposed, origin, url_problem
+from litespan.export.client import Secret, origin
+from litespan.export.safe_urls import is_exposed, url_problem
 from litespan.export.tenant import Tenant
 
 ALLOW_HTTP = "LITESPAN_ALLOW_HTTP"
