@@ -23,16 +23,13 @@ from litespan.objects import JSON
 
 THREAD: Final = "litespan-export"
 """Name of the threads that send requests."""
-
 TIMEOUT: Final = "timeout"
 """Cause of items that were not answered or accepted in time."""
 FORBIDDEN_HOST: Final = "forbidden_host"
 """Cause of items whose URL a tenant's exporter must not use."""
-
 HTML: Final = "html"
 """Cause of items that were answered by a web page."""
 
-_HEAD: Final = 64  # bytes
 _MAX_ANSWER: Final = 65_536  # bytes; the rest is not read
 _MAX_RETRY_AFTER: Final = 600.0  # s; a longer Retry-After counts as a mistake
 _MAX_PLAIN: Final = 3  # characters; masking such short words would garble any text
@@ -88,7 +85,7 @@ class Answer:
     @property
     def is_page(self) -> bool:
         """Whether the body is a web page: of a login, a proxy or a website, not of an API."""
-        return self.body[:_HEAD].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+        return self.body[:64].lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
 class Client:

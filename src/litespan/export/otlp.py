@@ -31,8 +31,9 @@ from litespan.export.batching import (
 from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
+from litespan.genai.copying import changed
 from litespan.genai.json_text import dumps, to_text
-from litespan.genai.span import GenAISpan, changed, key_of
+from litespan.genai.span import GenAISpan, key_of
 from litespan.genai.values import parse
 from litespan.objects import plain, whole
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.trace import SpanContext, format_span_id, format_trace_id
+from opentelemetry.trace import format_span_id, format_trace_id
 
 from litespan import semconv as s
 from litespan.genai import content, conventions, readers, translation
@@ -59,28 +59,6 @@ def is_genai(span: ReadableSpan) -> bool:
     `GenAISpan.is_call`. Router spans are not GenAI spans.
     """
     return translation.is_genai(span.attributes or {})
-
-
-def at_top(span: ReadableSpan) -> ReadableSpan:
-    """A copy with a remote parent, for an exporter that does not receive the parent."""
-    above = span.parent
-    if above is not None:
-        above = SpanContext(
-            above.trace_id, above.span_id, True, above.trace_flags, above.trace_state
-        )
-    return changed(span, parent=above)
-
-
-_FIELDS: Final = (
-    *("name", "context", "parent", "resource", "attributes", "events", "links", "kind", "status"),
-    *("start_time", "end_time", "instrumentation_scope"),
-)
-
-
-def changed(span: ReadableSpan, **fields: Any) -> ReadableSpan:
-    """A copy of `span` with other `fields`, by the names of `ReadableSpan`'s arguments."""
-    same = {name: getattr(span, name) for name in _FIELDS if name not in fields}
-    return ReadableSpan(**same, **fields)
 
 
 def key_of(trace_id: str, span_id: str) -> UUID:

@@ -8,7 +8,8 @@ from opentelemetry.trace import Status
 
 from litespan import semconv as s
 from litespan.genai.conventions import CONTENT
-from litespan.genai.span import GenAISpan, changed
+from litespan.genai.copying import changed
+from litespan.genai.span import GenAISpan
 from litespan.redaction.text import scrub_error
 
 _RATIO_BITS: Final = (1 << 64) - 1

@@ -26,7 +26,8 @@ from litespan.export import registry
 from litespan.export.http import HttpExporter
 from litespan.export.otlp import copy_of
 from litespan.export.tenant import Tenant
-from litespan.genai.span import at_top, is_router
+from litespan.genai.copying import at_top
+from litespan.genai.span import is_router
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.router_call import RouterCall
