@@ -1,6 +1,6 @@
-"""Google's `models/{model}:generateContent` and `:streamGenerateContent`.
+"""Google's `models/{model}:generateContent`, `:streamGenerateContent` and interactions.
 
-https://ai.google.dev/api/generate-content
+https://ai.google.dev/api/generate-content, https://ai.google.dev/api/interactions-api
 """
 
 from typing import Any
@@ -14,6 +14,8 @@ from litespan.testing.provider.replies import (
     as_json,
     data,
     gemini_error,
+    id_in_path,
+    openai_error,
     tool_calls,
 )
 
@@ -85,3 +87,36 @@ def _declarations(body: Json) -> list[Json]:
         for key in ("functionDeclarations", "function_declarations")
         for function in tool.get(key) or []
     ]
+
+
+def interaction(request: Request) -> Reply:
+    """An interaction, plain or as a stream; one in the background has not ended."""
+    body, behaviour = request.body, request.behaviour
+    fetched = request.method == "GET"
+    waits = bool(body.get("background")) and not fetched
+    status = "in_progress" if waits else behaviour.finish or "completed"
+    usage = {
+        "total_input_tokens": behaviour.input_tokens,
+        "total_output_tokens": behaviour.output_tokens,
+        "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
+    }
+    step = {"type": "model_output", "content": [{"type": "text", "text": behaviour.text}]}
+    whole: Json = {
+        "id": id_in_path(request) if fetched else "interaction_loopback",
+        "object": "interaction",
+        "model": body.get("model", "gemini-2.5-flash"),
+        "status": status,
+        "steps": [] if waits else [step],
+        "usage": usage if behaviour.usage and status == "completed" else None,
+    }
+    if not body.get("stream"):
+        return as_json(whole)
+    started = {"id": whole["id"], "model": whole["model"], "status": "in_progress"}
+    events: list[Json] = [{"event_type": "interaction.created", "interaction": started}]
+    events += [
+        {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": piece}}
+        for piece in behaviour.pieces()
+    ]
+    events.append({"event_type": "interaction.completed", "interaction": whole})
+    error = {"event_type": "error", "error": openai_error(request)["error"]}
+    return Stream([data(each) for each in events], data(error))

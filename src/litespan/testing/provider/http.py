@@ -6,62 +6,25 @@ import socket
 import struct
 import sys
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from litespan.testing.provider import (
-    anthropic,
-    gemini,
-    media,
-    openai_chat,
-    openai_responses,
-    resources,
-)
 from litespan.testing.provider.behaviour import Behaviour, split_path
 from litespan.testing.provider.replies import (
     Body,
-    Json,
     Reply,
     Request,
     Stream,
-    anthropic_error,
     as_json,
-    gemini_error,
-    openai_error,
 )
+from litespan.testing.provider.routes import route_of
 
-
-class Route(NamedTuple):
-    """The functions that answer requests whose path ends with `path`."""
-
-    path: str
-    answer: Callable[[Request], Reply]
-    error: Callable[[Request], Json]
-
-
-ROUTES: Final = (
-    Route("/chat/completions", openai_chat.chat, openai_error),
-    Route("/completions", openai_chat.completions, openai_error),
-    Route("/responses", openai_responses.responses, openai_error),
-    Route("/messages", anthropic.messages, anthropic_error),
-    Route(":generateContent", gemini.generate_content, gemini_error),
-    Route(":streamGenerateContent", gemini.stream_generate_content, gemini_error),
-    Route("/embeddings", media.embeddings, openai_error),
-    Route("/images/generations", media.images, openai_error),
-    Route("/images/edits", media.images, openai_error),
-    Route("/images/variations", media.images, openai_error),
-    Route("/audio/transcriptions", media.transcriptions, openai_error),
-    Route("/audio/speech", media.speech, openai_error),
-    Route("/moderations", media.moderations, openai_error),
-    Route("/rerank", media.rerank, openai_error),
-)
 HEADERS: Final = {
     "x-request-id": "req_loopback",
     "request-id": "req_loopback",
@@ -81,15 +44,6 @@ class Recorded:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
-
-
-def _route(request: Request) -> Route | None:
-    if request.method == "POST" and "/threads/" not in request.path:
-        for row in ROUTES:
-            if request.path.endswith(row.path):
-                return row
-    resource = resources.find(request)
-    return None if resource is None else Route("", resource, openai_error)
 
 
 class Server(ThreadingHTTPServer):
@@ -180,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
         if behaviour.reset:
             self._reset()
             return
-        route = _route(request)
+        route = route_of(request)
         if route is None:
             self._send_body(as_json({"error": {"message": f"no route {request.path}"}}, status=404))
         elif behaviour.fails:

@@ -1,13 +1,22 @@
-"""OpenAI's embeddings, images, audio and moderations; Cohere's rerank.
+"""OpenAI's embeddings, images, audio, videos, moderations; rerank, OCR and search.
 
-https://platform.openai.com/docs/api-reference, https://docs.cohere.com/v1/reference/rerank
+https://platform.openai.com/docs/api-reference, https://docs.cohere.com/v1/reference/rerank,
+https://docs.mistral.ai/api/#tag/ocr, https://docs.perplexity.ai/api-reference/search-post
 """
 
 import base64
 import struct
 from typing import Any, Final
 
-from litespan.testing.provider.replies import CREATED, Body, Json, Reply, Request, as_json
+from litespan.testing.provider.replies import (
+    CREATED,
+    Body,
+    Json,
+    Reply,
+    Request,
+    as_json,
+    id_in_path,
+)
 
 PNG: Final = base64.b64decode(  # one transparent pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -96,3 +105,59 @@ def rerank(request: Request) -> Reply:
         )
     billed = {"api_version": {"version": "1"}, "billed_units": {"search_units": 1}}
     return as_json({"id": "rerank-loopback", "results": results, "meta": billed})
+
+
+def ocr(request: Request) -> Reply:
+    """Three pages."""
+    pages: list[Json] = [
+        {"index": index, "markdown": request.behaviour.text, "images": [], "dimensions": None}
+        for index in range(3)
+    ]
+    used = {"pages_processed": len(pages), "doc_size_bytes": 1000}
+    return as_json({"pages": pages, "model": request.model, "usage_info": used})
+
+
+def search(request: Request) -> Reply:
+    """Two results of a web search."""
+    found = [
+        {"title": f"Title {n}", "url": f"https://example.com/{n}", "snippet": "A snippet."}
+        for n in (1, 2)
+    ]
+    return as_json({"id": "search-loopback", "results": found})
+
+
+def vector_store_search(request: Request) -> Reply:
+    """Two documents with falling scores."""
+    found = [
+        {
+            "file_id": f"file-{number}",
+            "filename": f"{number}.txt",
+            "score": 1 - number / 10,
+            "attributes": {},
+            "content": [{"type": "text", "text": f"Text of file {number}."}],
+        }
+        for number in (1, 2)
+    ]
+    page = {"object": "vector_store.search_results.page", "has_more": False, "next_page": None}
+    return as_json({**page, "search_query": [str(request.body.get("query"))], "data": found})
+
+
+def video(request: Request) -> Reply:
+    """A video: queued when created, completed when fetched."""
+    fetched = request.method == "GET"
+    answer = {
+        "id": id_in_path(request) if fetched else "video_loopback",
+        "object": "video",
+        "created_at": CREATED,
+        "status": (request.behaviour.finish or "completed") if fetched else "queued",
+        "model": request.model or "sora-2",
+        "seconds": str(request.body.get("seconds") or 4),
+        "size": "720x1280",
+        "progress": 100 if fetched else 0,
+    }
+    return as_json(answer)
+
+
+def binary(_request: Request) -> Reply:
+    """Bytes that are not text."""
+    return Body(bytes(range(256)), "application/octet-stream")

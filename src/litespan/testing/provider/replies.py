@@ -75,6 +75,11 @@ class ToolCall:
         return json.dumps(self.arguments)
 
 
+def id_in_path(request: Request) -> str:
+    """The id at the end of the path."""
+    return request.path.rstrip("/").removesuffix("/cancel").rpartition("/")[2].partition(":")[0]
+
+
 def as_json(value: Json, status: int = 200, **headers: str) -> Body:
     """`value` as a complete answer."""
     return Body(json.dumps(value).encode(), status=status, headers=headers)

@@ -1,7 +1,6 @@
-"""Files, batches, vector stores, videos, OCR, search and other requests that are not chats.
+"""Files, batches, vector stores and other resources, and the routes of all such requests.
 
-https://platform.openai.com/docs/api-reference, https://ai.google.dev/api/interactions-api,
-https://docs.mistral.ai/api/#tag/ocr, https://docs.perplexity.ai/api-reference/search-post
+https://platform.openai.com/docs/api-reference
 """
 
 import json
@@ -9,17 +8,15 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from litespan.testing.provider import openai_responses
+from litespan.testing.provider import gemini, media, openai_responses
 from litespan.testing.provider.replies import (
     CREATED,
     Body,
     Json,
     Reply,
     Request,
-    Stream,
     as_json,
-    data,
-    openai_error,
+    id_in_path,
 )
 
 Answer = Callable[[Request], Reply]
@@ -33,16 +30,11 @@ def find(request: Request) -> Answer | None:
     return None
 
 
-def _last(request: Request) -> str:
-    """The id at the end of the path."""
-    return request.path.rstrip("/").removesuffix("/cancel").rpartition("/")[2].partition(":")[0]
-
-
 def _resource(kind: str, identifier: str | None, **fields: object) -> Answer:
     """A resource, created with `identifier`, or with the id in the path."""
 
     def answer(request: Request) -> Reply:
-        named = _last(request) if identifier is None else identifier
+        named = id_in_path(request) if identifier is None else identifier
         return as_json({"id": named, "object": kind, "created_at": CREATED, **fields})
 
     return answer
@@ -59,7 +51,7 @@ def _list(kind: str, identifier: str, **fields: object) -> Answer:
 
 def _deleted(kind: str) -> Answer:
     def answer(request: Request) -> Reply:
-        return as_json({"id": _last(request), "object": f"{kind}.deleted", "deleted": True})
+        return as_json({"id": id_in_path(request), "object": f"{kind}.deleted", "deleted": True})
 
     return answer
 
@@ -111,101 +103,6 @@ def file_content(request: Request) -> Reply:
     response = {"status_code": 200, "request_id": "req_loopback", "body": body}
     line = {"id": "batch_req_1", "custom_id": "1", "response": response, "error": None}
     return Body(f"{json.dumps(line)}\n".encode(), "application/octet-stream")
-
-
-# --- Google's interactions ------------------------------------------------------------------
-
-
-def interaction(request: Request) -> Reply:
-    """An interaction, plain or as a stream; one in the background has not ended."""
-    body, behaviour = request.body, request.behaviour
-    fetched = request.method == "GET"
-    waits = bool(body.get("background")) and not fetched
-    status = "in_progress" if waits else behaviour.finish or "completed"
-    usage = {
-        "total_input_tokens": behaviour.input_tokens,
-        "total_output_tokens": behaviour.output_tokens,
-        "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
-    }
-    step = {"type": "model_output", "content": [{"type": "text", "text": behaviour.text}]}
-    whole: Json = {
-        "id": _last(request) if fetched else "interaction_loopback",
-        "object": "interaction",
-        "model": body.get("model", "gemini-2.5-flash"),
-        "status": status,
-        "steps": [] if waits else [step],
-        "usage": usage if behaviour.usage and status == "completed" else None,
-    }
-    if not body.get("stream"):
-        return as_json(whole)
-    started = {"id": whole["id"], "model": whole["model"], "status": "in_progress"}
-    events: list[Json] = [{"event_type": "interaction.created", "interaction": started}]
-    events += [
-        {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": piece}}
-        for piece in behaviour.pieces()
-    ]
-    events.append({"event_type": "interaction.completed", "interaction": whole})
-    error = {"event_type": "error", "error": openai_error(request)["error"]}
-    return Stream([data(each) for each in events], data(error))
-
-
-# --- OCR, search, vector stores, videos -----------------------------------------------------
-
-
-def ocr(request: Request) -> Reply:
-    """Three pages."""
-    pages: list[Json] = [
-        {"index": index, "markdown": request.behaviour.text, "images": [], "dimensions": None}
-        for index in range(3)
-    ]
-    used = {"pages_processed": len(pages), "doc_size_bytes": 1000}
-    return as_json({"pages": pages, "model": request.model, "usage_info": used})
-
-
-def search(request: Request) -> Reply:
-    """Two results of a web search."""
-    found = [
-        {"title": f"Title {n}", "url": f"https://example.com/{n}", "snippet": "A snippet."}
-        for n in (1, 2)
-    ]
-    return as_json({"id": "search-loopback", "results": found})
-
-
-def vector_store_search(request: Request) -> Reply:
-    """Two documents with falling scores."""
-    found = [
-        {
-            "file_id": f"file-{number}",
-            "filename": f"{number}.txt",
-            "score": 1 - number / 10,
-            "attributes": {},
-            "content": [{"type": "text", "text": f"Text of file {number}."}],
-        }
-        for number in (1, 2)
-    ]
-    page = {"object": "vector_store.search_results.page", "has_more": False, "next_page": None}
-    return as_json({**page, "search_query": [str(request.body.get("query"))], "data": found})
-
-
-def video(request: Request) -> Reply:
-    """A video: queued when created, completed when fetched."""
-    fetched = request.method == "GET"
-    answer = {
-        "id": _last(request) if fetched else "video_loopback",
-        "object": "video",
-        "created_at": CREATED,
-        "status": (request.behaviour.finish or "completed") if fetched else "queued",
-        "model": request.model or "sora-2",
-        "seconds": str(request.body.get("seconds") or 4),
-        "size": "720x1280",
-        "progress": 100 if fetched else 0,
-    }
-    return as_json(answer)
-
-
-def binary(_request: Request) -> Reply:
-    """Bytes that are not text."""
-    return Body(bytes(range(256)), "application/octet-stream")
 
 
 def token_count(request: Request) -> Reply:
@@ -315,17 +212,17 @@ _ROUTES: Final[list[tuple[str, str, Answer]]] = [
     ("POST", r"/responses/[^/]+/cancel", openai_responses.stored),
     ("GET", r"/responses/[^/]+", openai_responses.stored),
     ("DELETE", r"/responses/[^/]+", _deleted("response")),
-    ("POST", "/interactions", interaction),
-    ("GET", r"/interactions/[^/]+", interaction),
+    ("POST", "/interactions", gemini.interaction),
+    ("GET", r"/interactions/[^/]+", gemini.interaction),
     ("DELETE", r"/interactions/[^/]+", _deleted("interaction")),
-    ("POST", r"/interactions/[^/]+/cancel", interaction),
-    ("POST", r"/vector_stores/[^/]+/search", vector_store_search),
+    ("POST", r"/interactions/[^/]+/cancel", gemini.interaction),
+    ("POST", r"/vector_stores/[^/]+/search", media.vector_store_search),
     *_family("/vector_stores", "vector_store", "vs_loopback", _STORE),
-    ("POST", "/ocr", ocr),
-    ("POST", "/search", search),
-    ("GET", r"/videos/[^/]+/content", binary),
-    ("POST", r"/videos(/[^/]+/\w+|/\w+)?", video),
-    ("GET", r"/videos/[^/]+", video),
+    ("POST", "/ocr", media.ocr),
+    ("POST", "/search", media.search),
+    ("GET", r"/videos/[^/]+/content", media.binary),
+    ("POST", r"/videos(/[^/]+/\w+|/\w+)?", media.video),
+    ("GET", r"/videos/[^/]+", media.video),
     ("GET", "/videos", _list("video", "video_loopback", status="completed")),
     ("DELETE", r"/videos/[^/]+", _deleted("video")),
     *_family("/containers", "container", "cntr_loopback", _BOX),
