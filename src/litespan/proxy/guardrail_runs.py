@@ -13,8 +13,9 @@ from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.instrumentation.signals import Live
 from litespan.objects import as_text, get
+from litespan.proxy.failures import status_of
 from litespan.proxy.guardrails import raised_by
-from litespan.proxy.request import MAX_LENGTH, status_of
+from litespan.proxy.request import MAX_LENGTH
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]

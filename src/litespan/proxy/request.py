@@ -23,8 +23,9 @@ from litespan.mapping.agents import person
 from litespan.mapping.identity import hides_keys
 from litespan.mapping.proxy_request import header_attributes
 from litespan.mapping.realtime import CLOSED_NORMALLY
-from litespan.objects import as_int, as_text
-from litespan.proxy.guardrails import guardrail_of, is_guardrails
+from litespan.objects import as_text
+from litespan.proxy.failures import kind_of, kind_of_status
+from litespan.proxy.guardrails import guardrail_of
 from litespan.redaction.echoes import sent_texts
 from litespan.redaction.text import scrub, scrub_error, secrets
 from litespan.settings import Settings
@@ -32,10 +33,6 @@ from litespan.settings import Settings
 Scope = Mapping[str, Any]
 MAX_LENGTH: Final = 1024  # characters of one value
 _SWITCHED: Final = 101  # to the WebSocket protocol
-_TOO_MANY: Final = 429
-_BAD: Final = 400
-_INTERNAL: Final = 500
-_REFUSED: Final = frozenset({401, 403})
 # Field of LiteLLM's `UserAPIKeyAuth` → attribute.
 _IDENTITY: Final[Mapping[str, str]] = {
     "team_id": s.TEAM_ID,
@@ -48,15 +45,7 @@ _IDENTITY: Final[Mapping[str, str]] = {
     "request_route": s.REQUEST_ROUTE,
 }
 # Close code of a WebSocket → HTTP status with the same meaning; others are internal errors.
-_STATUS: Final[Mapping[int, int]] = {1008: _BAD, 1013: _TOO_MANY}
-# Prefix of LiteLLM's error type → kind of failure.
-_KINDS: Final[Mapping[str, str]] = {
-    "budget_exceeded": "budget",
-    "auth_error": "auth",
-    "token_not_found": "auth",
-    "expired_key": "auth",
-    "no_db_connection": "auth",
-}
+_STATUS: Final[Mapping[int, int]] = {1008: 400, 1013: 429}
 
 
 class ProxyRequest(Client):
@@ -120,7 +109,7 @@ class ProxyRequest(Client):
         if self._failure is not None or not self.span.is_recording():
             return
         arguments = data if isinstance(data, Mapping) else {}
-        found = self._kind(error, kind)
+        found = kind_of(error, kind, called=self.called)
         self._failure = (found, type(error).__name__, "")
         self.span.set_attribute(s.REQUEST_FAILURE, found)
         with suppress_errors("reading the text of an error"):
@@ -131,23 +120,6 @@ class ProxyRequest(Client):
         name = guardrail_of(error)
         if name:
             self.span.set_attribute(s.GUARDRAIL_NAME, name[:MAX_LENGTH])
-
-    def _kind(self, error: BaseException, reported: Any) -> str:
-        if is_guardrails(error):
-            return "guardrail"
-        if self.called:
-            return "provider"
-        if type(error).__name__ == "BudgetExceededError":
-            return "budget"
-        types = (getattr(error, "type", None), reported)
-        texts = [str(getattr(each, "value", each) or "") for each in types]
-        for text in texts:
-            kind = next((kind for start, kind in _KINDS.items() if text.startswith(start)), None)
-            if kind:
-                return kind
-            if text.endswith("_access_denied"):
-                return "access"
-        return kind_of_status(status_of(error))
 
     def answered(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Record the head of the response."""
@@ -199,15 +171,15 @@ class ProxyRequest(Client):
         if self._closed is not None:
             attributes[s.SESSION_CLOSE_CODE] = self._closed
             if self._failure is None:
-                kind = kind_of_status(_STATUS.get(self._closed, _INTERNAL))
+                kind = kind_of_status(_STATUS.get(self._closed, 500))
                 self._failure = (kind, f"websocket_{self._closed}", "")
-        refused = error is not None or (status is not None and status >= _BAD)
+        refused = error is not None or (status is not None and status >= 400)
         failed = not self.gone and (refused or self._failure is not None)
         if not failed:
             attributes[s.OUTCOME] = "cancelled" if self.gone else "success"
         span.set_attributes(attributes)
         if failed:  # in the middle of a stream, the status does not show it
-            status = status if refused else _STATUS.get(self._closed or 0, _INTERNAL)
+            status = status if refused else _STATUS.get(self._closed or 0, 500)
             self._set_failed(status, error)
 
     def _set_failed(self, status: int | None, error: BaseException | None) -> None:
@@ -223,7 +195,7 @@ class ProxyRequest(Client):
                 s.EVENT_EXCEPTION, {s.EXCEPTION_TYPE: name, s.EXCEPTION_MESSAGE: text}
             )
         # By the HTTP conventions, a 4xx status is not an error of a server span.
-        if status is None or status >= _INTERNAL:
+        if status is None or status >= 500:
             self.span.set_status(Status(StatusCode.ERROR, text or name))
 
 
@@ -241,28 +213,6 @@ def is_server(span: Span) -> bool:
 def _field(key: Any, name: str) -> Any:
     value = getattr(key, name, None)
     return person(value) if name == "end_user_id" else value
-
-
-def status_of(error: BaseException) -> int | None:
-    """The HTTP status in an exception of LiteLLM or FastAPI, or None."""
-    for name in ("status_code", "code"):
-        found = as_int(getattr(error, name, None)) or _digits(getattr(error, name, None))
-        if found:
-            return found
-    return None
-
-
-def _digits(value: object) -> int | None:
-    return int(value) if isinstance(value, str) and value.isdigit() else None
-
-
-def kind_of_status(status: int | None) -> str:
-    """The kind of failure that follows from the HTTP status alone."""
-    if status is None or status >= _INTERNAL:
-        return "internal"
-    if status in _REFUSED:
-        return "auth"
-    return "rate_limit" if status == _TOO_MANY else "bad_request"
 
 
 def _method(scope: Scope) -> str:
