@@ -49,9 +49,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     """
 
     _patches: "Patches | None" = None
-    _callbacks: "NamedCallbacks | None" = None
-    _offload: "ProcessOffload | None" = None
-    _spool: "ProcessSpool | None" = None
+    _parts: "tuple[NamedCallbacks | ProcessOffload | ProcessSpool, ...]" = ()
     _routed = False
     _implicit = False
     _by_file = False
@@ -132,11 +130,11 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         if settings.spool:
             from litespan.spool.process import ProcessSpool
 
-            self._spool = ProcessSpool(settings)
+            self._parts += (ProcessSpool(settings),)
         if settings.offload:
             from litespan.offload.process import ProcessOffload
 
-            self._offload = ProcessOffload(settings)
+            self._parts += (ProcessOffload(settings),)
         if settings.adopt:
             from litespan.routing.takeover import start_takeover
 
@@ -144,7 +142,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         if settings.callbacks:
             from litespan.callbacks.registration import NamedCallbacks
 
-            self._callbacks = NamedCallbacks(settings.callbacks)
+            self._parts += (NamedCallbacks(settings.callbacks),)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         Live.signals = None
@@ -158,15 +156,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             configuration.forget_environment()
             self._routed = False
-        if self._offload is not None:
-            self._offload.remove()
-            self._offload = None
-        if self._spool is not None:
-            self._spool.remove()
-            self._spool = None
-        if self._callbacks is not None:
-            self._callbacks.remove()
-            self._callbacks = None
+        for part in reversed(self._parts):
+            part.remove()
+        self._parts = ()
         if self._patches is not None:
             self._patches.undo()
             self._patches = None

@@ -16,7 +16,6 @@ from litespan.stores.figures import OUTCOMES, count, dollars, seconds
 from litespan.stores.records import NAMES, Record
 
 _CONTENT: Final = ("input_messages", "output_messages", "system_instructions", "tool_definitions")
-_REQUESTED: Final = "gen_ai.request."
 _OWN: Final = (
     *("key", "trace_id", "span_id", "parent_span_id", "call_id", "response_id"),
     *("provider_request_id", "start_time", "end_time", "span_name", "stages", "attributes"),
