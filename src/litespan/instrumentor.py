@@ -81,7 +81,8 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        if _gevent():
+        gevent = sys.modules.get("gevent.monkey")
+        if gevent is not None and gevent.is_module_patched("threading"):
             logger.warning(
                 "gevent has patched threading, which litespan does not support: spans are "
                 "recorded, but handlers and exporters may stall; use threads or asyncio"
@@ -209,12 +210,6 @@ def _settings(arguments: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _gevent() -> bool:
-    """Whether gevent has patched threading in this process."""
-    monkey = sys.modules.get("gevent.monkey")
-    return monkey is not None and bool(monkey.is_module_patched("threading"))
-
-
 def _proxy_imported(module: Any) -> None:
     """Instrument LiteLLM's proxy once its server module is imported."""
     if Live.signals is not None:
@@ -237,20 +232,15 @@ def _supported() -> bool:
         parts = tuple(int(part) for part in version.split(".")[:2])
     except Exception:  # noqa: BLE001 - a copy without package metadata
         return True
+    problem = ""
     if version in COMPROMISED:
-        log_once(
-            "litellm version",
-            "litellm %s is a compromised release and is not instrumented: upgrade it and rotate "
-            "every credential that it could read; pip install 'litellm!=1.82.7,!=1.82.8'",
-            version,
+        problem = (
+            "is a compromised release and is not instrumented: upgrade it and rotate every "
+            "credential that it could read; pip install 'litellm!=1.82.7,!=1.82.8'"
         )
-        return False
-    if parts < OLDEST:
-        log_once(
-            "litellm version",
-            "litellm %s is older than %d.%d and is not instrumented; pip install -U litellm",
-            version,
-            *OLDEST,
-        )
-        return False
-    return True
+    elif parts < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        problem = f"is older than {oldest} and is not instrumented; pip install -U litellm"
+    if problem:
+        log_once("litellm version", "litellm %s %s", version, problem)
+    return not problem
