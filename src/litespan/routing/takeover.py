@@ -174,11 +174,11 @@ class Takeover:
                 self._added[key] = (handler, where, added)
 
     def _log(self) -> None:
-        taken = "; ".join(
-            f"{watched.name}: {', '.join(map(_label, watched.taken))}"
+        names = {
+            watched.name: [e if isinstance(e, str) else type(e).__qualname__ for e in watched.taken]
             for watched in self._lists
-            if watched.taken
-        )
+        }
+        taken = "; ".join(f"{name}: {', '.join(found)}" for name, found in names.items() if found)
         logger.warning(
             "taken over from LiteLLM's lists: %s. Exporters receive messages only if %s=SPAN_ONLY "
             "is set",
@@ -217,16 +217,13 @@ def only_logs(handler: Any) -> bool:
         if f"{kind.__module__}.".startswith(_LITELLM):
             return False
         defined |= set(vars(kind))
-    hooks = {name for name in defined if not name.startswith("__") and _is_hook(base, name)}
+    names = (name for name in defined if not name.startswith("__"))
+    hooks = {name for name in names if callable(getattr(base, name, None))}
     redacted = (
         getattr(handler, "turn_off_message_logging", False) is True
         or getattr(handler, "message_logging", True) is False
     )
     return bool(hooks) and hooks <= _LOGGING and not redacted
-
-
-def _is_hook(base: Any, name: str) -> bool:
-    return callable(getattr(base, name, None))
 
 
 def _stages(handler: Any, lists: frozenset[str]) -> SimpleNamespace:
@@ -250,7 +247,3 @@ def _contains(entries: Sequence[Any], entry: Any) -> bool:
         entry is other or (isinstance(entry, str) and isinstance(other, str) and entry == other)
         for other in entries
     )
-
-
-def _label(entry: Any) -> str:
-    return entry if isinstance(entry, str) else type(entry).__qualname__
