@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from litespan.alerting.state import state_at
-from litespan.cli.replay import Notes
+from litespan.cli.replay_notes import Notes
 from litespan.offload import Store
 from litespan.stores.rows import rows
 from litespan_exporters.csv_file import CsvExporter

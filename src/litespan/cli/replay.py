@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -16,11 +15,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.cli import Parser, exporter_names, printable
+from litespan.cli.replay_notes import Notes, Unusable
 from litespan.cli.report import since
 from litespan.export import registry
 from litespan.export.policy import Tally
 from litespan.offload import Unrestorable, with_content
-from litespan.stores import private_files
 from litespan.stores.reading import NotFound, find, readers, records
 from litespan.stores.records import Record, Unreadable
 from litespan.stores.spans import span_of
@@ -33,10 +32,6 @@ _FLUSH_MS: Final = 60_000
 
 Call: TypeAlias = tuple[str, Record]
 """The key and the record of a call."""
-
-
-class Unusable(Exception):
-    """An exporter or the file of earlier runs cannot be used; the message says why."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -121,43 +116,6 @@ def _exporters(names: Sequence[str]) -> Iterator[tuple[str, SpanExporter]]:
         if problem := getattr(exporter, "problem", ""):
             raise Unusable(problem)
         yield name, exporter
-
-
-class Notes:
-    """The calls that each destination has accepted, in a SQLite file that one process locks."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            private_files.make_file(path)
-            self._file = sqlite3.connect(path, timeout=0.0, isolation_level=None)
-            self._file.execute("pragma locking_mode = exclusive")
-            self._file.execute("begin exclusive")
-            self._file.execute(
-                "create table if not exists taken (place text, key text, primary key (place, key)) "
-                "without rowid"
-            )
-            self._file.execute("commit")
-        except sqlite3.Error as error:
-            busy = "locked" in str(error)
-            fix = "another replay uses it: wait until it ends" if busy else "set another --state"
-            raise Unusable(f"cannot use {path}: {error}; {fix}") from error
-
-    def missing(self, place: str, keys: Sequence[str]) -> set[str]:
-        """The keys that the destination `place` has not accepted yet."""
-        marks = ", ".join("?" * len(keys))
-        sql = f"select key from taken where place = ? and key in ({marks})"  # noqa: S608 - marks
-        return set(keys) - {key for (key,) in self._file.execute(sql, (place, *keys))}
-
-    def add(self, place: str, keys: Sequence[str]) -> None:
-        """Record that the destination `place` has accepted these calls."""
-        self._file.execute("begin")
-        rows = [(place, key) for key in keys]
-        self._file.executemany("insert or ignore into taken values (?, ?)", rows)
-        self._file.execute("commit")
-
-    def close(self) -> None:
-        """Close and unlock the file."""
-        self._file.close()
 
 
 @dataclass
