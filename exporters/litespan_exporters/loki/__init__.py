@@ -6,20 +6,16 @@ https://grafana.com/docs/loki/latest/reference/loki-http-api/ (seen 2026-11-20).
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any, ClassVar, Final
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan import semconv as s
 from litespan.export import (
     CONTENT_TYPE,
     JSON,
-    VERSION,
     Answer,
     GenAISpan,
     HttpExporter,
@@ -29,17 +25,15 @@ from litespan.export import (
     Secret,
     Variables,
     dumps,
-    otlp_bytes,
     suppress_errors,
 )
+from litespan_exporters.loki.otlp import request, resource_of, to_otlp
 from litespan_exporters.loki.record import (
     Record,
-    resource_of,
     stage_records,
     started,
     to_entry,
     to_labels,
-    to_otlp,
     to_record,
 )
 
@@ -141,7 +135,7 @@ class LokiExporter(HttpExporter):
         """An OTLP request, or a push request with a stream for each set of labels."""
         pairs = [item.data for item in items]
         if not self.pushes:
-            return _request(pairs)
+            return request(pairs)
         streams: dict[str, JSON] = {}
         for labels, entry in pairs:
             values: Any = streams.setdefault(
@@ -164,17 +158,3 @@ class LokiExporter(HttpExporter):
             return
         if partial.rejected_log_records > 0:
             yield Refusal(partial.error_message, count=partial.rejected_log_records)
-
-
-def _request(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """An ExportLogsServiceRequest: records grouped by resource, as ResourceLogs."""
-    field = otlp_bytes.field
-    written = []
-    for resource, group in groupby(pairs, key=lambda pair: pair[0]):
-        records = b"".join([field(b"\x12", record) for _, record in group])
-        logs = field(b"\x12", field(b"\x0a", _SCOPE) + records)
-        written.append(field(b"\x0a", field(b"\x0a", resource) + logs))
-    return b"".join(written)
-
-
-_SCOPE: Final = InstrumentationScope(name=s.SCOPE, version=VERSION).SerializeToString()

@@ -9,13 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-
 from litespan import semconv as s
-from litespan.export import JSON, GenAISpan, Stage, dumps, openai, otlp_bytes, shrink, to_scalar
+from litespan.export import JSON, GenAISpan, Stage, dumps, openai, shrink, to_scalar
 from litespan.export.presets import scalars
-from litespan.stores.columns import PLACES
+from litespan.stores.columns import exact_usd
 
 MAX_LINE: Final = 240_000  # bytes; Loki drops lines above 256 KB
 MAX_METADATA: Final = 120  # entries of structured metadata; Loki's limit is 128
@@ -23,9 +20,6 @@ MAX_METADATA_BYTES: Final = 60_000  # bytes; Loki's limit is 64 KB
 _MAX_VALUE: Final = 2_000  # characters
 _MAX_LABEL: Final = 2_048  # bytes
 _LAST: Final = 2**63 - 1  # ns; Loki's own limit
-
-_HAS_EVENT_NAME: Final = "event_name" in LogRecord.DESCRIPTOR.fields_by_name
-_SEVERITY: Final = {"info": (9, "INFO"), "warn": (13, "WARN"), "error": (17, "ERROR")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +111,8 @@ def summary(span: GenAISpan) -> str:
 
 def money(span: GenAISpan) -> str | None:
     """The cost in USD with ten decimal places."""
-    exact = span.exact_cost
-    return None if exact is None or abs(exact) >= 10**8 else f"{exact.quantize(PLACES):f}"
+    exact = exact_usd(span.cost.total)
+    return None if exact is None else f"{exact:f}"
 
 
 def level(span: GenAISpan) -> str:
@@ -190,68 +184,10 @@ def line_of(record: Record) -> str:
     return line.decode()
 
 
-# --- OTLP -------------------------------------------------------------------------
-
-
-def to_otlp(record: Record) -> bytes:
-    """The LogRecord in protobuf; `resource_of` has the attributes that Loki indexes."""
-    number, text = _SEVERITY[record.level]
-    written: bytes = LogRecord(
-        time_unix_nano=record.time_ns,
-        observed_time_unix_nano=record.time_ns,
-        severity_number=number,  # type: ignore[arg-type]
-        severity_text=text,
-        body=AnyValue(string_value=line_of(record)),
-        trace_id=bytes.fromhex(record.trace_id),
-        span_id=bytes.fromhex(record.span_id),
-        flags=1,
-        **_named(record.event),
-    ).SerializeToString()
-    return written + _attributes(record.metadata)
-
-
-def _attributes(metadata: Mapping[str, Any]) -> bytes:
-    """The attributes of a LogRecord."""
-    try:
-        return otlp_bytes.attributes(b"\x32", metadata)
-    except (otlp_bytes.Unusual, UnicodeEncodeError):
-        pairs = [pair(name, value) for name, value in metadata.items()]
-        written: bytes = LogRecord(attributes=pairs).SerializeToString()
-        return written
-
-
-def _named(event: str) -> dict[str, Any]:
-    """The event name, a field since OpenTelemetry 1.34. Loki reads the attribute."""
-    return {"event_name": event} if _HAS_EVENT_NAME else {}
-
-
-def resource_of(record: Record) -> bytes:
-    """The Resource in protobuf: the service, without what differs by process, as a label would."""
-    names = (s.SERVICE_NAME, s.ENVIRONMENT)
-    found = {name: _whole(record.labels[name]) for name in names if name in record.labels}
-    return otlp_bytes.attributes(b"\x0a", found)
-
-
-def pair(name: str, value: Any) -> KeyValue:
-    """An attribute in protobuf."""
-    if isinstance(value, bool):
-        held = AnyValue(bool_value=value)
-    elif isinstance(value, int) and -(2**63) <= value < 2**63:
-        held = AnyValue(int_value=value)
-    elif isinstance(value, float):
-        held = AnyValue(double_value=value)
-    else:
-        held = AnyValue(string_value=_whole(str(value)))
-    return KeyValue(key=_whole(name), value=held)
-
-
-# --- push API ---------------------------------------------------------------------
-
-
 def to_labels(record: Record) -> dict[str, str]:
     """Labels of the stream, by Loki's rules for names and sizes."""
     return {
-        _name(name): _whole(value).encode()[:_MAX_LABEL].decode("utf-8", "ignore")
+        _name(name): whole_text(value).encode()[:_MAX_LABEL].decode("utf-8", "ignore")
         for name, value in record.labels.items()
     }
 
@@ -268,7 +204,7 @@ def to_entry(record: Record) -> list[JSON]:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _whole(str(value))
+    return whole_text(str(value))
 
 
 def _name(name: str) -> str:
@@ -276,5 +212,6 @@ def _name(name: str) -> str:
     return f"_{shaped}" if shaped[:1].isdigit() else shaped
 
 
-def _whole(text: str) -> str:
+def whole_text(text: str) -> str:
+    """`text` without lone surrogates."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -40,7 +40,8 @@ class Column:
     """Whether it contains content."""
 
 
-def _money(usd: float | None) -> Decimal | None:
+def exact_usd(usd: float | None) -> Decimal | None:
+    """US dollars with ten decimal places; None if unknown, or 100 million USD or more."""
     exact = None if usd is None else Decimal(repr(usd))
     if exact is None or abs(exact) >= _MAX_USD:
         return None
@@ -155,10 +156,10 @@ COLUMNS: Final = (
     Column("cache_creation_tokens", "integer", lambda s: s.usage.cache_creation, "part of input"),
     Column("reasoning_tokens", "integer", lambda s: s.usage.reasoning, "part of output"),
     Column("usage_source", "text", lambda s: s.usage.source, "provider, litellm, estimated"),
-    Column("cost_usd", "money", lambda s: _money(s.cost.total), "total cost; null: unknown"),
-    Column("input_cost_usd", "money", lambda s: _money(s.cost.input), "part of the cost"),
-    Column("output_cost_usd", "money", lambda s: _money(s.cost.output), "part of the cost"),
-    Column("saved_usd", "money", lambda s: _money(s.cost.saved), "saved by the response cache"),
+    Column("cost_usd", "money", lambda s: exact_usd(s.cost.total), "total cost; null: unknown"),
+    Column("input_cost_usd", "money", lambda s: exact_usd(s.cost.input), "part of the cost"),
+    Column("output_cost_usd", "money", lambda s: exact_usd(s.cost.output), "part of the cost"),
+    Column("saved_usd", "money", lambda s: exact_usd(s.cost.saved), "saved by the response cache"),
     Column("cost_source", "text", lambda s: s.cost.source, "litellm, provider, estimated"),
     Column("cache_hit", "flag", lambda s: s.call.cache_hit, "LiteLLM's response cache"),
     Column("stream", "flag", lambda s: s.request.stream, "whether a stream was requested"),
