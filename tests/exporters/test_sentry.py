@@ -11,9 +11,16 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import Status, StatusCode
 
 from litespan.export import GenAISpan
-from litespan_exporters.sentry import SentryExporter, attributes
-from litespan_exporters.sentry.event import environment_name, release_name, to_event
-from litespan_exporters.sentry.service import Limits, read_dsn, read_limits
+from litespan_exporters.sentry import SentryExporter
+from litespan_exporters.sentry.event import to_event
+from litespan_exporters.sentry.service import (
+    Limits,
+    environment_name,
+    read_dsn,
+    read_limits,
+    release_name,
+)
+from litespan_exporters.sentry.span import attributes
 from tests.cases import CASES, CHAT, STARTED, content, foreign, span, stages, text
 from tests.support.server import Reply, Vendor, in_turn, running
 from tests.support.tools import environment

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.export import JSON, VERSION, GenAISpan, Stage, dumps, openai, to_scalar, to_text
+from litespan.export import JSON, VERSION, GenAISpan, Stage, openai, to_scalar, to_text
 
 LONGEST: Final = 8192  # characters of a message; Sentry's limit
 LONGEST_TAG: Final = 200
@@ -227,30 +227,6 @@ def _context(span: GenAISpan) -> JSON:
         for name, value in fields.items()
         if value is not None
     }
-
-
-def environment_name(name: str | None) -> str | None:
-    """A valid environment name: no spaces, slashes or control characters, 64 at most."""
-    shaped = re.sub(r"[\s/\x00-\x1f]+", "-", (name or "").strip())[:64]
-    return None if shaped.lower() in ("", "none") else shaped
-
-
-def release_name(name: str | None) -> str | None:
-    r"""A valid release name: no `/`, `\`, line feeds or tabs, 200 at most."""
-    shaped = re.sub(r"[\s/\\\x00-\x1f]+", "-", (name or "").strip())[:200]
-    return None if shaped in ("", ".", "..") or shaped.lower() == "latest" else shaped
-
-
-def envelope(event_id: str, payload: bytes) -> bytes:
-    """The event in an envelope.
-
-    https://develop.sentry.dev/sdk/foundations/envelopes/
-
-    Without `sent_at`, from which Sentry corrects times: retries are sent unchanged.
-    """
-    header = dumps({"event_id": event_id, "sdk": {"name": "litespan", "version": VERSION}})
-    item = dumps({"type": "event", "content_type": "application/json", "length": len(payload)})
-    return b"\n".join((header, item, payload, b""))
 
 
 def _seconds(ns: int) -> float:

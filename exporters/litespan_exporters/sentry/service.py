@@ -1,13 +1,14 @@
-"""Sentry's DSN and rate limits. Pure."""
+"""Sentry's DSN, rate limits, names and envelope. Pure."""
 
 import math
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from litespan.export import Answer, Secret
+from litespan.export import VERSION, Answer, Secret, dumps
 
 TRACES: Final = "/integration/otlp/v1/traces/"
 ENVELOPE: Final = "/envelope/"
@@ -82,3 +83,27 @@ def read_limits(header: str) -> Iterator[tuple[str, float]]:
         if math.isfinite(wait) and wait >= 0:
             for category in rest.partition(":")[0].split(";"):
                 yield category.strip(), wait
+
+
+def environment_name(name: str | None) -> str | None:
+    """A valid environment name: no spaces, slashes or control characters, 64 at most."""
+    shaped = re.sub(r"[\s/\x00-\x1f]+", "-", (name or "").strip())[:64]
+    return None if shaped.lower() in ("", "none") else shaped
+
+
+def release_name(name: str | None) -> str | None:
+    r"""A valid release name: no `/`, `\`, line feeds or tabs, 200 at most."""
+    shaped = re.sub(r"[\s/\\\x00-\x1f]+", "-", (name or "").strip())[:200]
+    return None if shaped in ("", ".", "..") or shaped.lower() == "latest" else shaped
+
+
+def envelope(event_id: str, payload: bytes) -> bytes:
+    """The event in an envelope.
+
+    https://develop.sentry.dev/sdk/foundations/envelopes/
+
+    Without `sent_at`, from which Sentry corrects times: retries are sent unchanged.
+    """
+    header = dumps({"event_id": event_id, "sdk": {"name": "litespan", "version": VERSION}})
+    item = dumps({"type": "event", "content_type": "application/json", "length": len(payload)})
+    return b"\n".join((header, item, payload, b""))
