@@ -57,6 +57,19 @@ def _setting(
     return variable(env, default, parse, about, values=values)
 
 
+def _flag(env: str, default: bool, about: str) -> Any:
+    return _setting(env, default, parsers.flag, "true, false", about)
+
+
+def _choice(env: str, options: tuple[str, ...], about: str) -> Any:
+    """One of `options`; by default the first."""
+    return _setting(env, options[0], parsers.choice(*options), ", ".join(options), about)
+
+
+def _names(env: str, values: str, about: str) -> Any:
+    return _setting(env, (), parsers.names, values, about)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of the core. Read once, at `instrument()`."""
@@ -109,11 +122,9 @@ class Settings:
         "Keep finished calls in this folder until each exporter has delivered them, so that a "
         "killed process or a long outage loses none. Default: they are kept in memory.",
     )
-    spool_sync: str = _setting(
+    spool_sync: str = _choice(
         "LITESPAN_SPOOL_SYNC",
-        "normal",
-        parsers.choice(*SYNC),
-        ", ".join(SYNC),
+        SYNC,
         "With `normal`, written calls survive if the process is killed. With `full`, they also "
         "survive a power failure, because each write waits for the disk.",
     )
@@ -132,18 +143,14 @@ class Settings:
         "seconds",
         "Calls that are older are dropped when their destination fails again.",
     )
-    suppress_nested: bool = _setting(
+    suppress_nested: bool = _flag(
         "LITESPAN_SUPPRESS_NESTED",
         True,
-        parsers.flag,
-        "true, false",
         "Whether to suppress duplicate spans: those of instrumented provider SDKs below LiteLLM, "
         "and litespan's own below a framework that reports the same call.",
     )
-    baggage: tuple[str, ...] = _setting(
+    baggage: tuple[str, ...] = _names(
         "LITESPAN_BAGGAGE",
-        (),
-        parsers.names,
         "names",
         "Baggage entries to record: `user.id`, `session.id`, or any other name, which becomes "
         "metadata. litespan never writes baggage.",
@@ -159,51 +166,39 @@ class Settings:
         "ignored.",
     )
 
-    stream_events: str = _setting(
+    stream_events: str = _choice(
         "LITESPAN_STREAM_EVENTS",
-        "first",
-        parsers.choice(*STREAM_EVENTS),
-        ", ".join(STREAM_EVENTS),
+        STREAM_EVENTS,
         "Which chunks of a stream become `litellm.stream_chunk` events. They use at most half of "
         "the span's event limit, so that they never displace other events; "
         "`litellm.stream.chunks_left_out` counts the rest.",
     )
-    stage_signal: str = _setting(
+    stage_signal: str = _choice(
         "LITESPAN_STAGE_SIGNAL",
-        "span",
-        parsers.choice(*STAGE_SIGNALS),
-        ", ".join(STAGE_SIGNALS),
+        STAGE_SIGNALS,
         "Whether the stages of a call are recorded as span events, log events, or both.",
     )
 
-    input: tuple[str, ...] = _setting(
+    input: tuple[str, ...] = _names(
         "LITESPAN_INPUT",
-        (),
-        parsers.names,
         "exporters",
         "Exporters that receive a call before its request is sent, so that calls which hang or "
         "crash the process are recorded. The exporter must support updates, as sqlite does.",
     )
-    success: tuple[str, ...] = _setting(
+    success: tuple[str, ...] = _names(
         "LITESPAN_SUCCESS",
-        (),
-        parsers.names,
         "exporters",
         "Exporters that receive calls that succeeded. Exporters in OTEL_TRACES_EXPORTER receive "
         "all spans.",
     )
-    failure: tuple[str, ...] = _setting(
+    failure: tuple[str, ...] = _names(
         "LITESPAN_FAILURE",
-        (),
-        parsers.names,
         "exporters",
         "Exporters that receive calls that failed or were cancelled.",
     )
-    adopt: bool = _setting(
+    adopt: bool = _flag(
         "LITESPAN_ADOPT",
         False,
-        parsers.flag,
-        "true, false",
         "Whether litespan takes over the entries of LiteLLM's callback lists that it supports.",
     )
     exporter_content: tuple[tuple[str, float], ...] = _setting(
@@ -214,10 +209,8 @@ class Settings:
         "For exporters in these three lists: the fraction of traces whose recorded content they "
         "receive; `off` means none. Everything else, including cost and tokens, is always sent.",
     )
-    callbacks: tuple[str, ...] = _setting(
+    callbacks: tuple[str, ...] = _names(
         "LITESPAN_CALLBACKS",
-        (),
-        parsers.names,
         "module.instance, …",
         "Handlers that receive the stages of every call, as importable names of instances. They "
         "are imported when the first call starts.",
@@ -239,20 +232,16 @@ class Settings:
         "Request headers of LiteLLM's proxy to record on the server span and on the spans of its "
         "calls. Headers with credentials are never recorded.",
     )
-    body: tuple[str, ...] = _setting(
+    body: tuple[str, ...] = _names(
         "LITESPAN_PROXY_BODY",
-        (),
-        parsers.names,
         "names",
         "Top-level fields of request bodies of LiteLLM's proxy to record on the spans of its "
         "calls, if they are strings, numbers or booleans.",
     )
 
-    proxy_services: bool = _setting(
+    proxy_services: bool = _flag(
         "LITESPAN_PROXY_SERVICES",
         False,
-        parsers.flag,
-        "true, false",
         "Whether server spans of LiteLLM's proxy have an event for each wait for authentication, "
         "database, cache or router, with its duration.",
     )
