@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from litespan.export.otlp import copy_of
+from litespan.export.encodable import copy_of
 
 RECORDED = Path(__file__).parent / "genai/recorded"
 """What other instrumentations recorded, a file a release; see `record.py` there."""

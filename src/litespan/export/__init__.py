@@ -35,8 +35,9 @@ from litespan.version import VERSION
 if TYPE_CHECKING:
     from litespan.export.client import Answer, Secret, origin
     from litespan.export.configured import Variables
+    from litespan.export.encodable import copy_of
     from litespan.export.http import HttpExporter
-    from litespan.export.otlp import CONTENT_TYPE, OtlpExporter, copy_of, is_valid, item_of
+    from litespan.export.otlp import CONTENT_TYPE, OtlpExporter, is_valid, item_of
     from litespan.export.safe_urls import url_problem
 
 __all__ = [
@@ -96,8 +97,9 @@ _LAZY: Final = {
     **dict.fromkeys(("Answer", "Secret", "origin"), "client"),
     "HttpExporter": "http",
     "Variables": "configured",
+    "copy_of": "encodable",
     "url_problem": "safe_urls",
-    **dict.fromkeys(("CONTENT_TYPE", "OtlpExporter", "copy_of", "is_valid", "item_of"), "otlp"),
+    **dict.fromkeys(("CONTENT_TYPE", "OtlpExporter", "is_valid", "item_of"), "otlp"),
 }
 
 

@@ -12,10 +12,9 @@ from typing import Any, ClassVar, Final
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Status, format_span_id, format_trace_id
 
-from litespan import semconv as s
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
 from litespan.export import otlp_bytes
@@ -29,17 +28,15 @@ from litespan.export.batching import (
     shrink,
 )
 from litespan.export.client import Answer, Secret
+from litespan.export.encodable import copy_of, encodable, encodable_attributes
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
-from litespan.genai.copying import changed
-from litespan.genai.json_text import dumps, to_text
+from litespan.genai.json_text import dumps
 from litespan.genai.span import GenAISpan, key_of
 from litespan.genai.values import parse
-from litespan.objects import plain, whole
 
 CONTENT_TYPE: Final = "application/x-protobuf"
 _UNENCODABLE: Final = (ValueError, TypeError)  # raised by protobuf for values that do not fit
-_CLEAN: Final = frozenset({str, float, bool})
 _TIME_LIMIT: Final = 2**64  # ns since the epoch; the range of OTLP
 
 
@@ -160,26 +157,6 @@ def _shorter(text: str, excess: int) -> str:
     return cut(text, excess)
 
 
-def copy_of(
-    span: ReadableSpan,
-    attributes: Mapping[str, Any],
-    *,
-    name: str | None = None,
-    status: Status | None = None,
-    resource: Resource | None = None,
-    content: bool = True,
-) -> ReadableSpan:
-    """A copy of a finished span with other attributes, and other fields where given."""
-    return changed(
-        span,
-        name=_plain(span.name if name is None else name),
-        resource=span.resource if resource is None else resource,
-        attributes=_cleaned(attributes),
-        events=_events(span, content=content),
-        status=span.status if status is None else status,
-    )
-
-
 def clean(span: ReadableSpan) -> ReadableSpan:
     """A copy of `span` without lone surrogates, including in its status and resource.
 
@@ -189,32 +166,9 @@ def clean(span: ReadableSpan) -> ReadableSpan:
     return copy_of(
         span,
         span.attributes or {},
-        status=Status(status.status_code, _plain(description)) if description else status,
-        resource=Resource(_cleaned(span.resource.attributes)),
+        status=Status(status.status_code, encodable(description)) if description else status,
+        resource=Resource(encodable_attributes(span.resource.attributes)),
     )
-
-
-def _events(span: ReadableSpan, *, content: bool) -> Sequence[Event]:
-    """The events without lone surrogates; events of stages have no free text."""
-    events = span.events
-    if all(event.name.startswith(s.STAGE_PREFIX) for event in events):
-        return events
-    if not content:
-        kept = (s.STAGE_PREFIX, s.EVENT_EXCEPTION)
-        events = [event for event in events if event.name.startswith(kept)]
-    return [
-        Event(_plain(event.name), _cleaned(event.attributes), event.timestamp) for event in events
-    ]
-
-
-def _cleaned(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
-    kept = {k: v for k, v in (attributes or {}).items() if v is not None}
-    # One check of all text, which is nearly always ASCII.
-    texts = [v for v in kept.values() if type(v) is str]
-    if {*map(type, kept)} <= {str} and "".join((*kept, *texts)).isascii():
-        kept.update({k: _plain(v) for k, v in kept.items() if type(v) not in _CLEAN})
-        return kept
-    return {_plain(k): _plain(v) for k, v in kept.items()}
 
 
 def item_of(span: ReadableSpan) -> Item:
@@ -231,31 +185,3 @@ def is_valid(span: ReadableSpan) -> bool:
     return (
         context is not None and context.is_valid and all(0 <= time < _TIME_LIMIT for time in times)
     )
-
-
-def _plain(value: Any) -> Any:
-    """`value` without lone surrogates and integers beyond 64 bits, which protobuf rejects."""
-    if type(value) is str:
-        return value if value.isascii() or _is_whole(value) else _whole(value)
-    if type(value) is int:
-        return whole(value)
-    if type(value) is float or type(value) is bool:
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        # Not every service reads maps, and SDKs before 1.40 do not send them.
-        return _plain(to_text(plain(value)))
-    return value
-
-
-def _whole(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

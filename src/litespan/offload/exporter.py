@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan import semconv as s
 from litespan.errors import suppress_errors
-from litespan.export.otlp import copy_of
+from litespan.export.encodable import copy_of
 from litespan.offload.content_store import Store
 from litespan.settings import Settings
 

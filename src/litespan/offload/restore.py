@@ -7,7 +7,7 @@ from typing import Any
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
-from litespan.export.otlp import copy_of
+from litespan.export.encodable import copy_of
 from litespan.offload.exporter import CONTENT
 
 

@@ -23,8 +23,8 @@ from litespan.background import fork
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
 from litespan.export import registry
+from litespan.export.encodable import copy_of
 from litespan.export.http import HttpExporter
-from litespan.export.otlp import copy_of
 from litespan.export.tenant import Tenant
 from litespan.genai.copying import at_top
 from litespan.genai.span import is_router
