@@ -19,6 +19,7 @@ ROOMS = (
         "errors",
         "parsers",
         "settings",
+        "unknown_settings",
         "config_file",
         "variables",
         "detect",

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from litespan import errors
-from litespan.settings import Settings, unknown
+from litespan.settings import Settings
+from litespan.unknown_settings import unknown
 from tests.support import program
 
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"

@@ -15,7 +15,7 @@ from litespan.config_file import by_file
 from litespan.errors import log_once, logger, record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
-from litespan.settings import RUN, Settings, unknown
+from litespan.settings import RUN, Settings
 
 if TYPE_CHECKING:
     from litespan.callbacks.registration import NamedCallbacks
@@ -187,6 +187,8 @@ class LiteLLMInstrumentor(BaseInstrumentor):
         self._patches = patches
         conflicts.check_instrumentations()
         conflicts.watch_recording()
+        from litespan.unknown_settings import unknown
+
         for line in unknown(os.environ):
             log_once(f"setting:{line}", "%s", line)
 

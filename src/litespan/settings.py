@@ -6,7 +6,7 @@ values and its description. `docs/settings.md` is generated from this table.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -22,17 +22,6 @@ SYNC: Final = ("normal", "full")
 CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 RUN: Final = "LITESPAN_RUN"
 """Set by `litespan run` for the program that it starts: see `litespan.running`."""
-_PREFIX: Final = "LITESPAN_"
-_OTHERS: Final = (
-    *("ALERTS_STATE", "ALLOW_HTTP", "AZURE", "AZURE_FORMAT", "AZURE_INTERVAL"),
-    *("CSV", "CSV_ROTATE", "DUCKDB", "GCS", "GCS_FORMAT", "GCS_INTERVAL"),
-    *("GENERIC_API_HEADERS", "GENERIC_API_SECRET", "GENERIC_API_URL", "JSONL", "JSONL_ROTATE"),
-    *("LANGFUSE_OTHER_SPANS", "LOKI_STAGES", "MONGODB", "MONGODB_COLLECTION", "PARQUET"),
-    *("PARQUET_INTERVAL", "POSTGRES", "POSTGRES_TABLE", "POSTHOG_ROUTE", "RUN", "S3", "S3_FORMAT"),
-    *("S3_INTERVAL", "SQLITE", "UI_TOKEN", "UI_TRACE_URL", "WEBHOOK_SECRET", "WEBHOOK_URL"),
-)
-"""Variables that exporters and commands read, without the prefix. Alerts have many of their own."""
-_ALERTS: Final = "LITESPAN_ALERTS_"
 
 
 def _content(text: str) -> str:
@@ -284,20 +273,3 @@ class Settings:
     def read(cls, env: Mapping[str, str]) -> "tuple[Settings, list[str]]":
         """Return the settings in `env`, and one message for each invalid value."""
         return parsers.read(cls, env)
-
-
-def unknown(env: Mapping[str, str]) -> list[str]:
-    """One message for each variable that begins with LITESPAN_ and that nothing reads."""
-    import difflib  # rarely needed, and not at a start
-
-    settings = (row.metadata["env"].removeprefix(_PREFIX) for row in fields(Settings))
-    known = [*settings, *_OTHERS]
-    lines = []
-    for name in sorted(env):
-        own = name.removeprefix(_PREFIX)
-        alerts = name.startswith(_ALERTS) or name.endswith("_ALERTS")
-        if own != name and own not in known and not alerts:
-            near = difflib.get_close_matches(own, known, 1)
-            guess = f"did you mean {_PREFIX}{near[0]}?" if near else "see docs/settings.md"
-            lines.append(f"{name} is not a setting of litespan, so it has no effect ({guess})")
-    return lines

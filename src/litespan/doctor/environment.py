@@ -9,7 +9,8 @@ from litespan.callbacks.registration import find
 from litespan.detect import detect
 from litespan.doctor.setup import Finding, Setup
 from litespan.instrumentation.signals import redactor_problem
-from litespan.settings import CONTENT, Settings, unknown
+from litespan.settings import CONTENT, Settings
+from litespan.unknown_settings import unknown
 from litespan.variables import DISABLED, corrected, disabled, otlp_endpoint
 
 _OFF: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
