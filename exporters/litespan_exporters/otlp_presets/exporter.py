@@ -60,6 +60,33 @@ class Preset:
     attributes: Callable[[GenAISpan], Mapping[str, Any]] = renamed_attributes
     json: bool = False
 
+    def exporter(self) -> "type[PresetExporter]":
+        """The exporter class of the row, for `OTEL_TRACES_EXPORTER` and for code."""
+        needs, takes = self.needs, self.takes
+        keys = tuple(variables[0] for variables in needs.values())
+        first = ", ".join((*keys, *self.url_variables[:1]))
+        others = [name for group in (*needs.values(), *takes.values()) for name in group]
+        rest = [
+            name for name in (*others, *self.url_variables[1:]) if name not in first.split(", ")
+        ]
+        also = f" Also {', '.join(rest)}." if rest else ""
+        members: dict[str, Any] = {
+            "__module__": f"{__package__}",
+            "__doc__": f"Sends GenAI spans to {self.title}.\n\nReads {first}.{also}",
+            "__signature__": Signature(
+                [
+                    Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=str | None)
+                    for name in ("base_url", *needs, *takes)
+                ]
+                + [Parameter("limits", Parameter.VAR_KEYWORD)]
+            ),
+            "name": self.name,
+            "preset": self,
+            "variables": Variables(keys, self.url_variables, self.url),
+        }
+        title = "".join(word.capitalize() for word in self.name.split("_"))
+        return type(f"{title}Exporter", (PresetExporter,), members)
+
 
 class PresetExporter(OtlpExporter):
     """Sends GenAI spans to the service of its row."""
@@ -125,32 +152,6 @@ class PresetExporter(OtlpExporter):
         """Protobuf, or JSON if the service reads nothing else."""
         body = super().encode(items)
         return as_json(body) if self.preset.json else body
-
-
-def exporter(preset: Preset) -> type[PresetExporter]:
-    """The exporter class of a row, for `OTEL_TRACES_EXPORTER` and for code."""
-    needs, takes = preset.needs, preset.takes
-    keys = tuple(variables[0] for variables in needs.values())
-    first = ", ".join((*keys, *preset.url_variables[:1]))
-    others = [name for group in (*needs.values(), *takes.values()) for name in group]
-    rest = [name for name in (*others, *preset.url_variables[1:]) if name not in first.split(", ")]
-    also = f" Also {', '.join(rest)}." if rest else ""
-    members: dict[str, Any] = {
-        "__module__": f"{__package__}",
-        "__doc__": f"Sends GenAI spans to {preset.title}.\n\nReads {first}.{also}",
-        "__signature__": Signature(
-            [
-                Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=str | None)
-                for name in ("base_url", *needs, *takes)
-            ]
-            + [Parameter("limits", Parameter.VAR_KEYWORD)]
-        ),
-        "name": preset.name,
-        "preset": preset,
-        "variables": Variables(keys, preset.url_variables, preset.url),
-    }
-    title = "".join(word.capitalize() for word in preset.name.split("_"))
-    return type(f"{title}Exporter", (PresetExporter,), members)
 
 
 def filled(templates: str | tuple[str, ...], settings: Mapping[str, str]) -> str:
