@@ -116,7 +116,7 @@ def test_pages_of_calls_have_every_call_once(site: Site) -> None:
 )  # fmt: skip
 def test_search_finds_words_of_messages_and_tools(text: str, found: bool, site: Site) -> None:
     """All words, or words that begin with them, in any case; there is no query language."""
-    assert bool(site.index.matching(text)) is found
+    assert bool(site.index.texts.matching(text)) is found
     assert site.get("/calls", params={"q": text}).status_code == 200
 
 

@@ -96,7 +96,7 @@ class Pages:
             keys = [call["key"] for call in found]
             return {
                 "calls": found,
-                "previews": self._index.previews(keys),
+                "previews": self._index.texts.previews(keys),
                 "before": before,
                 "next": figures.cursor(found[-1]) if len(found) == figures.PAGE else "",
             }

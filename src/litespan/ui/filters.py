@@ -70,7 +70,10 @@ class Filters:
                 now = datetime.now(timezone.utc).replace(tzinfo=None)
                 condition, more = "start_time >= ?", [now - (RANGES[value] or timedelta())]
             elif name == "q":
-                condition, more = "key in (select unnest(?::varchar[]))", [index.matching(value)]
+                condition, more = (
+                    "key in (select unnest(?::varchar[]))",
+                    [index.texts.matching(value)],
+                )
             else:
                 condition, more = f"outcome in {groups.FAILED}", []
             conditions.append(condition)

@@ -80,7 +80,7 @@ class Index:
         self._duckdb.execute(
             "create table calls as select * replace (cast([] as varchar[]) as tags) from loaded"
         )
-        self._texts = _Texts(self._place / "texts.db")
+        self.texts: Final = Texts(self._place / "texts.db")
         self._calls = Follower(source, COLUMNS)
         self._content = Follower(source, ("key", *CONTENT))
         self._stopped = threading.Event()
@@ -115,14 +115,6 @@ class Index:
     def has_calls(self) -> bool:
         """Whether any call has been read."""
         return bool(self.rows("select 1 from calls limit 1"))
-
-    def matching(self, text: str) -> list[str]:
-        """Keys of the newest calls whose messages have all words of `text`."""
-        return self._texts.matching(text)
-
-    def previews(self, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Key → beginning of the last input and of the output, of calls that have messages."""
-        return self._texts.previews(keys)
 
     def read(self, *, texts: bool = True) -> None:
         """Read new calls of the store now, then their messages. Raises Unreadable."""
@@ -172,7 +164,7 @@ class Index:
 
     def _read_texts(self) -> None:
         for batch in self._batches(self._content):
-            self._texts.add(batch)
+            self.texts.add(batch)
             self.version += 1
 
     def _batches(self, follower: Follower) -> Iterator[list[Record]]:
@@ -190,7 +182,7 @@ def _cells(record: Record) -> list[Any]:
     return cells
 
 
-class _Texts:
+class Texts:
     """The text of messages, with full-text search: https://www.sqlite.org/fts5.html ."""
 
     def __init__(self, path: Path) -> None:
@@ -227,7 +219,7 @@ class _Texts:
             return [key for (key,) in connection.execute(sql, (wanted, MATCHES))] if wanted else []
 
     def previews(self, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """The beginnings of the last input and of the output."""
+        """Key → beginning of the last input and of the output, of calls that have messages."""
         marks = ", ".join("?" * len(keys))
         sql = f"select key, input, output from texts where key in ({marks}) order by n"  # noqa: S608
         with closing(self._open()) as connection:
