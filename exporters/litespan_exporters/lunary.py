@@ -195,7 +195,9 @@ class LunaryExporter(HttpExporter):
                 known = metadata(view)
                 events = [to_start(view, self._parent(view) or here, known)]
                 events += [to_end(view, known)] if finished else []
-                yield Item(str(view.key), b",".join([_data(event) for event in events]))
+                # Without NUL, which Lunary's PostgreSQL rejects.
+                known_only = [{k: v for k, v in e.items() if v is not None} for e in events]
+                yield Item(str(view.key), b",".join(map(to_clean_json, known_only)))
 
     def _parent(self, span: GenAISpan) -> str | None:
         named = span.identity.metadata.get(PARENT)
@@ -244,8 +246,3 @@ def _parents_first(views: Sequence[GenAISpan]) -> list[GenAISpan]:
 
 
 _KNOWN: Final = re.compile("duplicate|already exists|unique constraint", re.IGNORECASE)
-
-
-def _data(event: dict[str, JSON]) -> bytes:
-    """The event as JSON without NUL, which Lunary's PostgreSQL rejects."""
-    return to_clean_json({k: value for k, value in event.items() if value is not None})

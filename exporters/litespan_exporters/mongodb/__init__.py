@@ -13,6 +13,7 @@ Finished documents replace those of the same key; started ones are only inserted
 The role `readWrite` on the database suffices; without permission, no indexes are created.
 """
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -70,7 +71,7 @@ class MongoExporter(StoreExporter):
         **limits: Any,
     ) -> None:
         super().__init__(content=content, **limits)
-        self.variable = self.set_variable(VARIABLE, URI)
+        self.variable = next(filter(os.environ.get, (VARIABLE, URI)), VARIABLE)
         self._uri = self.setting(uri, VARIABLE, URI)
         self.collection = self.setting(collection, COLLECTION, default=TABLE)
         if not self._uri:

@@ -118,7 +118,7 @@ class PostgresExporter(StoreExporter):
         **limits: Any,
     ) -> None:
         super().__init__(content=content, **limits)
-        self.variable = self.set_variable(VARIABLE, URL)
+        self.variable = next(filter(os.environ.get, (VARIABLE, URL)), VARIABLE)
         self._dsn = for_libpq(self.setting(dsn, VARIABLE, URL))
         self.table = self.setting(table, TABLE_VARIABLE, default=DEFAULT_TABLE)
         if not self._dsn and not any(map(os.environ.get, LIBPQ)):

@@ -230,7 +230,7 @@ def service(resource: Resource) -> Service:
         service = Service(
             name=string(a, s.SERVICE_NAME),
             version=string(a, s.SERVICE_VERSION),
-            environment=_first(string, a, s.ENVIRONMENT, s.ENVIRONMENT_OLD),
+            environment=string(a, s.ENVIRONMENT) or string(a, s.ENVIRONMENT_OLD),
             attributes=a,
         )
         _last_service = (resource, service)
@@ -248,10 +248,3 @@ def stages(events: tuple[Event, ...]) -> tuple[Stage, ...]:
         if event.name.startswith(s.STAGE_PREFIX)
     ]
     return tuple(sorted(stages, key=lambda stage: stage.time_ns))
-
-
-def _first(
-    read: Callable[[Attributes, str], T | None], a: Attributes, name: str, other: str
-) -> T | None:
-    value = read(a, name)
-    return value if value is not None else read(a, other)

@@ -81,11 +81,6 @@ class StoreExporter(SpanExporter, ABC):
         given = None if path is None else os.fspath(path)
         return Path(self.setting(given, variable, default=default)).expanduser().absolute()
 
-    @staticmethod
-    def set_variable(own: str, common: str) -> str:
-        """The variable to name in messages: `common` if only that one is set."""
-        return common if os.environ.get(common) and not os.environ.get(own) else own
-
     def disable(self, problem: str, fix: str) -> None:
         """Stay off: store nothing, and log what is wrong and how to fix it."""
         self.problem = f"{problem}: {self.name} export is off; {fix}"
