@@ -36,9 +36,7 @@ def variable(env: str, default: Any, parse: Callable[[str], Any], about: str, **
 
 
 def from_env(
-    cls: type[T],
-    env: Mapping[str, str] | None,
-    given: Mapping[str, Any] = MappingProxyType({}),
+    cls: type[T], env: Mapping[str, str] | None, given: Mapping[str, Any] = MappingProxyType({})
 ) -> T:
     """Create `cls` from the variables in `env`, by default `os.environ`.
 
@@ -52,9 +50,7 @@ def from_env(
 
 
 def read(
-    cls: type[T],
-    env: Mapping[str, str],
-    given: Mapping[str, Any] = MappingProxyType({}),
+    cls: type[T], env: Mapping[str, str], given: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[T, list[str]]:
     """Return what `from_env` returns, and one message for each invalid value."""
     values: dict[str, Any] = {}
@@ -64,8 +60,14 @@ def read(
         name = row.metadata["env"]
         text = env.get(name, "").strip()
         if (value := given.get(row.name)) is not None:
-            _report_both(row.name, name, value, text)
-            name, text = f"litespan.{row.name}", as_text(value)
+            chosen = as_text(value)
+            if text not in ("", chosen):
+                log_once(
+                    f"both:{row.name}",
+                    "litespan.%s=%s is used, and %s=%s is ignored: remove one of them",
+                    *(row.name, chosen, name, text),
+                )
+            name, text = f"litespan.{row.name}", chosen
         if not text:
             continue
         try:
@@ -85,18 +87,6 @@ def as_text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))
     return str(value).strip()
-
-
-def _report_both(name: str, variable: str, value: Any, text: str) -> None:
-    if text and text != as_text(value):
-        log_once(
-            f"both:{name}",
-            "litespan.%s=%s is used, and %s=%s is ignored: remove one of them",
-            name,
-            as_text(value),
-            variable,
-            text,
-        )
 
 
 def choice(*values: str) -> Callable[[str], str]:
@@ -166,12 +156,9 @@ def time_or_off(text: str) -> time | None:
     """A time of day in UTC, or None for `off`."""
     if text.lower() in ("off", "none", "false"):
         return None
-    try:
-        if re.fullmatch(r"\d\d:\d\d", text, re.ASCII):
-            return time.fromisoformat(text)
-    except ValueError:
-        pass
-    raise BadSetting("not a time such as 09:00, or off")
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise BadSetting("not a time such as 09:00, or off")
+    return time.fromisoformat(text)
 
 
 def _number(text: str) -> float:
