@@ -178,6 +178,4 @@ class AthinaExporter(HttpExporter):
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """The only inference of the request."""
-        (item,) = items
-        body: bytes = item.data
-        return body
+        return bytes(items[0].data)

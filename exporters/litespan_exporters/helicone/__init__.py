@@ -240,9 +240,7 @@ class HeliconeExporter(HttpExporter):
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """The only log of the request."""
-        (item,) = items
-        body: bytes = item.data
-        return body
+        return bytes(items[0].data)
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
         """A 200 can contain `{"error": …}`."""

@@ -17,20 +17,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from litespan.stores import schema
 from litespan.stores.buffer import NAMES, Row
 from litespan.stores.columns import Kind
 from litespan.stores.exporter import StoreExporter
-from litespan.stores.schema import (
-    INDEXED,
-    INDEXES,
-    LIST,
-    MAX_INDEXED,
-    REPLACE,
-    TABLE,
-    add_columns,
-    check_types,
-    create_table,
-)
 from litespan.stores.store import Away, Refused, Store, prepared
 from litespan_exporters.postgres.libpq import for_libpq, place_of
 
@@ -40,7 +30,7 @@ if TYPE_CHECKING:
 VARIABLE: Final = "LITESPAN_POSTGRES"
 URL: Final = "DATABASE_URL"
 TABLE_VARIABLE: Final = "LITESPAN_POSTGRES_TABLE"
-DEFAULT_TABLE: Final = f"litespan.{TABLE}"
+DEFAULT_TABLE: Final = f"litespan.{schema.TABLE}"
 LIBPQ: Final = ("PGSERVICE", "PGHOST", "PGDATABASE")
 """One of these also suffices: libpq reads them and its other variables."""
 
@@ -57,7 +47,7 @@ TYPES: Final[dict[Kind, str]] = {
 }
 _STAGE: Final = "litespan_stage"
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?")
-_CUT: Final = [NAMES.index(name) for name in INDEXED]
+_CUT: Final = [NAMES.index(name) for name in schema.INDEXED]
 _BAD_ROW: Final = ("22", "23", "54")  # classes of SQLSTATE: data, constraints, program limits
 _HINTS: Final = {
     "08": "check the server, and host, user and password in {variable}",
@@ -75,11 +65,11 @@ _DDL: Final = "python -m litespan_exporters.postgres"
 
 def ddl(table: str = DEFAULT_TABLE) -> Iterator[str]:
     """The idempotent statements that create the table and its indexes."""
-    schema, _, name = table.rpartition(".")
-    if schema:
-        yield f"create schema if not exists {schema}"
-    yield create_table(table, TYPES)
-    for indexed in INDEXES:
+    named, _, name = table.rpartition(".")
+    if named:
+        yield f"create schema if not exists {named}"
+    yield schema.create_table(table, TYPES)
+    for indexed in schema.INDEXES:
         # Rows are ordered by time, so a small BRIN index suffices.
         using = "brin " if indexed == ("start_time",) else ""
         index = f"{name}_{'_'.join(indexed)}"
@@ -185,12 +175,12 @@ class _Table:
             f"create temporary table if not exists {_STAGE} "
             f"(like {table}) on commit delete rows"
         )
-        self._copy = f"copy {_STAGE} ({LIST}) from stdin"
+        self._copy = f"copy {_STAGE} ({schema.LIST}) from stdin"
         # Ordered by key, so that two writers do not deadlock.
         self._upsert = (
-            f"insert into {table} as old ({LIST}) "  # noqa: S608 - our own names, and a checked one
-            f"select {LIST} from {_STAGE} order by key "
-            f"on conflict (key) do update set {REPLACE} "
+            f"insert into {table} as old ({schema.LIST}) "  # noqa: S608 - our own names, and a checked one
+            f"select {schema.LIST} from {_STAGE} order by key "
+            f"on conflict (key) do update set {schema.REPLACE} "
             "where old.outcome = 'started' or excluded.outcome <> 'started'"
         )
 
@@ -200,8 +190,8 @@ class _Table:
 
         for row in rows:
             for column in _CUT:
-                if (text := row[column]) is not None and len(text) > MAX_INDEXED:
-                    row[column] = f"{text[: MAX_INDEXED - 1]}…"
+                if (text := row[column]) is not None and len(text) > schema.MAX_INDEXED:
+                    row[column] = f"{text[: schema.MAX_INDEXED - 1]}…"
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 cursor.execute(self._begin)
@@ -229,14 +219,16 @@ class _Table:
                 for statement in self._missing(self._present()):
                     self._connection.execute(statement)
             present = self._present()
-        check_types(self._exporter.table, TYPES, present, f"set another table in {TABLE_VARIABLE}")
+        schema.check_types(
+            self._exporter.table, TYPES, present, f"set another table in {TABLE_VARIABLE}"
+        )
 
     def _missing(self, present: dict[str, str]) -> Iterator[str]:
         table = self._exporter.table
         if present:
-            yield from add_columns(table, TYPES, present)
-        schema = self._connection.execute("select to_regnamespace(%s)", (table.split(".")[0],))
-        (exists,) = schema.fetchone() or (None,)
+            yield from schema.add_columns(table, TYPES, present)
+        found = self._connection.execute("select to_regnamespace(%s)", (table.split(".")[0],))
+        (exists,) = found.fetchone() or (None,)
         # `create schema if not exists` needs permission even if the schema exists.
         yield from (s for s in ddl(table) if not (exists and s.startswith("create schema")))
 

@@ -122,8 +122,7 @@ class Client:
         self.attempt = attempt
         self.socket = socket
         self.tenant = tenant
-        sent = [value for value in headers.values() if isinstance(value, Secret)]
-        self._secrets = (*secrets, *sent)
+        self._secrets = (*secrets, *(v for v in headers.values() if isinstance(v, Secret)))
         self._client: httpx.Client | None = None
         self._pid = 0
 

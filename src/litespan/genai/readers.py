@@ -77,8 +77,7 @@ _IDENTITY: Final = {
 def identity(a: Attributes) -> Identity:
     """User, session and tenant of the call."""
     texts = _texts(a, _IDENTITY)
-    if texts["session"] is None:
-        texts["session"] = string(a, s.CONVERSATION_ID)
+    texts["session"] = texts["session"] or string(a, s.CONVERSATION_ID)
     return construct(Identity, tags=strings(a, s.TAGS), metadata=_metadata(a), **texts)
 
 
