@@ -9,7 +9,7 @@ so that sums in a store with exact numbers are exact.
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -80,8 +80,14 @@ def _stages(span: GenAISpan) -> str | None:
     return _dump(stages) if stages else None
 
 
-def _dump_all(items: Iterable[Any] | None) -> str | None:
-    return None if items is None else _dump([item.to_json() for item in items])
+def _content(name: str, meaning: str) -> Column:
+    """The column of a field of `GenAISpan` that is a tuple of messages, parts or tools."""
+
+    def read(span: GenAISpan) -> str | None:
+        items = getattr(span, name)
+        return None if items is None else _dump([item.to_json() for item in items])
+
+    return Column(name, "json", read, meaning, content=True)
 
 
 COLUMNS: Final = (
@@ -175,34 +181,10 @@ COLUMNS: Final = (
     Column("scope", "text", lambda s: s.scope, "the instrumentation that made the span"),
     Column("attributes", "json", lambda s: _dump(s.facts), "all attributes except content"),
     Column("stages", "json", _stages, "LiteLLM's: list of name, time_ns, attributes"),
-    Column(
-        "input_messages",
-        "json",
-        lambda s: _dump_all(s.input_messages),
-        "in the GenAI conventions' parts schema",
-        content=True,
-    ),
-    Column(
-        "output_messages",
-        "json",
-        lambda s: _dump_all(s.output_messages),
-        "in the parts schema",
-        content=True,
-    ),
-    Column(
-        "system_instructions",
-        "json",
-        lambda s: _dump_all(s.system_instructions),
-        "in the parts schema",
-        content=True,
-    ),
-    Column(
-        "tool_definitions",
-        "json",
-        lambda s: _dump_all(s.tool_definitions),
-        "tools that the model may call",
-        content=True,
-    ),
+    _content("input_messages", "in the GenAI conventions' parts schema"),
+    _content("output_messages", "in the parts schema"),
+    _content("system_instructions", "in the parts schema"),
+    _content("tool_definitions", "tools that the model may call"),
 )
 """All columns in table order."""
 
