@@ -236,7 +236,9 @@ _PATHS: Final[tuple[tuple[str, Operation], ...]] = (
     ("/completions", TEXT),
     ("/responses", CHAT),
     ("/messages", CHAT),
+    ("/v1/chat", CHAT),  # Cohere
     ("/v2/chat", CHAT),
+    ("/api/chat", CHAT),  # Ollama
     (":generateContent", CHAT),
     (":streamGenerateContent", CHAT),
     ("/embeddings", EMBEDDINGS),
