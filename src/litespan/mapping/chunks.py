@@ -12,7 +12,7 @@ from litespan.mapping import a2a, google, passed
 from litespan.mapping.assembling import Assembled, items
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, google_answer, hidden_params, read_answer
-from litespan.mapping.targets import AGENT, CONTENT
+from litespan.mapping.targets import AGENT, CONTENT, TASKS
 from litespan.mapping.usage import Usage, most, read_usage, stated_usages
 from litespan.objects import as_int, as_list, as_text, contents, get, safe_str, utf8
 
@@ -43,7 +43,7 @@ def read_stream(
     operation = request.target.operation
     if operation is CONTENT:
         return _google(chunks, hidden)
-    if operation is AGENT:
+    if operation is AGENT or request.target.call_type in TASKS:
         return Streamed(read_answer(request, a2a.joined(chunks), hidden), finished=True)
     if not operation.model:  # a file, or the events of an assistant
         return Streamed(Answer(None, {}, (), None, hidden), finished=True)
