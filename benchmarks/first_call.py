@@ -10,15 +10,16 @@ litespan.
 import os
 import platform
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx
 
@@ -36,71 +37,59 @@ answer = litellm.completion("{MODEL}", messages)
 print(answer.choices[0].message.content)
 """
 HOST = f"http://127.0.0.1:{PORT}"
-Seen = Callable[[str], bool]  # gets the output of the app
-
-
-def _page(_: str) -> bool:
-    return MODEL in httpx.get(f"{HOST}/calls", follow_redirects=True).text
-
-
-def _phoenix(_: str) -> bool:
-    return bool(httpx.get(f"{HOST}/v1/projects/default/spans").json().get("data"))
-
-
-def _mlflow(_: str) -> bool:
-    found = httpx.get(f"{HOST}/api/2.0/mlflow/traces", params={"experiment_ids": "0"})
-    return bool(found.json().get("traces"))
 
 
 @dataclass
 class Tool:
     """A tool as its documentation sets it up.
 
-    `lines` are added to the app. `server` runs before the app, `page` after it. `ready` is the
-    path at which the server answers when it is up.
+    `lines` are added to the app. `server` runs before the app, `page` after it. The call is visible
+    when `text` is in what the tool answers at `path`, or else in the terminal.
     """
 
     name: str
     packages: tuple[str, ...]
-    seen: Seen
-    where: str
     package: str
+    where: str
+    path: str
+    text: str
     lines: str = ""
     app: tuple[str, ...] = ("python", "app.py")
     server: tuple[str, ...] = ()
     page: tuple[str, ...] = ()
-    ready: str = "/"
-    env: Mapping[str, str] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 TOOLS = (
     Tool(
         "litespan",
         (f"{ROOT}[ui]", "litellm"),
-        _page,
-        "its page",
         "litespan",
+        "its page",
+        "/calls",
+        MODEL,
         app=("litespan", "run", "app.py"),
         page=("litespan", "ui", "--port", str(PORT)),
     ),
     Tool(
         "Logfire",
         ("logfire[litellm]", "litellm"),
-        lambda said: " completion" in said,
-        "the terminal; its page is hosted",
         "logfire",
+        "the terminal; its page is hosted",
+        "",
+        " completion",
         "import logfire\nlogfire.configure()\nlogfire.instrument_litellm()\n",
         env={"LOGFIRE_SEND_TO_LOGFIRE": "false"},
     ),
     Tool(
         "Phoenix",
         ("arize-phoenix", "openinference-instrumentation-litellm", "litellm"),
-        _phoenix,
-        "its API",
         "arize-phoenix",
+        "its API",
+        "/v1/projects/default/spans",
+        MODEL,
         "from phoenix.otel import register\nregister(auto_instrument=True)\n",
         server=("phoenix", "serve"),
-        ready="/healthz",
         env={
             "PHOENIX_PORT": str(PORT),
             "PHOENIX_GRPC_PORT": str(PORT + 1),
@@ -111,12 +100,12 @@ TOOLS = (
     Tool(
         "MLflow",
         ("mlflow", "litellm"),
-        _mlflow,
-        "its API",
         "mlflow",
+        "its API",
+        "/api/2.0/mlflow/traces?experiment_ids=0",
+        "request_id",
         f'import mlflow\nmlflow.set_tracking_uri("{HOST}")\nmlflow.litellm.autolog()\n',
         server=("mlflow", "server", "--port", str(PORT)),
-        ready="/health",
     ),
 )
 
@@ -136,42 +125,48 @@ def _row(tool: Tool, folder: Path, provider: LoopbackProvider) -> tuple[str, ...
     places = {"HOME": str(folder), "PATH": f"{folder}/venv/bin:/usr/bin:/bin"}
     openai = {"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "sk-loopback"}
     quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONUNBUFFERED": "1"}
-    env = {**places, **openai, **quiet, **(tool.env or {})}
+    env = {**places, **openai, **quiet, **tool.env}
     install, version = _install(tool, folder)
     size = sum(f.lstat().st_size for f in (folder / "venv").rglob("*")) / 1e6
     (folder / "app.py").write_text(tool.lines + APP)
-    servers: list[subprocess.Popen[bytes]] = []
-    log = (folder / "server.log").open("wb")
+    log = folder / "log"
+    programs: list[subprocess.Popen[bytes]] = []
+
+    def start(command: tuple[str, ...]) -> "subprocess.Popen[bytes]":
+        program = shutil.which(command[0], path=env["PATH"]) or command[0]
+        with log.open("ab") as out:
+            programs.append(
+                subprocess.Popen(
+                    [program, *command[1:]], cwd=folder, env=env, stdout=out, stderr=out
+                )
+            )
+        return programs[-1]
+
     try:
         ready = "no server"
         if tool.server:
             started = time.monotonic()
-            servers.append(_start(tool.server, folder, env, log))
-            up = _wait(lambda: httpx.get(HOST + tool.ready).is_success)
+            start(tool.server)
+            up = _wait(lambda: httpx.get(HOST).is_success)
             ready = f"{time.monotonic() - started:.0f} s" if up else "never"
         started = time.monotonic()
-        said = (folder / "app.log").open("w+b")
-        servers.append(_start(tool.app, folder, env, said))
+        app = start(tool.app)
         if tool.page:
-            servers[-1].wait(DEADLINE)
-            servers.append(_start(tool.page, folder, env, log))
-        output = folder / "app.log"
-        seen = _wait(lambda: tool.seen(output.read_text(errors="replace")))
+            app.wait(DEADLINE)
+            start(tool.page)
+        seen = _wait(lambda: tool.text in (_get(tool.path) if tool.path else log.read_text()))
         first = f"{time.monotonic() - started:.0f} s, in {tool.where}" if seen else "not seen"
         if not seen:
-            print(output.read_text(), (folder / "server.log").read_text()[-3000:], file=sys.stderr)
+            print(log.read_text(), file=sys.stderr)
     finally:
-        for server in servers:
-            server.terminate()
-        for server in servers:
-            server.wait(60)
-        log.close()
-    packages = " ".join(p.replace(str(ROOT), "litespan") for p in tool.packages)
-    programs = (tool.server, tool.app, tool.page)
-    commands = (f"pip install {packages}", *(" ".join(program) for program in programs if program))
+        for program in programs:
+            program.terminate()
+            program.wait(60)
+    packages = [package.replace(str(ROOT), "litespan") for package in tool.packages]
+    typed = (("pip", "install", *packages), tool.server, tool.app, tool.page)
+    commands = ", ".join(f"`{shlex.join(command)}`" for command in typed if command)
     lines = str(tool.lines.count("\n"))
-    shown = ", ".join(f"`{command}`" for command in commands)
-    return f"{tool.name} {version}", shown, lines, install, f"{size:.0f} MB", ready, first
+    return f"{tool.name} {version}", commands, lines, install, f"{size:.0f} MB", ready, first
 
 
 def _install(tool: Tool, folder: Path) -> tuple[str, str]:
@@ -187,13 +182,8 @@ def _install(tool: Tool, folder: Path) -> tuple[str, str]:
     return f"{seconds:.0f} s, {cpu:.0f} s of CPU", said.split("Version: ")[1].split()[0]
 
 
-def _start(
-    command: tuple[str, ...], folder: Path, env: Mapping[str, str], log: IO[bytes]
-) -> "subprocess.Popen[bytes]":
-    program = shutil.which(command[0], path=env["PATH"]) or command[0]
-    return subprocess.Popen(
-        [program, *command[1:]], cwd=folder, env=dict(env), stdout=log, stderr=subprocess.STDOUT
-    )
+def _get(path: str) -> str:
+    return httpx.get(HOST + path, follow_redirects=True).text
 
 
 def _wait(condition: Callable[[], Any]) -> bool:
@@ -205,5 +195,5 @@ def _wait(condition: Callable[[], Any]) -> bool:
                 return True
         except (httpx.HTTPError, ValueError):
             pass
-        time.sleep(0.1)
+        time.sleep(0.5)
     return False
