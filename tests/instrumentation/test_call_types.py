@@ -284,6 +284,28 @@ async def test_each_call_type_has_exactly_the_expected_span(
     assert span["attributes"]["server.port"] == traced.provider._server.server_port
 
 
+@pytest.mark.recent_litellm
+@pytest.mark.parametrize("stream", [False, True])
+async def test_litellms_rust_code_has_the_same_spans(
+    stream: bool, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `LITELLM_RUST`, LiteLLM sends Anthropic's messages by a native module."""
+    kind = next(kind for kind in KINDS if kind.name == "anthropic_messages")
+    said = []
+    for switch in ("false", "true"):
+        monkeypatch.setenv("LITELLM_RUST", switch)
+        answer: Any = await litellm.anthropic_messages(**keywords(kind, traced), stream=stream)
+        assert not stream or [chunk async for chunk in answer]
+        span = traced.spans[-1]
+        varying = {"litellm.call_id", "litellm.stream.chunks"}
+        said.append({k: v for k, v in span["attributes"].items() if k not in varying | PASSING})
+    python, rust = (
+        {k: v for k, v in attributes.items() if "time_to_first" not in k} for attributes in said
+    )
+    assert python == rust
+    assert rust["gen_ai.usage.output_tokens"] == 10
+
+
 @pytest.mark.parametrize("variable", ["OPENAI_BASE_URL", "OPENAI_API_BASE"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_server_is_the_one_that_was_called(

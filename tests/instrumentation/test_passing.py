@@ -5,7 +5,9 @@ from typing import Any
 import litellm
 import pytest
 
+from tests.support import passed
 from tests.support.calls import KEY, MESSAGES, Traced, call, content
+from tests.support.server import running as serving
 
 pytestmark = pytest.mark.recent_litellm
 
@@ -108,3 +110,40 @@ async def test_a_router_has_one_attempt(traced: Traced) -> None:
     assert (above["name"], below["name"]) == ("litellm.router llama", "chat gpt-4o-mini")
     assert below["parent"] == above["span_id"]
     assert below["attributes"]["litellm.attempt"] == 1
+
+
+@BOTH
+@pytest.mark.parametrize("action", ["converse-stream", "invoke-with-response-stream"])
+async def test_a_stream_of_bedrock_has_tokens_and_litellms_cost(
+    function: str, action: str, capture: Any
+) -> None:
+    """Its format is AWS's own; the program gets the same bytes."""
+    model = "anthropic.claude-haiku-4-5-20251001-v1:0"
+    with serving(passed.answer) as upstream, capture() as traced:
+        given = {
+            "method": "POST",
+            "endpoint": f"model/{model}/{action}",
+            "model": f"bedrock/{model}",
+            "json": {"messages": MESSAGES},
+            "aws_bedrock_runtime_endpoint": upstream.url,
+            "aws_region_name": "us-east-1",
+            "aws_access_key_id": "AKIAEXAMPLE",
+            "aws_secret_access_key": KEY,
+        }
+        received = await read(await call(getattr(litellm, function), **given))
+        said = traced.span["attributes"]
+    assert received == passed.ANSWERS[f"/model/claude/{action}"][0]
+    assert (said["gen_ai.usage.input_tokens"], said["gen_ai.usage.output_tokens"]) == (28, 10)
+    assert said["litellm.usage.source"] == "provider"
+    assert said["gen_ai.response.finish_reasons"] == ["end_turn"]
+    assert said["litellm.outcome"] == "success"
+    usage = litellm.Usage(
+        prompt_tokens=28,
+        completion_tokens=10,
+        total_tokens=38,
+        cache_read_input_tokens=5,
+        cache_creation_input_tokens=3,
+    )
+    answer = litellm.ModelResponse(model=model, usage=usage)
+    cost = litellm.completion_cost(answer, model=f"bedrock/{model}")
+    assert round(said["gen_ai.usage.cost"], 12) == round(cost, 12)

@@ -8,6 +8,7 @@ import pytest
 
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.proxy.running import HERE, Proxy, model, proxy
+from tests.support import passed
 from tests.support.agent_server import agent_server
 from tests.support.mcp_server import mcp_server
 from tests.support.realtime import RealtimeProvider, realtime_provider
@@ -137,6 +138,25 @@ def config(
     }
 
 
+def upstream(url: str) -> dict[str, Any]:
+    """A provider whose streams are not server-sent events, as endpoints and as a model."""
+    key = "sk-provider-secret-0123456789"
+    keys = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": key}
+    bedrock = {
+        "model": "bedrock/anthropic.claude-haiku-4-5-20251001-v1:0",
+        "aws_region_name": "us-east-1",
+        "aws_bedrock_runtime_endpoint": url,
+        **keys,
+    }
+    return {
+        "pass_through_endpoints": [
+            {"path": f"/up{path.partition(':')[0]}", "target": f"{url}{path}"}
+            for path in passed.ANSWERS
+        ],
+        "model_list": [{"model_name": "haiku", "litellm_params": bedrock}],
+    }
+
+
 def provider_routes(provider: LoopbackProvider, **behaviour: Any) -> dict[str, str]:
     """Where `/anthropic/…`, `/gemini/…`, `/openai/…` lead, and with which key.
 
@@ -177,6 +197,7 @@ def gateway(
 
     with (
         serving(refuse) as guardrail,
+        serving(passed.answer) as foreign,
         realtime_provider(tls) as speaking,
         mcp_server() as weather,
         agent_server() as agent,
@@ -184,7 +205,10 @@ def gateway(
         settings = config(loopback, guardrail.url)
         settings["agent_list"] = agents(agent)
         settings["mcp_servers"] = mcp_servers(weather)
-        settings["model_list"] += talkers(speaking)
+        streams = upstream(foreign.url)
+        settings["model_list"] += talkers(speaking) + streams["model_list"]
+        endpoints = settings["general_settings"]["pass_through_endpoints"]
+        endpoints += streams["pass_through_endpoints"]
         env |= {
             "SSL_CERT_FILE": str(trusted),
             "DEEPGRAM_API_BASE": speaking.url,

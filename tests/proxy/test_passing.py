@@ -6,10 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
+from litespan.mapping.passed import events
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from litespan.testing.decode import Record
 from tests.proxy.conftest import BREAKS, FILES, config, provider_routes
 from tests.proxy.running import KEY, Proxy, proxy
+from tests.support import passed
 
 HI = [{"role": "user", "content": "Say hello to everybody in this room, please."}]
 CLAUDE = {"model": "claude-haiku-4-5", "messages": HI, "max_tokens": 50}
@@ -114,6 +116,58 @@ def test_streams_end_with_their_last_byte(gateway: Proxy, path: str, body: dict[
         "success",
         "complete",
     )
+
+
+FOREIGN: list[Any] = [
+    ("/model/claude/converse-stream", {"messages": HI}, 28, "end_turn"),
+    ("/model/claude/invoke-with-response-stream", {"messages": HI}, 28, "end_turn"),
+    ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", GEMINI, 20, "STOP"),
+    ("/ollama/api/chat", {"model": "llama3.2", "messages": HI}, 20, "stop"),
+    ("/ollama/api/chat", {"model": "llama3.2", "messages": HI, "stream": True}, 20, "stop"),
+    ("/cohere/v1/chat", {"model": "command-r", "message": "Hi"}, 20, "COMPLETE"),
+    ("/cohere/v1/chat", {"model": "command-r", "message": "Hi", "stream": True}, 20, "COMPLETE"),
+    ("/mine/chat/completions", {**GPT, "stream": True}, 20, "stop"),
+]
+
+
+@pytest.mark.recent_litellm
+@pytest.mark.parametrize(("path", "body", "tokens", "reason"), FOREIGN)
+def test_streams_that_litellm_does_not_read_have_the_providers_tokens(
+    gateway: Proxy, path: str, body: dict[str, Any], tokens: int, reason: str
+) -> None:
+    """The client receives the provider's bytes. LiteLLM knows no cost, so there is none."""
+    attributes = spans_of(gateway, f"/up{path.partition(':')[0]}", body)[1]["attributes"]
+    assert answer().content == passed.ANSWERS[path][0]
+    assert attributes["gen_ai.usage.input_tokens"] == tokens
+    assert attributes["gen_ai.usage.output_tokens"] == 10
+    assert attributes["litellm.usage.source"] == "provider"
+    assert attributes["gen_ai.response.finish_reasons"] == [reason]
+    assert attributes["litellm.outcome"] == "success"
+    assert "gen_ai.usage.cost" not in attributes
+
+
+@pytest.mark.recent_litellm
+def test_an_exception_in_a_stream_of_bedrock_fails_the_call_and_the_request(gateway: Proxy) -> None:
+    """The answer starts with status 200."""
+    server, call = spans_of(gateway, "/up/model/hot/converse-stream", {"messages": HI})
+    assert answer().content == passed.THROTTLED
+    said = call["attributes"]
+    assert (said["litellm.outcome"], said["error.type"]) == ("failure", "throttlingException")
+    assert server["attributes"]["litellm.request.failure"] == "provider"
+
+
+@pytest.mark.recent_litellm
+@pytest.mark.parametrize("action", ["converse-stream", "invoke-with-response-stream"])
+def test_bedrocks_route_has_litellms_tokens_and_cost(gateway: Proxy, action: str) -> None:
+    """LiteLLM reads the stream itself, and may encode it again for its guardrails."""
+    _, _, call = spans_of(gateway, f"/bedrock/model/haiku/{action}", {"messages": HI}, 3)
+    assert events([answer().content]) == events([passed.ANSWERS[f"/model/claude/{action}"][0]])
+    said = call["attributes"]
+    assert said["gen_ai.usage.input_tokens"] == 28
+    assert said["gen_ai.usage.output_tokens"] == 10
+    assert said["gen_ai.usage.cost"] > 0
+    assert said["litellm.cost.source"] == "litellm"
+    assert (said["gen_ai.request.stream"], said["litellm.stream.end"]) == (True, "complete")
 
 
 def test_an_operators_own_endpoint_has_its_price_and_tokens(gateway: Proxy) -> None:

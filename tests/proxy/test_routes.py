@@ -4,12 +4,14 @@ A release of LiteLLM with a new one fails this test. Add its endpoint to one of 
 """
 
 import json
+import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from litespan.mapping.targets import SESSIONS, TARGETS, TOOL_CALL
+from litespan.mapping.targets import SESSIONS, TARGETS, TASKS, TOOL_CALL
 from tests.support.program import run
 
 pytestmark = pytest.mark.recent_litellm  # older ones have other names
@@ -123,3 +125,24 @@ def test_each_endpoint_calls_a_traced_function(entry: str) -> None:
     endpoint, _, function = entry.partition("=")
     known = {target.call_type for target in (*TARGETS, *SESSIONS, TOOL_CALL)}
     assert {function or endpoint, f"a{function or endpoint}"} & known
+
+
+MESSAGES: Final = {"message/send", "message/stream"}
+"""Methods of the A2A gateway that are calls of `litellm.a2a_protocol`; it forwards all others."""
+
+
+def test_every_method_of_the_agent_gateway_is_a_call() -> None:
+    """One endpoint serves all methods, so its source says which there are."""
+    found = find_spec("litellm")
+    assert found is not None
+    assert found.origin is not None
+    endpoints = Path(found.origin).parent / "proxy/agent_endpoints/a2a_endpoints.py"
+    methods = set(re.findall(r'"((?:message|tasks|agent)/[\w/]+)"', endpoints.read_text()))
+    assert methods == MESSAGES | {*TASKS}
+
+
+def test_the_documentation_lists_the_methods() -> None:
+    """With the operation of each."""
+    page = (Path(__file__).parents[2] / "docs/calls.md").read_text()
+    rows = re.findall(r"\| `(\w+/[\w/]+)` \| `([\w.]+)` \|", page)
+    assert dict(rows) == {method: target.operation.name for method, target in TASKS.items()}

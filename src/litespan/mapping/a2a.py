@@ -33,11 +33,14 @@ def fields(answer: Any) -> dict[str, Any]:
     return {name: value for name, value in stated.items() if as_text(value)}
 
 
-def error(answer: Any) -> Any:
-    """Return the error of a JSON-RPC answer, or why its task failed; None if it did not."""
+def error(answer: Any, *, of_task: bool = True) -> Any:
+    """Return the error of a JSON-RPC answer, or why its task failed; None if it did not.
+
+    The answer to a request about a task is no failure if the task has failed (not `of_task`).
+    """
     result = get(answer, "result")
     stated = get(answer, "error")
-    if stated is not None:
+    if stated is not None or not of_task:
         return stated
     state = _state(result)
     if state not in _FAILED:

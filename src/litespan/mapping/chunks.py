@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from litespan.mapping import a2a, google
+from litespan.mapping import a2a, google, passed
 from litespan.mapping.assembling import Assembled, items
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, google_answer, hidden_params, read_answer
-from litespan.mapping.targets import AGENT, CONTENT
+from litespan.mapping.targets import AGENT, CONTENT, TASKS
 from litespan.mapping.usage import Usage, most, read_usage, stated_usages
 from litespan.objects import as_int, as_list, as_text, contents, get, safe_str, utf8
 
@@ -43,14 +43,18 @@ def read_stream(
     operation = request.target.operation
     if operation is CONTENT:
         return _google(chunks, hidden)
-    if operation is AGENT:
+    if operation is AGENT or request.target.call_type in TASKS:
         return Streamed(read_answer(request, a2a.joined(chunks), hidden), finished=True)
-    if request.target.passed_on:
-        chunks = list(server_events([*chunks, b"\n"]))
-    # A file, the events of an assistant, or a format of the provider's own.
-    if not operation.model or (request.target.passed_on and not chunks):
+    if not operation.model:  # a file, or the events of an assistant
         return Streamed(Answer(None, {}, (), None, hidden), finished=True)
-    if operation.name == "chat" and chunks:
+    read = read_passed if request.target.passed_on else _of_api
+    return read(request, stream, chunks, whole)
+
+
+def _of_api(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -> Streamed:
+    """Read chunks of OpenAI's and Anthropic's APIs, as LiteLLM yields them."""
+    hidden = hidden_params(stream)
+    if request.target.operation.name == "chat" and chunks:
         first = chunks[0]
         if isinstance(first, (bytes, str)) or (
             isinstance(first, Mapping)
@@ -62,6 +66,34 @@ def read_stream(
         if isinstance(get(first, "type"), str) and get(first, "choices") is None:
             return _responses(request, stream, chunks, hidden)
     return _choices(request, stream, chunks, whole)
+
+
+def read_passed(
+    request: Request, stream: Any, chunks: Iterable[Any], _whole: Any = None
+) -> Streamed:
+    """Read bytes that LiteLLM passed on unchanged: an answer in the provider's own format."""
+    hidden = hidden_params(stream)
+    events = passed.events(chunks)
+    errors = [event["error"] for event in events if event.get("error")]
+    kinds = {safe_str(event.get("type")) for event in events}
+    if any(google.is_native(event) for event in events):
+        read = _google(events, hidden)
+    elif any("choices" in event for event in events):
+        read = _choices(request, None, events, None)
+        usages = [usage for usage in map(read_usage, stated_usages(events)) if usage]
+        read.answer.usage, read.answer.hidden = most(usages) if usages else None, hidden
+    elif any(kind.startswith("response.") for kind in kinds):
+        read = _responses(request, None, events, hidden)
+    elif "message_start" in kinds:
+        read = _messages(request, events, hidden)
+    else:
+        raw, reason = passed.joined(events)
+        usage = read_usage(raw["usage"], input_excludes_cache=True)
+        reasons = (reason,) if reason else ()
+        # Any format may come here, so the lack of a finish reason does not say that it was cut.
+        read = Streamed(Answer(raw, raw, reasons, usage, hidden), finished=True)
+    read.answer.error = read.answer.error or next(reversed(errors), None)
+    return read
 
 
 def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -> Streamed:
@@ -222,16 +254,18 @@ def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]
     message["content"] = [_closed(blocks[index]) for index in sorted(blocks)]
     message["usage"] = usage
     answer = read_answer(request, message, hidden)
+    answer.usage = read_usage(usage, input_excludes_cache=True)
     answer.error = error
     return Streamed(answer, finished)
 
 
 def error_in(chunks: Sequence[bytes]) -> Any:
-    """Return the error object at the end of a pass-through stream of server-sent events."""
-    tail = chunks[-_TAIL:]
-    if b"error" not in b"".join(tail):
+    """Return the error object at the end of a pass-through stream."""
+    tail = b"".join(chunks[-_TAIL:])
+    if b"error" not in tail and b"exception" not in tail:
         return None
-    found = [event["error"] for event in server_events(tail) if event.get("error")]
+    held = (tail,) if b"data:" in tail else chunks  # other formats are read from their start
+    found = [event["error"] for event in passed.events(held) if event.get("error")]
     return found[-1] if found else None
 
 

@@ -11,7 +11,7 @@ from litespan.mapping import a2a, google
 from litespan.mapping.provider import provider_name, server_attributes
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.resources import result_attributes
-from litespan.mapping.targets import AGENT, CONTENT
+from litespan.mapping.targets import AGENT, CONTENT, TASKS
 from litespan.mapping.usage import Usage, read_usage
 from litespan.objects import as_text, contents, get, utf8
 
@@ -81,6 +81,9 @@ def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer
     if operation is AGENT:
         return Answer(raw, a2a.fields(raw), (), None, hidden, a2a.error(raw))
     if not operation.model:
+        if request.target.call_type in TASKS:
+            error = a2a.error(raw, of_task=False)
+            return Answer(raw, a2a.fields(raw), (), None, hidden, error)
         return Answer(raw, stated, (), None, hidden)
     if operation is CONTENT:
         return google_answer(raw, hidden)

@@ -81,7 +81,7 @@ class Target:
     @property
     def streams(self) -> bool:
         """Whether its result is always a stream."""
-        return self.call_type.endswith(("_content_stream", "_streaming"))
+        return self.call_type.endswith(("_content_stream", "_streaming", "/resubscribe"))
 
     @property
     def passed_on(self) -> bool:
@@ -236,7 +236,9 @@ _PATHS: Final[tuple[tuple[str, Operation], ...]] = (
     ("/completions", TEXT),
     ("/responses", CHAT),
     ("/messages", CHAT),
+    ("/v1/chat", CHAT),  # Cohere
     ("/v2/chat", CHAT),
+    ("/api/chat", CHAT),  # Ollama
     (":generateContent", CHAT),
     (":streamGenerateContent", CHAT),
     ("/embeddings", EMBEDDINGS),
@@ -266,6 +268,23 @@ def passed_on(call_type: str, path: str) -> Target:
 TOOL: Final = Operation("execute_tool", model=False)
 # A call of an MCP tool by LiteLLM's proxy.
 TOOL_CALL: Final = Target("call_mcp_tool", TOOL)
+
+# Requests about a task of an agent, which LiteLLM's proxy forwards: method, name in A2A 1.0.
+_TASKS: Final = """
+tasks/get                            get_task
+tasks/list                           list_tasks
+tasks/cancel                         cancel_task
+tasks/resubscribe                    subscribe_to_task
+tasks/pushNotificationConfig/set     create_task_push_notification_config
+tasks/pushNotificationConfig/get     get_task_push_notification_config
+tasks/pushNotificationConfig/list    list_task_push_notification_configs
+tasks/pushNotificationConfig/delete  delete_task_push_notification_config
+agent/getAuthenticatedExtendedCard   get_extended_agent_card
+"""
+TASKS: Final[Mapping[str, Target]] = {
+    method: Target(method, _without_model(f"litellm.{name}"), provider="a2a_agent")
+    for method, name in (row.split() for row in _TASKS.strip().splitlines())
+}
 
 # All methods of `litellm.Router` run their attempts through this one.
 ROUTER: Final = Target(

@@ -13,7 +13,15 @@ from opentelemetry import trace
 import litespan.proxy.request as requests
 from litespan.errors import suppress_errors
 from litespan.instrumentation.signals import Live
-from litespan.proxy import guardrail_runs, passthrough, passthrough_hooks, server, services, tools
+from litespan.proxy import (
+    agents,
+    guardrail_runs,
+    passthrough,
+    passthrough_hooks,
+    server,
+    services,
+    tools,
+)
 from litespan.proxy.teams import TeamExporters
 
 SERVER: Final = "litellm.proxy.proxy_server"
@@ -46,7 +54,7 @@ def install(module: Any) -> None:
         *services.hooks(sys.modules),
     )
     _wrap(rows)
-    for lazy in tools.MODULES:
+    for lazy in (*tools.MODULES, agents.MODULE):
         wrapt.register_post_import_hook(_gateway_imported, lazy)
 
 
@@ -60,8 +68,8 @@ def _wrap(rows: Iterable[tuple[Any, str, Any]]) -> None:
 
 
 def _gateway_imported(module: Any) -> None:
-    """LiteLLM imports its MCP gateway when it is first used."""
-    _wrap(tools.hooks(sys.modules))
+    """LiteLLM imports its gateways for tools and agents when they are first used."""
+    _wrap((*tools.hooks(sys.modules), *agents.hooks(sys.modules)))
     server.mute_fastapi(getattr(module, "app", None), like=sys.modules[SERVER].app)
 
 
@@ -101,6 +109,7 @@ def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> An
         request = requests.current()
         if request is not None and Live.signals is not None:
             _identify(request, _argument(args, kwargs, "user_api_key_dict", 0))
+            request.arguments = _argument(args, kwargs, "data", 1)
     with suppress_errors("observing guardrails"):
         guardrail_runs.observe()
     return wrapped(*args, **kwargs)

@@ -7,12 +7,12 @@ provider. Failures are reported by the proxy's failure hook.
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel_context
 
@@ -30,7 +30,7 @@ from litespan.instrumentation.start import LOGGING, REQUEST, begin
 from litespan.instrumentation.state import OWNER, STREAM_ENDS
 from litespan.instrumentation.stream import is_stream
 from litespan.mapping import targets as t
-from litespan.mapping.chunks import error_in
+from litespan.mapping.chunks import error_in, read_passed
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import (
     Answer,
@@ -45,9 +45,13 @@ from litespan.objects import as_float, as_int, as_text, get
 from litespan.proxy.guardrails import guardrail_of
 
 CALL_TYPE: Final = "pass_through_endpoint"
-_STREAMS: Final = (":streamGenerateContent", ":streamRawPredict")
+_STREAMS: Final = (
+    *(":streamGenerateContent", ":streamRawPredict"),
+    *("/converse-stream", "/invoke-with-response-stream"),
+)
 
-_open: Final["WeakSet[Call]"] = WeakSet()
+# Open calls and the bytes of their answers, if LiteLLM or a hook keeps them.
+_open: Final["WeakKeyDictionary[Call, Iterable[bytes]]"] = WeakKeyDictionary()
 
 
 def call_arguments(
@@ -128,7 +132,7 @@ class PassThrough:
         call = begin(target, (), (), arguments)
         if isinstance(call, Call):
             self.call = call
-            _open.add(call)
+            _open[call] = ()
             otel_context.attach(call.context)  # until `_pass_through` detaches
 
     def answered(self, response: Any) -> None:
@@ -192,6 +196,8 @@ class PassThrough:
         answer = read_answer(call.request, result, hidden)
         if answer.usage is None:
             answer.usage = read_usage(details.get("standard_logging_object"))
+        if answer.usage is None:  # LiteLLM does not know the format
+            answer = _native(call, answer)
         if answer.usage is not None and hidden["response_cost"] is not None:
             answer.usage.cost = None  # `response_cost` replaces it
         attributes = answered_attributes(call, answer, {})
@@ -213,6 +219,15 @@ def _end(call: Call, attributes: Attributes | None = None, answer: Answer | None
     call.end(STREAM_ENDS[how], {**(attributes or {}), **ends}, answer=answer, failure=call.failure)
 
 
+def _native(call: Call, answer: Answer) -> Answer:
+    """Return what the provider's own answer states; `answer` if it states no tokens."""
+    received, _open[call] = _open.get(call, ()), ()
+    native = read_passed(call.request, None, received).answer
+    if native.usage is None:
+        return answer
+    return replace(native, hidden=answer.hidden, error=answer.error)
+
+
 def _set_times(call: Call, ended: Any, first_byte: Any) -> None:
     """Use the times that LiteLLM recorded: it reports a response later, when it is logged."""
     started = call.started_ns / 1e9
@@ -230,11 +245,21 @@ def close(logging: Any) -> None:
         _end(call)
 
 
+def received(logging: Any, chunks: Iterable[bytes]) -> Call | None:
+    """Keep the bytes of an answer until LiteLLM logs it. Returns its call if that is open."""
+    call = getattr(logging, OWNER, None)
+    if not isinstance(call, Call) or call not in _open:
+        return None
+    _open[call] = chunks
+    return call
+
+
 def streamed(logging: Any, chunks: Any) -> None:
     """Record an error in the chunks of a stream that has ended, before LiteLLM logs it."""
-    call = getattr(logging, OWNER, None)
-    if isinstance(call, Call) and call in _open and isinstance(chunks, (list, tuple)):
-        _note_error(call, error_in(chunks))
+    if isinstance(chunks, (list, tuple)):
+        call = received(logging, chunks)
+        if call is not None:
+            _note_error(call, error_in(chunks))
 
 
 def _note_error(call: Call, error: Any) -> None:

@@ -1,7 +1,8 @@
 """The hooks for LiteLLM's pass-through routes."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
@@ -9,12 +10,15 @@ from opentelemetry import context as otel_context
 from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.start import LOGGING, REQUEST
+from litespan.mapping.passed import Tail
 from litespan.objects import as_text
-from litespan.proxy.passthrough import PassThrough, call_arguments, close, streamed
+from litespan.proxy.passthrough import PassThrough, call_arguments, close, received, streamed
 
 ROOT: Final = "litellm.proxy.pass_through_endpoints"
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
+# Streams that LiteLLM passes on without keeping their bytes. Other such answers are files.
+_STREAMS: Final = ("application/vnd.amazon.eventstream", "ndjson", "jsonlines", "json-seq")
 _KEY: Final = otel_context.create_key("litespan-pass-through")
 
 
@@ -25,6 +29,7 @@ def hooks(modules: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any]]:
     answers = getattr(modules.get(f"{ROOT}.success_handler"), "PassThroughEndpointLogging", None)
     streams = getattr(modules.get(f"{ROOT}.streaming_handler"), "PassThroughStreamingHandler", None)
     yield endpoints, "pass_through_request", _pass_through
+    yield endpoints, "_relay_passthrough_response_bytes", _relay
     for name in ("pass_through_endpoints", "llm_passthrough_endpoints"):
         yield modules.get(f"{ROOT}.{name}"), "websocket_passthrough_request", _websocket
     yield modules.get("litellm.passthrough.main"), "llm_passthrough_route", _router_pass_through
@@ -114,7 +119,32 @@ def _log_response(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> A
     if "raw_bytes" in kwargs:
         with suppress_errors("reading the end of a pass-through stream"):
             streamed(logging, kwargs["raw_bytes"])
+    elif "httpx_response" in kwargs:
+        with suppress_errors("reading a pass-through response"):
+            response = kwargs["httpx_response"]
+            if getattr(response, "is_closed", False) and hasattr(response, "_content"):
+                received(logging, (response.content,))
     return _close_after(wrapped, logging, args, kwargs)
+
+
+def _relay(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM passes on an answer that is not JSON, without keeping it."""
+    chunks = wrapped(*args, **kwargs)
+    with suppress_errors("reading a pass-through stream"):
+        kind = str(kwargs["response"].headers.get("content-type", "")).lower()
+        tail, logging = Tail(), kwargs["logging_obj"]
+        if any(name in kind for name in _STREAMS) and received(logging, tail):
+            return _kept(chunks, tail, logging)
+    return chunks
+
+
+async def _kept(chunks: Any, tail: Tail, logging: Any) -> AsyncIterator[bytes]:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            tail.add(chunk)
+            yield chunk
+    with suppress_errors("reading the end of a pass-through stream"):
+        streamed(logging, list(tail))
 
 
 async def _close_after(wrapped: Any, logging: Any, args: Args, kwargs: Kwargs) -> Any:

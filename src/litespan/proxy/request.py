@@ -56,6 +56,7 @@ class ProxyRequest(Client):
             attributes and the user.
         ours: whether it is ours.
         status: the HTTP status of the response, once it has started.
+        arguments: what LiteLLM has made of the request, once the client is known.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ProxyRequest(Client):
         self._ended = False
         self._closed: int | None = None  # the code with which the proxy closed a WebSocket
         self.status: int | None = None
+        self.arguments: Any = None
         self.ours = tracer is not None
         if tracer is None:
             self.span: Span = get_current_span(ctx)
