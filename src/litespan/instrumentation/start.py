@@ -252,9 +252,10 @@ def _read_metadata(
     arguments, metadata = request.arguments, request.metadata
     if "model_group" in metadata:
         attributes.update(deployment_attributes(request))
-    muted_by_call = mute_attributes(request)
-    if muted_by_call and permitted("mute", request, ctx, settings):
-        attributes.update(muted_by_call)
+    if "litespan" in metadata or "requester_metadata" in metadata:
+        muted_by_call = mute_attributes(request)
+        if muted_by_call and permitted("mute", request, ctx, settings):
+            attributes.update(muted_by_call)
     if REQUEST not in arguments:
         return None
     attributes.update(gateway_attributes(request, settings.headers, settings.body))
@@ -350,11 +351,10 @@ def _content_off(request: Request, ctx: Context, settings: Settings) -> bool:
     """Whether content is turned off through LiteLLM or litespan."""
     if getattr(sys.modules["litellm"], _NO_CONTENT, None) is True:
         return True
-    arguments = request.arguments
-    given = is_true(arguments.get(_NO_CONTENT))
-    asked = (
-        is_true(request.metadata.get(_NO_CONTENT))
-        or request_options(request).get("content") is False
+    arguments, metadata = request.arguments, request.metadata
+    given = _NO_CONTENT in arguments and is_true(arguments[_NO_CONTENT])
+    asked = bool(metadata) and (
+        is_true(metadata.get(_NO_CONTENT)) or request_options(request).get("content") is False
     )
     if not given and not asked:
         return False

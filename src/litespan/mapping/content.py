@@ -125,7 +125,9 @@ def _other_input(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
         if arguments.get(name):
             content[s.SYSTEM_INSTRUCTIONS] = _instructions(arguments[name])
             break
-    tools = arguments.get("tools") or get(arguments.get("toolConfig"), "tools")
+    tools = arguments.get("tools")
+    if not tools and "toolConfig" in arguments:
+        tools = get(arguments["toolConfig"], "tools")
     if tools:
         content[s.TOOL_DEFINITIONS] = inline.referenced(read_tools(inline.bounded(tools)))
     return content
@@ -240,9 +242,10 @@ def _plain(item: Any) -> str | None:
     role, text = stated.get("role"), stated.get("content")
     if type(text) is not str or type(role) is not str or role not in _HEADS:
         return None
-    for name, value in stated.items():
-        if value is not None and name not in _PLAIN_FIELDS:
-            return None
+    if len(stated) != _PLAIN:
+        for name, value in stated.items():
+            if value is not None and name not in _PLAIN_FIELDS:
+                return None
     if len(text) < inline.SHORT and "data:" not in text:  # without two calls, as most texts
         return f"{_HEADS[role]}{encode_basestring(text)}}}]}}"
     return f"{_HEADS[role]}{quoted(inline.text(text))}}}]}}"
