@@ -15,6 +15,8 @@ JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | Non
 INT64: Final = 2**63
 """The range of integers in OTLP and in every store."""
 
+MOST_USD: Final = float(s.MOST_USD)  # faster to compare with costs than an int
+
 _ABSENT: Final = object()
 _NOTHING: Final[Mapping[str, Any]] = {}
 _LONG: Final = 4096  # characters
@@ -79,7 +81,7 @@ def as_float(value: Any) -> float | None:
 def as_cost(value: Any) -> float | None:
     """Return `value` as USD; None, counted and logged, if it is not a possible cost of a call."""
     cost = value if type(value) is float else as_float(value)
-    if cost is None or 0.0 <= cost <= s.MOST_USD:
+    if cost is None or 0.0 <= cost <= MOST_USD:
         return cost
     _refuse("cost", cost, f"{s.MOST_USD:,} USD")
     return None

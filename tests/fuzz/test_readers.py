@@ -8,10 +8,11 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from litespan.identity import Identity
 from litespan.mapping.chunks import read_stream
-from litespan.mapping.content import encode, input_content, output_content
+from litespan.mapping.content import encode, input_content
 from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import read_failure, stated_failure
 from litespan.mapping.identity import deployment_attributes, identity_attributes, mute_attributes
+from litespan.mapping.output_content import output_content
 from litespan.mapping.request import Request, request_attributes
 from litespan.mapping.response import Answer, answer_attributes, hidden_params, read_answer
 from litespan.mapping.targets import TARGETS

@@ -26,7 +26,8 @@ from opentelemetry.trace import (
 
 from litespan.instrumentation import call_tracer
 from litespan.instrumentation.call_tracer import CallTracer
-from litespan.instrumentation.span import CallSpan, EndedSpan
+from litespan.instrumentation.ended_span import EndedSpan
+from litespan.instrumentation.span import CallSpan
 
 NOW = 1_700_000_000_000_000_000
 REMOTE = SpanContext(0xA1, 0xB2, True, TraceFlags(1), TraceState([("vendor", "1")]))

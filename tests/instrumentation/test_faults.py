@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.recent_litellm, pytest.mark.breaks_s
 
 MODULES = (
     *("instrumentation.hooks", "instrumentation.router_hooks"),
-    *("instrumentation.wrappers", "instrumentation.start"),
+    *("instrumentation.wrappers", "instrumentation.start", "instrumentation.options"),
+    "instrumentation.call_contexts",
     *("instrumentation.call", "instrumentation.router_call", "instrumentation.stream"),
     *("instrumentation.stages", "instrumentation.call_end", "callbacks.callback"),
     "mapping.failures",
@@ -34,7 +35,7 @@ NEW_CONVENTIONS = {"instrumentation.call_end._adapt"}
 # What stands in LiteLLM's place holds the `try`, and cannot fail before it. The others run at
 # `instrument()`, at the end of the process, in LiteLLM 1.110's router, or in other calls.
 NOT_INJECTED = {
-    "instrumentation.start.permitted",
+    "instrumentation.options.permitted",
     "instrumentation.start.record_batch",
     "instrumentation.hooks._bridged",
     "instrumentation.hooks._combined",
@@ -61,10 +62,10 @@ NOT_INJECTED = {
     "instrumentation.router_hooks.router_core_hooks",
     "instrumentation.router_call.RouterCall.broke_with",
     "instrumentation.stages.log_stage",
-    "instrumentation.start.WithinRouter.__enter__",
-    "instrumentation.start.WithinRouter.__exit__",
-    "instrumentation.start.WithinRouter.__init__",
-    "instrumentation.start.WithinRouter.result",
+    "instrumentation.call_contexts.WithinRouter.__enter__",
+    "instrumentation.call_contexts.WithinRouter.__exit__",
+    "instrumentation.call_contexts.WithinRouter.__init__",
+    "instrumentation.call_contexts.WithinRouter.result",
     "instrumentation.stream.Stream._end",
     "instrumentation.stream.Stream._keeping_failed",
     "instrumentation.stream.Stream._raised",

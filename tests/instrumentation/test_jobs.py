@@ -149,7 +149,7 @@ def test_the_number_of_remembered_jobs_is_bounded() -> None:
         "mapping.response.result_attributes",
         "mapping.response.google_answer",
         "mapping.chunks.google_answer",
-        "mapping.content.documents",
+        "mapping.output_content.documents",
     ],
 )
 async def test_a_fault_changes_no_outcome(

@@ -8,7 +8,8 @@ from typing import Any
 import litellm
 import pytest
 
-from litespan.mapping.content import input_content, input_texts, output_content, output_text
+from litespan.mapping.content import input_content, input_texts
+from litespan.mapping.output_content import output_content, output_text
 from litespan.mapping.request import Request
 from litespan.mapping.targets import TARGETS
 from litespan.objects import dumps

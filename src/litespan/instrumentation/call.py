@@ -53,6 +53,7 @@ class Call(CallState):
     _listeners: tuple[Listener, ...] = ()
     _needed: frozenset[str] = frozenset()  # stages that a listener needs
     _announced = False
+    _add_event: "Callable[[str, Attributes, int], None] | None" = None
     _on_end: "Callable[[Outcome, Failure | None], None] | None" = None
 
     def __init__(
@@ -88,8 +89,9 @@ class Call(CallState):
         self.started_ns = time.time_ns()
         self.started = time.perf_counter()
         self.span = INVALID_SPAN
+        signals = self.signals
         if not self.silent:
-            self.span = self.signals.tracer.start_span(
+            span: Any = signals.tracer.start_span(
                 self.request.called.span_name,
                 ctx,
                 SpanKind.CLIENT,
@@ -97,8 +99,11 @@ class Call(CallState):
                 None,
                 self.started_ns,
             )
-            ctx = Context({**ctx, CURRENT_SPAN: self.span})
-        self.context = suppressing(ctx) if self.signals.settings.suppress_nested else ctx
+            self.span = span
+            if signals.stages_on_span:
+                self._add_event = span.note if type(span) is CallSpan else span.add_event
+            ctx = Context({**ctx, CURRENT_SPAN: span})
+        self.context = suppressing(ctx) if signals.settings.suppress_nested else ctx
         if Watchers.all and not self.silent:
             notify_watchers(self)
 
@@ -174,18 +179,15 @@ class Call(CallState):
     def _record_stage(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
         if self.silent:
             return
-        signals = self.signals
         try:
-            if signals.stages_on_span:
-                span: Any = self.span
-                add = span.note if type(span) is CallSpan else span.add_event
-                add(name, attributes, time_ns)
-            if signals.stages_on_log:
+            if self._add_event is not None:
+                self._add_event(name, attributes, time_ns)
+            if self.signals.stages_on_log:
                 log_stage(self, name, attributes, time_ns)
         except Exception as error:  # noqa: BLE001
             record_error(f"noting {name}", error)
         if name in self._needed:
-            notify(Stage(name, self, time_ns, attributes, payload), self._listeners)
+            notify(Stage(name, self, time_ns, {**attributes}, payload), self._listeners)
 
     # --- end ------------------------------------------------------------------------
 

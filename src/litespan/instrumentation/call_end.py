@@ -74,7 +74,8 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
         native = native_finish_reasons(get(details, "original_response"))
         answer.finish_reasons = native or answer.finish_reasons
     attributes = answer_attributes(request, answer, call.logging)
-    attributes.update(called_server_attributes(call))
+    if call.called_url is not None:
+        attributes.update(called_server_attributes(call))
     if s.PROVIDER_REQUEST_ID in post:
         attributes[s.PROVIDER_REQUEST_ID] = post[s.PROVIDER_REQUEST_ID]
     if usage is not None:

@@ -22,7 +22,8 @@ from opentelemetry.trace import (
 )
 
 from litespan.errors import log_once
-from litespan.instrumentation.span import Limits, OrdinarySpan, is_clean, new_span
+from litespan.instrumentation.ended_span import Limits, OrdinarySpan, Origin, is_clean, origin_of
+from litespan.instrumentation.span import new_span
 
 # What the methods that a `CallSpan` replaces refer to, and what a span consists of, in the SDKs
 # that it was checked against, 1.33.1 to 1.45.2. Anything else is behaviour that it may lack.
@@ -48,6 +49,7 @@ CURRENT_SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 """The context key of the current span."""
 _FLAGS: Final = tuple(TraceFlags(number) for number in range(4))
 _ENDLESS: Final = 2**31
+_OWN_EVENT: Final = 16  # more attributes than any event of litespan's own has
 
 
 def _methods() -> tuple[Any, ...]:
@@ -87,7 +89,8 @@ def _limits(tracer: Any) -> Limits | None:
     if limits.max_span_attribute_length is not None or limits.max_attribute_length is not None:
         return None
     counts = (limits.max_span_attributes, limits.max_events, limits.max_event_attributes)
-    return Limits(*[_ENDLESS if count is None else count for count in counts])
+    most = Limits(*[_ENDLESS if count is None else count for count in counts])
+    return most if most.event_attributes >= _OWN_EVENT else None
 
 
 class CallTracer(Tracer):
@@ -95,7 +98,7 @@ class CallTracer(Tracer):
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer: Any = tracer
-        self._most: Limits | None = None
+        self._origin: Origin | None = None
         self._proxy = isinstance(tracer, trace.ProxyTracer)
         if not self._proxy:
             self._choose()
@@ -110,7 +113,8 @@ class CallTracer(Tracer):
             metrics = getattr(tracer, "_tracer_metrics", None)
             if metrics is not None and type(metrics).__name__ != "NoOpTracerMetrics":
                 unknown.add("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED")
-            self._most = None if unknown else _limits(tracer)
+            most = None if unknown else _limits(tracer)
+            self._origin = None if most is None else origin_of(tracer, most)
         except Exception as error:  # noqa: BLE001 - whatever a changed SDK raises
             unknown = {type(error).__name__}
         if unknown:
@@ -136,14 +140,14 @@ class CallTracer(Tracer):
         """Start a span, as the SDK's tracer does."""
         if self._proxy:
             self._resolve()
-        tracer, most = self._tracer, self._most
+        tracer, origin = self._tracer, self._origin
         changed = _methods() != _METHODS or "start_span" in tracer.__dict__
         if context is not None and CURRENT_SPAN not in context:
             parent: Any = INVALID_SPAN_CONTEXT
         else:
             parent = get_current_span(context).get_span_context()
         unusual = links or not record_exception or not set_status_on_exception
-        if most is None or changed or unusual or type(parent) is not SpanContext:
+        if origin is None or changed or unusual or type(parent) is not SpanContext:
             span: Span = tracer.start_span(
                 name,
                 context,
@@ -174,9 +178,13 @@ class CallTracer(Tracer):
         if not decision.is_recording():
             return NonRecordingSpan(own)
         at = time.time_ns() if start_time is None else start_time
-        kept = {**sampled.attributes}
-        call_span = new_span(tracer, name, own, parent, kind, kept, at, most)
-        if len(kept) > most.attributes or not is_clean(kept):
+        # Attributes of the caller are checked when the ended span is read, as in `keep`.
+        unchanged = sampled.attributes == attributes
+        kept = {**attributes} if unchanged else {**sampled.attributes}
+        if tracer.resource is not origin.parts["_resource"]:
+            origin = self._origin = origin_of(tracer, origin.most)
+        call_span = new_span(origin, name, own, parent, kind, kept, at)
+        if len(kept) > origin.most.attributes or not (unchanged or is_clean(kept)):
             call_span.become_ordinary()
         tracer.span_processor.on_start(call_span, parent_context=context)
         return call_span

@@ -11,14 +11,12 @@ from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.state import CallState
 from litespan.mapping.content import (
     copied_input,
-    documents,
     encode,
     input_content,
     input_size,
     input_texts,
-    output_content,
-    output_text,
 )
+from litespan.mapping.output_content import documents, output_content, output_text
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer
 from litespan.mapping.targets import RETRIEVAL

@@ -9,10 +9,11 @@ from typing import Any, Final
 from opentelemetry import context as otel_context
 
 from litespan.errors import record_error
+from litespan.instrumentation.call_contexts import UNTRACED, AnyCall, WithinRouter
 from litespan.instrumentation.hooks import Args, Kwargs, Prepared, module, proxied
+from litespan.instrumentation.options import unlogged
 from litespan.instrumentation.router_call import RouterCall, broken_stream_of
 from litespan.instrumentation.signals import Live
-from litespan.instrumentation.start import UNTRACED, AnyCall, WithinRouter, unlogged
 from litespan.instrumentation.state import current
 from litespan.instrumentation.wrappers import drive
 from litespan.mapping.request import Request

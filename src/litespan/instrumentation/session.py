@@ -16,11 +16,12 @@ from litespan import semconv as s
 from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.call_end import to_failure
+from litespan.instrumentation.options import unlogged
 from litespan.instrumentation.remote_client import CLIENT_KEY, Client
 from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.session_events import Events
 from litespan.instrumentation.signals import Live, Signals
-from litespan.instrumentation.start import LOGGING, attach_logging, unlogged
+from litespan.instrumentation.start import LOGGING, attach_logging
 from litespan.instrumentation.state import CALL_KEY, OWNER, Outcome
 from litespan.instrumentation.suppression import suppressed
 from litespan.mapping.failures import Failure

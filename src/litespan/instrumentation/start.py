@@ -7,7 +7,6 @@ call gets exactly one span.
 
 import sys
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
@@ -18,6 +17,8 @@ from litespan import semconv as s
 from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation import jobs
 from litespan.instrumentation.call import Call
+from litespan.instrumentation.call_contexts import UNTRACED, AnyCall, RetriedCall
+from litespan.instrumentation.options import REQUEST, content_off, permitted, unlogged
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.signals import Live, Signals
@@ -27,7 +28,6 @@ from litespan.mapping.identity import (
     deployment_attributes,
     identity_attributes,
     mute_attributes,
-    request_options,
     with_baggage,
 )
 from litespan.mapping.proxy_request import gateway_attributes
@@ -35,85 +35,12 @@ from litespan.mapping.request import Attributes, Request, request_attributes
 from litespan.mapping.response import Answer, answer_attributes
 from litespan.mapping.targets import AGENT, BATCH, Target, passed_on
 from litespan.mapping.team_settings import NONE
-from litespan.objects import as_int, contents, get, is_true
+from litespan.objects import as_int, contents, get
 from litespan.settings import Settings
 
 LOGGING: Final = "litellm_logging_obj"
-# The argument in which LiteLLM's proxy passes the client's request.
-REQUEST: Final = "proxy_server_request"
-_NO_CONTENT: Final = "turn_off_message_logging"
 _WITH_FALLBACKS: Final = frozenset({"completion", "acompletion"})
 _WITH_RETRIES: Final = frozenset({"completion", "acompletion", "responses", "aresponses"})
-
-
-class Untraced:
-    """A call without a span; does nothing."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> "Untraced":
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        return None
-
-    def result(self, value: Any) -> Any:
-        """Return `value` unchanged."""
-        return value
-
-
-UNTRACED: Final = Untraced()
-
-
-class RetriedCall:
-    """A router call with its first attempt: LiteLLM retries inside one function call."""
-
-    __slots__ = ("_attempt", "_router")
-
-    def __init__(self, router: RouterCall, attempt: Call) -> None:
-        self._router = router
-        self._attempt = attempt
-
-    def __enter__(self) -> "RetriedCall":
-        self._router.__enter__()
-        self._attempt.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._attempt.__exit__(kind, error, trace)
-        self._router.__exit__(kind, error, trace)
-
-    def result(self, value: Any) -> Any:
-        """Return what the caller receives for `value`."""
-        return self._router.result(self._attempt.result(value))
-
-
-class WithinRouter:
-    """Attaches the context of a router call to code that runs outside of it."""
-
-    __slots__ = ("_router", "_token")
-
-    def __init__(self, router: RouterCall) -> None:
-        self._router = router
-
-    def __enter__(self) -> "WithinRouter":
-        self._token = otel_context.attach(self._router.context)
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        otel_context.detach(self._token)
-
-    def result(self, value: Any) -> Any:
-        """Return `value` unchanged."""
-        return value
-
-
-AnyCall = Call | RouterCall | RetriedCall | WithinRouter | Untraced
 
 
 def begin(
@@ -233,7 +160,7 @@ def _start_call(
         attributes,
         parent=router,
         silent=silent,
-        record_content=content and not _content_off(request, ctx, settings),
+        record_content=content and not content_off(request, ctx, settings),
     )
     call.start(ctx if router is None else router.context)
     jobs.link(call)
@@ -252,9 +179,10 @@ def _read_metadata(
     arguments, metadata = request.arguments, request.metadata
     if "model_group" in metadata:
         attributes.update(deployment_attributes(request))
-    muted_by_call = mute_attributes(request)
-    if muted_by_call and permitted("mute", request, ctx, settings):
-        attributes.update(muted_by_call)
+    if "litespan" in metadata or "requester_metadata" in metadata:
+        muted_by_call = mute_attributes(request)
+        if muted_by_call and permitted("mute", request, ctx, settings):
+            attributes.update(muted_by_call)
     if REQUEST not in arguments:
         return None
     attributes.update(gateway_attributes(request, settings.headers, settings.body))
@@ -324,42 +252,3 @@ def _is_inner(outer: Call | RouterCall, kwargs: dict[str, Any]) -> bool:
         return outer.awaits_logging
     delegates = outer.logging is None and outer.request.target.operation is not AGENT
     return kwargs.get("acompletion") is True or delegates or LOGGING in kwargs
-
-
-def permitted(option: str, request: Request, ctx: Context, settings: Settings) -> bool:
-    """Whether the caller of `request` may use `option`, one of `settings.CLIENT_OPTIONS`.
-
-    A program that calls LiteLLM may use all of them, a client of LiteLLM's proxy those in
-    LITESPAN_CLIENTS_MAY.
-    """
-    if REQUEST not in request.arguments and ctx.get(CLIENT_KEY) is None:
-        return True
-    return option in settings.clients_may
-
-
-def unlogged(arguments: Mapping[str, Any]) -> bool:
-    """Whether the call has `no-log=True` and LiteLLM's settings permit it."""
-    return (
-        "no-log" in arguments
-        and is_true(arguments["no-log"])
-        and not getattr(sys.modules["litellm"], "global_disable_no_log_param", False)
-    )
-
-
-def _content_off(request: Request, ctx: Context, settings: Settings) -> bool:
-    """Whether content is turned off through LiteLLM or litespan."""
-    if getattr(sys.modules["litellm"], _NO_CONTENT, None) is True:
-        return True
-    arguments = request.arguments
-    given = is_true(arguments.get(_NO_CONTENT))
-    asked = (
-        is_true(request.metadata.get(_NO_CONTENT))
-        or request_options(request).get("content") is False
-    )
-    if not given and not asked:
-        return False
-    if permitted("content", request, ctx, settings):
-        return True
-    # LiteLLM mixes the settings of a key's team into the arguments of the client.
-    body = get(arguments.get(REQUEST), "body")
-    return given and not (isinstance(body, Mapping) and _NO_CONTENT in body)

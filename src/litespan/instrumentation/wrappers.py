@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 
 from litespan.errors import record_error
-from litespan.instrumentation.start import UNTRACED, AnyCall, begin, begin_passed_on
+from litespan.instrumentation.call_contexts import UNTRACED, AnyCall
+from litespan.instrumentation.start import begin, begin_passed_on
 from litespan.mapping.targets import Target
 
 Opener = Callable[[tuple[Any, ...], dict[str, Any]], AnyCall]

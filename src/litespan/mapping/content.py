@@ -4,19 +4,18 @@ Schemas: https://github.com/open-telemetry/semantic-conventions-genai (input and
 messages, system instructions, tool definitions). Recorded only if the user opts in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from json.encoder import encode_basestring
 from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.genai import inline
-from litespan.genai.names import FINISH_REASONS
-from litespan.genai.parts import Part, first, media
+from litespan.genai.parts import Part
 from litespan.genai.provider_messages import read as read_message
 from litespan.genai.provider_messages import read_parts, read_tools
-from litespan.mapping import a2a, google
+from litespan.mapping import a2a
 from litespan.mapping.request import Request
-from litespan.objects import contents, dumps, encoded, get, quoted, safe_str, utf8
+from litespan.objects import contents, dumps, encoded, get, quoted, utf8
 
 Message = dict[str, Any]
 
@@ -30,17 +29,9 @@ _PLAIN_FIELDS: Final = frozenset({"role", "content"})
 _HEADS: Final = {
     role: f'{{"role":"{role}","parts":[{{"type":"text","content":' for role in sorted(_ROLES)
 }
-# Responses API items that require the caller to run a tool.
-_TOOL_REQUESTS: Final = frozenset(
-    {
-        *("function_call", "custom_tool_call", "computer_call"),
-        *("local_shell_call", "apply_patch_call", "mcp_approval_request"),
-    }
-)
 _TEXTS: Final = frozenset({str, bytes, bytearray})
 _DEPTH: Final = 6  # levels of messages in which text is counted
 _SHORTEST_ENTRY: Final = 16  # characters of a message or part as JSON
-_UNFINISHED: Final = frozenset({"in_progress", "queued"})
 
 
 def input_content(request: Request) -> dict[str, list[Any]]:
@@ -109,15 +100,6 @@ def _copied(given: Any) -> Any:
     return inline.bounded(contents(given) or given)
 
 
-def output_text(raw: Any) -> str:
-    """Return what `output_content` returns, as JSON; "" if there is none."""
-    choices = get(raw, "choices")
-    if type(choices) is list and choices:
-        return utf8(f"[{','.join([_written_choice(choice) for choice in choices])}]")
-    output = output_content(raw)
-    return dumps(output) if output else ""
-
-
 def _other_input(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return system instructions and tool definitions, if present."""
     content: dict[str, list[Any]] = {}
@@ -125,7 +107,9 @@ def _other_input(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
         if arguments.get(name):
             content[s.SYSTEM_INSTRUCTIONS] = _instructions(arguments[name])
             break
-    tools = arguments.get("tools") or get(arguments.get("toolConfig"), "tools")
+    tools = arguments.get("tools")
+    if not tools and "toolConfig" in arguments:
+        tools = get(arguments["toolConfig"], "tools")
     if tools:
         content[s.TOOL_DEFINITIONS] = inline.referenced(read_tools(inline.bounded(tools)))
     return content
@@ -133,7 +117,7 @@ def _other_input(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 def read_messages(given: Any) -> list[Message]:
     """Convert prompts, chat messages and Responses API items; token ids are left out."""
-    return [_message(item) for item in _items(given)]
+    return [message_of(item) for item in _items(given)]
 
 
 def _items(given: Any) -> list[Any]:
@@ -141,70 +125,6 @@ def _items(given: Any) -> list[Any]:
         return []
     items = given if isinstance(given, (list, tuple)) else [given]
     return [item for item in items if not isinstance(item, (int, float, list, tuple))]
-
-
-def output_content(raw: Any) -> list[Message]:
-    """Return the model's output, one message per choice."""
-    stated = contents(raw)
-    choices = stated.get("choices", stated.get("candidates")) or get(raw, "choices")
-    if isinstance(choices, (list, tuple)) and choices:
-        return [_choice(choice) for choice in choices]
-    output = stated.get("output")
-    if isinstance(output, (list, tuple)):
-        return [_joined(output, stated)] if output else []
-    parts = stated.get("steps") or stated.get("outputs")
-    if isinstance(parts, (list, tuple)):  # Google's Interactions API
-        blocks = {"role": "assistant", "content": google.interaction_parts(stated)}
-        return [_finished(_message(blocks), stated.get("status") or "")]
-    found = _found(stated)
-    if found:
-        return [_finished({"role": "assistant", "parts": found}, "stop")]
-    message, reason = _single_message(stated)
-    if not message:
-        message, reason = a2a.message(raw, "assistant"), "stop"
-    return [_finished(_message(message), reason)] if message else _speech(stated.get("response"))
-
-
-def _found(stated: Mapping[str, Any]) -> list[Part]:
-    """Return the texts of a vector store search, a web search or OCR, one part each."""
-    entries = stated.get("pages") or stated.get("results")
-    if not entries and safe_str(stated.get("object")).startswith("vector_store"):
-        entries = stated.get("data")
-    if not isinstance(entries, (list, tuple)):
-        return []
-    held = [contents(entry) for entry in entries]
-    texts = [first(entry, "markdown", "content", "snippet", "title") for entry in held]
-    read: list[Part] = inline.referenced(
-        [part for text in texts if text for part in read_parts(inline.bounded(text))]
-    )
-    return read
-
-
-def documents(raw: Any) -> list[dict[str, Any]]:
-    """Return the id and score of each document that a vector store search has found."""
-    stated = contents(raw)
-    entries = stated.get("data")
-    if not isinstance(entries, (list, tuple)):
-        return []
-    found = [
-        {"id": get(entry, "file_id") or get(entry, "id"), "score": get(entry, "score")}
-        for entry in entries
-    ]
-    return [document for document in found if document["id"] is not None]
-
-
-def _single_message(stated: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return (message, finish reason) of an API with a single answer, or a false message."""
-    message = get(stated.get("output"), "message") or stated.get("message")
-    if isinstance(message, Mapping):  # Bedrock and Cohere
-        return message, first(stated, "stopReason", "finish_reason")
-    blocks, images, text = stated.get("content"), stated.get("data"), stated.get("text")
-    if isinstance(blocks, (list, tuple)):
-        return {"role": "assistant", "content": blocks}, stated.get("stop_reason")
-    if isinstance(images, (list, tuple)) and images and _is_image(images[0]):
-        shown = [{"type": "image", **contents(image)} for image in images]
-        return {"role": "assistant", "content": shown}, "stop"
-    return ({"role": "assistant", "content": text}, "stop") if isinstance(text, str) else (None, "")
 
 
 def _request_messages(arguments: Mapping[str, Any]) -> Any:
@@ -225,7 +145,8 @@ def _instructions(instructions: Any) -> list[Part]:
     return read
 
 
-def _message(item: Any) -> Message:
+def message_of(item: Any) -> Message:
+    """Return a provider's message, or another item of the input, in the convention's form."""
     stated = {name: value for name, value in contents(item).items() if value is not None}
     role, text = stated.get("role"), stated.get("content")
     if len(stated) == _PLAIN and type(text) is str and type(role) is str and role in _ROLES:
@@ -234,72 +155,24 @@ def _message(item: Any) -> Message:
     return read
 
 
-def _plain(item: Any) -> str | None:
-    """Return `_message(item)` as JSON if it is only a role and a text, as most messages are."""
+def plain_json(item: Any) -> str | None:
+    """Return `message_of(item)` as JSON if it is only a role and a text, as most messages are."""
     stated = item if type(item) is dict else contents(item)
     role, text = stated.get("role"), stated.get("content")
     if type(text) is not str or type(role) is not str or role not in _HEADS:
         return None
-    for name, value in stated.items():
-        if value is not None and name not in _PLAIN_FIELDS:
-            return None
+    if len(stated) != _PLAIN:
+        for name, value in stated.items():
+            if value is not None and name not in _PLAIN_FIELDS:
+                return None
     if len(text) < inline.SHORT and "data:" not in text:  # without two calls, as most texts
         return f"{_HEADS[role]}{encode_basestring(text)}}}]}}"
     return f"{_HEADS[role]}{quoted(inline.text(text))}}}]}}"
 
 
 def _written(item: Any) -> str:
-    """Return `_message(item)` as JSON."""
-    return _plain(item) or encoded(_message(item))
-
-
-def _written_choice(choice: Any) -> str:
-    """Return `_choice(choice)` as JSON."""
-    message = get(choice, "message")
-    plain = _plain(message) if message else None
-    if plain is None:
-        return encoded(_choice(choice))
-    native = safe_str(get(choice, "finish_reason") or get(choice, "finishReason") or "")
-    return f'{plain[:-1]},"finish_reason":{encode_basestring(FINISH_REASONS.get(native, native))}}}'
-
-
-def _choice(choice: Any) -> Message:
-    message = get(choice, "message") or get(choice, "content")
-    if message is None or isinstance(message, str):
-        message = {"content": message or get(choice, "text") or ""}
-    read = _message(message)
-    if not contents(message).get("role"):
-        read["role"] = "assistant"
-    return _finished(read, get(choice, "finish_reason") or get(choice, "finishReason"))
-
-
-def _finished(message: Message, reason: Any) -> Message:
-    native = safe_str(reason or "")
-    return {**message, "finish_reason": FINISH_REASONS.get(native, native)}
-
-
-def _joined(items: Sequence[Any], response: Mapping[str, Any]) -> Message:
-    """Merge the items of a Responses API answer into one assistant message."""
-    read = [part for item in items for part in _message(item)["parts"]]
-    reason = get(response.get("incomplete_details"), "reason") or response.get("status")
-    if any(safe_str(get(item, "type")) in _TOOL_REQUESTS for item in items):
-        reason = "tool_call"
-    message = {"role": "assistant", "parts": read}
-    return _finished(message, "" if safe_str(reason) in _UNFINISHED else reason or "completed")
-
-
-def _is_image(item: Any) -> bool:
-    return get(item, "b64_json") is not None or get(item, "url") is not None
-
-
-def _speech(response: Any) -> list[Message]:
-    """Return generated speech: the HTTP response body, if it has been read already."""
-    sound = getattr(response, "_content", None)
-    if not isinstance(sound, bytes):
-        return []
-    mime = str(response.headers.get("content-type") or "").partition(";")[0]
-    message = {"role": "assistant", "parts": [media("audio", sound, mime)]}
-    return [_finished(inline.referenced(message), "stop")]
+    """Return `message_of(item)` as JSON."""
+    return plain_json(item) or encoded(message_of(item))
 
 
 def encode(value: Any, limit: int) -> tuple[str, int]:

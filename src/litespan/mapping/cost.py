@@ -8,7 +8,7 @@ from litespan.mapping import price
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.response import Answer
 from litespan.mapping.targets import AGENT
-from litespan.objects import as_cost, as_float, get
+from litespan.objects import MOST_USD, as_cost, as_float, get
 
 # Key in LiteLLM's cost breakdown → attribute.
 _PARTS: Final = (
@@ -69,9 +69,8 @@ def cost_attributes(
     if figure is None:
         return {**_UNKNOWN}
     attributes = _cost(figure, source, logging)
-    return (
-        attributes if source == "provider" or _priced(request, answer, attributes) else {**_UNKNOWN}
-    )
+    known = source == "provider" or _priced(request, answer, attributes)
+    return attributes if known else {**_UNKNOWN}
 
 
 def saved_attributes(
@@ -112,7 +111,7 @@ def _cost(total: float, source: str, logging: Any) -> Attributes:
     for name, attribute in _PARTS:
         if name in breakdown:
             value = breakdown[name]
-            if type(value) is not float or not 0.0 <= value <= s.MOST_USD:
+            if type(value) is not float or not 0.0 <= value <= MOST_USD:
                 value = as_cost(value)
             if value or (value is not None and name in _ALWAYS):
                 attributes[attribute] = value

@@ -22,8 +22,10 @@ _REQUEST_ID: Final = tuple(
     for name in ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
     for prefix in (_PREFIX, "")
 )
+# LiteLLM's own names of these headers take precedence over the prefixed ones, so they come last.
 _RATE_LIMITS: Final = tuple(
-    (name, _PREFIX + name, attribute)
+    (prefix + name, attribute)
+    for prefix in (_PREFIX, "")
     for name, attribute in {
         "x-ratelimit-remaining-requests": s.RATE_LIMIT_REQUESTS,
         "x-ratelimit-remaining-tokens": s.RATE_LIMIT_TOKENS,
@@ -199,9 +201,10 @@ def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> 
     fields, hidden = answer.fields, answer.hidden
     for source, table in ((fields, _OPENAI_FIELDS if openai else _FIELDS), (hidden, _HIDDEN)):
         for name, attribute in table:
-            value = source.get(name)
-            if value and isinstance(value, str):
-                attributes[attribute] = value if value.isascii() else utf8(value)
+            if name in source:
+                value = source[name]
+                if value and isinstance(value, str):
+                    attributes[attribute] = value if value.isascii() else utf8(value)
     if answer.finish_reasons:
         attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
     base = hidden.get("api_base")
@@ -245,8 +248,9 @@ def header_attributes(status: int | None, headers: Mapping[str, Any]) -> Attribu
     request_id = provider_request_id(headers)
     if request_id:
         attributes[s.PROVIDER_REQUEST_ID] = request_id
-    for name, prefixed, attribute in _RATE_LIMITS:
-        given = name if name in headers else prefixed
-        if given in headers and headers[given] is not None:
-            attributes[attribute] = str(headers[given])[:64]
+    for name, attribute in _RATE_LIMITS:
+        if name in headers:
+            value = headers[name]
+            if value is not None:
+                attributes[attribute] = str(value)[:64]
     return attributes

@@ -1,7 +1,7 @@
 """The table of LiteLLM functions that litespan wraps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -77,16 +77,16 @@ class Target:
     modules: tuple[str, ...] = ("litellm", "litellm.main")
     attribute: str = ""
     provider: str = ""
+    streams: bool = field(init=False)
+    """Whether its result is always a stream."""
+    passed_on: bool = field(init=False)
+    """Whether its result is the provider's own, unchanged."""
 
-    @property
-    def streams(self) -> bool:
-        """Whether its result is always a stream."""
-        return self.call_type.endswith(("_content_stream", "_streaming", "/resubscribe"))
-
-    @property
-    def passed_on(self) -> bool:
-        """Whether its result is the provider's own, unchanged."""
-        return self.call_type.endswith("llm_passthrough_route")
+    def __post_init__(self) -> None:
+        streams = self.call_type.endswith(("_content_stream", "_streaming", "/resubscribe"))
+        object.__setattr__(self, "streams", streams)
+        passed_on = self.call_type.endswith("llm_passthrough_route")
+        object.__setattr__(self, "passed_on", passed_on)
 
     @property
     def name(self) -> str:

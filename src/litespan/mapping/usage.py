@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 from litespan import semconv as s
@@ -60,6 +61,9 @@ _DETAILS: Final = (
 )
 
 
+_details: Final = attrgetter(*_DETAILS)
+
+
 def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     """Convert the `usage` of a response; return None if it has no counts.
 
@@ -105,17 +109,8 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     charged = stated.get("cost")
     if charged is not None:
         usage.cost = _stated_cost(charged, stated)
-    if -1 in (
-        inputs,
-        outputs,
-        usage.cache_read,
-        usage.cache_creation,
-        usage.reasoning,
-        usage.audio_input,
-        usage.audio_output,
-        usage.cache_creation_5m,
-        usage.cache_creation_1h,
-    ):
+    detailed = sent or kept or received or usage.cache_read or usage.cache_creation
+    if inputs == -1 or outputs == -1 or (detailed and -1 in _details(usage)):
         return Usage(None, None, cost=usage.cost, raw=raw, excludes_cache=input_excludes_cache)
     return usage if inputs or outputs else None
 
@@ -242,8 +237,7 @@ def usage_attributes(usage: Usage, *, embeddings: bool = False) -> dict[str, Any
     audio_in, audio_out = usage.audio_input, usage.audio_output
     short, long = usage.cache_creation_5m, usage.cache_creation_1h
     if read or created or reasoning or audio_in or audio_out or short or long:
-        details = (read, created, reasoning, audio_in, audio_out, short, long)
-        named = zip(_DETAIL_ATTRIBUTES, details, strict=True)
+        named = zip(_DETAIL_ATTRIBUTES, _details(usage), strict=True)
         attributes.update({attribute: tokens for attribute, tokens in named if tokens})
     if attributes:
         attributes[s.USAGE_SOURCE] = usage.source

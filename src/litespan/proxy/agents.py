@@ -11,7 +11,8 @@ from typing import Any, Final
 import litespan.proxy.request as requests
 from litespan.errors import suppress_errors
 from litespan.instrumentation.call import Call
-from litespan.instrumentation.start import LOGGING, REQUEST, begin
+from litespan.instrumentation.options import REQUEST
+from litespan.instrumentation.start import LOGGING, begin
 from litespan.instrumentation.wrappers import positional_parameters
 from litespan.mapping.a2a import agent_name
 from litespan.mapping.targets import TASKS

@@ -25,8 +25,9 @@ from litespan.instrumentation.call_end import (
     refusal_attributes,
     to_failure,
 )
+from litespan.instrumentation.options import REQUEST
 from litespan.instrumentation.remote_client import CLIENT_KEY
-from litespan.instrumentation.start import LOGGING, REQUEST, begin
+from litespan.instrumentation.start import LOGGING, begin
 from litespan.instrumentation.state import OWNER, STREAM_ENDS
 from litespan.instrumentation.stream import is_stream
 from litespan.mapping import targets as t

@@ -8,8 +8,9 @@ from typing import Any, Final
 from opentelemetry import context as otel_context
 
 from litespan.errors import record_error, suppress_errors
+from litespan.instrumentation.options import REQUEST
 from litespan.instrumentation.signals import Live
-from litespan.instrumentation.start import LOGGING, REQUEST
+from litespan.instrumentation.start import LOGGING
 from litespan.mapping.passed import Tail
 from litespan.objects import as_text
 from litespan.proxy.passthrough import PassThrough, call_arguments, close, received, streamed

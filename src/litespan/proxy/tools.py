@@ -15,9 +15,10 @@ from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.call_end import to_failure
+from litespan.instrumentation.options import REQUEST
 from litespan.instrumentation.recorded_content import content_attributes
 from litespan.instrumentation.signals import Live
-from litespan.instrumentation.start import REQUEST, begin
+from litespan.instrumentation.start import begin
 from litespan.instrumentation.wrappers import positional_parameters
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import Answer
