@@ -1,6 +1,7 @@
 """Loki records as OTLP logs in protobuf. Pure."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, Final
 
@@ -61,8 +62,13 @@ def _named(event: str) -> dict[str, Any]:
 
 def resource_of(record: Record) -> bytes:
     """The Resource in protobuf: the service, without what differs by process, as a label would."""
-    names = (s.SERVICE_NAME, s.ENVIRONMENT)
-    found = {name: whole_text(record.labels[name]) for name in names if name in record.labels}
+    return _resource(record.labels.get(s.SERVICE_NAME), record.labels.get(s.ENVIRONMENT))
+
+
+@lru_cache(maxsize=64)
+def _resource(service: str | None, environment: str | None) -> bytes:
+    named = ((s.SERVICE_NAME, service), (s.ENVIRONMENT, environment))
+    found = {name: whole_text(value) for name, value in named if value is not None}
     return otlp_bytes.attributes(b"\x0a", found)
 
 

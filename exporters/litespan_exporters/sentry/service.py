@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -85,12 +86,14 @@ def read_limits(header: str) -> Iterator[tuple[str, float]]:
                 yield category.strip(), wait
 
 
+@lru_cache(maxsize=64)
 def environment_name(name: str | None) -> str | None:
     """A valid environment name: no spaces, slashes or control characters, 64 at most."""
     shaped = re.sub(r"[\s/\x00-\x1f]+", "-", (name or "").strip())[:64]
     return None if shaped.lower() in ("", "none") else shaped
 
 
+@lru_cache(maxsize=64)
 def release_name(name: str | None) -> str | None:
     r"""A valid release name: no `/`, `\`, line feeds or tabs, 200 at most."""
     shaped = re.sub(r"[\s/\\\x00-\x1f]+", "-", (name or "").strip())[:200]
