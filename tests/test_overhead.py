@@ -90,7 +90,7 @@ def called(function: Callable[[], Any]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("ready", "attributes", "most"),
-    [("NO_CONTENT", 27, 292), ("SPAN_ONLY", 29, 385)],
+    [("NO_CONTENT", 27, 268), ("SPAN_ONLY", 29, 355)],
     indirect=["ready"],
     ids=["content-off", "content-on"],
 )
