@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 from weakref import WeakSet
 
@@ -18,6 +18,8 @@ LIMIT: Final = 60.0
 """Seconds that process exit waits for all handlers together."""
 _MAX_IDS: Final = 5  # call ids in one log line
 
+when_drained: Final[list[Callable[[], None]]] = []
+"""Called at process exit, after the handlers."""
 _dispatchers: tuple[Dispatcher, ...] = ()
 _stuck: "WeakSet[Dispatcher]" = WeakSet()
 
@@ -38,6 +40,8 @@ def _all_ended() -> None:
         if not dispatcher.drained:
             report_undelivered(dispatcher)
             dispatcher.close()
+    for finish in when_drained:
+        finish()
 
 
 def _drain_all(deadline: float) -> None:

@@ -13,7 +13,7 @@ from litespan.genai.times import iso
 from litespan.routing.destinations import BadRoute, create_exporter
 from litespan.settings import Settings
 from litespan.spool import recorder_for
-from litespan.spool.file import DAMAGED
+from litespan.spool.file import DAMAGED, HANDLER
 from litespan.spool.overview import Overview, Waiting, overview
 
 _ROUND: Final = 60.0  # s between two looks at the result
@@ -47,6 +47,13 @@ def _drain(folder: Path, settings: Settings, found: Overview) -> None:
     recorder = recorder_for(str(folder), settings)
     for key in sorted({each.exporter for each in found.free} - {DAMAGED}):
         name = key.partition("#")[0]
+        if name.startswith(HANDLER):
+            print(
+                f"litespan spool: {name}: only a program that registers this handler can deliver "
+                "to it: start it",
+                file=sys.stderr,
+            )
+            continue
         try:
             exporter = create_exporter(name)
         except BadRoute as error:
