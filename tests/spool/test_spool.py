@@ -407,7 +407,7 @@ def test_writes_can_wait_for_the_disk(tmp_path: Path, sync: str, level: int) -> 
     file.remove()
 
 
-def test_alerts_and_exporters_that_are_off_use_no_spool(tmp_path: Path) -> None:
+def test_live_and_exporters_that_are_off_use_no_spool(tmp_path: Path) -> None:
     """Theirs is the SDK's processor."""
     for exporter in (LiveExporter(), HeliconeExporter(api_key="")):
         processor = batches(exporter, str(tmp_path))

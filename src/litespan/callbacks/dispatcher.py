@@ -26,7 +26,7 @@ from litespan.callbacks.invoke import invoke, invoke_inline
 from litespan.callbacks.stage_event import ENDS, Keeper, StageEvent, View
 from litespan.callbacks.threads import Threads, Workers
 from litespan.counters import count
-from litespan.errors import log_once
+from litespan.errors import log_once, suppress_errors
 
 MAX_PENDING: Final = 20_000  # stages
 MAX_TASKS: Final = 200  # calls at once
@@ -115,7 +115,8 @@ class Dispatcher:
             return
         keeper = self.keeper
         if keeper is not None and isinstance(span, ReadableSpan):  # else it is not sampled
-            queue.receipt = keeper.keep(span)
+            with suppress_errors("keeping the end of a call"):
+                queue.receipt = keeper.keep(span)
         wake = False
         with self._lock:
             full = event.stage == "stream" and self._pending >= self._max_pending

@@ -28,6 +28,8 @@ DAMAGED: Final = "damaged"
 """In place of the exporter's name, for records that cannot be read."""
 HANDLER: Final = "handler:"
 """Before the name of a handler, in place of an exporter's name."""
+ALERTS: Final = ":alerts"
+"""After the name of an alert destination, for messages that it has not accepted."""
 _FORMAT: Final = 1
 _NAME: Final = re.compile(rf"\d+-.*\{SUFFIX}")
 _SCHEMA: Final = """

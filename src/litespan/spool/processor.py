@@ -57,6 +57,8 @@ class SpoolProcessor(SpanProcessor):
         self._inner: Any = innermost(exporter)
         if hasattr(self._inner, "spooled"):
             self._inner.spooled = True
+        if hasattr(self._inner, "keep_in"):  # alerts, which wait for longer than their calls
+            self._inner.keep_in(recorder, key)
         # A store that collects rows collects them in the spool, and has them once it is flushed.
         self._lingers = float(getattr(getattr(self._inner, "bounds", None), "linger", 0.0))
         self._delay = self._lingers or _delay_of(self._inner)
