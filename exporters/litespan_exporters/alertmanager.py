@@ -6,6 +6,7 @@ Alertmanager, which ends at the latest `endsAt`: no process resolves an alert of
 """
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
@@ -21,6 +22,7 @@ _ANNOTATIONS: Final = {
     "Call",
     "Trace",
     "Count",
+    "Happened",
     "User",
     "Team",
     "Teams",
@@ -28,12 +30,13 @@ _ANNOTATIONS: Final = {
 }
 
 
-def to_alert(notice: Notice, resolve: float) -> dict[str, JSON]:
+def to_alert(notice: Notice, resolve: float, now: float = 0.0) -> dict[str, JSON]:
     """One alert. Pure.
 
     Args:
         notice: firing or repeated.
         resolve: s from the latest finding to the end of the alert.
+        now: s since the epoch; a late alert ends `resolve` after it, or nobody would see it.
     """
     finding, example = notice.finding, notice.finding.example
     labels = {
@@ -58,7 +61,7 @@ def to_alert(notice: Notice, resolve: float) -> dict[str, JSON]:
         },
         "annotations": annotations,
         "startsAt": iso(notice.since),
-        "endsAt": iso(notice.last + resolve),
+        "endsAt": iso(max(notice.last, now if notice.delay else 0.0) + resolve),
     }
 
 
@@ -106,4 +109,5 @@ class AlertmanagerExporter(AlertExporter):
 
     def message(self, notices: Sequence[Notice], lost: int) -> JSON:
         """A list of alerts."""
-        return [to_alert(notice, self.thresholds.resolve) for notice in notices]
+        resolve, now = self.thresholds.resolve, time.time()
+        return [to_alert(notice, resolve, now) for notice in notices]

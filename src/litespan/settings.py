@@ -108,8 +108,8 @@ class Settings:
         "",
         str,
         "folder",
-        "Keep finished calls in this folder until each exporter has delivered them, so that a "
-        "killed process or a long outage loses none. Default: they are kept in memory.",
+        "Keep finished calls in this folder until each exporter and handler has received them, so "
+        "that a killed process or a long outage loses none. Default: they are kept in memory.",
     )
     spool_sync: str = _choice(
         "LITESPAN_SPOOL_SYNC",
@@ -130,7 +130,8 @@ class Settings:
         604_800.0,
         parsers.amount,
         "seconds",
-        "Calls that are older are dropped when their destination fails again.",
+        "Calls that are older are dropped when their destination fails again, or if their handler "
+        "is not registered.",
     )
     suppress_nested: bool = _flag(
         "LITESPAN_SUPPRESS_NESTED",

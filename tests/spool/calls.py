@@ -12,6 +12,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 from litespan.spool import batches
+from litespan.spool.file import SUFFIX
+from litespan.spool.overview import overview
 from litespan_exporters.helicone import HeliconeExporter
 from tests.support.server import Reply, Vendor, running
 from tests.support.vendors import SECRET
@@ -83,3 +85,22 @@ class Program:
         """End calls of the models `m0`, `m1` and so on."""
         for each in range(number):
             self.call(each, **attributes)
+
+
+def eventually(done: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until `done()`."""
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def waiting(folder: Path) -> int:
+    """The number of calls in the spool."""
+    return sum(each.calls for each in overview(folder).waiting)
+
+
+def file_of(folder: Path) -> Path:
+    """The only file of a spool."""
+    (path,) = (path for path in folder.iterdir() if path.suffix == SUFFIX)
+    return path

@@ -51,6 +51,29 @@ FORKS = """
     time.sleep(600)
 """
 
+HANDLER = """
+    import json, os, time
+    import litellm
+    import litespan
+
+    class Audit:
+        def log_success_event(self, kwargs, response_obj, start_time, end_time):
+            print(json.dumps({"id": kwargs["litellm_call_id"], **kwargs["litespan"]}), flush=True)
+            if "STUCK" in os.environ:
+                time.sleep(600)
+
+    litespan.add_callback(Audit(), concurrency=1)
+    if "STUCK" in os.environ:
+        for number in range(3):
+            messages = [{"role": "user", "content": "Hello"}]
+            litellm.completion("openai/gpt-4o-mini", messages, litellm_call_id=f"call-{number}")
+        time.sleep(600)
+    for _ in range(1200):
+        if litespan.stats().get("callbacks.__main__.Audit.delivered") == 3:
+            break
+        time.sleep(0.05)
+"""
+
 
 def started(
     program: str, env: Mapping[str, str], *, instrument: bool = False
@@ -159,3 +182,35 @@ def test_processes_and_forks_share_a_folder(
         vendor.status = 200
         assert main(["spool", "--drain"]) == 0
     assert (len(vendor.taken), set(vendor.taken.values())) == (120, {1})
+
+
+def test_kill_9_loses_no_end_that_a_handler_has_not_received(
+    loopback: LoopbackProvider,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The next program with the handler delivers all, also the one during which it was killed."""
+    env = {
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OPENAI_BASE_URL": loopback.url,
+        "OPENAI_API_KEY": "sk-loopback",
+        "LITESPAN_SPOOL": str(tmp_path),
+    }
+    name = "handler:__main__.Audit"
+    program = started(HANDLER, {**env, "STUCK": "1"}, instrument=True)
+    first = json.loads(line(program))
+    eventually(lambda: waiting(tmp_path) == {name: 3})
+    os.kill(program.pid, signal.SIGKILL)
+    program.communicate()
+    monkeypatch.setenv("LITESPAN_SPOOL", str(tmp_path))
+    assert main(["spool", "--drain"]) == 1  # a handler exists in its program only
+    assert f"litespan spool: {name}: only a program that registers" in capsys.readouterr().err
+    program = started(HANDLER, env, instrument=True)
+    late = [json.loads(each) for each in program.communicate(timeout=120)[0].splitlines()]
+    assert [each["id"] for each in late] == ["call-0", "call-1", "call-2"]
+    assert (first["late"], [each["late"] for each in late]) == (False, [True] * 3)
+    assert late[0]["key"] == first["key"]
+    assert list(tmp_path.iterdir()) == []

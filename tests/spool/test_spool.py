@@ -20,13 +20,22 @@ from litespan.routing import destinations as routed
 from litespan.routing.processor import Narrowing
 from litespan.settings import Settings
 from litespan.spool import batches, recorder_for
-from litespan.spool.file import CORRUPT, SUFFIX, SpoolFile
+from litespan.spool.file import CORRUPT, SpoolFile
 from litespan.spool.overview import overview
 from litespan.testing import LoopbackProvider
 from litespan_exporters.helicone import HeliconeExporter
 from litespan_exporters.jsonl import JsonlExporter
 from litespan_exporters.live import LiveExporter
-from tests.spool.calls import CONTENT, SHORT, Destination, Program, destination
+from tests.spool.calls import (
+    CONTENT,
+    SHORT,
+    Destination,
+    Program,
+    destination,
+    eventually,
+    file_of,
+    waiting,
+)
 from tests.stores.disks import small_disk
 
 MESSAGES = "gen_ai.input.messages"
@@ -46,19 +55,6 @@ def counted() -> Callable[[str], int]:
     return lambda name: stats().get(name, 0) - before.get(name, 0)
 
 
-def eventually(done: Callable[[], object], seconds: float = 60) -> None:
-    """Wait until `done()`."""
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
-def waiting(folder: Path) -> int:
-    """The number of calls in the spool."""
-    return sum(each.calls for each in overview(folder).waiting)
-
-
 def outage(vendor: Destination, folder: Path, calls: int, **attributes: Any) -> None:
     """A program whose key the vendor does not accept, and that ends."""
     vendor.status = 401
@@ -66,12 +62,6 @@ def outage(vendor: Destination, folder: Path, calls: int, **attributes: Any) -> 
     program.calls(calls, **attributes)
     program.provider.shutdown()
     vendor.status = 200
-
-
-def file_of(folder: Path) -> Path:
-    """The only file of a spool."""
-    (path,) = (path for path in folder.iterdir() if path.suffix == SUFFIX)
-    return path
 
 
 def test_accepted_calls_leave_the_spool(vendor: Destination, tmp_path: Path) -> None:
@@ -417,7 +407,7 @@ def test_writes_can_wait_for_the_disk(tmp_path: Path, sync: str, level: int) -> 
     file.remove()
 
 
-def test_alerts_and_exporters_that_are_off_use_no_spool(tmp_path: Path) -> None:
+def test_live_and_exporters_that_are_off_use_no_spool(tmp_path: Path) -> None:
     """Theirs is the SDK's processor."""
     for exporter in (LiveExporter(), HeliconeExporter(api_key="")):
         processor = batches(exporter, str(tmp_path))

@@ -50,11 +50,16 @@ class Finding:
     lasting: bool = True  # a condition that can be resolved; False: an event
     patient: bool = True  # whether the cool-down applies
     details: Labels = ()  # more to show; no part of the alert's identity
+    late: float | None = None  # when it happened, if that was long ago, s since the epoch
 
     @property
     def key(self) -> str:
-        """Rule and labels as one string that is valid UTF-8 without NUL, for any database."""
-        key: str = clean("/".join([self.rule, *(f"{name}={v}" for name, v in self.labels)]))
+        """Rule and labels as one string that is valid UTF-8 without NUL, for any database.
+
+        A late finding is another alert: it must not begin or prolong one about calls of now.
+        """
+        parts = [self.rule, *(f"{name}={v}" for name, v in self.labels)]
+        key: str = clean("/".join([*parts, "late"] if self.late is not None else parts))
         return key
 
 
@@ -68,6 +73,7 @@ class Notice:
     last: float  # time of the latest finding, s since the epoch
     count: int  # findings since `since`
     suppressed: int = 0  # findings since the previous notice
+    delay: float = 0.0  # s between `last` and the message, if that is long
 
     @property
     def id(self) -> str:
@@ -102,6 +108,11 @@ def model_labels(span: GenAISpan) -> Labels:
 def model_of(span: GenAISpan) -> str:
     """The requested model: the response's name can be more specific and change over time."""
     return span.request.model or span.response.model or "unknown"
+
+
+def ended_at(span: GenAISpan) -> float:
+    """When the call ended, s since the epoch."""
+    return (span.end_ns or span.start_ns) / 1e9
 
 
 def team_of(span: GenAISpan) -> str:

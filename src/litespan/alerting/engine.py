@@ -7,16 +7,19 @@ reads and writes the shared state and sends. All queues are bounded; what does n
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 from uuid import UUID
 
 from litespan.alerting import spend
-from litespan.alerting.alert import Finding, Notice, model_of
+from litespan.alerting.alert import Finding, Notice
 from litespan.alerting.calls import Models, Running
 from litespan.alerting.episodes import expire, observe
+from litespan.alerting.kept import KeptNotices
+from litespan.alerting.late import examine_all
 from litespan.alerting.queues import Intake, Outbox, Send
-from litespan.alerting.rules import TEST_MODEL, examine
+from litespan.alerting.rules import TEST_MODEL
 from litespan.alerting.state import State
 from litespan.alerting.thresholds import Thresholds
 from litespan.background import fork
@@ -60,6 +63,7 @@ class Engine:
         self.name, self.t, self.state = name, t, state
         self.rules, self.sends_resolved = rules, sends_resolved
         self.clock = clock
+        self.kept: KeptNotices | None = None
         self._new_outbox = partial(Outbox, name, send, limit=limit, digest=t.digest, rate=rate)
         self._interval = SHARED_INTERVAL if state.shared else INTERVAL
         self._reset()
@@ -74,6 +78,8 @@ class Engine:
         self._running = Running(self.name, self.t)
         self._intake = Intake()
         self._outbox = self._new_outbox()
+        self._outbox.keeps = self.kept is not None
+        self._puts = self._taken = 0  # calls of `put`, and of those that are processed
         self._checked = 0.0  # when due records were last checked, s since the epoch
         self._flushing = False
         self._closing = False
@@ -81,17 +87,23 @@ class Engine:
 
     # --- on the exporter's thread ----------------------------------------------------------
 
-    def put(self, spans: Sequence[GenAISpan]) -> None:
-        """Examine finished calls."""
+    def keep_in(self, kept: KeptNotices) -> None:
+        """Keep notices on disk until they are sent, and send those of processes that have ended."""
+        with self._changed:
+            self.kept = kept
+            self._outbox.keeps = True
+            self._wake()
+
+    def put(self, spans: Sequence[GenAISpan]) -> int:
+        """Examine finished calls. Returns the number for `wait`."""
         now = self.clock()
-        findings: list[Finding] = []
         with self._examining:
             for span in spans:
                 self._running.end(span.key)
-                with suppress_errors(f"alerts.{self.name}.rules"):
-                    recent = self._models.of(span.provider or "", model_of(span))
-                    findings += examine(span, recent, now, self.t)
+            spooled = self.kept is not None
+            findings = list(examine_all(spans, self._models, now, self.t, spooled=spooled))
         with self._changed:
+            self._puts += 1
             for span in spans:
                 if span.cost.total:
                     self._intake.spend(span, span.cost.total)
@@ -100,6 +112,11 @@ class Engine:
             for finding in filter(self._wants, findings):
                 self._intake.add(finding)
             self._wake()
+            return self._puts
+
+    def wait(self, number: int, until: float) -> bool:
+        """Wait until a `put` is processed and its notices are on disk; False at `until`."""
+        return self._pool.wait_for(lambda: self._taken >= number, until)
 
     def started(self, spans: Sequence[GenAISpan]) -> None:
         """Watch calls that have started."""
@@ -177,6 +194,7 @@ class Engine:
         """
         with self._changed:
             intake, self._intake = self._intake, Intake()
+            puts = self._puts
         for finding in filter(self._wants, self._budgets(intake)):
             intake.add(finding)
         self._count_days(intake, now)
@@ -192,7 +210,19 @@ class Engine:
             self._checked = now
             self._check_due(now)
         self._outbox.lose(intake.lost)
-        return self._outbox.send(now, flush=flush)
+        if self.kept is not None:
+            for notice in self.kept.left():
+                self._outbox.restore(notice, now)
+            self.kept.write(self._outbox.waiting, remove=not self._outbox.stopped)
+        with self._changed:
+            self._taken = puts
+            self._changed.notify_all()
+        sent = self._outbox.send(now, flush=flush)
+        if self.kept is not None:
+            self.kept.write(self._outbox.waiting, remove=not self._outbox.stopped)
+            if not sent:
+                self.kept.failed()
+        return sent
 
     def _budgets(self, intake: Intake) -> list[Finding]:
         findings: list[Finding] = []
@@ -216,10 +246,13 @@ class Engine:
         if finding.rule == "test":
             self._outbox.put(Notice(finding, "test", now, now, finding.count), now)
             return
+        if finding.late is not None:
+            since = finding.late
         step = partial(observe, finding=finding, now=now, t=self.t, since=since)
         notice = self.state.change(f"{self.name}/alert/{finding.key}", step)
         if notice is not None:
-            self._outbox.put(notice, now)
+            last = notice.last if finding.late is None else finding.late
+            self._outbox.put(replace(notice, last=last), now)
         else:
             self._outbox.update(finding, now)
 

@@ -73,7 +73,7 @@ def expire(
     notice = None
     new = dict(record)
     if now - record["last"] >= t.resolve and record["notified"]:
-        finding = _finding(record["about"])
+        finding = to_finding(record["about"])
         if finding.lasting:
             count, suppressed = record["count"], record["count"] - record["notified_count"]
             since, last = record["since"], record["last"]
@@ -86,7 +86,8 @@ def expire(
     return new, notice
 
 
-def _finding(about: Mapping[str, Any]) -> Finding:
+def to_finding(about: Mapping[str, Any]) -> Finding:
+    """A finding from its JSON object."""
     pairs = {
         field: tuple((name, value) for name, value in about.get(field, ()))
         for field in ("labels", "details")

@@ -7,6 +7,7 @@ the URL and credentials. Requests use the same HTTP transport as those of every 
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, ClassVar, Final
 
@@ -15,6 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.alerting.alert import Notice
 from litespan.alerting.engine import Engine
+from litespan.alerting.kept import KeptNotices
 from litespan.alerting.queues import SendResult
 from litespan.alerting.rules import NAMES
 from litespan.alerting.state import State, state_at
@@ -28,7 +30,10 @@ from litespan.export.policy import Policy, overridden
 from litespan.export.report import report
 from litespan.genai.json_text import dumps
 from litespan.objects import JSON
+from litespan.spool.recorder import Recorder
 
+_LATE: Final = 300.0  # s; such a message says when the calls were
+_MOST_WAIT: Final = 60.0  # s that an export waits until the alerts are on disk
 _EXIT_TIMEOUT: Final = 5.0  # s for pending alerts, at shutdown
 _FIRST_HOLD, _LONGEST_HOLD = 5.0, 300.0  # s without sending after a failure; doubles
 _PERMANENT: Final = frozenset({"401", "403", "404", "405", "410"})
@@ -41,7 +46,6 @@ class AlertExporter(HttpExporter):
     policy: ClassVar[Policy] = Policy(
         max_items=8, patience=10.0, timeout=30.0, hung_patience=5.0, exit_patience=3.0
     )
-    spools: ClassVar[bool] = False  # an alert about an old call is of no use
     unit: ClassVar[str] = "alert(s)"
     rate: ClassVar[float] = 1.0
     """Messages a second."""
@@ -156,9 +160,16 @@ class AlertExporter(HttpExporter):
             return SpanExportResult.FAILURE
         with suppress_errors(f"export.{self.name}"):
             self._warn_after_fork()
-            self.engine.put(_calls(spans))
+            number = self.engine.put(_calls(spans))
+            if self.spooled and not self.engine.wait(number, time.monotonic() + _MOST_WAIT):
+                return SpanExportResult.FAILURE
             return SpanExportResult.SUCCESS
         return SpanExportResult.FAILURE
+
+    def keep_in(self, recorder: Recorder, key: str) -> None:
+        """Keep alerts in the spool until they are sent, under this exporter's name there."""
+        if self.engine is not None:
+            self.engine.keep_in(KeptNotices(recorder, key))
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Watch calls that have started, to alert if they hang. Never raises."""
@@ -183,14 +194,18 @@ class AlertExporter(HttpExporter):
             return
         closed = self.delivery.closed.is_set()
         if (left := self.engine.close(0.0 if closed else _EXIT_TIMEOUT)) and not closed:
+            kept = "; they wait in the spool" if self.engine.kept is not None else ""
             log_once(
                 f"alerts.{self.name}.shutdown",
-                "%s: the process ended before %d alert(s) were sent",
+                "%s: the process ended before %d alert(s) were sent%s",
                 self.name,
                 left,
+                kept,
             )
         self.delivery.close()
         self.engine.join(1.0)
+        if self.engine.kept is not None:
+            self.engine.kept.close()
         with suppress_errors("closing the state of alerts"):
             self.engine.state.close()
 
@@ -200,6 +215,9 @@ class AlertExporter(HttpExporter):
         delivery = self.delivery
         if delivery is None or delivery.closed.is_set() or self.engine is None:
             return "stopped"
+        if self.engine.kept is not None:
+            now = self.engine.clock()
+            notices = [_dated(notice, now) for notice in notices]
         self.last = delivery.send([self.request(notices, lost)])
         if not self.last.dropped:
             self._failures = self._refusals = 0
@@ -246,6 +264,11 @@ class AlertExporter(HttpExporter):
                 "several processes send alerts independently, so alerts repeat: set "
                 "LITESPAN_ALERTS_STATE to a file that all of them can use",
             )
+
+
+def _dated(notice: Notice, now: float) -> Notice:
+    late = now - notice.last
+    return replace(notice, delay=late) if late > _LATE and not notice.over else notice
 
 
 def _calls(spans: Sequence[ReadableSpan]) -> list[GenAISpan]:

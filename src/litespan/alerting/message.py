@@ -25,6 +25,7 @@ _ZERO_WIDTH_SPACE: Final = "\u200b"
 def title_of(notice: Notice) -> str:
     """The alert in one line."""
     prefix = {"repeat": "Still: ", "resolved": "Resolved: "}.get(notice.turn, "")
+    prefix = "Late: " if notice.delay else prefix
     return tidy(f"{prefix}{notice.finding.summary}", _MAX_TITLE)
 
 
@@ -37,6 +38,9 @@ def details(notice: Notice) -> dict[str, str]:
         known["Count"] = str(notice.count)
     if notice.suppressed:
         known["Suppressed"] = f"{notice.suppressed} since the last message"
+    if notice.delay:
+        begun, ended = iso(notice.since), iso(notice.last)
+        known["Happened"] = begun if begun == ended else f"{begun} to {ended}"
     if notice.over:
         known["Lasted"] = f"{notice.last - notice.since:.0f} s"
     known.update(finding.details)

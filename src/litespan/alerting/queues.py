@@ -79,6 +79,7 @@ class Outbox:
         self.not_before = 0.0  # s since the epoch: send nothing earlier
         self.stopped = False  # for good: the destination does not exist, or refuses us
         self.failed = False  # whether a message failed since this was last reset
+        self.keeps = False  # whether alerts that end before they are sent are sent all the same
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -88,6 +89,8 @@ class Outbox:
         key = notice.finding.key
         waiting = self._waiting.get(key)
         if waiting is not None and notice.over and waiting[1].turn == "firing":
+            if self.keeps:
+                return
             del self._waiting[key]  # resolved before the destination was notified
             count(f"alerts.{self.name}.suppressed", notice.count)
             return
@@ -95,6 +98,22 @@ class Outbox:
             self.lose(1)
             return
         self._waiting[key] = (waiting[0] if waiting else now, notice)
+
+    @property
+    def waiting(self) -> dict[str, Notice]:
+        """What waits, by the alert's key."""
+        return {key: notice for key, (_, notice) in self._waiting.items()}
+
+    def restore(self, notice: Notice, now: float) -> None:
+        """Add a notice of a process that has ended to what waits."""
+        if (other := self.waiting.get(notice.finding.key)) is not None:
+            notice = replace(
+                other,
+                since=min(other.since, notice.since),
+                last=max(other.last, notice.last),
+                count=other.count + notice.count,
+            )
+        self.put(notice, now)
 
     def update(self, finding: Finding, now: float) -> None:
         """Count a finding that needs no notice of its own, and add it to a waiting one."""

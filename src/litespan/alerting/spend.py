@@ -7,7 +7,15 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, Final, NamedTuple
 
-from litespan.alerting.alert import Example, Finding, Severity, make_finding, model_of, team_of
+from litespan.alerting.alert import (
+    Example,
+    Finding,
+    Severity,
+    ended_at,
+    make_finding,
+    model_of,
+    team_of,
+)
 from litespan.alerting.state import Record
 from litespan.alerting.thresholds import Thresholds
 from litespan.export import GenAISpan
@@ -46,7 +54,7 @@ def program_of(span: GenAISpan) -> str:
 
 def day_of(span: GenAISpan) -> date:
     """The UTC day on which the call ended."""
-    return datetime.fromtimestamp((span.end_ns or span.start_ns) / 1e9, timezone.utc).date()
+    return datetime.fromtimestamp(ended_at(span), timezone.utc).date()
 
 
 def add(record: Record | None, day: date, usd: float) -> tuple[dict[str, Any], Spent]:

@@ -12,7 +12,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from litespan.callbacks.handler import Method
-from litespan.callbacks.stage_event import StageEvent, View
+from litespan.callbacks.stage_event import ENDS, Receipt, StageEvent, View
 from litespan.errors import suppress_errors
 from litespan.instrumentation.suppression import silenced
 
@@ -30,6 +30,7 @@ class CallQueue:
         keywords: the handler's `kwargs`, one dict for all stages.
         waiting: stages that have not been delivered.
         current: the stage that is being delivered.
+        receipt: of the end of the call, if it is kept on disk.
         generation: the dispatcher's generation; it changes in a forked child.
         open: whether more stages may come.
         busy: whether stages are being delivered, or are scheduled to be.
@@ -45,6 +46,7 @@ class CallQueue:
         "home",
         "keywords",
         "open",
+        "receipt",
         "thread",
         "view",
         "waiting",
@@ -58,6 +60,7 @@ class CallQueue:
         self._ctx: Context | None = ctx
         self.home: asyncio.AbstractEventLoop | None = None
         self.keywords: dict[str, Any] | None = None
+        self.receipt: Receipt | None = None
         self.waiting: deque[StageEvent] = deque()
         self.current: StageEvent | None = None
         self.generation = 0
@@ -90,6 +93,8 @@ class CallQueue:
                 for name, value in self.view.keywords().items():
                     keywords.setdefault(name, value)
             keywords.update(arguments.added)
+            if self.receipt is not None and event.stage in ENDS:
+                keywords["litespan"] = self.receipt.facts
             keywords["litellm_params"].update(arguments.parameters)
             return partial(
                 method.run,

@@ -6,7 +6,7 @@ from opentelemetry.context import Context
 
 from litespan import semconv as s
 from litespan.background import process_exit
-from litespan.callbacks import draining
+from litespan.callbacks import draining, keeping
 from litespan.callbacks.dispatcher import MAX_PENDING, Dispatcher
 from litespan.callbacks.handler import STAGES, BadHandler, Handler
 from litespan.callbacks.kwargs import CallView
@@ -73,6 +73,8 @@ class Callback:
             max_pending=max_pending,
         )
         draining.register(self.dispatcher)
+        if not inline and LAST & (self._wanted[False] | self._wanted[True]):
+            keeping.add(self.dispatcher)
 
     def watch(self, call: "Call", ctx: Context) -> None:
         """Dispatch the stages of a call that starts in `ctx`."""
@@ -87,7 +89,8 @@ class Callback:
 
         def listener(stage: Stage) -> None:
             if stage.name in wanted:
-                self.dispatcher.dispatch(queue, _stage_event(stage), last=stage.name in LAST)
+                event, last = _stage_event(stage), stage.name in LAST
+                self.dispatcher.dispatch(queue, event, last=last, span=call.span if last else None)
             elif stage.name in LAST:
                 self.dispatcher.close_queue(queue)
 

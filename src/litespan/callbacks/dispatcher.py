@@ -9,21 +9,24 @@ At most `max_pending` stages wait. Beyond that, new calls and chunks of streams 
 that were accepted keep their other stages. Only `drain` waits for a handler.
 """
 
+import asyncio
 import threading
 import time
 from collections import deque
 from typing import Final
 
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Span
 
 from litespan.background import fork
 from litespan.callbacks.call_queue import CallQueue, running_loop
 from litespan.callbacks.handler import Handler
 from litespan.callbacks.invoke import invoke, invoke_inline
-from litespan.callbacks.stage_event import StageEvent, View
+from litespan.callbacks.stage_event import ENDS, Keeper, StageEvent, View
 from litespan.callbacks.threads import Threads, Workers
 from litespan.counters import count
-from litespan.errors import log_once
+from litespan.errors import log_once, suppress_errors
 
 MAX_PENDING: Final = 20_000  # stages
 MAX_TASKS: Final = 200  # calls at once
@@ -50,6 +53,8 @@ class Dispatcher:
         self._max_pending = max_pending
         self._max_tasks = concurrency or MAX_TASKS
         self._max_threads = min(concurrency or MAX_THREADS, MAX_THREADS)
+        self.keeper: Keeper | None = None  # keeps the ends of calls on disk
+        self.home: asyncio.AbstractEventLoop | None = None  # of the last async call
         self._generation = 0
         self._closing = False
         self._reset()
@@ -75,7 +80,7 @@ class Dispatcher:
         """Open a queue for a call that starts in `ctx`; None if the call is dropped."""
         queue = CallQueue(view, ctx, asynchronous=asynchronous)
         if self._on_callers_loop and asynchronous:
-            queue.home = running_loop()
+            queue.home = self.home = running_loop()
         with self._lock:
             if self._closing:
                 return None
@@ -90,8 +95,15 @@ class Dispatcher:
             return None
         return queue
 
-    def dispatch(self, queue: CallQueue, event: StageEvent, *, last: bool = False) -> None:
-        """Queue `event` for delivery; the `last` one closes the queue."""
+    def dispatch(
+        self,
+        queue: CallQueue,
+        event: StageEvent,
+        *,
+        last: bool = False,
+        span: Span | ReadableSpan | None = None,
+    ) -> None:
+        """Queue `event` for delivery; the `last` one closes the queue, and may have the `span`."""
         if queue.generation != self._generation:  # opened in the parent, before a fork
             return
         if self._inline:
@@ -101,6 +113,10 @@ class Dispatcher:
                 if last:
                     self.close_queue(queue)
             return
+        keeper = self.keeper
+        if keeper is not None and isinstance(span, ReadableSpan):  # else it is not sampled
+            with suppress_errors("keeping the end of a call"):
+                queue.receipt = keeper.keep(span)
         wake = False
         with self._lock:
             full = event.stage == "stream" and self._pending >= self._max_pending
@@ -193,6 +209,8 @@ class Dispatcher:
                     self._changed.notify_all()
                     break
             succeeded = await invoke(self.handler, queue, queue.current, workers)
+            if queue.receipt is not None and queue.current.stage in ENDS:
+                queue.receipt.delivered()
         self._start_deliveries()
 
     # --- waiting ----------------------------------------------------------------------
@@ -240,6 +258,19 @@ class Dispatcher:
             queues = list(self._queues)
         return [queue for queue in queues if queue.busy], [queue for queue in queues if queue.open]
 
+    def is_ready(self, *, asynchronous: bool) -> bool:
+        """Whether it can deliver the end of a call of another process."""
+        if self._closing or self._pending >= self._max_pending:
+            return False
+        if not (self._on_callers_loop and asynchronous):
+            return True
+        return self.home is not None and not self.home.is_closed()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it accepts no more calls."""
+        return self._closing
+
     @property
     def drained(self) -> bool:
         """Whether it is closed and everything is delivered."""
@@ -256,3 +287,5 @@ class Dispatcher:
         if self._threads is not None:
             self._threads.stop()
             self._threads = None
+        if self.keeper is not None:
+            self.keeper.close_soon()

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 from weakref import WeakSet
 
@@ -17,7 +17,10 @@ PATIENCE: Final = 5.0
 LIMIT: Final = 60.0
 """Seconds that process exit waits for all handlers together."""
 _MAX_IDS: Final = 5  # call ids in one log line
+_NEXT: Final = "; the next process that registers it delivers success and failure"
 
+when_drained: Final[list[Callable[[], None]]] = []
+"""Called at process exit, after the handlers."""
 _dispatchers: tuple[Dispatcher, ...] = ()
 _stuck: "WeakSet[Dispatcher]" = WeakSet()
 
@@ -38,6 +41,8 @@ def _all_ended() -> None:
         if not dispatcher.drained:
             report_undelivered(dispatcher)
             dispatcher.close()
+    for finish in when_drained:
+        finish()
 
 
 def _drain_all(deadline: float) -> None:
@@ -65,11 +70,12 @@ def report_undelivered(dispatcher: Dispatcher) -> None:
         count(f"callbacks.{dispatcher.name}.undelivered", len(names))
         stages = ", ".join(f"{names.count(stage)} {stage}" for stage in dict.fromkeys(names))
         logger.warning(
-            "handler %s: %d stages were not delivered (%s), of %s",
+            "handler %s: %d stages were not delivered (%s), of %s%s",
             dispatcher.name,
             len(names),
             stages,
             call_list(late),
+            _NEXT if dispatcher.keeper is not None else "",
         )
     if unfinished:
         count(f"callbacks.{dispatcher.name}.unfinished", len(unfinished))

@@ -1,7 +1,7 @@
 """GenAI spans of other instrumentations: handlers receive their start and end."""
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -9,18 +9,20 @@ from opentelemetry.trace import NonRecordingSpan, set_span_in_context
 
 from litespan.background import process_exit
 from litespan.callbacks.call_queue import CallQueue, running_loop
+from litespan.callbacks.dispatcher import Dispatcher
 from litespan.callbacks.handler import StageName
-from litespan.callbacks.response import response_of
-from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
+from litespan.callbacks.span_view import SpanView
+from litespan.callbacks.stage_event import Receipt, StageEvent
 from litespan.counters import count
-from litespan.genai import openai
 from litespan.genai.span import GenAISpan, is_genai
+from litespan.mapping.targets import TARGETS
 
 if TYPE_CHECKING:
     from litespan.callbacks.callback import Callback
 
 MAX_SPANS: Final = 10_000  # that have not ended; beyond it the oldest is given up
 _FAILED: Final = frozenset({"cancelled", "failure"})
+_ASYNC: Final = frozenset(target.call_type for target in TARGETS if target.asynchronous)
 
 
 class ExternalCalls:
@@ -65,7 +67,7 @@ class ExternalCalls:
             queue = self._open_queue(read, set_span_in_context(NonRecordingSpan(span.context)))
         if queue is not None:
             failed = read.call.outcome in _FAILED
-            self._dispatch(queue, "failure" if failed else "success", read)
+            self._dispatch(queue, "failure" if failed else "success", read, span)
 
     def _open_queue(self, read: GenAISpan, ctx: Context) -> CallQueue | None:
         process_exit.arm()
@@ -75,63 +77,55 @@ class ExternalCalls:
             self._dispatch(queue, "pre", read)
         return queue
 
-    def _dispatch(self, queue: CallQueue, stage: StageName, read: GenAISpan) -> None:
+    def _dispatch(
+        self, queue: CallQueue, stage: StageName, read: GenAISpan, span: ReadableSpan | None = None
+    ) -> None:
         dispatcher = self._callback.dispatcher
         wanted = self._callback.handler.method(stage, asynchronous=queue.asynchronous) is not None
         last = stage != "pre"
         if wanted:
-            time_ns = read.end_ns if last and read.end_ns is not None else read.start_ns
-            dispatcher.dispatch(queue, StageEvent(stage, time_ns, {}, read, {}), last=last)
+            dispatcher.dispatch(queue, _event(stage, read), last=last, span=span)
         elif last:
             dispatcher.close_queue(queue)
+
+
+def deliver_late(dispatcher: Dispatcher, span: ReadableSpan, receipt: Receipt) -> bool:
+    """Deliver the end of a call of a process that has ended. False if that is not possible now."""
+    read = GenAISpan.read(span)
+    stage = _end_of(read) if read is not None else None
+    asynchronous = read is not None and read.call.type in _ASYNC
+    if (
+        read is None
+        or stage is None
+        or dispatcher.handler.method(stage, asynchronous=asynchronous) is None
+    ):
+        receipt.delivered()  # there is nothing to deliver
+        return True
+    if span.context is None or not dispatcher.is_ready(asynchronous=asynchronous):
+        return False
+    process_exit.arm()
+    ctx = set_span_in_context(NonRecordingSpan(span.context))
+    queue = dispatcher.open_queue(SpanView(read), ctx, asynchronous=asynchronous)
+    if queue is None:
+        return False
+    queue.home = dispatcher.home if asynchronous else None
+    queue.receipt = receipt
+    dispatcher.dispatch(queue, _event(stage, read), last=True)
+    return True
+
+
+def _end_of(read: GenAISpan) -> StageName:
+    stages = {stage.name for stage in read.stages}
+    if "success" in stages:  # also of a stream that the caller has abandoned
+        return "success"
+    return "failure" if "failure" in stages or read.call.outcome in _FAILED else "success"
+
+
+def _event(stage: StageName, read: GenAISpan) -> StageEvent:
+    time_ns = read.end_ns if stage != "pre" and read.end_ns is not None else read.start_ns
+    return StageEvent(stage, time_ns, {}, read, {})
 
 
 def _key(span: ReadableSpan) -> tuple[int, int]:
     context = span.context
     return (context.trace_id, context.span_id) if context is not None else (0, 0)
-
-
-class SpanView:
-    """A call that is known only by its span."""
-
-    def __init__(self, span: GenAISpan) -> None:
-        self.call_id = span.call.id or str(span.key)
-
-    def keywords(self) -> dict[str, Any]:
-        """See `View.keywords`: only the id, since attributes may still change."""
-        return {"litellm_call_id": self.call_id, "litellm_params": {"model_info": {}}}
-
-    def arguments(self, event: StageEvent) -> HandlerArguments:
-        """See `View.arguments`: what the attributes state at that stage."""
-        span: GenAISpan = event.payload
-        start, end = local_time(span.start_ns), local_time(event.time_ns)
-        parameters = openai.parameters(span)
-        added: dict[str, Any] = {
-            **parameters,
-            "model": span.request.model or span.model or "",
-            "messages": openai.sent(span) or [],
-            "user": span.identity.user,
-            "stream": span.request.stream,
-            "call_type": span.operation,
-            "custom_llm_provider": span.provider,
-            "optional_params": dict(parameters),
-            "start_time": start,
-        }
-        metadata = {"metadata": dict(span.identity.metadata)}
-        if event.stage == "pre":
-            return HandlerArguments(added, metadata, None, start, end)
-        added["end_time"] = end
-        if event.stage == "failure":
-            error = span.error
-            text = (error.message or error.type) if error is not None else "cancelled"
-            added["exception"] = SpanError(text)
-            added["traceback_exception"] = text
-            added["response_cost"] = 0.0
-            return HandlerArguments(added, metadata, None, start, end)
-        if span.cost.total is not None:
-            added["response_cost"] = span.cost.total
-        return HandlerArguments(added, metadata, response_of(span), start, end)
-
-
-class SpanError(Exception):
-    """The error that a span states."""

@@ -52,17 +52,16 @@ def add(handler: Any, options: Mapping[str, Any]) -> AddedCallback:
 
 def _register(handler: Any, options: Mapping[str, Any]) -> tuple[AddedCallback, bool]:
     """(the handle, whether it is new)."""
-    callback = Callback(handler, **options)
     for added in _ADDED:
         if handler is not None and added.callback.handler.target is handler:
-            callback.dispatcher.close()
+            name = added.callback.handler.name
             log_once(
-                f"added twice:{callback.handler.name}",
+                f"added twice:{name}",
                 "handler %s was already added: it receives every stage once",
-                callback.handler.name,
+                name,
             )
             return added, False
-    added = AddedCallback(callback)
+    added = AddedCallback(Callback(handler, **options))
     _ADDED.append(added)
     return added, True
 

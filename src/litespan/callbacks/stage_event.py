@@ -1,9 +1,14 @@
 """The records that pass between a call, its queue and a handler."""
 
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
+
+from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.callbacks.handler import StageName
+
+ENDS: Final[frozenset[StageName]] = frozenset({"success", "failure"})
+"""The stages that end a call."""
 
 
 class StageEvent(NamedTuple):
@@ -49,6 +54,30 @@ class View(Protocol):
 
     def arguments(self, event: StageEvent) -> HandlerArguments:
         """The arguments for one stage."""
+
+
+class Receipt(Protocol):
+    """The end of a call that is kept on disk until a handler has received it."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """`kwargs["litespan"]`: the call's key, and whether it is delivered late."""
+
+    def delivered(self) -> None:
+        """The handler has received it."""
+
+
+class Keeper(Protocol):
+    """Keeps the ends of calls of one handler on disk."""
+
+    def keep(self, span: ReadableSpan) -> Receipt:
+        """Keep the end of a call whose span ends now. Runs on the caller's thread."""
+
+    def close(self, until: float) -> None:
+        """Write what was kept, until `until` (monotonic, s), and keep no more."""
+
+    def close_soon(self) -> None:
+        """The same without waiting."""
 
 
 def local_time(time_ns: int) -> datetime:

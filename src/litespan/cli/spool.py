@@ -13,7 +13,7 @@ from litespan.genai.times import iso
 from litespan.routing.destinations import BadRoute, create_exporter
 from litespan.settings import Settings
 from litespan.spool import recorder_for
-from litespan.spool.file import DAMAGED
+from litespan.spool.file import ALERTS, DAMAGED, HANDLER
 from litespan.spool.overview import Overview, Waiting, overview
 
 _ROUND: Final = 60.0  # s between two looks at the result
@@ -45,8 +45,15 @@ def _drain(folder: Path, settings: Settings, found: Overview) -> None:
     from litespan.spool.processor import SpoolProcessor
 
     recorder = recorder_for(str(folder), settings)
-    for key in sorted({each.exporter for each in found.free} - {DAMAGED}):
+    for key in sorted({each.exporter.removesuffix(ALERTS) for each in found.free} - {DAMAGED}):
         name = key.partition("#")[0]
+        if name.startswith(HANDLER):
+            print(
+                f"litespan spool: {name}: only a program that registers this handler can deliver "
+                "to it: start it",
+                file=sys.stderr,
+            )
+            continue
         try:
             exporter = create_exporter(name)
         except BadRoute as error:
@@ -80,8 +87,9 @@ def _lines(found: Overview) -> Iterable[str]:
 
 def _line(each: Waiting) -> str:
     state = "in use by a running process" if each.in_use else "not in use"
+    unit = "alert(s)" if each.exporter.endswith(ALERTS) else "call(s)"
     return (
-        f"{each.exporter}: {each.calls:,} call(s), {each.bytes:,} bytes, "
+        f"{each.exporter}: {each.calls:,} {unit}, {each.bytes:,} bytes, "
         f"oldest {_oldest(each)}; {state} ({each.file})"
     )
 

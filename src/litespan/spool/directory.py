@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from litespan.background import fork
 from litespan.counters import count
 from litespan.errors import log_once
-from litespan.spool.file import SpoolFile, Waiting, files, is_corrupt
+from litespan.spool.file import HANDLER, SpoolFile, Waiting, files, is_corrupt
 from litespan.spool.record import Record
 from litespan.stores import private_files
 
@@ -69,23 +69,38 @@ class Directory:
         """The oldest first."""
         return [*self._adopted, *([self._own] if self._own is not None else [])]
 
-    def put(self, records: Sequence[Record]) -> None:
-        """Commit records. Raises sqlite3.Error or OSError: then none of them is on disk."""
+    def put(self, records: Sequence[Record]) -> tuple[SpoolFile, Sequence[int]]:
+        """Commit records. Returns their file and ids.
+
+        Raises sqlite3.Error or OSError: then none of them is on disk.
+        """
         with self._guard:
+            file = self._opened()
             try:
-                self._opened().put(records)
+                ids = file.put(records)
             except sqlite3.DatabaseError as error:
-                if self._own is None or not is_corrupt(error):
+                if not is_corrupt(error):
                     raise
-                self._move_aside(self._own)
-                self._opened().put(records)
+                self._move_aside(file)
+                file = self._opened()
+                ids = file.put(records)
             count("spool.written", len(records))
             self._trim()
+            return file, ids
 
-    def take(self, exporter: str, most: int, skipped: Collection[str] = ()) -> Taken | None:
-        """The next records for an exporter; None if there are none, or the disk fails."""
+    def take(
+        self, exporter: str, most: int, skipped: Collection[str] = (), *, left: bool = False
+    ) -> Taken | None:
+        """The next records for an exporter; None if there are none, or the disk fails.
+
+        Args:
+            exporter: its name in the spool.
+            most: records.
+            skipped: keys of records to leave out.
+            left: whether to take only what processes that have ended have left.
+        """
         with self._guard:
-            for file in self._files:
+            for file in self._adopted if left else self._files:
                 found = self._try(
                     file, lambda file: file.take(exporter, most, _BATCH_BYTES, skipped)
                 )
@@ -95,12 +110,14 @@ class Directory:
                     return Taken(file, found, more)
         return None
 
-    def settle(self, taken: Taken, accepted: Iterable[int], later: Iterable[int] = ()) -> None:
+    def settle(self, file: SpoolFile, accepted: Iterable[int], later: Iterable[int] = ()) -> None:
         """Delete what the destination has, and let records that failed wait for others."""
         with self._guard:
-            self._try(taken.file, lambda file: file.accepted(accepted))
+            if file not in self._files:  # released, so it may belong to another process
+                return
+            self._try(file, lambda file: file.accepted(accepted))
             if later := list(later):
-                self._try(taken.file, lambda file: file.later(later))
+                self._try(file, lambda file: file.later(later))
 
     def set_aside(self, taken: Taken, ids: Sequence[int]) -> None:
         """Keep damaged records without sending them."""
@@ -154,11 +171,9 @@ class Directory:
 
     def drop_old(self, exporter: str) -> None:
         """Delete the exporter's records that are too old."""
-        before = time.time() - self.limits.max_age
         with self._guard:
             for file in self._files:
-                dropped = self._try(file, lambda file: file.drop_old(exporter, before))
-                self._report("age", dropped or 0)
+                self._drop_old(file, exporter)
 
     def report(self, error: Exception) -> None:
         """Count an error of the disk, and log it once."""
@@ -194,9 +209,19 @@ class Directory:
         found = self._try(file, SpoolFile.count)
         if found is None or wanted & found.keys():
             return
-        self._adopted.remove(file)
-        with suppress(*DISK_ERRORS):
-            file.close() if found else file.remove()
+        for name in found:
+            if name.startswith(HANDLER):  # it may never be registered again
+                self._drop_old(file, name)
+        left = self._try(file, SpoolFile.total)
+        if file in self._adopted:
+            self._adopted.remove(file)
+            with suppress(*DISK_ERRORS):
+                file.close() if left or left is None else file.remove()
+
+    def _drop_old(self, file: SpoolFile, exporter: str) -> None:
+        before = time.time() - self.limits.max_age
+        dropped = self._try(file, lambda file: file.drop_old(exporter, before))
+        self._report("age", dropped or 0)
 
     def _try(self, file: SpoolFile, function: Callable[[SpoolFile], T]) -> T | None:
         """Call `function`; None if the disk fails. A corrupt file is moved aside."""

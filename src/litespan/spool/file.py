@@ -26,6 +26,10 @@ SUFFIX: Final = ".spool"
 CORRUPT: Final = ".corrupt"
 DAMAGED: Final = "damaged"
 """In place of the exporter's name, for records that cannot be read."""
+HANDLER: Final = "handler:"
+"""Before the name of a handler, in place of an exporter's name."""
+ALERTS: Final = ":alerts"
+"""After the name of an alert destination, for messages that it has not accepted."""
 _FORMAT: Final = 1
 _NAME: Final = re.compile(rf"\d+-.*\{SUFFIX}")
 _SCHEMA: Final = """
@@ -82,18 +86,21 @@ class SpoolFile:
             return None
         return file
 
-    def put(self, records: Iterable[Record]) -> None:
-        """Add records in one transaction."""
+    def put(self, records: Iterable[Record]) -> range:
+        """Add records in one transaction. Returns their ids, in order."""
         now = time.time()
         rows = [(r.exporter, r.key, now, len(r.data), crc32(r.data), r.data) for r in records]
         with self._guard:
             self._known_size()
-            self._file.write(
-                "insert into calls (exporter, key, time, size, checksum, data) "
-                "values (?, ?, ?, ?, ?, ?)",
-                rows,
-            )
+            with self._file.changing() as connection:
+                connection.executemany(
+                    "insert into calls (exporter, key, time, size, checksum, data) "
+                    "values (?, ?, ?, ?, ?, ?)",
+                    rows,
+                )
+                (last,) = connection.execute("select last_insert_rowid()").fetchone()
             self.size = self._known_size() + sum(row[3] for row in rows)
+            return range(last - len(rows) + 1, last + 1)
 
     def take(
         self, exporter: str, most: int, max_bytes: int, skipped: Collection[str] = ()

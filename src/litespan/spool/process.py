@@ -1,4 +1,4 @@
-"""`LITESPAN_SPOOL`: the spool for the exporters that the SDK has set up."""
+"""`LITESPAN_SPOOL`: the spool for the exporters that the SDK has set up, and for handlers."""
 
 from typing import Any
 
@@ -6,13 +6,16 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from litespan.callbacks import keeping
+from litespan.callbacks.dispatcher import Dispatcher
 from litespan.errors import log_once, suppress_errors
 from litespan.export.provider import exporter_of
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.stages import replace_watcher
 from litespan.settings import Settings
-from litespan.spool import through_spool, uses_spool
+from litespan.spool import recorder_for, through_spool, uses_spool
+from litespan.spool.handlers import HandlerKeeper
 from litespan.spool.processor import SpoolProcessor
 
 
@@ -28,6 +31,10 @@ class ProcessSpool:
         self._changed: list[Any] = []  # what holds the processors
         self._replace()
         replace_watcher(None, self._first_call)
+        keeping.start(self._keeper)
+
+    def _keeper(self, dispatcher: Dispatcher) -> HandlerKeeper:
+        return HandlerKeeper(dispatcher, recorder_for(self._settings.spool, self._settings))
 
     def _first_call(self, _call: Call, _ctx: Context) -> None:
         replace_watcher(self._first_call)
@@ -67,6 +74,7 @@ class ProcessSpool:
     def remove(self) -> None:
         """Restore the SDK's processors; what is not delivered stays in the spool."""
         replace_watcher(self._first_call)
+        keeping.stop()
         for holder in self._changed:
             with suppress_errors("spool.restoring"):
                 replaced = [p for p in holder._span_processors if _is_ours(p)]  # noqa: SLF001

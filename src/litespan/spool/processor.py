@@ -18,7 +18,7 @@ from litespan.counters import count
 from litespan.errors import suppress_errors
 from litespan.export.policy import Tally, is_kept
 from litespan.spool.directory import Taken
-from litespan.spool.file import Waiting
+from litespan.spool.file import SpoolFile, Waiting
 from litespan.spool.record import decode
 from litespan.spool.recorder import Recorder
 
@@ -57,6 +57,8 @@ class SpoolProcessor(SpanProcessor):
         self._inner: Any = innermost(exporter)
         if hasattr(self._inner, "spooled"):
             self._inner.spooled = True
+        if hasattr(self._inner, "keep_in"):  # alerts, which wait for longer than their calls
+            self._inner.keep_in(recorder, key)
         # A store that collects rows collects them in the spool, and has them once it is flushed.
         self._lingers = float(getattr(getattr(self._inner, "bounds", None), "linger", 0.0))
         self._delay = self._lingers or _delay_of(self._inner)
@@ -101,8 +103,11 @@ class SpoolProcessor(SpanProcessor):
             return None
         return self._narrow(span) if self._narrow is not None else span
 
-    def committed(self, records: int) -> None:
+    def committed(self, file: SpoolFile, ids: Sequence[int]) -> None:
         """Send the records once more of them may have arrived."""
+        self._expect(len(ids))
+
+    def _expect(self, records: int) -> None:
         self._fresh += records
         due = time.monotonic() + (self._delay if self._fresh < self._full else 0.0)
         self._pool.submit(self._deliver, max(self._not_before, due))
@@ -112,7 +117,7 @@ class SpoolProcessor(SpanProcessor):
         if len(self._held) == _MOST_HELD:
             count("spool.lost")
         self._held.append(span)
-        self.committed(1)
+        self._expect(1)
 
     # --- SpanProcessor -------------------------------------------------------------------
 
@@ -205,7 +210,9 @@ class SpoolProcessor(SpanProcessor):
         done = [record.id for record in whole if accepted is None or record.key in accepted]
         failed = accepted is not None and bool(found)
         count("spool.settled", len(done))
-        self._directory.settle(taken, done, self._put_off(whole, failed=failed, done=bool(done)))
+        self._directory.settle(
+            taken.file, done, self._put_off(whole, failed=failed, done=bool(done))
+        )
         self._adjust(failed=failed)
         return not failed
 

@@ -1,8 +1,8 @@
 """Writes finished spans to the spool in groups, on one thread for all exporters."""
 
 import time
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -13,6 +13,7 @@ from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
 from litespan.genai.span import is_genai, is_router
 from litespan.spool.directory import DISK_ERRORS, Directory
+from litespan.spool.file import SpoolFile
 from litespan.spool.record import Record, encode
 
 WINDOW: Final = 0.05  # s that a span waits for others to be committed with
@@ -28,8 +29,8 @@ class Receiver(Protocol):
     def narrow(self, span: ReadableSpan) -> ReadableSpan | None:
         """The span as the exporter receives it; None if it does not."""
 
-    def committed(self, records: int) -> None:
-        """So many records are on disk."""
+    def committed(self, file: SpoolFile, ids: Sequence[int]) -> None:
+        """Records are on disk."""
 
     def hold(self, span: ReadableSpan) -> None:
         """Keep a span in memory that is not on disk."""
@@ -105,33 +106,44 @@ class Recorder:
 
     def _commit(self, group: Iterable[tuple[Receiver, ReadableSpan]]) -> None:
         """Write one group, or hold its spans in memory."""
-        records: list[Record] = []
-        spooled: list[tuple[Receiver, ReadableSpan]] = []
-        encoded: dict[int, tuple[str, bytes]] = {}
-        for receiver, given in group:
-            with suppress_errors("spool"):
-                span = receiver.narrow(given)
-                if span is None:
-                    continue
-                if is_genai(span) or is_router(span):
-                    with suppress_errors("spool.encoding"):
-                        if id(span) not in encoded:
-                            encoded[id(span)] = encode(span)
-                        records.append(Record(receiver.key, *encoded[id(span)]))
-                        spooled.append((receiver, span))
-                        continue
-                receiver.hold(span)
+        spooled = _encoded(group)
+        if not spooled:
+            return
         try:
-            if records:
-                self.directory.put(records)
+            file, ids = self.directory.put([record for *_, record in spooled])
         except DISK_ERRORS as error:
             self.directory.report(error)
-            count("spool.unwritten", len(records))
-            for receiver, span in spooled:
+            count("spool.unwritten", len(spooled))
+            for receiver, span, _ in spooled:
                 receiver.hold(span)
-        else:
-            for receiver, number in Counter(receiver for receiver, _ in spooled).items():
-                receiver.committed(number)
+            return
+        committed: dict[Receiver, list[int]] = {}
+        for (receiver, *_), number in zip(spooled, ids, strict=True):
+            committed.setdefault(receiver, []).append(number)
+        for receiver, numbers in committed.items():
+            receiver.committed(file, numbers)
+
+
+def _encoded(
+    group: Iterable[tuple[Receiver, ReadableSpan]],
+) -> list[tuple[Receiver, ReadableSpan, Record]]:
+    """The records to write; spans that cannot be written are held in memory."""
+    found: list[tuple[Receiver, ReadableSpan, Record]] = []
+    encoded: dict[int, tuple[str, bytes]] = {}
+    for receiver, given in group:
+        with suppress_errors("spool"):
+            span = receiver.narrow(given)
+            if span is None:
+                continue
+            if is_genai(span) or is_router(span):
+                with suppress_errors("spool.encoding"):
+                    if id(span) not in encoded:
+                        encoded[id(span)] = encode(span)
+                    record = Record(receiver.key, *encoded[id(span)])
+                    found.append((receiver, span, record))
+                    continue
+            receiver.hold(span)
+    return found
 
 
 def _drain(queue: deque[tuple[Receiver, ReadableSpan]]) -> Iterator[tuple[Receiver, ReadableSpan]]:

@@ -1,0 +1,103 @@
+"""The notices of one destination on disk, until it has accepted them."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Final
+from zlib import crc32
+
+from litespan.alerting.alert import Notice
+from litespan.alerting.episodes import to_finding
+from litespan.background import fork
+from litespan.errors import suppress_errors
+from litespan.genai.json_text import dumps
+from litespan.spool.directory import DISK_ERRORS
+from litespan.spool.file import ALERTS, SpoolFile
+from litespan.spool.record import Record
+from litespan.spool.recorder import Recorder
+
+_LOOK: Final = 30.0  # s between searches for the files of processes that have ended
+_MOST: Final = 100  # notices that are read at once
+Place = tuple[Notice, SpoolFile, int]  # and the id of the record
+
+
+class KeptNotices:
+    """What waits in the outbox of an engine, on disk. Used on the engine's thread."""
+
+    def __init__(self, recorder: Recorder, exporter: str) -> None:
+        """Keep the notices of an exporter, by its name in the spool."""
+        self.key: Final = recorder.join(exporter + ALERTS)
+        self._recorder = recorder
+        self._directory = recorder.directory
+        self._reset()
+        fork.register(self, after_in_child=KeptNotices._reset)
+
+    def _reset(self) -> None:
+        """Also runs in a forked child: what is on disk is the parent's."""
+        self._places: dict[str, Place] = {}  # by the alert's key
+        self._merged: list[Place] = []  # records that others replace
+        self._look_at = 0.0  # monotonic s
+
+    def write(self, waiting: Mapping[str, Notice], *, remove: bool = True) -> None:
+        """Write new and changed notices. Remove others, which were sent, unless `remove` is False.
+
+        While the disk fails, notices wait in memory only, which is counted and logged once.
+        """
+        places = self._places
+        new = [
+            (key, notice)
+            for key, notice in waiting.items()
+            if key not in places or places[key][0] != notice
+        ]
+        gone = [places[key] for key, _ in new if key in places] + self._merged
+        if remove:
+            gone += [places.pop(key) for key in places.keys() - waiting.keys()]
+        if new:
+            try:
+                file, ids = self._directory.put(
+                    [Record(self.key, notice.id, dumps(asdict(notice))) for _, notice in new]
+                )
+            except DISK_ERRORS as error:
+                self._directory.report(error)
+                return
+            for (key, notice), number in zip(new, ids, strict=True):
+                places[key] = (notice, file, number)
+        self._merged.clear()
+        for _, file, number in gone:
+            self._directory.settle(file, [number])
+
+    def left(self) -> Iterator[Notice]:
+        """What processes that have ended have not sent; at most every 30 s."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK
+        self._directory.adopt(self._recorder.keys)
+        known = {place[0].id for place in self._places.values()}
+        while taken := self._directory.take(self.key, _MOST, known, left=True):
+            for record in taken.records:
+                known.add(record.key)
+                notice = _read(record.data) if crc32(record.data) == record.checksum else None
+                if notice is None:
+                    self._directory.set_aside(taken, [record.id])
+                    continue
+                key = notice.finding.key
+                if key in self._places:
+                    self._merged.append(self._places[key])
+                self._places[key] = (notice, taken.file, record.id)
+                yield notice
+
+    def failed(self) -> None:
+        """The destination has accepted no message: drop what is too old."""
+        self._directory.drop_old(self.key)
+
+    def close(self) -> None:
+        """Release the files, for other processes."""
+        self._recorder.leave(self.key)
+
+
+def _read(data: bytes) -> Notice | None:
+    with suppress_errors("reading an alert from the spool"):
+        found = json.loads(data)
+        return Notice(**{**found, "finding": to_finding(found["finding"])})
+    return None
