@@ -103,7 +103,7 @@ TOOLS = (
         "mlflow",
         "its API",
         "/api/2.0/mlflow/traces?experiment_ids=0",
-        "request_id",
+        "tr-",  # every trace id starts with it
         f'import mlflow\nmlflow.set_tracking_uri("{HOST}")\nmlflow.litellm.autolog()\n',
         server=("mlflow", "server", "--port", str(PORT)),
     ),

@@ -23,6 +23,8 @@ FORMATS: list[Any] = [
     pytest.param(passed.GOOGLE, PLAIN, "STOP", id="google"),
     pytest.param(passed.OLLAMA, PLAIN, "stop", id="ollama"),
     pytest.param(passed.COHERE, PLAIN, "COMPLETE", id="cohere"),
+    pytest.param(passed.COHERE_V2, PLAIN, "COMPLETE", id="cohere-v2"),
+    pytest.param(passed.PLAIN_CONVERSE, CACHED, "end_turn", id="converse-plain"),
     pytest.param(passed.OPENAI, PLAIN, "stop", id="openai"),
 ]
 BODIES = pytest.mark.parametrize("body", [row.values[0] for row in FORMATS])

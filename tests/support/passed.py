@@ -159,6 +159,25 @@ COHERE: Final = lines(
         },
     },
 )
+COHERE_V2: Final = server_sent(
+    {"type": "message-start", "id": "c2", "delta": {"message": {"role": "assistant"}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hello"}}}},
+    {
+        "type": "message-end",
+        "delta": {
+            "finish_reason": "COMPLETE",
+            "usage": {"tokens": {"input_tokens": 20, "output_tokens": 10}},
+        },
+    },
+)
+PLAIN_CONVERSE: Final = json.dumps(
+    {
+        "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
+        "stopReason": "end_turn",
+        "usage": {**USAGE, **CACHED},
+    },
+    indent=1,
+).encode()
 OPENAI: Final = (
     server_sent(
         {

@@ -150,53 +150,51 @@ def _event(headers: Mapping[str, str], body: Event) -> Event:
         return {}
 
 
-def _paths(text: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(path.split(".")) for path in text.split())
-
-
+_METRICS: Final = "amazon-bedrock-invocationMetrics"
 # Field → where the events of Bedrock's Converse and models, of Ollama and of Cohere state it.
-# Bedrock's own metrics exclude cached tokens, and come with the model's own figures or alone.
 _FIELDS: Final = {
-    "id": _paths("generation_id response.generation_id"),
-    "model": _paths("model"),
-    "reason": _paths(
-        "messageStop.stopReason stopReason done_reason finish_reason delta.finish_reason"
-        " stop_reason completionReason outputs.0.stop_reason"
-    ),
-    "input_tokens": _paths(
-        "metadata.usage.inputTokens usage.inputTokens prompt_eval_count"
-        " response.meta.tokens.input_tokens meta.tokens.input_tokens"
-        " delta.usage.tokens.input_tokens usage.tokens.input_tokens prompt_token_count"
-        " amazon-bedrock-invocationMetrics.inputTokenCount"
-    ),
-    "output_tokens": _paths(
-        "metadata.usage.outputTokens usage.outputTokens eval_count"
-        " response.meta.tokens.output_tokens meta.tokens.output_tokens"
-        " delta.usage.tokens.output_tokens usage.tokens.output_tokens generation_token_count"
-        " amazon-bedrock-invocationMetrics.outputTokenCount"
-    ),
-    "cache_read_input_tokens": _paths(
-        "metadata.usage.cacheReadInputTokens usage.cacheReadInputTokens"
-    ),
-    "cache_creation_input_tokens": _paths(
-        "metadata.usage.cacheWriteInputTokens usage.cacheWriteInputTokens"
-    ),
+    "id": "generation_id response.generation_id",
+    "model": "model",
+    "reason": "messageStop.stopReason stopReason done_reason finish_reason delta.finish_reason"
+    " stop_reason completionReason outputs.0.stop_reason",
+    "input_tokens": "metadata.usage.inputTokens usage.inputTokens prompt_eval_count"
+    " response.meta.tokens.input_tokens meta.tokens.input_tokens"
+    " delta.usage.tokens.input_tokens usage.tokens.input_tokens prompt_token_count"
+    f" {_METRICS}.inputTokenCount",
+    "output_tokens": "metadata.usage.outputTokens usage.outputTokens eval_count"
+    " response.meta.tokens.output_tokens meta.tokens.output_tokens"
+    " delta.usage.tokens.output_tokens usage.tokens.output_tokens generation_token_count"
+    f" {_METRICS}.outputTokenCount",
+    "cache_read_input_tokens": "metadata.usage.cacheReadInputTokens usage.cacheReadInputTokens",
+    "cache_creation_input_tokens": "metadata.usage.cacheWriteInputTokens"
+    " usage.cacheWriteInputTokens",
+    "text": "contentBlockDelta.delta.text message.content response text delta.message.content.text"
+    " generation outputText outputs.0.text",
 }
-_TEXT: Final = _paths(
-    "contentBlockDelta.delta.text message.content response text delta.message.content.text"
-    " generation outputText outputs.0.text"
-)
 
 
-def _first(event: Event, paths: Iterable[tuple[str, ...]]) -> Any:
-    """Return the first value that is set."""
-    for head, *rest in paths:
-        value = event.get(head)
-        for name in rest:
-            value = next(iter(value), None) if isinstance(value, list) else get(value, name)
-        if value is not None:
-            return value
-    return None
+def _by_first_name() -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+    """Return the same by the first name of the path, which most events do not have."""
+    found: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for field, paths in _FIELDS.items():
+        for path in paths.split():
+            first, *rest = path.split(".")
+            found.setdefault(first, []).append((field, tuple(rest)))
+    return found
+
+
+_PATHS: Final = _by_first_name()
+
+
+def _stated(event: Event) -> Iterator[tuple[str, Any]]:
+    """Yield each field that an event states, and its value. Bedrock's own metrics come first."""
+    for first in sorted(event.keys() & _PATHS.keys(), key=_METRICS.__ne__):
+        for field, rest in _PATHS[first]:
+            value = event[first]
+            for name in rest:
+                value = next(iter(value), None) if isinstance(value, list) else get(value, name)
+            if value is not None:
+                yield field, value
 
 
 def joined(found: Iterable[Event]) -> tuple[dict[str, Any], str | None]:
@@ -208,13 +206,11 @@ def joined(found: Iterable[Event]) -> tuple[dict[str, Any], str | None]:
     stated: dict[str, Any] = {}
     texts: list[str] = []
     for event in found:
-        for name, paths in _FIELDS.items():
-            value = _first(event, paths)
-            if value is not None:
-                stated[name] = value
-        text = _first(event, _TEXT)
-        if isinstance(text, str):
-            texts.append(text)
+        for field, value in _stated(event):
+            if field != "text":
+                stated[field] = value
+            elif isinstance(value, str):
+                texts.append(value)
     reason = as_text(stated.pop("reason", None))
     usage = {name: count for name, count in stated.items() if name.endswith("_tokens")}
     answer = {name: value for name, value in stated.items() if name not in usage}
