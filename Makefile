@@ -48,8 +48,9 @@ docs-tables: $(VENV)/.dev ## update the tables in README.md and docs/ that are g
 collector: ## build the OpenTelemetry Collector for collector-config.yaml (needs Go)
 	scripts/collector
 
-faults: $(VENV)/.dev ## provoke each fault and write what happens to docs/faults.md
+faults: $(VENV)/.dev ## provoke each fault, run programs of all kinds, and write what happens to docs/
 	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.recipes
 
 soak: $(VENV)/.dev collector ## hours of random input, of calls, of spool histories, and of faults before the collector
 	PYTEST_TIMEOUT=14400 TEST_FUZZ=2000 $(BIN)/python -m pytest -q tests/fuzz

@@ -4,11 +4,13 @@ LiteLLM's own functions are replaced by ones that return a ready answer; `python
 benchmarks` measures times.
 """
 
+import asyncio
 import gc
 import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +20,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import Tracer
 
-from benchmarks import _call
+from benchmarks import _call, curves, exporters
+from benchmarks.curves import Load
 from litespan import LiteLLMInstrumentor
 from litespan.cli.summary import summarize
 from litespan.instrumentation.signals import Live, Signals
@@ -221,6 +224,48 @@ def test_a_stream_costs_by_its_length(ready: Ready, make: Callable[[int], list[A
         return _call.called(lambda: list(litellm.completion(**_call.ARGUMENTS, stream=True)))
 
     assert calls(5000) <= 10.5 * calls(500)
+
+
+@pytest.mark.parametrize("ready", ["SPAN_ONLY"], indirect=True)
+@pytest.mark.parametrize("chunks", [0, 10], ids=["calls", "streams"])
+def test_concurrent_calls_cost_by_their_number(ready: Ready, chunks: int) -> None:
+    """Ten times the calls of an event loop, or streams, are ten times the function calls."""
+
+    def calls(count: int) -> int:
+        work = curves.work(curves.waiting(litellm.acompletion), Load(calls=count, chunks=chunks))
+        return _call.called(lambda: asyncio.run(work()))
+
+    assert calls(100) <= 10.5 * calls(10)
+
+
+def test_each_exporter_adds_as_much_as_the_one_before(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the caller's thread: one queue more."""
+
+    def calls(count: int) -> int:
+        provider = curves.exporting(count)
+        monkeypatch.setattr(Live, "signals", Signals(Settings(), provider))
+        try:
+            return _call.called(lambda: litellm.completion(**_call.ARGUMENTS))
+        finally:
+            provider.shutdown()
+
+    one = calls(2) - calls(1)
+    assert calls(10) - calls(1) == 9 * one
+    assert one <= 20
+
+
+@pytest.mark.parametrize("content", [False, True], ids=["content-off", "content-on"])
+def test_an_export_costs_by_its_spans(*, content: bool) -> None:
+    """Ten times the spans are ten times the function calls, for each service."""
+    spans = exporters.spans(content=content)
+    few, many = exporters.exporters(spans[:3]), exporters.exporters(spans[:30])
+    grown = {
+        name: _call.called(partial(many[name], 1)) / _call.called(partial(few[name], 1))
+        for name in few
+    }
+    assert max(grown.values()) <= 10.5, grown
 
 
 @pytest.mark.parametrize("ready", ["SPAN_ONLY"], indirect=True)
