@@ -45,7 +45,7 @@ def panel(title: str, points: Points) -> str:
         f'<text x="{MARGIN}" y="12">{escape(title)}</text>'
         f'<text x="{MARGIN}" y="{bottom}">{first:,}</text>'
         f'<text x="{right}" y="{bottom}" text-anchor="end">{last:,}</text>'
-        f'<text x="{right}" y="{MARGIN - 3}" text-anchor="end">{top:,.3g} ms</text>'
+        f'<text x="{right}" y="{MARGIN - 3}" text-anchor="end">{top:,.{0 if top >= 100 else 1}f} ms</text>'
         + line((top * size / last for size in sizes), "#bbbbbb")
         + line(caller, "#2471a3")
         + line(every, "#c0392b")
