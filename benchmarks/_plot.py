@@ -31,6 +31,7 @@ def panel(title: str, points: Points) -> str:
     every, caller = zip(*points.values(), strict=True)
     first, last, top = sizes[0], sizes[-1], every[-1]
     right, bottom = WIDTH - MARGIN, HEIGHT - MARGIN / 2
+    most = f"{top:,.{0 if top >= 100 else 1}f} ms"
 
     def line(values: Iterable[float], color: str) -> str:
         line = " ".join(
@@ -45,7 +46,7 @@ def panel(title: str, points: Points) -> str:
         f'<text x="{MARGIN}" y="12">{escape(title)}</text>'
         f'<text x="{MARGIN}" y="{bottom}">{first:,}</text>'
         f'<text x="{right}" y="{bottom}" text-anchor="end">{last:,}</text>'
-        f'<text x="{right}" y="{MARGIN - 3}" text-anchor="end">{top:,.3g} ms</text>'
+        f'<text x="{right}" y="{MARGIN - 3}" text-anchor="end">{most}</text>'
         + line((top * size / last for size in sizes), "#bbbbbb")
         + line(caller, "#2471a3")
         + line(every, "#c0392b")

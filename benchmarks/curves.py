@@ -7,7 +7,6 @@ the median of all rounds. The plot is written to build/curves.svg.
 """
 
 import asyncio
-import math
 import os
 import statistics
 import tracemalloc
@@ -64,7 +63,7 @@ def run(*, quick: bool) -> None:
     now = f"{datetime.now(timezone.utc):%d %B %Y}"
     print(f"{now}, {rounds} rounds, load {os.getloadavg()[0]:.0f} at the start", end="")
     curves = {title: calls(title, rounds) for title in CURVES}
-    curves |= users(10_000 if quick else 100_000, rounds)
+    curves |= users(rounds)
     print(f" and {os.getloadavg()[0]:.0f} at the end\n")
     for title, curve in curves.items():
         print(table(title, curve))
@@ -162,7 +161,7 @@ def work(acompletion: Any, load: Load) -> _cost.Work:
     return several
 
 
-def users(most: int, rounds: int) -> dict[str, Curve]:
+def users(rounds: int) -> dict[str, Curve]:
     """A SQLite store with a call of each user: to write it, and to report by user."""
     from litespan.cli.summary import summarize
     from litespan_exporters.sqlite import SQLiteExporter
@@ -170,7 +169,7 @@ def users(most: int, rounds: int) -> dict[str, Curve]:
     written: Curve = {}
     reported: Curve = {}
     with TemporaryDirectory() as folder:
-        for size in (10**power for power in range(round(math.log10(most)) + 1)):
+        for size in (*TENS, 10_000, 100_000):
             path = f"{folder}/{size}.db"
             exporter = SQLiteExporter(path)
             spans = (span(n, "chat", {**CHAT, "user.id": f"user-{n}"}) for n in range(size))
@@ -195,8 +194,8 @@ def table(title: str, curve: Curve) -> str:
     names = "caller's thread, ms | longest turn, ms | all threads, ms | memory, KiB"
     lines = [f"| {title} | {names} |", "|---|---|---|---|---|"]
     for size, cost in curve.items():
-        figures = (f"{value:,.0f}" if value >= 100 else f"{value:.2g}" for value in cost)
-        lines.append(f"| {size:,} | {' | '.join(figures)} |")
+        figures = [f"{value:,.0f}" if value >= 100 else f"{value:.2g}" for value in cost]
+        lines.append(f"| {size:,} | {' | '.join('' if f == '0' else f for f in figures)} |")
     (small, before), (large, last) = list(curve.items())[-2:]
     times = last.process / before.process
     said = "linear or better" if times <= LINEAR * large / small else "worse than linear"

@@ -1,6 +1,6 @@
 """Runs LiteLLM's own tests without and with litespan, and prints the outcomes that differ.
 
-`python -m scripts.litellm_tests CHECKOUT [PYTEST ARGUMENT…]` runs them twice in a checkout of
+`python -m scripts.litellm_tests CHECKOUT [TEST…] [PYTEST OPTION…]` runs them twice in a checkout of
 LiteLLM's repository, the second time under `litespan run --content`. The default is
 `tests/test_litellm`, the tests that need neither keys nor a network. The Python environment needs
 litespan and LiteLLM's own development dependencies. Tests that differ run once more, without other
@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -76,17 +77,19 @@ def differences(first: Outcomes, second: Outcomes) -> list[str]:
 
 def main(checkout: str, *arguments: str) -> int:
     """Print what differs."""
-    path, chosen = Path(checkout), arguments or DEFAULT
+    path = Path(checkout)
+    tests = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
+    options = arguments[len(tests) :]
+    chosen = [*(tests or DEFAULT), *options]
     bare, _ = run(path, chosen, recorded=False)
     ours, calls = run(path, chosen, recorded=True)
     for title, outcomes in (("without", bare), (f"with, {calls:,} calls recorded", ours)):
         print(f"{title}: {dict(Counter(outcomes.values()))}")
     differ = differences(bare, ours)
-    options = [argument for argument in chosen if argument.startswith("-")]
     if differ:
         print(f"{len(differ)} differ, and run once more:", *differ, sep="\n  ")
-        bare, _ = run(path, [*options, *differ], recorded=False)
-        ours, _ = run(path, [*options, *differ], recorded=True)
+        bare, _ = run(path, [*differ, *options], recorded=False)
+        ours, _ = run(path, [*differ, *options], recorded=True)
         differ = differences(bare, ours)
     for test in differ:
         print(f"{test}: {bare.get(test)} without, {ours.get(test)} with litespan")
