@@ -7,6 +7,7 @@ import inspect
 import logging
 import pickle
 from typing import Any
+from unittest.mock import MagicMock
 
 import litellm
 import pytest
@@ -328,6 +329,12 @@ def test_unusual_input_behaves_as_without_litespan(
     finally:
         instrumentor.uninstrument()
     assert len(traced.spans) == 1
+
+
+def test_a_mock_in_place_of_litellms_logging_object_does_not_stop_the_call(traced: Traced) -> None:
+    """A mock has every attribute, and each of these again, without end."""
+    answer = litellm.completion(**traced.chat(), litellm_logging_obj=MagicMock())
+    assert answer.choices[0].message.content
 
 
 def test_unsampled_calls_work_and_are_counted(loopback: LoopbackProvider) -> None:

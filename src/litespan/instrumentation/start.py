@@ -236,9 +236,11 @@ def _outer(ctx: Context, kwargs: dict[str, Any]) -> Call | RouterCall | None:
         if LOGGING not in kwargs:
             return None
         outer = getattr(kwargs[LOGGING], OWNER, None)
-    while outer is not None and outer.ended:
+    while isinstance(outer, (Call, RouterCall)):  # a mock has every attribute, without end
+        if not outer.ended:
+            return outer
         outer = outer.parent
-    return outer if isinstance(outer, (Call, RouterCall)) else None
+    return None
 
 
 def _is_inner(outer: Call | RouterCall, kwargs: dict[str, Any]) -> bool:
