@@ -11,6 +11,7 @@ import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
 import litespan
+from litespan import LiteLLMInstrumentor
 from litespan.errors import _seen
 from litespan.instrumentation.signals import Live
 from litespan.routing.configuration import Routes
@@ -217,6 +218,7 @@ def lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Takeover]:
     litespan.adopt()
     look: Any = Live.look
     yield look.__self__
+    LiteLLMInstrumentor().uninstrument()  # ends `adopt`, which has instrumented LiteLLM
     stop_takeover()
     exporter_name.cache_clear()
 
