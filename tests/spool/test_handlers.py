@@ -261,10 +261,11 @@ def test_a_handler_on_the_callers_loop_waits_for_one(processes: Processes, tmp_p
         async def program() -> None:
             await litellm.acompletion(**processes.chat)
             keeper._pool.submit(keeper._look)
-            await asyncio.to_thread(eventually, lambda: len(late.ends) == 2)
+            await asyncio.to_thread(
+                eventually, lambda: len(late.ends) == 2 and waiting(tmp_path) == 0
+            )
 
         asyncio.run(program())
-        eventually(lambda: waiting(tmp_path) == 0)
     stuck.free.set()
 
 

@@ -91,12 +91,11 @@ class Call(CallState):
         self.span = INVALID_SPAN
         signals = self.signals
         if not self.silent:
-            span: Any = signals.tracer.start_span(
+            span: Any = signals.tracer.start_call(
                 self.request.called.span_name,
                 ctx,
                 SpanKind.CLIENT,
                 self.attributes,
-                None,
                 self.started_ns,
             )
             self.span = span

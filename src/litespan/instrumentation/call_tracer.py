@@ -138,17 +138,11 @@ class CallTracer(Tracer):
         set_status_on_exception: bool = True,
     ) -> Span:
         """Start a span, as the SDK's tracer does."""
-        if self._proxy:
-            self._resolve()
-        tracer, origin = self._tracer, self._origin
-        changed = _methods() != _METHODS or "start_span" in tracer.__dict__
-        if context is not None and CURRENT_SPAN not in context:
-            parent: Any = INVALID_SPAN_CONTEXT
-        else:
-            parent = get_current_span(context).get_span_context()
         unusual = links or not record_exception or not set_status_on_exception
-        if origin is None or changed or unusual or type(parent) is not SpanContext:
-            span: Span = tracer.start_span(
+        if unusual or not (attributes is None or is_clean(attributes)):
+            if self._proxy:
+                self._resolve()
+            span: Span = self._tracer.start_span(
                 name,
                 context,
                 kind,
@@ -158,6 +152,28 @@ class CallTracer(Tracer):
                 record_exception,
                 set_status_on_exception,
             )
+            return span
+        return self.start_call(name, context, kind, attributes, start_time)
+
+    def start_call(
+        self,
+        name: str,
+        context: Context | None,
+        kind: SpanKind,
+        attributes: Any,
+        start_time: int | None,
+    ) -> Span:
+        """The same for attributes of litespan's own, which are checked when the span is read."""
+        if self._proxy:
+            self._resolve()
+        tracer, origin = self._tracer, self._origin
+        changed = _methods() != _METHODS or "start_span" in tracer.__dict__
+        if context is not None and CURRENT_SPAN not in context:
+            parent: Any = INVALID_SPAN_CONTEXT
+        else:
+            parent = get_current_span(context).get_span_context()
+        if origin is None or changed or type(parent) is not SpanContext:
+            span: Span = tracer.start_span(name, context, kind, attributes, (), start_time)
             return span
         # From here on, this is what the SDK does.
         if _CAN_BE_OFF and not tracer._is_enabled():  # noqa: SLF001
@@ -178,7 +194,6 @@ class CallTracer(Tracer):
         if not decision.is_recording():
             return NonRecordingSpan(own)
         at = time.time_ns() if start_time is None else start_time
-        # Attributes of the caller are checked when the ended span is read, as in `keep`.
         unchanged = sampled.attributes == attributes
         kept = {**attributes} if unchanged else {**sampled.attributes}
         if tracer.resource is not origin.parts["_resource"]:

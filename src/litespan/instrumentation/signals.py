@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from opentelemetry._logs import Logger, get_logger
 from opentelemetry.metrics import get_meter
-from opentelemetry.trace import Tracer, get_tracer
+from opentelemetry.trace import get_tracer
 
 from litespan import semconv as s
 from litespan.counters import observe
@@ -67,7 +67,7 @@ class Signals:
         self.generation = settings.generation
         url = settings.generation.schema_url
         tracer = get_tracer(s.SCOPE, VERSION, tracer_provider, schema_url=url)
-        self.tracer: Tracer = CallTracer(tracer)
+        self.tracer: Final = CallTracer(tracer)
         meter = get_meter(s.SCOPE, VERSION, meter_provider, schema_url=url)
         metrics = ReleaseMetrics if settings.generation.new else Metrics
         self.metrics: Metrics = metrics(meter, settings.generation)
