@@ -82,7 +82,15 @@ class DuckDBExporter(StoreExporter):
 
     name = "duckdb"
     needs = ("duckdb", "pyarrow")
-    limits = Limits(max_rows=20_000, tries=8, backoff=0.05, max_backoff=1.0, idle=0.1)
+    limits = Limits(
+        max_rows=20_000,
+        patience=30.0,  # its libraries take seconds to import on a busy machine
+        exit_patience=30.0,
+        tries=8,
+        backoff=0.05,
+        max_backoff=1.0,
+        idle=0.1,
+    )
     fork_safe = False  # a child would use the parent's open database
 
     def __init__(

@@ -14,7 +14,13 @@ _START: Final = NAMES.index("start_time")
 class DailyFilesExporter(StoreExporter):
     """Keeps rows for some seconds, so that it writes few and large files."""
 
-    limits = Limits(max_rows=50_000, max_bytes=64_000_000, keep_rows=100_000)
+    limits = Limits(
+        max_rows=50_000,
+        max_bytes=64_000_000,
+        keep_rows=100_000,
+        patience=30.0,  # its libraries take seconds to import on a busy machine
+        exit_patience=30.0,
+    )
 
     def __init__(
         self, interval: float | None, variable: str, *, content: bool, **limits: Any
