@@ -233,7 +233,7 @@ def test_a_damaged_end_does_not_stop_the_others(
     late = Audit()
     with processes.running(late):
         eventually(lambda: len(late.ends) == 2 and counted("spool.damaged"))
-    assert [each.exporter for each in overview(tmp_path).waiting] == ["damaged"]
+        eventually(lambda: [each.exporter for each in overview(tmp_path).waiting] == ["damaged"])
 
 
 def test_calls_that_are_not_sampled_are_not_kept(processes: Processes, tmp_path: Path) -> None:
