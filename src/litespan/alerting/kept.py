@@ -68,7 +68,7 @@ class KeptNotices:
             self._directory.settle(file, [number])
 
     def left(self) -> Iterator[Notice]:
-        """What processes that have ended have not sent; at most every 30 s."""
+        """The notices that processes left unsent when they ended. Looks every 30 s at most."""
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK

@@ -64,7 +64,7 @@ class CallSpan(sdk.Span):
     _trace_config: Any = Part()
 
     def build(self, name: str) -> None:
-        """Add the part `name` of the SDK's span; only some are needed by an ordinary one alone."""
+        """Add the part `name` of the SDK's span; become ordinary for parts that vary by span."""
         if name in self._origin.parts:
             self.__dict__.update(self._origin.parts)
         else:
@@ -197,7 +197,7 @@ def new_span(
 ) -> CallSpan:
     """Create a `CallSpan`, which keeps `attributes`."""
     span = _new(CallSpan)
-    span.__dict__ = {  # up to 10 names are faster than more
+    span.__dict__ = {  # ten names at most: a larger dict takes longer to build
         "_name": name,
         "_context": context,
         "_parent": parent,

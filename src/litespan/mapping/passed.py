@@ -137,7 +137,7 @@ def _headers(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _event(headers: Mapping[str, str], body: Event) -> Event:
-    """Return what a message of Bedrock says: the model's own event, or `{type: body}`."""
+    """Return the event in a message of Bedrock: the model's own, or `{type: body}`."""
     if headers.get(":message-type") in _FAILED:
         kind = headers.get(":exception-type") or headers.get(":error-code") or "error"
         return {"error": {"type": kind, "message": body.get("message") or ""}}
