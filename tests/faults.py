@@ -26,6 +26,7 @@ from tests.support.server import Reply, Vendor, in_turn, running
 from tests.support.vendors import SECRET, VENDORS, Anyone
 
 PAGE: Final = Path(__file__).parents[1] / "docs/faults.md"
+TABLES: Final = ("services", "calls")
 HTML: Final = {"Content-Type": "text/html"}
 REPLIES: Final[dict[str, Reply]] = {
     "connection reset": Reply(reset=True),
