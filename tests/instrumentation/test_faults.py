@@ -26,16 +26,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.recent_litellm, pytest.mark.breaks_s
 MODULES = (
     *("instrumentation.hooks", "instrumentation.router_hooks"),
     *("instrumentation.wrappers", "instrumentation.start", "instrumentation.options"),
-    "instrumentation.call_contexts",
+    *("instrumentation.call_contexts", "instrumentation.deferred_answer"),
     *("instrumentation.call", "instrumentation.router_call", "instrumentation.stream"),
     *("instrumentation.stages", "instrumentation.call_end", "callbacks.callback"),
     "mapping.failures",
 )
 NEW_CONVENTIONS = {"instrumentation.call_end._adapt"}
 # What stands in LiteLLM's place holds the `try`, and cannot fail before it. The others run at
-# `instrument()`, at the end of the process, in LiteLLM 1.110's router, or in other calls.
+# `instrument()`, when a span is read, at the end of the process, in LiteLLM 1.110's router, or in
+# other calls.
 NOT_INJECTED = {
     "instrumentation.options.permitted",
+    "instrumentation.deferred_answer.DeferredAnswer.read",
     "instrumentation.start.record_batch",
     "instrumentation.hooks._bridged",
     "instrumentation.hooks._combined",
@@ -227,13 +229,17 @@ async def test_a_fault_changes_no_outcome(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Results, chunks and exceptions are the same, whichever of litespan's functions raises."""
-    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_AND_EVENT")
+    deferred = name.startswith(
+        "instrumentation.deferred_answer"
+    )  # not with a handler or log events
+    content = "SPAN_ONLY" if deferred else "SPAN_AND_EVENT"
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", content)
     monkeypatch.setenv("LITESPAN_STREAM_EVENTS", "all")
     if name in NEW_CONVENTIONS:
         monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental")
     # A fault may leave this handler with a call that never ends, for which a flush would wait.
     monkeypatch.setattr(draining, "_dispatchers", draining._dispatchers)
-    added = litespan.add_callback(Handler(), delivery="inline")
+    added = None if deferred else litespan.add_callback(Handler(), delivery="inline")
     LiteLLMInstrumentor().uninstrument()
     reached = inject(place, attribute)
     LiteLLMInstrumentor().instrument(**telemetry.providers)
@@ -242,6 +248,7 @@ async def test_a_fault_changes_no_outcome(
         gc.collect()
     finally:
         LiteLLMInstrumentor().uninstrument()
-        added.remove()
+        if added is not None:
+            added.remove()
     assert reached, f"{name} was not reached: these calls do not test it"
     assert got == bare

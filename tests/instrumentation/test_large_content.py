@@ -190,7 +190,8 @@ def test_what_is_late_is_there_whatever_is_read(
         span = tracer.start_span("chat", None, SpanKind.CLIENT, {"a": 1}, start_time=NOW)
         if ours:
             assert type(span) is CallSpan
-            assert span.defer(Deferred(lambda: {"b": "late", "c": 1}, 1), 2)
+            assert span.defer("_content", Deferred(lambda: {"b": "late"}, 1))
+            assert span.defer("_answer", Deferred(lambda: {"c": 1}, 0))
             assert span.fail("Refused", Deferred(lambda: "No.", 1), event=True)
         else:
             span.set_attributes({"b": "late", "c": 1})
@@ -206,9 +207,9 @@ def test_what_is_late_is_there_whatever_is_read(
 def test_a_full_span_takes_nothing_late() -> None:
     """The SDK then decides which attributes and events it drops."""
     provider = TracerProvider(
-        span_limits=SpanLimits(max_span_attributes=2, max_events=1), shutdown_on_exit=False
+        span_limits=SpanLimits(max_span_attributes=64, max_events=1), shutdown_on_exit=False
     )
     span: Any = CallTracer(provider.get_tracer("tests")).start_span("chat", attributes={"a": 1})
-    assert not span.defer(Deferred(dict, 1), 2)
+    assert not span.defer("_content", Deferred(dict, 1))
     span.add_event("first")
     assert not span.fail("Refused", "No.", event=True)

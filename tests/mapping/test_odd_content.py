@@ -98,7 +98,7 @@ def test_an_error_while_content_is_read_loses_only_content(
             for function in (direct, name):
                 patch.setattr(f"litespan.instrumentation.recorded_content.{function}", fault)
             litellm.completion(**traced.chat())
-        attributes = traced.span["attributes"]
+            attributes = traced.span["attributes"]
         assert attributes["litellm.outcome"] == "success"
         assert attributes["gen_ai.usage.cost"] > 0
         assert ("gen_ai.input.messages" in attributes) == (name == "output_content")

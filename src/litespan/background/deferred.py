@@ -32,7 +32,7 @@ class Deferred(Generic[T]):
 
         Args:
             compute: must not raise, and must read only objects that do not change.
-            size: of the content, in characters.
+            size: of large content, in characters; 0 if only a call may compute the value.
         """
         self._compute: Callable[[], T] | None = compute
         self.size = size
@@ -46,8 +46,8 @@ class Deferred(Generic[T]):
         return self._value
 
     def start(self) -> None:
-        """Have a pool compute the value; compute it now if too much waits."""
-        if self._compute is not None:
+        """Have a pool compute a value with a size; compute it now if too much waits."""
+        if self._compute is not None and self.size:
             _waiting.add(self)
 
 

@@ -16,6 +16,7 @@ from litespan.errors import record_error
 from litespan.instrumentation import call_end
 from litespan.instrumentation.call_tracer import CURRENT_SPAN
 from litespan.instrumentation.custom_provider import caller_of, without_usage
+from litespan.instrumentation.deferred_answer import DeferredAnswer, defer_answer
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.span import CallSpan
@@ -131,6 +132,14 @@ class Call(CallState):
         try:
             hidden = hidden_params(value)
             streaming = is_stream(value)
+            if not (streaming or self._listeners):
+                time_ns = time.time_ns()
+                deferred = defer_answer(self, value, hidden)
+                if deferred is not None:
+                    self.stage(s.EVENT_POST, deferred.post, time_ns=time_ns)
+                    self.report_failure(None)
+                    self.end("success", {}, deferred=deferred)
+                    return value
             post = call_end.post_attributes(hidden)
             self.stage(s.EVENT_POST, post, None if streaming else value)
             if streaming:
@@ -169,11 +178,14 @@ class Call(CallState):
             self._announced = True
             self._record_stage(s.EVENT_PRE, {s.ATTEMPT: self.attempt}, None, time_ns)
 
-    def stage(self, name: str, attributes: Attributes, payload: Any = None) -> None:
-        """Record that the call has reached a stage."""
+    def stage(
+        self, name: str, attributes: Attributes, payload: Any = None, time_ns: int | None = None
+    ) -> None:
+        """Record that the call has reached a stage, by default now."""
         if not self._announced:
             self.announce(self.started_ns)
-        self._record_stage(name, attributes, payload, self.end_ns or time.time_ns())
+        at = time_ns or self.end_ns or time.time_ns()
+        self._record_stage(name, attributes, payload, at)
 
     def _record_stage(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
         if self.silent:
@@ -253,8 +265,9 @@ class Call(CallState):
         answer: Answer | None = None,
         failure: Failure | None = None,
         chunks: int = 0,
+        deferred: DeferredAnswer | None = None,
     ) -> None:
-        """End the span, once."""
+        """End the span, once; a deferred answer replaces the attributes."""
         if self.ended:
             return
         self.ended = True
@@ -265,26 +278,34 @@ class Call(CallState):
         try:
             if outcome == "failure":
                 self.announce(self.started_ns)
-            call_end.record_end(
-                self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
-            )
+            if deferred is None:
+                call_end.record_end(
+                    self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
+                )
         except Exception as error:  # noqa: BLE001
             record_error("reporting the end of a call", error)
         try:
             if failure is None:
-                self.stage(s.EVENT_SUCCESS, call_end.success_attributes(attributes), answer)
+                self.stage(
+                    s.EVENT_SUCCESS,
+                    deferred.success if deferred else call_end.success_attributes(attributes),
+                    answer,
+                )
             else:
                 self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
         except Exception as error:  # noqa: BLE001
             record_error("noting the end of a call", error)
         finally:  # KeyboardInterrupt may occur in an inline handler
-            try:
-                self.span.end(self.end_ns)
-            except Exception as error:  # noqa: BLE001 - the application's span processors may raise
-                record_error("ending a span", error)
-            self._release()
+            self._end_span()
         if self._on_end is not None:
             self._on_end(outcome, failure)
+
+    def _end_span(self) -> None:
+        try:
+            self.span.end(self.end_ns)
+        except Exception as error:  # noqa: BLE001 - the application's span processors may raise
+            record_error("ending a span", error)
+        self._release()
 
     def _release(self) -> None:
         """Break reference cycles, so that messages and answer are freed without the collector."""

@@ -8,11 +8,11 @@ from typing import Any, Final
 from opentelemetry.trace import Status, StatusCode, get_current_span
 
 from litespan import semconv as s
+from litespan.background.deferred import Deferred
 from litespan.errors import record_error
 from litespan.instrumentation import jobs
 from litespan.instrumentation.log_events import emit_details, emit_exception
 from litespan.instrumentation.recorded_content import (
-    CONTENT_ATTRIBUTES,
     deferred_content,
     recorded_content,
     redacted_text,
@@ -20,6 +20,7 @@ from litespan.instrumentation.recorded_content import (
 from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.a2a import agent_name
+from litespan.mapping.answer_copy import OPENAI
 from litespan.mapping.chunks import read_stream
 from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.estimate import with_estimate
@@ -41,7 +42,6 @@ from litespan.mapping.targets import AGENT
 from litespan.mapping.usage import usage_attributes
 from litespan.objects import get
 
-_OPENAI: Final = frozenset({"openai", "azure"})  # LiteLLM keeps their finish reasons
 _SUCCESS_ATTRIBUTES: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
 
@@ -69,7 +69,7 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
         paid = read_answer(request, call.uncached_answer, hidden)
         answer.usage, answer.hidden = paid.usage, paid.hidden
     usage = answer.usage
-    if request.called.provider not in _OPENAI and answer.finish_reasons:
+    if request.called.provider not in OPENAI and answer.finish_reasons:
         details = getattr(call.logging, "model_call_details", None)
         native = native_finish_reasons(get(details, "original_response"))
         answer.finish_reasons = native or answer.finish_reasons
@@ -175,12 +175,7 @@ def record_end(
     chunks: int,
 ) -> None:
     """Record the end of a call in metrics, on the span and in log events."""
-    call_id = getattr(call.logging, "litellm_call_id", None)
-    if type(call_id) is not str or not call_id:
-        call_id = call.call_id
-    if call_id:
-        attributes[s.CALL_ID] = call_id
-    attributes[s.OUTCOME] = outcome
+    add_outcome(call, outcome, attributes)
     _name_agent(call, attributes)
     if outcome == "failure" and failure is not None:
         attributes[s.ERROR_TYPE] = failure.type
@@ -189,16 +184,26 @@ def record_end(
     if call.signals.generation.new:
         _adapt(call, attributes, answer)
     if call.signals.metrics.has_reader:
-        _measure(call, attributes, chunks)
+        measure(call, attributes, chunks)
     span: Any = call.span
     if call.silent or not span.is_recording():
         return
     if call.record_content:
-        _record_content(call, attributes, answer)
+        record_content(call, attributes, None if answer is None else answer.raw)
     (span.keep if type(span) is CallSpan else span.set_attributes)(attributes)
     if outcome == "failure" and failure is not None:
         set_failure(span, failure, event=True)
         emit_exception(call.signals, call.attributes, failure, call.context)
+
+
+def add_outcome(call: CallState, outcome: Outcome, attributes: Attributes) -> None:
+    """Add the call id and the outcome."""
+    call_id = getattr(call.logging, "litellm_call_id", None)
+    if type(call_id) is not str or not call_id:
+        call_id = call.call_id
+    if call_id:
+        attributes[s.CALL_ID] = call_id
+    attributes[s.OUTCOME] = outcome
 
 
 def _name_agent(call: CallState, attributes: Attributes) -> None:
@@ -238,7 +243,10 @@ def _adapt(call: CallState, attributes: Attributes, answer: Answer | None) -> No
         record_error("converting attributes to the conventions v0.1.0", problem)
 
 
-def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
+def measure(
+    call: CallState, attributes: Attributes | Deferred[Attributes], chunks: int = 0
+) -> None:
+    """Record a finished call in metrics."""
     try:
         seconds = time.perf_counter() - call.started
         first = per_chunk = None
@@ -258,8 +266,8 @@ def _measure(call: CallState, attributes: Attributes, chunks: int) -> None:
         record_error("measuring a call", problem)
 
 
-def _record_content(call: CallState, attributes: Attributes, answer: Answer | None) -> None:
-    """Record messages on the span, on a log event, or on both."""
+def record_content(call: CallState, attributes: Attributes, raw: Any) -> None:
+    """Record messages on the span, on a log event, or on both; `raw` is LiteLLM's result."""
     try:
         signals = call.signals
         mode = signals.settings.content
@@ -267,10 +275,10 @@ def _record_content(call: CallState, attributes: Attributes, answer: Answer | No
         if signals.redactor is not None or mode != "SPAN_ONLY":
             known = {**call.attributes, **attributes}
         elif type(call.span) is CallSpan:
-            deferred = deferred_content(call, answer)
-            if deferred is not None and call.span.defer(deferred, CONTENT_ATTRIBUTES):
+            deferred = deferred_content(call, raw)
+            if deferred is not None and call.span.defer("_content", deferred):
                 return
-        content = recorded_content(call, answer, known)
+        content = recorded_content(call, raw, known)
         if mode != "EVENT_ONLY":
             attributes.update(content)
         if mode != "SPAN_ONLY":

@@ -7,13 +7,17 @@ are added when the span is read, which exporters do on their own threads.
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
 
+DeferredPart = Literal["_content", "_answer"]
+DEFERRED: Final[tuple[DeferredPart, ...]] = ("_content", "_answer")
+MOST_DEFERRED: Final = 64
+"""More attributes than an answer and its content have."""
 SCALARS: Final = frozenset({str, int, float, bool})
 NOT_FAILED: Final = (None, None)
 _UNSET: Final = Status()
@@ -78,10 +82,13 @@ class OrdinarySpan(sdk.Span):
 
 def _complete(kept: dict[str, Any]) -> None:
     """Add the deferred values to `kept`; two threads may do so at the same time."""
-    content = kept.get("_deferred")
-    if content is not None:
-        kept["_kept"] = {**kept["_kept"], **content()}
-        kept["_deferred"] = None
+    for part in DEFERRED:
+        deferred = kept.get(part)
+        if deferred is not None:
+            late = deferred()
+            early = {name: value for name, value in kept["_kept"].items() if name not in late}
+            kept["_kept"] = early | late
+            kept[part] = None
     if "_status" not in kept:
         text, own = kept.get("_failed", NOT_FAILED)
         status = _UNSET
@@ -140,7 +147,7 @@ class EndedSpan(sdk.ReadableSpan):
     """The finished span that span processors receive, if the `CallSpan` was not used otherwise."""
 
     _kept: dict[str, Any]
-    _deferred: Any = None
+    _content: Any = None
 
     _attributes: Any = Part()
     _events: Any = Part()
@@ -165,10 +172,10 @@ class EndedSpan(sdk.ReadableSpan):
     @property
     def early(self) -> "EndedSpan":
         """The span without deferred content, which can be read on the caller's thread."""
-        if self._deferred is None:
+        if self._content is None:
             return self
         ended = _new(EndedSpan)
-        ended.__dict__ = {**self.__dict__, "_deferred": None}
+        ended.__dict__ = {**self.__dict__, "_content": None}
         return ended
 
     def _as_kept(self) -> bool:

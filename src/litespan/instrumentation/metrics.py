@@ -18,6 +18,7 @@ from opentelemetry.metrics import Meter, NoOpHistogram
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from litespan import semconv as s
+from litespan.background.deferred import Deferred
 from litespan.generations import V1_41, Generation
 from litespan.mapping.provider import PROVIDERS
 
@@ -47,12 +48,15 @@ _AT_END: Final = (*_LABELS, s.ERROR_TYPE, s.OUTCOME, s.INPUT_TOKENS, s.OUTPUT_TO
 _MAX_SERIES: Final = 2_000
 
 
+EndAttributes = Mapping[str, Any] | Deferred[dict[str, Any]]
+
+
 class Finished(NamedTuple):
     """The values of a finished call that metrics need, without its content, which may be large.
 
     Attributes:
         start: values of `_LABELS` at its start.
-        end: values of `_AT_END` at its end.
+        end: values of `_AT_END` at its end, or a `Deferred` of its attributes then.
         seconds: duration of the call.
         first_chunk: seconds to the first chunk of a stream.
         per_chunk: mean seconds between chunks.
@@ -61,7 +65,7 @@ class Finished(NamedTuple):
     """
 
     start: tuple[Any, ...]
-    end: tuple[Any, ...]
+    end: Any
     seconds: float
     first_chunk: float | None
     per_chunk: float | None
@@ -120,7 +124,7 @@ class Metrics:
     def record(
         self,
         start: Mapping[str, Any],
-        end: Mapping[str, Any],
+        end: EndAttributes,
         seconds: float,
         *,
         first_chunk: float | None = None,
@@ -131,14 +135,13 @@ class Metrics:
 
         Args:
             start: the span attributes at the start.
-            end: the span attributes added at the end.
+            end: the span attributes added at the end, possibly computed later.
             seconds: duration of the call.
             first_chunk: seconds to the first chunk of a stream.
             per_chunk: mean seconds between chunks.
             span: the context of its span, for exemplars.
         """
-        at_start, at_end = (*map(start.get, _LABELS),), (*map(end.get, _AT_END),)
-        call = Finished(at_start, at_end, seconds, first_chunk, per_chunk, span, time_ns())
+        call = finished(start, end, seconds, first_chunk, per_chunk, span)
         if self._queued is None:
             histogram = _real(self._histograms[0])
             known: Any = aggregation
@@ -150,6 +153,7 @@ class Metrics:
 
     def divide(self, call: Finished, batch: Any) -> None:
         """Add the values of a finished call to a batch."""
+        call = _read(call)
         labels = self._labels(call)
         found = self._series.get(labels)
         if found is None:
@@ -169,6 +173,7 @@ class Metrics:
         return shared, with_error
 
     def _record_now(self, call: Finished) -> None:
+        call = _read(call)
         ctx = context_of(call.span)
         attributes = _attributes(self._labels(call))
         for histogram, own, value in zip(self._histograms, attributes, _values(call), strict=True):
@@ -202,15 +207,27 @@ class Metrics:
 
 def finished(
     start: Mapping[str, Any],
-    end: Mapping[str, Any],
+    end: EndAttributes,
     seconds: float,
     first_chunk: float | None,
     per_chunk: float | None,
     span: SpanContext | None,
 ) -> Finished:
     """Return the values that metrics need, for a call that ends now."""
-    at_start, at_end = (*map(start.get, _LABELS),), (*map(end.get, _AT_END),)
-    return Finished(at_start, at_end, seconds, first_chunk, per_chunk, span, time_ns())
+    at_end = end if isinstance(end, Deferred) else _at_end(end)
+    return Finished(
+        (*map(start.get, _LABELS),), at_end, seconds, first_chunk, per_chunk, span, time_ns()
+    )
+
+
+def _at_end(attributes: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (*map(attributes.get, _AT_END),)
+
+
+def _read(call: Finished) -> Finished:
+    """Return the call with the values at its end."""
+    end = call.end
+    return call._replace(end=_at_end(end())) if isinstance(end, Deferred) else call
 
 
 def context_of(span: SpanContext | None) -> Context:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from litespan import semconv as s
 from litespan.background.deferred import LARGE, Deferred
@@ -11,60 +11,68 @@ from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.state import CallState
 from litespan.mapping.content import (
     copied_input,
+    copied_texts,
     encode,
     input_content,
     input_size,
     input_texts,
 )
-from litespan.mapping.output_content import documents, output_content, output_text
+from litespan.mapping.output_content import (
+    copied_choices,
+    documents,
+    output_content,
+    output_text,
+)
 from litespan.mapping.request import Request
-from litespan.mapping.response import Answer
 from litespan.mapping.targets import RETRIEVAL
 from litespan.objects import dumps
 from litespan.redaction.echoes import ECHO
 
-CONTENT_ATTRIBUTES: Final = 6
-"""The most attributes that `recorded_content` returns."""
 
-
-def deferred_content(call: CallState, answer: Answer | None) -> Deferred[dict[str, Any]] | None:
+def deferred_content(call: CallState, raw: Any) -> Deferred[dict[str, Any]] | None:
     """Return what `recorded_content` returns, computed later, with input and answer as of now.
 
-    Return None if the input is not large.
+    Return None if it must be converted now: the input is neither large nor only text.
     """
-    size = input_size(call.request)
-    if size < LARGE:
-        return None
-    request = copied_input(call.request)
-    return Deferred(partial(_converted, call.signals, request, _answered(call, answer)), size)
-
-
-def recorded_content(
-    call: CallState, answer: Answer | None, attributes: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the content attributes of a finished call, as `content_attributes` does."""
-    signals = call.signals
-    texts = _texts(call, answer) if _is_direct(signals) else None
+    texts = copied_texts(call.request)
     if texts is not None:
-        return texts
-    return content_attributes(signals, signals.content_form(_messages(call, answer)), attributes)
-
-
-def _is_direct(signals: Signals) -> bool:
-    return signals.redactor is None and signals.content_form is dict
-
-
-def _converted(
-    signals: Signals, request: Request, answered: dict[str, list[Any]]
-) -> dict[str, Any]:
-    """Return the content attributes of an input and the messages of its answer. Never raises."""
+        request, size = texts
+    else:
+        size = input_size(call.request)
+        if size < LARGE:
+            return None
+        request = copied_input(call.request)
     try:
-        if _is_direct(signals):
-            texts = input_texts(request) | {name: dumps(each) for name, each in answered.items()}
-            if max(map(len, texts.values()), default=0) <= signals.content_limit:
-                return texts
-        values = signals.content_form({**_given(request), **answered})
-        return content_attributes(signals, values, {})
+        answer = copied_choices(raw)
+    except Exception:  # noqa: BLE001 - an unusual object, which is read now
+        answer = None
+    read = _answered(call.request, raw) if answer is None else {}
+    compute = partial(_recorded, call.signals, request, answer, read)
+    return Deferred(compute, size if size >= LARGE else 0)
+
+
+def recorded_content(call: CallState, raw: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content attributes of a finished call, as `content_attributes` does."""
+    signals, request = call.signals, call.request
+    if signals.redactor is None:
+        return _recorded(signals, request, raw, {})
+    values = {**_given(request), **_answered(request, raw)}
+    return content_attributes(signals, signals.content_form(values), attributes)
+
+
+def _recorded(
+    signals: Signals, request: Request, raw: Any, read: Mapping[str, list[Any]]
+) -> dict[str, Any]:
+    """Return the content attributes of a request and its answer; `read` has what is read already.
+
+    Never raises.
+    """
+    try:
+        texts = _texts(request, raw, read) if signals.content_is_direct else {}
+        if texts and max(map(len, texts.values())) <= signals.content_limit:
+            return texts
+        values = {**_given(request), **_answered(request, raw), **read}
+        return content_attributes(signals, signals.content_form(values), {})
     except Exception as problem:  # noqa: BLE001
         record_error("recording content", problem)
         return {}
@@ -113,27 +121,20 @@ def redacted_text(signals: Signals, text: str, attributes: Mapping[str, Any]) ->
     return redacted if isinstance(redacted, str) else ECHO
 
 
-def _texts(call: CallState, answer: Answer | None) -> dict[str, Any] | None:
-    """Return the messages as JSON; None if one is too long, cannot be read, or is a document."""
-    if call.request.target.operation is RETRIEVAL:
-        return None
+def _texts(request: Request, raw: Any, read: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """Return the messages as JSON; nothing if one cannot be read, or is a document."""
+    if request.target.operation is RETRIEVAL:
+        return {}
     try:
-        texts = input_texts(call.request)
-        output = output_text(answer.raw) if answer is not None and answer.raw is not None else ""
-    except Exception:  # noqa: BLE001 - `_messages` reports it
-        return None
+        texts = input_texts(request)
+        for name, values in read.items():
+            texts[name] = dumps(values)
+        output = output_text(raw)
+    except Exception:  # noqa: BLE001 - `_given` and `_answered` report it
+        return {}
     if output:
         texts[s.OUTPUT_MESSAGES] = output
-    limit = call.signals.content_limit
-    for text in texts.values():
-        if len(text) > limit:
-            return None
     return texts
-
-
-def _messages(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
-    """Return the input and output messages that can be read."""
-    return {**_given(call.request), **_answered(call, answer)}
 
 
 def _given(request: Request) -> dict[str, list[Any]]:
@@ -145,15 +146,15 @@ def _given(request: Request) -> dict[str, list[Any]]:
         return {}
 
 
-def _answered(call: CallState, answer: Answer | None) -> dict[str, list[Any]]:
+def _answered(request: Request, raw: Any) -> dict[str, list[Any]]:
     """Return the output messages that can be read."""
     values: dict[str, list[Any]] = {}
     try:
-        output = output_content(answer.raw) if answer is not None and answer.raw is not None else []
+        output = output_content(raw)
         if output:
             values[s.OUTPUT_MESSAGES] = output
-        if answer is not None and call.request.target.operation is RETRIEVAL:
-            values[s.RETRIEVAL_DOCUMENTS] = documents(answer.raw)
+        if request.target.operation is RETRIEVAL:
+            values[s.RETRIEVAL_DOCUMENTS] = documents(raw)
     except Exception as problem:  # noqa: BLE001 - still record the request
         record_error("reading the content of an answer", problem)
     return values

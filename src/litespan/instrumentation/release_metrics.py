@@ -10,10 +10,12 @@ from opentelemetry.metrics import Meter, NoOpCounter
 from opentelemetry.trace import SpanContext
 
 from litespan import semconv as s
+from litespan.background.deferred import Deferred
 from litespan.generations import KINDS, METRICS, Generation
 from litespan.instrumentation.metrics import (
     SECONDS,
     TOKENS,
+    EndAttributes,
     Metrics,
     context_of,
     create_histogram,
@@ -91,7 +93,7 @@ class ReleaseMetrics(Metrics):
     def record(
         self,
         start: Mapping[str, Any],
-        end: Mapping[str, Any],
+        end: EndAttributes,
         seconds: float,
         *,
         first_chunk: float | None = None,
@@ -102,6 +104,8 @@ class ReleaseMetrics(Metrics):
 
         A call without a token count, such as a failed one, counts as 0 tokens of unknown modality.
         """
+        if isinstance(end, Deferred):
+            end = end()
         call = finished(start, end, seconds, first_chunk, per_chunk, span)
         self._record_now(call)
         labels, with_error = self.attributes_of(call)

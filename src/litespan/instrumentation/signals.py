@@ -38,10 +38,14 @@ class Signals:
         content_limit: maximum length of a content attribute, in characters.
         generation: the names of the GenAI conventions that are written.
         content_form: converts content to the form of that generation.
+        content_is_direct: whether content is recorded in the form of 1.41 and without a redactor.
+        content_is_separate: whether content is recorded without the other attributes.
     """
 
     __slots__ = (
         "content_form",
+        "content_is_direct",
+        "content_is_separate",
         "content_limit",
         "generation",
         "logger",
@@ -78,6 +82,8 @@ class Signals:
         self.stages_on_span = settings.stage_signal != "log"
         self.stages_on_log = settings.stage_signal != "span"
         self.redactor = redactor or load_redactor(settings.redact)
+        self.content_is_direct = self.redactor is None and not adapts
+        self.content_is_separate = self.content_is_direct and settings.content == "SPAN_ONLY"
         self.content_limit = min(settings.content_limit, _sdk_limit())
 
 

@@ -19,8 +19,10 @@ from opentelemetry.trace import SpanContext, SpanKind
 from litespan import semconv as s
 from litespan.background.deferred import Deferred
 from litespan.instrumentation.ended_span import (
+    MOST_DEFERRED,
     NOT_FAILED,
     SCALARS,
+    DeferredPart,
     EndedSpan,
     Origin,
     Part,
@@ -44,7 +46,8 @@ class CallSpan(sdk.Span):
     _noted: list[tuple[str, Mapping[str, Any], int]]
     _origin: Origin
     _is_ordinary = False
-    _deferred: Any = None
+    _answer: Any = None
+    _content: Any = None
     _failed: Any = NOT_FAILED
 
     _attributes: Any = Part()
@@ -86,7 +89,12 @@ class CallSpan(sdk.Span):
         with self._guard:
             kept = self._kept
             room = self._origin.most.attributes - len(kept)
-            if len(attributes) <= room and not self._is_ordinary and self._end_time is None:
+            if (
+                len(attributes) <= room
+                and not self._is_ordinary
+                and self._end_time is None
+                and self._answer is None  # whose attributes come before any that are set now
+            ):
                 if not kept.keys().isdisjoint(attributes):
                     for name in attributes:  # the last one set comes last
                         kept.pop(name, None)
@@ -110,12 +118,12 @@ class CallSpan(sdk.Span):
                 return
         super().add_event(name, attributes, timestamp)
 
-    def defer(self, content: Deferred[dict[str, Any]], most: int) -> bool:
-        """Add at most `most` attributes when the span is read. False if that is not possible."""
+    def defer(self, part: DeferredPart, attributes: Deferred[dict[str, Any]]) -> bool:
+        """Add attributes when the span is read. False if that is not possible."""
         with self._guard:
-            if self._is_ordinary or len(self._kept) + most > self._origin.most.attributes:
+            if self._is_ordinary or len(self._kept) + MOST_DEFERRED > self._origin.most.attributes:
                 return False
-            self._deferred = content
+            self.__dict__[part] = attributes
             return True
 
     def fail(self, kind: str, text: str | Deferred[str], *, event: bool) -> bool:
@@ -172,7 +180,7 @@ class CallSpan(sdk.Span):
         if _ENDING:
             processor._on_ending(self)  # noqa: SLF001
         processor.on_end(self._readable_span())
-        content, text = self._deferred, self._failed[0]
+        content, text = self._content, self._failed[0]
         if content is not None:
             content.start()
         if text is not None and type(text) is not str:

@@ -22,6 +22,7 @@ Message = dict[str, Any]
 # Arguments that contain the input if there is no `messages`.
 _PROMPTS: Final = ("input", "prompt", "query", "contents", "content", "message", "texts")
 _INSTRUCTIONS: Final = ("instructions", "system", "systemInstruction", "system_instruction")
+_NOT_MESSAGES: Final = frozenset({*_INSTRUCTIONS, "tools", "toolConfig"})
 _PLAIN: Final = 2  # number of fields of a message with only a role and a text
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant"})
 _PLAIN_FIELDS: Final = frozenset({"role", "content"})
@@ -81,6 +82,28 @@ def _size(value: Any, depth: int) -> int:
         elif depth and kind is not int and kind is not float:
             size += _size(each, depth - 1)
     return size
+
+
+def copied_texts(request: Request) -> tuple[Request, int] | None:
+    """Return (a request with a copy of its messages, their characters) if they are only texts.
+
+    Return None if the input has something else, which is slower to copy.
+    """
+    arguments = request.arguments
+    messages = arguments.get("messages")
+    if type(messages) is not list or not _NOT_MESSAGES.isdisjoint(arguments):
+        return None
+    size = 0
+    for message in messages:
+        if type(message) is not dict:
+            return None
+        for value in message.values():
+            if type(value) is not str:
+                return None
+            size += len(value)
+    copied = request.without_arguments()
+    copied.arguments["messages"] = [message.copy() for message in messages]
+    return copied, size
 
 
 def copied_input(request: Request) -> Request:

@@ -25,6 +25,23 @@ _TOOL_REQUESTS: Final = frozenset(
 _UNFINISHED: Final = frozenset({"in_progress", "queued"})
 
 
+def copied_choices(raw: Any) -> dict[str, Any] | None:
+    """Return a copy of an answer of LiteLLM whose choices are only texts; None for another one."""
+    if type(raw).__name__ != "ModelResponse":
+        return None
+    copied: list[dict[str, Any]] = []
+    for choice in raw.choices:
+        message = choice.message
+        stated = {**message.__dict__, **(message.__pydantic_extra__ or {})}
+        for name, value in stated.items():
+            if value is not None and type(value) is not str:
+                if type(value) is not dict or any(value.values()):
+                    return None
+                stated[name] = None  # such as `{"refusal": None}`
+        copied.append({"message": stated, "finish_reason": choice.finish_reason})
+    return {"choices": copied}
+
+
 def output_text(raw: Any) -> str:
     """Return what `output_content` returns, as JSON; "" if there is none."""
     choices = get(raw, "choices")

@@ -53,6 +53,7 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Reader]]] = {
 
 _CONFIGURATIONS: Final = ("config", "generationConfig", "generation_config")
 _CAMEL: Final = re.compile("[A-Z]")
+_new: Final = object.__new__
 _METADATA: Final = ("litellm_metadata", "metadata")  # the latter takes precedence
 
 
@@ -124,6 +125,14 @@ class Request:
         self.streaming = arguments.get("stream") is True or (
             (target.operation is CONTENT or target.operation is AGENT) and target.streams
         )
+
+    def without_arguments(self) -> "Request":
+        """Return the request without arguments and metadata, which may be large."""
+        request = _new(Request)
+        request.target, request.called = self.target, self.called
+        request.arguments, request.metadata = {}, {}
+        request.streaming = self.streaming
+        return request
 
     @property
     def model(self) -> str:
