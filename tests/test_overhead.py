@@ -93,7 +93,7 @@ def called(function: Callable[[], Any]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("ready", "attributes", "most"),
-    [("NO_CONTENT", 27, 268), ("SPAN_ONLY", 29, 355)],
+    [("NO_CONTENT", 27, 209), ("SPAN_ONLY", 29, 240)],
     indirect=["ready"],
     ids=["content-off", "content-on"],
 )

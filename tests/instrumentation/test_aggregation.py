@@ -32,15 +32,17 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from litespan import semconv as s
+from litespan.background.deferred import Deferred
 from litespan.counters import observe
-from litespan.instrumentation import aggregation, measurement_queue, metrics
-from litespan.instrumentation.metrics import Finished, Metrics
+from litespan.instrumentation import aggregation, finished_call, measurement_queue
+from litespan.instrumentation.finished_call import Finished
+from litespan.instrumentation.metrics import Metrics
 
 _INTERNAL = "opentelemetry.sdk.metrics._internal"
 CLOCKS = [
     *(f"{_INTERNAL}.{name}.time_ns" for name in ("instrument", "_view_instrument_match")),
     *(f"{_INTERNAL}.{name}.time_ns" for name in ("measurement_consumer", "metric_reader_storage")),
-    f"{metrics.__name__}.time_ns",
+    f"{finished_call.__name__}.time_ns",
 ]
 
 
@@ -116,7 +118,8 @@ def history(seed: int, clock: Callable[[int], None], *, queued: bool) -> list[st
             now += chance.randint(1, 10**9)
             clock(now)
             (start, end), more = calls(chance)
-            measured.record(start, end, more.pop("seconds"), **more)
+            read = Deferred(end.copy, 0) if queued else end
+            measured.record(start, read, more.pop("seconds"), **more)
         now += 10**9
         clock(now)
         for reader in chance.sample(readers, 2):
@@ -246,7 +249,7 @@ def test_a_changed_sdk_records_at_once(
 
 def test_a_queued_call_holds_no_content() -> None:
     """It has the size of its labels, regardless of the call's content."""
-    assert s.INPUT_MESSAGES not in metrics._AT_END
+    assert s.INPUT_MESSAGES not in finished_call.AT_END
     assert set(Finished._fields) == {
         *("start", "end", "seconds", "first_chunk", "per_chunk", "span", "time_ns")
     }

@@ -27,6 +27,7 @@ MODULES = (
     *("instrumentation.hooks", "instrumentation.router_hooks"),
     *("instrumentation.wrappers", "instrumentation.start", "instrumentation.options"),
     *("instrumentation.call_contexts", "instrumentation.deferred_answer"),
+    "instrumentation.stream_end",
     *("instrumentation.call", "instrumentation.router_call", "instrumentation.stream"),
     *("instrumentation.stages", "instrumentation.call_end", "callbacks.callback"),
     "mapping.failures",

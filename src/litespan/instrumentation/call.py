@@ -30,8 +30,9 @@ from litespan.instrumentation.stages import (
 )
 from litespan.instrumentation.state import CALL_KEY, OWNER, STREAM_ENDS, CallState, Outcome
 from litespan.instrumentation.stream import is_stream, wrap_stream
+from litespan.instrumentation.stream_end import read_end
 from litespan.instrumentation.suppression import suppressing
-from litespan.mapping.failures import Failure, is_cut_off
+from litespan.mapping.failures import Failure
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.response import Answer, hidden_params, read_answer
 
@@ -208,27 +209,18 @@ class Call(CallState):
         """End with the chunks that a stream produced; `how` is a key of `STREAM_ENDS`."""
         if self.ended:
             return
-        answer: Answer | None = None
-        attributes: Attributes = {}
-        try:
-            answer, finished, attributes = call_end.read_stream_end(self, stream, chunks)
-            if answer.error is not None:  # regardless of how the reader stopped
-                how = "error"
-            elif not finished and (how == "complete" or (how == "error" and is_cut_off(error))):
-                how = "dropped"
-        except Exception as problem:  # noqa: BLE001
-            record_error("reading a stream", problem)
-        client: Any = self.context.get(CLIENT_KEY)
-        if client is not None and client.gone and STREAM_ENDS[how] == "abandoned":
-            how = "cancelled"
-        attributes[s.STREAM_END] = how
-        if self.chunks_left_out:
-            attributes[s.STREAM_CHUNKS_LEFT_OUT] = self.chunks_left_out
-        failure = call_end.stream_failure(self, how, answer, error)
-        self.report_failure(failure if STREAM_ENDS[how] == "failure" else None)
+        end = read_end(self, how, stream, chunks, error)
+        outcome = STREAM_ENDS[end.how]
+        self.report_failure(end.failure if outcome == "failure" else None)
         if error is not None and self.parent is not None:
             self.parent.stream_broke(error)
-        self.end(STREAM_ENDS[how], attributes, answer=answer, failure=failure, chunks=len(chunks))
+        self.end(
+            outcome,
+            end.attributes,
+            answer=end.answer,
+            failure=end.failure,
+            chunks=len(chunks),
+        )
 
     def report_failure(self, failure: Failure | None) -> None:
         """Report the failure of an answer, or None, to the router call and the proxy request.

@@ -21,9 +21,7 @@ from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.a2a import agent_name
 from litespan.mapping.answer_copy import OPENAI
-from litespan.mapping.chunks import read_stream
 from litespan.mapping.cost import cost_attributes, saved_attributes
-from litespan.mapping.estimate import with_estimate
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
 from litespan.mapping.provider import server_attributes
 from litespan.mapping.release import adapt
@@ -34,7 +32,6 @@ from litespan.mapping.response import (
     header_attributes,
     hidden_params,
     native_finish_reasons,
-    provider_request_id,
     read_answer,
     response_headers,
 )
@@ -88,42 +85,6 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
     if combined is not None:
         attributes.update(saved_attributes(request, combined, call.logging, attributes))
     return attributes
-
-
-def read_stream_end(
-    call: CallState, stream: Any, chunks: list[Any]
-) -> tuple[Answer, bool, Attributes]:
-    """Return (the assembled answer, whether it is complete, its span attributes)."""
-    request = call.request
-    read = read_stream(request, stream, chunks, call.whole)
-    read = with_estimate(request, read, chunks)
-    answer = read.answer
-    attributes = answer_attributes(request, answer)
-    attributes.update(called_server_attributes(call))
-    request_id = provider_request_id(response_headers(answer.hidden))
-    if request_id:
-        attributes[s.PROVIDER_REQUEST_ID] = request_id
-    attributes[s.STREAM_CHUNKS] = len(chunks)
-    if call.first_chunk is not None:
-        attributes[s.TIME_TO_FIRST_CHUNK] = call.first_chunk - call.started
-    if answer.usage is not None:
-        attributes.update(usage_attributes(answer.usage))
-    if request.target.operation.charged:
-        cost = cost_attributes(request, answer, call.logging, stream=True, whole=call.whole)
-        attributes.update(cost)
-    return answer, read.finished, attributes
-
-
-def stream_failure(
-    call: CallState, how: str, answer: Answer | None, error: BaseException | None
-) -> Failure | None:
-    """Return why a stream failed: from `error`, or from the error object in `answer`."""
-    if how == "dropped":
-        text = "the stream ended without a finish reason"
-        return Failure("stream_dropped", text, error=error)
-    if error is not None:
-        return to_failure(call, error)
-    return to_failure(call, answer.error) if how == "error" and answer is not None else None
 
 
 def to_failure(call: Any, error: Any) -> Failure:

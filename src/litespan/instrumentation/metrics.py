@@ -10,16 +10,21 @@ that LiteLLM does not know becomes a label value only after a provider has answe
 import math
 import sys
 from collections.abc import Iterator, Mapping
-from time import time_ns
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import Meter, NoOpHistogram
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from litespan import semconv as s
-from litespan.background.deferred import Deferred
 from litespan.generations import V1_41, Generation
+from litespan.instrumentation.finished_call import (
+    LABELS,
+    EndAttributes,
+    Finished,
+    finished,
+    read,
+)
 from litespan.mapping.provider import PROVIDERS
 
 try:
@@ -34,43 +39,9 @@ USD: Final = tuple(digit * 10.0**power for power in range(-6, 2) for digit in (1
 OTHER: Final = "_OTHER"  # the conventions' fallback value
 MAX_VALUES: Final = 200  # per label
 
-_LABELS: Final = (
-    s.OPERATION,
-    s.PROVIDER,
-    s.REQUEST_MODEL,
-    s.RESPONSE_MODEL,
-    s.SERVER_ADDRESS,
-    s.SERVER_PORT,
-)
 _PROVIDER_NAMES: Final = frozenset(PROVIDERS.values())
 _CLIENT_SUPPLIED: Final = frozenset({s.PROVIDER, s.REQUEST_MODEL})
-_AT_END: Final = (*_LABELS, s.ERROR_TYPE, s.OUTCOME, s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 _MAX_SERIES: Final = 2_000
-
-
-EndAttributes = Mapping[str, Any] | Deferred[dict[str, Any]]
-
-
-class Finished(NamedTuple):
-    """The values of a finished call that metrics need, without its content, which may be large.
-
-    Attributes:
-        start: values of `_LABELS` at its start.
-        end: values of `_AT_END` at its end, or a `Deferred` of its attributes then.
-        seconds: duration of the call.
-        first_chunk: seconds to the first chunk of a stream.
-        per_chunk: mean seconds between chunks.
-        span: its span, for exemplars.
-        time_ns: time of its end, in ns since the epoch.
-    """
-
-    start: tuple[Any, ...]
-    end: Any
-    seconds: float
-    first_chunk: float | None
-    per_chunk: float | None
-    span: SpanContext | None
-    time_ns: int
 
 
 def create_histogram(
@@ -94,7 +65,7 @@ class Metrics:
     __slots__ = ("_histograms", "_queued", "_seen", "_series")
 
     def __init__(self, meter: Meter, generation: Generation = V1_41) -> None:
-        self._seen: dict[str, set[Any]] = {name: set() for name in (*_LABELS, s.ERROR_TYPE)}
+        self._seen: dict[str, set[Any]] = {name: set() for name in (*LABELS, s.ERROR_TYPE)}
         self._series: dict[tuple[Any, ...], list[Any]] = {}
         self._queued: bool | None = None  # not known before the application sets its provider
 
@@ -153,7 +124,7 @@ class Metrics:
 
     def divide(self, call: Finished, batch: Any) -> None:
         """Add the values of a finished call to a batch."""
-        call = _read(call)
+        call = read(call)
         labels = self._labels(call)
         found = self._series.get(labels)
         if found is None:
@@ -173,7 +144,7 @@ class Metrics:
         return shared, with_error
 
     def _record_now(self, call: Finished) -> None:
-        call = _read(call)
+        call = read(call)
         ctx = context_of(call.span)
         attributes = _attributes(self._labels(call))
         for histogram, own, value in zip(self._histograms, attributes, _values(call), strict=True):
@@ -183,14 +154,14 @@ class Metrics:
     def _labels(self, call: Finished) -> tuple[Any, ...]:
         """Return the values of the labels and of `error.type`, bounded in number."""
         found = tuple([last or first for first, last in zip(call.start, call.end, strict=False)])
-        error = call.end[len(_LABELS)] or None
+        error = call.end[len(LABELS)] or None
         if (*found, error) in self._series:  # all of them are known
             return (*found, error)
-        succeeded = call.end[len(_LABELS) + 1] == "success"
-        refused = not succeeded and call.end[_LABELS.index(s.RESPONSE_MODEL)] is None
+        succeeded = call.end[len(LABELS) + 1] == "success"
+        refused = not succeeded and call.end[LABELS.index(s.RESPONSE_MODEL)] is None
         bounded = [
             value if value is None else self._bounded(label, value, refused)
-            for label, value in zip((*_LABELS, s.ERROR_TYPE), (*found, error), strict=True)
+            for label, value in zip((*LABELS, s.ERROR_TYPE), (*found, error), strict=True)
         ]
         return tuple(bounded)
 
@@ -203,31 +174,6 @@ class Metrics:
             return OTHER
         seen.add(value)
         return value
-
-
-def finished(
-    start: Mapping[str, Any],
-    end: EndAttributes,
-    seconds: float,
-    first_chunk: float | None,
-    per_chunk: float | None,
-    span: SpanContext | None,
-) -> Finished:
-    """Return the values that metrics need, for a call that ends now."""
-    at_end = end if isinstance(end, Deferred) else _at_end(end)
-    return Finished(
-        (*map(start.get, _LABELS),), at_end, seconds, first_chunk, per_chunk, span, time_ns()
-    )
-
-
-def _at_end(attributes: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (*map(attributes.get, _AT_END),)
-
-
-def _read(call: Finished) -> Finished:
-    """Return the call with the values at its end."""
-    end = call.end
-    return call._replace(end=_at_end(end())) if isinstance(end, Deferred) else call
 
 
 def context_of(span: SpanContext | None) -> Context:
@@ -253,12 +199,12 @@ def _real(histogram: Any) -> Any:
 
 def _values(call: Finished) -> tuple[float | None, ...]:
     """Return the values of a call, in the order of `Metrics._histograms`."""
-    return (call.seconds, *call.end[len(_LABELS) + 2 :], call.first_chunk, call.per_chunk)
+    return (call.seconds, *call.end[len(LABELS) + 2 :], call.first_chunk, call.per_chunk)
 
 
 def _attributes(labels: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
     """Yield the attributes of each value, in the order of `Metrics._histograms`."""
-    names = zip(_LABELS, labels, strict=False)
+    names = zip(LABELS, labels, strict=False)
     shared = {name: value for name, value in names if value is not None}
     error = labels[-1]
     yield {**shared, s.ERROR_TYPE: error} if error else shared

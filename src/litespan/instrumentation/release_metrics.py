@@ -12,14 +12,13 @@ from opentelemetry.trace import SpanContext
 from litespan import semconv as s
 from litespan.background.deferred import Deferred
 from litespan.generations import KINDS, METRICS, Generation
+from litespan.instrumentation.finished_call import EndAttributes, finished
 from litespan.instrumentation.metrics import (
     SECONDS,
     TOKENS,
-    EndAttributes,
     Metrics,
     context_of,
     create_histogram,
-    finished,
 )
 
 UNKNOWN: Final = "unknown"  # the conventions' modality of tokens without a breakdown

@@ -6,9 +6,10 @@ from typing import Any
 
 from litespan import semconv as s
 from litespan.instrumentation.call import Call
-from litespan.instrumentation.call_end import answered_attributes, stream_failure, to_failure
+from litespan.instrumentation.call_end import answered_attributes, to_failure
 from litespan.instrumentation.stages import Chunks
 from litespan.instrumentation.state import STREAM_ENDS
+from litespan.instrumentation.stream_end import stream_failure
 from litespan.mapping import realtime as rt
 from litespan.mapping.request import Attributes
 
