@@ -77,14 +77,15 @@ def _has_cost(hidden: Mapping[str, Any], breakdown: Any) -> bool:
 
 def _copied_usage(usage: Any) -> dict[str, Any] | None:
     """Copy a usage; return None if the provider states a cost or the time to live of caches."""
-    copied = {**contents(usage)}
+    if usage is None:
+        return None
+    copied = {**usage.__dict__, **(usage.__pydantic_extra__ or {})}
     for name in _DETAILS:
         if copied.get(name) is not None:
             copied[name] = {**contents(copied[name])}
     sent = copied.get("prompt_tokens_details")
     if (
-        not copied
-        or copied.get("cost") is not None
+        copied.get("cost") is not None
         or "cache_creation" in copied
         or (sent and sent.get("cache_creation_token_details") is not None)
     ):
