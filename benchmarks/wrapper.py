@@ -30,6 +30,7 @@ def _run(functions: _call.Functions, rounds: int) -> None:
     from litespan.settings import Settings
 
     provider, last = _call.traced()
+    read, _ = _call.traced(_call.Reading())
     tracer = provider.get_tracer("benchmarks")
     LiteLLMInstrumentor().instrument(tracer_provider=provider)
     meters = MeterProvider([InMemoryMetricReader()])
@@ -40,6 +41,8 @@ def _run(functions: _call.Functions, rounds: int) -> None:
         "litespan, content on, with metrics": Signals(
             Settings(content="SPAN_ONLY"), provider, meters
         ),
+        "litespan, content off, its span read": Signals(Settings(), read),
+        "litespan, content on, its span read": Signals(Settings(content="SPAN_ONLY"), read),
     }
 
     def ours(name: str) -> Callable[[], Any]:

@@ -85,9 +85,10 @@ def _complete(kept: dict[str, Any]) -> None:
     for part in DEFERRED:
         deferred = kept.get(part)
         if deferred is not None:
-            late = deferred()
-            early = {name: value for name, value in kept["_kept"].items() if name not in late}
-            kept["_kept"] = early | late
+            early, late = kept["_kept"], deferred()
+            if not early.keys().isdisjoint(late):  # the last one set comes last
+                early = {name: value for name, value in early.items() if name not in late}
+            kept["_kept"] = {**early, **late}
             kept[part] = None
     if "_status" not in kept:
         text, own = kept.get("_failed", NOT_FAILED)
