@@ -149,6 +149,7 @@ class EndedSpan(sdk.ReadableSpan):
 
     _kept: dict[str, Any]
     _content: Any = None
+    _answer: Any = None
 
     _attributes: Any = Part()
     _events: Any = Part()
@@ -172,11 +173,14 @@ class EndedSpan(sdk.ReadableSpan):
 
     @property
     def early(self) -> "EndedSpan":
-        """The span without deferred content, which can be read on the caller's thread."""
-        if self._content is None:
+        """The span without deferred attributes, which can be read on the caller's thread.
+
+        A span whose answer is deferred has succeeded.
+        """
+        if self._content is None and self._answer is None:
             return self
         ended = _new(EndedSpan)
-        ended.__dict__ = {**self.__dict__, "_content": None}
+        ended.__dict__ = {**self.__dict__, "_content": None, "_answer": None}
         return ended
 
     def _as_kept(self) -> bool:
