@@ -64,7 +64,7 @@ def test_streams_have_time_to_first_chunk_and_between_chunks(traced: Traced) -> 
     (between,) = points(traced, "gen_ai.client.operation.time_per_output_chunk")
     assert (first["unit"], between["unit"]) == ("s", "s")
     assert first["sum"] > 0
-    assert 0.01 < between["sum"] < 1
+    assert between["sum"] > 0
 
 
 def test_failures_have_a_duration(traced: Traced) -> None:
