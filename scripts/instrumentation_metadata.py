@@ -14,7 +14,7 @@ import yaml
 
 from litespan import semconv as s
 from litespan.generations import ATTRIBUTES, BOTH, OPT_IN, V0_1_0, V1_41, Generation
-from litespan.instrumentation.finished_call import LABELS as LABELS
+from litespan.instrumentation.finished_call import LABELS
 from litespan.instrumentation.metrics import Metrics
 from litespan.instrumentation.release_metrics import ReleaseMetrics
 from litespan.settings import Settings
