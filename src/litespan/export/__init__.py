@@ -24,12 +24,13 @@ from litespan.genai.groups import (
     Stage,
     Usage,
 )
-from litespan.genai.json_text import dumps, to_text
 from litespan.genai.messages import Message, Part, ToolDefinition
 from litespan.genai.span import GenAISpan, is_genai, is_router, key_of
 from litespan.genai.times import iso
 from litespan.genai.values import parse
 from litespan.objects import JSON, plain
+from litespan.objects import encoded as to_text
+from litespan.objects import json_bytes as dumps
 from litespan.version import VERSION
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status
 
 from litespan import semconv as s
-from litespan.genai.conventions import CONTENT
 from litespan.genai.copying import changed
 from litespan.genai.span import GenAISpan
 from litespan.redaction.text import scrub_error
 
 _RATIO_BITS: Final = (1 << 64) - 1
+_KEPT: Final = (s.STAGE_PREFIX, s.EVENT_EXCEPTION)  # names of events without content
 
 
 def stripped(span: ReadableSpan, read: GenAISpan) -> ReadableSpan:
@@ -33,21 +33,16 @@ def stripped(span: ReadableSpan, read: GenAISpan) -> ReadableSpan:
     return changed(
         span,
         attributes=attributes,
-        events=[_event(event, texts) for event in span.events if _is_plain(event)],
+        events=[_event(event, texts) for event in span.events if event.name.startswith(_KEPT)],
         status=Status(span.status.status_code, description),
     )
 
 
 def has_content(read: GenAISpan) -> bool:
     """Whether the span has content."""
+    messages = (read.input_messages, read.output_messages)
     return any(
-        content is not None
-        for content in (
-            read.input_messages,
-            read.output_messages,
-            read.system_instructions,
-            read.tool_definitions,
-        )
+        each is not None for each in (*messages, read.system_instructions, read.tool_definitions)
     )
 
 
@@ -55,11 +50,6 @@ def sampled(span: ReadableSpan, ratio: float) -> bool:
     """Whether this trace is in the share `ratio` that keeps its content."""
     context = span.context
     return context is not None and (context.trace_id & _RATIO_BITS) < ratio * (_RATIO_BITS + 1)
-
-
-def _is_plain(event: Event) -> bool:
-    """Whether this is an event without content."""
-    return event.name == s.EVENT_EXCEPTION or event.name.startswith(s.STAGE_PREFIX)
 
 
 def _event(event: Event, texts: list[str]) -> Event:
@@ -92,6 +82,3 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from _strings(inner)
-
-
-__all__ = ["CONTENT", "has_content", "sampled", "stripped"]

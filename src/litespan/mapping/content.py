@@ -49,7 +49,8 @@ def input_texts(request: Request) -> dict[str, str]:
     """Return what `input_content` returns, as JSON."""
     arguments = request.arguments
     texts: dict[str, str] = {}
-    written = [_written(item) for item in _items(_request_messages(arguments))]
+    items = _items(_request_messages(arguments))
+    written = [plain_json(item) or encoded(message_of(item)) for item in items]
     if written:
         texts[s.INPUT_MESSAGES] = utf8(f"[{','.join(written)}]")
     for name, value in _other_input(arguments).items():
@@ -168,11 +169,6 @@ def plain_json(item: Any) -> str | None:
     if len(text) < inline.SHORT and "data:" not in text:  # without two calls, as most texts
         return f"{_HEADS[role]}{encode_basestring(text)}}}]}}"
     return f"{_HEADS[role]}{quoted(inline.text(text))}}}]}}"
-
-
-def _written(item: Any) -> str:
-    """Return `message_of(item)` as JSON."""
-    return plain_json(item) or encoded(message_of(item))
 
 
 def encode(value: Any, limit: int) -> tuple[str, int]:

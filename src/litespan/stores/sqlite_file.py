@@ -26,14 +26,11 @@ class SQLiteFile:
     Args:
         path: The file; created if missing. Its folder must exist.
         prepare: Updates the schema of a new connection; may run on any write.
-        sync: `normal`, which survives the death of the process, or `full`, also of the machine.
+        sync: `normal`: data survives a crash of the process. `full`: also of the machine.
     """
 
     def __init__(
-        self,
-        path: Path,
-        prepare: Callable[[sqlite3.Connection], None],
-        sync: str = "normal",
+        self, path: Path, prepare: Callable[[sqlite3.Connection], None], sync: str = "normal"
     ) -> None:
         self.path: Final = path
         self._prepare = prepare
