@@ -35,11 +35,11 @@ from litespan.version import VERSION
 
 if TYPE_CHECKING:
     from litespan.export.client import Answer, Secret, origin
-    from litespan.export.configured import Variables
     from litespan.export.encodable import copy_of
     from litespan.export.http import HttpExporter
     from litespan.export.otlp import CONTENT_TYPE, OtlpExporter, is_valid, item_of
     from litespan.export.safe_urls import url_problem
+    from litespan.export.vendor import Variables
 
 __all__ = [
     "CONTENT_TYPE",
@@ -97,7 +97,7 @@ __all__ = [
 _LAZY: Final = {
     **dict.fromkeys(("Answer", "Secret", "origin"), "client"),
     "HttpExporter": "http",
-    "Variables": "configured",
+    "Variables": "vendor",
     "copy_of": "encodable",
     "url_problem": "safe_urls",
     **dict.fromkeys(("CONTENT_TYPE", "OtlpExporter", "is_valid", "item_of"), "otlp"),

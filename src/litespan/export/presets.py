@@ -19,18 +19,14 @@ def renamed_attributes(span: GenAISpan) -> dict[str, Any]:
     named: dict[str, Any] = {**span.facts}
     if s.RESPONSE_FINISH_REASONS in named:  # some write one, as text
         named[s.RESPONSE_FINISH_REASONS] = list(span.response.finish_reasons)
-    for name, messages in (
+    for name, items in (
         (s.INPUT_MESSAGES, span.input_messages),
         (s.OUTPUT_MESSAGES, span.output_messages),
+        (s.SYSTEM_INSTRUCTIONS, span.system_instructions),
+        (s.TOOL_DEFINITIONS, span.tool_definitions),
     ):
-        if messages is not None:
-            named[name] = encoded([message.to_json() for message in messages])
-    if span.system_instructions is not None:
-        named[s.SYSTEM_INSTRUCTIONS] = encoded(
-            [part.to_json() for part in span.system_instructions]
-        )
-    if span.tool_definitions is not None:
-        named[s.TOOL_DEFINITIONS] = encoded([tool.to_json() for tool in span.tool_definitions])
+        if items is not None:
+            named[name] = encoded([item.to_json() for item in items])
     return named
 
 

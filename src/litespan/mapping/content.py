@@ -38,9 +38,9 @@ def input_content(request: Request) -> dict[str, list[Any]]:
     """Return input messages, system instructions and tool definitions, if present."""
     arguments = request.arguments
     content: dict[str, list[Any]] = {}
-    messages = read_messages(_request_messages(arguments))
-    if messages:
-        content[s.INPUT_MESSAGES] = messages
+    items = _items(_request_messages(arguments))
+    if items:
+        content[s.INPUT_MESSAGES] = [message_of(item) for item in items]
     content.update(_other_input(arguments))
     return content
 
@@ -116,12 +116,8 @@ def _other_input(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
     return content
 
 
-def read_messages(given: Any) -> list[Message]:
-    """Convert prompts, chat messages and Responses API items; token ids are left out."""
-    return [message_of(item) for item in _items(given)]
-
-
 def _items(given: Any) -> list[Any]:
+    """Return prompts, chat messages or Responses API items, without token ids."""
     if given is None:
         return []
     items = given if isinstance(given, (list, tuple)) else [given]

@@ -32,7 +32,6 @@ class Stream:
 
     frames: list[str]
     error: str
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 Reply = Body | Stream
