@@ -11,10 +11,9 @@ from opentelemetry.trace import StatusCode
 from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.genai.conventions import STRUCTURE
-from litespan.genai.copying import at_top
+from litespan.genai.copying import at_top, has_content, sampled, stripped
 from litespan.genai.span import GenAISpan, is_genai, is_router
 from litespan.genai.values import strings
-from litespan.genai.without_content import has_content, sampled, stripped
 from litespan.offload.process import offload_spans
 from litespan.routing.destinations import Destination, StageList
 from litespan.spool import batches
