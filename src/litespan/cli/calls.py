@@ -53,8 +53,9 @@ def _parser() -> Parser:
         "`litespan show ID` shows one of them.",
     )
     add_store(parser)
-    number = "number of calls (default: 20)"
-    parser.add_argument("-n", "--number", type=argument(size), default=20, metavar="N", help=number)
+    parser.add_argument(
+        "-n", "--number", type=_number, default=20, metavar="N", help="how many (default: 20)"
+    )
     parser.add_argument(
         "-f", "--follow", action="store_true", help="then list calls as they end, until Ctrl-C"
     )
@@ -74,6 +75,11 @@ def _parser() -> Parser:
     parser.add_argument("--until", type=since, metavar="WHEN", help="only calls that began before")
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     return parser
+
+
+@argument
+def _number(text: str) -> int:
+    return min(size(text), sys.maxsize)
 
 
 def _usd(text: str) -> Decimal:
