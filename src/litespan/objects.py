@@ -57,6 +57,11 @@ def contents(holder: Any) -> Mapping[str, Any]:
     return {**kept, **extra} if extra and extra is not _ABSENT else kept
 
 
+def first(fields: Mapping[str, Any], *names: str) -> Any:
+    """Return the value of the first of these fields that is set, or None."""
+    return next((fields[name] for name in names if fields.get(name) is not None), None)
+
+
 def as_int(value: Any) -> int | None:
     """Return `value` as an int if it is a whole number, else None; a bool is not a number."""
     if type(value) is int:
@@ -76,6 +81,14 @@ def as_float(value: Any) -> float | None:
         except OverflowError:  # an int with hundreds of digits
             return math.inf if value > 0 else -math.inf
     return None
+
+
+def to_float(value: Any) -> float | None:
+    """Return a number, which may also be text; None for anything else."""
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def as_cost(value: Any) -> float | None:
@@ -148,6 +161,14 @@ def utf8(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+def parsed(text: str | bytes) -> Any:
+    """Parse JSON; None if it is invalid or nested too deeply."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
 def is_true(value: Any) -> bool:
     """Whether `value` is True or the text "true", as in headers and YAML."""
     return value is True or (isinstance(value, str) and value.lower() == "true")
@@ -189,31 +210,29 @@ def quoted(text: str) -> str:
     return f'"{text}"'
 
 
-def encoder(default: Callable[[Any], Any]) -> Callable[[Any], str]:
-    """Return a compact JSON encoder; `default` replaces values of other types.
-
-    It raises ValueError for NaN, infinity and integers of thousands of digits.
+def _encoder() -> Callable[[Any], str]:
+    """Return a compact JSON encoder, which raises ValueError for NaN, infinity and huge integers.
 
     `json.JSONEncoder` creates a C encoder for each value; this one is created once.
     """
     try:
         encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-            *(None, default, json.encoder.encode_basestring, None, ":", ","),
+            *(None, safe_str, json.encoder.encode_basestring, None, ":", ","),
             *(False, False, False),
         )
         encode([""], 0)
     except TypeError:  # no C encoder, or one with another signature
         return json.JSONEncoder(
-            ensure_ascii=False, separators=(",", ":"), default=default, allow_nan=False
+            ensure_ascii=False, separators=(",", ":"), default=safe_str, allow_nan=False
         ).encode
     return lambda value: "".join(encode(value, 0))
 
 
-_encode: Final = encoder(safe_str)
+_encode: Final = _encoder()
 
 
 def encoded(value: Any) -> str:
-    """Return compact JSON; other types become text, lone surrogates stay."""
+    """Return compact JSON. Other types become text, NaN and infinity null; lone surrogates stay."""
     try:
         return _encode(value)
     except ValueError:  # NaN, infinity, an integer of thousands of digits
@@ -223,3 +242,8 @@ def encoded(value: Any) -> str:
 def dumps(value: Any) -> str:
     """Return compact JSON; other types become text, lone surrogates `?`."""
     return utf8(encoded(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return compact JSON in UTF-8; other types become text, lone surrogates `?`."""
+    return encoded(value).encode("utf-8", "replace")

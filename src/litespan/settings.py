@@ -256,9 +256,7 @@ class Settings:
 
     @classmethod
     def from_env(
-        cls,
-        env: Mapping[str, str] | None = None,
-        given: Mapping[str, Any] = MappingProxyType({}),
+        cls, env: Mapping[str, str] | None = None, given: Mapping[str, Any] = MappingProxyType({})
     ) -> "Settings":
         """Read the settings from `env`, by default `os.environ`.
 

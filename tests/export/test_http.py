@@ -22,12 +22,12 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from litespan.counters import stats
 from litespan.export.batching import Item, pack, shrink
 from litespan.export.client import Answer, Secret, retry_after
-from litespan.export.configured import Variables
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Policy, Refusal
 from litespan.export.safe_urls import url_problem
-from litespan.genai.json_text import dumps
+from litespan.export.vendor import Variables
 from litespan.genai.span import GenAISpan
+from litespan.objects import json_bytes
 from tests.cases import span, text
 from tests.support.server import Received, Reply, in_turn, running
 
@@ -54,7 +54,7 @@ class Echo(HttpExporter):
     def item(self, span: GenAISpan) -> Item:
         said = span.input_messages or ()
         return Item(
-            str(span.key), dumps({"key": str(span.key), "text": said[0].text if said else ""})
+            str(span.key), json_bytes({"key": str(span.key), "text": said[0].text if said else ""})
         )
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
@@ -546,8 +546,8 @@ def test_packing_keeps_different_requests_apart() -> None:
 def test_the_longest_strings_are_cut_until_the_json_fits(value: Any, limit: int) -> None:
     """Short strings are unchanged."""
     shrunk: Any = shrink(json.loads(json.dumps(value)), limit)
-    assert len(dumps(shrunk)) <= limit
-    assert "[cut by litespan: originally" in dumps(shrunk).decode()
+    assert len(json_bytes(shrunk)) <= limit
+    assert "[cut by litespan: originally" in json_bytes(shrunk).decode()
     if isinstance(shrunk, dict):
         assert shrunk["id"] == "short"
 
@@ -568,7 +568,7 @@ def test_shrinking_ends_if_nothing_can_be_cut() -> None:
 )
 def test_values_that_json_cannot_hold_are_replaced(value: Any, text: bytes) -> None:
     """Values that JSON or UTF-8 cannot represent."""
-    assert dumps(value) == text
+    assert json_bytes(value) == text
 
 
 def run(program: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -19,8 +19,8 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.alerting import AlertExporter
+from litespan.export import vendor as vendors
 from litespan.export.client import FORBIDDEN_HOST, Answer, Client
-from litespan.export.configured import Configured
 from litespan.export.http import HttpExporter
 from litespan.export.tenant import Tenant, is_public
 from tests.cases import CASES, now
@@ -159,9 +159,9 @@ def test_a_tenants_own_settings_are_enough_and_nothing_is_added(name: str, trap:
 
 @each
 def test_exporters_read_the_environment_in_one_place(name: str) -> None:
-    """Only `Configured.env` does, which is empty for tenants."""
+    """Only `Vendor.env` does, which is empty for tenants."""
     for kind in HTTP[name].__mro__:
-        if kind.__module__.startswith("litespan") and kind is not Configured:
+        if kind.__module__.startswith("litespan") and kind is not vendors.Vendor:
             source = inspect.getsource(sys.modules[kind.__module__])
             assert not re.search(r"environ\b(?!ment)|getenv", source), kind.__module__
 

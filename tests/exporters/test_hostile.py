@@ -11,7 +11,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from litespan.export.batching import LONGEST_KEPT, shrink
 from litespan.export.http import HttpExporter
-from litespan.genai.json_text import dumps
+from litespan.objects import json_bytes
 from tests.cases import CHAT, OPENAI, START_NS, span
 from tests.exporters.test_contract import HTTP, PATIENT, each_http
 from tests.support.server import running
@@ -168,7 +168,7 @@ def test_truncating_a_long_conversation_takes_few_passes() -> None:
     begun = time.process_time()
     cut: Any = shrink(json.loads(json.dumps({"messages": long})), 5_000_000)
     assert time.process_time() - begun < 20
-    assert len(dumps(cut)) <= 5_000_000
+    assert len(json_bytes(cut)) <= 5_000_000
     assert len(cut["messages"]) == len(long)
 
 
@@ -186,7 +186,7 @@ def test_many_short_messages_lose_their_middle() -> None:
     many: list[Any] = [{"role": "user", "content": f"no {n}"} for n in range(10_000)]
     cut: Any = shrink({"messages": [*many], "tags": ["a", "b"]}, 20_000)
     kept = [message["content"] for message in cut["messages"]]
-    assert len(dumps(cut)) <= 20_000
+    assert len(json_bytes(cut)) <= 20_000
     assert (kept[0], kept[-1], cut["tags"]) == ("no 0", "no 9999", ["a", "b"])
     assert LONGEST_KEPT < len(kept) < 1000
 

@@ -303,9 +303,9 @@ WRONG: list[tuple[list[str], dict[str, str], str]] = [
     (["--to", "helicone"], {}, "HELICONE_API_KEY is not set"),
     (["--to", ","], {}, "name at least one exporter"),
     ([], {}, "the following arguments are required: --to"),
-    (["--to", "sqlite", "--memory", "none"], {}, "'none' is not a number of MiB"),
+    (["--to", "sqlite", "--memory", "none"], {}, "'none' is not a whole number above 0"),
     *(
-        (["--to", "sqlite", "--timeout", seconds], {}, f"{seconds!r} is not a number of seconds")
+        (["--to", "sqlite", "--timeout", seconds], {}, f"{seconds!r} is not a number above 0")
         for seconds in ("-5", "nan", "soon")
     ),
     (["--to", "sqlite", "--port", "99999"], {}, "cannot listen on 127.0.0.1:99999: "),

@@ -16,8 +16,8 @@ import litespan
 from litespan import semconv
 from litespan.export.http import HttpExporter
 from litespan.genai import conventions
+from litespan.genai.copying import stripped
 from litespan.genai.span import GenAISpan
-from litespan.genai.without_content import stripped
 from litespan.stores.columns import COLUMNS
 from litespan.stores.rows import rows
 from tests.cases import CHAT, START_NS, span

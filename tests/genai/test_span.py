@@ -31,6 +31,7 @@ from litespan.export import (
     is_router,
     key_of,
 )
+from litespan.genai import content
 from litespan.genai import conventions as c
 from tests.cases import CASES, MS, OTHERS, START_NS, STARTED, span
 
@@ -557,8 +558,8 @@ NAMES = sorted(
     {value for value in vars(semconv).values() if isinstance(value, str)}
     | {theirs for theirs, _ in c.RENAMES}
     | {*c.INVOCATION_KEYS, c.METADATA_JSON, c.MODEL, "litellm.metadata.x", "traceloop."}
-    | {f"{prefix}.0.x" for prefixes in c.FLAT.values() for prefix in prefixes}
-    | {prefix for prefixes in c.FLAT.values() for prefix in prefixes}
+    | {f"{prefix}.0.x" for prefixes in content.FLAT.values() for prefix in prefixes}
+    | {prefix for prefixes in content.FLAT.values() for prefix in prefixes}
     | {"gen_ai.prompt.0", "gen_ai.prompt.99999999999999999999.x", "gen_ai.prompt." + "0." * 50}
 )
 RUBBISH = [
@@ -594,10 +595,10 @@ def test_malformed_attributes_never_raise_or_change_types(seed: int, scope: str)
     pick = random.Random(seed)
     attributes = {name: pick.choice(RUBBISH) for name in NAMES}
     attributes["gen_ai.operation.name"] = "chat"
-    names = [*c.MESSAGE_EVENTS[semconv.INPUT_MESSAGES], "gen_ai.choice", "exception"]
+    names = [*content.MESSAGE_EVENTS[semconv.INPUT_MESSAGES], "gen_ai.choice", "exception"]
     events = [
         Event(pick.choice(names), {pick.choice(NAMES): "x", "message": "[", "content": "{"}),
-        Event(pick.choice(names), {c.EVENT_BODY: pick.choice(RUBBISH[7:16])}),  # type: ignore[dict-item]
+        Event(pick.choice(names), {content.EVENT_BODY: pick.choice(RUBBISH[7:16])}),  # type: ignore[dict-item]
     ]
     context = SpanContext(1, 2, is_remote=False)
     # ReadableSpan keeps what it is given, unlike a live span, which cleans it.

@@ -28,8 +28,7 @@ from litespan.export.client import Secret, origin
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Policy, overridden
 from litespan.export.report import report
-from litespan.genai.json_text import dumps
-from litespan.objects import JSON
+from litespan.objects import JSON, json_bytes
 from litespan.spool.recorder import Recorder
 
 _LATE: Final = 300.0  # s; such a message says when the calls were
@@ -140,7 +139,7 @@ class AlertExporter(HttpExporter):
 
     def request(self, notices: Sequence[Notice], lost: int) -> Item:
         """The request that posts one message."""
-        return Item(notices[0].id, dumps(self.message(notices, lost)), self._path.reveal())
+        return Item(notices[0].id, json_bytes(self.message(notices, lost)), self._path.reveal())
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """One message per request."""

@@ -11,7 +11,7 @@ from litespan.alerting.alert import Notice
 from litespan.alerting.episodes import to_finding
 from litespan.background import fork
 from litespan.errors import suppress_errors
-from litespan.genai.json_text import dumps
+from litespan.objects import json_bytes
 from litespan.spool.directory import DISK_ERRORS
 from litespan.spool.file import ALERTS, SpoolFile
 from litespan.spool.record import Record
@@ -56,7 +56,7 @@ class KeptNotices:
         if new:
             try:
                 file, ids = self._directory.put(
-                    [Record(self.key, notice.id, dumps(asdict(notice))) for _, notice in new]
+                    [Record(self.key, notice.id, json_bytes(asdict(notice))) for _, notice in new]
                 )
             except DISK_ERRORS as error:
                 self._directory.report(error)

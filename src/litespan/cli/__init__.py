@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from litespan.errors import logger
+from litespan.parsers import BadSetting
+
+T = TypeVar("T")
 
 COMMANDS: Final = {
     "run": "run a program and record its LiteLLM calls",
@@ -73,6 +76,19 @@ def exporter_names(text: str) -> list[str]:
     return names
 
 
+def configured_exporter(name: str) -> Any:
+    """The exporter of that name, as its environment variables configure it. Raises CommandError."""
+    from litespan.routing.destinations import BadRoute, create_exporter
+
+    try:
+        exporter = create_exporter(name)
+    except BadRoute as error:
+        raise CommandError(error) from None
+    if problem := getattr(exporter, "problem", ""):
+        raise CommandError(problem)
+    return exporter
+
+
 @contextmanager
 def without_log() -> Iterator[None]:
     """Log nothing of litespan's own: the command prints it instead."""
@@ -101,6 +117,28 @@ def json_text(value: Any, default: Callable[[Any], Any]) -> str:
     return "\n".join(printable(line, lambda c: json.dumps(c)[1:-1]) for line in lines)
 
 
+class CommandError(Exception):
+    """A command cannot do what it should. `main` prints the message, and exits with `status`."""
+
+    def __init__(self, message: object, status: int = 2) -> None:
+        super().__init__(str(message))
+        self.status = status
+
+
+def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """`parse` as the type of an argument: users see the message of its ValueError."""
+
+    def read(text: str) -> T:
+        try:
+            return parse(text)
+        except BadSetting as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is {error}") from None
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
         print("litespan", version("litespan"))
@@ -124,7 +162,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # for example `litespan report | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as problem:
+        if (found := _status(problem)) is None:
+            raise
+        print(f"litespan {arguments[0]}: {printable(str(problem))}", file=sys.stderr)
+        return found
     return int(status)
+
+
+def _status(error: Exception) -> int | None:
+    """The exit status for an error that a user can correct; None for others."""
+    if isinstance(error, CommandError):
+        return error.status
+    from litespan.stores.reading import NotFound
+    from litespan.stores.records import Unreadable
+
+    return 1 if isinstance(error, NotFound) else 2 if isinstance(error, Unreadable) else None
 
 
 def _parser() -> Parser:

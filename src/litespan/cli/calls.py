@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
-from litespan.cli import Parser, add_store, json_text, printable
+from litespan.cli import Parser, add_store, argument, json_text, printable
 from litespan.cli.report import since
+from litespan.parsers import size
 from litespan.stores import groups
 from litespan.stores.figures import OUTCOMES, count, dollars, seconds
 from litespan.stores.following import LATE, Follower
 from litespan.stores.reading import latest, placed
-from litespan.stores.records import TIME, Record, Unreadable
+from litespan.stores.records import TIME, Record
 
 COLUMNS: Final = (
     *("key", "call_id", "trace_id", "start_time", "outcome", "operation", "attempt"),
@@ -35,15 +36,9 @@ _RED, _DIM, _PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[0m"
 def run(argv: Sequence[str]) -> int:
     """List calls. Returns 0; 2 for bad input."""
     options = _parser().parse_args(argv)
-    try:
-        if options.follow:
-            return _follow(options)
-        found = latest(
-            options.store, options.number, COLUMNS, options.since or "", _filter(options)
-        )
-    except Unreadable as problem:
-        print(f"litespan calls: {problem}", file=sys.stderr)
-        return 2
+    if options.follow:
+        _follow(options)
+    found = latest(options.store, options.number, COLUMNS, options.since or "", _filter(options))
     if not found and not options.json:
         print("No matching calls.")
         return 0
@@ -59,12 +54,7 @@ def _parser() -> Parser:
     )
     add_store(parser)
     parser.add_argument(
-        "-n",
-        "--number",
-        type=_number,
-        default=20,
-        metavar="N",
-        help="number of calls (default: 20)",
+        "-n", "--number", type=_number, default=20, metavar="N", help="how many (default: 20)"
     )
     parser.add_argument(
         "-f", "--follow", action="store_true", help="then list calls as they end, until Ctrl-C"
@@ -87,10 +77,9 @@ def _parser() -> Parser:
     return parser
 
 
+@argument
 def _number(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= 10**6:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000000")
-    return int(text)
+    return min(size(text), sys.maxsize)
 
 
 def _usd(text: str) -> Decimal:
@@ -117,7 +106,7 @@ def _filter(options: argparse.Namespace) -> Callable[[Record], bool]:
     return matches
 
 
-def _follow(options: argparse.Namespace) -> int:
+def _follow(options: argparse.Namespace) -> NoReturn:
     wanted = _filter(options)
     _wait_for(options.store)
     recent = (datetime.now(timezone.utc) - LATE).strftime(TIME)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from litespan.cli import Parser, without_log
+from litespan.cli import CommandError, Parser, without_log
 from litespan.doctor.marked_call import MARK, send
 from litespan.export import registry
 
@@ -14,8 +14,7 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     for name in options.exporter:
         if registry.find(name) is None:
-            print(f"litespan check: {registry.unknown(name)}", file=sys.stderr)
-            return 2
+            raise CommandError(registry.unknown(name))
     with without_log():
         return max([_check(name) for name in options.exporter])
 

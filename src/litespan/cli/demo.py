@@ -12,7 +12,7 @@ from shutil import which
 from typing import Final
 
 from litespan import semconv as s
-from litespan.cli import Parser, report
+from litespan.cli import CommandError, Parser, report
 from litespan.testing import LoopbackProvider, OtlpReceiver, span_tree
 from litespan.testing.decode import Record
 
@@ -24,23 +24,15 @@ SHOWN: Final = (s.ATTEMPT, s.ERROR_TYPE, s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST
 ANSWER: Final = "I am the local provider of this demo: this is my only answer."
 
 
-class DemoError(Exception):
-    """The demo cannot run; the message says what is missing and how to get it."""
-
-
 def run(argv: Sequence[str]) -> int:
     """Run the demo with command-line arguments. Returns the exit status."""
     options = _parser().parse_args(argv)
-    try:
-        _require("litellm", "pip install litellm")
-        _require("mcp", "LiteLLM needs it for tool calls: pip install mcp")
-        _require("opentelemetry-distro", "pip install 'litespan[auto]'")
-        if options.live:
-            _require_key(options.live)
-        _demo(options)
-    except DemoError as problem:
-        print(f"litespan demo: {problem}", file=sys.stderr)
-        return 1
+    _require("litellm", "pip install litellm")
+    _require("mcp", "LiteLLM needs it for tool calls: pip install mcp")
+    _require("opentelemetry-distro", "pip install 'litespan[auto]'")
+    if options.live:
+        _require_key(options.live)
+    _demo(options)
     return 0
 
 
@@ -69,7 +61,7 @@ def _require(distribution: str, fix: str) -> None:
     try:
         metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        raise DemoError(f"{distribution} is not installed: {fix}") from None
+        raise CommandError(f"{distribution} is not installed: {fix}", 1) from None
 
 
 def _require_key(model: str) -> None:
@@ -79,11 +71,12 @@ def _require_key(model: str) -> None:
     try:
         litellm.get_llm_provider(model)
     except litellm.BadRequestError:
-        raise DemoError(f"LiteLLM knows no model {model!r}: name it as provider/model") from None
+        problem = f"LiteLLM knows no model {model!r}: name it as provider/model"
+        raise CommandError(problem, 1) from None
     keys = litellm.validate_environment(model)
     if not keys["keys_in_environment"]:
         names = ", ".join(keys["missing_keys"]) or "the provider's key"
-        raise DemoError(f"no key for {model}: set {names}")
+        raise CommandError(f"no key for {model}: set {names}", 1)
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -110,10 +103,11 @@ def _demo(options: argparse.Namespace) -> None:
         code = subprocess.run(command, env=env, check=False).returncode  # noqa: S603 - our own
         spans = receiver.spans
     if code:
-        raise DemoError(f"the program ended with status {code}; see its output above")
+        raise CommandError(f"the program ended with status {code}; see its output above", 1)
     _print("\nThe router's call, attempt by attempt:\n" + _router_tree(spans))
     for column in ("model", "user"):
-        _report(column, database)
+        _print(f"\n$ litespan report --by {column} {database}")
+        report.run(["--by", column, str(database)])
     _print(f"\nNext: {_litespan()} calls {database}")
 
 
@@ -154,12 +148,6 @@ def _router_tree(spans: list[Record]) -> str:
     """The trace of the router's call as a tree, with the cost of each attempt."""
     routed = {span["trace_id"] for span in spans if span["name"].startswith(s.ROUTER_SPAN)}
     return span_tree([span for span in spans if span["trace_id"] in routed], SHOWN, events=True)
-
-
-def _report(column: str, database: Path) -> None:
-    _print(f"\n$ litespan report --by {column} {database}")
-    if report.run(["--by", column, str(database)]):
-        raise DemoError("the report failed; see its output above")
 
 
 def _print(text: str) -> None:

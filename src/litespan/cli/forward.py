@@ -1,19 +1,18 @@
 """`litespan forward`: receives OTLP/HTTP and passes the spans to litespan's exporters."""
 
-import argparse
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from ipaddress import ip_address
-from math import inf
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from litespan.cli import Parser, exporter_names
+from litespan.cli import CommandError, Parser, argument, exporter_names
+from litespan.export.safe_urls import is_loopback
 from litespan.forward import Destination, Limits, Receiver
 from litespan.forward.destination import NoDestination
+from litespan.parsers import amount, size
 from litespan.settings import Settings
 
 _MIB = 2**20
@@ -32,14 +31,12 @@ def run(argv: Sequence[str]) -> int:
         prepare = _offload(options.offload, options.offload_above) if options.offload else None
         receiver = Receiver(destinations, options.host, options.port, limits, prepare)
     except (NoDestination, ImportError, ValueError) as problem:
-        print(f"litespan forward: {problem}", file=sys.stderr)
-        return 2
+        raise CommandError(problem) from None
     except (OSError, OverflowError) as error:  # OverflowError: invalid port
         address = f"{options.host}:{options.port}"
         reason = getattr(error, "strerror", None) or error
-        print(f"litespan forward: cannot listen on {address}: {reason}", file=sys.stderr)
-        return 1
-    if not _loopback(options.host):
+        raise CommandError(f"cannot listen on {address}: {reason}", 1) from None
+    if not is_loopback(options.host):
         print("litespan forward: anyone who can reach this address can send spans", file=sys.stderr)
     _serve(receiver, ", ".join(options.to))
     return 0
@@ -85,21 +82,21 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--memory",
-        type=_positive,
+        type=argument(size),
         default=256,
         metavar="MIB",
         help="memory for all requests in progress, decoded; above it senders get 429 (%(default)s)",
     )
     parser.add_argument(
         "--request",
-        type=_positive,
+        type=argument(size),
         default=32,
         metavar="MIB",
         help="maximum size of one body (%(default)s)",
     )
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=argument(amount),
         default=10.0,
         metavar="S",
         help="timeout of one export; then the sender gets 503 (%(default)s)",
@@ -119,26 +116,3 @@ def _parser() -> Parser:
         help="size from which content is large (%(default)s)",
     )
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of MiB")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return seconds
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

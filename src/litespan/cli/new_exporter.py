@@ -2,12 +2,11 @@
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from litespan.cli import Parser
+from litespan.cli import CommandError, Parser
 from litespan.export import registry
 
 SKELETON: Final = Path(__file__).with_name("skeleton")
@@ -24,16 +23,17 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     name, folder = options.name, options.folder or Path(renamed("litespan-acme", options.name))
     if found := registry.find(name):
-        return _refuse(f"an exporter {name} exists already, {found.value}: choose another name")
+        raise CommandError(f"an exporter {name} exists already, {found.value}: choose another name")
     written = {renamed(to, name): (SKELETON / file).read_text() for file, to in FILES.items()}
     if present := [file for file in written if (folder / file).exists()]:
-        return _refuse(f"{folder / present[0]} exists already: name another folder with --folder")
+        problem = f"{folder / present[0]} exists already: name another folder with --folder"
+        raise CommandError(problem)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in written.items():
             (folder / file).write_text(renamed(text, name), encoding="utf-8")
     except OSError as error:
-        return _refuse(f"cannot write {folder}: {error.strerror or error}")
+        raise CommandError(f"cannot write {folder}: {error.strerror or error}") from error
     for file in written:
         print(folder / file)
     print(f"next: cd {folder} && pip install -e '.[test]' && pytest")
@@ -79,8 +79,3 @@ def renamed(text: str, name: str) -> str:
     }.items():
         text = text.replace(old, new)
     return text
-
-
-def _refuse(message: str) -> int:
-    print(f"litespan new-exporter: {message}", file=sys.stderr)
-    return 2

@@ -14,14 +14,13 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from litespan.cli import Parser, exporter_names, printable
-from litespan.cli.replay_notes import Notes, Unusable
+from litespan.cli import CommandError, Parser, configured_exporter, exporter_names
+from litespan.cli.replay_notes import Notes
 from litespan.cli.report import since
-from litespan.export import registry
 from litespan.export.policy import Tally
 from litespan.offload import Unrestorable, with_content
 from litespan.stores.reading import NotFound, find, readers, records
-from litespan.stores.records import Record, Unreadable
+from litespan.stores.records import Record
 from litespan.stores.spans import span_of
 
 BATCH: Final = 500  # calls in one export
@@ -37,22 +36,20 @@ Call: TypeAlias = tuple[str, Record]
 def run(argv: Sequence[str]) -> int:
     """Replay calls. Returns 0 if all were accepted, 1 if some were not, 2 for bad input."""
     options = _parser().parse_args(argv)
-    state = Path(options.state or _state_beside(options.store)).expanduser()
+    store = Path(options.store).expanduser()
+    beside = f"{store}.replay" if store.exists() else "litespan.replay"
+    state = Path(options.state or beside).expanduser()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    try:
-        # Before the file of accepted calls is created: a wrong name must leave no file.
-        found = _chosen(options)
-        exporters = dict(_exporters(options.to))
-        with closing(Notes(state)) as notes, suppress_instrumentation():
-            targets = [Target(name, exporter, notes) for name, exporter in exporters.items()]
-            try:
-                _replay(found, targets)
-            finally:
-                for target in targets:
-                    target.exporter.shutdown()
-    except (Unreadable, Unusable, NotFound) as problem:
-        print(f"litespan replay: {printable(str(problem))}", file=sys.stderr)
-        return 2
+    # Before the file of accepted calls is created: a wrong name must leave no file.
+    found = _chosen(options)
+    exporters = {name: configured_exporter(name) for name in options.to}
+    with closing(Notes(state)) as notes, suppress_instrumentation():
+        targets = [Target(name, exporter, notes) for name, exporter in exporters.items()]
+        try:
+            _replay(found, targets)
+        finally:
+            for target in targets:
+                target.exporter.shutdown()
     for target in targets:
         print(target.summary())
     return 1 if any(target.left for target in targets) else 0
@@ -96,26 +93,10 @@ def _chosen(options: argparse.Namespace) -> Iterator[Record]:
     start = options.since or ""
     if not options.call:
         return records(options.store, since=start)
-    return (r for r in find(options.store, options.call) if r["start_time"] >= start)
-
-
-def _state_beside(store: str) -> str:
-    path = Path(store).expanduser()
-    return f"{path}.replay" if path.exists() else "litespan.replay"
-
-
-def _exporters(names: Sequence[str]) -> Iterator[tuple[str, SpanExporter]]:
-    """Create the exporters as the SDK does: without arguments."""
-    for name in names:
-        try:
-            exporter: SpanExporter = registry.load(name)()
-        except registry.UnknownExporter as error:
-            raise Unusable(str(error)) from None
-        except Exception as error:
-            raise Unusable(f"{name} cannot be created: {type(error).__name__}: {error}") from error
-        if problem := getattr(exporter, "problem", ""):
-            raise Unusable(problem)
-        yield name, exporter
+    try:
+        return (r for r in find(options.store, options.call) if r["start_time"] >= start)
+    except NotFound as problem:
+        raise CommandError(problem) from None
 
 
 @dataclass
@@ -217,12 +198,8 @@ def _replay(found: Iterator[Record], targets: Sequence[Target]) -> None:
             print(f"{done:,} calls so far", file=sys.stderr)
         if all(target.stopped for target in targets):
             print("stopped: no exporter accepts calls at the moment", file=sys.stderr)
-            _count_the_rest(found, targets)
+            rest = sum(record["outcome"] != "started" for record in found)
+            for target in targets:
+                target.left += rest
     if unfinished:
         print(f"{unfinished:,} unfinished call(s) skipped", file=sys.stderr)
-
-
-def _count_the_rest(found: Iterator[Record], targets: Sequence[Target]) -> None:
-    rest = sum(1 for record in found if record["outcome"] != "started")
-    for target in targets:
-        target.left += rest

@@ -4,11 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from litespan.cli import CommandError
 from litespan.stores import private_files
-
-
-class Unusable(Exception):
-    """An exporter or the file of earlier runs cannot be used; the message says why."""
 
 
 class Notes:
@@ -28,7 +25,7 @@ class Notes:
         except sqlite3.Error as error:
             busy = "locked" in str(error)
             fix = "another replay uses it: wait until it ends" if busy else "set another --state"
-            raise Unusable(f"cannot use {path}: {error}; {fix}") from error
+            raise CommandError(f"cannot use {path}: {error}; {fix}") from error
 
     def missing(self, place: str, keys: Sequence[str]) -> set[str]:
         """The keys that the destination `place` has not accepted yet."""

@@ -1,6 +1,5 @@
 """`litespan report`: tokens, cost and latency of recorded calls, by model, user or day."""
 
-import argparse
 import csv
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,12 +8,12 @@ from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Final
 
-from litespan.cli import Parser, add_store, json_text, printable
-from litespan.cli.one_call import print_call
+from litespan.cli import Parser, add_store, argument, json_text, printable
+from litespan.cli.show import print_call
 from litespan.cli.summary import BY, Summary, Totals, grouping, summarize
 from litespan.stores.figures import count, dollars, places, seconds
-from litespan.stores.reading import NotFound, named
-from litespan.stores.records import TIME, Unreadable, moment_of
+from litespan.stores.reading import named
+from litespan.stores.records import TIME, moment_of
 from litespan.stores.spreadsheet import guarded
 
 NONE: Final = "(none)"
@@ -28,16 +27,9 @@ _NARROW: Final = 16  # minimum width of the names, in characters
 def run(argv: Sequence[str]) -> int:
     """Print a report for command-line arguments. Returns the exit status."""
     options = _parser().parse_args(argv)
-    try:
-        if options.call:
-            return print_call(options.store, options.call)
-        summary = summarize(options.store, options.by, options.since or "")
-    except Unreadable as problem:
-        print(f"litespan report: {problem}", file=sys.stderr)
-        return 2
-    except NotFound as problem:
-        print(f"litespan report: {printable(str(problem))}", file=sys.stderr)
-        return 1
+    if options.call:
+        return print_call(options.store, options.call)
+    summary = summarize(options.store, options.by, options.since or "")
     show = print_json if options.json else print_csv if options.csv else print_table
     show(summary, named(options.store))
     return 0
@@ -45,13 +37,12 @@ def run(argv: Sequence[str]) -> int:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="litespan report",
-        description="Summarize the calls in one of litespan's stores.",
+        prog="litespan report", description="Summarize the calls in one of litespan's stores."
     )
     add_store(parser)
     parser.add_argument(
         "--by",
-        type=_by,
+        type=argument(_by),
         default="model",
         metavar="WHAT",
         help=f"{', '.join(BY)} or metadata.KEY (default: model). By tag, a call counts under "
@@ -77,19 +68,14 @@ def _parser() -> Parser:
 
 
 def _by(text: str) -> str:
-    try:
-        grouping(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    grouping(text)
     return text
 
 
+@argument
 def since(text: str) -> str:
     """Parse a time or an age. Returns ISO 8601 in UTC, as the stores write it."""
-    try:
-        return moment_of(text).strftime(TIME)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    return moment_of(text).strftime(TIME)
 
 
 def print_json(summary: Summary, file: str) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from litespan import running
-from litespan.cli import Parser, exporter_names
+from litespan.cli import CommandError, Parser, exporter_names
 from litespan.config_file import configured
 from litespan.detect import detect
 from litespan.settings import CONTENT, RUN, Settings
@@ -39,21 +39,18 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     command = _command(options)
     if not command:
-        _say("name a program: litespan run app.py, litespan run -m module, or -- and a command")
-        return 2
+        raise CommandError("name a program: app.py, -m and a module, or -- and a command")
     if which(command[0]) is None:
-        _say(f"there is no command {command[0]!r}; check its spelling and the PATH")
-        return 2
+        raise CommandError(f"there is no command {command[0]!r}; check its spelling and the PATH")
     script = (options.command or [""])[0]
     if script.endswith(_SCRIPTS) and not Path(script).exists():
-        _say(f"there is no file {script}")
-        return 2
+        raise CommandError(f"there is no file {script}")
     changes, lines = prepared(os.environ, options, command)
     os.environ.update(changes)
     os.environ[RUN] = running.token(silent=options.quiet)
     if not options.quiet:
         for line in lines:
-            _say(line)
+            print(f"litespan: {line}", file=sys.stderr)
         print(status(), file=sys.stderr, flush=True)
     _become(command)
     return 2  # `_become` does not return
@@ -76,7 +73,7 @@ def _parser() -> Parser:
         "those whose variables are set: langfuse,otlp",
     )
     parser.add_argument("--live", action="store_true", help="print one line for each call")
-    parser.add_argument("--content", action="store_true", help="record messages, too")
+    parser.add_argument("--content", action="store_true", help="also record messages")
     parser.add_argument("-q", "--quiet", action="store_true", help="print neither line")
     parser.add_argument(
         "-m", dest="module", nargs=argparse.REMAINDER, help="run a module, with its arguments"
@@ -189,10 +186,6 @@ def status() -> str:
     mode = Settings.read(os.environ)[0].content  # the program reports what is wrong
     content = "off" if mode == "NO_CONTENT" else mode
     return f"litespan {version('litespan')} · {litellm} · calls go to {names} · content {content}"
-
-
-def _say(line: str) -> None:
-    print(f"litespan: {line}", file=sys.stderr, flush=True)
 
 
 def _become(command: Sequence[str]) -> None:

@@ -4,13 +4,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from litespan.cli import Parser, add_store, printable
-from litespan.cli.one_call import print_call, with_content
+from litespan.cli import Parser, add_store, json_text, printable
+from litespan.objects import parsed
+from litespan.offload import Unrestorable, restored
 from litespan.stores import groups
 from litespan.stores.conversation import Part, conversation
 from litespan.stores.figures import OUTCOMES, count, dollars, seconds
-from litespan.stores.reading import NotFound, find
-from litespan.stores.records import Record, Unreadable
+from litespan.stores.reading import find
+from litespan.stores.records import Record
+from litespan.stores.spans import CONTENT
 from litespan.stores.trace import Step, costs, stages, trace
 
 _BAR: Final = 30  # characters of the trace's time line
@@ -29,23 +31,35 @@ _WHO: Final = {
 def run(argv: Sequence[str]) -> int:
     """Show the calls of an id. Returns 0; 1 if there is none, 2 for bad input."""
     options = _parser().parse_args(argv)
-    try:
-        if options.json:
-            return print_call(options.store, options.id)
-        found = find(options.store, options.id)
-        for record in found:
-            if record is not found[0]:
-                print()
-            related = find(options.store, record["trace_id"]) if record is found[0] else None
-            for line in _lines(record, related, full=options.full):
-                print(line)
-    except Unreadable as problem:
-        print(f"litespan show: {problem}", file=sys.stderr)
-        return 2
-    except NotFound as problem:
-        print(f"litespan show: {printable(str(problem))}", file=sys.stderr)
-        return 1
+    if options.json:
+        return print_call(options.store, options.id)
+    found = find(options.store, options.id)
+    for record in found:
+        if record is not found[0]:
+            print()
+        related = find(options.store, record["trace_id"]) if record is found[0] else None
+        for line in _sections(with_content(record), related, full=options.full):
+            print(printable(line))
     return 0
+
+
+def print_call(store: str, wanted: str) -> int:
+    """Print the calls of an id. Returns 0. Raises Unreadable, NotFound."""
+    for record in find(store, wanted):
+        print(json_text(with_content(record), str))
+    return 0
+
+
+def with_content(record: Record) -> Record:
+    """The record with offloaded content, or with the references if it cannot be read."""
+    try:
+        attributes = restored(record["attributes"] or {})
+    except Unrestorable as problem:
+        print(f"litespan: {problem}", file=sys.stderr)
+        return record
+    texts = {c: attributes.pop(name) for c, name in CONTENT.items() if name in attributes}
+    content = {c: text if (found := parsed(text)) is None else found for c, text in texts.items()}
+    return {**record, "attributes": attributes, **content}
 
 
 def _parser() -> Parser:
@@ -63,12 +77,6 @@ def _parser() -> Parser:
     parser.add_argument("--full", action="store_true", help="do not shorten long messages")
     parser.add_argument("--json", action="store_true", help="print JSON instead: all columns")
     return parser
-
-
-def _lines(record: Record, related: Sequence[Record] | None, *, full: bool) -> Iterator[str]:
-    """All lines of a call; none of them can act on a terminal."""
-    for line in _sections(with_content(record), related, full=full):
-        yield printable(line)
 
 
 def _sections(record: Record, related: Sequence[Record] | None, *, full: bool) -> Iterator[str]:
@@ -144,10 +152,7 @@ def _step(step: Step, key: str) -> str:
 
 
 def _usage(record: Record) -> Iterator[str]:
-    parts = {
-        "cached": "cache_read_tokens",
-        "written to cache": "cache_creation_tokens",
-    }
+    parts = {"cached": "cache_read_tokens", "written to cache": "cache_creation_tokens"}
     cached = ", ".join(f"{record[c]:,} {name}" for name, c in parts.items() if record[c])
     thought = f"{record['reasoning_tokens']:,} reasoning" if record["reasoning_tokens"] else ""
     for name, tokens, column, of in (

@@ -8,9 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from litespan.cli import Parser, json_text, printable
+from litespan.cli import CommandError, Parser, configured_exporter, json_text, printable
 from litespan.genai.times import iso
-from litespan.routing.destinations import BadRoute, create_exporter
 from litespan.settings import Settings
 from litespan.spool import recorder_for
 from litespan.spool.file import ALERTS, DAMAGED, HANDLER
@@ -24,18 +23,14 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     settings = Settings.from_env()
     if not (folder := options.folder or settings.spool):
-        print(
-            "litespan spool: pass the folder as an argument, or set LITESPAN_SPOOL", file=sys.stderr
-        )
-        return 2
+        raise CommandError("pass the folder as an argument, or set LITESPAN_SPOOL")
     try:
         found = overview(Path(folder))
         if options.drain:
             _drain(Path(folder), settings, found)
             found = overview(Path(folder))
     except OSError as error:
-        print(f"litespan spool: cannot read {folder}: {error.strerror}", file=sys.stderr)
-        return 2
+        raise CommandError(f"cannot read {folder}: {error.strerror}") from error
     print(json_text(_as_json(found), str) if options.json else "\n".join(_lines(found)))
     return 1 if options.drain and found.free else 0
 
@@ -48,18 +43,12 @@ def _drain(folder: Path, settings: Settings, found: Overview) -> None:
     for key in sorted({each.exporter.removesuffix(ALERTS) for each in found.free} - {DAMAGED}):
         name = key.partition("#")[0]
         if name.startswith(HANDLER):
-            print(
-                f"litespan spool: {name}: only a program that registers this handler can deliver "
-                "to it: start it",
-                file=sys.stderr,
-            )
+            fix = "only a program that registers this handler can deliver to it: start it"
+            print(f"litespan spool: {name}: {fix}", file=sys.stderr)
             continue
         try:
-            exporter = create_exporter(name)
-        except BadRoute as error:
-            print(f"litespan spool: {error}", file=sys.stderr)
-            continue
-        if problem := getattr(exporter, "problem", ""):
+            exporter = configured_exporter(name)
+        except CommandError as problem:
             print(f"litespan spool: {problem}", file=sys.stderr)
             continue
         recorder.keys.add(key)

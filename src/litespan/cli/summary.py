@@ -140,14 +140,9 @@ def summarize(source: str, by: str, since: str = "") -> Summary:
             found.setdefault(name, Totals()).add(row)
         begun = row["start_time"]  # stores are sorted by end time
         first, last = min(first or begun, begun), max(last or begun, begun)
-    order = _by_name if by == "day" else _by_cost
+
+    def order(group: tuple[str | None, Totals]) -> Any:
+        name, totals = group
+        return (name or "") if by == "day" else (-totals.cost_e10, -totals.calls, name or "")
+
     return Summary(by, total, dict(sorted(found.items(), key=order)), first, last)
-
-
-def _by_name(group: tuple[str | None, Totals]) -> Any:
-    return group[0] or ""
-
-
-def _by_cost(group: tuple[str | None, Totals]) -> Any:
-    name, totals = group
-    return -totals.cost_e10, -totals.calls, name or ""

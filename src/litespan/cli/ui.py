@@ -1,21 +1,20 @@
 """`litespan ui`: serves the local page over a store."""
 
-import argparse
 import os
 import secrets
 import signal
 import socket
 import sys
 import webbrowser
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from importlib.util import find_spec
-from ipaddress import ip_address
 from typing import Final
 
-from litespan.cli import Parser, add_store
-from litespan.parsers import BadSetting, trace_link
+from litespan.cli import CommandError, Parser, add_store, argument
+from litespan.export.safe_urls import is_loopback
+from litespan.parsers import trace_link
 from litespan.stores.reading import named
-from litespan.stores.records import Unreadable
 
 PORT: Final = 8321
 TOKEN: Final = "LITESPAN_UI_TOKEN"
@@ -28,25 +27,24 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        return _failed(f"{missing[0]} is not installed; pip install 'litespan[ui]'", 2)
+        raise CommandError(f"{missing[0]} is not installed; pip install 'litespan[ui]'")
     from litespan.ui.index import Index
     from litespan.ui.server import guarded, server
 
     try:
         given = options.trace_url or os.environ.get(TRACE_URL, "").split()
-        links = dict(map(_link, given))
+        links = dict(map(argument(trace_link), given))
         store = named(options.store)
-    except (ValueError, Unreadable) as problem:
-        return _failed(str(problem), 2)
+    except ArgumentTypeError as problem:
+        raise CommandError(problem) from None
     token = options.token or os.environ.get(TOKEN, "")
-    if not token and not _is_loopback(options.host):
+    if not token and not is_loopback(options.host):
         token = secrets.token_urlsafe(24)
     try:
         listening = _listen(options.host, options.port)
     except OSError as error:
-        return _failed(
-            f"cannot listen on {options.host} port {options.port or PORT}: {error.strerror}", 1
-        )
+        where = f"{options.host} port {options.port or PORT}"
+        raise CommandError(f"cannot listen on {where}: {error.strerror}", 1) from error
     # By default SIGTERM ends a process at once, and would leave the index behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     index = Index(options.store)
@@ -95,16 +93,9 @@ def _parser() -> Parser:
     return parser
 
 
-def _link(text: str) -> tuple[str, str]:
-    try:
-        return trace_link(text)
-    except BadSetting as error:
-        raise ValueError(f"{text!r} is {error}") from None
-
-
 def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+        raise ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
     return int(text)
 
 
@@ -120,19 +111,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
     raise last or OSError(f"cannot listen on {host}")
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _url(host: str, port: int, token: str) -> str:
     shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)  # noqa: S104
     shown = f"[{shown}]" if ":" in shown else shown
     return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
-
-
-def _failed(problem: str, status: int) -> int:
-    print(f"litespan ui: {problem}", file=sys.stderr)
-    return status

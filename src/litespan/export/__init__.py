@@ -24,21 +24,22 @@ from litespan.genai.groups import (
     Stage,
     Usage,
 )
-from litespan.genai.json_text import dumps, to_text
 from litespan.genai.messages import Message, Part, ToolDefinition
 from litespan.genai.span import GenAISpan, is_genai, is_router, key_of
 from litespan.genai.times import iso
 from litespan.genai.values import parse
 from litespan.objects import JSON, plain
+from litespan.objects import encoded as to_text
+from litespan.objects import json_bytes as dumps
 from litespan.version import VERSION
 
 if TYPE_CHECKING:
     from litespan.export.client import Answer, Secret, origin
-    from litespan.export.configured import Variables
     from litespan.export.encodable import copy_of
     from litespan.export.http import HttpExporter
     from litespan.export.otlp import CONTENT_TYPE, OtlpExporter, is_valid, item_of
     from litespan.export.safe_urls import url_problem
+    from litespan.export.vendor import Variables
 
 __all__ = [
     "CONTENT_TYPE",
@@ -96,7 +97,7 @@ __all__ = [
 _LAZY: Final = {
     **dict.fromkeys(("Answer", "Secret", "origin"), "client"),
     "HttpExporter": "http",
-    "Variables": "configured",
+    "Variables": "vendor",
     "copy_of": "encodable",
     "url_problem": "safe_urls",
     **dict.fromkeys(("CONTENT_TYPE", "OtlpExporter", "is_valid", "item_of"), "otlp"),

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
-from litespan.genai.json_text import dumps
-from litespan.objects import JSON
+from litespan.objects import JSON, json_bytes
 
 SHORTEST_CUT: Final = 256
 """Characters. Shorter strings are never cut: they are names or ids, not content."""
@@ -50,10 +49,7 @@ class Batch:
 
 
 def pack(
-    items: Iterable[Item],
-    encode: Callable[[Sequence[Item]], bytes],
-    max_items: int,
-    max_bytes: int,
+    items: Iterable[Item], encode: Callable[[Sequence[Item]], bytes], max_items: int, max_bytes: int
 ) -> Iterator[Batch]:
     """Batches of at most `max_items` items and `max_bytes` bytes of encoded body.
 
@@ -90,10 +86,10 @@ def shrink(value: JSON, max_bytes: int) -> JSON:
     short, items are removed from the middle of the longest list. Returns None if nothing is left
     that is long enough to be content.
     """
-    tree = [value]  # so that the root can be replaced, too
-    while (excess := (size := len(dumps(tree[0]))) - max_bytes) > 0:
+    tree = [value]  # so that the root can also be replaced
+    while (excess := (size := len(json_bytes(tree[0]))) - max_bytes) > 0:
         if places := [place for place in _strings(tree) if len(place[0]) > SHORTEST_CUT]:
-            sizes = [len(dumps(text)) for text, _, _ in places]
+            sizes = [len(json_bytes(text)) for text, _, _ in places]
             for index, less in cuts(sizes, excess):
                 text, holder, at = places[index]
                 holder[at] = cut(text, less)
@@ -132,7 +128,7 @@ def cut(text: str, excess: int) -> str:
     original = int(marked.group(1)) if marked else len(text)
     head = text[: marked.start()] if marked else text
     marker = _MARKER.format(original)
-    per_character = len(dumps(text)) / len(text)
+    per_character = len(json_bytes(text)) / len(text)
     keep = len(head) - math.ceil(excess / per_character) - len(marker)
     if head.startswith("data:") or keep < SHORTEST_CUT // 2:  # part of an image is useless
         keep = 0

@@ -26,7 +26,7 @@ THREAD: Final = "litespan-export"
 TIMEOUT: Final = "timeout"
 """Cause of items that were not answered or accepted in time."""
 FORBIDDEN_HOST: Final = "forbidden_host"
-"""Cause of items whose URL a tenant's exporter must not use."""
+"""Cause of items with a URL that a tenant's exporter must not use."""
 HTML: Final = "html"
 """Cause of items that were answered by a web page."""
 

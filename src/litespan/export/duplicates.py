@@ -5,18 +5,14 @@ independent of services.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from litespan.errors import log_once
 
 _LISTS: Final = (
-    "callbacks",
-    "input_callback",
-    "success_callback",
-    "failure_callback",
-    "_async_success_callback",
-    "_async_failure_callback",
+    *("callbacks", "input_callback", "success_callback", "failure_callback"),
+    *("_async_success_callback", "_async_failure_callback"),
 )
 _NAMES: Final = {
     "datadog": "datadog_llm_observability",
@@ -33,7 +29,8 @@ _INTEGRATIONS: Final = {
 
 def check_service(exporter: str) -> None:
     """Warn once about each other sender to the service of `exporter`. Cheap."""
-    for sender, fix in (*_in_lists(exporter), *_OTHER_SENDERS.get(exporter, _none)()):
+    others = _sentry() if exporter == "sentry" else ()
+    for sender, fix in (*_in_lists(exporter), *others):
         log_once(
             f"duplicate:{exporter}:{sender}",
             "%s sends the same calls as litespan's %s exporter, so each appears twice. %s",
@@ -76,10 +73,3 @@ def _sentry() -> Iterator[tuple[str, str]]:
             "sentry-sdk's OTLPIntegration",
             "Disable it: OTLPIntegration(setup_otlp_traces_exporter=False)",
         )
-
-
-def _none() -> Iterator[tuple[str, str]]:
-    yield from ()
-
-
-_OTHER_SENDERS: Final[dict[str, Callable[[], Iterator[tuple[str, str]]]]] = {"sentry": _sentry}

@@ -9,8 +9,7 @@ from opentelemetry.trace import Status
 
 from litespan import semconv as s
 from litespan.genai.copying import changed
-from litespan.genai.json_text import to_text
-from litespan.objects import plain, whole
+from litespan.objects import encoded, plain, utf8, whole
 
 _CLEAN: Final = frozenset({str, float, bool})
 
@@ -63,7 +62,7 @@ def encodable_attributes(attributes: Mapping[str, Any] | None) -> dict[str, Any]
 def encodable(value: Any) -> Any:
     """`value` without lone surrogates and integers beyond 64 bits, which protobuf rejects."""
     if type(value) is str:
-        return value if value.isascii() or _is_whole(value) else _whole(value)
+        return utf8(value)
     if type(value) is int:
         return whole(value)
     if type(value) is float or type(value) is bool:
@@ -72,17 +71,5 @@ def encodable(value: Any) -> Any:
         return [encodable(item) for item in value]
     if isinstance(value, Mapping):
         # Not every service reads maps, and SDKs before 1.40 do not send them.
-        return encodable(to_text(plain(value)))
+        return encodable(encoded(plain(value)))
     return value
-
-
-def _whole(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

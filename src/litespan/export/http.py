@@ -5,8 +5,7 @@ credentials. Retries and deadlines are the same for all: see `litespan.export.se
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -14,29 +13,21 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan import semconv as s
 from litespan.errors import suppress_errors
-from litespan.export.batching import Batch, Item, pack, shrink
-from litespan.export.client import (
-    Answer,
-    Client,
-    Secret,
-    origin,
-)
-from litespan.export.configured import Configured
+from litespan.export.batching import Item
+from litespan.export.client import Client, Secret, origin
 from litespan.export.duplicates import check_service
 from litespan.export.exporter_metrics import ExporterMetrics
-from litespan.export.policy import Policy, Refusal, Tally, is_kept, overridden
+from litespan.export.policy import Tally, is_kept
 from litespan.export.report import explain, report
 from litespan.export.sender import Sender
 from litespan.export.tenant import Tenant
-from litespan.genai.json_text import dumps
-from litespan.genai.span import GenAISpan
-from litespan.genai.values import parse
+from litespan.export.vendor import Vendor
+from litespan.genai.values import strings
 
 
-class HttpExporter(Configured, SpanExporter):
+class HttpExporter(Vendor, SpanExporter):
     """Base class of vendors. Subclasses set the class attributes and implement `item`."""
 
-    policy: ClassVar[Policy] = Policy()
     hints: ClassVar[Mapping[str, str]] = {}
     """HTTP status → how to fix it, where the vendor differs from the general text."""
     shows_routers: ClassVar[bool] = False
@@ -55,8 +46,7 @@ class HttpExporter(Configured, SpanExporter):
                 configured: it reads no environment variables and may not send to every host.
             limits: fields of `Policy` that override the vendor's.
         """
-        super().__init__(of_tenant)
-        self.limits = overridden(self.policy, limits, type(self)) if limits else self.policy
+        super().__init__(of_tenant, limits)
         self.delivery: Sender | None = None
         self.last = Tally()  # result of the last export
 
@@ -97,54 +87,15 @@ class HttpExporter(Configured, SpanExporter):
         names = cls.variables
         return {**dict.fromkeys(names.keys, secret), **dict.fromkeys(names.url[:1], url)}
 
-    # --- what a vendor defines -------------------------------------------------------
-
-    def item(self, span: GenAISpan) -> Item | None:
-        """Convert a span to the vendor's format; None if the vendor does not receive such spans."""
-        raise NotImplementedError
-
-    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
-        """All items of one export. By default one `item` for each GenAI span."""
-        mapping = f"export.{self.name}.mapping"
-        for span in spans:
-            with suppress_errors(mapping):
-                view = GenAISpan.read(span)
-                if view is not None and (item := self.item(view)) is not None:
-                    yield item
-
-    def encode(self, items: Sequence[Item]) -> bytes:
-        """Encode the body of one request. By default a JSON array of the items."""
-        return b"[" + b",".join([item.data for item in items]) + b"]"
-
-    def shrink(self, item: Item, excess: int) -> Item | None:
-        """Cut `excess` bytes of content from `item`; None if it has not that much."""
-        smaller = shrink(parse(item.data.decode()), len(item.data) - excess)
-        return None if smaller is None else replace(item, data=dumps(smaller))
-
-    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
-        """Find the items that a 2xx answer rejects. By default none."""
-        return ()
-
-    def on_answer(self, answer: Answer) -> None:
-        """Receive every answer before its items are settled. By default do nothing."""
-
-    def forbidden(self, batch: Batch) -> str:
-        """Return a one-word reason to drop `batch` unsent. By default it is sent."""
-        return ""
-
-    def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
-        """Put items into batches within the vendor's limits."""
-        return pack(items, self.encode, self.limits.max_items, self.limits.max_bytes)
-
     # --- SpanExporter ----------------------------------------------------------------
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Map and send spans. Never raises; lost spans are counted and logged once."""
-        kept = [span for span in spans if self.name not in _muted_exporters(span)]
+        kept = [span for span in spans if self.name not in strings(span.attributes or {}, s.MUTE)]
         return self.send(self.items(kept))
 
     def send(self, items: Iterable[Item]) -> SpanExportResult:
-        """Send items; of those with the same key only the last. Never raises."""
+        """Send items. Of several with the same key, only the last is sent. Never raises."""
         delivery, self.last = self.delivery, Tally()
         if delivery is None or delivery.closed.is_set():
             return SpanExportResult.FAILURE
@@ -176,7 +127,7 @@ class HttpExporter(Configured, SpanExporter):
         return f"<{type(self).__name__} {to}>"
 
     def explain(self, cause: str) -> str:
-        """What an HTTP status or transport error means, and how to fix it."""
+        """Explain an HTTP status or transport error, and how to fix it."""
         urls = sorted(self.variables.url, key=lambda name: not self.variable(name))
         to = origin(self.delivery.client.url) if self.delivery is not None else ""
         return self.hints.get(cause) or explain(cause, self.variables.keys, urls, to)
@@ -185,9 +136,3 @@ class HttpExporter(Configured, SpanExporter):
 def _is_header_value(value: str | Secret) -> bool:
     text = value.reveal() if isinstance(value, Secret) else value
     return text.isascii() and text.isprintable()
-
-
-def _muted_exporters(span: ReadableSpan) -> tuple[object, ...]:
-    """The exporters that must not get the span, by the settings of the call or its team."""
-    muted = (span.attributes or {}).get(s.MUTE)
-    return tuple(muted) if isinstance(muted, (list, tuple)) else ()

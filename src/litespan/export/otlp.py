@@ -18,22 +18,14 @@ from opentelemetry.trace import Status, format_span_id, format_trace_id
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
 from litespan.export import otlp_bytes
-from litespan.export.batching import (
-    SHORTEST_CUT,
-    Batch,
-    Item,
-    cut,
-    cuts,
-    pack,
-    shrink,
-)
+from litespan.export.batching import SHORTEST_CUT, Batch, Item, cut, cuts, pack, shrink
 from litespan.export.client import Answer, Secret
 from litespan.export.encodable import copy_of, encodable, encodable_attributes
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
-from litespan.genai.json_text import dumps
 from litespan.genai.span import GenAISpan, key_of
 from litespan.genai.values import parse
+from litespan.objects import json_bytes
 
 CONTENT_TYPE: Final = "application/x-protobuf"
 _UNENCODABLE: Final = (ValueError, TypeError)  # raised by protobuf for values that do not fit
@@ -153,7 +145,7 @@ def _shorter(text: str, excess: int) -> str:
     tree = parse(text) if text[:1] in "[{" else None
     size = len(text.encode("utf-8", "replace")) - excess
     if isinstance(tree, list | dict) and (shrunk := shrink(tree, max(size, 2))) is not None:
-        return dumps(shrunk).decode()
+        return json_bytes(shrunk).decode()
     return cut(text, excess)
 
 

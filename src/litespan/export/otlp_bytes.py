@@ -118,16 +118,13 @@ def attributes(tag: bytes, given: Mapping[str, Any] | None) -> bytes:
         if kind is str:
             write = _kept if len(value) <= _SHORT else _attribute
         elif kind is list or kind is tuple:
-            write = _kept_text if len(value) == 1 and _is_short(value[0]) else _attribute
-            value = value[0] if write is _kept_text else value  # noqa: PLW2901
+            write = _attribute
+            if len(value) == 1 and type(value[0]) is str and len(value[0]) <= _SHORT:
+                write, value = _kept_text, value[0]  # noqa: PLW2901
         else:
             write = _kept if value else _attribute  # 0.0 and -0.0 are equal
         written.append(write(tag, name, value))
     return b"".join(written)
-
-
-def _is_short(value: Any) -> bool:
-    return type(value) is str and len(value) <= _SHORT
 
 
 def _attribute(tag: bytes, name: str, value: Any) -> bytes:

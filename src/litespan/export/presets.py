@@ -6,9 +6,8 @@ from typing import Any, Final
 from litespan import semconv as s
 from litespan.genai.content import is_content
 from litespan.genai.conventions import CONTENT
-from litespan.genai.json_text import to_text
 from litespan.genai.span import GenAISpan
-from litespan.objects import plain
+from litespan.objects import encoded, plain
 
 _SCALARS: Final = frozenset({str, int, float, bool})
 
@@ -20,18 +19,14 @@ def renamed_attributes(span: GenAISpan) -> dict[str, Any]:
     named: dict[str, Any] = {**span.facts}
     if s.RESPONSE_FINISH_REASONS in named:  # some write one, as text
         named[s.RESPONSE_FINISH_REASONS] = list(span.response.finish_reasons)
-    for name, messages in (
+    for name, items in (
         (s.INPUT_MESSAGES, span.input_messages),
         (s.OUTPUT_MESSAGES, span.output_messages),
+        (s.SYSTEM_INSTRUCTIONS, span.system_instructions),
+        (s.TOOL_DEFINITIONS, span.tool_definitions),
     ):
-        if messages is not None:
-            named[name] = to_text([message.to_json() for message in messages])
-    if span.system_instructions is not None:
-        named[s.SYSTEM_INSTRUCTIONS] = to_text(
-            [part.to_json() for part in span.system_instructions]
-        )
-    if span.tool_definitions is not None:
-        named[s.TOOL_DEFINITIONS] = to_text([tool.to_json() for tool in span.tool_definitions])
+        if items is not None:
+            named[name] = encoded([item.to_json() for item in items])
     return named
 
 
@@ -62,4 +57,4 @@ def to_scalar(value: object) -> Any:
         return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return to_text(plain(value)) if isinstance(value, (list, tuple, Mapping)) else value
+    return encoded(plain(value)) if isinstance(value, (list, tuple, Mapping)) else value

@@ -44,7 +44,7 @@ def set_up() -> str:
     """Set up a tracer provider. Returns the exporters for the log.
 
     Without OTEL_TRACES_EXPORTER, spans are sent over OTLP, as the specification says. Metrics and
-    logs are sent, too, if an OTLP endpoint is set.
+    logs are also sent if an OTLP endpoint is set.
     """
     with suppress_errors("setting up a tracer provider"), _corrected():
         from opentelemetry.sdk._configuration import _OTelSDKConfigurator

@@ -1,4 +1,4 @@
-"""What happened to the items of an export: counters, and log lines that say how to fix it."""
+"""Reports the result of an export: counters, and log messages that say how to fix a loss."""
 
 from collections.abc import Callable, Collection, Sequence
 
@@ -10,7 +10,7 @@ from litespan.export.tenant import ALLOW_HOSTS
 
 
 def explain(cause: str, keys: Sequence[str], urls: Sequence[str], to: str = "") -> str:
-    """What an HTTP status or transport error means, and how to fix it.
+    """Explain an HTTP status or transport error, and how to fix it.
 
     Args:
         cause: the status or error.
@@ -40,11 +40,7 @@ def explain(cause: str, keys: Sequence[str], urls: Sequence[str], to: str = "") 
 
 
 def report(
-    name: str,
-    tally: Tally,
-    unit: str,
-    explained: Callable[[str], str],
-    kept: Collection[str] = (),
+    name: str, tally: Tally, unit: str, explained: Callable[[str], str], kept: Collection[str] = ()
 ) -> None:
     """Count the items of an export, and log each cause of a loss once.
 

@@ -1,4 +1,4 @@
-"""Which URLs may receive credentials and recorded data."""
+"""Checks which URLs may receive credentials and recorded data."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -39,10 +39,11 @@ def url_problem(url: str, allow_http: bool = False) -> str:
 def is_exposed(url: str) -> bool:
     """Whether others on the network can read requests to `url`: plain http, not to this machine."""
     parts = urlsplit(url)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine, by its address or its name."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     address = literal_address(host)

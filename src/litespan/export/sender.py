@@ -19,8 +19,8 @@ from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.export.batching import Batch, Item, split_in_half
 from litespan.export.client import FORBIDDEN_HOST, HTML, THREAD, TIMEOUT, Answer, Client
-from litespan.export.destination import Destination
 from litespan.export.policy import Policy, Tally
+from litespan.export.vendor import Vendor
 
 _POLL: Final = 0.2  # s between two checks whether the process is exiting
 
@@ -28,10 +28,10 @@ _POLL: Final = 0.2  # s between two checks whether the process is exiting
 class Sender:
     """Sends items until each is accepted, rejected or out of time."""
 
-    def __init__(self, client: Client, policy: Policy, destination: Destination) -> None:
+    def __init__(self, client: Client, policy: Policy, vendor: Vendor) -> None:
         self.client = client
         self.policy = policy
-        self.destination = destination
+        self.vendor = vendor
         self.closed = threading.Event()
         self._reset()
         fork.register(self, after_in_child=Sender._reset)
@@ -77,7 +77,7 @@ class _Export:
         self.started = self.last_accepted = time.monotonic()
         self.exiting_since: float | None = None  # monotonic s
         sender.client.http_client()  # before the threads start, so that they share one
-        batches = list(sender.destination.pack(items))
+        batches = list(sender.vendor.pack(items))
         self.pending = sum(len(batch.items) for batch in batches)  # items that are not settled
         for batch in batches:
             self._add(batch)
@@ -137,12 +137,12 @@ class _Export:
         self.sender.count_active(-1)
 
     def _try(self, batch: Batch, tries: int) -> None:
-        destination = self.sender.destination
-        if cause := destination.forbidden(batch):
+        vendor = self.sender.vendor
+        if cause := vendor.forbidden(batch):
             self._drop(len(batch.items), cause)
             return
         answer = self.sender.client.post(batch)
-        destination.on_answer(answer)
+        vendor.on_answer(answer)
         self._settle(batch, tries, answer)
 
     def _settle(self, batch: Batch, tries: int, answer: Answer) -> None:
@@ -154,7 +154,7 @@ class _Export:
             self._accept(batch, tries, answer)
         elif self._worth_splitting(batch, answer):
             for half in reversed(split_in_half(batch.items)):
-                for part in self.sender.destination.pack(half):
+                for part in self.sender.vendor.pack(half):
                     self._add(part, first=True)
         elif answer.status == 413:
             self._cut(batch, max(len(batch.body) // 2, 1), answer)
@@ -175,10 +175,10 @@ class _Export:
     def _accept(self, batch: Batch, tries: int, answer: Answer) -> None:
         left = {item.key: item for item in batch.items}
         lost = 0
-        for refusal in self.sender.destination.refusals(answer, batch.items):
+        for refusal in self.sender.vendor.refusals(answer, batch.items):
             found = [left.pop(key) for key in refusal.keys if key in left]
             if found and refusal.retry:
-                for part in self.sender.destination.pack(found):
+                for part in self.sender.vendor.pack(found):
                     self._retry(part, tries, answer)
             elif found:
                 self._drop(len(found), "rejected", refusal.reason.encode())
@@ -201,13 +201,13 @@ class _Export:
 
     def _cut(self, batch: Batch, excess: int, answer: Answer) -> None:
         (item,) = batch.items
-        smaller = self.sender.destination.shrink(item, excess)
+        smaller = self.sender.vendor.shrink(item, excess)
         if smaller is None:
             self._drop(1, answer.cause, answer.body)
             return
         with self.changed:
             self.tally.truncated += 1
-        for part in self.sender.destination.pack((smaller,)):
+        for part in self.sender.vendor.pack((smaller,)):
             self._add(part, first=True)
 
     def _retry(self, batch: Batch, tries: int, answer: Answer) -> None:

@@ -123,7 +123,7 @@ class PinnedTransport(httpx.HTTPTransport):
 
 
 def literal_address(host: str) -> Address | None:
-    """`host` as an address, also from decimal, octal or hexadecimal; None for a name."""
+    """`host` as an address, which may be decimal, octal or hexadecimal; None for a name."""
     try:
         return ip_address(host)
     except ValueError:

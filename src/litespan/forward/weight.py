@@ -28,10 +28,7 @@ _SPAN: Final[_Fields] = {
 }
 _SPAN_WEIGHT: Final = 4096  # a span, and what exporters convert it to
 _SCOPE_SPANS: Final[_Fields] = {1: (_MESSAGE, {3: (_MESSAGE, _PAIR)}), 2: (_SPAN_WEIGHT, _SPAN)}
-_RESOURCE_SPANS: Final[_Fields] = {
-    1: (_MESSAGE, {1: (_MESSAGE, _PAIR)}),
-    2: (512, _SCOPE_SPANS),
-}
+_RESOURCE_SPANS: Final[_Fields] = {1: (_MESSAGE, {1: (_MESSAGE, _PAIR)}), 2: (512, _SCOPE_SPANS)}
 _REQUEST: Final[_Fields] = {1: (2048, _RESOURCE_SPANS)}  # a `Resource` and its attributes
 
 _MAX_DEPTH: Final = 100  # of nested messages; the limit of protobuf's own parsers

@@ -21,8 +21,8 @@ MAX_CONTENT: Final = 1_000_000
 """Characters. Longer content is not copied to parents."""
 
 MAX_MISSING_PARENTS: Final = 20
-"""If that many parents are missing and none has ever arrived, another tracer provider or a filter
-gets them. Until one arrives, their children are treated as topmost spans."""
+"""If this number of parents is missing and none has ever arrived, they probably go to another
+tracer provider or are filtered. Until one arrives, their children are treated as topmost spans."""
 
 _DEPTH: Final = 128  # of a chain of parents, which may contain loops in a forged trace
 
@@ -124,7 +124,8 @@ class Ancestors:
         sent = {**dict.fromkeys(summaries), **kept}
         for key in ended:
             self._ended[key] = key in sent
-        _trim(self._ended, self.remembered)
+        while len(self._ended) > self.remembered:
+            self._ended.popitem(last=False)
         return Lineage(ended, kept, frozenset(sent), self._ended, awaits)
 
     def _add_to_parents(
@@ -203,8 +204,3 @@ def _parents(
 def ids_of(context: SpanContext | None) -> SpanIds:
     """Trace id and span id; zeros without a context."""
     return (context.trace_id, context.span_id) if context is not None else (0, 0)
-
-
-def _trim(earlier: OrderedDict[SpanIds, bool], remembered: int) -> None:
-    while len(earlier) > remembered:
-        earlier.popitem(last=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from litespan.genai import openai
-from litespan.genai.messages import Message, Part, ToolDefinition
+from litespan.genai.messages import Part, ToolDefinition
 from litespan.genai.span import GenAISpan
 from litespan.objects import JSON
 
@@ -31,7 +31,7 @@ def request(span: GenAISpan) -> dict[str, JSON]:
     if messages is not None:
         instructions += [p for m in messages if m.role in _INSTRUCTIONS for p in m.parts]
         body["messages"] = [
-            {"role": _role(m), "content": _blocks(m.parts)}
+            {"role": "assistant" if m.role == "assistant" else "user", "content": _blocks(m.parts)}
             for m in messages
             if m.role not in _INSTRUCTIONS
         ]
@@ -81,10 +81,6 @@ def usage(span: GenAISpan) -> dict[str, JSON]:
     }
 
 
-def _role(message: Message) -> str:
-    return "assistant" if message.role == "assistant" else "user"
-
-
 def _blocks(parts: Iterable[Part]) -> list[JSON]:
     return [_block(part) for part in parts]
 
@@ -97,12 +93,7 @@ def _block(part: Part) -> JSON:
         case "reasoning", _:
             shaped = {"type": "thinking", "thinking": part.content or ""}
         case "tool_call", _:
-            shaped = {
-                "type": "tool_use",
-                "id": part.id,
-                "name": part.name,
-                "input": part.input,
-            }
+            shaped = {"type": "tool_use", "id": part.id, "name": part.name, "input": part.input}
         case "tool_call_response", _:
             result = openai.text_of(part.response)
             shaped = {"type": "tool_result", "tool_use_id": part.id, "content": result}

@@ -1,4 +1,4 @@
-"""Finds messages and tools on spans of other instrumentations, by the tables in `conventions`."""
+"""Finds messages and tools on spans of other instrumentations; `conventions` has the sources."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -6,10 +6,43 @@ from typing import Final
 from opentelemetry.sdk.trace import Event
 
 from litespan import semconv as s
-from litespan.genai import conventions as c
 from litespan.genai import framework_content
+from litespan.genai.conventions import CONTENT
 from litespan.genai.values import Attributes, parse
 from litespan.objects import JSON, plain
+
+FLAT: Final = {
+    s.INPUT_MESSAGES: (
+        *("gen_ai.prompt", "llm.input_messages", "llm.prompts"),
+        "embedding.embeddings",
+    ),
+    s.OUTPUT_MESSAGES: (
+        *("gen_ai.completion", "llm.output_messages", "llm.choices", "retrieval.documents"),
+    ),
+    s.TOOL_DEFINITIONS: ("llm.request.functions", "llm.tools"),
+}
+"""Our name → prefixes of numbered attributes (`gen_ai.prompt.0.role`) or names of JSON ones."""
+WRAPPERS: Final = (
+    *("message", "message_content", "tool_call", "tool", "image", "audio", "video"),
+    *("prompt", "completion", "embedding", "document"),
+)
+"""Keys of OpenInference's wrapper objects: `{"message": {…}}`."""
+MESSAGE_EVENTS: Final = {
+    s.INPUT_MESSAGES: {
+        "gen_ai.system.message": "system",
+        "gen_ai.user.message": "user",
+        "gen_ai.assistant.message": "assistant",
+        "gen_ai.tool.message": "tool",
+    },
+    s.OUTPUT_MESSAGES: {"gen_ai.choice": "assistant"},
+}
+"""Our name → span events with one message each, and its role (conventions ≤ 1.36)."""
+CONTENT_EVENTS: Final = {
+    s.INPUT_MESSAGES: ("gen_ai.content.prompt", "gen_ai.prompt"),
+    s.OUTPUT_MESSAGES: ("gen_ai.content.completion", "gen_ai.completion"),
+}
+"""Our name → span event and its one JSON attribute (conventions ≤ 1.28)."""
+EVENT_BODY: Final = "gen_ai.event.content"
 
 _ROLES: Final = {s.OUTPUT_MESSAGES: "assistant"}  # of messages without a role
 _DEPTH: Final = 12  # segments of a flattened name; real ones have eight
@@ -28,7 +61,7 @@ def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
     for event in events:
         if event.name == s.EVENT_DETAILS and event.attributes and name in event.attributes:
             return event.attributes[name]
-    for prefix in c.FLAT.get(name, ()):
+    for prefix in FLAT.get(name, ()):
         if prefix in attributes:
             return _text_or_json(attributes[prefix], name)
         if numbered := _numbered(attributes, prefix):
@@ -42,14 +75,14 @@ def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
 def is_content(name: str) -> bool:
     """Whether any convention uses an attribute of that name for content."""
     return (
-        name in c.CONTENT
+        name in CONTENT
         or framework_content.is_content(name)
         or (name.startswith(_PREFIXES) and name not in (s.PROMPT_NAME, s.PROMPT_VERSION))
     )
 
 
 _PREFIXES: Final = tuple(
-    f"{prefix}{end}" for prefixes in c.FLAT.values() for prefix in prefixes for end in (".", "")
+    f"{prefix}{end}" for prefixes in FLAT.values() for prefix in prefixes for end in (".", "")
 )
 
 
@@ -130,7 +163,7 @@ def _unwrapped(node: JSON) -> JSON:
         return [_unwrapped(item) for item in node]
     if not isinstance(node, dict):
         return node
-    if len(node) == 1 and (only := next(iter(node))) in c.WRAPPERS:
+    if len(node) == 1 and (only := next(iter(node))) in WRAPPERS:
         return _unwrapped(node[only])
     flat = {key: _unwrapped(value) for key, value in node.items()}
     if isinstance(schema := flat.get("json_schema"), str):
@@ -147,7 +180,7 @@ def _unwrapped(node: JSON) -> JSON:
 
 
 def _text_or_json(value: object, name: str) -> object:
-    """Messages, also from a request or response body, or plain text as one message."""
+    """Messages of a list, a request or a response body; plain text becomes one message."""
     parsed = parse(value)
     if isinstance(parsed, dict):
         inner = _inside(parsed)
@@ -159,8 +192,8 @@ def _text_or_json(value: object, name: str) -> object:
 
 
 def _from_events(name: str, events: Sequence[Event]) -> object:
-    roles = c.MESSAGE_EVENTS.get(name, {})
-    whole, attribute = c.CONTENT_EVENTS.get(name, ("", ""))
+    roles = MESSAGE_EVENTS.get(name, {})
+    whole, attribute = CONTENT_EVENTS.get(name, ("", ""))
     messages: list[JSON] = []
     for event in events:
         fields = event.attributes or {}
@@ -172,7 +205,7 @@ def _from_events(name: str, events: Sequence[Event]) -> object:
 
 
 def _event_message(fields: Attributes, role: str) -> JSON:
-    body = parse(fields[c.EVENT_BODY]) if c.EVENT_BODY in fields else plain(fields)
+    body = parse(fields[EVENT_BODY]) if EVENT_BODY in fields else plain(fields)
     if not isinstance(body, dict):
         return {"role": role, "content": body}
     inner = body.get("message")

@@ -141,11 +141,7 @@ INVOCATION_KEYS: Final = ("llm.invocation_parameters", "embedding.invocation_par
 MODEL: Final = "llm.model_name"  # OpenInference: the response model, else the request model
 FINISH_REASON: Final = "gen_ai.completion.{}.finish_reason"  # OpenLLMetry before 2026
 FIRST_CHUNK_EVENTS: Final = frozenset(
-    {
-        "First Token Stream Event",
-        "gen_ai.content.completion.chunk",
-        "llm.content.completion.chunk",
-    }
+    {"First Token Stream Event", "gen_ai.content.completion.chunk", "llm.content.completion.chunk"}
 )
 """Span events; the first one marks the first chunk."""
 
@@ -235,37 +231,3 @@ CONTENT: Final = frozenset(
 )
 KNOWN: Final = frozenset(value for value in vars(s).values() if isinstance(value, str)) - CONTENT
 """Allowlist of attributes of other instrumentations' spans for `GenAISpan.facts`."""
-
-# --- sources of content ------------------------------------------------------------------
-FLAT: Final = {
-    s.INPUT_MESSAGES: (
-        *("gen_ai.prompt", "llm.input_messages", "llm.prompts"),
-        "embedding.embeddings",
-    ),
-    s.OUTPUT_MESSAGES: (
-        *("gen_ai.completion", "llm.output_messages", "llm.choices", "retrieval.documents"),
-    ),
-    s.TOOL_DEFINITIONS: ("llm.request.functions", "llm.tools"),
-}
-"""Our name → prefixes of numbered attributes (`gen_ai.prompt.0.role`) or names of JSON ones."""
-WRAPPERS: Final = (
-    *("message", "message_content", "tool_call", "tool", "image", "audio", "video"),
-    *("prompt", "completion", "embedding", "document"),
-)
-"""Keys of OpenInference's wrapper objects: `{"message": {…}}`."""
-MESSAGE_EVENTS: Final = {
-    s.INPUT_MESSAGES: {
-        "gen_ai.system.message": "system",
-        "gen_ai.user.message": "user",
-        "gen_ai.assistant.message": "assistant",
-        "gen_ai.tool.message": "tool",
-    },
-    s.OUTPUT_MESSAGES: {"gen_ai.choice": "assistant"},
-}
-"""Our name → span events with one message each, and its role (conventions ≤ 1.36)."""
-CONTENT_EVENTS: Final = {
-    s.INPUT_MESSAGES: ("gen_ai.content.prompt", "gen_ai.prompt"),
-    s.OUTPUT_MESSAGES: ("gen_ai.content.completion", "gen_ai.completion"),
-}
-"""Our name → span event and its one JSON attribute (conventions ≤ 1.28)."""
-EVENT_BODY: Final = "gen_ai.event.content"

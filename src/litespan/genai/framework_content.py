@@ -11,7 +11,7 @@ Read = Callable[[JSON], JSON]
 
 
 def at(*path: str) -> Read:
-    """A reader of the value at that path of nested objects; None if there is none."""
+    """A reader of the value at a path of nested objects; None if it does not exist."""
 
     def read(value: JSON) -> JSON:
         for key in path:
@@ -172,18 +172,14 @@ def tool(name: str, attributes: Attributes) -> JSON:
     value = next((attributes[each] for each in sources if attributes.get(each)), None)
     if value is None or not (called or returned):
         return None
+    parsed = parse(value)
     part: dict[str, JSON] = {
         "type": "tool_call" if called else "tool_call_response",
         "id": _first(attributes, TOOL_CALL),
         "name": _first(attributes, TOOL_NAME),
-        "arguments" if called else "response": _unpacked(value),
+        "arguments" if called else "response": plain(value) if parsed is None else parsed,
     }
     return [{"role": "assistant" if called else "tool", "parts": [part]}]
-
-
-def _unpacked(value: object) -> JSON:
-    parsed = parse(value)
-    return plain(value) if parsed is None else parsed
 
 
 def _first(attributes: Attributes, names: tuple[str, ...]) -> JSON:

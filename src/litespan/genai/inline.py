@@ -22,7 +22,7 @@ _DATA_URL: Final = re.compile(
 _WHOLE_DATA_URL: Final = re.compile(r"data:[\w.+-]+/[^,\s]+,")
 _QUOTED: Final = re.compile(rf"""(["'])({_BASE64}{{{SHORT},}}=*)(?=\\?["'])""")
 _ALL: Final = re.compile(rf"(?:{_BASE64}{{60,}}\r?\n)*{_BASE64}*=*\s*")
-# Fields with base64 of any length, if the fields beside them say so.
+# Fields with base64 of any length, if the MIME type or the type says so.
 _BYTES: Final = ("data", "blob", "bytes", "b64_json")
 _LOCATED: Final = {"blob": "uri", "uri": "uri", "file": "file_id"}
 _BINARY: Final = ("image/", "audio/", "video/", "application/")
@@ -120,7 +120,7 @@ def text(value: str) -> str:
 def _has_long_word(value: str) -> bool:
     """Whether `value` may have `SHORT` characters without a space; much faster than `_QUOTED`.
 
-    It looks for the last space in as many characters, and goes on from there.
+    Searches for the last space in the next `SHORT` characters, and continues after it.
     """
     at = 0
     while at + SHORT <= len(value):

@@ -4,7 +4,7 @@ Schema: https://github.com/open-telemetry/semantic-conventions-genai (gen-ai-inp
 gen-ai-output-messages, gen-ai-system-instructions, gen-ai-tool-definitions).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -34,9 +34,7 @@ class Part:
     mime_type: str | None = None
     uri: str | None = None
     file_id: str | None = None
-    extra: Mapping[str, JSON] = field(
-        default_factory=dict
-    )  # fields that the schema does not define
+    extra: Mapping[str, JSON] = field(default_factory=dict)  # fields that the schema does not have
 
     @property
     def input(self) -> dict[str, JSON]:
@@ -142,8 +140,9 @@ def read_parts(value: object) -> tuple[Part, ...] | None:
     if parsed is None:
         return (Part("text", value),) if isinstance(value, str) and value else None
     items = parsed if isinstance(parsed, list) else [parsed]
-    read = _each(_parts, [item for item in items if isinstance(item, str | dict)])
-    return tuple([part for found in read for part in found])
+    valid = [item for item in items if isinstance(item, str | dict)]
+    read = _each(provider_messages.read_parts, valid)
+    return tuple([_part(part) for found in read for part in found])
 
 
 def read_tools(value: object) -> tuple[ToolDefinition, ...] | None:
@@ -152,10 +151,11 @@ def read_tools(value: object) -> tuple[ToolDefinition, ...] | None:
     if not isinstance(parsed, list):
         return None
     read = _each(provider_messages.read_tools, [item for item in parsed if isinstance(item, dict)])
-    return tuple([_tool(tool) for found in read for tool in found])
+    defaults = {"description": None, "parameters": None}
+    return tuple([ToolDefinition(**{**defaults, **tool}) for found in read for tool in found])
 
 
-def _each(read: Callable[[Any], T | None], items: list[JSON]) -> tuple[T, ...]:
+def _each(read: Callable[[Any], T | None], items: Sequence[JSON]) -> tuple[T, ...]:
     """Apply `read` to each item; skip those nested too deeply for Python."""
     found: list[T] = []
     for item in items:
@@ -176,10 +176,6 @@ def _message(value: JSON) -> Message | None:
     return Message(read["role"], parts, read.get("name"), read.get("finish_reason"))
 
 
-def _parts(value: JSON) -> list[Part]:
-    return [_part(part) for part in provider_messages.read_parts(value)]
-
-
 def _part(fields: dict[str, Any]) -> Part:
     if len(fields) == 2 and "content" in fields:  # a text, as most parts are
         return Part(fields["type"], _text(fields, "content"))
@@ -189,12 +185,6 @@ def _part(fields: dict[str, Any]) -> Part:
         arguments=fields.get("arguments"),
         response=fields.get("response"),
         extra={name: item for name, item in fields.items() if name not in _PART_FIELDS},
-    )
-
-
-def _tool(fields: dict[str, Any]) -> ToolDefinition:
-    return ToolDefinition(
-        fields["type"], fields["name"], fields.get("description"), fields.get("parameters")
     )
 
 

@@ -6,10 +6,9 @@ https://platform.openai.com/docs/api-reference/chat/create
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from litespan.genai.json_text import to_text
 from litespan.genai.messages import Message, Part
 from litespan.genai.span import GenAISpan
-from litespan.objects import JSON
+from litespan.objects import JSON, encoded
 
 _PARAMETERS: Final = {
     "choice_count": "n",
@@ -113,7 +112,7 @@ _APART: Final = ("tool_call", "tool_call_response", "reasoning")
 
 def text_of(value: JSON) -> str:
     """Tool results or arguments as text: strings unchanged, anything else as JSON."""
-    return value if isinstance(value, str) else to_text(value)
+    return value if isinstance(value, str) else encoded(value)
 
 
 def data_uri(part: Part) -> str:

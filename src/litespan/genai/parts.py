@@ -11,13 +11,12 @@ https://ai-sdk.dev/docs/reference/ai-sdk-core/model-message
 Inline bytes stay in `blob` parts; `inline.referenced` replaces them.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from litespan.genai import names as n
 from litespan.genai.inline import bounded, referenced
-from litespan.objects import contents, dumps, safe_str
+from litespan.objects import contents, dumps, first, parsed, safe_str
 
 Part = dict[str, Any]
 Fields = Mapping[str, Any]
@@ -38,7 +37,8 @@ def read(part: Any) -> list[Part]:
 
 def text(content: Any) -> Part:
     """A text part."""
-    return {"type": "text", "content": _as_text(content)}
+    content = content if isinstance(content, str) else dumps(referenced(content))
+    return {"type": "text", "content": content}
 
 
 def reasoning(content: str) -> Part:
@@ -95,19 +95,8 @@ def loads(value: Any) -> Any:
     """Parse JSON text of an object, bounded; anything else is returned unchanged."""
     if not isinstance(value, str) or not value.lstrip().startswith("{"):
         return value
-    try:
-        return bounded(json.loads(value))
-    except (ValueError, RecursionError):
-        return value
-
-
-def first(fields: Fields, *names: str) -> Any:
-    """The value of the first of these fields that is set."""
-    return next((fields[name] for name in names if fields.get(name) is not None), None)
-
-
-def _as_text(content: Any) -> str:
-    return content if isinstance(content, str) else dumps(referenced(content))
+    found = parsed(value)
+    return value if found is None else bounded(found)
 
 
 def _is_content(fields: Fields) -> bool:
@@ -127,12 +116,8 @@ def _named_generic(_kind: str, fields: Fields) -> list[Part]:
     return _reader(kind)(kind, {"type": kind, **rest})
 
 
-def _text_part(_kind: str, fields: Fields) -> list[Part]:
-    return [text(first(fields, "text", "content", "refusal"))]
-
-
 def _unchanged(kind: str, fields: Fields) -> list[Part]:
-    """A part in the form of the conventions, also of older versions."""
+    """A part in the form of any version of the conventions."""
     part = {name: value for name, value in fields.items() if value is not None}
     if kind == "tool_call":
         part["arguments"] = loads(part.get("arguments"))
@@ -157,8 +142,7 @@ def _call(kind: str, fields: Fields) -> list[Part]:
     plain = kind.replace("-", "_").removesuffix("_call").removesuffix("_use")
     given = first(named, *n.ARGUMENTS)
     if given is None and named is fields:
-        rest = {name: fields[name] for name in fields if name not in n.BOOKKEEPING}
-        given = {name: value for name, value in rest.items() if value is not None}
+        given = {k: v for k, v in fields.items() if v is not None and k not in n.BOOKKEEPING}
     call = tool_call(identifier, first(named, *n.NAMES) or plain, given)
     answer = first(fields, *n.ANSWERS, "error")
     if answer is None:
@@ -240,13 +224,13 @@ def _generic(kind: str, fields: Fields) -> list[Part]:
     content = tool_result(part.pop("content", part.pop("text", None)))
     part["type"] = kind
     if content is not None:
-        part["content"] = _as_text(content)
+        part.update(text(content), type=kind)
     return [part]
 
 
 _Reader = Callable[[str, Fields], list[Part]]
 _READERS: Final[Mapping[str, _Reader]] = {
-    **dict.fromkeys(n.TEXTS, _text_part),
+    **dict.fromkeys(n.TEXTS, lambda _, fields: [text(first(fields, "text", "content", "refusal"))]),
     **dict.fromkeys(n.THOUGHTS, _reasoning_parts),
     **dict.fromkeys(n.MEDIA, _media),
     **dict.fromkeys(n.KEPT, _unchanged),

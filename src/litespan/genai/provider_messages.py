@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from litespan.genai import parts
-from litespan.genai.parts import Part, first
-from litespan.objects import contents, safe_str
+from litespan.genai.parts import Part
+from litespan.objects import contents, first, safe_str
 
 Message = dict[str, Any]
 

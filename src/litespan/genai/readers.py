@@ -9,34 +9,13 @@ from opentelemetry.trace import StatusCode
 
 from litespan import semconv as s
 from litespan.genai import conventions
-from litespan.genai.groups import (
-    Call,
-    Cost,
-    Error,
-    Identity,
-    Request,
-    Response,
-    Service,
-    Stage,
-    Usage,
-)
-from litespan.genai.values import (
-    Attributes,
-    Scalar,
-    boolean,
-    integer,
-    money,
-    quantity,
-    scalar,
-    string,
-    strings,
-    tokens,
-)
+from litespan.genai import groups as g
+from litespan.genai import values as v
 
 T = TypeVar("T")
 
 
-def _texts(a: Attributes, fields: Mapping[str, str]) -> dict[str, Any]:
+def _texts(a: v.Attributes, fields: Mapping[str, str]) -> dict[str, Any]:
     """Each field's non-empty string, or None, by the field's name: one pass instead of calls."""
     get = a.get
     return {
@@ -46,7 +25,7 @@ def _texts(a: Attributes, fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _read(
-    read: Callable[[Attributes, str], Any], a: Attributes, fields: Mapping[str, str]
+    read: Callable[[v.Attributes, str], Any], a: v.Attributes, fields: Mapping[str, str]
 ) -> dict[str, Any]:
     """Each field that has an attribute, read by `read`, and None for the others."""
     return {field: read(a, name) if name in a else None for field, name in fields.items()}
@@ -59,190 +38,144 @@ def construct(kind: type[T], **fields: Any) -> T:
     return new
 
 
-_IDENTITY: Final = {
-    "user": s.USER_ID,
-    "session": s.SESSION_ID,
-    "team_id": s.TEAM_ID,
-    "team_alias": s.TEAM_ALIAS,
-    "organization_id": s.ORGANIZATION_ID,
-    "project_id": s.PROJECT_ID,
-    "end_user_id": s.END_USER_ID,
-    "api_key_hash": s.API_KEY_HASH,
-    "api_key_alias": s.API_KEY_ALIAS,
-    "route": s.REQUEST_ROUTE,
-    "user_agent": s.USER_AGENT,
-}
+def _attributes(kind: type) -> dict[str, str]:
+    """The name of each field whose type names an attribute, and that attribute."""
+    hints = kind.__annotations__.items()
+    return {name: hint.__metadata__[0] for name, hint in hints if hasattr(hint, "__metadata__")}
 
 
-def identity(a: Attributes) -> Identity:
+_IDENTITY: Final = _attributes(g.Identity)
+
+
+def identity(a: v.Attributes) -> g.Identity:
     """User, session and tenant of the call."""
     texts = _texts(a, _IDENTITY)
-    texts["session"] = texts["session"] or string(a, s.CONVERSATION_ID)
-    return construct(Identity, tags=strings(a, s.TAGS), metadata=_metadata(a), **texts)
+    texts["session"] = texts["session"] or v.string(a, s.CONVERSATION_ID)
+    return construct(g.Identity, tags=v.strings(a, s.TAGS), metadata=_metadata(a), **texts)
 
 
-def _metadata(a: Attributes) -> Mapping[str, Scalar | tuple[Scalar, ...]]:
+def _metadata(a: v.Attributes) -> Mapping[str, v.Scalar | tuple[v.Scalar, ...]]:
     prefix = len(s.METADATA_PREFIX)
     return {
         key[prefix:]: value
         for key in a
-        if key.startswith(s.METADATA_PREFIX) and (value := scalar(a[key])) is not None
+        if key.startswith(s.METADATA_PREFIX) and (value := v.scalar(a[key])) is not None
     }
 
 
-_REQUEST: Final = {
-    "model": s.REQUEST_MODEL,
-    "server_address": s.SERVER_ADDRESS,
-    "output_type": s.OUTPUT_TYPE,
-    "prompt_name": s.PROMPT_NAME,
-    "prompt_version": s.PROMPT_VERSION,
-}
+_REQUEST: Final = _attributes(g.Request)
 
 
-def request(a: Attributes) -> Request:
+def request(a: v.Attributes) -> g.Request:
     """The request."""
     return construct(
-        Request,
-        stream=boolean(a, s.REQUEST_STREAM) is True,
-        server_port=integer(a, s.SERVER_PORT),
+        g.Request,
+        stream=v.boolean(a, s.REQUEST_STREAM) is True,
+        server_port=v.integer(a, s.SERVER_PORT),
         parameters={
             plain: value
             for plain, name in conventions.PARAMETERS.items()
             if name in a and (value := _parameter(a, name)) is not None
         },
-        dimensions=integer(a, s.EMBEDDINGS_DIMENSIONS),
+        dimensions=v.integer(a, s.EMBEDDINGS_DIMENSIONS),
         **_texts(a, _REQUEST),
     )
 
 
-def _parameter(a: Attributes, name: str) -> Scalar | tuple[Scalar, ...] | None:
-    return integer(a, name) if type(a[name]) is int else scalar(a[name])
+def _parameter(a: v.Attributes, name: str) -> v.Scalar | tuple[v.Scalar, ...] | None:
+    return v.integer(a, name) if type(a[name]) is int else v.scalar(a[name])
 
 
-_RESPONSE: Final = {
-    "id": s.RESPONSE_ID,
-    "model": s.RESPONSE_MODEL,
-    "service_tier": s.OPENAI_RESPONSE_SERVICE_TIER,
-    "system_fingerprint": s.OPENAI_SYSTEM_FINGERPRINT,
-}
+_RESPONSE: Final = _attributes(g.Response)
 
 
-def response(a: Attributes) -> Response:
+def response(a: v.Attributes) -> g.Response:
     """The response."""
     return construct(
-        Response,
-        finish_reasons=strings(a, s.RESPONSE_FINISH_REASONS),
-        time_to_first_chunk=quantity(a, s.TIME_TO_FIRST_CHUNK),
+        g.Response,
+        finish_reasons=v.strings(a, s.RESPONSE_FINISH_REASONS),
+        time_to_first_chunk=v.quantity(a, s.TIME_TO_FIRST_CHUNK),
         **_texts(a, _RESPONSE),
     )
 
 
-_USAGE: Final = {
-    "input": s.INPUT_TOKENS,
-    "output": s.OUTPUT_TOKENS,
-    "cache_read": s.CACHE_READ_TOKENS,
-    "cache_creation": s.CACHE_CREATION_TOKENS,
-    "reasoning": s.REASONING_TOKENS,
-    "audio_input": s.AUDIO_INPUT_TOKENS,
-    "audio_output": s.AUDIO_OUTPUT_TOKENS,
-    "cache_creation_5m": s.CACHE_CREATION_5M_TOKENS,
-    "cache_creation_1h": s.CACHE_CREATION_1H_TOKENS,
-}
+_USAGE: Final = _attributes(g.Usage)
 
 
-def usage(a: Attributes) -> Usage:
+def usage(a: v.Attributes) -> g.Usage:
     """Token counts."""
-    counts = _read(tokens, a, _USAGE)
+    counts = _read(v.tokens, a, _USAGE)
     if counts["cache_creation"] is None:
-        counts["cache_creation"] = tokens(a, s.CACHE_WRITE_TOKENS)
-    return construct(Usage, source=string(a, s.USAGE_SOURCE), **counts)
+        counts["cache_creation"] = v.tokens(a, s.CACHE_WRITE_TOKENS)
+    return construct(g.Usage, source=v.string(a, s.USAGE_SOURCE), **counts)
 
 
-_COST: Final = {
-    "total": s.COST,
-    "input": s.COST_INPUT,
-    "output": s.COST_OUTPUT,
-    "cache_read": s.COST_CACHE_READ,
-    "cache_creation": s.COST_CACHE_CREATION,
-    "reasoning": s.COST_REASONING,
-    "tool_usage": s.COST_TOOL_USAGE,
-    "saved": s.COST_SAVED,
-}
+_COST: Final = _attributes(g.Cost)
 
 
-def cost(a: Attributes) -> Cost:
+def cost(a: v.Attributes) -> g.Cost:
     """Cost in USD."""
-    costs = _read(money, a, _COST)
+    costs = _read(v.money, a, _COST)
     if costs["total"] is None:
-        costs["total"] = money(a, s.COST_TOTAL)
-    return construct(Cost, source=string(a, s.COST_SOURCE), **costs)
+        costs["total"] = v.money(a, s.COST_TOTAL)
+    return construct(g.Cost, source=v.string(a, s.COST_SOURCE), **costs)
 
 
-def error(span: ReadableSpan, a: Attributes, events: tuple[Event, ...]) -> Error | None:
+def error(span: ReadableSpan, a: v.Attributes, events: tuple[Event, ...]) -> g.Error | None:
     """The error; None unless the span's status is ERROR."""
     if span.status.status_code is not StatusCode.ERROR:
         return None
-    exception: Attributes = {}
+    exception: v.Attributes = {}
     for event in events:
         if event.name == s.EVENT_EXCEPTION:
             exception = event.attributes or {}
-    return Error(
-        type=string(a, s.ERROR_TYPE) or string(exception, s.EXCEPTION_TYPE) or "_OTHER",
-        message=span.status.description or string(exception, s.EXCEPTION_MESSAGE),
-        code=integer(a, s.ERROR_CODE),
+    return g.Error(
+        type=v.string(a, s.ERROR_TYPE) or v.string(exception, s.EXCEPTION_TYPE) or "_OTHER",
+        message=span.status.description or v.string(exception, s.EXCEPTION_MESSAGE),
+        code=v.integer(a, s.ERROR_CODE),
     )
 
 
-_CALL: Final = {
-    "id": s.CALL_ID,
-    "type": s.CALL_TYPE,
-    "model_group": s.MODEL_GROUP,
-    "deployment_id": s.DEPLOYMENT_ID,
-    "fallback_from": s.FALLBACK_FROM,
-    "fallback_to": s.FALLBACK_TO,
-    "provider_model": s.PROVIDER_MODEL,
-    "provider_request_id": s.PROVIDER_REQUEST_ID,
-    "stream_end": s.STREAM_END,
-}
+_CALL: Final = _attributes(g.Call)
 
 
-def call(span: ReadableSpan, a: Attributes) -> Call:
+def call(span: ReadableSpan, a: v.Attributes) -> g.Call:
     """The LiteLLM call and its outcome."""
     failed = span.status.status_code is StatusCode.ERROR
-    outcome = string(a, s.OUTCOME) or ("failure" if failed else "success")
+    outcome = v.string(a, s.OUTCOME) or ("failure" if failed else "success")
     return construct(
-        Call,
-        attempt=integer(a, s.ATTEMPT),
+        g.Call,
+        attempt=v.integer(a, s.ATTEMPT),
         outcome=outcome if span.end_time is not None else "started",
-        cache_hit=boolean(a, s.CACHE_HIT),
-        chunks=integer(a, s.STREAM_CHUNKS),
+        cache_hit=v.boolean(a, s.CACHE_HIT),
+        chunks=v.integer(a, s.STREAM_CHUNKS),
         **_texts(a, _CALL),
     )
 
 
-def service(resource: Resource) -> Service:
+def service(resource: Resource) -> g.Service:
     """The service that made the call."""
     global _last_service  # noqa: PLW0603 - a cache of one entry, set atomically
     last, service = _last_service
     if resource is not last:  # all spans of a provider share one resource
         a = resource.attributes
-        service = Service(
-            name=string(a, s.SERVICE_NAME),
-            version=string(a, s.SERVICE_VERSION),
-            environment=string(a, s.ENVIRONMENT) or string(a, s.ENVIRONMENT_OLD),
+        service = g.Service(
+            name=v.string(a, s.SERVICE_NAME),
+            version=v.string(a, s.SERVICE_VERSION),
+            environment=v.string(a, s.ENVIRONMENT) or v.string(a, s.ENVIRONMENT_OLD),
             attributes=a,
         )
         _last_service = (resource, service)
     return service
 
 
-_last_service: tuple[Resource | None, Service] = (None, Service(None, None, None, {}))
+_last_service: tuple[Resource | None, g.Service] = (None, g.Service(None, None, None, {}))
 
 
-def stages(events: tuple[Event, ...]) -> tuple[Stage, ...]:
+def stages(events: tuple[Event, ...]) -> tuple[g.Stage, ...]:
     """The `litellm.*` events, ordered by time."""
     stages = [
-        Stage(event.name[len(s.STAGE_PREFIX) :], event.timestamp, dict(event.attributes or {}))
+        g.Stage(event.name[len(s.STAGE_PREFIX) :], event.timestamp, dict(event.attributes or {}))
         for event in events
         if event.name.startswith(s.STAGE_PREFIX)
     ]

@@ -15,26 +15,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from litespan import semconv as s
-from litespan.genai import content, conventions, readers, translation
-from litespan.genai.groups import (
-    Call,
-    Cost,
-    Error,
-    Identity,
-    Request,
-    Response,
-    Service,
-    Stage,
-    Usage,
-)
-from litespan.genai.messages import (
-    Message,
-    Part,
-    ToolDefinition,
-    read_messages,
-    read_parts,
-    read_tools,
-)
+from litespan.genai import content, conventions, groups, messages, readers, translation
 from litespan.genai.values import Attributes, integer, string
 from litespan.objects import JSON, plain
 
@@ -81,14 +62,14 @@ class GenAISpan:
     provider: str | None  # openai, anthropic, aws.bedrock, …
     start_ns: int  # since the epoch
     end_ns: int | None
-    identity: Identity
-    request: Request
-    response: Response
-    usage: Usage
-    cost: Cost
-    error: Error | None
-    call: Call
-    service: Service
+    identity: groups.Identity
+    request: groups.Request
+    response: groups.Response
+    usage: groups.Usage
+    cost: groups.Cost
+    error: groups.Error | None
+    call: groups.Call
+    service: groups.Service
     scope: str  # instrumentation scope: `litespan` for our own spans
     attributes: Attributes = field(repr=False)  # all, unchanged
     _named: Attributes = field(repr=False, compare=False)  # under the current names
@@ -166,12 +147,12 @@ class GenAISpan:
         return not conventions.is_structure(self.operation)
 
     @property
-    def input_messages(self) -> tuple[Message, ...] | None:
+    def input_messages(self) -> tuple[messages.Message, ...] | None:
         """Input messages, parsed on first use; None if the span has no content."""
-        return self._content(s.INPUT_MESSAGES, read_messages)
+        return self._content(s.INPUT_MESSAGES, messages.read_messages)
 
     @property
-    def output_messages(self) -> tuple[Message, ...] | None:
+    def output_messages(self) -> tuple[messages.Message, ...] | None:
         """Output messages, one for each choice; None if the span has no content.
 
         A message without a finish reason, as in the conventions v0.1.0, has the one of its choice
@@ -180,14 +161,14 @@ class GenAISpan:
         return self._content(s.OUTPUT_MESSAGES, self._read_output)
 
     @property
-    def system_instructions(self) -> tuple[Part, ...] | None:
+    def system_instructions(self) -> tuple[messages.Part, ...] | None:
         """System instructions sent separately from messages; None if there are none."""
-        return self._content(s.SYSTEM_INSTRUCTIONS, read_parts)
+        return self._content(s.SYSTEM_INSTRUCTIONS, messages.read_parts)
 
     @property
-    def tool_definitions(self) -> tuple[ToolDefinition, ...] | None:
+    def tool_definitions(self) -> tuple[messages.ToolDefinition, ...] | None:
         """Tool definitions; None if the span has none."""
-        return self._content(s.TOOL_DEFINITIONS, read_tools)
+        return self._content(s.TOOL_DEFINITIONS, messages.read_tools)
 
     @property
     def facts(self) -> dict[str, JSON]:
@@ -210,15 +191,15 @@ class GenAISpan:
         return integer(self._named, s.CONTENT_ORIGINAL_LENGTH)
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> tuple[groups.Stage, ...]:
         """LiteLLM stages on the span, ordered by time."""
         return self._once("stages", lambda: readers.stages(self._events))
 
-    def _read_output(self, value: object) -> tuple[Message, ...] | None:
-        messages, reasons = read_messages(value), self.response.finish_reasons
-        if messages is None or len(messages) != len(reasons):
-            return messages
-        return tuple([message.finished(by) for message, by in zip(messages, reasons, strict=True)])
+    def _read_output(self, value: object) -> tuple[messages.Message, ...] | None:
+        found, reasons = messages.read_messages(value), self.response.finish_reasons
+        if found is None or len(found) != len(reasons):
+            return found
+        return tuple([message.finished(by) for message, by in zip(found, reasons, strict=True)])
 
     def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
         if self.scope == s.SCOPE and self.operation != "execute_tool":  # one source

@@ -33,9 +33,7 @@ def rename(attributes: Attributes, events: Sequence[Event], start_ns: int) -> At
     if (provider := string(named, s.PROVIDER)) is not None:
         named[s.PROVIDER] = _provider(provider.lower())
     if (streamed := string(named, s.REQUEST_STREAM)) is not None:
-        named[s.REQUEST_STREAM] = (
-            streamed.lower() == "true"
-        )  # LiteLLM's own integration writes text
+        named[s.REQUEST_STREAM] = streamed.lower() == "true"  # from LiteLLM's own integration
     model = string(attributes, c.MODEL)
     if model is not None and named.setdefault(s.REQUEST_MODEL, model) != model:
         named.setdefault(s.RESPONSE_MODEL, model)

@@ -7,14 +7,14 @@ agents.
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from litespan.objects import as_list, as_text, contents, get, safe_str
+from litespan.objects import as_list, as_text, contents, first, get, safe_str
 
 _PREFIX: Final = "a2a_agent/"  # LiteLLM's name of an agent as a model
 _FAILED: Final = frozenset({"failed", "rejected"})
 
 
 def agent_name(model: Any) -> str | None:
-    """Return the agent's name in LiteLLM's `model`; None if it is no agent, or has no name."""
+    """Return the agent's name in LiteLLM's `model`; None if it is not an agent or has no name."""
     name = safe_str(model or "")
     found = name.removeprefix(_PREFIX)
     return found if found not in (name, "unknown") else None
@@ -22,8 +22,6 @@ def agent_name(model: Any) -> str | None:
 
 def fields(answer: Any) -> dict[str, Any]:
     """Return id, context and status of a JSON-RPC answer with a message or a task."""
-    from litespan.genai.parts import first
-
     result = contents(get(answer, "result"))
     stated = {
         "id": first(result, "id", "messageId", "message_id", "taskId", "task_id"),
@@ -34,9 +32,9 @@ def fields(answer: Any) -> dict[str, Any]:
 
 
 def error(answer: Any, *, of_task: bool = True) -> Any:
-    """Return the error of a JSON-RPC answer, or why its task failed; None if it did not.
+    """Return the error of a JSON-RPC answer, or of its failed task; None if there is none.
 
-    The answer to a request about a task is no failure if the task has failed (not `of_task`).
+    A request about a task (not `of_task`) has not failed if the task has.
     """
     result = get(answer, "result")
     stated = get(answer, "error")
@@ -50,7 +48,7 @@ def error(answer: Any, *, of_task: bool = True) -> Any:
 
 
 def message(given: Any, role: str) -> dict[str, Any] | None:
-    """Return a request's message, or an answer's, as a chat message; None if there is none."""
+    """Return the message of a request or an answer as a chat message; None without one."""
     result = get(given, "result") or get(get(given, "params"), "message")
     found = [part for artifact in as_list(get(result, "artifacts")) for part in parts(artifact)]
     found += [*parts(result), *parts(get(get(result, "status"), "message"))]
@@ -59,7 +57,7 @@ def message(given: Any, role: str) -> dict[str, Any] | None:
 
 def parts(held: Any) -> Iterator[dict[str, Any]]:
     """Yield the parts of a message or an artifact."""
-    from litespan.genai.parts import first, media
+    from litespan.genai.parts import media
 
     for each in as_list(get(held, "parts")):
         part = contents(get(each, "root") or each)
@@ -71,7 +69,7 @@ def parts(held: Any) -> Iterator[dict[str, Any]]:
 
 
 def joined(chunks: Sequence[Any]) -> dict[str, Any]:
-    """Return what a stream of JSON-RPC events adds up to, as one answer."""
+    """Merge a stream of JSON-RPC events into one answer."""
     whole: dict[str, Any] = {}
     result: dict[str, Any] = {}
     found: list[Any] = []  # parts

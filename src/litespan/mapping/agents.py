@@ -4,10 +4,11 @@ Claude Code and agents built on it send it to Anthropic's Messages API, as
 `user_<device>_account_<account>_session_<session>` or, since 2.1.78, as JSON.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+
+from litespan.objects import parsed
 
 _MAX_LENGTH: Final = 2048  # characters; longer texts are not parsed
 _TEXT: Final = re.compile(
@@ -36,10 +37,7 @@ def read_agent(given: Any) -> Agent | None:
         if len(given) > _MAX_LENGTH:
             return None
         if given.startswith("{"):
-            try:
-                stated = json.loads(given)
-            except ValueError:
-                return None
+            stated = parsed(given)
         elif found := _TEXT.fullmatch(given):
             device, account, session = found.group("device", "account", "session")
             return Agent(account or device or None, session)

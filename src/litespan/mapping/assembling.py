@@ -1,6 +1,6 @@
 """Assembles messages and output items from the deltas of a stream."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from litespan.genai.parts import loads
@@ -153,6 +153,12 @@ def _another(call: Mapping[str, Any], identifier: Any, name: Any) -> bool:
     return bool(name) and so_far.rstrip().endswith("}") and isinstance(loads(so_far), dict)
 
 
+def kind_of(event: Any) -> str:
+    """Return the type of an event, which LiteLLM may have as an enum; "" if it has none."""
+    kind = get(event, "type")
+    return safe_str(getattr(kind, "value", kind) or "")
+
+
 # Responses API delta kinds → the field they append to, unless it is text.
 _FIELDS: Final = {
     "function_call_arguments": "arguments",
@@ -169,8 +175,7 @@ def items(events: Sequence[Any]) -> list[dict[str, Any]]:
     grown: dict[tuple[int, str, int], list[str]] = {}
     for each in events:
         event = contents(each)
-        kind = event.get("type")
-        kind = safe_str(getattr(kind, "value", kind)).removeprefix("response.")
+        kind = kind_of(event).removeprefix("response.")
         index = as_int(event.get("output_index")) or 0
         if event.get("item") is not None:
             found[index] = dict(contents(event["item"]))
@@ -195,3 +200,50 @@ def _fill(item: dict[str, Any], kind: str, text: str) -> None:
     elif kind in ("output_text", "refusal"):
         item.update({"type": "message", "role": "assistant"})
         item["content"] = [*as_list(item.get("content")), {"type": "output_text", "text": text}]
+
+
+def anthropic_message(events: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], Any, bool]:
+    """Return (the message, its error or None, whether it is complete) of a Messages API stream."""
+    message: dict[str, Any] = {}
+    usage: dict[str, Any] = {}
+    blocks: dict[int, dict[str, Any]] = {}
+    finished = False
+    error: Any = None
+    for event in events:
+        kind = event.get("type")
+        index = as_int(event.get("index")) or 0
+        error = error or event.get("error")
+        if kind == "message_start":
+            message = {**contents(event.get("message"))}
+            usage.update(contents(message.get("usage")))
+        elif kind == "content_block_start":
+            blocks[index] = {**contents(event.get("content_block"))}
+        elif kind == "content_block_delta":
+            _grow(blocks.setdefault(index, {}), contents(event.get("delta")))
+        elif kind == "message_delta":
+            message.update(contents(event.get("delta")))
+            stated = contents(event.get("usage"))
+            usage.update({name: count for name, count in stated.items() if count is not None})
+        finished = finished or kind == "message_stop"
+    for block in blocks.values():
+        if written := block.pop("json", None):
+            block["input"] = loads(written)
+    message["content"] = [blocks[index] for index in sorted(blocks)]
+    return {**message, "usage": usage}, error, finished
+
+
+_GROWING: Final = {
+    "input_json_delta": ("json", "partial_json"),
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "compaction_delta": ("content", "content"),
+}
+"""Type of a delta → the field of its block that it extends, and its own field."""
+
+
+def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    name, field = _GROWING.get(safe_str(delta.get("type")), ("", ""))
+    if name:
+        if name != "json":
+            block["type"] = block.get("type") or name
+        block[name] = safe_str(block.get(name) or "") + safe_str(delta.get(field) or "")

@@ -3,18 +3,17 @@
 Runs once, after the stream has ended.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from litespan.mapping import a2a, google, passed
-from litespan.mapping.assembling import Assembled, items
+from litespan.mapping.assembling import Assembled, anthropic_message, items, kind_of
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, google_answer, hidden_params, read_answer
 from litespan.mapping.targets import AGENT, CONTENT, TASKS
 from litespan.mapping.usage import Usage, most, read_usage, stated_usages
-from litespan.objects import as_int, as_list, as_text, contents, get, safe_str, utf8
+from litespan.objects import as_int, as_list, contents, get, safe_str, utf8
 
 _TAIL: Final = 8  # chunks at the end of a stream that are searched for an error
 _DONE: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
@@ -62,7 +61,7 @@ def _of_api(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) ->
             and "choices" not in first
             and not str(first["type"]).startswith("response.")
         ):
-            return _messages(request, chunks, hidden)
+            return _messages(request, passed.events(chunks), hidden)
         if isinstance(get(first, "type"), str) and get(first, "choices") is None:
             return _responses(request, stream, chunks, hidden)
     return _choices(request, stream, chunks, whole)
@@ -73,7 +72,7 @@ def read_passed(
 ) -> Streamed:
     """Read bytes that LiteLLM passed on unchanged: an answer in the provider's own format."""
     hidden = hidden_params(stream)
-    events = passed.events(chunks)
+    events = passed.events(passed.Tail(chunks))
     errors = [event["error"] for event in events if event.get("error")]
     kinds = {safe_str(event.get("type")) for event in events}
     if any(google.is_native(event) for event in events):
@@ -128,9 +127,8 @@ def _choices(request: Request, stream: Any, chunks: Sequence[Any], whole: Any) -
 
 def _google(chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
     """Read events of `generateContent`, as bytes or dicts, or of the Interactions API."""
-    first = chunks[0] if chunks else b""
-    if isinstance(first, (bytes, str, Mapping)):
-        stated, error, finished = google.joined(server_events([*chunks, b"\n"]))
+    if not chunks or isinstance(chunks[0], (bytes, str, Mapping)):
+        stated, error, finished = google.joined(passed.events(chunks))
     else:
         stated, error, finished = google.interaction(chunks)
     answer = google_answer(stated, hidden)
@@ -180,8 +178,7 @@ def _responses(
     """Read events of the Responses API; the last one contains the whole response."""
     error: Any = None
     for chunk in reversed(chunks):
-        kind = get(chunk, "type")
-        kind = getattr(kind, "value", kind)
+        kind = kind_of(chunk)
         if kind == "error":
             error = get(chunk, "error") or chunk
         response = get(chunk, "response")
@@ -190,11 +187,10 @@ def _responses(
                 request, _with_items(response, chunks), hidden_params(response) or hidden
             )
             answer.error = answer.error or error
-            done = as_text(kind) in _DONE
+            done = kind in _DONE
             if not done:  # LiteLLM raises at `response.failed`, but keeps the event
                 last = get(stream, "completed_response")
-                kind = get(last, "type")
-                if getattr(kind, "value", kind) == "response.failed":
+                if kind_of(last) == "response.failed":
                     answer.usage = read_usage(get(get(last, "response"), "usage"))
                     done = answer.usage is not None
             elif answer.usage is not None and _is_litellms_count(stream, answer.usage):
@@ -228,33 +224,11 @@ def _with_items(response: Any, chunks: Sequence[Any]) -> Any:
     return {**contents(response), "output": output}
 
 
-def _messages(request: Request, chunks: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
-    """Read events of Anthropic's Messages API, as bytes, text or dicts."""
-    message: dict[str, Any] = {}
-    usage: dict[str, Any] = {}
-    blocks: dict[int, dict[str, Any]] = {}
-    finished = False
-    error: Any = None
-    for event in server_events(chunks):
-        kind = event.get("type")
-        error = error or event.get("error")
-        if kind == "message_start":
-            message = {**contents(event.get("message"))}
-            usage.update(contents(message.get("usage")))
-        elif kind == "content_block_start":
-            blocks[as_int(event.get("index")) or 0] = {**contents(event.get("content_block"))}
-        elif kind == "content_block_delta":
-            index = as_int(event.get("index")) or 0
-            _grow(blocks.setdefault(index, {}), contents(event.get("delta")))
-        elif kind == "message_delta":
-            message.update(contents(event.get("delta")))
-            stated = contents(event.get("usage"))
-            usage.update({name: count for name, count in stated.items() if count is not None})
-        finished = finished or kind == "message_stop"
-    message["content"] = [_closed(blocks[index]) for index in sorted(blocks)]
-    message["usage"] = usage
+def _messages(request: Request, events: Sequence[Any], hidden: Mapping[str, Any]) -> Streamed:
+    """Read events of Anthropic's Messages API."""
+    message, error, finished = anthropic_message(events)
     answer = read_answer(request, message, hidden)
-    answer.usage = read_usage(usage, input_excludes_cache=True)
+    answer.usage = read_usage(message["usage"], input_excludes_cache=True)
     answer.error = error
     return Streamed(answer, finished)
 
@@ -265,56 +239,5 @@ def error_in(chunks: Sequence[bytes]) -> Any:
     if b"error" not in tail and b"exception" not in tail:
         return None
     held = (tail,) if b"data:" in tail else chunks  # other formats are read from their start
-    found = [event["error"] for event in passed.events(held) if event.get("error")]
+    found = [event["error"] for event in passed.events(passed.Tail(held)) if event.get("error")]
     return found[-1] if found else None
-
-
-_GROWING: Final = {
-    "text_delta": "text",
-    "thinking_delta": "thinking",
-    "compaction_delta": "content",
-}
-
-
-def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
-    if delta.get("type") == "input_json_delta":
-        block["json"] = safe_str(block.get("json", "")) + safe_str(delta.get("partial_json") or "")
-        return
-    name = _GROWING.get(safe_str(delta.get("type")))
-    if name:
-        block["type"] = block.get("type") or name
-        block[name] = safe_str(block.get(name) or "") + safe_str(delta.get(name) or "")
-
-
-def _closed(block: dict[str, Any]) -> dict[str, Any]:
-    written = block.pop("json", None)
-    if written:
-        try:
-            block["input"] = json.loads(written)
-        except ValueError:  # the stream ended inside the arguments
-            block["input"] = written
-    return block
-
-
-def server_events(chunks: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield server-sent events, however they are split into chunks."""
-    rest: list[bytes] = []  # of a line
-    for chunk in chunks:
-        if isinstance(chunk, Mapping):
-            yield chunk
-            continue
-        rest.append(
-            chunk if isinstance(chunk, bytes) else safe_str(chunk).encode("utf-8", "replace")
-        )
-        if b"\n" not in rest[-1]:
-            continue
-        *lines, left = b"".join(rest).split(b"\n")
-        rest = [left]
-        for line in lines:
-            if line.startswith(b"data:"):
-                try:
-                    event = json.loads(line[5:])
-                except ValueError:  # not JSON, such as `[DONE]`
-                    continue
-                if isinstance(event, Mapping):
-                    yield event

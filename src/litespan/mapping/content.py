@@ -39,9 +39,9 @@ def input_content(request: Request) -> dict[str, list[Any]]:
     """Return input messages, system instructions and tool definitions, if present."""
     arguments = request.arguments
     content: dict[str, list[Any]] = {}
-    messages = read_messages(_request_messages(arguments))
-    if messages:
-        content[s.INPUT_MESSAGES] = messages
+    items = _items(_request_messages(arguments))
+    if items:
+        content[s.INPUT_MESSAGES] = [message_of(item) for item in items]
     content.update(_other_input(arguments))
     return content
 
@@ -50,7 +50,8 @@ def input_texts(request: Request) -> dict[str, str]:
     """Return what `input_content` returns, as JSON."""
     arguments = request.arguments
     texts: dict[str, str] = {}
-    written = [_written(item) for item in _items(_request_messages(arguments))]
+    items = _items(_request_messages(arguments))
+    written = [plain_json(item) or encoded(message_of(item)) for item in items]
     if written:
         texts[s.INPUT_MESSAGES] = utf8(f"[{','.join(written)}]")
     for name, value in _other_input(arguments).items():
@@ -138,12 +139,8 @@ def _other_input(arguments: Mapping[str, Any]) -> dict[str, list[Any]]:
     return content
 
 
-def read_messages(given: Any) -> list[Message]:
-    """Convert prompts, chat messages and Responses API items; token ids are left out."""
-    return [message_of(item) for item in _items(given)]
-
-
 def _items(given: Any) -> list[Any]:
+    """Return prompts, chat messages or Responses API items, without token ids."""
     if given is None:
         return []
     items = given if isinstance(given, (list, tuple)) else [given]
@@ -191,11 +188,6 @@ def plain_json(item: Any) -> str | None:
     if len(text) < inline.SHORT and "data:" not in text:  # without two calls, as most texts
         return f"{_HEADS[role]}{encode_basestring(text)}}}]}}"
     return f"{_HEADS[role]}{quoted(inline.text(text))}}}]}}"
-
-
-def _written(item: Any) -> str:
-    """Return `message_of(item)` as JSON."""
-    return plain_json(item) or encoded(message_of(item))
 
 
 def encode(value: Any, limit: int) -> tuple[str, int]:

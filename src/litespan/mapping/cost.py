@@ -44,7 +44,9 @@ def cost_attributes(
     source = "litellm"
     if usage is not None and usage.cost is not None and not price.custom_prices(request):
         figure: float | None = usage.cost
-        source = _source(request, answer, logging)
+        # LiteLLM also writes its own figure there.
+        listed = price.list_price(request, answer, logging)
+        source = source if figure == listed else "provider"
     elif usage is not None and not usage.known:
         return {**_UNKNOWN}  # the reported usage is implausible
     elif (
@@ -79,12 +81,6 @@ def saved_attributes(
     """Return the saving if the response cache had part of the answer; `paid` is the rest."""
     full, cost = as_cost(price.list_price(request, combined, logging)), paid.get(s.COST)
     return {} if full is None or cost is None else {s.COST_SAVED: max(full - cost, 0.0)}
-
-
-def _source(request: Request, answer: Answer, logging: Any) -> str:
-    """Return the source of `usage.cost`: LiteLLM also writes its own figure there."""
-    stated = answer.usage.cost if answer.usage is not None else None
-    return "litellm" if stated == price.list_price(request, answer, logging) else "provider"
 
 
 def _priced(request: Request, answer: Answer, attributes: Attributes) -> bool:

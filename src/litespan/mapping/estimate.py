@@ -1,15 +1,17 @@
 """Estimates the token usage of a stream that ended before its usage chunk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from litespan.mapping.assembling import plain_texts
-from litespan.mapping.chunks import Streamed, server_events
+from litespan.mapping import passed
+from litespan.mapping.assembling import kind_of, plain_texts
+from litespan.mapping.chunks import Streamed
 from litespan.mapping.request import Request
-from litespan.mapping.usage import characters, estimated_usage, most
-from litespan.objects import as_list, contents, get, safe_str
+from litespan.mapping.usage import Usage, most
+from litespan.objects import as_list, contents, get
 
+_CHARACTERS_PER_TOKEN: Final = 4
 _SENT: Final = ("messages", "prompt", "input", "contents")
 
 
@@ -28,7 +30,11 @@ def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -
     arguments = request.arguments
     sent = next((arguments[name] for name in _SENT if arguments.get(name)), None)
     received = max(_received_characters(chunks), len(chunks))
-    usage = estimated_usage(characters(as_list(sent) or [sent]), received)
+    usage = Usage(
+        input=-(-_characters(as_list(sent) or [sent]) // _CHARACTERS_PER_TOKEN) or None,
+        output=-(-received // _CHARACTERS_PER_TOKEN),
+        source="estimated",
+    )
     if stated is not None:
         usage = replace(most([stated, replace(usage, input=None)]), source="estimated", cost=None)
     return streamed._replace(answer=replace(streamed.answer, usage=usage))
@@ -37,7 +43,7 @@ def with_estimate(request: Request, streamed: Streamed, chunks: Sequence[Any]) -
 def _received_characters(chunks: Sequence[Any]) -> int:
     """Return the number of characters that the model produced."""
     if chunks and isinstance(chunks[0], (bytes, str)):
-        chunks = list(server_events(chunks))
+        chunks = passed.events(chunks)
     total = 0
     for chunk in plain_texts(chunks):
         total += len(chunk[1]) if type(chunk) is tuple else chunk_characters(chunk)
@@ -46,28 +52,22 @@ def _received_characters(chunks: Sequence[Any]) -> int:
 
 # Text fields of a delta, without audio and signatures.
 _TEXT_FIELDS: Final = (
-    "content",
-    "reasoning_content",
-    "refusal",
-    "text",
-    "thinking",
-    "partial_json",
+    *("content", "reasoning_content", "refusal", "text", "thinking", "partial_json"),
 )
 
 
 def chunk_characters(chunk: Any) -> int:
     """Return the number of characters of text, reasoning and tool arguments in a chunk."""
     if isinstance(chunk, (bytes, str)):
-        return sum(map(chunk_characters, server_events([chunk, "\n"])))
+        return sum(map(chunk_characters, passed.events([chunk])))
     choices = get(chunk, "choices")
     if choices is None:
         delta = get(chunk, "delta")
         if isinstance(delta, str):
-            kind = get(chunk, "type")
-            return 0 if ".audio." in safe_str(getattr(kind, "value", kind)) else len(delta)
+            return 0 if ".audio." in kind_of(chunk) else len(delta)
         candidates = as_list(get(chunk, "candidates"))
         if candidates:  # Google
-            return sum([characters([get(each, "content")]) for each in candidates])
+            return sum([_characters([get(each, "content")]) for each in candidates])
         return _delta_characters(delta)
     total = 0
     for choice in as_list(choices):
@@ -95,3 +95,21 @@ def _call_characters(function: Any) -> int:
 
 def _length(text: Any) -> int:
     return len(text) if isinstance(text, str) else 0
+
+
+def _characters(values: Iterable[Any]) -> int:
+    """Return the number of text characters in `values`: strings, messages or parts.
+
+    Takes time in the number of messages, not in their length.
+    """
+    total = 0
+    for value in values:
+        if isinstance(value, str):
+            total += len(value)
+        elif value is not None:
+            content = get(value, "content") or get(value, "text") or get(value, "parts")
+            if isinstance(content, str):
+                total += len(content)
+            elif isinstance(content, (list, tuple)):
+                total += _characters(content)
+    return total

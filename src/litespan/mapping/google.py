@@ -26,7 +26,7 @@ def is_native(stated: Fields) -> bool:
 
 
 def normalized(stated: Fields) -> Fields:
-    """Return the fields of an answer under the names of OpenAI's APIs, besides its own."""
+    """Return the fields of an answer, also under the names of OpenAI's APIs."""
     return {
         **stated,
         "id": stated.get("responseId") or stated.get("response_id"),
@@ -63,19 +63,15 @@ def usage(stated: Fields) -> Usage | None:
                 sys.modules.get(_INTERACTIONS), "InteractionsUsageObjectTransformation", None
             )
             if convert is None:
-                counted = _plain(stated_usage)
+                counted = {
+                    "prompt_tokens": stated_usage.get("total_input_tokens"),
+                    "completion_tokens": stated_usage.get("total_output_tokens"),
+                }
             else:
                 counted = convert.transform_interactions_usage_object({**stated_usage})
     except Exception:  # noqa: BLE001 - a provider may send anything
         return None
     return read_usage(counted)
-
-
-def _plain(stated: Fields) -> dict[str, Any]:
-    return {
-        "prompt_tokens": stated.get("total_input_tokens"),
-        "completion_tokens": stated.get("total_output_tokens"),
-    }
 
 
 def joined(events: Iterable[Fields]) -> tuple[dict[str, Any], Any, bool]:

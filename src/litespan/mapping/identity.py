@@ -1,6 +1,5 @@
 """Reads user, session, tags and metadata from arguments and `litespan.context(...)`."""
 
-import json
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
@@ -13,10 +12,9 @@ from litespan import semconv as s
 from litespan.identity import Identity, Scalar
 from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
-from litespan.objects import INT64, as_texts, get, safe_str, utf8, whole
+from litespan.objects import INT64, as_texts, get, parsed, safe_str, utf8, whole
 from litespan.redaction.text import is_plain, is_secret_name, scrub
 
-_NONE: Final[Mapping[str, Any]] = {}
 MAX_METADATA: Final = 32
 MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or tag
 MAX_TAGS: Final = 64
@@ -32,26 +30,11 @@ _PROMOTED: Final = frozenset(
 # Written by LiteLLM's router into the caller's dict, so that later calls would contain it.
 _INJECTED: Final = frozenset(
     {
-        "model_group",
-        "model_group_alias",
-        "model_group_size",
-        "deployment",
-        "deployment_model_name",
-        "api_base",
-        "caching_groups",
-        "attempted_retries",
-        "attempted_fallbacks",
-        "max_retries",
-        "request_retry_count",
-        "original_model_group",
-        "queue_time_seconds",
-        "litellm_api_version",
-        "global_max_parallel_requests",
-        "user_api_key",
-        "endpoint",
-        "requester_ip_address",
-        "litellm_roi_estimator",
-        "client_disconnected",
+        *("model_group", "model_group_alias", "model_group_size", "original_model_group"),
+        *("deployment", "deployment_model_name", "api_base", "caching_groups", "endpoint"),
+        *("attempted_retries", "attempted_fallbacks", "max_retries", "request_retry_count"),
+        *("queue_time_seconds", "global_max_parallel_requests", "requester_ip_address"),
+        *("user_api_key", "litellm_api_version", "litellm_roi_estimator", "client_disconnected"),
     }
 )
 # Metadata added by the proxy that is recorded → attribute.
@@ -151,27 +134,20 @@ def _client_metadata(request: Request) -> Mapping[str, Any]:
         get(get(client_request, "body"), "litellm_metadata"),
         request.metadata.get("requester_metadata"),
     ):
-        stated = _json(given) if isinstance(given, str) else given  # text in a multipart form
+        stated = parsed(given) if isinstance(given, str) else given  # text in a multipart form
         if isinstance(stated, Mapping):
             own.update(stated)
-    for name, value in _headers(client_request).items():
+    headers = _headers(client_request)
+    for name, value in headers.items():
         if isinstance(name, str) and name.startswith(_LANGFUSE):
             own[name.removeprefix(_LANGFUSE)] = value
     # LiteLLM adds the trace id of the client's `traceparent`, and its user agent.
-    headers = _headers(client_request)
     traceparent = headers.get("traceparent")
     if isinstance(traceparent, str) and own.get("trace_id") in traceparent.lower().split("-")[1:2]:
         del own["trace_id"]
     if "user_agent" in own and own["user_agent"] == headers.get("user-agent"):
         del own["user_agent"]
     return own
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
 
 
 def _headers(client_request: Any) -> Mapping[Any, Any]:
@@ -213,7 +189,7 @@ def request_options(request: Request) -> Mapping[str, Any]:
     if given is None and "requester_metadata" in metadata:  # from a proxy client
         client = metadata["requester_metadata"]
         given = client.get("litespan") if isinstance(client, Mapping) else None
-    return given if given is not None and isinstance(given, Mapping) else _NONE
+    return given if given is not None and isinstance(given, Mapping) else {}
 
 
 def mute_attributes(request: Request) -> Attributes:
@@ -242,9 +218,7 @@ def _attribute(name: Any, *, number: bool = False) -> str | None:
     """Return the attribute name for a metadata key, or None if it must not be recorded."""
     if not isinstance(name, str) or name in _PROMOTED or name in _INJECTED:
         return None
-    if name.startswith(_PRIVATE):
-        return None
-    if is_secret_name(name, 0 if number else None):
+    if name.startswith(_PRIVATE) or is_secret_name(name, 0 if number else None):
         return None
     return s.METADATA_PREFIX + utf8(name[:128])
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from litespan.genai import inline
 from litespan.genai.names import FINISH_REASONS
-from litespan.genai.parts import Part, first, media
+from litespan.genai.parts import Part, media
 from litespan.genai.provider_messages import read_parts
 from litespan.mapping import a2a, google
 from litespan.mapping.content import Message, message_of, plain_json
-from litespan.objects import contents, dumps, encoded, get, safe_str, utf8
+from litespan.objects import as_list, contents, dumps, encoded, first, get, safe_str, utf8
 
 # Responses API items that require the caller to run a tool.
 _TOOL_REQUESTS: Final = frozenset(
@@ -106,11 +106,12 @@ def _single_message(stated: Mapping[str, Any]) -> tuple[Any, Any]:
     message = get(stated.get("output"), "message") or stated.get("message")
     if isinstance(message, Mapping):  # Bedrock and Cohere
         return message, first(stated, "stopReason", "finish_reason")
-    blocks, images, text = stated.get("content"), stated.get("data"), stated.get("text")
+    blocks, text = stated.get("content"), stated.get("text")
+    images = [contents(image) for image in as_list(stated.get("data"))]
     if isinstance(blocks, (list, tuple)):
         return {"role": "assistant", "content": blocks}, stated.get("stop_reason")
-    if isinstance(images, (list, tuple)) and images and _is_image(images[0]):
-        shown = [{"type": "image", **contents(image)} for image in images]
+    if images and first(images[0], "b64_json", "url") is not None:
+        shown = [{"type": "image", **image} for image in images]
         return {"role": "assistant", "content": shown}, "stop"
     return ({"role": "assistant", "content": text}, "stop") if isinstance(text, str) else (None, "")
 
@@ -148,10 +149,6 @@ def _joined(items: Sequence[Any], response: Mapping[str, Any]) -> Message:
         reason = "tool_call"
     message = {"role": "assistant", "parts": read}
     return _finished(message, "" if safe_str(reason) in _UNFINISHED else reason or "completed")
-
-
-def _is_image(item: Any) -> bool:
-    return get(item, "b64_json") is not None or get(item, "url") is not None
 
 
 def _speech(response: Any) -> list[Message]:

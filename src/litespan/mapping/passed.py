@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from zlib import crc32
 
-from litespan.objects import as_text, contents, get, safe_str
+from litespan.objects import as_text, contents, get, parsed, safe_str
 
 MOST: Final = 2**22
-"""Bytes that are read of one answer. Of a longer one, the last bytes are read."""
+"""The maximum size of an answer, in bytes. Only the end of a longer one is read."""
 
 Event = Mapping[str, Any]
 _PRELUDE: Final = struct.Struct(">III")  # length of the message, of its headers, checksum
@@ -32,9 +32,11 @@ _FAILED: Final = frozenset({"exception", "error"})
 class Tail:
     """The last bytes of an answer, at most `MOST`, in the chunks in which they came."""
 
-    def __init__(self) -> None:
+    def __init__(self, chunks: Iterable[Any] = ()) -> None:
         self._chunks: deque[bytes] = deque()
         self._size = 0
+        for chunk in chunks:
+            self.add(_bytes(chunk))
 
     def add(self, chunk: bytes) -> None:
         """Keep a chunk, and forget the oldest ones that no longer fit."""
@@ -51,12 +53,12 @@ def events(chunks: Iterable[Any]) -> list[Event]:
     """Return the JSON objects of an answer in any format, without an incomplete last one.
 
     Args:
-        chunks: the bytes of the answer, however they are split.
+        chunks: the bytes of the answer, however they are split, or its events as dicts.
     """
-    tail = Tail()
-    for chunk in chunks:
-        tail.add(chunk if isinstance(chunk, bytes) else safe_str(chunk).encode("utf-8", "replace"))
-    data = b"".join(tail)
+    held = list(chunks)
+    if held and isinstance(held[0], Mapping):
+        return [event for event in held if isinstance(event, Mapping)]
+    data = b"".join(map(_bytes, held))
     if _starts_message(data, 0):
         return list(_messages(data))
     if data.lstrip().startswith(b"["):
@@ -69,12 +71,13 @@ def events(chunks: Iterable[Any]) -> list[Event]:
     return [event for event in found if event]
 
 
+def _bytes(chunk: Any) -> bytes:
+    return chunk if isinstance(chunk, bytes) else safe_str(chunk).encode("utf-8", "replace")
+
+
 def _parsed(text: bytes | str) -> Event:
     """Return a JSON object; {} if it is something else, such as `[DONE]`."""
-    try:
-        return contents(json.loads(text))
-    except (ValueError, RecursionError):
-        return {}
+    return contents(parsed(text))
 
 
 def _of_array(text: str) -> Iterator[Event]:
@@ -174,7 +177,7 @@ _FIELDS: Final = {
 
 
 def _by_first_name() -> dict[str, list[tuple[str, tuple[str, ...]]]]:
-    """Return the same by the first name of the path, which most events do not have."""
+    """Return `_FIELDS` by the first name of the path, which most events do not have."""
     found: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     for field, paths in _FIELDS.items():
         for path in paths.split():
@@ -198,10 +201,10 @@ def _stated(event: Event) -> Iterator[tuple[str, Any]]:
 
 
 def joined(found: Iterable[Event]) -> tuple[dict[str, Any], str | None]:
-    """Return what events add up to, and the finish reason or None.
+    """Merge events. Returns the answer, and the finish reason or None.
 
-    The answer has the names of OpenAI's API; its `usage` those of Anthropic's, whose input tokens
-    exclude cached ones, as Bedrock's do. Content is text only.
+    The answer has the field names of OpenAI's API. Its `usage` has those of Anthropic's, because
+    Bedrock's input tokens also exclude cached ones. Content is text only.
     """
     stated: dict[str, Any] = {}
     texts: list[str] = []

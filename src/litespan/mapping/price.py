@@ -8,7 +8,7 @@ from litespan.errors import record_error
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, hidden_params
 from litespan.mapping.usage import Usage, read_usage
-from litespan.objects import as_float, as_text, contents, get
+from litespan.objects import as_float, as_text, contents, get, to_float
 
 # Token counts that LiteLLM charges for: equal counts have equal cost.
 _CHARGED_FIGURES: Final = (
@@ -69,7 +69,7 @@ def custom_prices(request: Request) -> Mapping[str, Any]:
     return {
         name: value
         for name, value in given.items()
-        if ("cost_per_" in name or name.endswith("_cost")) and _amount(value) is not None
+        if ("cost_per_" in name or name.endswith("_cost")) and to_float(value) is not None
     }
 
 
@@ -94,7 +94,7 @@ def prices(request: Request, answer: Answer) -> Mapping[str, Any] | None:
 
 def is_free(entry: Mapping[str, Any]) -> bool:
     """Whether the token prices of `entry`, or without them all its prices, are 0."""
-    per_token = [_amount(entry.get(name)) for name in _PER_TOKEN]
+    per_token = [to_float(entry.get(name)) for name in _PER_TOKEN]
     if None not in per_token:
         return not any(per_token)
     return not any(_amounts(entry))
@@ -127,16 +127,8 @@ def _amounts(entry: Mapping[str, Any], *, inside: bool = False) -> Iterator[floa
         for one in value if isinstance(value, (list, tuple)) and not inside else (value,):
             if isinstance(one, Mapping) and not inside:
                 yield from _amounts(one, inside=True)
-            elif (amount := _amount(one)) is not None:
+            elif (amount := to_float(one)) is not None:
                 yield amount
-
-
-def _amount(value: Any) -> float | None:
-    """Return a price, which may also be text."""
-    try:
-        return None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _result(request: Request, answer: Answer, logging: Any) -> Any:
@@ -199,7 +191,9 @@ def _litellm_usage(litellm: Any, usage: Usage | None) -> Any:
             stated["output_tokens"] = usage.output
         return litellm.AnthropicConfig().calculate_usage(stated, None)
     if "prompt_tokens" not in stated:
-        stated = {"prompt_tokens_details": _details(usage)}
+        counts = {"cached_tokens": usage.cache_read, "audio_tokens": usage.audio_input}
+        known = {name: count for name, count in counts.items() if count}
+        stated = {"prompt_tokens_details": known or None}
         if usage.cache_creation:
             stated["cache_creation_input_tokens"] = usage.cache_creation
     if usage.partly_split:
@@ -211,9 +205,3 @@ def _litellm_usage(litellm: Any, usage: Usage | None) -> Any:
     if estimated:
         stated.pop("completion_tokens_details", None)
     return litellm.Usage(**stated)
-
-
-def _details(usage: Usage) -> dict[str, Any] | None:
-    details = {"cached_tokens": usage.cache_read, "audio_tokens": usage.audio_input}
-    found = {name: value for name, value in details.items() if value}
-    return found or None

@@ -34,10 +34,9 @@ def body_attributes(body: Any, allowed: tuple[str, ...]) -> Iterator[tuple[str, 
     """Yield the allowed fields of a JSON body that are strings, numbers or booleans."""
     for name in allowed:
         value = get(body, name)
-        if isinstance(value, (bool, int, float)):
-            yield s.REQUEST_BODY_PREFIX + name, value
-        elif isinstance(value, str) and not is_secret_name(name):
-            yield s.REQUEST_BODY_PREFIX + name, scrub(value[:MAX_LENGTH])
+        number = isinstance(value, (bool, int, float))
+        if number or (isinstance(value, str) and not is_secret_name(name)):
+            yield s.REQUEST_BODY_PREFIX + name, _scrubbed(value)
 
 
 def model_info_attributes(info: Any) -> Iterator[tuple[str, Any]]:
@@ -50,8 +49,11 @@ def model_info_attributes(info: Any) -> Iterator[tuple[str, Any]]:
             found += 1
             if found > MAX_FIELDS:
                 return
-            text = scrub(value[:MAX_LENGTH]) if isinstance(value, str) else value
-            yield s.MODEL_INFO_PREFIX + name[:128], text
+            yield s.MODEL_INFO_PREFIX + name[:128], _scrubbed(value)
+
+
+def _scrubbed(value: str | float) -> str | float:
+    return scrub(value[:MAX_LENGTH]) if isinstance(value, str) else value
 
 
 def gateway_attributes(

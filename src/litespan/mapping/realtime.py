@@ -7,25 +7,24 @@ version, and clients may use either.
 """
 
 import copy
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from litespan import semconv as s
 from litespan.errors import log_once
+from litespan.mapping.release import modalities
 from litespan.mapping.request import Request
 from litespan.mapping.response import Answer, read_answer
-from litespan.objects import as_cost, as_text, as_tokens, contents, get, safe_str
+from litespan.mapping.usage import read_usage
+from litespan.objects import as_cost, as_text, contents, get, parsed, safe_str
 
 JSON = dict[str, Any]
 
 CLOSED_NORMALLY: Final = frozenset({1000, 1001, 1005})
-"""Close codes of a WebSocket that are no error: normal, going away, none given."""
+"""Close codes of a WebSocket that are not errors: normal, going away, none given."""
 CREATE: Final = "response.create"
 CREATED: Final = "response.created"
-CANCEL: Final = "response.cancel"
 ENDED: Final = frozenset(
     {"response.done", "response.completed", "response.incomplete", "response.failed"}
 )
@@ -35,7 +34,7 @@ TRANSCRIPTION_SESSIONS: Final = frozenset(
 )
 SESSIONS: Final = frozenset({"session.created", "session.updated"}) | TRANSCRIPTION_SESSIONS
 METERED: Final = frozenset({"session.started", "session.usage.updated", "session.closed"})
-"""Events of live sessions that say how long they were."""
+"""Events of live sessions that contain their duration."""
 SESSION_UPDATE: Final = "session.update"
 ITEM_CREATE: Final = "conversation.item.create"
 TRUNCATE: Final = "conversation.item.truncate"
@@ -76,7 +75,7 @@ _OF_SESSION: Final = frozenset(
 def type_of(message: str) -> str:
     """The type of an event, by its first characters; "" if it has none.
 
-    Most events are pieces of audio. Parsing them would cost more than all the rest.
+    Most events are pieces of audio. Parsing them would take more time than everything else.
     """
     found = _TYPE.search(message, 0, _HEAD)
     return found[1] if found else ""
@@ -95,10 +94,7 @@ def response_id(message: str) -> str | None:
 
 def parse(message: Any) -> JSON:
     """An event as a dict; empty if it is something else."""
-    try:
-        event = json.loads(message)
-    except (ValueError, TypeError, RecursionError):
-        return {}
+    event = parsed(message)
     return event if isinstance(event, dict) else {}
 
 
@@ -144,9 +140,7 @@ def transcribing_model(session: Any) -> str | None:
     """The model that transcribes in a session for transcriptions."""
     if get(session, "type") not in ("transcription", None) or get(session, "model"):
         return None
-    transcription = contents(contents(contents(session).get("audio")).get("input")).get(
-        "transcription"
-    )
+    transcription = get(get(get(session, "audio"), "input"), "transcription")
     return as_text(get(transcription or get(session, "input_audio_transcription"), "model"))
 
 
@@ -201,27 +195,10 @@ def interruption(response: Any) -> str | None:
     return safe_str(get(get(response, "status_details"), "reason") or "cancelled")
 
 
-# Path in the usage of a realtime response → attribute. `mapping.usage` has the other counts.
-_MODALITIES: Final = (
-    (("input_token_details", "text_tokens"), s.TEXT_INPUT_TOKENS),
-    (("input_token_details", "image_tokens"), s.IMAGE_INPUT_TOKENS),
-    (("input_token_details", "cached_tokens_details", "text_tokens"), s.TEXT_CACHE_READ_TOKENS),
-    (("input_token_details", "cached_tokens_details", "audio_tokens"), s.AUDIO_CACHE_READ_TOKENS),
-    (("output_token_details", "text_tokens"), s.TEXT_OUTPUT_TOKENS),
-)
-
-
 def modality_attributes(usage: Any) -> dict[str, int]:
-    """Return the token counts by modality, if above zero."""
-    found: dict[str, int] = {}
-    for path, attribute in _MODALITIES:
-        value = usage
-        for name in path:
-            value = get(value, name)
-        tokens = as_tokens(value)
-        if tokens and tokens > 0:
-            found[attribute] = tokens
-    return found
+    """The token counts by modality, which both generations of the conventions have here."""
+    read = read_usage(usage)
+    return {} if read is None else dict(modalities(read))
 
 
 def logging_of_response(logging: Any) -> Any:
@@ -238,9 +215,9 @@ def logging_of_response(logging: Any) -> Any:
 
 
 def price_of_time(logging: Any, events: Sequence[JSON]) -> float | None:
-    """LiteLLM's cost in USD of the time of a session that has ended; None if it charges none.
+    """LiteLLM's cost in USD for the duration of an ended session; None if it is free.
 
-    `events` are those that say which model it used, and how long it was.
+    `events` contain its model and its duration.
     """
     own = logging_of_response(logging)
     if own is None:
@@ -251,7 +228,7 @@ def price_of_time(logging: Any, events: Sequence[JSON]) -> float | None:
 
 
 def price_of_events(logging: Any, events: Sequence[JSON]) -> float | None:
-    """LiteLLM's cost of `events` in USD, None if it has none.
+    """LiteLLM's cost of `events` in USD; None if it has no price.
 
     `logging` is from `logging_of_response`.
     """

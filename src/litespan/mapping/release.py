@@ -23,7 +23,7 @@ PARTS: Final = frozenset(
 
 _COMPACTION: Final = "compaction"
 _SENT: Final = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
-_RECEIVED: Final = ("completion_tokens_details", "output_tokens_details")
+_RECEIVED: Final = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 
 
 def adapt(
@@ -48,10 +48,10 @@ def adapt(
 
 
 def modalities(usage: Usage) -> Iterator[tuple[str, int]]:
-    """Return (attribute, tokens) for each modality that the provider reports, above zero.
+    """Yield (attribute, tokens) for each modality that the provider reports, above zero.
 
-    A text count counts only beside one of images or audio: LiteLLM fills it in for providers that
-    report none. It also counts without cached tokens, unless the provider reports these by
+    Text tokens are used only if the provider also counts images or audio, because LiteLLM fills
+    them in for other providers; and only without cached tokens, unless these are also counted by
     modality.
     """
     stated = contents(usage.raw)

@@ -1,18 +1,17 @@
 """Converts LiteLLM's arguments to the attributes at the start of a call."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
 from litespan.mapping.provider import provider_name, resolve, server_attributes
-from litespan.mapping.resources import argument_attributes
+from litespan.mapping.resources import Reader, argument_attributes, read_by
 from litespan.mapping.targets import AGENT, CONTENT, TOOL, Target
 from litespan.objects import as_float, as_int, as_text, as_texts, contents, get, safe_str, utf8
 
 Attributes = dict[str, Any]
-Reader = Callable[[Any], Any]
 
 
 def _choice_count(value: Any) -> int | None:
@@ -149,13 +148,9 @@ def _configuration(arguments: Mapping[str, Any]) -> Attributes:
     """Return the parameters in the configuration object of Google's APIs."""
     attributes: Attributes = {}
     for name in _CONFIGURATIONS:
-        for key, value in contents(arguments.get(name)).items():
-            snake = _CAMEL.sub(lambda found: f"_{found[0].lower()}", safe_str(key))
-            if snake in _PARAMETERS and value is not None:
-                attribute, read = _PARAMETERS[snake]
-                found = read(value)
-                if found is not None:
-                    attributes[attribute] = found
+        given = contents(arguments.get(name)).items()
+        snake = {_CAMEL.sub(r"_\g<0>", safe_str(key)).lower(): value for key, value in given}
+        attributes.update(read_by(_PARAMETERS, snake))
     return attributes
 
 

@@ -1,24 +1,12 @@
-"""Ids and counts of requests for files, batches, vector stores, videos and the like."""
+"""Ids and counts of requests for files, batches, vector stores, videos and other resources."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.objects import as_int, as_text, get
+from litespan.objects import as_int, as_list, as_text, contents, get, to_float
 
 Reader = Callable[[Any], Any]
-
-
-def _seconds(value: Any) -> float | None:
-    """Return a duration in seconds, which OpenAI writes as text."""
-    try:
-        return None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _queries(value: Any) -> int:
-    return len(value) if isinstance(value, (list, tuple)) else 1
 
 
 # Argument → attribute.
@@ -37,7 +25,7 @@ _ARGUMENTS: Final[Mapping[str, tuple[str, Reader]]] = {
     "max_num_results": (s.RETRIEVAL_TOP_K, as_int),
     "previous_interaction_id": (s.REQUEST_PREVIOUS_RESPONSE_ID, as_text),
     "purpose": (s.FILE_PURPOSE, as_text),
-    "query": (s.SEARCH_QUERIES, _queries),
+    "query": (s.SEARCH_QUERIES, lambda value: len(as_list(value)) or 1),
     "response_id": (s.RESPONSE_ID, as_text),
     "run_id": (s.RUN_ID, as_text),
     "sandbox_id": (s.SANDBOX_ID, as_text),
@@ -52,46 +40,41 @@ _FIELDS: Final[Mapping[str, tuple[str, Reader]]] = {
     "bytes": (s.FILE_BYTES, as_int),
     "contextId": (s.CONVERSATION_ID, as_text),
     "purpose": (s.FILE_PURPOSE, as_text),
-    "seconds": (s.VIDEO_SECONDS, _seconds),
+    "seconds": (s.VIDEO_SECONDS, to_float),  # OpenAI writes text
     "status": (s.RESULT_STATUS, as_text),
+    "total_tokens": (s.COUNTED_TOKENS, as_int),
 }
-_REQUEST_COUNTS: Final[Mapping[str, str]] = {
-    "total": s.BATCH_REQUESTS,
-    "completed": s.BATCH_COMPLETED,
-    "failed": s.BATCH_FAILED,
+_REQUEST_COUNTS: Final[Mapping[str, tuple[str, Reader]]] = {
+    "total": (s.BATCH_REQUESTS, as_int),
+    "completed": (s.BATCH_COMPLETED, as_int),
+    "failed": (s.BATCH_FAILED, as_int),
 }
+_USAGE: Final[Mapping[str, tuple[str, Reader]]] = {"pages_processed": (s.OCR_PAGES, as_int)}
 _LISTS: Final = ("data", "results", "agents", "items")
+
+
+def read_by(table: Mapping[str, tuple[str, Reader]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of the given values by a table: name → attribute and its reader."""
+    found = {
+        attribute: read(given[name])
+        for name, (attribute, read) in table.items()
+        if given.get(name) is not None
+    }
+    return {attribute: value for attribute, value in found.items() if value is not None}
 
 
 def argument_attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ids and limits in the arguments of a call."""
-    attributes: dict[str, Any] = {}
-    for name, value in arguments.items():
-        if name in _ARGUMENTS and value is not None:
-            attribute, read = _ARGUMENTS[name]
-            found = read(value)
-            if found is not None:
-                attributes[attribute] = found
-    return attributes
+    return read_by(_ARGUMENTS, arguments)
 
 
 def result_attributes(raw: Any, stated: Mapping[str, Any]) -> dict[str, Any]:
     """Return the status and the counts in a result; `stated` has its fields."""
-    attributes: dict[str, Any] = {}
-    for name, (attribute, read) in _FIELDS.items():
-        value = read(stated.get(name))
-        if value is not None:
-            attributes[attribute] = value
-    for name, attribute in _REQUEST_COUNTS.items():
-        count = as_int(get(stated.get("request_counts"), name))
-        if count is not None:
-            attributes[attribute] = count
-    pages = as_int(get(stated.get("usage_info"), "pages_processed"))
-    if pages is not None:
-        attributes[s.OCR_PAGES] = pages
-    tokens = as_int(stated.get("total_tokens"))
-    if tokens is not None:
-        attributes[s.COUNTED_TOKENS] = tokens
+    attributes = {
+        **read_by(_FIELDS, stated),
+        **read_by(_REQUEST_COUNTS, contents(stated.get("request_counts"))),
+        **read_by(_USAGE, contents(stated.get("usage_info"))),
+    }
     entries = next((value for name in _LISTS if (value := stated.get(name)) is not None), None)
     if isinstance(entries, (list, tuple)):
         attributes[s.RESULT_COUNT] = len(entries)

@@ -1,6 +1,5 @@
 """Converts LiteLLM's results to span attributes."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from litespan.mapping.request import Attributes, Request
 from litespan.mapping.resources import result_attributes
 from litespan.mapping.targets import AGENT, CONTENT, TASKS
 from litespan.mapping.usage import Usage, read_usage
-from litespan.objects import as_text, contents, get, utf8
+from litespan.objects import as_text, contents, get, parsed, utf8
 
 _PREFIX: Final = "llm_provider-"  # LiteLLM's prefix of the provider's response headers
 # Headers with the provider's request id.
@@ -123,15 +122,12 @@ def _error(stated: Mapping[str, Any]) -> Any:
 
 
 def error_in_body(body: Any) -> Any:
-    """The same of an answer's body, JSON as it came; None if it reports no failure."""
+    """Return the error object in the JSON of an answer's body; None if it reports no failure."""
     if not isinstance(body, bytes) or len(body) > _MAX_RAW:
         return None
     if b'"failed"' not in body and b'"error"' not in body:
         return None
-    try:
-        return _error(contents(json.loads(body)))
-    except ValueError:
-        return None
+    return _error(contents(parsed(body)))
 
 
 def json_of(response: Any) -> Any:
@@ -179,16 +175,11 @@ def native_finish_reasons(text: Any) -> tuple[str, ...]:
     """
     if not isinstance(text, str) or len(text) > _MAX_RAW or not _NATIVE.search(text):
         return ()
-    try:
-        raw = json.loads(text)
-    except ValueError:
-        return ()
-    candidates = get(raw, "candidates")
-    if isinstance(candidates, list):
-        found = [as_text(get(each, "finishReason")) for each in candidates]
-    else:
-        found = [as_text(get(raw, "stop_reason")) or as_text(get(raw, "stopReason"))]
-    return tuple([reason for reason in found if reason])
+    stated = contents(parsed(text))
+    if "candidates" in stated:
+        return google.finish_reasons(stated)
+    reason = as_text(stated.get("stop_reason")) or as_text(stated.get("stopReason"))
+    return (reason,) if reason else ()
 
 
 def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> Attributes:
@@ -220,18 +211,14 @@ def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> 
 def _add_details(attributes: Attributes, request: Request, answer: Answer, logging: Any) -> None:
     """Add the ids and counts of files, batches, …, and the provider that LiteLLM has chosen."""
     identifier = request.target.operation.id
-    if not request.called.provider:
-        attributes.update(_provider_attributes(logging))
+    details = getattr(logging, "model_call_details", None)
+    if not request.called.provider and (found := as_text(get(details, "custom_llm_provider"))):
+        attributes[s.PROVIDER] = provider_name(found)
     if identifier != s.RESPONSE_ID and s.RESPONSE_ID in attributes:
         attributes[identifier] = attributes.pop(s.RESPONSE_ID)
     if identifier not in (s.RESPONSE_ID, s.VIDEO_ID, s.BATCH_ID):
         attributes.pop(s.RESPONSE_MODEL, None)  # the model of a job or an assistant
     attributes.update(result_attributes(answer.raw, answer.fields))
-
-
-def _provider_attributes(logging: Any) -> Attributes:
-    found = as_text(get(getattr(logging, "model_call_details", None), "custom_llm_provider"))
-    return {s.PROVIDER: provider_name(found)} if found else {}
 
 
 def provider_request_id(headers: Mapping[str, Any]) -> str | None:

@@ -96,19 +96,16 @@ class Target:
     @property
     def asynchronous(self) -> bool:
         """Whether the function is async."""
-        sync = self.attribute == "create" or self.call_type in _SYNC
+        sync = self.attribute == "create" or self.call_type in _ASYNC_NAMES
         return self.call_type.startswith("a") and not sync
 
 
-_SYNC: Final = frozenset({"add_message"})  # the sync functions that start with an "a"
+# The sync function whose name starts with an "a", and its async form.
+_ASYNC_NAMES: Final[Mapping[str, str]] = {"add_message": "a_add_message"}
 
 
 def _pair(
-    call_type: str,
-    operation: Operation,
-    module: str = "",
-    attribute: str = "",
-    provider: str = "",
+    call_type: str, operation: Operation, module: str = "", attribute: str = "", provider: str = ""
 ) -> tuple[Target, Target]:
     """Return the targets of a function and of its async form, whose name starts with "a"."""
     modules = ("litellm", f"litellm.{module or 'main'}")
@@ -162,7 +159,6 @@ realtime_api.main            RESPONSE     create_realtime_transcription_session 
 realtime_api.main            RESPONSE     create_realtime_translation_client_secret
 realtime_api.main            RESPONSE     realtime_translation_calls
 """
-_ASYNC_NAMES: Final[Mapping[str, str]] = {"add_message": "a_add_message"}
 
 
 def _managed(row: str) -> tuple[Target, ...]:
@@ -217,7 +213,7 @@ TARGETS: Final[tuple[Target, ...]] = (
     *(target for row in _MANAGEMENT.strip().splitlines() for target in _managed(row)),
 )
 
-# A batch whose result LiteLLM has priced, in the background.
+# A batch that LiteLLM has priced in the background.
 BATCH: Final = Target("aretrieve_batch", BATCH_RESULT)
 
 # WebSocket sessions. Each of their responses is a call.
@@ -230,38 +226,26 @@ TRANSCRIBED: Final = Target("_arealtime", TRANSCRIPT)
 # What LiteLLM charges for the time of a session.
 SESSION_TIME: Final = Target("_arealtime", Operation("litellm.session_time", model=False))
 
-# End of a provider's path → operation.
-_PATHS: Final[tuple[tuple[str, Operation], ...]] = (
-    ("/chat/completions", CHAT),
-    ("/completions", TEXT),
-    ("/responses", CHAT),
-    ("/messages", CHAT),
-    ("/v1/chat", CHAT),  # Cohere
-    ("/v2/chat", CHAT),
-    ("/api/chat", CHAT),  # Ollama
-    (":generateContent", CHAT),
-    (":streamGenerateContent", CHAT),
-    ("/embeddings", EMBEDDINGS),
-    ("/embed", EMBEDDINGS),
-    (":embedContent", EMBEDDINGS),
-    ("/converse", CHAT),
-    ("/converse-stream", CHAT),
-    ("/images/generations", IMAGE),
-    ("/images/edits", IMAGE),
-    ("/audio/transcriptions", TRANSCRIPT),
-    ("/audio/speech", SPEECH),
-    ("/rerank", RERANK),
-    ("/moderations", MODERATION),
-    ("/realtime", CHAT),
-    (".BidiGenerateContent", CHAT),
-    ("/listen", TRANSCRIPT),
+# Ends of a provider's paths → operation.
+_PATHS: Final[tuple[tuple[tuple[str, ...], Operation], ...]] = (
+    (("/chat/completions", "/responses", "/messages", "/realtime"), CHAT),
+    (("/v1/chat", "/v2/chat", "/api/chat"), CHAT),  # Cohere, Ollama
+    ((":generateContent", ":streamGenerateContent", ".BidiGenerateContent"), CHAT),
+    (("/converse", "/converse-stream"), CHAT),
+    (("/completions",), TEXT),
+    (("/embeddings", "/embed", ":embedContent"), EMBEDDINGS),
+    (("/images/generations", "/images/edits"), IMAGE),
+    (("/audio/transcriptions", "/listen"), TRANSCRIPT),
+    (("/audio/speech",), SPEECH),
+    (("/rerank",), RERANK),
+    (("/moderations",), MODERATION),
 )
 
 
 @lru_cache(maxsize=256)
 def passed_on(call_type: str, path: str) -> Target:
     """Return the target of a request that LiteLLM passes on to a provider's `path` unchanged."""
-    found = (operation for end, operation in _PATHS if path.endswith(end))
+    found = (operation for ends, operation in _PATHS if path.endswith(ends))
     return Target(call_type, next(found, PASS_THROUGH))
 
 

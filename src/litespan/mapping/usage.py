@@ -1,14 +1,12 @@
 """Converts token counts from every shape that LiteLLM returns to one `Usage`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.objects import as_cost, as_tokens, contents, get
-
-CHARACTERS_PER_TOKEN: Final = 4
 
 
 @dataclass(slots=True)  # not frozen, which would slow down every call
@@ -116,7 +114,7 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
 
 
 def _complete_split(usage: Usage) -> None:
-    """Count the cache writes whose time to live is not stated, if others' is.
+    """Count the cache writes without a time to live, if others have one.
 
     With server tools, a stream of Anthropic states the time to live at its start, and more cache
     writes at its end. They count as one hour only if all others do.
@@ -206,15 +204,6 @@ def _merged(stated: Sequence[Any], depth: int = 4) -> dict[str, Any]:
     return merged
 
 
-def estimated_usage(sent: int, received: int) -> Usage:
-    """Estimate a usage from the number of characters sent and received."""
-    return Usage(
-        input=-(-sent // CHARACTERS_PER_TOKEN) or None,
-        output=-(-received // CHARACTERS_PER_TOKEN),
-        source="estimated",
-    )
-
-
 _DETAIL_ATTRIBUTES: Final = (
     s.CACHE_READ_TOKENS,
     s.CACHE_CREATION_TOKENS,
@@ -242,21 +231,3 @@ def usage_attributes(usage: Usage, *, embeddings: bool = False) -> dict[str, Any
     if attributes:
         attributes[s.USAGE_SOURCE] = usage.source
     return attributes
-
-
-def characters(values: Iterable[Any]) -> int:
-    """Return the number of text characters in `values`: strings, messages or parts.
-
-    Takes time in the number of messages, not in their length.
-    """
-    total = 0
-    for value in values:
-        if isinstance(value, str):
-            total += len(value)
-        elif value is not None:
-            content = get(value, "content") or get(value, "text") or get(value, "parts")
-            if isinstance(content, str):
-                total += len(content)
-            elif isinstance(content, (list, tuple)):
-                total += characters(content)
-    return total

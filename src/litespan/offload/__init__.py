@@ -15,8 +15,15 @@ https://filesystem-spec.readthedocs.io
 """
 
 from litespan.offload.content_store import Reference, Store
-from litespan.offload.exporter import CONTENT, Offloading, offloaded
-from litespan.offload.restore import Unrestorable, read, restored, with_content
+from litespan.offload.exporter import (
+    CONTENT,
+    Offloading,
+    Unrestorable,
+    offloaded,
+    read,
+    restored,
+    with_content,
+)
 
 __all__ = [
     "CONTENT",

@@ -73,7 +73,7 @@ class Store:
         fork.register(self, after_in_child=Store._reset)
 
     def _reset(self) -> None:
-        """Start without threads and connections, also in a forked child."""
+        """Start without threads and connections. Also runs in a forked child."""
         self._lock = threading.Lock()
         self._files: Any = None
         self._busy = 0  # threads, including those of earlier calls that hang in the store
@@ -84,7 +84,7 @@ class Store:
         return Reference(f"{self._public_url}/{_path(digest)}", digest, len(content))
 
     def put_all(self, contents: Iterable[bytes]) -> set[str]:
-        """Write the contents. Returns the hashes of those in the store when done or out of time."""
+        """Write the contents within `timeout`. Returns the hashes of those in the store."""
         wanted = {hashlib.sha256(content).hexdigest(): content for content in contents}
         with self._lock:
             missing = [digest for digest in wanted if digest not in self._known]

@@ -1,5 +1,6 @@
-"""Replaces large content of spans with references before they are exported."""
+"""Replaces large content of spans with references before they are exported, and reads it back."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,10 +23,7 @@ class Offloading(SpanExporter):
     """Wraps an exporter, which then receives references in place of large content."""
 
     def __init__(
-        self,
-        exporter: SpanExporter,
-        store: str | Store | None = None,
-        above: int | None = None,
+        self, exporter: SpanExporter, store: str | Store | None = None, above: int | None = None
     ) -> None:
         """Wrap `exporter`.
 
@@ -48,7 +46,7 @@ class Offloading(SpanExporter):
         self.store = Store(named) if isinstance(named, str) else named
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write large contents, then export the spans, also if writing failed."""
+        """Write large contents, then export the spans, even if writing failed."""
         return self.exporter.export(offloaded(spans, self.store, self.above))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -97,3 +95,52 @@ def _contents(span: ReadableSpan, above: int) -> Iterable[tuple[str, bytes]]:
             content = value.encode("utf-8", "replace")
             if len(content) > above:
                 yield name, content
+
+
+class Unrestorable(Exception):
+    """The content is missing from the store, or differs from what was written."""
+
+
+def restored(attributes: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    """The attributes with offloaded content in place of its references.
+
+    Args:
+        attributes: of a span or a stored row, or `GenAISpan.facts`.
+        options: for fsspec.
+
+    Raises:
+        Unrestorable: some content cannot be read, or its hash differs.
+    """
+    found = dict(attributes)
+    for name in CONTENT:
+        url = found.get(name + s.REFERENCE)
+        if isinstance(url, str):
+            digest = found.get(name + s.REFERENCE_SHA256)
+            found[name] = read(url, digest if isinstance(digest, str) else None, **options)
+            for suffix in (s.REFERENCE, s.REFERENCE_SHA256, s.REFERENCE_SIZE):
+                found.pop(name + suffix, None)
+    return found
+
+
+def with_content(span: ReadableSpan, **options: Any) -> ReadableSpan:
+    """The span with offloaded content in place of its references. Raises Unrestorable."""
+    attributes = span.attributes or {}
+    if not any(name + s.REFERENCE in attributes for name in CONTENT):
+        return span
+    return copy_of(span, restored(attributes, **options))
+
+
+def read(url: str, sha256: str | None = None, **options: Any) -> str:
+    """The content at `url`. Raises Unrestorable if it is missing or its hash differs."""
+    try:
+        import fsspec
+
+        with fsspec.open(url, "rb", **options) as file:
+            content: bytes = file.read()
+    except ImportError as error:
+        raise Unrestorable(f"{url} cannot be read: {error}") from error
+    except Exception as error:  # each driver raises its own exceptions
+        raise Unrestorable(f"{url} cannot be read: {type(error).__name__}") from error
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise Unrestorable(f"{url} is not the content that was written: its hash differs")
+    return content.decode()

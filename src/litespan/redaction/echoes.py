@@ -27,7 +27,7 @@ _SEPARATOR: Final = bytes(_BLOCK)
 _IGNORED: Final = bytes(code for code in range(128) if not chr(code).isalnum())
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_"
 _LOWER: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
-# One character, possibly escaped by JSON, also repeatedly.
+# One character, which JSON may have escaped several times.
 _CHARACTER: Final = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|[bfnrt])|.", re.DOTALL)
 
 # Arguments without content: the span records them, or LiteLLM sets them.
@@ -36,7 +36,7 @@ _NO_CONTENT: Final = re.compile(
     r"|organization|timeout|user|metadata|litellm_.*|proxy_server_request|.*headers|callbacks"
     r"|.*_callback|original_function|mock_.*|azure_.*|aws_.*|vertex_.*|shared_session|client"
 )
-# Arguments in which short texts are content, too; in others they may be settings.
+# Arguments in which short texts are also content. In others they may be settings.
 _CONTENT: Final = frozenset(
     {
         *("messages", "prompt", "input", "query", "documents", "texts", "contents"),
@@ -128,7 +128,7 @@ def _compared(normal: bytes, found: bytearray, sent: Iterable[str]) -> bytes:
 
 
 def _without_bytes(message: str) -> str:
-    """Reduce base64, also in a `data:` URL, to its ends, which an error may quote."""
+    """Reduce base64, or a `data:` URL, to its start and end, which an error may quote."""
     if len(message) < _ENCODED or not message.isascii():
         return message
     at = message.find(",", 0, _END) + 1 if message.startswith("data:") else 0

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Final
 
 from litespan.objects import utf8
-from litespan.redaction.echoes import ECHO, TooMuch, without_echoes
+from litespan.redaction.echoes import without_echoes
 
 MASK: Final = "[redacted]"
 MAX_TEXT: Final = 1024  # characters of an error message
@@ -93,12 +93,7 @@ def scrub_error(text: str, secrets: Iterable[str], content: Iterable[str]) -> st
     text = text[:_MAX_SCANNED]
     for secret in secrets:
         text = text.replace(secret, MASK)
-    text = scrub(text)
-    try:
-        text = without_echoes(text, content)
-    except TooMuch:
-        text = ECHO
-    return utf8(text[:MAX_TEXT])
+    return utf8(without_echoes(scrub(text), content)[:MAX_TEXT])
 
 
 def secrets(arguments: Mapping[Any, Any]) -> Iterator[str]:

@@ -90,7 +90,7 @@ class Routes:
 
     @classmethod
     def adopt(cls, lists: Mapping[StageList, tuple[Entry, ...]]) -> list[str]:
-        """Replace the lists that are used besides the others. Returns the problems."""
+        """Replace the additional lists from LiteLLM. Returns the problems."""
         with _lock:
             cls._adopted = lists
             return cls._apply()

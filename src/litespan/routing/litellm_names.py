@@ -1,6 +1,6 @@
-"""What becomes of each name that LiteLLM accepts in its callback lists.
+"""How litespan handles each name that LiteLLM accepts in its callback lists.
 
-A name is served by an exporter (`EXPORTERS`), or it stays with LiteLLM for the reason in `STAYS`.
+An exporter serves the name (`EXPORTERS`), or LiteLLM keeps it for the reason in `STAYS`.
 `docs/moving-over.md` has the table of all names.
 https://docs.litellm.ai/docs/observability/callbacks
 """
@@ -11,38 +11,14 @@ from typing import Final
 
 from litespan.export import registry
 
+_SAME: Final = (
+    *("arize", "athina", "azure_storage", "braintrust", "datadog", "galileo", "gcs_bucket"),
+    *("generic_api", "helicone", "langfuse", "langsmith", "langtrace", "levo", "logfire"),
+    *("lunary", "mlflow", "newrelic", "opik", "pagerduty", "posthog", "s3", "sentry", "signoz"),
+    *("slack", "supabase", "traceloop"),
+)
 EXPORTERS: Final[Mapping[str, str]] = {
-    **{
-        name: name
-        for name in (
-            "arize",
-            "athina",
-            "azure_storage",
-            "braintrust",
-            "datadog",
-            "galileo",
-            "gcs_bucket",
-            "generic_api",
-            "helicone",
-            "langfuse",
-            "langsmith",
-            "langtrace",
-            "levo",
-            "logfire",
-            "lunary",
-            "mlflow",
-            "newrelic",
-            "opik",
-            "pagerduty",
-            "posthog",
-            "s3",
-            "sentry",
-            "signoz",
-            "slack",
-            "supabase",
-            "traceloop",
-        )
-    },
+    **{name: name for name in _SAME},
     "arize_phoenix": "phoenix",
     "datadog_llm_observability": "datadog",
     "langfuse_otel": "langfuse",
@@ -76,53 +52,32 @@ STAYS: Final[Mapping[str, str]] = {
     "tables of Application Insights",
     "agentops": "it exchanges the API key for a token that expires, so a preset cannot serve it",
     # Sinks without an exporter of ours.
-    "argilla": _PRODUCT,
-    "deepeval": _PRODUCT,
-    "greenscale": _PRODUCT,
-    "literalai": _PRODUCT,
-    "pointfive": _PRODUCT,
-    "promptlayer": _PRODUCT,
-    "zerobus": _PRODUCT,
+    **dict.fromkeys(("argilla", "deepeval", "greenscale", "literalai"), _PRODUCT),
+    **dict.fromkeys(("pointfive", "promptlayer", "zerobus"), _PRODUCT),
     "dynamodb": "litespan has no exporter for it; see its stores",
-    "aws_sqs": _QUEUE,
-    "gcs_pubsub": _QUEUE,
-    "lago": _BILLING,
-    "openmeter": _BILLING,
+    **dict.fromkeys(("aws_sqs", "gcs_pubsub"), _QUEUE),
+    **dict.fromkeys(("lago", "openmeter"), _BILLING),
     **dict.fromkeys(("rubrik", "sumologic", "qualifire_eval", "ramp", "sample_callback"), _GENERIC),
     # Not about calls, or more than watching them.
-    **dict.fromkeys(
-        ("cloudzero", "datadog_cost_management", "focus", "mavvrik", "ternary", "vantage"),
-        _DATABASE,
-    ),
+    **dict.fromkeys(("cloudzero", "datadog_cost_management", "focus"), _DATABASE),
+    **dict.fromkeys(("mavvrik", "ternary", "vantage"), _DATABASE),
     **dict.fromkeys(("resend_email", "sendgrid_email", "smtp_email", "email"), _EMAIL),
     **dict.fromkeys(("bitbucket", "dotprompt", "gitlab", "humanloop"), _PROMPTS),
     **dict.fromkeys(("dynamic_rate_limiter", "dynamic_rate_limiter_v3"), _LIMIT),
     **dict.fromkeys(
         (
-            "anthropic_cache_control_hook",
-            "batch_redis_requests",
-            "code_interpreter_interception",
-            "compression_interception",
-            "litellm_agent",
-            "vector_store_pre_call_hook",
+            *("anthropic_cache_control_hook", "vector_store_pre_call_hook", "batch_redis_requests"),
+            *("code_interpreter_interception", "compression_interception", "litellm_agent"),
             "websearch_interception",
         ),
         _HOOK,
     ),
     **dict.fromkeys(
         (
-            "aporia_prompt_injection",
-            "azure_content_safety",
-            "banned_keywords",
-            "blocked_user_check",
-            "detect_prompt_injection",
-            "google_text_moderation",
-            "hide_secrets",
-            "lakera_prompt_injection",
-            "llamaguard_moderations",
-            "llmguard_moderations",
-            "openai_moderations",
-            "presidio",
+            *("aporia_prompt_injection", "lakera_prompt_injection", "detect_prompt_injection"),
+            *("llamaguard_moderations", "llmguard_moderations", "openai_moderations"),
+            *("azure_content_safety", "google_text_moderation", "banned_keywords"),
+            *("blocked_user_check", "hide_secrets", "presidio"),
         ),
         _GUARDRAIL,
     ),
@@ -140,7 +95,7 @@ def exporter_name(entry: str) -> str | None:
 
 
 def answer(entry: str) -> str:
-    """What litespan does about a name in LiteLLM's lists, in one line."""
+    """How litespan handles a name in LiteLLM's lists, in one line."""
     name = exporter_name(entry)
     if name is not None:
         return f"{entry!r}: litespan's exporter {name}"

@@ -11,9 +11,9 @@ from opentelemetry.trace import StatusCode
 from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.genai.conventions import STRUCTURE
-from litespan.genai.copying import at_top
+from litespan.genai.copying import at_top, has_content, sampled, stripped
 from litespan.genai.span import GenAISpan, is_genai, is_router
-from litespan.genai.without_content import has_content, sampled, stripped
+from litespan.genai.values import strings
 from litespan.offload.process import offload_spans
 from litespan.routing.destinations import Destination, StageList
 from litespan.spool import batches
@@ -52,10 +52,10 @@ class RoutingProcessor(SpanProcessor):
             router = stage is None and is_router(seen)
             if stage is None and not router:
                 return
-            muted = (seen.attributes or {}).get(s.MUTE)
+            muted = strings(seen.attributes or {}, s.MUTE)
             for destination, batch in self._batches.items():
                 wanted = _shows_routers(destination) if router else stage in destination.lists
-                if wanted and not is_muted(destination.name, muted):
+                if wanted and destination.name not in muted:
                     batch.on_end(span)
 
     def shutdown(self) -> None:
@@ -121,8 +121,3 @@ def list_of(span: ReadableSpan) -> StageList | None:
 
 def _shows_routers(destination: Destination) -> bool:
     return bool(getattr(destination.exporter, "shows_routers", False))
-
-
-def is_muted(name: str, muted: object) -> bool:
-    """Whether the call's `mute` attribute contains the exporter `name`."""
-    return isinstance(muted, (list, tuple)) and name in muted

@@ -16,13 +16,14 @@ from litespan.callbacks.copying import copied
 from litespan.callbacks.dispatcher import Dispatcher
 from litespan.callbacks.handler import Handler, StageName
 from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
+from litespan.genai.values import strings
 from litespan.instrumentation.recorded_content import content_attributes
 from litespan.instrumentation.stages import Stage
 from litespan.mapping.content import input_content
 from litespan.mapping.request import Request
 from litespan.offload.process import offload_spans
 from litespan.routing.destinations import Destination
-from litespan.routing.processor import Narrowing, is_muted
+from litespan.routing.processor import Narrowing
 
 if TYPE_CHECKING:
     from litespan.instrumentation.call import Call
@@ -35,7 +36,7 @@ class StartedCalls:
         self._name = destination.name
         self._narrowing = Narrowing(destination)
         self._exporter: Any = destination.exporter
-        # Exporters that detect hanging calls need every end, also of calls that they do not export.
+        # Exporters that detect hanging calls need every end, even of calls that they do not export.
         self._needs_ends = hasattr(self._exporter, "export_ended")
         handler = Handler(
             None, {"pre": self._export, "success": self._end}, f"{destination.name}.started"
@@ -46,7 +47,7 @@ class StartedCalls:
 
     def watch(self, call: "Call", ctx: Context) -> None:
         """Follow a call until its request is sent, or to its end if the exporter needs that."""
-        if not call.span.is_recording() or is_muted(self._name, call.attributes.get(s.MUTE)):
+        if not call.span.is_recording() or self._name in strings(call.attributes, s.MUTE):
             return
 
         def listener(stage: Stage) -> None:

@@ -194,7 +194,7 @@ def start_takeover() -> None:
 
 
 def stop_takeover() -> None:
-    """Put the entries back into LiteLLM's lists, and check them no more."""
+    """Put the entries back into LiteLLM's lists, and stop checking them."""
     check_lists: Any = Live.look
     Live.look = None
     if check_lists is not None:
@@ -205,7 +205,7 @@ def only_logs(handler: Any) -> bool:
     """Whether it is a user's `CustomLogger` that overrides logging methods only.
 
     Other methods (proxy hooks, guardrails, changes to the request) can only be called by
-    LiteLLM. A handler that asks for redacted messages stays with LiteLLM, too, which redacts.
+    LiteLLM. A handler that wants redacted messages also stays with LiteLLM, which redacts them.
     """
     base: Any = getattr(sys.modules.get("litellm.integrations.custom_logger"), "CustomLogger", None)
     if base is None or not isinstance(handler, base):

@@ -8,8 +8,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.export.decode import PROTOBUF, Undecodable, read_request, to_spans
 from litespan.export.otlp import clean, item_of
+from litespan.genai.copying import stripped
 from litespan.genai.span import GenAISpan
-from litespan.genai.without_content import stripped
 
 
 @dataclass(frozen=True, slots=True)

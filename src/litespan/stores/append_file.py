@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,6 +19,7 @@ from typing import Final
 
 from litespan.errors import suppress_errors
 from litespan.stores import private_files
+from litespan.stores.buffer import Row
 from litespan.stores.store import Away
 
 if sys.platform != "win32":  # on Windows only one process may write a file
@@ -92,27 +93,36 @@ class AppendFile:
     Args:
         path: The file; created if missing. Its folder must exist.
         rotation: When to start a new file.
+        lines: Converts rows to lines.
         header: The first line of each file. A file with another first line is rotated.
     """
 
-    def __init__(self, path: Path, rotation: Rotation, header: bytes = b"") -> None:
+    def __init__(
+        self,
+        path: Path,
+        rotation: Rotation,
+        lines: Callable[[Sequence[Row]], list[bytes]],
+        header: bytes = b"",
+    ) -> None:
         self.path: Final = path
         self._rotation = rotation
+        self._lines = lines
         self._header = header
         self._fd = -1
 
-    def append(self, lines: Sequence[bytes]) -> None:
-        """Append all lines, each with one `write`, or none.
+    def write(self, rows: Sequence[Row]) -> None:
+        """Append the lines of all rows, each with one `write`, or none.
 
         Raises:
             Away: the file cannot be written and is unchanged.
         """
+        lines = self._lines(rows)
         try:
             with self._locked():
                 size = os.fstat(self._fd).st_size
                 if self._must_rotate(size, sum(map(len, lines))):
                     self._rotate()
-                    return self.append(lines)
+                    return self.write(rows)
                 self._append(size, lines)
         except OSError as error:
             self.close()

@@ -7,17 +7,14 @@ Amounts of money are `Decimal` US dollars with ten places (1e-10 USD), rounded h
 so that sums in a store with exact numbers are exact.
 """
 
-import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final, Literal
 
-from litespan.genai.json_text import dumps
 from litespan.genai.span import GenAISpan
-from litespan.objects import plain
+from litespan.objects import JSON, encoded, json_bytes, plain
 
 Kind = Literal["key", "text", "integer", "real", "money", "flag", "time", "list", "json"]
 """key: UUID · time: aware datetime, UTC · list: list of str · json: JSON text · money: Decimal."""
@@ -54,30 +51,12 @@ def _time(ns: int | None) -> datetime | None:
     return datetime.fromtimestamp(ns // 10**9, timezone.utc).replace(microsecond=ns % 10**9 // 1000)
 
 
-_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-
-
-def _dump(value: object) -> str:
-    try:
-        return _encode(value)
-    except ValueError:  # JSON has no infinity and no NaN
-        return _encode(_finite(value))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _stages(span: GenAISpan) -> str | None:
-    stages = [
+    stages: list[JSON] = [
         {"name": stage.name, "time_ns": stage.time_ns, "attributes": plain(stage.attributes)}
         for stage in span.stages
     ]
-    return _dump(stages) if stages else None
+    return encoded(stages) if stages else None
 
 
 def _content(name: str, meaning: str) -> Column:
@@ -85,7 +64,7 @@ def _content(name: str, meaning: str) -> Column:
 
     def read(span: GenAISpan) -> str | None:
         items = getattr(span, name)
-        return None if items is None else _dump([item.to_json() for item in items])
+        return None if items is None else encoded([item.to_json() for item in items])
 
     return Column(name, "json", read, meaning, content=True)
 
@@ -155,7 +134,7 @@ COLUMNS: Final = (
     Column("api_key_alias", "text", lambda s: s.identity.api_key_alias, "alias of the proxy's key"),
     Column("route", "text", lambda s: s.identity.route, "route of the proxy, /chat/completions"),
     Column("tags", "list", lambda s: list(s.identity.tags), "in the caller's order"),
-    Column("metadata", "json", lambda s: _dump(dict(s.identity.metadata)), "object of scalars"),
+    Column("metadata", "json", lambda s: encoded(plain(s.identity.metadata)), "object of scalars"),
     Column("input_tokens", "integer", lambda s: s.usage.input, "including cached tokens"),
     Column("output_tokens", "integer", lambda s: s.usage.output, "including reasoning tokens"),
     Column("cache_read_tokens", "integer", lambda s: s.usage.cache_read, "part of input"),
@@ -179,7 +158,7 @@ COLUMNS: Final = (
     Column("environment", "text", lambda s: s.service.environment, "production, …"),
     Column("span_name", "text", lambda s: s.name, "name of the span"),
     Column("scope", "text", lambda s: s.scope, "the instrumentation that made the span"),
-    Column("attributes", "json", lambda s: _dump(s.facts), "all attributes except content"),
+    Column("attributes", "json", lambda s: encoded(s.facts), "all attributes except content"),
     Column("stages", "json", _stages, "LiteLLM's: list of name, time_ns, attributes"),
     _content("input_messages", "in the GenAI conventions' parts schema"),
     _content("output_messages", "in the parts schema"),
@@ -190,13 +169,13 @@ COLUMNS: Final = (
 
 
 def to_clean_json(value: Any) -> bytes:
-    """`dumps(clean(value))`, without a walk through values that are clean, as most are."""
-    written = dumps(value)  # without lone surrogates
-    return dumps(clean(value)) if b"\\u0000" in written else written
+    """`json_bytes(clean(value))`, without a walk through values that are clean, as most are."""
+    written = json_bytes(value)  # without lone surrogates
+    return json_bytes(clean(value)) if b"\\u0000" in written else written
 
 
 def clean(value: Any) -> Any:
-    """`value` without lone surrogates and NUL, also inside lists and dicts.
+    """`value` without lone surrogates and NUL, including in lists and dicts.
 
     Lone surrogates become "?", NUL becomes U+FFFD: UTF-8 and databases reject them.
     """

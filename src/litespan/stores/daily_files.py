@@ -12,7 +12,7 @@ _START: Final = NAMES.index("start_time")
 
 
 class DailyFilesExporter(StoreExporter):
-    """Keeps rows for some seconds, so that it writes few and large files."""
+    """Collects rows for some time, to write few large files."""
 
     limits = Limits(
         max_rows=50_000,

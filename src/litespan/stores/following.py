@@ -1,4 +1,4 @@
-"""Follows a store: reads what is new in it, again and again."""
+"""Follows a store: reads new calls repeatedly."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -6,19 +6,19 @@ from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from litespan.stores.reading import records
-from litespan.stores.records import TIME, Record
+from litespan.stores.records import TIME, Record, moment
 
 SOON: Final = timedelta(minutes=5)
-"""How long ago a call may have started that a read still finds."""
+"""Each read finds calls that started up to this long ago."""
 LATE: Final = timedelta(hours=2)
-"""The same for a read once in `EVERY_S`: long calls, and rows that a store wrote late."""
+"""`SOON` for one read in `EVERY_S`, which finds long calls and rows that were written late."""
 EVERY_S: Final = 60.0
 
 
 class Follower:
     """Reads the calls of a store that it has not read before.
 
-    Stores have no order of arrival, so each read goes back some time and leaves out what is known.
+    Stores have no order of arrival, so each read goes back in time and skips known calls.
 
     Args:
         source, columns, since: as for `reading.records`.
@@ -58,8 +58,7 @@ class Follower:
     def _before(self, ago: timedelta) -> str:
         """A time before the newest call, or before now: a clock may be wrong."""
         now = datetime.now(timezone.utc)
-        newest = datetime.strptime(self._newest, TIME).replace(tzinfo=timezone.utc)
-        return (min(newest, now) - ago).strftime(TIME)
+        return (min(moment(self._newest), now) - ago).strftime(TIME)
 
     def _forget(self) -> None:
         """Forget calls that started before all that a later read can find."""

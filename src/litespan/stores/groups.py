@@ -1,4 +1,4 @@
-"""What calls are grouped and filtered by: the same in `report`, `calls` and `ui`."""
+"""The groups and filters of calls in `report`, `calls` and `ui`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
@@ -29,7 +29,7 @@ FAILED: Final = ("failure", "cancelled")
 
 
 def groups(row: Row, by: str) -> Iterable[str | None]:
-    """The groups of a call: one, or one for each of its tags; None if it has none."""
+    """The groups of a call: one, or one for each of its tags. The name None means no value."""
     if by == "tag":
         return dict.fromkeys(row["tags"] or [None])
     return [next((row[column] for column in FIELDS[by] if row[column]), None)]

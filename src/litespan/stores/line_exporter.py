@@ -53,16 +53,4 @@ class LinesExporter(StoreExporter):
 
     def connect(self) -> Store:
         """The file, not opened yet."""
-        return _Lines(self)
-
-
-class _Lines:
-    def __init__(self, exporter: LinesExporter) -> None:
-        self._lines = exporter.lines
-        self._file = AppendFile(exporter.path, exporter.rotation, exporter.header)
-
-    def write(self, rows: Sequence[Row]) -> None:
-        self._file.append(self._lines(rows))
-
-    def close(self) -> None:
-        self._file.close()
+        return AppendFile(self.path, self.rotation, self.lines, self.header)

@@ -102,7 +102,7 @@ def pick(
 
 
 class NotFound(Exception):
-    """An id names no call, or several. The message says which."""
+    """No call has the id, or several ids begin with it. The message says which."""
 
 
 def _beginning(source: str, prefix: str, columns: Iterable[str]) -> Iterator[Record]:

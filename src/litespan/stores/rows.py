@@ -8,6 +8,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.errors import suppress_errors
 from litespan.genai.span import GenAISpan
+from litespan.objects import encoded
 from litespan.stores.columns import COLUMNS, Kind, clean
 
 
@@ -46,11 +47,11 @@ def _clean_text(text: str) -> str:
 
 
 def _clean_json(text: str) -> str:
-    """JSON text without NUL and lone surrogates, also inside its strings."""
+    """JSON text without NUL and lone surrogates, including those that it escapes."""
     text = _clean_text(text)
     if "\\u0000" not in text:
         return text
-    return json.dumps(clean(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+    return encoded(clean(json.loads(text)))
 
 
 _CLEAN: Final[dict[Kind, Callable[[Any], Any]]] = {

@@ -1,8 +1,6 @@
 """Converts recorded calls back to spans, to export them again."""
 
-import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from typing import Any, Final
 
 from opentelemetry.sdk.resources import Resource
@@ -11,6 +9,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from litespan import semconv as s
+from litespan.objects import encoded
+from litespan.stores.records import moment
 
 CONTENT: Final = {
     "input_messages": s.INPUT_MESSAGES,
@@ -37,7 +37,7 @@ def span_of(record: Mapping[str, Any]) -> ReadableSpan:
     }
     for column, name in CONTENT.items():
         if record[column] is not None:
-            attributes[name] = _text(record[column])
+            attributes[name] = encoded(record[column])
     failed = record["error_type"] is not None
     service = {name: record[column] for column, name in _SERVICE.items() if record[column]}
     trace_id, parent = int(record["trace_id"], 16), record["parent_span_id"]
@@ -75,11 +75,7 @@ def _end(record: Mapping[str, Any]) -> int | None:
     return _ns(record["start_time"]) + round(duration * 1e9)
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def _ns(text: str) -> int:
-    at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    at = moment(text)
     whole = int(at.replace(microsecond=0).timestamp())
     return whole * 10**9 + at.microsecond * 1000

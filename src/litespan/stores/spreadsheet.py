@@ -17,7 +17,7 @@ def guarded(text: str) -> str:
 
 
 def _is_formula(text: str) -> bool:
-    """Whether a spreadsheet may treat it as a formula. Full-width signs count, too."""
+    """Whether a spreadsheet may treat it as a formula, including full-width signs."""
     for character in text:
         if character.isalnum() and character not in _FILLERS:
             return False

@@ -26,14 +26,11 @@ class SQLiteFile:
     Args:
         path: The file; created if missing. Its folder must exist.
         prepare: Updates the schema of a new connection; may run on any write.
-        sync: `normal`, which survives the death of the process, or `full`, also of the machine.
+        sync: `normal`: data survives a crash of the process. `full`: also of the machine.
     """
 
     def __init__(
-        self,
-        path: Path,
-        prepare: Callable[[sqlite3.Connection], None],
-        sync: str = "normal",
+        self, path: Path, prepare: Callable[[sqlite3.Connection], None], sync: str = "normal"
     ) -> None:
         self.path: Final = path
         self._prepare = prepare
@@ -130,18 +127,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _to_wal(connection: sqlite3.Connection) -> None:
     """Switch to WAL mode. SQLite does not wait for other processes here."""
     deadline = time.monotonic() + BUSY_S
-    while not _switched(connection, last_try=time.monotonic() > deadline):
-        time.sleep(0.01)
-
-
-def _switched(connection: sqlite3.Connection, *, last_try: bool) -> bool:
-    try:
-        connection.execute("pragma journal_mode = wal")
-    except sqlite3.OperationalError as error:
-        if last_try or "locked" not in str(error):
-            raise
-        return False
-    return True
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if time.monotonic() > deadline or "locked" not in str(error):
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""What a database or file implements, and the errors that it raises."""
+"""The interface of a database or file, and the errors that it raises."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar

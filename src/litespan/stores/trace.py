@@ -75,7 +75,7 @@ def stages(record: Record) -> list[Stage]:
 
 
 def costs(record: Record) -> list[tuple[str, Decimal]]:
-    """What else is known of the cost, in USD: cached input, reasoning, savings."""
+    """Further costs in USD: cached input, reasoning, savings."""
     return [
         (name.removeprefix(_COSTS).replace("_", " "), Decimal(repr(value)))
         for name, value in (record["attributes"] or {}).items()

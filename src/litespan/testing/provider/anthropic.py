@@ -6,26 +6,16 @@ https://docs.anthropic.com/en/api/messages, https://docs.anthropic.com/en/api/me
 from collections.abc import Iterator
 from typing import Any
 
+from litespan.testing.provider import replies as r
 from litespan.testing.provider.openai_chat import REASONING
-from litespan.testing.provider.replies import (
-    Json,
-    Reply,
-    Request,
-    Stream,
-    anthropic_error,
-    as_json,
-    event,
-    halves,
-    tool_calls,
-)
 
 
-def messages(request: Request) -> Reply:
+def messages(request: r.Request) -> r.Reply:
     """A message, plain or as a stream of events."""
     content = _content(request)
     uses_tool = any(block["type"] == "tool_use" for block in content)
     stop = request.behaviour.finish or ("tool_use" if uses_tool else "end_turn")
-    message: Json = {
+    message: r.Json = {
         "id": "msg_loopback",
         "type": "message",
         "role": "assistant",
@@ -37,12 +27,12 @@ def messages(request: Request) -> Reply:
     if request.behaviour.usage:
         message["usage"] = _usage(request)
     if not request.body.get("stream"):
-        return as_json(message)
-    frames = [event(kind, {"type": kind, **fields}) for kind, fields in _events(request, message)]
-    return Stream(frames, event("error", anthropic_error(request)))
+        return r.as_json(message)
+    frames = [r.event(kind, {"type": kind, **fields}) for kind, fields in _events(request, message)]
+    return r.Stream(frames, r.event("error", r.anthropic_error(request)))
 
 
-def _usage(request: Request) -> Json:
+def _usage(request: r.Request) -> r.Json:
     """Anthropic's `input_tokens` exclude cached tokens."""
     behaviour = request.behaviour
     return {
@@ -56,13 +46,13 @@ def _usage(request: Request) -> Json:
     }
 
 
-def _content(request: Request) -> list[Json]:
-    blocks: list[Json] = []
+def _content(request: r.Request) -> list[r.Json]:
+    blocks: list[r.Json] = []
     if request.behaviour.reasoning_tokens:
         thought = {"thinking": REASONING, "signature": "bG9vcGJhY2s="}
         blocks.append({"type": "thinking", **thought})
     tools = [] if _has_tool_result(request) else request.body.get("tools") or []
-    calls = tool_calls(tools, request.behaviour, "toolu_loopback_")
+    calls = r.tool_calls(tools, request.behaviour, "toolu_loopback_")
     for call in calls:
         use = {"id": call.id, "name": call.name, "input": call.arguments}
         blocks.append({"type": "tool_use", **use})
@@ -71,13 +61,13 @@ def _content(request: Request) -> list[Json]:
     return blocks
 
 
-def _has_tool_result(request: Request) -> bool:
+def _has_tool_result(request: r.Request) -> bool:
     turns: list[Any] = request.body.get("messages") or []
     content = turns[-1].get("content") if turns else None
     return isinstance(content, list) and any(part["type"] == "tool_result" for part in content)
 
 
-def _events(request: Request, message: Json) -> Iterator[tuple[str, Json]]:
+def _events(request: r.Request, message: r.Json) -> Iterator[tuple[str, r.Json]]:
     started = {**message, "content": [], "stop_reason": None}
     usage = message.get("usage")
     if usage:
@@ -96,16 +86,16 @@ def _events(request: Request, message: Json) -> Iterator[tuple[str, Json]]:
     yield "message_stop", {}
 
 
-def _block(request: Request, block: Json) -> tuple[Json, list[Json]]:
+def _block(request: r.Request, block: r.Json) -> tuple[r.Json, list[r.Json]]:
     """(a content block as it starts, the deltas that complete it)."""
     if block["type"] == "thinking":
         signature = {"type": "signature_delta", "signature": block["signature"]}
         thought = {"type": "thinking_delta", "thinking": block["thinking"]}
         return {**block, "thinking": "", "signature": ""}, [thought, signature]
     if block["type"] == "tool_use":
-        calls = tool_calls(request.body["tools"], request.behaviour, "toolu_loopback_")
+        calls = r.tool_calls(request.body["tools"], request.behaviour, "toolu_loopback_")
         text = next(call.json() for call in calls if call.id == block["id"])
-        parts = [{"type": "input_json_delta", "partial_json": piece} for piece in halves(text)]
+        parts = [{"type": "input_json_delta", "partial_json": piece} for piece in r.halves(text)]
         return {**block, "input": {}}, parts
     pieces = [{"type": "text_delta", "text": piece} for piece in request.behaviour.pieces()]
     return {**block, "text": ""}, pieces

@@ -5,41 +5,30 @@ https://ai.google.dev/api/generate-content, https://ai.google.dev/api/interactio
 
 from typing import Any
 
+from litespan.testing.provider import replies as r
 from litespan.testing.provider.openai_chat import REASONING
-from litespan.testing.provider.replies import (
-    Json,
-    Reply,
-    Request,
-    Stream,
-    as_json,
-    data,
-    gemini_error,
-    id_in_path,
-    openai_error,
-    tool_calls,
-)
 
 
-def generate_content(request: Request) -> Reply:
+def generate_content(request: r.Request) -> r.Reply:
     """One complete answer."""
-    return as_json(_answer(request, _parts(request), last=True))
+    return r.as_json(_answer(request, _parts(request), last=True))
 
 
-def stream_generate_content(request: Request) -> Reply:
-    """The same as server-sent events, one per piece of text."""
+def stream_generate_content(request: r.Request) -> r.Reply:
+    """A streamed answer, with one event per piece of text."""
     parts = _parts(request)
     if "functionCall" not in parts[-1]:
         parts[-1:] = [{"text": piece} for piece in request.behaviour.pieces()]
     last = len(parts) - 1
-    frames = [data(_answer(request, [part], last=i == last)) for i, part in enumerate(parts)]
-    return Stream(frames, data(gemini_error(request)))
+    frames = [r.data(_answer(request, [part], last=i == last)) for i, part in enumerate(parts)]
+    return r.Stream(frames, r.data(r.gemini_error(request)))
 
 
-def _answer(request: Request, parts: list[Json], last: bool) -> Json:
-    candidate: Json = {"content": {"parts": parts, "role": "model"}, "index": 0}
+def _answer(request: r.Request, parts: list[r.Json], last: bool) -> r.Json:
+    candidate: r.Json = {"content": {"parts": parts, "role": "model"}, "index": 0}
     if last:
         candidate["finishReason"] = request.behaviour.finish or "STOP"
-    answer: Json = {
+    answer: r.Json = {
         "candidates": [candidate],
         "modelVersion": request.model or "gemini",
         "responseId": "gemini-loopback",
@@ -49,7 +38,7 @@ def _answer(request: Request, parts: list[Json], last: bool) -> Json:
     return answer
 
 
-def _usage(request: Request) -> Json:
+def _usage(request: r.Request) -> r.Json:
     """Gemini's prompt tokens include cached tokens; its candidates tokens exclude thoughts."""
     behaviour = request.behaviour
     usage = {
@@ -64,18 +53,18 @@ def _usage(request: Request) -> Json:
     return usage
 
 
-def _parts(request: Request) -> list[Json]:
-    parts: list[Json] = []
+def _parts(request: r.Request) -> list[r.Json]:
+    parts: list[r.Json] = []
     if request.behaviour.reasoning_tokens:
         parts.append({"text": REASONING, "thought": True})
-    calls = tool_calls(_declarations(request.body), request.behaviour, "")
+    calls = r.tool_calls(_declarations(request.body), request.behaviour, "")
     parts += [{"functionCall": {"name": call.name, "args": call.arguments}} for call in calls]
     if not calls:
         parts.append({"text": request.behaviour.answer()})
     return parts
 
 
-def _declarations(body: Json) -> list[Json]:
+def _declarations(body: r.Json) -> list[r.Json]:
     """The declared functions, unless the last turn has a function's result."""
     turns: list[Any] = body.get("contents") or []
     results = {"functionResponse", "function_response"}
@@ -89,7 +78,7 @@ def _declarations(body: Json) -> list[Json]:
     ]
 
 
-def interaction(request: Request) -> Reply:
+def interaction(request: r.Request) -> r.Reply:
     """An interaction, plain or as a stream; one in the background has not ended."""
     body, behaviour = request.body, request.behaviour
     fetched = request.method == "GET"
@@ -101,8 +90,8 @@ def interaction(request: Request) -> Reply:
         "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
     }
     step = {"type": "model_output", "content": [{"type": "text", "text": behaviour.text}]}
-    whole: Json = {
-        "id": id_in_path(request) if fetched else "interaction_loopback",
+    whole: r.Json = {
+        "id": r.id_in_path(request) if fetched else "interaction_loopback",
         "object": "interaction",
         "model": body.get("model", "gemini-2.5-flash"),
         "status": status,
@@ -110,13 +99,13 @@ def interaction(request: Request) -> Reply:
         "usage": usage if behaviour.usage and status == "completed" else None,
     }
     if not body.get("stream"):
-        return as_json(whole)
+        return r.as_json(whole)
     started = {"id": whole["id"], "model": whole["model"], "status": "in_progress"}
-    events: list[Json] = [{"event_type": "interaction.created", "interaction": started}]
+    events: list[r.Json] = [{"event_type": "interaction.created", "interaction": started}]
     events += [
         {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": piece}}
         for piece in behaviour.pieces()
     ]
     events.append({"event_type": "interaction.completed", "interaction": whole})
-    error = {"event_type": "error", "error": openai_error(request)["error"]}
-    return Stream([data(each) for each in events], data(error))
+    error = {"event_type": "error", "error": r.openai_error(request)["error"]}
+    return r.Stream([r.data(each) for each in events], r.data(error))

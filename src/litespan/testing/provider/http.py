@@ -16,14 +16,8 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from litespan.testing.provider.behaviour import Behaviour, split_path
-from litespan.testing.provider.replies import (
-    Body,
-    Reply,
-    Request,
-    Stream,
-    as_json,
-)
-from litespan.testing.provider.routes import route_of
+from litespan.testing.provider.replies import Body, Request, Stream, as_json, openai_error
+from litespan.testing.provider.routes import ERRORS, answer_to
 
 HEADERS: Final = {
     "x-request-id": "req_loopback",
@@ -134,19 +128,16 @@ class Handler(BaseHTTPRequestHandler):
         if behaviour.reset:
             self._reset()
             return
-        route = route_of(request)
-        if route is None:
+        answer = answer_to(request)
+        if answer is None:
             self._send_body(as_json({"error": {"message": f"no route {request.path}"}}, status=404))
         elif behaviour.fails:
             wait = (
                 {"retry-after": f"{behaviour.retry_after:g}"} if behaviour.retry_after >= 0 else {}
             )
-            self._send_body(as_json(route.error(request), behaviour.status, **wait))
-        else:
-            self._send(route.answer(request), behaviour)
-
-    def _send(self, reply: Reply, behaviour: Behaviour) -> None:
-        if isinstance(reply, Body):
+            error = ERRORS.get(answer, openai_error)(request)
+            self._send_body(as_json(error, behaviour.status, **wait))
+        elif isinstance(reply := answer(request), Body):
             self._send_body(reply)
         else:
             self._send_stream(reply, behaviour)

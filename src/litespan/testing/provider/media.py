@@ -8,15 +8,7 @@ import base64
 import struct
 from typing import Any, Final
 
-from litespan.testing.provider.replies import (
-    CREATED,
-    Body,
-    Json,
-    Reply,
-    Request,
-    as_json,
-    id_in_path,
-)
+from litespan.testing.provider import replies as r
 
 PNG: Final = base64.b64decode(  # one transparent pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -25,32 +17,32 @@ MP3: Final = b"ID3\x04\x00\x00\x00\x00\x00\x00" + b"\xff\xfb\x90\x00" * 64
 CATEGORIES: Final = ("harassment", "hate", "self-harm", "sexual", "violence")
 
 
-def embeddings(request: Request) -> Reply:
+def embeddings(request: r.Request) -> r.Reply:
     """One vector per input, as floats or base64-encoded float32."""
     inputs = request.body.get("input", "")
     one = isinstance(inputs, str) or (bool(inputs) and isinstance(inputs[0], int))
     count = 1 if one else len(inputs)
     size = int(request.body.get("dimensions") or 8)
     as_text = request.body.get("encoding_format") == "base64"
-    items: list[Json] = []
+    items: list[r.Json] = []
     for index in range(count):
         vector = [(index + 1) / (position + 2) for position in range(size)]
         packed = base64.b64encode(struct.pack(f"<{size}f", *vector)).decode()
         value: Any = packed if as_text else vector
         items.append({"object": "embedding", "index": index, "embedding": value})
-    answer: Json = {"object": "list", "data": items, "model": request.model}
+    answer: r.Json = {"object": "list", "data": items, "model": request.model}
     if request.behaviour.usage:
         tokens = request.behaviour.input_tokens
         answer["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return as_json(answer)
+    return r.as_json(answer)
 
 
-def images(request: Request) -> Reply:
+def images(request: r.Request) -> r.Reply:
     """Generated, edited or varied images: a URL from DALL·E, base64 and usage from GPT Image."""
     count = int(request.body.get("n") or 1)
     if not request.model.startswith("gpt-image"):
         url = "https://images.invalid/loopback.png"
-        return as_json({"created": CREATED, "data": [{"url": url} for _ in range(count)]})
+        return r.as_json({"created": r.CREATED, "data": [{"url": url} for _ in range(count)]})
     behaviour = request.behaviour
     usage = {
         "input_tokens": behaviour.input_tokens,
@@ -59,28 +51,28 @@ def images(request: Request) -> Reply:
         "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
     }
     image = {"b64_json": base64.b64encode(PNG).decode()}
-    answer: Json = {"created": CREATED, "data": [image for _ in range(count)]}
-    return as_json(answer | ({"usage": usage} if behaviour.usage else {}))
+    answer: r.Json = {"created": r.CREATED, "data": [image for _ in range(count)]}
+    return r.as_json(answer | ({"usage": usage} if behaviour.usage else {}))
 
 
-def transcriptions(request: Request) -> Reply:
+def transcriptions(request: r.Request) -> r.Reply:
     """The transcript in the requested response format."""
     text, kind = request.behaviour.answer(), request.body.get("response_format", "json")
     if kind == "text":
-        return Body(f"{text}\n".encode(), "text/plain; charset=utf-8")
+        return r.Body(f"{text}\n".encode(), "text/plain; charset=utf-8")
     if kind == "verbose_json":
         segment = {"id": 0, "start": 0.0, "end": 2.5, "text": text}
         spoken = {"task": "transcribe", "language": "english", "duration": 2.5}
-        return as_json({**spoken, "text": text, "segments": [segment]})
-    return as_json({"text": text})
+        return r.as_json({**spoken, "text": text, "segments": [segment]})
+    return r.as_json({"text": text})
 
 
-def speech(request: Request) -> Reply:
+def speech(request: r.Request) -> r.Reply:
     """A short, silent piece of audio."""
-    return Body(MP3, "audio/mpeg")
+    return r.Body(MP3, "audio/mpeg")
 
 
-def moderations(request: Request) -> Reply:
+def moderations(request: r.Request) -> r.Reply:
     """One result per input: nothing is flagged."""
     inputs = request.body.get("input", "")
     result = {
@@ -90,43 +82,43 @@ def moderations(request: Request) -> Reply:
     }
     count = 1 if isinstance(inputs, str) else len(inputs)
     model = request.model or "omni-moderation-latest"
-    return as_json({"id": "modr-loopback", "model": model, "results": [result] * count})
+    return r.as_json({"id": "modr-loopback", "model": model, "results": [result] * count})
 
 
-def rerank(request: Request) -> Reply:
+def rerank(request: r.Request) -> r.Reply:
     """The documents in input order with falling scores; Cohere bills units, Jina tokens."""
     documents = request.body.get("documents") or []
     top = min(int(request.body.get("top_n") or len(documents)), len(documents))
     results = [{"index": i, "relevance_score": round(0.9 - i / 10, 2)} for i in range(top)]
     if request.model.startswith("jina"):
         usage = {"total_tokens": request.behaviour.input_tokens}
-        return as_json(
+        return r.as_json(
             {"model": request.model, "object": "list", "usage": usage, "results": results}
         )
     billed = {"api_version": {"version": "1"}, "billed_units": {"search_units": 1}}
-    return as_json({"id": "rerank-loopback", "results": results, "meta": billed})
+    return r.as_json({"id": "rerank-loopback", "results": results, "meta": billed})
 
 
-def ocr(request: Request) -> Reply:
+def ocr(request: r.Request) -> r.Reply:
     """Three pages."""
-    pages: list[Json] = [
+    pages: list[r.Json] = [
         {"index": index, "markdown": request.behaviour.text, "images": [], "dimensions": None}
         for index in range(3)
     ]
     used = {"pages_processed": len(pages), "doc_size_bytes": 1000}
-    return as_json({"pages": pages, "model": request.model, "usage_info": used})
+    return r.as_json({"pages": pages, "model": request.model, "usage_info": used})
 
 
-def search(request: Request) -> Reply:
+def search(request: r.Request) -> r.Reply:
     """Two results of a web search."""
     found = [
         {"title": f"Title {n}", "url": f"https://example.com/{n}", "snippet": "A snippet."}
         for n in (1, 2)
     ]
-    return as_json({"id": "search-loopback", "results": found})
+    return r.as_json({"id": "search-loopback", "results": found})
 
 
-def vector_store_search(request: Request) -> Reply:
+def vector_store_search(request: r.Request) -> r.Reply:
     """Two documents with falling scores."""
     found = [
         {
@@ -139,25 +131,25 @@ def vector_store_search(request: Request) -> Reply:
         for number in (1, 2)
     ]
     page = {"object": "vector_store.search_results.page", "has_more": False, "next_page": None}
-    return as_json({**page, "search_query": [str(request.body.get("query"))], "data": found})
+    return r.as_json({**page, "search_query": [str(request.body.get("query"))], "data": found})
 
 
-def video(request: Request) -> Reply:
+def video(request: r.Request) -> r.Reply:
     """A video: queued when created, completed when fetched."""
     fetched = request.method == "GET"
     answer = {
-        "id": id_in_path(request) if fetched else "video_loopback",
+        "id": r.id_in_path(request) if fetched else "video_loopback",
         "object": "video",
-        "created_at": CREATED,
+        "created_at": r.CREATED,
         "status": (request.behaviour.finish or "completed") if fetched else "queued",
         "model": request.model or "sora-2",
         "seconds": str(request.body.get("seconds") or 4),
         "size": "720x1280",
         "progress": 100 if fetched else 0,
     }
-    return as_json(answer)
+    return r.as_json(answer)
 
 
-def binary(_request: Request) -> Reply:
+def binary(_request: r.Request) -> r.Reply:
     """Bytes that are not text."""
-    return Body(bytes(range(256)), "application/octet-stream")
+    return r.Body(bytes(range(256)), "application/octet-stream")

@@ -6,31 +6,20 @@ https://platform.openai.com/docs/api-reference/chat
 from collections.abc import Iterator
 from typing import Any, Final
 
+from litespan.testing.provider import replies as r
 from litespan.testing.provider.behaviour import Behaviour
-from litespan.testing.provider.replies import (
-    CREATED,
-    Json,
-    Reply,
-    Request,
-    Stream,
-    ToolCall,
-    as_json,
-    data,
-    halves,
-    openai_error,
-    tool_calls,
-)
 
 REASONING: Final = "The user greets me, so I greet back."
 DONE: Final = "data: [DONE]\n\n"
 
 
-def chat(request: Request) -> Reply:
+def chat(request: r.Request) -> r.Reply:
     """A chat completion, plain or as a stream."""
     if request.body.get("stream"):
-        return Stream(list(_chat_frames(request)), data(openai_error(request)))
+        return r.Stream(list(_chat_frames(request)), r.data(r.openai_error(request)))
     calls = _calls(request)
-    message: Json = {"role": "assistant", "content": None if calls else request.behaviour.answer()}
+    content = None if calls else request.behaviour.answer()
+    message: r.Json = {"role": "assistant", "content": content}
     if request.behaviour.reasoning_tokens:
         message["reasoning_content"] = REASONING
     if calls:
@@ -43,15 +32,15 @@ def chat(request: Request) -> Reply:
     ]
     if request.behaviour.usage:
         answer["usage"] = usage(request.behaviour)
-    return as_json(answer)
+    return r.as_json(answer)
 
 
-def completions(request: Request) -> Reply:
+def completions(request: r.Request) -> r.Reply:
     """A text completion, plain or as a stream."""
     behaviour, stream = request.behaviour, bool(request.body.get("stream"))
     envelope = _envelope(request, "text_completion") | {"id": "cmpl-loopback"}
 
-    def choices(text: str, finish: str | None) -> list[Json]:
+    def choices(text: str, finish: str | None) -> list[r.Json]:
         return [
             {"index": i, "text": text, "logprobs": None, "finish_reason": finish}
             for i in range(_n(request))
@@ -60,15 +49,15 @@ def completions(request: Request) -> Reply:
     last = behaviour.finish or "stop"
     if not stream:
         answer = envelope | {"choices": choices(behaviour.answer(), last)}
-        return as_json(answer | ({"usage": usage(behaviour)} if behaviour.usage else {}))
-    frames = [data(envelope | {"choices": choices(piece, None)}) for piece in behaviour.pieces()]
-    frames.append(data(envelope | {"choices": choices("", last)}))
+        return r.as_json(answer | ({"usage": usage(behaviour)} if behaviour.usage else {}))
+    frames = [r.data(envelope | {"choices": choices(piece, None)}) for piece in behaviour.pieces()]
+    frames.append(r.data(envelope | {"choices": choices("", last)}))
     if _usage_wanted(request):
-        frames.append(data(envelope | {"choices": [], "usage": usage(behaviour)}))
-    return Stream([*frames, DONE], data(openai_error(request)))
+        frames.append(r.data(envelope | {"choices": [], "usage": usage(behaviour)}))
+    return r.Stream([*frames, DONE], r.data(r.openai_error(request)))
 
 
-def usage(behaviour: Behaviour) -> Json:
+def usage(behaviour: Behaviour) -> r.Json:
     """OpenAI's usage: `prompt_tokens` include cached tokens."""
     media = behaviour.audio_tokens + behaviour.image_tokens
     by_modality = {
@@ -93,18 +82,18 @@ def usage(behaviour: Behaviour) -> Json:
     }
 
 
-def _chat_frames(request: Request) -> Iterator[str]:
+def _chat_frames(request: r.Request) -> Iterator[str]:
     envelope = _envelope(request, "chat.completion.chunk")
     behaviour, calls = request.behaviour, _calls(request)
     if _usage_wanted(request):
         envelope["usage"] = None
 
-    def frame(delta: Json, finish: str | None = None) -> str:
+    def frame(delta: r.Json, finish: str | None = None) -> str:
         choices = [
             {"index": i, "delta": delta, "logprobs": None, "finish_reason": finish}
             for i in range(_n(request))
         ]
-        return data(envelope | {"choices": choices})
+        return r.data(envelope | {"choices": choices})
 
     yield frame({"role": "assistant", "content": None if calls else "", "refusal": None})
     if behaviour.reasoning_tokens:
@@ -113,49 +102,49 @@ def _chat_frames(request: Request) -> Iterator[str]:
         opened = _tool_call(call)
         opened["function"]["arguments"] = ""
         yield frame({"tool_calls": [{"index": index, **opened}]})
-        for piece in halves(call.json()):
+        for piece in r.halves(call.json()):
             part = {"index": index, "function": {"arguments": piece}}
             yield frame({"tool_calls": [part]})
     for piece in () if calls else behaviour.pieces():
         yield frame({"content": piece})
     yield frame({}, _finish(request, calls))
     if _usage_wanted(request):
-        yield data(envelope | {"choices": [], "usage": usage(behaviour)})
+        yield r.data(envelope | {"choices": [], "usage": usage(behaviour)})
     yield DONE
 
 
-def _envelope(request: Request, kind: str) -> Json:
+def _envelope(request: r.Request, kind: str) -> r.Json:
     return {
         "id": "chatcmpl-loopback",
         "object": kind,
-        "created": CREATED,
+        "created": r.CREATED,
         "model": request.served_model,
         "service_tier": "default",
         "system_fingerprint": "fp_loopback",
     }
 
 
-def _calls(request: Request) -> list[ToolCall]:
-    messages: list[Json] = request.body.get("messages") or []
+def _calls(request: r.Request) -> list[r.ToolCall]:
+    messages: list[r.Json] = request.body.get("messages") or []
     if request.body.get("tool_choice") == "none" or (messages and messages[-1]["role"] == "tool"):
         return []
     tools: list[Any] = request.body.get("tools") or []
-    return tool_calls((tool["function"] for tool in tools), request.behaviour, "call_loopback_")
+    return r.tool_calls((tool["function"] for tool in tools), request.behaviour, "call_loopback_")
 
 
-def _tool_call(call: ToolCall) -> Json:
+def _tool_call(call: r.ToolCall) -> r.Json:
     function = {"name": call.name, "arguments": call.json()}
     return {"id": call.id, "type": "function", "function": function}
 
 
-def _finish(request: Request, calls: list[ToolCall]) -> str:
+def _finish(request: r.Request, calls: list[r.ToolCall]) -> str:
     return request.behaviour.finish or ("tool_calls" if calls else "stop")
 
 
-def _n(request: Request) -> int:
+def _n(request: r.Request) -> int:
     return int(request.body.get("n") or 1)
 
 
-def _usage_wanted(request: Request) -> bool:
+def _usage_wanted(request: r.Request) -> bool:
     options = request.body.get("stream_options") or {}
     return request.behaviour.usage and bool(options.get("include_usage"))

@@ -7,44 +7,32 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from litespan.testing.provider import replies as r
 from litespan.testing.provider.openai_chat import REASONING
-from litespan.testing.provider.replies import (
-    CREATED,
-    Json,
-    Reply,
-    Request,
-    Stream,
-    as_json,
-    error_text,
-    event,
-    halves,
-    openai_error,
-    tool_calls,
-)
 
-EMPTY: Final[dict[str, Json]] = {  # the fields of an output item that are empty at first
+EMPTY: Final[dict[str, r.Json]] = {  # the fields of an output item that are empty at first
     "message": {"content": []},
     "function_call": {"arguments": ""},
     "reasoning": {"summary": []},
 }
 
 
-def responses(request: Request) -> Reply:
+def responses(request: r.Request) -> r.Reply:
     """A response, plain or as a stream of typed events."""
     if request.body.get("background") and not request.body.get("stream"):
-        return as_json({**_response(request, [], "queued"), "usage": None, "background": True})
+        return r.as_json({**_response(request, [], "queued"), "usage": None, "background": True})
     items = _output(request)
     if not request.body.get("stream"):
-        return as_json(_response(request, items, request.behaviour.finish or "completed"))
-    error = {**openai_error(request)["error"], "type": "error", "sequence_number": 0}
+        return r.as_json(_response(request, items, request.behaviour.finish or "completed"))
+    error = {**r.openai_error(request)["error"], "type": "error", "sequence_number": 0}
     frames = [
-        event(kind, {"type": kind, "sequence_number": number, **fields})
+        r.event(kind, {"type": kind, "sequence_number": number, **fields})
         for number, (kind, fields) in enumerate(_events(request, items))
     ]
-    return Stream(frames, event("error", error))
+    return r.Stream(frames, r.event("error", error))
 
 
-def stored(request: Request) -> Reply:
+def stored(request: r.Request) -> r.Reply:
     """A response that ran in the background; the behaviour's `finish` is its status."""
     status = request.behaviour.finish or "completed"
     ended = status == "completed"
@@ -52,26 +40,26 @@ def stored(request: Request) -> Reply:
     response = _response(sent, _output(sent) if ended else [], status)
     usage = response["usage"] if ended else None
     identifier = request.path.rstrip("/").split("/responses/")[-1].partition("/")[0]
-    return as_json({**response, "id": identifier, "usage": usage, "background": True})
+    return r.as_json({**response, "id": identifier, "usage": usage, "background": True})
 
 
-def compact(request: Request) -> Reply:
+def compact(request: r.Request) -> r.Reply:
     """A compacted conversation."""
     item = {"id": "cmp_1", "type": "compaction", "encrypted_content": "…"}
     answer = _response(request, [item], "completed")
-    return as_json({**answer, "object": "response.compaction"})
+    return r.as_json({**answer, "object": "response.compaction"})
 
 
-def _response(request: Request, output: list[Json], status: str) -> Json:
+def _response(request: r.Request, output: list[r.Json], status: str) -> r.Json:
     body, behaviour, done = request.body, request.behaviour, status != "in_progress"
-    error = {"code": "server_error", "message": error_text(request)} if status == "failed" else None
+    failed = {"code": "server_error", "message": r.error_text(request)}
     incomplete = {"reason": "max_output_tokens"} if status == "incomplete" else None
     return {
         "id": "resp_loopback",
         "object": "response",
-        "created_at": CREATED,
+        "created_at": r.CREATED,
         "status": status,
-        "error": error,
+        "error": failed if status == "failed" else None,
         "incomplete_details": incomplete,
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
@@ -94,7 +82,7 @@ def _response(request: Request, output: list[Json], status: str) -> Json:
     }
 
 
-def _usage(request: Request) -> Json:
+def _usage(request: r.Request) -> r.Json:
     behaviour = request.behaviour
     return {
         "input_tokens": behaviour.input_tokens,
@@ -105,12 +93,12 @@ def _usage(request: Request) -> Json:
     }
 
 
-def _output(request: Request) -> list[Json]:
+def _output(request: r.Request) -> list[r.Json]:
     turns = request.body.get("input")
     answered = isinstance(turns, list) and turns[-1].get("type") == "function_call_output"
     tools = [] if answered else request.body.get("tools") or []
-    calls = tool_calls(tools, request.behaviour, "call_loopback_")
-    items: list[Json] = []
+    calls = r.tool_calls(tools, request.behaviour, "call_loopback_")
+    items: list[r.Json] = []
     if request.behaviour.reasoning_tokens:
         summary = {"type": "summary_text", "text": REASONING}
         items.append({"id": "rs_loopback", "type": "reasoning", "summary": [summary]})
@@ -125,7 +113,7 @@ def _output(request: Request) -> list[Json]:
     return items
 
 
-def _events(request: Request, items: list[Json]) -> Iterator[tuple[str, Json]]:
+def _events(request: r.Request, items: list[r.Json]) -> Iterator[tuple[str, r.Json]]:
     started = _response(request, [], "in_progress")
     yield "response.created", {"response": started}
     yield "response.in_progress", {"response": started}
@@ -140,9 +128,9 @@ def _events(request: Request, items: list[Json]) -> Iterator[tuple[str, Json]]:
     yield f"response.{status}", {"response": _response(request, items, status)}
 
 
-def _item_events(request: Request, item: Json, at: Json) -> Iterator[tuple[str, Json]]:
+def _item_events(request: r.Request, item: r.Json, at: r.Json) -> Iterator[tuple[str, r.Json]]:
     if item["type"] == "function_call":
-        for piece in halves(item["arguments"]):
+        for piece in r.halves(item["arguments"]):
             yield "response.function_call_arguments.delta", {**at, "delta": piece}
         done = {**at, "arguments": item["arguments"]}
         yield "response.function_call_arguments.done", done

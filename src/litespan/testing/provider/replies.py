@@ -13,10 +13,7 @@ Json = dict[str, Any]
 
 CREATED: Final = 1_767_225_600  # 2026-01-01T00:00:00Z, in seconds
 TOOL_ARGUMENTS: Final = {"string": "Paris", "integer": 1, "number": 0.5, "boolean": True}
-MODEL_SNAPSHOTS: Final = {
-    "gpt-4o": "gpt-4o-2024-08-06",
-    "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
-}
+MODEL_SNAPSHOTS: Final = {"gpt-4o": "gpt-4o-2024-08-06", "gpt-4o-mini": "gpt-4o-mini-2024-07-18"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,6 @@ class Stream:
 
     frames: list[str]
     error: str
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 Reply = Body | Stream

@@ -4,54 +4,38 @@ https://platform.openai.com/docs/api-reference
 """
 
 import json
-import re
 from collections.abc import Callable
 from typing import Final
 
-from litespan.testing.provider import gemini, media, openai_responses
-from litespan.testing.provider.replies import (
-    CREATED,
-    Body,
-    Json,
-    Reply,
-    Request,
-    as_json,
-    id_in_path,
-)
+from litespan.testing.provider import gemini, media, openai_chat, openai_responses
+from litespan.testing.provider import replies as r
 
-Answer = Callable[[Request], Reply]
-
-
-def find(request: Request) -> Answer | None:
-    """Return the function that answers `request`, or None."""
-    for method, pattern, answer in _ROUTES:
-        if request.method == method and re.search(f"{pattern}/?$", request.path):
-            return answer
-    return None
+Answer = Callable[[r.Request], r.Reply]
 
 
 def _resource(kind: str, identifier: str | None, **fields: object) -> Answer:
     """A resource, created with `identifier`, or with the id in the path."""
 
-    def answer(request: Request) -> Reply:
-        named = id_in_path(request) if identifier is None else identifier
-        return as_json({"id": named, "object": kind, "created_at": CREATED, **fields})
+    def answer(request: r.Request) -> r.Reply:
+        named = r.id_in_path(request) if identifier is None else identifier
+        return r.as_json({"id": named, "object": kind, "created_at": r.CREATED, **fields})
 
     return answer
 
 
 def _list(kind: str, identifier: str, **fields: object) -> Answer:
-    def answer(_request: Request) -> Reply:
-        entry = {"id": identifier, "object": kind, "created_at": CREATED, **fields}
+    def answer(_request: r.Request) -> r.Reply:
+        entry = {"id": identifier, "object": kind, "created_at": r.CREATED, **fields}
         page = {"first_id": identifier, "last_id": identifier, "has_more": False}
-        return as_json({"object": "list", "data": [entry], **page})
+        return r.as_json({"object": "list", "data": [entry], **page})
 
     return answer
 
 
 def _deleted(kind: str) -> Answer:
-    def answer(request: Request) -> Reply:
-        return as_json({"id": id_in_path(request), "object": f"{kind}.deleted", "deleted": True})
+    def answer(request: r.Request) -> r.Reply:
+        named = {"id": r.id_in_path(request), "object": f"{kind}.deleted"}
+        return r.as_json({**named, "deleted": True})
 
     return answer
 
@@ -59,65 +43,53 @@ def _deleted(kind: str) -> Answer:
 # --- batches: one request, with the behaviour's usage ---------------------------------------
 
 
-def batch(request: Request) -> Reply:
+def batch(request: r.Request) -> r.Reply:
     """A batch: created, or fetched with the behaviour's `finish` as its status."""
     created = request.path.rstrip("/").endswith("batches")
     status = "validating" if created else request.behaviour.finish or "completed"
     done = status == "completed"
     given = request.body
-    fields: Json = {
+    fields: r.Json = {
         "id": "batch_loopback" if created else request.path.split("/batches/")[1].partition("/")[0],
         "object": "batch",
         "endpoint": given.get("endpoint", "/v1/chat/completions"),
         "input_file_id": given.get("input_file_id", "file-loopback"),
         "completion_window": "24h",
         "status": status,
-        "created_at": CREATED,
+        "created_at": r.CREATED,
         "output_file_id": "file-output" if done else None,
         "request_counts": {"total": 1, "completed": int(done), "failed": 0},
     }
-    return as_json(fields)
+    return r.as_json(fields)
 
 
-def file_content(request: Request) -> Reply:
+def file_content(request: r.Request) -> r.Reply:
     """The content of a file; that of a batch's output has one answer a line."""
     behaviour = request.behaviour
-    usage = {
-        "prompt_tokens": behaviour.input_tokens,
-        "completion_tokens": behaviour.output_tokens,
-        "total_tokens": behaviour.input_tokens + behaviour.output_tokens,
-    }
-    choice = {
-        "index": 0,
-        "finish_reason": "stop",
-        "message": {"role": "assistant", "content": behaviour.text},
-    }
-    body = {
-        "id": "chatcmpl-loopback",
-        "object": "chat.completion",
-        "created": CREATED,
-        "model": "gpt-4o-mini",
-        "choices": [choice],
-        "usage": usage,
-    }
+    counts = openai_chat.usage(behaviour)
+    usage = {name: counts[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+    message = {"role": "assistant", "content": behaviour.text}
+    choices = [{"index": 0, "finish_reason": "stop", "message": message}]
+    named = {"id": "chatcmpl-loopback", "object": "chat.completion", "model": "gpt-4o-mini"}
+    body = {**named, "created": r.CREATED, "choices": choices, "usage": usage}
     response = {"status_code": 200, "request_id": "req_loopback", "body": body}
     line = {"id": "batch_req_1", "custom_id": "1", "response": response, "error": None}
-    return Body(f"{json.dumps(line)}\n".encode(), "application/octet-stream")
+    return r.Body(f"{json.dumps(line)}\n".encode(), "application/octet-stream")
 
 
-def token_count(request: Request) -> Reply:
+def token_count(request: r.Request) -> r.Reply:
     """Anthropic's or OpenAI's count of a prompt's tokens."""
-    return as_json({"input_tokens": request.behaviour.input_tokens})
+    return r.as_json({"input_tokens": request.behaviour.input_tokens})
 
 
-_FILE: Final[Json] = {
+_FILE: Final[r.Json] = {
     "bytes": 120,
     "filename": "a.jsonl",
     "purpose": "batch",
     "status": "processed",
 }
-_STORE: Final[Json] = {"name": "docs", "status": "completed", "usage_bytes": 0, "file_counts": {}}
-_JOB: Final[Json] = {
+_STORE: Final[r.Json] = {"name": "docs", "status": "completed", "usage_bytes": 0, "file_counts": {}}
+_JOB: Final[r.Json] = {
     "model": "gpt-4o-mini",
     "status": "queued",
     "training_file": "file-loopback",
@@ -126,15 +98,15 @@ _JOB: Final[Json] = {
     "result_files": [],
     "seed": 1,
 }
-_BOX: Final[Json] = {"name": "box", "status": "running"}
-_BOX_FILE: Final[Json] = {
+_BOX: Final[r.Json] = {"name": "box", "status": "running"}
+_BOX_FILE: Final[r.Json] = {
     "bytes": 120,
     "container_id": "cntr_loopback",
     "path": "/mnt/data/a.txt",
     "source": "user",
 }
-_EVAL: Final[Json] = {"name": "quality", "data_source_config": {}, "testing_criteria": []}
-_RUN: Final[Json] = {
+_EVAL: Final[r.Json] = {"name": "quality", "data_source_config": {}, "testing_criteria": []}
+_RUN: Final[r.Json] = {
     "status": "queued",
     "eval_id": "eval_loopback",
     "name": "run",
@@ -148,22 +120,22 @@ _RUN: Final[Json] = {
 }
 
 
-def decisions(request: Request) -> Reply:
+def decisions(request: r.Request) -> r.Reply:
     """Every question is answered with yes."""
     behaviour = request.behaviour
     answers = {name: {"type": "noul", "noul": 0.9} for name in request.body.get("questions") or {}}
     usage = {"input_tokens": behaviour.input_tokens, "output_tokens": behaviour.output_tokens}
-    return as_json({"model": request.model, "answers": answers, "usage": usage})
+    return r.as_json({"model": request.model, "answers": answers, "usage": usage})
 
 
-_DATES: Final[Json] = {
+_DATES: Final[r.Json] = {
     "created_at": "2026-01-01T00:00:00Z",
     "updated_at": "2026-01-01T00:00:00Z",
     "latest_version": "1",
 }
-_SKILL: Final[Json] = {"type": "skill", "display_title": "Skill", "source": "custom", **_DATES}
-_ASSISTANT: Final[Json] = {"model": "gpt-4o-mini", "tools": [], "metadata": {}}
-_THREAD_RUN: Final[Json] = {
+_SKILL: Final[r.Json] = {"type": "skill", "display_title": "Skill", "source": "custom", **_DATES}
+_ASSISTANT: Final[r.Json] = {"model": "gpt-4o-mini", "tools": [], "metadata": {}}
+_THREAD_RUN: Final[r.Json] = {
     "assistant_id": "asst_loopback",
     "thread_id": "thread_loopback",
     "status": "completed",
@@ -173,7 +145,7 @@ _THREAD_RUN: Final[Json] = {
     "parallel_tool_calls": True,
     "metadata": {},
 }
-_MESSAGE: Final[Json] = {
+_MESSAGE: Final[r.Json] = {
     "thread_id": "thread_loopback",
     "role": "user",
     "status": "completed",
@@ -183,7 +155,7 @@ _MESSAGE: Final[Json] = {
 }
 
 
-def _family(path: str, kind: str, identifier: str, fields: Json) -> list[tuple[str, str, Answer]]:
+def _family(path: str, kind: str, identifier: str, fields: r.Json) -> list[tuple[str, str, Answer]]:
     """Create, list, fetch, update and delete."""
     make = _resource(kind, None, **fields)
     return [
@@ -196,7 +168,7 @@ def _family(path: str, kind: str, identifier: str, fields: Json) -> list[tuple[s
     ]
 
 
-_ROUTES: Final[list[tuple[str, str, Answer]]] = [
+ROUTES: Final[list[tuple[str, str, Answer]]] = [
     ("GET", r"/files/[^/]+/content", file_content),
     ("GET", r"/vector_stores/[^/]+/files/[^/]+/content", file_content),
     *_family(r"/vector_stores/[^/]+/files", "vector_store.file", "file-loopback", _STORE),

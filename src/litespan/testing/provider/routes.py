@@ -1,7 +1,8 @@
 """The routes of the loopback provider."""
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from litespan.testing.provider import (
     anthropic,
@@ -13,45 +14,40 @@ from litespan.testing.provider import (
 )
 from litespan.testing.provider.replies import (
     Json,
-    Reply,
     Request,
     anthropic_error,
     gemini_error,
-    openai_error,
 )
+from litespan.testing.provider.resources import Answer
 
-
-class Route(NamedTuple):
-    """The functions that answer requests whose path ends with `path`."""
-
-    path: str
-    answer: Callable[[Request], Reply]
-    error: Callable[[Request], Json]
-
-
-ROUTES: Final = (
-    Route("/chat/completions", openai_chat.chat, openai_error),
-    Route("/completions", openai_chat.completions, openai_error),
-    Route("/responses", openai_responses.responses, openai_error),
-    Route("/messages", anthropic.messages, anthropic_error),
-    Route(":generateContent", gemini.generate_content, gemini_error),
-    Route(":streamGenerateContent", gemini.stream_generate_content, gemini_error),
-    Route("/embeddings", media.embeddings, openai_error),
-    Route("/images/generations", media.images, openai_error),
-    Route("/images/edits", media.images, openai_error),
-    Route("/images/variations", media.images, openai_error),
-    Route("/audio/transcriptions", media.transcriptions, openai_error),
-    Route("/audio/speech", media.speech, openai_error),
-    Route("/moderations", media.moderations, openai_error),
-    Route("/rerank", media.rerank, openai_error),
+ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
+    *resources.ROUTES,
+    ("POST", "/chat/completions", openai_chat.chat),
+    ("POST", "/completions", openai_chat.completions),
+    ("POST", "/responses", openai_responses.responses),
+    ("POST", "/messages", anthropic.messages),
+    ("POST", ":generateContent", gemini.generate_content),
+    ("POST", ":streamGenerateContent", gemini.stream_generate_content),
+    ("POST", "/embeddings", media.embeddings),
+    ("POST", "/images/(generations|edits|variations)", media.images),
+    ("POST", "/audio/transcriptions", media.transcriptions),
+    ("POST", "/audio/speech", media.speech),
+    ("POST", "/moderations", media.moderations),
+    ("POST", "/rerank", media.rerank),
 )
+"""Method, pattern of the end of the path, and the function that answers."""
+
+ERRORS: Final[Mapping[Answer, Callable[[Request], Json]]] = {
+    anthropic.messages: anthropic_error,
+    gemini.generate_content: gemini_error,
+    gemini.stream_generate_content: gemini_error,
+}
+"""The error formats of providers other than OpenAI."""
 
 
-def route_of(request: Request) -> Route | None:
-    """The route of a request, or None."""
-    if request.method == "POST" and "/threads/" not in request.path:
-        for row in ROUTES:
-            if request.path.endswith(row.path):
-                return row
-    resource = resources.find(request)
-    return None if resource is None else Route("", resource, openai_error)
+def answer_to(request: Request) -> Answer | None:
+    """The function that answers a request; None if there is no such route."""
+    for method, pattern, answer in ROUTES:
+        if request.method == method and re.search(f"{pattern}/?$", request.path):
+            return answer
+    return None

@@ -1,15 +1,25 @@
-"""An exporter's credentials and URL: from arguments, else from environment variables."""
+"""What a vendor defines: its configuration, and the format of its requests and answers.
+
+Credentials and URL are arguments, else environment variables.
+"""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import parsers
-from litespan.errors import log_once
-from litespan.export.client import Secret, origin
+from litespan.errors import log_once, suppress_errors
+from litespan.export.batching import Batch, Item, pack, shrink
+from litespan.export.client import Answer, Secret, origin
+from litespan.export.policy import Policy, Refusal, overridden
 from litespan.export.safe_urls import is_exposed, url_problem
 from litespan.export.tenant import Tenant
+from litespan.genai.span import GenAISpan
+from litespan.genai.values import parse
+from litespan.objects import json_bytes
 
 ALLOW_HTTP = "LITESPAN_ALLOW_HTTP"
 """`true`: also send to plain http URLs on the internet, and do not warn about others."""
@@ -24,14 +34,19 @@ class Variables:
     default_url: str = ""
 
 
-class Configured:
-    """Reads an exporter's configuration, and switches it off if something is missing."""
+class Vendor:
+    """The part of an exporter that a `Sender` needs; `HttpExporter` is the rest.
+
+    It is switched off if something in its configuration is missing.
+    """
 
     name: ClassVar[str]
     """The name in `OTEL_TRACES_EXPORTER`."""
     variables: ClassVar[Variables]
+    policy: ClassVar[Policy] = Policy()
 
-    def __init__(self, of_tenant: Tenant | None) -> None:
+    def __init__(self, of_tenant: Tenant | None, limits: Mapping[str, Any]) -> None:
+        self.limits = overridden(self.policy, limits, type(self)) if limits else self.policy
         self.tenant = of_tenant
         self.problem = ""  # why the exporter is off
         self._secrets: list[Secret] = []
@@ -137,6 +152,45 @@ class Configured:
             return
         self.problem = f"{problem}: {self.name} export is off; {fix}"
         log_once(f"off.{self.name}.{problem}", "%s", self.problem)
+
+    # --- format -----------------------------------------------------------------------
+
+    def item(self, span: GenAISpan) -> Item | None:
+        """Convert a span to the vendor's format; None if the vendor does not receive such spans."""
+        raise NotImplementedError
+
+    def items(self, spans: Sequence[ReadableSpan]) -> Iterator[Item]:
+        """All items of one export. By default one `item` for each GenAI span."""
+        mapping = f"export.{self.name}.mapping"
+        for span in spans:
+            with suppress_errors(mapping):
+                view = GenAISpan.read(span)
+                if view is not None and (item := self.item(view)) is not None:
+                    yield item
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """Encode the body of one request. By default a JSON array of the items."""
+        return b"[" + b",".join([item.data for item in items]) + b"]"
+
+    def shrink(self, item: Item, excess: int) -> Item | None:
+        """Cut `excess` bytes of content from `item`; None if it has less."""
+        smaller = shrink(parse(item.data.decode()), len(item.data) - excess)
+        return None if smaller is None else replace(item, data=json_bytes(smaller))
+
+    def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
+        """Find the items that a 2xx answer rejects. By default none."""
+        return ()
+
+    def on_answer(self, answer: Answer) -> None:
+        """Receive every answer before its items are settled. By default do nothing."""
+
+    def forbidden(self, batch: Batch) -> str:
+        """Return a one-word reason to drop `batch` unsent. By default it is sent."""
+        return ""
+
+    def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
+        """Put items into batches within the vendor's limits."""
+        return pack(items, self.encode, self.limits.max_items, self.limits.max_bytes)
 
 
 def is_credential(text: str) -> bool:
