@@ -59,7 +59,7 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
         "environment": environment or span.service.environment or "production",
         "tools": openai.tools(span),
         "tool_calls": None if failed else _tool_calls(span),
-        "external_reference_id": span.call.id or str(span.key),
+        "external_reference_id": span.call.id or span.key_text,
         "customer_id": identity.team_id or identity.organization_id,
         "customer_user_id": identity.user or identity.end_user_id,
         "session_id": identity.session,
@@ -85,7 +85,7 @@ def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
         "provider": span.provider,
         "trace_id": span.trace_id,
         "span_id": span.span_id,
-        "key": str(span.key),
+        "key": span.key_text,
         "status": "error" if error else span.call.outcome,
         "error_type": error.type if error else None,
         "error_message": error.message if error else None,
@@ -174,7 +174,7 @@ class AthinaExporter(HttpExporter):
         """One inference for each model call; none for agents and tools."""
         if not span.is_call:
             return None
-        return Item(str(span.key), dumps(to_inference(span, self.environment)))
+        return Item(span.key_text, dumps(to_inference(span, self.environment)))
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """The only inference of the request."""

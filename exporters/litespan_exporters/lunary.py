@@ -125,7 +125,7 @@ def _common(span: GenAISpan, event: str, ns: int) -> dict[str, JSON]:
     return {
         "type": TYPES.get(span.operation, "llm" if span.is_call else "tool"),
         "event": event,
-        "runId": str(span.key),
+        "runId": span.key_text,
         "timestamp": iso(ns),
         "runtime": "litespan",
     }
@@ -188,7 +188,7 @@ class LunaryExporter(HttpExporter):
         for span in spans:
             with suppress_errors("export.lunary.mapping"):
                 views += [view] if (view := GenAISpan.read(span)) is not None else []
-        runs = {(view.trace_id, view.span_id): str(view.key) for view in views}
+        runs = {(view.trace_id, view.span_id): view.key_text for view in views}
         for view in _parents_first(views):
             with suppress_errors("export.lunary.mapping"):
                 here = runs.get((view.trace_id, view.parent_span_id or ""))
@@ -197,7 +197,7 @@ class LunaryExporter(HttpExporter):
                 events += [to_end(view, known)] if finished else []
                 # Without NUL, which Lunary's PostgreSQL rejects.
                 known_only = [{k: v for k, v in e.items() if v is not None} for e in events]
-                yield Item(str(view.key), b",".join(map(to_clean_json, known_only)))
+                yield Item(view.key_text, b",".join(map(to_clean_json, known_only)))
 
     def _parent(self, span: GenAISpan) -> str | None:
         named = span.identity.metadata.get(PARENT)

@@ -55,7 +55,7 @@ def request_log(span: GenAISpan) -> dict[str, JSON]:
     used, error, answers = span.usage, span.error, openai.received(span)
     details: dict[str, JSON] = {
         **span.facts,
-        "key": str(span.key),
+        "key": span.key_text,
         "trace_id": span.trace_id,
         "span_id": span.span_id,
         "parent_span_id": span.parent_span_id,
@@ -76,7 +76,7 @@ def request_log(span: GenAISpan) -> dict[str, JSON]:
         "environment": span.service.environment,
     }
     return {
-        "litellm_call_id": span.call.id or str(span.key),
+        "litellm_call_id": span.call.id or span.key_text,
         "model": span.model,
         "messages": openai.sent(span),
         "response": answers[0] if answers else None,

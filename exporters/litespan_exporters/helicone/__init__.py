@@ -236,7 +236,7 @@ class HeliconeExporter(HttpExporter):
         named = meta(span)
         fits = sum(map(len, named)) + sum(map(len, named.values())) <= _MAX_HEADERS
         headers = tuple(named.items()) if fits else ()
-        return Item(str(span.key), dumps(to_log(span, named)), path(span), headers)
+        return Item(span.key_text, dumps(to_log(span, named)), path(span), headers)
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """The only log of the request."""

@@ -141,7 +141,7 @@ class LangfuseExporter(OtlpExporter):
                     valid += [span] if is_valid(span) else []
                 elif self.takes(span):
                     key, fields = ids_of(span.context), self._call(view)
-                    calls[key], summaries[key] = (str(view.key), fields), _summary(span, fields)
+                    calls[key], summaries[key] = (view.key_text, fields), _summary(span, fields)
                     valid.append(span)
         lineage = self.ancestors.find(valid, summaries)
         for key, (name, fields) in calls.items():

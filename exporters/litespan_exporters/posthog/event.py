@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import uuid5
 
 from litespan.export import JSON, VERSION, GenAISpan, iso, openai
-from litespan.genai.span import NAMESPACE
+from litespan.genai.keys import NAMESPACE
 
 EVENTS: Final = {"embeddings": "$ai_embedding"}
 """Operation → event; generation for other model calls, else span."""
@@ -21,7 +21,7 @@ def to_event(span: GenAISpan) -> dict[str, JSON]:
         "event": kind,
         "distinct_id": distinct_id(span),
         "timestamp": iso(span.start_ns),
-        "uuid": str(span.key),
+        "uuid": span.key_text,
         "properties": _properties(span),
     }
 

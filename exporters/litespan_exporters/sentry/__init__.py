@@ -116,9 +116,11 @@ class SentryExporter(OtlpExporter):
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """Attributes to change in the copy, with environment and release."""
-        hidden = dict.fromkeys((*PERSON, s.FOR_EMBEDDINGS_INPUT))
-        private = {} if self.person else {**hidden, **without_content(span)}
-        return {**attributes(span), **self._program(span), **private}
+        found = attributes(span)
+        found |= self._program(span)
+        if not self.person:
+            found |= {**dict.fromkeys((*PERSON, s.FOR_EMBEDDINGS_INPUT)), **without_content(span)}
+        return found
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
         """None: `attributes` has all of them."""
@@ -132,7 +134,7 @@ class SentryExporter(OtlpExporter):
                 if view is None or not self.takes(span):
                     continue
                 if _sampled(view.trace_id, self.trace_rate):
-                    yield Item(str(view.key), self.copy(span, view), path=TRACES)
+                    yield Item(view.key_text, self.copy(span, view), path=TRACES)
                 if view.error and view.is_call and _sampled(view.trace_id, self.error_rate):
                     yield self._event(view)
 
@@ -148,7 +150,7 @@ class SentryExporter(OtlpExporter):
         # A separate group, because an envelope has one event.
         group = span.key.hex
         return Item(
-            f"event:{span.key}", dumps(fields), path=ENVELOPE, headers=_ENVELOPE, group=group
+            f"event:{span.key_text}", dumps(fields), path=ENVELOPE, headers=_ENVELOPE, group=group
         )
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:

@@ -25,8 +25,9 @@ from litespan.genai.groups import (
     Usage,
 )
 from litespan.genai.json_text import dumps, to_text
+from litespan.genai.keys import key_of
 from litespan.genai.messages import Message, Part, ToolDefinition
-from litespan.genai.span import GenAISpan, is_genai, is_router, key_of
+from litespan.genai.span import GenAISpan, is_genai, is_router
 from litespan.genai.times import iso
 from litespan.genai.values import parse
 from litespan.objects import JSON, plain

@@ -32,7 +32,8 @@ from litespan.export.encodable import copy_of, encodable, encodable_attributes
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
 from litespan.genai.json_text import dumps
-from litespan.genai.span import GenAISpan, key_of
+from litespan.genai.keys import key_text
+from litespan.genai.span import GenAISpan
 from litespan.genai.values import parse
 
 CONTENT_TYPE: Final = "application/x-protobuf"
@@ -69,7 +70,7 @@ class OtlpExporter(HttpExporter):
             with suppress_errors(mapping):
                 view = GenAISpan.read(span)
                 if view is not None and self.takes(span):
-                    yield Item(str(view.key), self.copy(span, view))
+                    yield Item(view.key_text, self.copy(span, view))
 
     def takes(self, span: ReadableSpan) -> bool:
         """Whether the span has valid ids and times. Counts invalid spans."""
@@ -175,7 +176,7 @@ def item_of(span: ReadableSpan) -> Item:
     """An item for any span with valid ids."""
     context = span.get_span_context()
     trace_id, span_id = (context.trace_id, context.span_id) if context else (0, 0)
-    return Item(str(key_of(format_trace_id(trace_id), format_span_id(span_id))), span)
+    return Item(key_text(format_trace_id(trace_id), format_span_id(span_id)), span)
 
 
 def is_valid(span: ReadableSpan) -> bool:

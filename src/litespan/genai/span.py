@@ -8,8 +8,8 @@ those in `litespan.semconv`.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, TypeVar, cast
-from uuid import NAMESPACE_URL, UUID, uuid5
+from typing import Any, TypeVar, cast
+from uuid import UUID
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import format_span_id, format_trace_id
@@ -27,6 +27,7 @@ from litespan.genai.groups import (
     Stage,
     Usage,
 )
+from litespan.genai.keys import key_text
 from litespan.genai.messages import (
     Message,
     Part,
@@ -37,9 +38,6 @@ from litespan.genai.messages import (
 )
 from litespan.genai.values import Attributes, integer, string
 from litespan.objects import JSON, plain
-
-NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:litespan:call")
-"""Namespace of `GenAISpan.key`."""
 
 T = TypeVar("T")
 
@@ -59,11 +57,6 @@ def is_genai(span: ReadableSpan) -> bool:
     `GenAISpan.is_call`. Router spans are not GenAI spans.
     """
     return translation.is_genai(span.attributes or {})
-
-
-def key_of(trace_id: str, span_id: str) -> UUID:
-    """The idempotency key of a span: uuid5 of `trace_id:span_id` (32 and 16 hex digits)."""
-    return uuid5(NAMESPACE, f"{trace_id}:{span_id}")
 
 
 @dataclass(frozen=True)
@@ -138,7 +131,12 @@ class GenAISpan:
     @property
     def key(self) -> UUID:
         """Idempotency key for every exporter and retry: uuid5 of trace id and span id."""
-        return self._once("key", lambda: key_of(self.trace_id, self.span_id))
+        return self._once("key", lambda: UUID(self.key_text))
+
+    @property
+    def key_text(self) -> str:
+        """`key` as text, which is faster to compute."""
+        return self._once("key_text", lambda: key_text(self.trace_id, self.span_id))
 
     @property
     def duration(self) -> float | None:
@@ -222,7 +220,9 @@ class GenAISpan:
 
     def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
         if self.scope == s.SCOPE and self.operation != "execute_tool":  # one source
-            return self._once(name, lambda: read(self._named.get(name)))
+            if name not in self._named:
+                return None
+            return self._once(name, lambda: read(self._named[name]))
         return self._once(name, lambda: read(content.find(name, self._named, self._events)))
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
