@@ -20,7 +20,6 @@ from litespan.export import (
     OtlpExporter,
     Policy,
     Variables,
-    copy_of,
     is_router,
     is_valid,
     item_of,
@@ -144,12 +143,11 @@ class DatadogOtlpExporter(OtlpExporter):
                 if (view := GenAISpan.read(span)) is not None:
                     yield item_of(self.copy(span, view))
 
-    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
+    def copy(self, span: ReadableSpan, view: GenAISpan, **fields: Any) -> ReadableSpan:
         """The enriched copy. Its status is never OK, which Datadog treats as an error."""
-        ended = span.status
-        status = Status() if ended.status_code is StatusCode.OK else ended
-        copied = {**self.kept(view), **self.attributes(view)}
-        return copy_of(span, copied, status=status, resource=self.add_to(span.resource))
+        if span.status.status_code is StatusCode.OK:
+            fields["status"] = Status()
+        return super().copy(span, view, **fields)
 
 
 def _summary(copy: ReadableSpan) -> Summary:

@@ -477,7 +477,7 @@ def test_tool_definitions_are_read_in_three_shapes(tools: str, expected: Any) ->
     ("attributes", "read", "expected"),
     [
         pytest.param(
-            {"gen_ai.system": "az.ai.openai"},
+            {"gen_ai.system": "az.ai.openai", "gen_ai.request.model": "m"},
             lambda v: (v.operation, v.provider),
             ("chat", "azure.ai.openai"),
             id="gen_ai.system",

@@ -24,7 +24,11 @@ def copy_of(
     resource: Resource | None = None,
     content: bool = True,
 ) -> ReadableSpan:
-    """A copy of a finished span with other attributes, and other fields where given."""
+    """A copy of a finished span with other attributes, and other fields where given.
+
+    It does not end before it starts: services that subtract unsigned numbers show 500 years.
+    """
+    start, end = span.start_time, span.end_time
     return changed(
         span,
         name=encodable(span.name if name is None else name),
@@ -32,6 +36,7 @@ def copy_of(
         attributes=encodable_attributes(attributes),
         events=_events(span, content=content),
         status=span.status if status is None else status,
+        end_time=start if start and end and end < start else end,
     )
 
 

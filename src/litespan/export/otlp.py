@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import Status, format_span_id, format_trace_id
+from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace_id
 
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
@@ -85,11 +85,13 @@ class OtlpExporter(HttpExporter):
         )
         return False
 
-    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
-        """The copy of the span for this service."""
+    def copy(self, span: ReadableSpan, view: GenAISpan, **fields: Any) -> ReadableSpan:
+        """The copy of the span for this service, with other `fields` of `copy_of`."""
+        if view.error is not None and span.status.status_code is StatusCode.UNSET:
+            fields.setdefault("status", Status(StatusCode.ERROR, view.error.message))
         copied = {**self.kept(view), **self.attributes(view)}
         resource = self.add_to(span.resource)
-        return copy_of(span, copied, resource=resource, content=self.content)
+        return copy_of(span, copied, resource=resource, content=self.content, **fields)
 
     def add_to(self, resource: Resource) -> Resource:
         """`resource` with the attributes of the exporter's own."""

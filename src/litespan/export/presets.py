@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.genai.content import is_content
-from litespan.genai.conventions import CONTENT
+from litespan.genai.conventions import CONTENT, TOTALS
 from litespan.genai.json_text import to_text
 from litespan.genai.span import GenAISpan
 from litespan.objects import plain
@@ -14,10 +14,14 @@ _SCALARS: Final = frozenset({str, int, float, bool})
 
 
 def renamed_attributes(span: GenAISpan) -> dict[str, Any]:
-    """Attributes of another instrumentation's span under the current names; none for our own."""
+    """Attributes of another instrumentation's span under the current names; none for our own.
+
+    Agents, tools and workflows lose tokens and costs: services add them to those of the calls.
+    """
     if span.scope == s.SCOPE:
         return {}
-    named: dict[str, Any] = {**span.facts}
+    totals = () if span.is_call else [n for n in span.attributes if n.startswith(TOTALS)]
+    named: dict[str, Any] = {**dict.fromkeys(totals), **span.facts}
     if s.RESPONSE_FINISH_REASONS in named:  # some write one, as text
         named[s.RESPONSE_FINISH_REASONS] = list(span.response.finish_reasons)
     for name, messages in (

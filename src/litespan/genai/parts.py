@@ -128,7 +128,7 @@ def _named_generic(_kind: str, fields: Fields) -> list[Part]:
 
 
 def _text_part(_kind: str, fields: Fields) -> list[Part]:
-    return [text(first(fields, "text", "content", "refusal"))]
+    return [text(first(fields, "text", "content", "refusal") or "")]
 
 
 def _unchanged(kind: str, fields: Fields) -> list[Part]:

@@ -1,6 +1,6 @@
 """Attributes → the groups of a `GenAISpan`: one pure function for each group."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from opentelemetry.sdk.resources import Resource
@@ -178,16 +178,17 @@ def cost(a: Attributes) -> Cost:
     return construct(Cost, source=string(a, s.COST_SOURCE), **costs)
 
 
-def error(span: ReadableSpan, a: Attributes, events: tuple[Event, ...]) -> Error | None:
-    """The error; None unless the span's status is ERROR."""
-    if span.status.status_code is not StatusCode.ERROR:
+def error(span: ReadableSpan, a: Attributes, events: Sequence[Event], *, own: bool) -> Error | None:
+    """The error, if the status is ERROR, or unset on another instrumentation's `error.type`."""
+    status, kind = span.status.status_code, string(a, s.ERROR_TYPE)
+    if status is not StatusCode.ERROR and (own or status is StatusCode.OK or kind is None):
         return None
     exception: Attributes = {}
     for event in events:
         if event.name == s.EVENT_EXCEPTION:
             exception = event.attributes or {}
     return Error(
-        type=string(a, s.ERROR_TYPE) or string(exception, s.EXCEPTION_TYPE) or "_OTHER",
+        type=kind or string(exception, s.EXCEPTION_TYPE) or "_OTHER",
         message=span.status.description or string(exception, s.EXCEPTION_MESSAGE),
         code=integer(a, s.ERROR_CODE),
     )
@@ -206,9 +207,8 @@ _CALL: Final = {
 }
 
 
-def call(span: ReadableSpan, a: Attributes) -> Call:
+def call(span: ReadableSpan, a: Attributes, *, failed: bool) -> Call:
     """The LiteLLM call and its outcome."""
-    failed = span.status.status_code is StatusCode.ERROR
     outcome = string(a, s.OUTCOME) or ("failure" if failed else "success")
     return construct(
         Call,

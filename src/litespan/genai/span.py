@@ -103,6 +103,7 @@ class GenAISpan:
         start_ns = span.start_time or 0
         own = scope == s.SCOPE
         named = attributes if own else translation.rename(attributes, events, start_ns)
+        error = readers.error(span, named, events, own=own)
         return readers.construct(
             cls,
             trace_id=format_trace_id(context.trace_id),
@@ -118,8 +119,8 @@ class GenAISpan:
             response=readers.response(named),
             usage=readers.usage(named),
             cost=readers.cost(named),
-            error=readers.error(span, named, events),
-            call=readers.call(span, named),
+            error=error,
+            call=readers.call(span, named, failed=error is not None),
             service=readers.service(span.resource),
             scope=scope,
             attributes=attributes,
@@ -140,8 +141,8 @@ class GenAISpan:
 
     @property
     def duration(self) -> float | None:
-        """Seconds from start to end; None if the span has not ended."""
-        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
+        """Seconds from start to end, 0 if it ends before it starts; None if it has not ended."""
+        return None if self.end_ns is None else max(self.end_ns - self.start_ns, 0) / 1e9
 
     @property
     def model(self) -> str | None:
@@ -159,9 +160,10 @@ class GenAISpan:
 
         False for tools, agents, workflows and requests such as file uploads.
         """
-        if self.scope == s.SCOPE and self.cost.total is not None:
+        own = self.scope == s.SCOPE
+        if own and self.cost.total is not None:
             return True
-        return not conventions.is_structure(self.operation)
+        return conventions.is_call(self.operation, named=own or self.model is not None)
 
     @property
     def input_messages(self) -> tuple[Message, ...] | None:
