@@ -15,6 +15,7 @@ from litespan.export import (
     Policy,
     Variables,
     dumps,
+    known,
     openai,
     scalar_attributes,
     to_scalar,
@@ -75,7 +76,7 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
     for name in PASSED_ON:
         if (value := identity.metadata.get(name)) is not None:
             fields[name] = str(to_scalar(value))
-    return {name: value for name, value in fields.items() if value is not None}
+    return known(fields)
 
 
 def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
@@ -101,11 +102,12 @@ def _response(span: GenAISpan) -> JSON:
     messages = openai.received(span)
     if messages is None:
         return None
+    sources = (*(span.output_messages or ()), *[None] * len(messages))
     return {
         "choices": [
             {
                 "index": index,
-                "finish_reason": openai.finish_reason(span, index),
+                "finish_reason": openai.finish_reason(span, index, sources[index]),
                 "message": message,
             }
             for index, message in enumerate(messages)

@@ -20,6 +20,7 @@ from litespan.export import (
     Policy,
     Variables,
     iso,
+    known,
     openai,
     parse,
     plain,
@@ -87,7 +88,7 @@ def request_log(span: GenAISpan) -> dict[str, JSON]:
         else {"type": error.type, "message": error.message, "code": error.code},
         "response_time": span.duration,
         "total_cost": span.cost.total,
-        "additional_details": {k: value for k, value in details.items() if value is not None},
+        "additional_details": known(details),
     }
 
 

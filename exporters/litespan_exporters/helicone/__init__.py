@@ -20,6 +20,7 @@ from litespan.export import (
     Variables,
     anthropic,
     dumps,
+    known,
     openai,
 )
 from litespan_exporters.helicone.meta import header_value, meta
@@ -149,13 +150,9 @@ def _usage(span: GenAISpan) -> dict[str, JSON]:
     }
     prompt = {"cached_tokens": used.cache_read, "audio_tokens": used.audio_input}
     completion = {"reasoning_tokens": used.reasoning, "audio_tokens": used.audio_output}
-    counts["prompt_tokens_details"] = _known(prompt) or None
-    counts["completion_tokens_details"] = _known(completion) or None
-    return _known(counts)
-
-
-def _known(counts: Mapping[str, JSON]) -> dict[str, JSON]:
-    return {name: tokens for name, tokens in counts.items() if tokens is not None}
+    counts["prompt_tokens_details"] = known(prompt) or None
+    counts["completion_tokens_details"] = known(completion) or None
+    return known(counts)
 
 
 def _error(span: GenAISpan) -> dict[str, JSON] | None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
 from litespan import semconv as s
-from litespan.export import VERSION
+from litespan.export import VERSION, known
 from litespan.export.otlp_bytes import Unusual, attributes, field
 from litespan_exporters.loki.record import Record, line_of, whole_text
 
@@ -73,5 +73,5 @@ def resource_of(record: Record) -> bytes:
 
 @lru_cache(maxsize=64)
 def _resource(service: str | None, environment: str | None) -> bytes:
-    named = ((s.SERVICE_NAME, service), (s.ENVIRONMENT, environment))
-    return attributes(b"\x0a", {k: whole_text(value) for k, value in named if value is not None})
+    named = known({s.SERVICE_NAME: service, s.ENVIRONMENT: environment})
+    return attributes(b"\x0a", {name: whole_text(value) for name, value in named.items()})

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
-from litespan.export import JSON, GenAISpan, Stage, dumps, openai, shrink, to_scalar
+from litespan.export import JSON, GenAISpan, Stage, dumps, known, openai, shrink, to_scalar
 from litespan.export.presets import scalars
 from litespan.stores.columns import exact_usd
 
@@ -145,7 +145,7 @@ def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[st
         event=event,
         level=level,
         labels={name: value for name, value in labels.items() if value},
-        line={name: value for name, value in line.items() if value is not None},
+        line=known(line),
         metadata=_bounded(metadata),
         trace_id=span.trace_id,
         span_id=span.span_id,

@@ -7,7 +7,7 @@ in the posthog SDK 7.91.1.
 from typing import Any, Final
 from uuid import uuid5
 
-from litespan.export import JSON, VERSION, GenAISpan, iso, openai
+from litespan.export import JSON, VERSION, GenAISpan, iso, known, openai
 from litespan.genai.keys import NAMESPACE
 
 EVENTS: Final = {"embeddings": "$ai_embedding"}
@@ -111,4 +111,4 @@ def _properties(span: GenAISpan) -> dict[str, JSON]:
         "service_version": span.service.version,
         "environment": span.service.environment,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return known(fields)

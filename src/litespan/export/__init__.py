@@ -7,6 +7,7 @@ from litespan.errors import log_once, suppress_errors
 from litespan.export.batching import Batch, Item, shrink
 from litespan.export.policy import TRANSIENT, Policy, Refusal
 from litespan.export.presets import (
+    known,
     renamed_attributes,
     scalar_attributes,
     to_scalar,
@@ -78,6 +79,7 @@ __all__ = [
     "iso",
     "item_of",
     "key_of",
+    "known",
     "log_once",
     "openai",
     "origin",

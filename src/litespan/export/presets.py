@@ -46,9 +46,12 @@ def without_content(span: GenAISpan) -> dict[str, None]:
 
 def scalar_attributes(span: GenAISpan, more: Mapping[str, Any]) -> dict[str, Any]:
     """The span's facts, the call's metadata and `more` as one flat mapping, without None."""
-    known = {name: value for name, value in more.items() if value is not None}
-    merged = {**span.facts, **span.identity.metadata, **known}
-    return scalars(merged)
+    return scalars({**span.facts, **span.identity.metadata, **known(more)})
+
+
+def known(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def scalars(attributes: Mapping[str, Any]) -> dict[str, Any]:
