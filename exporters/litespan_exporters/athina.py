@@ -68,7 +68,7 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
         "prompt_tokens": None if failed else used.input,
         "completion_tokens": None if failed else used.output,
         "total_tokens": None if failed else used.total,
-        "response_time": None if span.duration is None else max(round(span.duration * 1000), 0),
+        "response_time": None if span.duration is None else round(span.duration * 1000),
         "cost": span.cost.total,
         "model_options": _model_options(span),
         "custom_attributes": custom_attributes(span),

@@ -81,9 +81,8 @@ def to_end(span: GenAISpan, shared: dict[str, JSON] | None = None) -> dict[str, 
         shared: `metadata(span)` if already computed.
     """
     used, error = span.usage, span.error
-    ended = max(span.end_ns or 0, span.start_ns)
     fields: dict[str, JSON] = {
-        **_common(span, "end" if error is None else "error", ended),
+        **_common(span, "end" if error is None else "error", span.end_ns or span.start_ns),
         "output": openai.output_of(span),
         "metadata": metadata(span) if shared is None else shared,
     }

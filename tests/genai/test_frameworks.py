@@ -792,3 +792,13 @@ def test_a_text_part_without_text_is_empty() -> None:
         read({"gen_ai.system": "x", "gen_ai.output.messages": messages}).output_messages or ()
     )
     assert message.text == ""
+
+
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [("FinishReason.STOP", "stop"), ("FinishReason.TOOL_CALLS", "tool_calls"), ("stop", "stop")],
+)
+def test_finish_reasons_of_enums_are_those_of_the_api(recorded: str, shown: str) -> None:
+    """Semantic Kernel writes the name of the enum."""
+    view = read({"gen_ai.system": "x", "gen_ai.response.finish_reason": recorded})
+    assert openai.finish_reason(view, 0) == shown

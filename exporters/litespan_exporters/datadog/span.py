@@ -65,7 +65,7 @@ def to_span(
         "apm_trace_id": span.trace_id,
         "parent_id": str(parent.span_id) if parent is not None else "undefined",
         "start_ns": max(span.start_ns, 0),
-        "duration": max((span.end_ns or span.start_ns) - span.start_ns, 0),
+        "duration": (span.end_ns or span.start_ns) - span.start_ns,
         "status": "ok" if span.error is None else "error",
         "meta": _meta(span),
         "metrics": {**metrics(span)} if span.is_call else None,  # parents would count them twice

@@ -52,7 +52,7 @@ def to_log(span: GenAISpan, named: Mapping[str, str] | None = None) -> dict[str,
         span = replace(span, usage=_NOTHING)
     timing: dict[str, JSON] = {
         "startTime": _time(span.start_ns),
-        "endTime": _time(max(span.end_ns or 0, span.start_ns)),
+        "endTime": _time(span.end_ns or span.start_ns),
     }
     if (first := span.response.time_to_first_chunk) is not None and first >= 0:
         timing["timeToFirstToken"] = round(first * 1000)

@@ -57,8 +57,7 @@ def to_record(span: GenAISpan) -> Record:
         "response": openai.received(span),
         "tools": openai.tools(span),
     }
-    ended = span.start_ns if span.end_ns is None else span.end_ns
-    return _record(span, max(ended, span.start_ns), s.EVENT_DETAILS, level(span), line)
+    return _record(span, span.end_ns or span.start_ns, s.EVENT_DETAILS, level(span), line)
 
 
 def started(span: GenAISpan) -> Record:

@@ -73,7 +73,7 @@ class GenAISpan:
     operation: str  # chat, embeddings, text_completion, execute_tool, …
     provider: str | None  # openai, anthropic, aws.bedrock, …
     start_ns: int  # since the epoch
-    end_ns: int | None
+    end_ns: int | None  # not before the start
     identity: Identity
     request: Request
     response: Response
@@ -113,7 +113,7 @@ class GenAISpan:
             operation=string(named, s.OPERATION) or "",
             provider=string(named, s.PROVIDER),
             start_ns=start_ns,
-            end_ns=span.end_time,
+            end_ns=None if span.end_time is None else max(span.end_time, start_ns),
             identity=readers.identity(named),
             request=readers.request(named),
             response=readers.response(named),
@@ -141,8 +141,8 @@ class GenAISpan:
 
     @property
     def duration(self) -> float | None:
-        """Seconds from start to end, 0 if it ends before it starts; None if it has not ended."""
-        return None if self.end_ns is None else max(self.end_ns - self.start_ns, 0) / 1e9
+        """Seconds from start to end; None if the span has not ended."""
+        return None if self.end_ns is None else (self.end_ns - self.start_ns) / 1e9
 
     @property
     def model(self) -> str | None:
