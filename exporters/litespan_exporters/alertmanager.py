@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.message import details, iso, tidy, title_of
-from litespan.export import JSON, Policy, Variables
+from litespan.export import JSON, Variables
 
 PATH: Final = "/api/v2/alerts"
 _ANNOTATIONS: Final = {
@@ -78,9 +78,7 @@ class AlertmanagerExporter(AlertExporter):
 
     name: ClassVar[str] = "alertmanager"
     variables = Variables(keys=(), url=("ALERTMANAGER_URL",), default_url="http://localhost:9093")
-    policy = Policy(
-        max_items=100, patience=10.0, timeout=30.0, hung_patience=5.0, exit_patience=3.0
-    )
+    policy = replace(AlertExporter.policy, max_items=100)
     rate = 10.0
     sends_resolved = False
     hints: ClassVar[Mapping[str, str]] = {"400": "Alertmanager did not understand the alerts"}

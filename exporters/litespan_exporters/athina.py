@@ -15,6 +15,7 @@ from litespan.export import (
     Policy,
     Variables,
     dumps,
+    known,
     openai,
     scalar_attributes,
     to_scalar,
@@ -59,7 +60,7 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
         "environment": environment or span.service.environment or "production",
         "tools": openai.tools(span),
         "tool_calls": None if failed else _tool_calls(span),
-        "external_reference_id": span.call.id or str(span.key),
+        "external_reference_id": span.call.id or span.key_text,
         "customer_id": identity.team_id or identity.organization_id,
         "customer_user_id": identity.user or identity.end_user_id,
         "session_id": identity.session,
@@ -67,7 +68,7 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
         "prompt_tokens": None if failed else used.input,
         "completion_tokens": None if failed else used.output,
         "total_tokens": None if failed else used.total,
-        "response_time": None if span.duration is None else max(round(span.duration * 1000), 0),
+        "response_time": None if span.duration is None else round(span.duration * 1000),
         "cost": span.cost.total,
         "model_options": _model_options(span),
         "custom_attributes": custom_attributes(span),
@@ -75,7 +76,7 @@ def to_inference(span: GenAISpan, environment: str | None = None) -> dict[str, J
     for name in PASSED_ON:
         if (value := identity.metadata.get(name)) is not None:
             fields[name] = str(to_scalar(value))
-    return {name: value for name, value in fields.items() if value is not None}
+    return known(fields)
 
 
 def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
@@ -85,7 +86,7 @@ def custom_attributes(span: GenAISpan) -> dict[str, JSON]:
         "provider": span.provider,
         "trace_id": span.trace_id,
         "span_id": span.span_id,
-        "key": str(span.key),
+        "key": span.key_text,
         "status": "error" if error else span.call.outcome,
         "error_type": error.type if error else None,
         "error_message": error.message if error else None,
@@ -101,11 +102,12 @@ def _response(span: GenAISpan) -> JSON:
     messages = openai.received(span)
     if messages is None:
         return None
+    sources = (*(span.output_messages or ()), *[None] * len(messages))
     return {
         "choices": [
             {
                 "index": index,
-                "finish_reason": openai.finish_reason(span, index),
+                "finish_reason": openai.finish_reason(span, index, sources[index]),
                 "message": message,
             }
             for index, message in enumerate(messages)
@@ -174,7 +176,7 @@ class AthinaExporter(HttpExporter):
         """One inference for each model call; none for agents and tools."""
         if not span.is_call:
             return None
-        return Item(str(span.key), dumps(to_inference(span, self.environment)))
+        return Item(span.key_text, dumps(to_inference(span, self.environment)))
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """The only inference of the request."""

@@ -14,33 +14,33 @@ from opentelemetry.trace import Status, StatusCode
 
 from litespan import semconv as s
 from litespan.export import (
-    JSON,
     GenAISpan,
     Item,
     OtlpExporter,
     Policy,
     Variables,
-    copy_of,
     is_router,
     is_valid,
     item_of,
+    known,
+    plain,
     renamed_attributes,
     suppress_errors,
     to_text,
 )
 from litespan.genai.ancestors import Ancestors, SpanIds, Summary, ids_of
 from litespan_exporters.datadog import program, site_of
+from litespan_exporters.datadog.span import RESERVED
 from litespan_exporters.datadog.span import ml_app as app_of
 from litespan_exporters.datadog.workflow import named
 
 PATH: Final = "/v1/traces"
-_RESERVED: Final = frozenset({"model_name", "model_provider"})
 
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
     """Attributes that Datadog's converter reads besides the GenAI conventions. Pure."""
     used, cost = span.usage, span.cost
-    metadata = {k: v for k, v in span.identity.metadata.items() if k not in _RESERVED}
+    metadata = {k: v for k, v in span.identity.metadata.items() if k not in RESERVED}
     own = {
         "litellm_call_id": span.call.id,
         "outcome": span.call.outcome,
@@ -53,11 +53,6 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "reasoning_output_tokens": used.reasoning,
         "time_to_first_token": span.response.time_to_first_chunk,
     }
-    known = {key: value for key, value in own.items() if value is not None}
-    fields: dict[str, JSON] = {
-        key: [*value] if isinstance(value, tuple) else value
-        for key, value in {**metadata, **known}.items()
-    }
     return {
         **renamed_attributes(span),
         s.PROVIDER: (span.provider or "unknown").lower(),
@@ -66,7 +61,7 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         s.TOTAL_TOKENS: used.total,
         s.DATADOG_COST: cost.total,
         s.USER_ID: span.identity.user,
-        "_dd.ml_obs.metadata": to_text(fields),
+        "_dd.ml_obs.metadata": to_text(plain({**metadata, **known(own)})),
     }
 
 
@@ -119,7 +114,7 @@ class DatadogOtlpExporter(OtlpExporter):
             s.SERVICE_VERSION: self.program.version,
             "dd_llmobs_enabled": "true",  # converts; a string, as in OTEL_RESOURCE_ATTRIBUTES
         }
-        self.resource = Resource({key: value for key, value in own.items() if value is not None})
+        self.resource = Resource(known(own))
         keys = self.credentials(api_key=api_key)
         base = self.base_url(base_url, f"https://otlp.{self.site}")
         if keys and base:
@@ -144,12 +139,11 @@ class DatadogOtlpExporter(OtlpExporter):
                 if (view := GenAISpan.read(span)) is not None:
                     yield item_of(self.copy(span, view))
 
-    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
+    def copy(self, span: ReadableSpan, view: GenAISpan, **fields: Any) -> ReadableSpan:
         """The enriched copy. Its status is never OK, which Datadog treats as an error."""
-        ended = span.status
-        status = Status() if ended.status_code is StatusCode.OK else ended
-        copied = {**self.kept(view), **self.attributes(view)}
-        return copy_of(span, copied, status=status, resource=self.add_to(span.resource))
+        if span.status.status_code is StatusCode.OK:
+            fields["status"] = Status()
+        return super().copy(span, view, **fields)
 
 
 def _summary(copy: ReadableSpan) -> Summary:

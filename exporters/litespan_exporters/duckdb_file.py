@@ -19,21 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from litespan.stores import arrow, private_files
+from litespan.stores import arrow, private_files, records
 from litespan.stores.buffer import Limits, Row
 from litespan.stores.columns import Kind
 from litespan.stores.exporter import StoreExporter
-from litespan.stores.records import (
-    FETCH,
-    IDS,
-    KINDS,
-    Reader,
-    Record,
-    Unreadable,
-    converted,
-    missing,
-    moment,
-)
 from litespan.stores.schema import LIST, REPLACE, TABLE, add_columns, check_types, create_table
 from litespan.stores.store import Away, Refused, Store, prepared
 
@@ -212,46 +201,48 @@ class _File:
             self._connection.execute(statement)
 
 
-def read(place: str, columns: Sequence[str], since: str) -> Iterator[Record]:
+def read(place: str, columns: Sequence[str], since: str) -> Iterator[records.Record]:
     """The rows of a DuckDB file."""
-    start = moment(since).timestamp() if since else 0.0
+    start = records.moment(since).timestamp() if since else 0.0
     where = "where start_time >= to_timestamp(?) order by start_time"
     return _select(place, columns, where, [start])
 
 
-def find(place: str, columns: Sequence[str], prefix: str) -> Iterator[Record]:
+def find(place: str, columns: Sequence[str], prefix: str) -> Iterator[records.Record]:
     """The rows whose key, call id or trace id begins with `prefix`."""
-    where = " or ".join(f"starts_with({name}::varchar, ?)" for name in IDS)
-    return _select(place, columns, f"where {where}", [prefix] * len(IDS))
+    where = " or ".join(f"starts_with({name}::varchar, ?)" for name in records.IDS)
+    return _select(place, columns, f"where {where}", [prefix] * len(records.IDS))
 
 
 def _select(
     place: str, columns: Sequence[str], where: str, values: Sequence[Any]
-) -> Iterator[Record]:
+) -> Iterator[records.Record]:
     try:
         import duckdb
     except ImportError:
-        raise missing("duckdb", "duckdb") from None
+        raise records.missing("duckdb", "duckdb") from None
     path = Path(place).expanduser()
     try:
         with duckdb.connect(path, read_only=True) as connection:
             described = connection.execute(f"describe {TABLE}").fetchall()
             present = {str(name) for name, *_ in described}
             # Times in UTC, because DuckDB needs another package to return time zones.
-            times = {n: f"make_timestamp(epoch_us({n}))" for n in columns if KINDS[n] == "time"}
+            times = {
+                n: f"make_timestamp(epoch_us({n}))" for n in columns if records.KINDS[n] == "time"
+            }
             chosen = ", ".join(times.get(n, n) if n in present else "null" for n in columns)
             found = connection.execute(
                 f"select {chosen} from {TABLE} {where}",  # noqa: S608 - our own names
                 values,
             )
-            while rows := found.fetchmany(FETCH):
+            while rows := found.fetchmany(records.FETCH):
                 for row in rows:
-                    yield dict(zip(columns, map(converted, columns, row), strict=True))
+                    yield dict(zip(columns, map(records.converted, columns, row), strict=True))
     except duckdb.Error as error:
         message = str(error).partition("\n")[0]
-        raise Unreadable(f"cannot read {path}: {message}") from error
+        raise records.Unreadable(f"cannot read {path}: {message}") from error
 
 
-READER: Final = Reader(
+READER: Final = records.Reader(
     read, (VARIABLE,), DEFAULT, is_one=lambda head: head[8:12] == b"DUCK", find=find
 )

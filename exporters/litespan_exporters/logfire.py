@@ -20,7 +20,6 @@ from litespan.export import (
     OtlpExporter,
     Policy,
     Variables,
-    copy_of,
     log_once,
     renamed_attributes,
     to_text,
@@ -138,7 +137,6 @@ class LogfireExporter(OtlpExporter):
             log_once("logfire.old", "logfire: Logfire rejects spans older than 24 hours")
         yield from super().items(spans)
 
-    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
+    def copy(self, span: ReadableSpan, view: GenAISpan, **fields: Any) -> ReadableSpan:
         """The enriched copy, with a name that Logfire accepts."""
-        copied = {**self.kept(view), **self.attributes(view)}
-        return copy_of(span, copied, name=short(span.name), resource=self.add_to(span.resource))
+        return super().copy(span, view, name=short(span.name), **fields)

@@ -25,6 +25,7 @@ from litespan.export import (
     Secret,
     Variables,
     iso,
+    known,
     openai,
     scalar_attributes,
     suppress_errors,
@@ -50,14 +51,14 @@ PARENT: Final = "parent_run_id"
 
 
 def to_start(
-    span: GenAISpan, parent: str | None = None, known: dict[str, JSON] | None = None
+    span: GenAISpan, parent: str | None = None, shared: dict[str, JSON] | None = None
 ) -> dict[str, JSON]:
     """The event that opens the run. Pure.
 
     Args:
         span: a call that may not have ended.
         parent: id of the parent run.
-        known: `metadata(span)` if already computed.
+        shared: `metadata(span)` if already computed.
     """
     identity = span.identity
     return {
@@ -68,34 +69,33 @@ def to_start(
         "userId": identity.user,
         "tags": [*identity.tags] or None,
         "params": {**_parameters(span)} or None,
-        "metadata": metadata(span) if known is None else known,
+        "metadata": metadata(span) if shared is None else shared,
     }
 
 
-def to_end(span: GenAISpan, known: dict[str, JSON] | None = None) -> dict[str, JSON]:
+def to_end(span: GenAISpan, shared: dict[str, JSON] | None = None) -> dict[str, JSON]:
     """The event that closes the run: `end` or `error`. Pure.
 
     Args:
         span: the call.
-        known: `metadata(span)` if already computed.
+        shared: `metadata(span)` if already computed.
     """
     used, error = span.usage, span.error
-    ended = max(span.end_ns or 0, span.start_ns)
     fields: dict[str, JSON] = {
-        **_common(span, "end" if error is None else "error", ended),
+        **_common(span, "end" if error is None else "error", span.end_ns or span.start_ns),
         "output": openai.output_of(span),
-        "metadata": metadata(span) if known is None else known,
+        "metadata": metadata(span) if shared is None else shared,
     }
     if error is not None:
         message = error.message or error.type
         fields["error"] = {"message": message, "stack": f"{error.type}: {message}"}
-    tokens: dict[str, JSON] = {
+    tokens = {
         "prompt": used.input,
         "completion": used.output,
         "promptCached": used.cache_read,
     }
     if used.total is not None:
-        fields["tokensUsage"] = {name: n for name, n in tokens.items() if n is not None}
+        fields["tokensUsage"] = known(tokens)
     return fields
 
 
@@ -125,7 +125,7 @@ def _common(span: GenAISpan, event: str, ns: int) -> dict[str, JSON]:
     return {
         "type": TYPES.get(span.operation, "llm" if span.is_call else "tool"),
         "event": event,
-        "runId": str(span.key),
+        "runId": span.key_text,
         "timestamp": iso(ns),
         "runtime": "litespan",
     }
@@ -188,16 +188,15 @@ class LunaryExporter(HttpExporter):
         for span in spans:
             with suppress_errors("export.lunary.mapping"):
                 views += [view] if (view := GenAISpan.read(span)) is not None else []
-        runs = {(view.trace_id, view.span_id): str(view.key) for view in views}
+        runs = {(view.trace_id, view.span_id): view.key_text for view in views}
         for view in _parents_first(views):
             with suppress_errors("export.lunary.mapping"):
                 here = runs.get((view.trace_id, view.parent_span_id or ""))
-                known = metadata(view)
-                events = [to_start(view, self._parent(view) or here, known)]
-                events += [to_end(view, known)] if finished else []
+                shared = metadata(view)
+                events = [to_start(view, self._parent(view) or here, shared)]
+                events += [to_end(view, shared)] if finished else []
                 # Without NUL, which Lunary's PostgreSQL rejects.
-                known_only = [{k: v for k, v in e.items() if v is not None} for e in events]
-                yield Item(str(view.key), b",".join(map(to_clean_json, known_only)))
+                yield Item(view.key_text, b",".join(map(to_clean_json, map(known, events))))
 
     def _parent(self, span: GenAISpan) -> str | None:
         named = span.identity.metadata.get(PARENT)

@@ -4,12 +4,13 @@ https://developer.pagerduty.com/docs/events-api-v2-overview (seen 2026-11-20).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.message import details, iso, tidy, title_of
-from litespan.export import JSON, Policy, Variables
+from litespan.export import JSON, Variables
 
 _MAX_KEY: Final = 255  # characters
 PATH: Final = "/v2/enqueue"
@@ -70,7 +71,7 @@ class PagerdutyExporter(AlertExporter):
         url=("PAGERDUTY_API_BASE",),
         default_url="https://events.pagerduty.com",
     )
-    policy = Policy(max_items=1, patience=10.0, timeout=30.0, hung_patience=5.0, exit_patience=3.0)
+    policy = replace(AlertExporter.policy, max_items=1)
     hints: ClassVar[Mapping[str, str]] = {
         "400": "PagerDuty did not accept the event: check PAGERDUTY_API_KEY, which is the routing "
         "key of an Events API v2 integration"

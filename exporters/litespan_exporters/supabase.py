@@ -20,6 +20,7 @@ from litespan.export import (
     Policy,
     Variables,
     iso,
+    known,
     openai,
     parse,
     plain,
@@ -55,7 +56,7 @@ def request_log(span: GenAISpan) -> dict[str, JSON]:
     used, error, answers = span.usage, span.error, openai.received(span)
     details: dict[str, JSON] = {
         **span.facts,
-        "key": str(span.key),
+        "key": span.key_text,
         "trace_id": span.trace_id,
         "span_id": span.span_id,
         "parent_span_id": span.parent_span_id,
@@ -76,7 +77,7 @@ def request_log(span: GenAISpan) -> dict[str, JSON]:
         "environment": span.service.environment,
     }
     return {
-        "litellm_call_id": span.call.id or str(span.key),
+        "litellm_call_id": span.call.id or span.key_text,
         "model": span.model,
         "messages": openai.sent(span),
         "response": answers[0] if answers else None,
@@ -87,7 +88,7 @@ def request_log(span: GenAISpan) -> dict[str, JSON]:
         else {"type": error.type, "message": error.message, "code": error.code},
         "response_time": span.duration,
         "total_cost": span.cost.total,
-        "additional_details": {k: value for k, value in details.items() if value is not None},
+        "additional_details": known(details),
     }
 
 

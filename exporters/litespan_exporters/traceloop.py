@@ -16,6 +16,7 @@ from litespan.export import (
     Policy,
     Secret,
     Variables,
+    known,
     openai,
     renamed_attributes,
     without_content,
@@ -42,10 +43,11 @@ def attributes(span: GenAISpan) -> dict[str, Any]:
         "session_id": identity.session,
         "customer_id": identity.end_user_id,
     }
-    known = {name: value for name, value in ids.items() if value is not None}
     return {
         **renamed_attributes(span),
-        **{ASSOCIATION + name: value for name, value in {**identity.metadata, **known}.items()},
+        **{
+            ASSOCIATION + name: value for name, value in {**identity.metadata, **known(ids)}.items()
+        },
         s.FOR_SYSTEM: span.provider,
         "llm.request.type": TYPES.get(span.operation, "unknown") if span.is_call else None,
         "llm.usage.total_tokens": used.total,

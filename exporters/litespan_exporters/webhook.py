@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.message import iso, tidy, title_of
-from litespan.export import JSON, Item, Policy, Secret, Variables
+from litespan.export import JSON, Item, Secret, Variables
 
 SECRET_VARIABLE: Final = "LITESPAN_WEBHOOK_SECRET"
 SIGNATURE: Final = "X-Signature-256"
@@ -76,7 +76,7 @@ class WebhookExporter(AlertExporter):
 
     name: ClassVar[str] = "webhook"
     variables = Variables(keys=(), url=("LITESPAN_WEBHOOK_URL", "WEBHOOK_URL"))
-    policy = Policy(max_items=1, patience=10.0, timeout=30.0, hung_patience=5.0, exit_patience=3.0)
+    policy = replace(AlertExporter.policy, max_items=1)
     hidden_path = True
 
     def __init__(

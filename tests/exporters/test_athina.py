@@ -82,6 +82,14 @@ def test_tools_have_openais_format() -> None:
     assert made["response"]["choices"][0]["finish_reason"] == "tool_calls"
 
 
+def test_the_finish_reason_can_be_that_of_the_message() -> None:
+    """Some instrumentations have no attribute for it."""
+    answer = {"role": "assistant", "content": "Sunny", "finish_reason": "end_turn"}
+    shown = {"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps([answer])}
+    made: Any = to_inference(view(span(1, "chat", shown, scope="someone.else")))
+    assert made["response"]["choices"][0]["finish_reason"] == "end_turn"
+
+
 def test_metadata_with_names_of_fields_set_the_fields() -> None:
     """The same names as in LiteLLM's own callback."""
     given = {"prompt_slug": "refund", "customer_id": "acme", "context": "about", "session_id": 7}

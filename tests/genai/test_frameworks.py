@@ -699,3 +699,106 @@ def test_openais_old_function_call_is_read() -> None:
     )
     (answer,) = view.output_messages or ()
     assert [(c.name, c.arguments) for c in answer.tool_calls] == [("get_weather", CALL.arguments)]
+
+
+AGENT: dict[str, Any] = {
+    "gen_ai.operation.name": "invoke_agent",
+    "gen_ai.request.model": "claude",
+    "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.prompt_tokens": 1000,
+    "gen_ai.usage.cache_write_input_tokens": 7,
+    "llm.token_count.completion": 50,
+    "operation.cost": 0.5,
+}
+"""Strands, Pydantic AI and others give an agent the sums of its calls."""
+
+
+def test_agents_have_no_tokens_and_costs_because_their_calls_have_them() -> None:
+    """Else a service shows each token twice."""
+    agent = read(AGENT)
+    assert not agent.is_call
+    assert (agent.usage.total, agent.usage.cache_creation, agent.cost.total) == (None, None, None)
+    assert not any("usage" in name or "cost" in name for name in agent.facts)
+    call = read({**AGENT, "gen_ai.operation.name": "chat"})
+    assert (call.usage.total, call.usage.cache_creation, call.cost.total) == (1050, 7, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "operation", "is_call"),
+    [
+        ({"gen_ai.system": "strands-agents", "event_loop.cycle_id": "1"}, "", False),
+        ({"gen_ai.operation.name": "execute_event_loop_cycle"}, "execute_event_loop_cycle", False),
+        ({"gen_ai.operation.name": "vectordb", "db.system": "chroma"}, "vectordb", False),
+        ({"gen_ai.operation.name": "chat.completions"}, "chat", True),
+        ({"gen_ai.operation.name": "text.completions"}, "text_completion", True),
+        ({"gen_ai.operation.name": "dream", "gen_ai.request.model": "m"}, "dream", True),
+        ({"gen_ai.system": "gcp.vertex.agent", "gen_ai.request.model": "m"}, "chat", True),
+        ({"gen_ai.operation.name": "chat"}, "chat", True),
+    ],
+)
+def test_unknown_operations_are_calls_if_they_name_a_model(
+    attributes: dict[str, Any], operation: str, is_call: bool
+) -> None:
+    """A cycle of an agent, or a query of a database, is no call."""
+    view = read(attributes)
+    assert (view.operation, view.is_call) == (operation, is_call)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "seconds"),
+    [
+        ({"gen_ai.system": "strands-agents", "gen_ai.server.time_to_first_token": 250}, 0.25),
+        ({"gen_ai.system": "openai", "gen_ai.server.time_to_first_token": 0.25}, 0.25),
+        ({"gen_ai.system": "openai", "ai.response.msToFirstChunk": 250.0}, 0.25),
+        ({"gen_ai.system": "x", "gen_ai.response.time_to_first_chunk": 0.25}, 0.25),
+    ],
+    ids=["Strands", "OpenLIT", "Vercel", "conventions"],
+)
+def test_the_first_chunk_is_in_seconds(attributes: dict[str, Any], seconds: float) -> None:
+    """Strands and Vercel record milliseconds."""
+    assert read(attributes).response.time_to_first_chunk == seconds
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ('[{"text": "Sunny"}]', "Sunny"),
+        ('{"content": "Sunny"}', "Sunny"),
+        ("Sunny", "Sunny"),
+        ("42", "42"),
+        ("[sic]", "[sic]"),
+    ],
+)
+def test_a_choice_event_has_parts_a_message_or_text(message: str, shown: str) -> None:
+    """Strands writes the parts of Bedrock's Converse."""
+    view = read({"gen_ai.system": "x"}, [Event("gen_ai.choice", {"message": message})])
+    assert [answer.text for answer in view.output_messages or ()] == [shown]
+
+
+def test_an_error_type_is_a_failure_even_if_the_status_is_unset() -> None:
+    """Not if it is OK, and not an exception event alone, which may have been handled."""
+    failed = read({"gen_ai.system": "x", "error.type": "TimeoutError"})
+    assert failed.error is not None
+    assert (failed.error.type, failed.call.outcome) == ("TimeoutError", "failure")
+    handled = read({"gen_ai.system": "x"}, [Event("exception", {"exception.type": "E"})])
+    assert (handled.error, handled.call.outcome) == (None, "success")
+
+
+def test_a_text_part_without_text_is_empty() -> None:
+    """Not the word null."""
+    parts = [{"type": "text", "content": None}]
+    messages = json.dumps([{"role": "assistant", "parts": parts}])
+    (message,) = (
+        read({"gen_ai.system": "x", "gen_ai.output.messages": messages}).output_messages or ()
+    )
+    assert message.text == ""
+
+
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [("FinishReason.STOP", "stop"), ("FinishReason.TOOL_CALLS", "tool_calls"), ("stop", "stop")],
+)
+def test_finish_reasons_of_enums_are_those_of_the_api(recorded: str, shown: str) -> None:
+    """Semantic Kernel writes the name of the enum."""
+    view = read({"gen_ai.system": "x", "gen_ai.response.finish_reason": recorded})
+    assert openai.finish_reason(view, 0) == shown

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -33,6 +33,7 @@ from litespan.export import (
 )
 from litespan.genai import content
 from litespan.genai import conventions as c
+from litespan.genai.keys import NAMESPACE
 from tests.cases import CASES, MS, OTHERS, START_NS, STARTED, span
 
 
@@ -72,6 +73,10 @@ class TestOwn:
         v = view("chat")
         assert v.key == key_of(v.trace_id, v.span_id)
         assert v.key == UUID("b111a779-bc98-57da-a591-38ead8c07126")
+        for number in range(1, 50):  # all variants of the bits that a uuid5 sets itself
+            trace_id, span_id = f"{number:032x}", f"{number:016x}"
+            assert key_of(trace_id, span_id) == uuid5(NAMESPACE, f"{trace_id}:{span_id}")
+        assert v.key_text == str(v.key)
 
     def test_identity_has_metadata_without_its_prefix(self) -> None:
         """The identity of the caller."""
@@ -473,7 +478,7 @@ def test_tool_definitions_are_read_in_three_shapes(tools: str, expected: Any) ->
     ("attributes", "read", "expected"),
     [
         pytest.param(
-            {"gen_ai.system": "az.ai.openai"},
+            {"gen_ai.system": "az.ai.openai", "gen_ai.request.model": "m"},
             lambda v: (v.operation, v.provider),
             ("chat", "azure.ai.openai"),
             id="gen_ai.system",

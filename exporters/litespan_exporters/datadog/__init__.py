@@ -210,7 +210,7 @@ class DatadogExporter(HttpExporter):
         shaped = to_span(view, self.program, parent)
         shaped = with_io(shaped, summary) if summary is not None else shaped
         body = to_event(shaped) if self.through_agent else shaped
-        return Item(str(view.key), dumps({**body}), group=str(shaped["ml_app"]))
+        return Item(view.key_text, dumps({**body}), group=str(shaped["ml_app"]))
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """The body of one request to the API, or to the agent."""

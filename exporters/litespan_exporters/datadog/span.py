@@ -10,7 +10,7 @@ from typing import Final
 
 from opentelemetry.trace import SpanContext
 
-from litespan.export import JSON, VERSION, GenAISpan, openai, to_scalar
+from litespan.export import JSON, VERSION, GenAISpan, known, openai, to_scalar
 from litespan_exporters.datadog.messages import answered, given
 
 KINDS: Final = {
@@ -23,6 +23,9 @@ KINDS: Final = {
     "retrieval": "retrieval",
 }
 """Operation → span kind; `llm` for other model calls, `task` for other spans."""
+
+RESERVED: Final = frozenset({"model_name", "model_provider"})
+"""Keys of metadata that Datadog uses itself."""
 
 _LONGEST_TAG: Final = 200  # characters
 _LONGEST_APP: Final = 193
@@ -55,14 +58,14 @@ def to_span(
         parent: the nearest ancestor that Datadog receives; None for a root.
     """
     service = program.service or span.service.name
-    shaped: dict[str, JSON] = {
+    shaped = {
         "name": span.name or span.operation,
         "span_id": decimal(span.span_id),
         "trace_id": span.trace_id,
         "apm_trace_id": span.trace_id,
         "parent_id": str(parent.span_id) if parent is not None else "undefined",
         "start_ns": max(span.start_ns, 0),
-        "duration": max((span.end_ns or span.start_ns) - span.start_ns, 0),
+        "duration": (span.end_ns or span.start_ns) - span.start_ns,
         "status": "ok" if span.error is None else "error",
         "meta": _meta(span),
         "metrics": {**metrics(span)} if span.is_call else None,  # parents would count them twice
@@ -71,7 +74,7 @@ def to_span(
         "service": service,
         "ml_app": ml_app(program.ml_app or service or ""),
     }
-    return {name: value for name, value in shaped.items() if value is not None}
+    return known(shaped)
 
 
 def to_event(shaped: dict[str, JSON]) -> dict[str, JSON]:
@@ -169,7 +172,7 @@ def _meta(span: GenAISpan) -> dict[str, JSON]:
 
 def _metadata(span: GenAISpan) -> dict[str, JSON]:
     call, response, request = span.call, span.response, span.request
-    own: dict[str, JSON] = {
+    own = {
         **openai.parameters(span),
         "stream": True if request.stream else None,
         "output_type": request.output_type,
@@ -191,13 +194,8 @@ def _metadata(span: GenAISpan) -> dict[str, JSON]:
         "usage_source": span.usage.source,
         "cost_source": span.cost.source,
     }
-    metadata: dict[str, JSON] = {
-        key: [*value] if isinstance(value, tuple) else value
-        for key, value in span.identity.metadata.items()
-        if key not in ("model_name", "model_provider")  # reserved
-    }
-    fields = {**metadata, **{name: value for name, value in own.items() if value is not None}}
-    return {name: to_scalar(value) for name, value in fields.items()}  # texts, numbers, booleans
+    metadata = {k: v for k, v in span.identity.metadata.items() if k not in RESERVED}
+    return {name: to_scalar(value) for name, value in {**metadata, **known(own)}.items()}
 
 
 def _tools(span: GenAISpan) -> JSON:

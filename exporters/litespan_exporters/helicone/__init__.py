@@ -20,6 +20,7 @@ from litespan.export import (
     Variables,
     anthropic,
     dumps,
+    known,
     openai,
 )
 from litespan_exporters.helicone.meta import header_value, meta
@@ -51,7 +52,7 @@ def to_log(span: GenAISpan, named: Mapping[str, str] | None = None) -> dict[str,
         span = replace(span, usage=_NOTHING)
     timing: dict[str, JSON] = {
         "startTime": _time(span.start_ns),
-        "endTime": _time(max(span.end_ns or 0, span.start_ns)),
+        "endTime": _time(span.end_ns or span.start_ns),
     }
     if (first := span.response.time_to_first_chunk) is not None and first >= 0:
         timing["timeToFirstToken"] = round(first * 1000)
@@ -149,13 +150,9 @@ def _usage(span: GenAISpan) -> dict[str, JSON]:
     }
     prompt = {"cached_tokens": used.cache_read, "audio_tokens": used.audio_input}
     completion = {"reasoning_tokens": used.reasoning, "audio_tokens": used.audio_output}
-    counts["prompt_tokens_details"] = _known(prompt) or None
-    counts["completion_tokens_details"] = _known(completion) or None
-    return _known(counts)
-
-
-def _known(counts: Mapping[str, JSON]) -> dict[str, JSON]:
-    return {name: tokens for name, tokens in counts.items() if tokens is not None}
+    counts["prompt_tokens_details"] = known(prompt) or None
+    counts["completion_tokens_details"] = known(completion) or None
+    return known(counts)
 
 
 def _error(span: GenAISpan) -> dict[str, JSON] | None:
@@ -236,7 +233,7 @@ class HeliconeExporter(HttpExporter):
         named = meta(span)
         fits = sum(map(len, named)) + sum(map(len, named.values())) <= _MAX_HEADERS
         headers = tuple(named.items()) if fits else ()
-        return Item(str(span.key), dumps(to_log(span, named)), path(span), headers)
+        return Item(span.key_text, dumps(to_log(span, named)), path(span), headers)
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """The only log of the request."""

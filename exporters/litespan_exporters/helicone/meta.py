@@ -22,7 +22,7 @@ def meta(span: GenAISpan) -> dict[str, str]:
     """Ids and properties as valid header names and values. litespan's own names win."""
     identity, call, cost = span.identity, span.call, span.cost
     named = {
-        "Helicone-Request-Id": str(span.key),
+        "Helicone-Request-Id": span.key_text,
         "Helicone-User-Id": identity.user,
         "Helicone-Session-Id": identity.session,
         "Helicone-Session-Path": f"/{span.operation}" if identity.session else None,

@@ -29,6 +29,7 @@ from litespan.export import (
 from litespan.genai import readers
 from litespan.genai.ancestors import Ancestors, Keep, Lineage, SpanIds, Summary, ids_of
 from litespan.genai.content import is_content
+from litespan.genai.conventions import TOTALS
 from litespan_exporters.langfuse.span import INPUT, OUTPUT, REPLACED, attributes, environment
 
 OTHER_SPANS: Final = "LITESPAN_LANGFUSE_OTHER_SPANS"
@@ -141,7 +142,7 @@ class LangfuseExporter(OtlpExporter):
                     valid += [span] if is_valid(span) else []
                 elif self.takes(span):
                     key, fields = ids_of(span.context), self._call(view)
-                    calls[key], summaries[key] = (str(view.key), fields), _summary(span, fields)
+                    calls[key], summaries[key] = (view.key_text, fields), _summary(span, fields)
                     valid.append(span)
         lineage = self.ancestors.find(valid, summaries)
         for key, (name, fields) in calls.items():
@@ -161,12 +162,13 @@ class LangfuseExporter(OtlpExporter):
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
         """Attributes that Langfuse shows as metadata."""
-        third_party = view.scope != s.SCOPE and view.is_call
+        others = view.scope != s.SCOPE
+        dropped = (s.METADATA_PREFIX, *(TOTALS if others and not view.is_call else ()))
         return {
             name: value
             for name, value in super().kept(view).items()
-            if not name.startswith(s.METADATA_PREFIX)
-            and not (third_party and (name == _TOOL_NAME or is_content(name)))
+            if not name.startswith(dropped)
+            and not (others and view.is_call and (name == _TOOL_NAME or is_content(name)))
         }
 
     def _program(self, service: Service) -> dict[str, Any]:

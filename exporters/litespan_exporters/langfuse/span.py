@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.export import JSON, GenAISpan, Usage, iso, openai, to_text
+from litespan.export import JSON, GenAISpan, Usage, iso, known, openai, to_text
 from litespan.genai.conventions import PARAMETERS
 from litespan.generations import ATTRIBUTES
 
@@ -100,8 +100,8 @@ def usage_details(usage: Usage) -> dict[str, JSON]:
         "output_reasoning_tokens": reasoning or None,
         "output_audio_tokens": audio_output or None,
     }
-    known = {name: tokens for name, tokens in details.items() if tokens is not None}
-    return {**known, "total": sum(known.values())} if known else {}
+    counts = known(details)
+    return {**counts, "total": sum(counts.values())} if counts else {}
 
 
 def cost_details(span: GenAISpan) -> dict[str, JSON]:
@@ -110,10 +110,10 @@ def cost_details(span: GenAISpan) -> dict[str, JSON]:
     A call that failed without usage costs 0. Without a cost, Langfuse would estimate one from the
     input.
     """
-    costs = {"input": span.cost.input, "output": span.cost.output, "total": span.cost.total}
-    known: dict[str, JSON] = {name: usd for name, usd in costs.items() if usd is not None}
-    free = span.error is not None and not known and not span.usage.total
-    return {"total": 0.0} if free else known
+    cost = span.cost
+    costs = known({"input": cost.input, "output": cost.output, "total": cost.total})
+    free = span.error is not None and not costs and not span.usage.total
+    return {"total": 0.0} if free else costs
 
 
 def completion_start_time(span: GenAISpan) -> str | None:

@@ -124,7 +124,7 @@ class LokiExporter(HttpExporter):
                 view = GenAISpan.read(span)
                 if view is not None and view.is_call:
                     for record in to_records(view):
-                        yield self._item(f"{view.key}:{record.event}:{record.time_ns}", record)
+                        yield self._item(f"{view.key_text}:{record.event}:{record.time_ns}", record)
 
     def _item(self, key: str, record: Record) -> Item:
         if self.pushes:

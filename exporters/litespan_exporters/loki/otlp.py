@@ -1,25 +1,34 @@
-"""Loki records as OTLP logs in protobuf. Pure."""
+"""Loki records as OTLP logs in protobuf. Pure.
+
+https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/logs/v1/logs.proto
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
+from struct import Struct
 from typing import Any, Final
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
 from litespan import semconv as s
-from litespan.export import VERSION, otlp_bytes
+from litespan.export import VERSION, known
+from litespan.export.otlp_bytes import Unusual, attributes, field
 from litespan_exporters.loki.record import Record, line_of, whole_text
 
-_HAS_EVENT_NAME: Final = "event_name" in LogRecord.DESCRIPTOR.fields_by_name
-_SEVERITY: Final = {"info": (9, "INFO"), "warn": (13, "WARN"), "error": (17, "ERROR")}
+_SEVERITY: Final = {
+    "info": b"\x10\x09\x1a\x04INFO",
+    "warn": b"\x10\x0d\x1a\x04WARN",
+    "error": b"\x10\x11\x1a\x05ERROR",
+}
+"""Fields `severity_number` and `severity_text`."""
+_TIME: Final = Struct("<BQ").pack
+_SAMPLED: Final = b"\x45\x01\x00\x00\x00"  # field `flags`
 _SCOPE: Final = InstrumentationScope(name=s.SCOPE, version=VERSION).SerializeToString()
 
 
 def request(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
     """An ExportLogsServiceRequest: records grouped by resource, as ResourceLogs."""
-    field = otlp_bytes.field
     written = []
     for resource, group in groupby(pairs, key=lambda pair: pair[0]):
         records = b"".join([field(b"\x12", record) for _, record in group])
@@ -29,35 +38,32 @@ def request(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 
 def to_otlp(record: Record) -> bytes:
-    """The LogRecord in protobuf; `resource_of` has the attributes that Loki indexes."""
-    number, text = _SEVERITY[record.level]
-    written: bytes = LogRecord(
-        time_unix_nano=record.time_ns,
-        observed_time_unix_nano=record.time_ns,
-        severity_number=number,  # type: ignore[arg-type]
-        severity_text=text,
-        body=AnyValue(string_value=line_of(record)),
-        trace_id=bytes.fromhex(record.trace_id),
-        span_id=bytes.fromhex(record.span_id),
-        flags=1,
-        **_named(record.event),
-    ).SerializeToString()
-    return written + _attributes(record.metadata)
+    """The LogRecord; `resource_of` has the attributes that Loki indexes."""
+    return b"".join(
+        (
+            _TIME(0x09, record.time_ns),
+            _SEVERITY[record.level],
+            field(b"\x2a", field(b"\x0a", line_of(record))),
+            _SAMPLED,
+            b"\x4a\x10" + bytes.fromhex(record.trace_id),
+            b"\x52\x08" + bytes.fromhex(record.span_id),
+            _TIME(0x59, record.time_ns),  # observed
+            field(b"\x62", record.event.encode()),
+            _attributes(record.metadata),
+        )
+    )
 
 
 def _attributes(metadata: Mapping[str, Any]) -> bytes:
     """The attributes of a LogRecord."""
     try:
-        return otlp_bytes.attributes(b"\x32", metadata)
-    except (otlp_bytes.Unusual, UnicodeEncodeError):
-        pairs = [pair(name, value) for name, value in metadata.items()]
-        written: bytes = LogRecord(attributes=pairs).SerializeToString()
-        return written
+        return attributes(b"\x32", metadata)
+    except (Unusual, UnicodeEncodeError):
+        return attributes(b"\x32", {whole_text(k): _encodable(v) for k, v in metadata.items()})
 
 
-def _named(event: str) -> dict[str, Any]:
-    """The event name, a field since OpenTelemetry 1.34. Loki reads the attribute."""
-    return {"event_name": event} if _HAS_EVENT_NAME else {}
+def _encodable(value: Any) -> bool | int | float | str:
+    return value if type(value) in (bool, int, float) else whole_text(str(value))
 
 
 def resource_of(record: Record) -> bytes:
@@ -67,19 +73,5 @@ def resource_of(record: Record) -> bytes:
 
 @lru_cache(maxsize=64)
 def _resource(service: str | None, environment: str | None) -> bytes:
-    named = ((s.SERVICE_NAME, service), (s.ENVIRONMENT, environment))
-    found = {name: whole_text(value) for name, value in named if value is not None}
-    return otlp_bytes.attributes(b"\x0a", found)
-
-
-def pair(name: str, value: Any) -> KeyValue:
-    """An attribute in protobuf."""
-    if isinstance(value, bool):
-        held = AnyValue(bool_value=value)
-    elif isinstance(value, int) and -(2**63) <= value < 2**63:
-        held = AnyValue(int_value=value)
-    elif isinstance(value, float):
-        held = AnyValue(double_value=value)
-    else:
-        held = AnyValue(string_value=whole_text(str(value)))
-    return KeyValue(key=whole_text(name), value=held)
+    named = known({s.SERVICE_NAME: service, s.ENVIRONMENT: environment})
+    return attributes(b"\x0a", {name: whole_text(value) for name, value in named.items()})

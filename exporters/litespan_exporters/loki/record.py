@@ -6,11 +6,10 @@ become labels: https://grafana.com/docs/loki/latest/send-data/otel/ (seen 2026-1
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
-from litespan.export import JSON, GenAISpan, Stage, dumps, openai, shrink, to_scalar
+from litespan.export import JSON, GenAISpan, Stage, dumps, known, openai, shrink, to_scalar
 from litespan.export.presets import scalars
 from litespan.stores.columns import exact_usd
 
@@ -22,8 +21,7 @@ _MAX_LABEL: Final = 2_048  # bytes
 _LAST: Final = 2**63 - 1  # ns; Loki's own limit
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One log record."""
 
     time_ns: int
@@ -38,9 +36,9 @@ class Record:
 
 def to_record(span: GenAISpan) -> Record:
     """A finished call."""
-    used, error = span.usage, span.error
+    used, error, cost = span.usage, span.error, money(span)
     line: dict[str, JSON] = {
-        "message": summary(span),
+        "message": summary(span, cost),
         "event": "llm_call",
         "status": span.call.outcome,
         "operation": span.operation,
@@ -50,7 +48,7 @@ def to_record(span: GenAISpan) -> Record:
         "first_chunk_s": span.response.time_to_first_chunk,
         "input_tokens": used.input,
         "output_tokens": used.output,
-        "cost_usd": money(span),
+        "cost_usd": cost,
         "error_type": error.type if error else None,
         "error": error.message if error else None,
         "http_status": error.code if error else None,
@@ -59,8 +57,7 @@ def to_record(span: GenAISpan) -> Record:
         "response": openai.received(span),
         "tools": openai.tools(span),
     }
-    ended = span.start_ns if span.end_ns is None else span.end_ns
-    return _record(span, max(ended, span.start_ns), s.EVENT_DETAILS, level(span), line)
+    return _record(span, span.end_ns or span.start_ns, s.EVENT_DETAILS, level(span), line)
 
 
 def started(span: GenAISpan) -> Record:
@@ -95,14 +92,14 @@ def stage_records(span: GenAISpan) -> Iterator[Record]:
             yield _record(span, stage.time_ns, name, "error" if failed else "info", line)
 
 
-def summary(span: GenAISpan) -> str:
+def summary(span: GenAISpan, cost: str | None) -> str:
     """A short summary of a call: `chat gpt-4o-mini success 1.25s 30 tok $0.000009`."""
     words = [span.name or span.operation, span.call.outcome]
     if span.duration is not None:
         words.append(f"{span.duration:.3g}s")
     if span.usage.total is not None:
         words.append(f"{span.usage.total} tok")
-    if (cost := money(span)) is not None:
+    if cost is not None:
         words.append(f"${cost.rstrip('0').rstrip('.')}")
     if span.error is not None:
         words.append(span.error.type)
@@ -138,7 +135,7 @@ def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[st
     metadata = {
         "event.name": event,
         "call_id": span.call.id,
-        **scalars(span.facts),
+        **span.facts,
         s.SERVICE_VERSION: service.version,
         s.COST: line["cost_usd"] if "cost_usd" in line else money(span),
     }
@@ -147,7 +144,7 @@ def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[st
         event=event,
         level=level,
         labels={name: value for name, value in labels.items() if value},
-        line={name: value for name, value in line.items() if value is not None},
+        line=known(line),
         metadata=_bounded(metadata),
         trace_id=span.trace_id,
         span_id=span.span_id,
@@ -156,7 +153,7 @@ def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[st
 
 def _bounded(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata within Loki's limits; the first entries take precedence."""
-    kept = {name: value for name, value in metadata.items() if value is not None and value != ""}
+    kept = {name: value for name, value in scalars(metadata).items() if value != ""}
     text = "".join([*kept, *[value for value in kept.values() if type(value) is str]])
     if len(text) <= _MAX_VALUE and len(kept) <= MAX_METADATA:
         return kept
@@ -175,13 +172,13 @@ def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
-def line_of(record: Record) -> str:
+def line_of(record: Record) -> bytes:
     """The line as JSON, truncated to Loki's limit."""
     line = dumps(record.line)
     if len(line) > MAX_LINE:
         smaller = shrink({**record.line}, MAX_LINE)
         line = dumps(smaller or {"message": record.line["message"], "event": record.event})
-    return line.decode()
+    return line
 
 
 def to_labels(record: Record) -> dict[str, str]:
@@ -198,7 +195,7 @@ def to_entry(record: Record) -> list[JSON]:
     metadata: dict[str, JSON] = {
         _name(name): _text(value) for name, value in {**record.metadata, **ids}.items()
     }
-    return [str(record.time_ns), line_of(record), metadata]
+    return [str(record.time_ns), line_of(record).decode(), metadata]
 
 
 def _text(value: Any) -> str:

@@ -1,10 +1,10 @@
 """Attributes for services that do not read all of the GenAI conventions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.export import GenAISpan, openai, plain, renamed_attributes, to_text
+from litespan.export import GenAISpan, known, openai, plain, renamed_attributes, to_text
 
 _KINDS: Final = {
     "embeddings": "EMBEDDING",
@@ -133,12 +133,8 @@ def braintrust(span: GenAISpan) -> dict[str, Any]:
     https://www.braintrust.dev/docs/integrations/sdk-integrations/opentelemetry
     """
     given, made = openai.input_of(span), openai.output_of(span)
-    known: Mapping[str, Any] = {
-        **span.identity.metadata,
-        "user_id": span.identity.user,
-        "session_id": span.identity.session,
-    }
-    metadata = {name: value for name, value in known.items() if value is not None}
+    ids = known({"user_id": span.identity.user, "session_id": span.identity.session})
+    metadata = {**span.identity.metadata, **ids}
     return {
         **renamed_attributes(span),
         "braintrust.input_json": None if given is None else to_text(given),

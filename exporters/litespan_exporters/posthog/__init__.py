@@ -134,7 +134,7 @@ class PosthogExporter(OtlpExporter):
 
     def item(self, span: GenAISpan) -> Item:
         """An event for the capture API."""
-        return Item(str(span.key), dumps(to_event(span)))
+        return Item(span.key_text, dumps(to_event(span)))
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """An OTLP request, or a batch of events with the project's key."""

@@ -7,8 +7,8 @@ in the posthog SDK 7.91.1.
 from typing import Any, Final
 from uuid import uuid5
 
-from litespan.export import JSON, VERSION, GenAISpan, iso, openai
-from litespan.genai.span import NAMESPACE
+from litespan.export import JSON, VERSION, GenAISpan, iso, known, openai
+from litespan.genai.keys import NAMESPACE
 
 EVENTS: Final = {"embeddings": "$ai_embedding"}
 """Operation → event; generation for other model calls, else span."""
@@ -21,7 +21,7 @@ def to_event(span: GenAISpan) -> dict[str, JSON]:
         "event": kind,
         "distinct_id": distinct_id(span),
         "timestamp": iso(span.start_ns),
-        "uuid": str(span.key),
+        "uuid": span.key_text,
         "properties": _properties(span),
     }
 
@@ -111,4 +111,4 @@ def _properties(span: GenAISpan) -> dict[str, JSON]:
         "service_version": span.service.version,
         "environment": span.service.environment,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return known(fields)

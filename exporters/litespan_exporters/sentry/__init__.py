@@ -116,9 +116,11 @@ class SentryExporter(OtlpExporter):
 
     def attributes(self, span: GenAISpan) -> Mapping[str, Any]:
         """Attributes to change in the copy, with environment and release."""
-        hidden = dict.fromkeys((*PERSON, s.FOR_EMBEDDINGS_INPUT))
-        private = {} if self.person else {**hidden, **without_content(span)}
-        return {**attributes(span), **self._program(span), **private}
+        found = attributes(span)
+        found["sentry.environment"], found["sentry.release"] = self._program(span)
+        if not self.person:
+            found |= {**dict.fromkeys((*PERSON, s.FOR_EMBEDDINGS_INPUT)), **without_content(span)}
+        return found
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
         """None: `attributes` has all of them."""
@@ -132,24 +134,17 @@ class SentryExporter(OtlpExporter):
                 if view is None or not self.takes(span):
                     continue
                 if _sampled(view.trace_id, self.trace_rate):
-                    yield Item(str(view.key), self.copy(span, view), path=TRACES)
+                    yield Item(view.key_text, self.copy(span, view), path=TRACES)
                 if view.error and view.is_call and _sampled(view.trace_id, self.error_rate):
                     yield self._event(view)
 
     def _event(self, span: GenAISpan) -> Item:
-        program = self._program(span)
-        fields = to_event(
-            span,
-            program["sentry.environment"],
-            program["sentry.release"],
-            self.started_calls.get(span.trace_id, ()),
-            person=self.person,
-        )
+        before = self.started_calls.get(span.trace_id, ())
+        environment, release = self._program(span)
+        fields = to_event(span, environment, release, before, person=self.person)
+        key = f"event:{span.key_text}"
         # A separate group, because an envelope has one event.
-        group = span.key.hex
-        return Item(
-            f"event:{span.key}", dumps(fields), path=ENVELOPE, headers=_ENVELOPE, group=group
-        )
+        return Item(key, dumps(fields), ENVELOPE, _ENVELOPE, group=span.key.hex)
 
     def export_started(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Remember started calls as breadcrumbs for errors in their trace."""
@@ -174,10 +169,9 @@ class SentryExporter(OtlpExporter):
 
     def shrink(self, item: Item, excess: int) -> Item | None:
         """Cut content of a span or an event."""
-        cut = (
-            super().shrink if item.path == TRACES else lambda i, e: HttpExporter.shrink(self, i, e)
-        )
-        return cut(item, excess)
+        if item.path == TRACES:
+            return super().shrink(item, excess)
+        return HttpExporter.shrink(self, item, excess)
 
     def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterable[Refusal]:
         """Partial success of OTLP."""
@@ -191,11 +185,10 @@ class SentryExporter(OtlpExporter):
         """Drop rate-limited items, as Sentry requires of SDKs."""
         return "rate_limit" if self.paused.is_limited(batch.path) else ""
 
-    def _program(self, span: GenAISpan) -> dict[str, str | None]:
-        return {
-            "sentry.environment": environment_name(self.environment or span.service.environment),
-            "sentry.release": release_name(self.release or span.service.version),
-        }
+    def _program(self, span: GenAISpan) -> tuple[str | None, str | None]:
+        """Environment and release."""
+        environment = environment_name(self.environment or span.service.environment)
+        return environment, release_name(self.release or span.service.version)
 
     def _rate(self, variable: str) -> float:
         text = self.variable(variable) or "1"

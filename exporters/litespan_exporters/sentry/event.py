@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.export import JSON, VERSION, GenAISpan, Stage, openai, to_scalar, to_text
+from litespan.export import JSON, VERSION, GenAISpan, Stage, known, openai, to_scalar, to_text
 
 LONGEST: Final = 8192  # characters of a message; Sentry's limit
 LONGEST_TAG: Final = 200
@@ -99,7 +99,7 @@ def to_event(
         "contexts": {"trace": trace(span, person=person), "gen_ai": _context(span)},
         "breadcrumbs": {"values": crumbs[-MOST_CRUMBS:]} if crumbs else None,
     }
-    return {name: value for name, value in event.items() if value is not None}
+    return known(event)
 
 
 def tags(span: GenAISpan) -> dict[str, str]:
@@ -134,7 +134,7 @@ def trace(span: GenAISpan, *, person: bool = True) -> dict[str, JSON]:
             if (value := to_scalar(fact)) is not None and (person or name not in PERSON)
         },
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return known(fields)
 
 
 def op(span: GenAISpan) -> str:
@@ -176,8 +176,7 @@ def input_crumb(span: GenAISpan, content: bool) -> JSON:
         data[_PARAMETERS.get(name, name)] = to_scalar(value)
     if content and (messages := openai.sent(span)) is not None:
         data["messages"] = _cut(to_text(messages))
-    fields = {name: value for name, value in data.items() if value is not None}
-    return _crumb(_INPUT, span, span.start_ns, fields)
+    return _crumb(_INPUT, span, span.start_ns, known(data))
 
 
 _INPUT: Final = s.STAGE_PREFIX + "input"
@@ -222,11 +221,7 @@ def _context(span: GenAISpan) -> JSON:
         "key_alias": identity.api_key_alias,
         "labels": ", ".join(identity.tags) or None,
     }
-    return {
-        name: _cut(value) if isinstance(value, str) else value
-        for name, value in fields.items()
-        if value is not None
-    }
+    return {k: _cut(v) if isinstance(v, str) else v for k, v in known(fields).items()}
 
 
 def _seconds(ns: int) -> float:

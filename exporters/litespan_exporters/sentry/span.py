@@ -9,38 +9,31 @@ from litespan_exporters.sentry.event import RENAMED, op
 
 
 def attributes(span: GenAISpan) -> dict[str, Any]:
-    """Attributes of Sentry's copy of the span that differ. Pure."""
-    cost, own = span.cost, {**span.attributes, **renamed_attributes(span)}
-    return {
-        **scalars(own),
-        **dict.fromkeys(RENAMED),
-        **scalars({new: own[old] for old, new in RENAMED.items() if old in own}),
+    """All attributes of Sentry's copy of the span; those that are None are left out. Pure."""
+    named = {**span.attributes, **renamed_attributes(span)}
+    for old, new in RENAMED.items():
+        if old in named:
+            named[new] = named.pop(old)
+    found = scalars(named)
+    found |= {
         "http.request.method": None,  # would make it an HTTP call
         "sentry.op": op(span),
         "sentry.origin": "auto.ai.litellm",
         s.CONVERSATION_ID: span.identity.session,
         s.TOTAL_TOKENS: span.usage.total,
-        **legacy_tokens(span),
         s.FOR_STREAMING: span.request.stream,
         s.FOR_EMBEDDINGS_INPUT: _embedded(span),
-        s.FOR_COST_TOTAL: cost.total,
-        s.FOR_COST_INPUT: cost.input,
-        s.FOR_COST_OUTPUT: cost.output,
-        **stages(span),
+        s.FOR_COST_TOTAL: span.cost.total,
+        s.FOR_COST_INPUT: span.cost.input,
+        s.FOR_COST_OUTPUT: span.cost.output,
+        # Names that older versions of Relay read. These replace our costs with their own,
+        # computed from these attributes.
+        s.FOR_CACHED: span.usage.cache_read,
+        s.FOR_CACHE_WRITE: span.usage.cache_creation,
+        s.FOR_REASONING: span.usage.reasoning,
     }
-
-
-def legacy_tokens(span: GenAISpan) -> dict[str, int | None]:
-    """Token details under the names that older versions of Relay read.
-
-    These versions replace our costs with their own, computed from these attributes.
-    """
-    used = span.usage
-    return {
-        s.FOR_CACHED: used.cache_read,
-        s.FOR_CACHE_WRITE: used.cache_creation,
-        s.FOR_REASONING: used.reasoning,
-    }
+    found |= stages(span)
+    return found
 
 
 def _embedded(span: GenAISpan) -> str | None:
@@ -51,14 +44,16 @@ def _embedded(span: GenAISpan) -> str | None:
 
 
 def stages(span: GenAISpan) -> dict[str, Any]:
-    """Stage offsets in ms after the start, and the stages with their attributes."""
-    first: dict[str, float] = {}
+    """Offsets of the stages in ms after the start, and the stages with their attributes.
+
+    Of the chunks of a stream, only the first.
+    """
+    offsets: dict[str, Any] = {}
     fields: list[JSON] = []
     for stage in span.stages:
-        offset = round((stage.time_ns - span.start_ns) / 1e6, 3)
-        if stage.name not in first:  # only the first chunk
-            first[stage.name] = offset
+        name = s.FOR_STAGE_OFFSET.format(stage.name)
+        if name not in offsets:
+            offset = offsets[name] = round((stage.time_ns - span.start_ns) / 1e6, 3)
             attributes = scalars({RENAMED.get(k, k): v for k, v in stage.attributes.items()})
             fields.append({"stage": stage.name, "offset_ms": offset, **attributes})
-    offsets = {s.FOR_STAGE_OFFSET.format(name): offset for name, offset in first.items()}
-    return {**offsets, s.FOR_STAGES: to_text(fields) if fields else None}
+    return {**offsets, s.FOR_STAGES: to_text(fields)} if fields else {}

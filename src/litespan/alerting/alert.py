@@ -6,7 +6,7 @@ from uuid import uuid5
 
 from litespan.alerting.thresholds import Thresholds
 from litespan.export import GenAISpan
-from litespan.genai.span import NAMESPACE
+from litespan.genai.keys import NAMESPACE
 from litespan.parsers import link_to
 from litespan.redaction.text import scrub_error
 from litespan.stores.columns import clean

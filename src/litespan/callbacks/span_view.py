@@ -13,7 +13,7 @@ class SpanView:
     """A call of another instrumentation, or of a process that has ended."""
 
     def __init__(self, span: GenAISpan) -> None:
-        self.call_id = span.call.id or str(span.key)
+        self.call_id = span.call.id or span.key_text
 
     def keywords(self) -> dict[str, Any]:
         """See `View.keywords`: only the id, since attributes may still change."""

@@ -7,6 +7,7 @@ from litespan.errors import log_once, suppress_errors
 from litespan.export.batching import Batch, Item, shrink
 from litespan.export.policy import TRANSIENT, Policy, Refusal
 from litespan.export.presets import (
+    known,
     renamed_attributes,
     scalar_attributes,
     to_scalar,
@@ -24,8 +25,9 @@ from litespan.genai.groups import (
     Stage,
     Usage,
 )
+from litespan.genai.keys import key_of
 from litespan.genai.messages import Message, Part, ToolDefinition
-from litespan.genai.span import GenAISpan, is_genai, is_router, key_of
+from litespan.genai.span import GenAISpan, is_genai, is_router
 from litespan.genai.times import iso
 from litespan.genai.values import parse
 from litespan.objects import JSON, plain
@@ -78,6 +80,7 @@ __all__ = [
     "iso",
     "item_of",
     "key_of",
+    "known",
     "log_once",
     "openai",
     "origin",

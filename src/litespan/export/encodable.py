@@ -9,7 +9,7 @@ from opentelemetry.trace import Status
 
 from litespan import semconv as s
 from litespan.genai.copying import changed
-from litespan.objects import encoded, plain, utf8, whole
+from litespan.objects import INT64, encoded, plain, utf8, whole
 
 _CLEAN: Final = frozenset({str, float, bool})
 
@@ -23,7 +23,11 @@ def copy_of(
     resource: Resource | None = None,
     content: bool = True,
 ) -> ReadableSpan:
-    """A copy of a finished span with other attributes, and other fields where given."""
+    """A copy of a finished span with other attributes, and other fields where given.
+
+    It does not end before it starts: services that subtract unsigned numbers show 500 years.
+    """
+    start, end = span.start_time, span.end_time
     return changed(
         span,
         name=encodable(span.name if name is None else name),
@@ -31,6 +35,7 @@ def copy_of(
         attributes=encodable_attributes(attributes),
         events=_events(span, content=content),
         status=span.status if status is None else status,
+        end_time=start if start and end and end < start else end,
     )
 
 
@@ -50,13 +55,22 @@ def _events(span: ReadableSpan, *, content: bool) -> Sequence[Event]:
 
 def encodable_attributes(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
     """The attributes that are not None, with encodable names and values."""
-    kept = {k: v for k, v in (attributes or {}).items() if v is not None}
-    # One check of all text, which is nearly always ASCII.
-    texts = [v for v in kept.values() if type(v) is str]
-    if {*map(type, kept)} <= {str} and "".join((*kept, *texts)).isascii():
-        kept.update({k: encodable(v) for k, v in kept.items() if type(v) not in _CLEAN})
-        return kept
-    return {encodable(k): encodable(v) for k, v in kept.items()}
+    kept: dict[str, Any] = {}
+    texts = []
+    for name, value in (attributes or {}).items():
+        kind = type(value)
+        if kind is str:
+            texts.append(value)
+        elif value is None:
+            continue
+        elif kind not in _CLEAN and not (kind is int and -INT64 <= value < INT64):
+            value = encodable(value)  # noqa: PLW2901
+        kept[name] = value
+    try:
+        ascii_only = "".join((*kept, *texts)).isascii()  # the usual case, checked once
+    except TypeError:  # a name that is not a string
+        ascii_only = False
+    return kept if ascii_only else {encodable(k): encodable(v) for k, v in kept.items()}
 
 
 def encodable(value: Any) -> Any:

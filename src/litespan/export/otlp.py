@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import Status, format_span_id, format_trace_id
+from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace_id
 
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
@@ -23,7 +23,8 @@ from litespan.export.client import Answer, Secret
 from litespan.export.encodable import copy_of, encodable, encodable_attributes
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
-from litespan.genai.span import GenAISpan, key_of
+from litespan.genai.keys import key_text
+from litespan.genai.span import GenAISpan
 from litespan.genai.values import parse
 from litespan.objects import json_bytes
 
@@ -61,7 +62,7 @@ class OtlpExporter(HttpExporter):
             with suppress_errors(mapping):
                 view = GenAISpan.read(span)
                 if view is not None and self.takes(span):
-                    yield Item(str(view.key), self.copy(span, view))
+                    yield Item(view.key_text, self.copy(span, view))
 
     def takes(self, span: ReadableSpan) -> bool:
         """Whether the span has valid ids and times. Counts invalid spans."""
@@ -76,11 +77,13 @@ class OtlpExporter(HttpExporter):
         )
         return False
 
-    def copy(self, span: ReadableSpan, view: GenAISpan) -> ReadableSpan:
-        """The copy of the span for this service."""
+    def copy(self, span: ReadableSpan, view: GenAISpan, **fields: Any) -> ReadableSpan:
+        """The copy of the span for this service, with other `fields` of `copy_of`."""
+        if view.error is not None and span.status.status_code is StatusCode.UNSET:
+            fields.setdefault("status", Status(StatusCode.ERROR, view.error.message))
         copied = {**self.kept(view), **self.attributes(view)}
         resource = self.add_to(span.resource)
-        return copy_of(span, copied, resource=resource, content=self.content)
+        return copy_of(span, copied, resource=resource, content=self.content, **fields)
 
     def add_to(self, resource: Resource) -> Resource:
         """`resource` with the attributes of the exporter's own."""
@@ -167,7 +170,7 @@ def item_of(span: ReadableSpan) -> Item:
     """An item for any span with valid ids."""
     context = span.get_span_context()
     trace_id, span_id = (context.trace_id, context.span_id) if context else (0, 0)
-    return Item(str(key_of(format_trace_id(trace_id), format_span_id(span_id))), span)
+    return Item(key_text(format_trace_id(trace_id), format_span_id(span_id)), span)
 
 
 def is_valid(span: ReadableSpan) -> bool:

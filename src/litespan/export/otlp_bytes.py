@@ -15,6 +15,7 @@ from typing import Any, Final
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import Event, ReadableSpan
 
+_UNSIGNED: Final = 2**64 - 1
 _SHORT: Final = 128  # characters of a value whose bytes are kept
 _TIMES: Final = Struct("<BQBQ").pack
 _TIME: Final = Struct("<BQ").pack
@@ -116,13 +117,13 @@ def attributes(tag: bytes, given: Mapping[str, Any] | None) -> bytes:
     for name, value in given.items():
         kind = type(value)
         if kind is str:
-            write = _kept if len(value) <= _SHORT else _attribute
+            write = _kept_text if len(value) <= _SHORT else _attribute
         elif kind is list or kind is tuple:
             write = _attribute
             if len(value) == 1 and type(value[0]) is str and len(value[0]) <= _SHORT:
-                write, value = _kept_text, value[0]  # noqa: PLW2901
+                write, value = _kept_list, value[0]  # noqa: PLW2901
         else:
-            write = _kept if value else _attribute  # 0.0 and -0.0 are equal
+            write = _kept if value or kind is not float else _attribute  # 0.0 and -0.0 are equal
         written.append(write(tag, name, value))
     return b"".join(written)
 
@@ -139,8 +140,8 @@ def _value(value: Any) -> bytes:
         return field(b"\x0a", value.encode())
     if kind is bool:
         return b"\x10\x01" if value else b"\x10\x00"
-    if kind is int and 0 <= value < 2**63:
-        return b"\x18" + _varint(value)
+    if kind is int and -(2**63) <= value < 2**63:
+        return b"\x18" + _varint(value & _UNSIGNED)
     if kind is float:
         return _DOUBLE(0x21, value)
     if kind is tuple or kind is list:
@@ -148,19 +149,21 @@ def _value(value: Any) -> bytes:
     raise Unusual
 
 
+_kept_text: Final = lru_cache(maxsize=2048)(_attribute)
 # Typed, because 1, 1.0 and True are equal.
-_kept: Final = lru_cache(maxsize=2048, typed=True)(_attribute)
+_kept: Final = lru_cache(maxsize=1024, typed=True)(_attribute)
 
 
 @lru_cache(maxsize=512)
-def _kept_text(tag: bytes, name: str, text: str) -> bytes:
+def _kept_list(tag: bytes, name: str, text: str) -> bytes:
     """Return an attribute whose value is a list of one text."""
     return _attribute(tag, name, (text,))
 
 
 def field(tag: bytes, data: bytes) -> bytes:
     """Return a field of type bytes, string or message."""
-    return tag + _varint(len(data)) + data
+    size = len(data)
+    return tag + (_BYTES[size] if size < 128 else _varint(size)) + data
 
 
 def _varint(number: int) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.genai.content import is_content
-from litespan.genai.conventions import CONTENT
+from litespan.genai.conventions import CONTENT, TOTALS
 from litespan.genai.span import GenAISpan
 from litespan.objects import encoded, plain
 
@@ -13,10 +13,14 @@ _SCALARS: Final = frozenset({str, int, float, bool})
 
 
 def renamed_attributes(span: GenAISpan) -> dict[str, Any]:
-    """Attributes of another instrumentation's span under the current names; none for our own."""
+    """Attributes of another instrumentation's span under the current names; none for our own.
+
+    Agents, tools and workflows lose tokens and costs: services add them to those of the calls.
+    """
     if span.scope == s.SCOPE:
         return {}
-    named: dict[str, Any] = {**span.facts}
+    totals = () if span.is_call else [n for n in span.attributes if n.startswith(TOTALS)]
+    named: dict[str, Any] = {**dict.fromkeys(totals), **span.facts}
     if s.RESPONSE_FINISH_REASONS in named:  # some write one, as text
         named[s.RESPONSE_FINISH_REASONS] = list(span.response.finish_reasons)
     for name, items in (
@@ -37,9 +41,12 @@ def without_content(span: GenAISpan) -> dict[str, None]:
 
 def scalar_attributes(span: GenAISpan, more: Mapping[str, Any]) -> dict[str, Any]:
     """The span's facts, the call's metadata and `more` as one flat mapping, without None."""
-    known = {name: value for name, value in more.items() if value is not None}
-    merged = {**span.facts, **span.identity.metadata, **known}
-    return scalars(merged)
+    return scalars({**span.facts, **span.identity.metadata, **known(more)})
+
+
+def known(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def scalars(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -209,8 +209,9 @@ def _event_message(fields: Attributes, role: str) -> JSON:
     if not isinstance(body, dict):
         return {"role": role, "content": body}
     inner = body.get("message")
-    if isinstance(inner, str):
-        inner = parse(inner) or {"content": inner}
+    if isinstance(inner, str):  # text, or JSON of a message or of its parts
+        parsed = parse(inner) if inner.startswith(("[", "{")) else None
+        inner = parsed if isinstance(parsed, dict) else {"content": parsed or inner}
     message = {**body, **inner} if isinstance(inner, dict) else dict(body)
     message.setdefault("role", role)
     for key in ("content", "tool_calls"):

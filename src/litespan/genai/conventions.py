@@ -216,10 +216,23 @@ _OWN: Final = frozenset(
 """litespan's own names of model calls; `litellm.create_file` and others run no model."""
 
 
-def is_structure(operation: str) -> bool:
-    """Whether an operation is not a model call."""
-    own = operation.startswith("litellm.") and operation not in _OWN
-    return own or operation in STRUCTURE
+_CALLS: Final = frozenset(
+    {*("chat", "generate_content", "text_completion", "embeddings", "rerank"), *_OWN}
+)
+
+
+def is_call(operation: str, *, named: bool) -> bool:
+    """Whether an operation is a model call. An unknown one is, if the span has `named` a model."""
+    if operation.startswith("litellm."):
+        return operation in _OWN
+    return operation in _CALLS or (named and operation not in STRUCTURE)
+
+
+TOTALS: Final = (
+    *("gen_ai.usage.", "gen_ai.cost.", "llm.usage.", "llm.token_count.", "llm.cost.", "ai.usage."),
+    *("litellm.cost.", "operation.cost", "gen_ai.client.token.usage"),
+)
+"""Prefixes of tokens and costs. On agents, tools and workflows they sum up the calls below."""
 
 
 CONTENT: Final = frozenset(

@@ -7,6 +7,8 @@ Sources:
 - Pydantic AI and Logfire: https://ai.pydantic.dev/logfire/
 - LangSmith: https://docs.langchain.com/langsmith/trace-with-opentelemetry
 - Sentry's SDKs: https://develop.sentry.dev/sdk/telemetry/traces/modules/ai-agents/
+- Semantic Kernel: https://learn.microsoft.com/semantic-kernel/concepts/enterprise-readiness/observability
+- Strands: https://github.com/strands-agents/sdk-python `telemetry/tracer.py`
 - OpenLIT, and LiteLLM's own integration in its first version
 """
 
@@ -35,9 +37,14 @@ VERCEL: Final = {
     "ai.telemetry.metadata.sessionId": s.SESSION_ID,
     "ai.telemetry.metadata.tags": s.TAGS,
 }
+STRANDS: Final = "strands-agents"
+FIRST_TOKEN: Final = "gen_ai.server.time_to_first_token"
+"""Seconds, in Strands' spans milliseconds."""
+
 OTHERS: Final = {
     "gcp.vertex.agent.session_id": s.SESSION_ID,
     "operation.cost": s.COST,  # Pydantic AI and Logfire
+    "gen_ai.usage.cache_write_input_tokens": s.CACHE_CREATION_TOKENS,  # Strands
     "gen_ai.usage.details.cache_read_tokens": s.CACHE_READ_TOKENS,
     "gen_ai.usage.details.cache_read_input_tokens": s.CACHE_READ_TOKENS,
     "gen_ai.usage.details.cached_tokens": s.CACHE_READ_TOKENS,
@@ -49,7 +56,7 @@ OTHERS: Final = {
     "langsmith.metadata.thread_id": s.SESSION_ID,
     "langtrace.service.type": s.OPERATION,
     "gen_ai.request.is_stream": s.REQUEST_STREAM,  # OpenLIT
-    "gen_ai.server.time_to_first_token": s.TIME_TO_FIRST_CHUNK,
+    FIRST_TOKEN: s.TIME_TO_FIRST_CHUNK,
     "gen_ai.usage.input_tokens.cached": s.CACHE_READ_TOKENS,  # Sentry
     "gen_ai.usage.input_tokens.cache_write": s.CACHE_CREATION_TOKENS,
     "gen_ai.usage.output_tokens.reasoning": s.REASONING_TOKENS,
@@ -65,6 +72,8 @@ OTHERS: Final = {
     "enduser.id": s.USER_ID,
     "langfuse.user.id": s.USER_ID,
     "langfuse.session.id": s.SESSION_ID,
+    "gen_ai.response.prompt_tokens": s.INPUT_TOKENS,  # Semantic Kernel
+    "gen_ai.response.completion_tokens": s.OUTPUT_TOKENS,
 }
 
 OPERATIONS: Final = {
@@ -75,6 +84,8 @@ OPERATIONS: Final = {
     "ai.embed.doEmbed": "embeddings",
     "ai.embedMany.doEmbed": "embeddings",
     "ai.toolCall": "execute_tool",
+    "chat.completions": "chat",  # Semantic Kernel
+    "text.completions": "text_completion",
     "llm": "chat",
     "retriever": "retrieval",
 }

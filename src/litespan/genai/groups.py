@@ -110,7 +110,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """The error. Present if the span's status is ERROR."""
+    """The error. Present if the span's status is ERROR, or unset with an `error.type`."""
 
     type: str  # exception or provider error name; `_OTHER` if unknown
     message: str | None

@@ -20,6 +20,7 @@ _FINISH: Final = {
     "tool-calls": "tool_calls",  # Vercel
     "content-filter": "content_filter",
 }
+_ENUM: Final = "FinishReason."  # of Semantic Kernel and Google's SDK, as text
 TOOL: Final = "execute_tool"
 
 
@@ -86,6 +87,8 @@ def finish_reason(span: GenAISpan, index: int, message: Message | None = None) -
     """Finish reason of choice `index`: stop, length, tool_calls, content_filter."""
     reasons = span.response.finish_reasons
     reason = reasons[index] if index < len(reasons) else message and message.finish_reason
+    if reason and reason.startswith(_ENUM):
+        reason = reason.removeprefix(_ENUM).lower()
     return _FINISH.get(reason, reason) if reason else None
 
 

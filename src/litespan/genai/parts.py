@@ -228,9 +228,12 @@ def _generic(kind: str, fields: Fields) -> list[Part]:
     return [part]
 
 
+_TEXT_FIELDS: Final = ("text", "content", "refusal")
 _Reader = Callable[[str, Fields], list[Part]]
 _READERS: Final[Mapping[str, _Reader]] = {
-    **dict.fromkeys(n.TEXTS, lambda _, fields: [text(first(fields, "text", "content", "refusal"))]),
+    **dict.fromkeys(
+        n.TEXTS, lambda _, fields: [text(first(fields, "text", "content", "refusal") or "")]
+    ),
     **dict.fromkeys(n.THOUGHTS, _reasoning_parts),
     **dict.fromkeys(n.MEDIA, _media),
     **dict.fromkeys(n.KEPT, _unchanged),

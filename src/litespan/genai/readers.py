@@ -1,6 +1,6 @@
 """Attributes → the groups of a `GenAISpan`: one pure function for each group."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from opentelemetry.sdk.resources import Resource
@@ -121,16 +121,19 @@ def cost(a: v.Attributes) -> g.Cost:
     return construct(g.Cost, source=v.string(a, s.COST_SOURCE), **costs)
 
 
-def error(span: ReadableSpan, a: v.Attributes, events: tuple[Event, ...]) -> g.Error | None:
-    """The error; None unless the span's status is ERROR."""
-    if span.status.status_code is not StatusCode.ERROR:
+def error(
+    span: ReadableSpan, a: v.Attributes, events: Sequence[Event], *, own: bool
+) -> g.Error | None:
+    """The error, if the status is ERROR, or unset on another instrumentation's `error.type`."""
+    status, kind = span.status.status_code, v.string(a, s.ERROR_TYPE)
+    if status is not StatusCode.ERROR and (own or status is StatusCode.OK or kind is None):
         return None
     exception: v.Attributes = {}
     for event in events:
         if event.name == s.EVENT_EXCEPTION:
             exception = event.attributes or {}
     return g.Error(
-        type=v.string(a, s.ERROR_TYPE) or v.string(exception, s.EXCEPTION_TYPE) or "_OTHER",
+        type=kind or v.string(exception, s.EXCEPTION_TYPE) or "_OTHER",
         message=span.status.description or v.string(exception, s.EXCEPTION_MESSAGE),
         code=v.integer(a, s.ERROR_CODE),
     )
@@ -139,9 +142,8 @@ def error(span: ReadableSpan, a: v.Attributes, events: tuple[Event, ...]) -> g.E
 _CALL: Final = _attributes(g.Call)
 
 
-def call(span: ReadableSpan, a: v.Attributes) -> g.Call:
+def call(span: ReadableSpan, a: v.Attributes, *, failed: bool) -> g.Call:
     """The LiteLLM call and its outcome."""
-    failed = span.status.status_code is StatusCode.ERROR
     outcome = v.string(a, s.OUTCOME) or ("failure" if failed else "success")
     return construct(
         g.Call,

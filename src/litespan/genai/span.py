@@ -8,19 +8,17 @@ those in `litespan.semconv`.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, TypeVar, cast
-from uuid import NAMESPACE_URL, UUID, uuid5
+from typing import Any, TypeVar, cast
+from uuid import UUID
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from litespan import semconv as s
 from litespan.genai import content, conventions, groups, messages, readers, translation
+from litespan.genai.keys import key_text
 from litespan.genai.values import Attributes, integer, string
 from litespan.objects import JSON, plain
-
-NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:litespan:call")
-"""Namespace of `GenAISpan.key`."""
 
 T = TypeVar("T")
 
@@ -42,11 +40,6 @@ def is_genai(span: ReadableSpan) -> bool:
     return translation.is_genai(span.attributes or {})
 
 
-def key_of(trace_id: str, span_id: str) -> UUID:
-    """The idempotency key of a span: uuid5 of `trace_id:span_id` (32 and 16 hex digits)."""
-    return uuid5(NAMESPACE, f"{trace_id}:{span_id}")
-
-
 @dataclass(frozen=True)
 class GenAISpan:
     """A typed view of a finished GenAI span.
@@ -61,7 +54,7 @@ class GenAISpan:
     operation: str  # chat, embeddings, text_completion, execute_tool, …
     provider: str | None  # openai, anthropic, aws.bedrock, …
     start_ns: int  # since the epoch
-    end_ns: int | None
+    end_ns: int | None  # not before the start
     identity: groups.Identity
     request: groups.Request
     response: groups.Response
@@ -91,6 +84,7 @@ class GenAISpan:
         start_ns = span.start_time or 0
         own = scope == s.SCOPE
         named = attributes if own else translation.rename(attributes, events, start_ns)
+        error = readers.error(span, named, events, own=own)
         return readers.construct(
             cls,
             trace_id=format_trace_id(context.trace_id),
@@ -100,14 +94,14 @@ class GenAISpan:
             operation=string(named, s.OPERATION) or "",
             provider=string(named, s.PROVIDER),
             start_ns=start_ns,
-            end_ns=span.end_time,
+            end_ns=None if span.end_time is None else max(span.end_time, start_ns),
             identity=readers.identity(named),
             request=readers.request(named),
             response=readers.response(named),
             usage=readers.usage(named),
             cost=readers.cost(named),
-            error=readers.error(span, named, events),
-            call=readers.call(span, named),
+            error=error,
+            call=readers.call(span, named, failed=error is not None),
             service=readers.service(span.resource),
             scope=scope,
             attributes=attributes,
@@ -119,7 +113,12 @@ class GenAISpan:
     @property
     def key(self) -> UUID:
         """Idempotency key for every exporter and retry: uuid5 of trace id and span id."""
-        return self._once("key", lambda: key_of(self.trace_id, self.span_id))
+        return self._once("key", lambda: UUID(self.key_text))
+
+    @property
+    def key_text(self) -> str:
+        """`key` as text, which is faster to compute."""
+        return self._once("key_text", lambda: key_text(self.trace_id, self.span_id))
 
     @property
     def duration(self) -> float | None:
@@ -142,9 +141,10 @@ class GenAISpan:
 
         False for tools, agents, workflows and requests such as file uploads.
         """
-        if self.scope == s.SCOPE and self.cost.total is not None:
+        own = self.scope == s.SCOPE
+        if own and self.cost.total is not None:
             return True
-        return not conventions.is_structure(self.operation)
+        return conventions.is_call(self.operation, named=own or self.model is not None)
 
     @property
     def input_messages(self) -> tuple[messages.Message, ...] | None:
@@ -203,7 +203,9 @@ class GenAISpan:
 
     def _content(self, name: str, read: Callable[[object], T | None]) -> T | None:
         if self.scope == s.SCOPE and self.operation != "execute_tool":  # one source
-            return self._once(name, lambda: read(self._named.get(name)))
+            if name not in self._named:
+                return None
+            return self._once(name, lambda: read(self._named[name]))
         return self._once(name, lambda: read(content.find(name, self._named, self._events)))
 
     def _once(self, name: str, make: Callable[[], T]) -> T:

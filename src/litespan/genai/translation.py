@@ -28,8 +28,6 @@ def rename(attributes: Attributes, events: Sequence[Event], start_ns: int) -> At
             named[ours] = attributes[theirs]
     for name, value in _invocation(attributes):
         named.setdefault(name, value)
-    operation = string(named, s.OPERATION) or "chat"
-    named[s.OPERATION] = c.OPERATIONS.get(operation, operation)
     if (provider := string(named, s.PROVIDER)) is not None:
         named[s.PROVIDER] = _provider(provider.lower())
     if (streamed := string(named, s.REQUEST_STREAM)) is not None:
@@ -37,16 +35,33 @@ def rename(attributes: Attributes, events: Sequence[Event], start_ns: int) -> At
     model = string(attributes, c.MODEL)
     if model is not None and named.setdefault(s.REQUEST_MODEL, model) != model:
         named.setdefault(s.RESPONSE_MODEL, model)
+    has_model = s.REQUEST_MODEL in named or s.RESPONSE_MODEL in named
+    counted = has_model or any(name in named for name in (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST))
+    operation = string(named, s.OPERATION) or ("chat" if counted else "")
+    operation = named[s.OPERATION] = c.OPERATIONS.get(operation, operation)
     if reasons := _finish_reasons(attributes):
         named.setdefault(s.RESPONSE_FINISH_REASONS, reasons)
-    first = next((event for event in events if event.name in c.FIRST_CHUNK_EVENTS), None)
-    if first is not None:
-        named.setdefault(s.TIME_TO_FIRST_CHUNK, (first.timestamp - start_ns) / 1e9)
-    if (wait := number(attributes, frameworks.MILLISECONDS)) is not None:
-        named.setdefault(s.TIME_TO_FIRST_CHUNK, wait / 1000)
+    if (wait := _first_chunk(attributes, events, start_ns)) is not None:
+        named[s.TIME_TO_FIRST_CHUNK] = wait
     _include(named, s.INPUT_TOKENS, s.CACHE_READ_TOKENS, s.CACHE_CREATION_TOKENS)
     _include(named, s.OUTPUT_TOKENS, s.REASONING_TOKENS)
-    return named | _metadata(attributes)
+    named |= _metadata(attributes)
+    if c.is_call(operation, named=has_model):
+        return named
+    return {name: value for name, value in named.items() if not name.startswith(c.TOTALS)}
+
+
+def _first_chunk(attributes: Attributes, events: Sequence[Event], start_ns: int) -> float | None:
+    """Seconds to the first chunk, from an event or from an attribute in milliseconds."""
+    if s.TIME_TO_FIRST_CHUNK in attributes:
+        return None
+    for event in events:
+        if event.name in c.FIRST_CHUNK_EVENTS:
+            return (event.timestamp - start_ns) / 1e9
+    strands = frameworks.STRANDS in (attributes.get(s.PROVIDER), attributes.get(c.OLD_PROVIDER))
+    name = frameworks.FIRST_TOKEN if strands else frameworks.MILLISECONDS
+    wait = number(attributes, name)
+    return None if wait is None else wait / 1000
 
 
 def _provider(name: str) -> str:

@@ -15,7 +15,7 @@ from litespan.callbacks.dispatcher import Dispatcher
 from litespan.callbacks.other_instrumentations import deliver_late
 from litespan.counters import count
 from litespan.errors import suppress_errors
-from litespan.genai.span import key_of
+from litespan.genai.keys import key_text
 from litespan.spool.file import HANDLER, SpoolFile
 from litespan.spool.record import decode
 from litespan.spool.recorder import WINDOW, Recorder
@@ -46,7 +46,7 @@ class EndOfCall:
         """The call's key, the same in every process."""
         at = self._context
         ids = (at.trace_id, at.span_id) if at is not None else (0, 0)
-        return str(key_of(format_trace_id(ids[0]), format_span_id(ids[1])))
+        return key_text(format_trace_id(ids[0]), format_span_id(ids[1]))
 
     @property
     def facts(self) -> dict[str, Any]:
