@@ -18,7 +18,7 @@ from litespan.alerting.calls import Models, Running
 from litespan.alerting.episodes import expire, observe
 from litespan.alerting.kept import KeptNotices
 from litespan.alerting.late import examine_all
-from litespan.alerting.queues import Intake, Outbox, Send
+from litespan.alerting.queues import MAX_PENDING, Intake, Outbox, Send
 from litespan.alerting.rules import TEST_MODEL
 from litespan.alerting.state import State
 from litespan.alerting.thresholds import Thresholds
@@ -80,6 +80,7 @@ class Engine:
         self._outbox = self._new_outbox()
         self._outbox.keeps = self.kept is not None
         self._puts = self._taken = 0  # calls of `put`, and of those that are processed
+        self._written = True  # whether all notices are on disk
         self._checked = 0.0  # when due records were last checked, s since the epoch
         self._flushing = False
         self._closing = False
@@ -115,8 +116,8 @@ class Engine:
             return self._puts
 
     def wait(self, number: int, until: float) -> bool:
-        """Wait until a `put` is processed and its notices are on disk; False at `until`."""
-        return self._pool.wait_for(lambda: self._taken >= number, until)
+        """Wait until a `put` is processed. Returns whether its notices are on disk by `until`."""
+        return self._pool.wait_for(lambda: self._taken >= number, until) and self._written
 
     def started(self, spans: Sequence[GenAISpan]) -> None:
         """Watch calls that have started."""
@@ -210,17 +211,18 @@ class Engine:
             self._checked = now
             self._check_due(now)
         self._outbox.lose(intake.lost)
+        written = True
         if self.kept is not None:
-            for notice in self.kept.left():
+            for notice in self.kept.left(MAX_PENDING - len(self._outbox)):
                 self._outbox.restore(notice, now)
-            self.kept.write(self._outbox.waiting, remove=not self._outbox.stopped)
+            written = self.kept.write(self._outbox.waiting)
         with self._changed:
-            self._taken = puts
+            self._taken, self._written = puts, written
             self._changed.notify_all()
         sent = self._outbox.send(now, flush=flush)
         if self.kept is not None:
-            self.kept.write(self._outbox.waiting, remove=not self._outbox.stopped)
-            if not sent:
+            self.kept.write(self._outbox.waiting)
+            if not sent and not self._outbox.stopped:
                 self.kept.failed()
         return sent
 
@@ -279,4 +281,4 @@ class Engine:
 
     def hold(self, seconds: float) -> None:
         """Send nothing for `seconds`."""
-        self._outbox.not_before = self.clock() + seconds
+        self._outbox.hold(seconds, self.clock())

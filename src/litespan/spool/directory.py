@@ -63,6 +63,7 @@ class Directory:
         self._guard = RLock()
         self._own: SpoolFile | None = None
         self._adopted: list[SpoolFile] = []
+        self._known: set[str] = set()  # exporters that this process has, or had
 
     @property
     def _files(self) -> list[SpoolFile]:
@@ -161,6 +162,7 @@ class Directory:
         """Release adopted files that have nothing for these exporters; delete empty ones."""
         wanted = set(exporters)
         with self._guard:
+            self._settle_again()
             for file in list(self._adopted):
                 self._release(file, wanted)
             own = self._own
@@ -191,6 +193,7 @@ class Directory:
     def close(self) -> None:
         """Release all files; delete empty ones."""
         with self._guard:
+            self._settle_again()
             for file in self._files:
                 left = self._try(file, SpoolFile.total)
                 with suppress(*DISK_ERRORS):
@@ -206,10 +209,11 @@ class Directory:
         return self._own
 
     def _release(self, file: SpoolFile, wanted: set[str]) -> None:
+        self._known |= wanted
         found = self._try(file, SpoolFile.count)
         if found is None or wanted & found.keys():
             return
-        for name in found:
+        for name in found.keys() - self._known:
             if name.startswith(HANDLER):  # it may never be registered again
                 self._drop_old(file, name)
         left = self._try(file, SpoolFile.total)
@@ -217,6 +221,11 @@ class Directory:
             self._adopted.remove(file)
             with suppress(*DISK_ERRORS):
                 file.close() if left or left is None else file.remove()
+
+    def _settle_again(self) -> None:
+        """Delete what was accepted while the disk failed."""
+        for file in self._files:
+            self._try(file, lambda file: file.accepted(()))
 
     def _drop_old(self, file: SpoolFile, exporter: str) -> None:
         before = time.time() - self.limits.max_age
