@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextvars import Context
-from threading import Event
 from types import SimpleNamespace
 from typing import Any, ClassVar, Final
 
@@ -24,9 +23,10 @@ from litespan.callbacks.other_instrumentations import ExternalCalls
 from litespan.export import Variables
 from litespan.export.batching import Item
 from litespan.export.policy import Policy, Tally
-from litespan.spool.directory import Directory, Limits
+from litespan.spool.directory import Directory
 from litespan.spool.file import ALERTS
 from litespan.spool.handlers import HandlerKeeper
+from litespan.spool.limits import Limits
 from litespan.spool.processor import SpoolProcessor
 from litespan.spool.record import encode
 from litespan.spool.recorder import Recorder
@@ -243,9 +243,7 @@ class Life:
         self.world, self.number, self.whole = world, number, whole
         self.queued: list[str] = []  # calls that are not written
         self.ended: list[str] = []
-        self.recorder = Recorder(
-            Directory(world.folder, Limits(max_age=MAX_AGE, sync=world.sync))
-        )
+        self.recorder = Recorder(Directory(world.folder, Limits(max_age=MAX_AGE, sync=world.sync)))
         exporters: dict[str, Any] = {name: Exporter(world, name, number) for name in EXPORTERS}
         if whole:
             exporters[DESK] = Desk(world, number)
@@ -260,7 +258,7 @@ class Life:
             name: SpoolProcessor(each, self.recorder.join(name), self.recorder, None)
             for name, each in exporters.items()
         }
-        self.engine = exporters[DESK].engine if whole else None
+        self.engine: Any = exporters[DESK].engine if whole else None
 
     def end_call(self, number: int) -> str:
         """A call fails, and waits in the queues."""

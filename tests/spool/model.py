@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,7 +36,7 @@ EXPORTERS: Final = ("a", "b")
 DESK: Final = "desk"  # receives alerts
 AUDIT: Final = "audit"  # a handler
 MAX_AGE: Final = 1_000.0  # s
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only the model's disk must forget
+MEMORY: Final = Path("/dev/shm")  # if there is one: it is fast
 _SECTOR: Final = 512  # bytes that a disk writes whole
 
 
@@ -175,15 +175,28 @@ class World:
             self.crashed = self.files(), self.book
         files, self.book = self.crashed
         self.folder = Path(tempfile.mkdtemp(dir=self.root))
+        cut = self.crash.written if self.sync == "normal" else None  # the log is not synchronized
         for name, data in files.items():
-            (self.folder / name).write_bytes(data)
-            if name.endswith("-wal") and self.crash.written is not None and self.sync == "normal":
-                with (self.folder / name).open("r+b") as log:
-                    log.truncate(int(len(data) * self.crash.written))
-                self.book.promised.clear()  # the log was not synchronized
-                self.book.had.clear()
-                self.book.reordered = True
+            kept = len(data) if cut is None or not name.endswith("-wal") else int(len(data) * cut)
+            (self.folder / name).write_bytes(data[:kept])
+        if cut is not None:
+            self.book.promised.clear()
+            self.book.records = self.read()
+            self.book.reordered = True
         return True
+
+    def read(self) -> dict[tuple[str, int], tuple[Row, str]]:
+        """The records that are on disk."""
+        found = {}
+        with tempfile.TemporaryDirectory(dir=self.root) as copy:
+            shutil.copytree(self.folder, copy, dirs_exist_ok=True)
+            for path in file.files(Path(copy)):
+                with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.Error):
+                    for number, *rest in connection.execute(
+                        "select id, exporter, key, data from calls"
+                    ):
+                        found[path.name, number] = self.row_of(Record(*rest)), rest[0]
+        return found
 
     # --- what the spool does ---------------------------------------------------------------
 
@@ -201,42 +214,62 @@ class World:
             return DESK, dict(json.loads(record.data)["finding"]["labels"])["model"]
         return record.exporter.removeprefix(HANDLER), self.calls[record.key]
 
-    def dropped(self, path: Path, exporter: str, before: float) -> None:
+    def dropped(self, exporter: str, before: float) -> None:
         """Old records were deleted: of a destination that fails, or that no process has."""
-        book = self.book
-        gone = {row for (name, _), (row, of) in book.records.items() if of == exporter}
         if exporter in self.failed:
-            for row in gone:
-                if book.promised.get(row, before) < before + 1:
-                    book.promised.pop(row, None)
+            for row, of in self.book.records.values():
+                if of == exporter and self.book.promised.get(row, before) < before + 1:
+                    self.book.promised.pop(row, None)
 
 
 @contextmanager
 def patched(world: World) -> Iterator[None]:
     """Pools without threads, the world's disk and clock, and its book."""
-    changing, put, accepted, drop_old = (
-        SQLiteFile.changing,
-        Directory.put,
-        SpoolFile.accepted,
-        SpoolFile.drop_old,
-    )
+    clock = SimpleNamespace(time=lambda: world.now)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (recorder, processor, handlers, engine):
+            patch.setattr(module, "Pool", partial(Pool, max_threads=0))
+        for module in (file, directory):
+            patch.setattr(module, "time", clock)
+        patch.setattr(other_instrumentations, "running_loop", lambda: world.on_loop or None)
+        patch.setattr(handlers, "WINDOW", 0.0)
+        patch.setattr(kept, "_LOOK", 0.0)
+        patch.setattr(dispatcher, "_REST", 0.0)
+        patch.setattr(SQLiteFile, "changing", watched_changing(world))
+        watch(world, patch)
+        yield
+    shutil.rmtree(world.root)
+
+
+def watched_changing(world: World) -> Any:
+    """Transactions on a disk that fails as the world says, and of which each statement is seen."""
+    changing = SQLiteFile.changing
 
     @contextmanager
     def watched(self: SQLiteFile) -> Iterator[sqlite3.Connection]:
         world.transactions += 1
         fault = world.fault
-        fails = fault is not None and 0 <= world.transactions - fault.first < fault.number
-        if fails and not fault.reads:
+        if fault is not None and not 0 <= world.transactions - fault.first < fault.number:
+            fault = None
+        if fault is not None and not fault.reads:
             raise sqlite3.OperationalError("disk I/O error")
         with changing(self) as connection:
             connection.set_trace_callback(world.step)
-            if fails:
-                connection.execute("pragma query_only = 1")
+            if fault is None:
+                yield connection
+                return
+            connection.execute("pragma query_only = 1")  # a full disk
             try:
                 yield connection
             finally:
-                if fails:
-                    connection.execute("pragma query_only = 0")
+                connection.execute("pragma query_only = 0")
+
+    return watched
+
+
+def watch(world: World, patch: pytest.MonkeyPatch) -> None:
+    """Keep the book of the records that are written and deleted."""
+    put, accepted, drop_old = Directory.put, SpoolFile.accepted, SpoolFile.drop_old
 
     def watched_put(self: Directory, records: Sequence[Record]) -> Any:
         try:
@@ -255,22 +288,9 @@ def patched(world: World) -> Iterator[None]:
 
     def watched_drop_old(self: SpoolFile, exporter: str, before: float) -> int:
         number = drop_old(self, exporter, before)
-        world.dropped(self.path, exporter, before)
+        world.dropped(exporter, before)
         return number
 
-    clock = SimpleNamespace(time=lambda: world.now)
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (recorder, processor, handlers, engine):
-            patch.setattr(module, "Pool", partial(Pool, max_threads=0))
-        for module in (file, directory):
-            patch.setattr(module, "time", clock)
-        patch.setattr(other_instrumentations, "running_loop", lambda: world.on_loop or None)
-        patch.setattr(handlers, "WINDOW", 0.0)
-        patch.setattr(kept, "_LOOK", 0.0)
-        patch.setattr(dispatcher, "_REST", 0.0)
-        patch.setattr(SQLiteFile, "changing", watched)
-        patch.setattr(Directory, "put", watched_put)
-        patch.setattr(SpoolFile, "accepted", watched_accepted)
-        patch.setattr(SpoolFile, "drop_old", watched_drop_old)
-        yield
-    shutil.rmtree(world.root)
+    patch.setattr(Directory, "put", watched_put)
+    patch.setattr(SpoolFile, "accepted", watched_accepted)
+    patch.setattr(SpoolFile, "drop_old", watched_drop_old)

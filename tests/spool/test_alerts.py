@@ -266,8 +266,9 @@ def test_what_was_sent_while_the_disk_failed_leaves_it_later(
 ) -> None:
     """The disk failed when another alert was to be written."""
     kept = KeptNotices(recorder_for(str(tmp_path), Settings()), "desk")
+    call, t = view(**RATE_LIMIT), Thresholds()
     first, second = (
-        Notice(make_finding(rule, view(**RATE_LIMIT), "error", "x", Thresholds()), "firing", 1, 1, 1)
+        Notice(make_finding(rule, call, "error", "x", t), "firing", NOON, NOON, 1)
         for rule in ("failure", "burst")
     )
     assert kept.write({"first": first})

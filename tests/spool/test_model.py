@@ -213,7 +213,7 @@ class Spool(RuleBasedStateMachine):
 
 TestSpool = Spool.TestCase
 TestSpool.settings = settings(
-    max_examples=20 * THOUSANDS,
+    max_examples=(50 if THOUSANDS == 1 else 25 * THOUSANDS),
     stateful_step_count=40,
     deadline=None,
     database=None,

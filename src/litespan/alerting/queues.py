@@ -161,7 +161,7 @@ class Outbox:
         with suppress_errors(f"alerts.{self.name}.message"):
             result = self._send([notice for _, (_, notice) in batch], self._lost)
         self.failed = self.failed or result != "sent"
-        self.stopped = self.stopped or result == "stopped"
+        self.stopped = result == "stopped"
         if result == "later" or (self.stopped and self.keeps):
             return False
         self._lost = 0
