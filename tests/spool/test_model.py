@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -16,6 +17,7 @@ from litespan.spool.overview import overview
 from tests.spool.lives import Desk, Life
 from tests.spool.model import AUDIT, DESK, EXPORTERS, Crash, Fault, World, patched
 
+pytestmark = pytest.mark.slow
 MOST_NOTICES = Desk.policy.max_items  # of one message
 THOUSANDS = int(os.environ.get("SPOOL_STEPS", "1"))
 ALL = (*EXPORTERS, DESK, AUDIT)
@@ -152,6 +154,9 @@ class Spool(RuleBasedStateMachine):
         if how == "stop":
             with self.step():
                 life.stop()
+            book = self.world.book
+            settled = {row for number, row in book.heard if number == life.number}
+            assert not {row for row in settled & book.on_disk if row[0] != DESK}
         life.die()
         self.lives.remove(life)
         self.lives = self.lives or [self.new_life()]
