@@ -23,6 +23,7 @@ from litespan.cli import main
 from litespan.counters import stats
 from litespan.settings import Settings
 from litespan.spool import recorder_for
+from litespan.spool.directory import Directory
 from litespan.spool.overview import overview
 from litespan.testing import LoopbackProvider
 from litespan_exporters.alertmanager import to_alert
@@ -236,6 +237,76 @@ def test_an_alert_that_ends_during_an_outage_is_sent_with_a_spool(tmp_path: Path
     assert [(notice.turn, notice.last) for notice in sent] == [("firing", NOON)]
     kept.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_alert_that_ends_after_the_destination_has_stopped_is_not_lost(
+    slack: Slack, tmp_path: Path
+) -> None:
+    """The next process sends that it began; the message that it ended does not replace it."""
+    slack.status, now = 404, [time.time()]
+    program = Program(slack.exporter(), tmp_path)
+    engine = program.processor.span_exporter.engine
+    engine.clock = lambda: now[0]
+    fail(program)
+    assert program.deliver()
+    eventually(lambda: engine._outbox.stopped)
+    now[0] += 400.0  # it is resolved
+    engine.flush(60.0)
+    program.provider.shutdown()
+    slack.status = 200
+    program = Program(slack.exporter(), tmp_path)
+    eventually(lambda: slack.titles)
+    program.provider.shutdown()
+    assert slack.titles == ["InternalServerError from m"]
+    assert left(tmp_path) == {}
+
+
+def test_what_was_sent_while_the_disk_failed_leaves_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk failed when another alert was to be written."""
+    kept = KeptNotices(recorder_for(str(tmp_path), Settings()), "desk")
+    call, t = view(**RATE_LIMIT), Thresholds()
+    first, second = (
+        Notice(make_finding(rule, call, "error", "x", t), "firing", NOON, NOON, 1)
+        for rule in ("failure", "burst")
+    )
+    assert kept.write({"first": first})
+    put = Directory.put
+    monkeypatch.setattr(Directory, "put", broken)
+    assert not kept.write({"second": second})
+    monkeypatch.setattr(Directory, "put", put)
+    assert kept.write({"second": second})
+    assert left(tmp_path) == {"desk:alerts": 1}
+    assert kept.write({})
+    kept.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def broken(*_: Any) -> Any:
+    """A disk that fails."""
+    raise OSError(5, "Input/output error")
+
+
+def test_a_call_stays_until_its_alert_is_on_disk(
+    slack: Slack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not examined again, so that it does not count twice."""
+    slack.status = 503
+    program = Program(slack.exporter(), tmp_path)
+    exporter = program.processor.span_exporter
+    fail(program)
+    assert program.processor._recorder.wait(time.monotonic() + 60)
+    put = Directory.put
+    monkeypatch.setattr(Directory, "put", broken)
+    assert not program.deliver()
+    assert left(tmp_path) == {"slack": 1}
+    monkeypatch.setattr(Directory, "put", put)
+    assert program.deliver()
+    assert left(tmp_path) == {ALERTS: 1}
+    (notice,) = exporter.engine._outbox.waiting.values()
+    assert notice.count == 1
+    program.provider.shutdown()
 
 
 def test_a_late_alert_can_be_seen_in_alertmanager() -> None:

@@ -80,7 +80,8 @@ class Processes:
     def running(self, handler: Audit, **options: Any) -> Iterator[None]:
         """A process with a handler. It releases its files at its end, as a killed one does."""
         LiteLLMInstrumentor().instrument(
-            tracer_provider=TracerProvider(shutdown_on_exit=False, **options.pop("provider", {}))
+            tracer_provider=TracerProvider(shutdown_on_exit=False, **options.pop("provider", {})),
+            **{name: options.pop(name) for name in ("spool",) if name in options},
         )
         self.handlers.append(handler)
         added = litespan.add_callback(handler, name="audit", **options)
@@ -244,6 +245,20 @@ def test_calls_that_are_not_sampled_are_not_kept(processes: Processes, tmp_path:
         assert litespan.flush(60)
     assert handler.stages == ["success"]
     assert "litespan" not in handler.ends[0][1]
+
+
+def test_code_can_name_the_folder(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`instrument(spool=…)` is for handlers and exporters, as `LITESPAN_SPOOL` is."""
+    monkeypatch.delenv("LITESPAN_SPOOL")
+    late = Audit()
+    with processes.running(Audit(stuck=True), spool=str(tmp_path)):
+        litellm.completion(**processes.chat)
+        eventually(lambda: waiting(tmp_path) == 1)
+    with processes.running(late, spool=str(tmp_path)):
+        eventually(lambda: late.ends)
+    assert late.stages == ["success"]
 
 
 def test_a_handler_on_the_callers_loop_waits_for_one(processes: Processes, tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from litespan.alerting import spend
 from litespan.alerting.alert import Finding, Notice
+from litespan.alerting.budgets import Budgets
 from litespan.alerting.calls import Models, Running
 from litespan.alerting.episodes import expire, observe
 from litespan.alerting.kept import KeptNotices
 from litespan.alerting.late import examine_all
-from litespan.alerting.queues import Intake, Outbox, Send
+from litespan.alerting.queues import MAX_PENDING, Intake, Outbox, Send
 from litespan.alerting.rules import TEST_MODEL
 from litespan.alerting.state import State
 from litespan.alerting.thresholds import Thresholds
@@ -65,6 +65,7 @@ class Engine:
         self.clock = clock
         self.kept: KeptNotices | None = None
         self._new_outbox = partial(Outbox, name, send, limit=limit, digest=t.digest, rate=rate)
+        self._budgets = Budgets(name, t, state)
         self._interval = SHARED_INTERVAL if state.shared else INTERVAL
         self._reset()
         fork.register(self, after_in_child=Engine._reset)
@@ -80,10 +81,9 @@ class Engine:
         self._outbox = self._new_outbox()
         self._outbox.keeps = self.kept is not None
         self._puts = self._taken = 0  # calls of `put`, and of those that are processed
+        self._written = True  # whether all notices are on disk
         self._checked = 0.0  # when due records were last checked, s since the epoch
-        self._flushing = False
-        self._closing = False
-        self._busy = False
+        self._flushing = self._closing = self._busy = False
 
     # --- on the exporter's thread ----------------------------------------------------------
 
@@ -97,9 +97,8 @@ class Engine:
     def put(self, spans: Sequence[GenAISpan]) -> int:
         """Examine finished calls. Returns the number for `wait`."""
         now = self.clock()
+        self.ended([span.key for span in spans])
         with self._examining:
-            for span in spans:
-                self._running.end(span.key)
             spooled = self.kept is not None
             findings = list(examine_all(spans, self._models, now, self.t, spooled=spooled))
         with self._changed:
@@ -115,8 +114,8 @@ class Engine:
             return self._puts
 
     def wait(self, number: int, until: float) -> bool:
-        """Wait until a `put` is processed and its notices are on disk; False at `until`."""
-        return self._pool.wait_for(lambda: self._taken >= number, until)
+        """Wait until a `put` is processed. Returns whether its notices are on disk by `until`."""
+        return self._pool.wait_for(lambda: self._taken >= number, until) and self._written
 
     def started(self, spans: Sequence[GenAISpan]) -> None:
         """Watch calls that have started."""
@@ -129,7 +128,7 @@ class Engine:
             self._wake()
 
     def ended(self, keys: Sequence[UUID]) -> None:
-        """Stop watching calls that ended without being passed to `put`."""
+        """Stop watching calls that have ended."""
         with self._examining:
             for key in keys:
                 self._running.end(key)
@@ -141,7 +140,8 @@ class Engine:
             self._wake()
         self._pool.wait_for(lambda: not self._flushing, time.monotonic() + timeout)
         with self._changed:
-            return not self._flushing and self._all_sent()
+            failed, self._outbox.failed = self._outbox.failed, False
+            return not self._flushing and self._idle() and not failed
 
     def close(self, timeout: float) -> int:
         """Flush for `timeout` s and end the thread. Returns the number of unsent alerts."""
@@ -163,10 +163,6 @@ class Engine:
 
     def _idle(self) -> bool:
         return not (self._busy or self._outbox or self._intake)
-
-    def _all_sent(self) -> bool:
-        failed, self._outbox.failed = self._outbox.failed, False
-        return self._idle() and not failed
 
     # --- on the engine's thread ------------------------------------------------------------
 
@@ -195,9 +191,8 @@ class Engine:
         with self._changed:
             intake, self._intake = self._intake, Intake()
             puts = self._puts
-        for finding in filter(self._wants, self._budgets(intake)):
+        for finding in filter(self._wants, self._budgets.add(intake.spent, intake.days, now)):
             intake.add(finding)
-        self._count_days(intake, now)
         for finding in intake.findings.values():
             self._process(finding, now)
         check = now - self._checked >= self._interval or now < self._checked
@@ -210,37 +205,20 @@ class Engine:
             self._checked = now
             self._check_due(now)
         self._outbox.lose(intake.lost)
+        written = True
         if self.kept is not None:
-            for notice in self.kept.left():
+            for notice in self.kept.left(MAX_PENDING - len(self._outbox)):
                 self._outbox.restore(notice, now)
-            self.kept.write(self._outbox.waiting, remove=not self._outbox.stopped)
+            written = self.kept.write(self._outbox.waiting)
         with self._changed:
-            self._taken = puts
+            self._taken, self._written = puts, written
             self._changed.notify_all()
         sent = self._outbox.send(now, flush=flush)
         if self.kept is not None:
-            self.kept.write(self._outbox.waiting, remove=not self._outbox.stopped)
-            if not sent:
+            self.kept.write(self._outbox.waiting)
+            if not sent and not self._outbox.stopped:
                 self.kept.failed()
         return sent
-
-    def _budgets(self, intake: Intake) -> list[Finding]:
-        findings: list[Finding] = []
-        program_budget = self.t.program_day is not None or self.t.program_month is not None
-        for (kind, name, _), (usd, span) in intake.spent.items():
-            if kind == "program" and not program_budget:
-                continue
-            step = partial(spend.add, day=spend.day_of(span), usd=usd)
-            spent = self.state.change(f"{self.name}/spent/{kind}={name}", step)
-            findings += spend.judge(kind, name, spent, span, self.t)
-        return findings
-
-    def _count_days(self, intake: Intake, now: float) -> None:
-        if (at := self.t.daily) is None:
-            return
-        for (program, day), figures in intake.days.items():
-            step = partial(spend.add_day, day=day, figures=figures, now=now, at=at)
-            self.state.change(f"{self.name}/daily/{program}", step)
 
     def _process(self, finding: Finding, now: float, since: float | None = None) -> None:
         if finding.rule == "test":
@@ -257,26 +235,15 @@ class Engine:
             self._outbox.update(finding, now)
 
     def _check_due(self, now: float) -> None:
-        prefix = f"{self.name}/"
-        for key in self.state.due(prefix, now):
-            if key.startswith(f"{prefix}spent/"):
-                self.state.change(key, lambda _: (None, None))
-                continue
-            if key.startswith(daily := f"{prefix}daily/"):
-                self._report_days(key, key.removeprefix(daily), now)
+        for key in self.state.due(f"{self.name}/", now):
+            if self._budgets.owns(key):
+                for finding in filter(self._wants, self._budgets.due(key, now)):
+                    self._process(finding, now)
                 continue
             notice = self.state.change(key, partial(expire, now=now, t=self.t))
             if notice is not None and self.sends_resolved:
                 self._outbox.put(notice, now)
 
-    def _report_days(self, key: str, program: str, now: float) -> None:
-        if self.t.daily is None:  # switched off since
-            self.state.change(key, lambda _: (None, None))
-            return
-        step = partial(spend.report, program=program, now=now, at=self.t.daily)
-        for finding in filter(self._wants, self.state.change(key, step)):
-            self._process(finding, now)
-
     def hold(self, seconds: float) -> None:
         """Send nothing for `seconds`."""
-        self._outbox.not_before = self.clock() + seconds
+        self._outbox.hold(seconds, self.clock())

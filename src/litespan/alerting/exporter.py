@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, ClassVar, Final
+from uuid import UUID
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
@@ -33,6 +34,7 @@ from litespan.spool.recorder import Recorder
 
 _LATE: Final = 300.0  # s; such a message says when the calls were
 _MOST_WAIT: Final = 60.0  # s that an export waits until the alerts are on disk
+_MOST_EXAMINED: Final = 10_000  # calls
 _EXIT_TIMEOUT: Final = 5.0  # s for pending alerts, at shutdown
 _FIRST_HOLD, _LONGEST_HOLD = 5.0, 300.0  # s without sending after a failure; doubles
 _PERMANENT: Final = frozenset({"401", "403", "404", "405", "410"})
@@ -82,6 +84,7 @@ class AlertExporter(HttpExporter):
         self._failures = 0  # messages in a row that failed and are tried again
         self._refusals = 0  # messages in a row that were refused
         self._pid = os.getpid()
+        self._examined: set[UUID] = set()  # calls whose alerts are not on disk yet
 
     def _known_rules(self, argument: Sequence[str]) -> frozenset[str]:
         variable = f"LITESPAN_{self.name.upper()}_ALERTS"
@@ -159,9 +162,15 @@ class AlertExporter(HttpExporter):
             return SpanExportResult.FAILURE
         with suppress_errors(f"export.{self.name}"):
             self._warn_after_fork()
-            number = self.engine.put(_calls(spans))
-            if self.spooled and not self.engine.wait(number, time.monotonic() + _MOST_WAIT):
-                return SpanExportResult.FAILURE
+            calls = {call.key: call for call in _calls(spans)}
+            number = self.engine.put([calls[key] for key in calls if key not in self._examined])
+            if self.spooled:
+                if len(self._examined) > _MOST_EXAMINED:
+                    self._examined.clear()
+                self._examined.update(calls)  # if this fails, they come again
+                if not self.engine.wait(number, time.monotonic() + _MOST_WAIT):
+                    return SpanExportResult.FAILURE
+                self._examined.difference_update(calls)
             return SpanExportResult.SUCCESS
         return SpanExportResult.FAILURE
 

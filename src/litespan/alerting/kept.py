@@ -39,10 +39,10 @@ class KeptNotices:
         self._merged: list[Place] = []  # records that others replace
         self._look_at = 0.0  # monotonic s
 
-    def write(self, waiting: Mapping[str, Notice], *, remove: bool = True) -> None:
-        """Write new and changed notices. Remove others, which were sent, unless `remove` is False.
+    def write(self, waiting: Mapping[str, Notice]) -> bool:
+        """Write new and changed notices, and remove others, which were sent.
 
-        While the disk fails, notices wait in memory only, which is counted and logged once.
+        Returns False if the disk fails, which is counted and logged once: they wait in memory only.
         """
         places = self._places
         new = [
@@ -51,30 +51,39 @@ class KeptNotices:
             if key not in places or places[key][0] != notice
         ]
         gone = [places[key] for key, _ in new if key in places] + self._merged
-        if remove:
-            gone += [places.pop(key) for key in places.keys() - waiting.keys()]
+        gone += [places[key] for key in places.keys() - waiting.keys()]
         if new:
             try:
                 file, ids = self._directory.put(
-                    [Record(self.key, notice.id, json_bytes(asdict(notice))) for _, notice in new]
+                    [Record(self.key, _version(each), json_bytes(asdict(each))) for _, each in new]
                 )
             except DISK_ERRORS as error:
                 self._directory.report(error)
-                return
+                return False
             for (key, notice), number in zip(new, ids, strict=True):
                 places[key] = (notice, file, number)
         self._merged.clear()
-        for _, file, number in gone:
-            self._directory.settle(file, [number])
+        for key in places.keys() - waiting.keys():
+            del places[key]
+        for file in {file for _, file, _ in gone}:
+            self._directory.settle(file, [number for _, at, number in gone if at is file])
+        return True
 
-    def left(self) -> Iterator[Notice]:
-        """The notices that processes left unsent when they ended. Looks every 30 s at most."""
+    def left(self, most: int) -> Iterator[Notice]:
+        """The notices that processes left unsent when they ended. Looks every 30 s at most.
+
+        Args:
+            most: notices; others are returned later.
+        """
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK
         self._directory.adopt(self._recorder.keys)
-        known = {place[0].id for place in self._places.values()}
-        while taken := self._directory.take(self.key, _MOST, known, left=True):
+        known = {_version(place[0]) for place in self._places.values()}
+        while most > 0 and (
+            taken := self._directory.take(self.key, min(_MOST, most), known, left=True)
+        ):
+            most -= len(taken.records)
             for record in taken.records:
                 known.add(record.key)
                 notice = _read(record.data) if crc32(record.data) == record.checksum else None
@@ -94,6 +103,11 @@ class KeptNotices:
     def close(self) -> None:
         """Release the files, for other processes."""
         self._recorder.leave(self.key)
+
+
+def _version(notice: Notice) -> str:
+    """A key: a process can end before it has removed the version that another one replaces."""
+    return f"{notice.id}:{notice.turn}:{notice.count}"
 
 
 def _read(data: bytes) -> Notice | None:

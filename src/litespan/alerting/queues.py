@@ -76,7 +76,7 @@ class Outbox:
         self._pause = 1.0 / rate  # s between two messages
         self._sent_at = 0.0  # s since the epoch, also of a message that was not accepted
         self._lost = 0  # alerts that did not fit, since the last message
-        self.not_before = 0.0  # s since the epoch: send nothing earlier
+        self._held_at = self._hold = 0.0  # s since the epoch; s from then on without sending
         self.stopped = False  # for good: the destination does not exist, or refuses us
         self.failed = False  # whether a message failed since this was last reset
         self.keeps = False  # whether alerts that end before they are sent are sent all the same
@@ -99,6 +99,10 @@ class Outbox:
             return
         self._waiting[key] = (waiting[0] if waiting else now, notice)
 
+    def hold(self, seconds: float, now: float) -> None:
+        """Send nothing for `seconds`."""
+        self._held_at, self._hold = now, seconds
+
     @property
     def waiting(self) -> dict[str, Notice]:
         """What waits, by the alert's key."""
@@ -111,7 +115,9 @@ class Outbox:
                 other,
                 since=min(other.since, notice.since),
                 last=max(other.last, notice.last),
-                count=other.count + notice.count,
+                count=max(other.count, notice.count)
+                if other.id == notice.id  # two versions of one notice
+                else other.count + notice.count,
             )
         self.put(notice, now)
 
@@ -135,14 +141,18 @@ class Outbox:
 
         Returns False if the destination did not accept the message.
         """
-        if self.stopped:
+        if self.stopped and not self.keeps:
             self._waiting.clear()
         if not self._waiting:
             return True
+        if self.stopped:  # the next process sends them
+            return False
         waiting = sorted(self._waiting.items(), key=lambda item: not _urgent(item[1][1]))
         oldest = min(since for since, _ in self._waiting.values())
-        due = _urgent(waiting[0][1][1]) or now - oldest >= self._digest
-        paused = now < self.not_before or 0.0 <= now - self._sent_at < self._pause
+        # The clock may have been set back: then nothing waits until it catches up.
+        due = _urgent(waiting[0][1][1]) or not 0.0 <= now - oldest < self._digest
+        held = 0.0 <= now - self._held_at < self._hold
+        paused = held or 0.0 <= now - self._sent_at < self._pause
         if not flush and (paused or not due):
             return True
         self._sent_at = now
@@ -151,10 +161,10 @@ class Outbox:
         with suppress_errors(f"alerts.{self.name}.message"):
             result = self._send([notice for _, (_, notice) in batch], self._lost)
         self.failed = self.failed or result != "sent"
-        if result == "later":
+        self.stopped = result == "stopped"
+        if result == "later" or (self.stopped and self.keeps):
             return False
         self._lost = 0
-        self.stopped = self.stopped or result == "stopped"
         for key, _ in batch:
             del self._waiting[key]
         count(f"alerts.{self.name}.{'sent' if result == 'sent' else 'refused'}", len(batch))

@@ -17,15 +17,13 @@ LARGE: Final = 256 * 1024
 """Characters of content from which values are deferred; smaller content takes less than 1 ms."""
 _MOST: Final = 64 * 1024 * 1024  # characters that may wait: each keeps its content in memory
 
+_PATIENCE: Final = 2.0  # s that one thread waits for another, which a fork may have ended
+
 
 class Deferred(Generic[T]):
-    """The result of `compute`, computed when it is first called or by a pool after `start`.
+    """The result of `compute`, computed when it is first called or by a pool after `start`."""
 
-    There is no lock, which a fork could leave locked: two threads that call it at the same time
-    may both compute it.
-    """
-
-    __slots__ = ("_compute", "_value", "size")
+    __slots__ = ("_compute", "_lock", "_value", "size")
 
     def __init__(self, compute: Callable[[], T], size: int) -> None:
         """Defer `compute`.
@@ -35,14 +33,20 @@ class Deferred(Generic[T]):
             size: of large content, in characters; 0 if only a call may compute the value.
         """
         self._compute: Callable[[], T] | None = compute
+        self._lock = Lock()
         self.size = size
 
     def __call__(self) -> T:
-        """Return the value."""
-        compute = self._compute
-        if compute is not None:
-            self._value = compute()
-            self._compute = None
+        """Return the value. If another thread is computing it, wait for that."""
+        if self._compute is not None:
+            locked = self._lock.acquire(timeout=_PATIENCE)
+            try:
+                if (compute := self._compute) is not None:
+                    self._value = compute()
+                    self._compute = None
+            finally:
+                if locked:
+                    self._lock.release()
         return self._value
 
     def start(self) -> None:

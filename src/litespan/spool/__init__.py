@@ -42,7 +42,8 @@ def through_spool(
     exporter: SpanExporter, folder: str, settings: Settings, replaced: SpanProcessor | None = None
 ) -> Any:
     """A `SpoolProcessor` for an exporter, in place of the SDK's processor `replaced`."""
-    from litespan.spool.processor import SpoolProcessor, innermost
+    from litespan.spool.exporting import innermost
+    from litespan.spool.processor import SpoolProcessor
 
     recorder = recorder_for(folder, settings)
     return SpoolProcessor(exporter, recorder.join(name_of(innermost(exporter))), recorder, replaced)
@@ -50,7 +51,8 @@ def through_spool(
 
 def recorder_for(folder: str, settings: Settings) -> "Recorder":
     """The recorder of a folder: one for each process."""
-    from litespan.spool.directory import Directory, Limits
+    from litespan.spool.directory import Directory
+    from litespan.spool.limits import Limits
     from litespan.spool.recorder import Recorder
 
     path = Path(folder).absolute()
@@ -67,7 +69,7 @@ def current_settings() -> Settings:
 
 def uses_spool(exporter: Any) -> bool:
     """Whether an exporter is on, and delivers what it gets."""
-    from litespan.spool.processor import innermost
+    from litespan.spool.exporting import innermost
 
     inner = innermost(exporter)
     return bool(getattr(inner, "spools", True)) and not getattr(inner, "problem", "")

@@ -15,29 +15,15 @@ from litespan.background import fork
 from litespan.counters import count
 from litespan.errors import log_once
 from litespan.spool.file import HANDLER, SpoolFile, Waiting, files, is_corrupt
+from litespan.spool.limits import FREE, LEAST_FREED, Limits, report
 from litespan.spool.record import Record
 from litespan.stores import private_files
 
 T = TypeVar("T")
 
 DISK_ERRORS: Final = (sqlite3.Error, OSError)
-_LEAST_FREED: Final = 0.1  # of the limit, so that not every record is followed by a search
 _LARGE: Final = 8_000_000  # bytes; a larger file is removed when it is empty
 _BATCH_BYTES: Final = 4_000_000
-_DROPPED: Final = {
-    "content": "LITESPAN_SPOOL_MAX_BYTES is reached: the oldest %d call(s) lost their content",
-    "size": "LITESPAN_SPOOL_MAX_BYTES is reached: the oldest %d call(s) were dropped",
-    "age": "LITESPAN_SPOOL_MAX_AGE: %d call(s) were not accepted in time and were dropped",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of the files of one process."""
-
-    max_bytes: int = 1_000_000_000
-    max_age: float = 604_800.0  # s
-    sync: str = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +49,7 @@ class Directory:
         self._guard = RLock()
         self._own: SpoolFile | None = None
         self._adopted: list[SpoolFile] = []
+        self._known: set[str] = set()  # exporters that this process has, or had
 
     @property
     def _files(self) -> list[SpoolFile]:
@@ -131,15 +118,6 @@ class Directory:
         )
         self._try(taken.file, lambda file: file.set_aside(ids))
 
-    def waiting(self) -> dict[str, int]:
-        """The number of records by exporter."""
-        found: dict[str, int] = {}
-        with self._guard:
-            for file in self._files:
-                for exporter, number in (self._try(file, SpoolFile.count) or {}).items():
-                    found[exporter] = found.get(exporter, 0) + number
-        return found
-
     def adopt(self, exporters: Iterable[str]) -> None:
         """Take the files of processes that have ended, if they have records for these exporters."""
         wanted = set(exporters)
@@ -161,6 +139,7 @@ class Directory:
         """Release adopted files that have nothing for these exporters; delete empty ones."""
         wanted = set(exporters)
         with self._guard:
+            self._settle_again()
             for file in list(self._adopted):
                 self._release(file, wanted)
             own = self._own
@@ -177,8 +156,8 @@ class Directory:
 
     def report(self, error: Exception) -> None:
         """Count an error of the disk, and log it once."""
-        number = error.errno if isinstance(error, OSError) else None
-        reason = os.strerror(number) if number else str(error)
+        known = isinstance(error, OSError) and error.errno
+        reason = os.strerror(known) if known else str(error)
         count("spool.errors")
         log_once(
             f"spool.{reason}",
@@ -191,6 +170,7 @@ class Directory:
     def close(self) -> None:
         """Release all files; delete empty ones."""
         with self._guard:
+            self._settle_again()
             for file in self._files:
                 left = self._try(file, SpoolFile.total)
                 with suppress(*DISK_ERRORS):
@@ -206,10 +186,11 @@ class Directory:
         return self._own
 
     def _release(self, file: SpoolFile, wanted: set[str]) -> None:
+        self._known |= wanted
         found = self._try(file, SpoolFile.count)
         if found is None or wanted & found.keys():
             return
-        for name in found:
+        for name in found.keys() - self._known:
             if name.startswith(HANDLER):  # it may never be registered again
                 self._drop_old(file, name)
         left = self._try(file, SpoolFile.total)
@@ -218,10 +199,15 @@ class Directory:
             with suppress(*DISK_ERRORS):
                 file.close() if left or left is None else file.remove()
 
+    def _settle_again(self) -> None:
+        """Delete what was accepted while the disk failed."""
+        for file in self._files:
+            self._try(file, lambda file: file.accepted(()))
+
     def _drop_old(self, file: SpoolFile, exporter: str) -> None:
         before = time.time() - self.limits.max_age
         dropped = self._try(file, lambda file: file.drop_old(exporter, before))
-        self._report("age", dropped or 0)
+        report("age", dropped or 0)
 
     def _try(self, file: SpoolFile, function: Callable[[SpoolFile], T]) -> T | None:
         """Call `function`; None if the disk fails. A corrupt file is moved aside."""
@@ -240,30 +226,24 @@ class Directory:
                 self._own = None
             elif file in self._adopted:
                 self._adopted.remove(file)
-            aside = file.move_aside()
             count("spool.corrupt")
             log_once(
                 "spool.corrupt",
                 "LITESPAN_SPOOL: SQLite cannot read a file, so its calls are not sent; it is now "
                 "%s: recover them with `sqlite3 FILE .recover`, and check the disk (logged once)",
-                aside,
+                file.move_aside(),
             )
 
     def _trim(self) -> None:
         """Remove the oldest content, then the oldest records, beyond the limit."""
-        total = sum(self._try(file, SpoolFile.total) or 0 for file in self._files)
-        excess = total - self.limits.max_bytes
-        if excess <= 0:
-            return
-        excess += int(self.limits.max_bytes * _LEAST_FREED)
-        for free, cause in ((SpoolFile.strip, "content"), (SpoolFile.drop, "size")):
+        most = self.limits.max_bytes
+        excess = sum(self._try(file, SpoolFile.total) or 0 for file in self._files) - most
+        if excess > 0:
+            excess += int(most * LEAST_FREED)
+        for how, cause in FREE:
             for file in self._files:
                 if excess > 0:
-                    number, freed = self._try(file, partial(free, excess=excess)) or (0, 0)
+                    free = partial(SpoolFile.free, how=how, excess=excess)
+                    number, freed = self._try(file, free) or (0, 0)
                     excess -= freed
-                    self._report(cause, number)
-
-    def _report(self, cause: str, number: int) -> None:
-        if number:
-            count(f"spool.dropped.{cause}", number)
-            log_once(f"spool.dropped.{cause}", f"{_DROPPED[cause]} (logged once)", number)
+                    report(cause, number)

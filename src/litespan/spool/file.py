@@ -8,7 +8,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from zlib import crc32
 
 from litespan.background import fork
 from litespan.spool.lock import lock_file, lock_path
-from litespan.spool.record import Record, without_content
+from litespan.spool.record import Record
 from litespan.stores.sqlite_file import SQLiteFile
 
 SUFFIX: Final = ".spool"
@@ -164,44 +164,13 @@ class SpoolFile:
             found = connection.execute("select exporter, count(*) from calls group by exporter")
             return dict(found.fetchall())
 
-    def strip(self, excess: int) -> tuple[int, int]:
-        """Remove the content of the oldest records. Returns (records, bytes freed)."""
-        number = freed = last = 0
+    def free(
+        self, how: Callable[[sqlite3.Connection, int], tuple[int, int]], excess: int
+    ) -> tuple[int, int]:
+        """Free bytes with a function of `litespan.spool.limits`. Returns (records, bytes)."""
         with self._guard, self._file.changing() as connection:
-            while freed < excess:
-                row = connection.execute(
-                    "select id, checksum, data from calls where not stripped and id > ? "
-                    "order by id limit 1",
-                    (last,),
-                ).fetchone()
-                if row is None:
-                    break
-                last = row[0]
-                data = without_content(row[2], row[1])
-                if data and len(data) < len(row[2]):
-                    number, freed = number + 1, freed + len(row[2]) - len(data)
-                    connection.execute(
-                        "update calls set stripped = 1, data = ?, size = ?, checksum = ? "
-                        "where id = ?",
-                        (data, len(data), crc32(data), row[0]),
-                    )
-                else:
-                    connection.execute("update calls set stripped = 1 where id = ?", row[:1])
             self.size = None
-        return number, freed
-
-    def drop(self, excess: int) -> tuple[int, int]:
-        """Delete the oldest records. Returns (records, bytes freed)."""
-        ids, freed = [], 0
-        with self._guard, self._file.changing() as connection:
-            for number, size in connection.execute("select id, size from calls order by id"):
-                if freed >= excess:
-                    break
-                ids.append((number,))
-                freed += size
-            connection.executemany("delete from calls where id = ?", ids)
-            self.size = None
-        return len(ids), freed
+            return how(connection, excess)
 
     def drop_old(self, exporter: str, before: float) -> int:
         """Delete the exporter's records from before a time, s since the epoch."""
@@ -259,9 +228,7 @@ class SpoolFile:
 
     def _leave(self) -> None:
         """In a forked child: the file and its lock are the parent's."""
-        lock, self._lock_file = self._lock_file, -1
-        if lock >= 0:
-            os.close(lock)
+        self._unlock(remove=False)
 
 
 def files(folder: Path) -> Sequence[Path]:

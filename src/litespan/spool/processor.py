@@ -1,23 +1,21 @@
 """Sends spans to one exporter by way of the spool."""
 
-import os
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from random import uniform
 from typing import Any, Final
 
 from opentelemetry.context import Context
-from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter
 
 from litespan.background import fork
 from litespan.background.pool import Pool
 from litespan.counters import count
 from litespan.errors import suppress_errors
-from litespan.export.policy import Tally, is_kept
 from litespan.spool.directory import Taken
+from litespan.spool.exporting import delay_of, export, innermost
 from litespan.spool.file import SpoolFile, Waiting
 from litespan.spool.record import decode
 from litespan.spool.recorder import Recorder
@@ -25,7 +23,6 @@ from litespan.spool.recorder import Recorder
 _BATCH: Final = 512  # records, and spans in memory, of one export
 _LARGE_BATCH: Final = 5_000  # the same, for stores that write a file each time
 _MOST_HELD: Final = 2048  # spans in memory, as in the SDK's batches
-_DELAY: Final = 5.0  # s that records wait for others, as in the SDK's batches
 _BACKOFF, _LONGEST_BACKOFF = 1.0, 60.0  # s after a failed export; doubles
 _LOOK: Final = 30.0  # s between searches for the files of processes that have ended
 _EXIT: Final = 10.0  # s for one export more at shutdown; exporters limit theirs to about 5 s
@@ -54,14 +51,14 @@ class SpoolProcessor(SpanProcessor):
         self._recorder = recorder
         self._directory = recorder.directory
         self._narrow: Any = getattr(exporter, "narrow", None)
-        self._inner: Any = innermost(exporter)
-        if hasattr(self._inner, "spooled"):
-            self._inner.spooled = True
-        if hasattr(self._inner, "keep_in"):  # alerts, which wait for longer than their calls
-            self._inner.keep_in(recorder, key)
+        inner: Any = innermost(exporter)
+        if hasattr(inner, "spooled"):
+            inner.spooled = True
+        if hasattr(inner, "keep_in"):  # alerts, which wait for longer than their calls
+            inner.keep_in(recorder, key)
         # A store that collects rows collects them in the spool, and has them once it is flushed.
-        self._lingers = float(getattr(getattr(self._inner, "bounds", None), "linger", 0.0))
-        self._delay = self._lingers or _delay_of(self._inner)
+        self._lingers = float(getattr(getattr(inner, "bounds", None), "linger", 0.0))
+        self._delay = self._lingers or delay_of(inner)
         self._full = _BATCH if not self._lingers else _LARGE_BATCH
         self._closed = self._stopped = False
         self._reset()
@@ -198,12 +195,13 @@ class SpoolProcessor(SpanProcessor):
 
     def _send_batch(self, taken: Taken | None, held: list[ReadableSpan]) -> bool:
         records = list(taken.records) if taken is not None else []
-        spans = [decode(record.data, record.checksum) for record in records]
-        found = [span for span in spans if span is not None]
-        accepted = self._export([*found, *held]) if found or held else frozenset[str]()
+        read = [decode(record.data, record.checksum) for record in records]
+        found = [span for span in read if span is not None]
+        spans = [*found, *held]
+        accepted = export(self.span_exporter, spans, flush=bool(self._lingers)) if spans else ()
         if taken is None:
             return accepted is None
-        damaged = [record.id for record, span in zip(records, spans, strict=True) if span is None]
+        damaged = [record.id for record, span in zip(records, read, strict=True) if span is None]
         if damaged:
             self._directory.set_aside(taken, damaged)
         whole = [record for record in records if record.id not in damaged]
@@ -232,23 +230,6 @@ class SpoolProcessor(SpanProcessor):
         self._suspects.add(record.key)
         return []
 
-    def _export(self, spans: Sequence[ReadableSpan]) -> Collection[str] | None:
-        """Export spans. Returns the keys of those that the destination has; None for all."""
-        exporter, result = self.span_exporter, SpanExportResult.FAILURE
-        with suppress_instrumentation(), suppress_errors("spool.export"):
-            result = exporter.export(spans)
-            if self._lingers and not exporter.force_flush():
-                result = SpanExportResult.FAILURE
-        if result is SpanExportResult.SUCCESS:
-            return None
-        tally = getattr(self._inner, "last", None)
-        if not isinstance(tally, Tally):
-            return ()
-        retry = self._inner.limits.retry
-        if tally.dropped and not any(is_kept(cause, retry) for cause in tally.dropped):
-            return None  # refused for good, and counted by the exporter
-        return tally.accepted
-
     def _adjust(self, *, failed: bool) -> None:
         """After a failure, wait, and send less: a record that fails alone must not block others."""
         if not failed:
@@ -260,19 +241,3 @@ class SpoolProcessor(SpanProcessor):
         self._not_before = time.monotonic() + wait * uniform(0.8, 1.2)  # noqa: S311 - no secret
         self._pool.submit(self._deliver, self._not_before)
         self._directory.drop_old(self.key)
-
-
-def innermost(exporter: Any) -> Any:
-    """The exporter itself, if `exporter` is a wrapper of litespan."""
-    while isinstance(inner := getattr(exporter, "exporter", None), SpanExporter):
-        exporter = inner
-    return exporter
-
-
-def _delay_of(exporter: Any) -> float:
-    """How long records wait for others, in s, as in the SDK's batches."""
-    delay = getattr(exporter, "delay_ms", None)
-    if delay is None:
-        text = os.environ.get("OTEL_BSP_SCHEDULE_DELAY", "")
-        delay = int(text) if text.isdecimal() else _DELAY * 1000
-    return float(delay) / 1000
