@@ -63,6 +63,9 @@ FETCH: Final = _without_model("fetch_response")
 CONTAINER: Final = _without_model("litellm.create_container", s.CONTAINER_ID, charged=True)
 
 
+_SYNC: Final = frozenset({"add_message"})  # the sync functions that start with an "a"
+
+
 @dataclass(frozen=True, slots=True, eq=False)  # hashed by identity, because it is a cache key
 class Target:
     """One function; `call_type` is LiteLLM's name for it.
@@ -81,26 +84,22 @@ class Target:
     """Whether its result is always a stream."""
     passed_on: bool = field(init=False)
     """Whether its result is the provider's own, unchanged."""
+    asynchronous: bool = field(init=False)
+    """Whether the function is async."""
 
     def __post_init__(self) -> None:
         streams = self.call_type.endswith(("_content_stream", "_streaming", "/resubscribe"))
         object.__setattr__(self, "streams", streams)
         passed_on = self.call_type.endswith("llm_passthrough_route")
         object.__setattr__(self, "passed_on", passed_on)
+        sync = self.attribute == "create" or self.call_type in _SYNC
+        asynchronous = self.call_type.startswith("a") and not sync
+        object.__setattr__(self, "asynchronous", asynchronous)
 
     @property
     def name(self) -> str:
         """The name of the function in its modules."""
         return self.attribute or self.call_type
-
-    @property
-    def asynchronous(self) -> bool:
-        """Whether the function is async."""
-        sync = self.attribute == "create" or self.call_type in _SYNC
-        return self.call_type.startswith("a") and not sync
-
-
-_SYNC: Final = frozenset({"add_message"})  # the sync functions that start with an "a"
 
 
 def _pair(
