@@ -88,8 +88,8 @@ class CallSpan(sdk.Span):
             room = self._origin.most.attributes - len(kept)
             if len(attributes) <= room and not self._is_ordinary and self._end_time is None:
                 if not kept.keys().isdisjoint(attributes):
-                    for name in attributes:  # the last one set comes last
-                        kept.pop(name, None)
+                    for name in kept.keys() & attributes.keys():  # the last one set comes last
+                        del kept[name]
                 kept.update(attributes)
                 return
         super().set_attributes(attributes)
@@ -158,6 +158,14 @@ class CallSpan(sdk.Span):
             self.note(name, {**own}, time.time_ns() if timestamp is None else timestamp)
         else:
             super().add_event(name, attributes, timestamp)
+
+    def update_name(self, name: str) -> None:
+        """Set the name, as the SDK's span does."""
+        with self._guard:
+            if not self._is_ordinary and self._end_time is None:
+                self._name = name
+                return
+        super().update_name(name)
 
     def end(self, end_time: int | None = None) -> None:
         """End the span, as the SDK's span does."""
