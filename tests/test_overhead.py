@@ -20,6 +20,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import Tracer
 
+import litespan
 from benchmarks import _call, curves, exporters
 from benchmarks.curves import Load
 from litespan import LiteLLMInstrumentor
@@ -122,6 +123,18 @@ def test_metrics_add_few_function_calls(ready: Ready, monkeypatch: pytest.Monkey
     data = reader.get_metrics_data()
     assert data is not None
     assert "gen_ai.client.token.usage" in data.to_json()
+
+
+def test_a_handler_adds_few_function_calls(ready: Ready) -> None:
+    """On the caller's thread: a copy of the arguments, and a place in a queue."""
+    without = _call.called(lambda: litellm.completion(**_call.ARGUMENTS))
+    added = litespan.add_callback(success=lambda *_: None)
+    try:
+        litellm.completion(**_call.ARGUMENTS)  # starts the handler's threads
+        ours = _call.called(lambda: litellm.completion(**_call.ARGUMENTS))
+    finally:
+        added.remove()
+    assert ours - without <= 50  # 39, and 9 if the handler's event loop sleeps
 
 
 def test_calls_do_not_grow_with_the_request(ready: Ready) -> None:

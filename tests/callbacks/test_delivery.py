@@ -14,7 +14,7 @@ import pytest
 from opentelemetry import trace
 
 import litespan
-from litespan.callbacks import dispatcher
+from litespan.callbacks import dispatcher, draining
 from litespan.callbacks.threads import Threads
 from litespan.instrumentation.stages import Watchers
 from tests.callbacks.conftest import Deliveries, Delivery, Keeper
@@ -657,7 +657,7 @@ async def test_abandoned_streams_are_successes_and_leave_nothing_behind(
         gc.enable()
     assert litespan.flush(20)
     assert handler.deliveries.methods.count("success") == 30
-    assert handle.callback.dispatcher.undelivered() == ([], [])
+    assert draining.undelivered(handle.callback.dispatcher) == ([], [])
 
 
 def test_many_calls_wake_the_handlers_thread_once(

@@ -9,6 +9,7 @@ import litellm
 
 import litespan
 from benchmarks import _call
+from litespan.callbacks.draining import drain
 from tests.callbacks.conftest import Keeper
 from tests.test_overhead import Messages, Ready, ready
 
@@ -36,7 +37,7 @@ def test_a_delivered_call_leaves_no_reference_cycles(ready: Ready) -> None:
         litellm.completion(**{**_call.ARGUMENTS, "messages": messages})
         del messages
         until = time.monotonic() + 30
-        assert all(each.callback.dispatcher.drain(until) for each in added)
+        assert all(drain(each.callback.dispatcher, until) for each in added)
         while held() is not None and time.monotonic() < until:
             time.sleep(0.01)
         assert held() is None

@@ -58,6 +58,10 @@ class Callback:
             asynchronous: self.handler.events(asynchronous=asynchronous)
             for asynchronous in (False, True)
         }
+        self._needed = {
+            asynchronous: LAST | self._wanted[asynchronous] for asynchronous in self._wanted
+        }
+        self._armed = False
         inline = delivery == "inline"
         async_methods = [method.name for method in self.handler.methods if method.asynchronous]
         if inline and async_methods:
@@ -78,23 +82,27 @@ class Callback:
 
     def watch(self, call: "Call", ctx: Context) -> None:
         """Dispatch the stages of a call that starts in `ctx`."""
-        process_exit.arm()
+        if not self._armed:
+            process_exit.arm()
+            self._armed = True
         if call.view is None:
             call.view = CallView(call)
         asynchronous = call.request.target.asynchronous
         queue = self.dispatcher.open_queue(call.view, ctx, asynchronous=asynchronous)
         if queue is None:
             return
-        wanted = self._wanted[asynchronous]
+        wanted, dispatcher = self._wanted[asynchronous], self.dispatcher
 
         def listener(stage: Stage) -> None:
-            if stage.name in wanted:
-                event, last = _stage_event(stage), stage.name in LAST
-                self.dispatcher.dispatch(queue, event, last=last, span=call.span if last else None)
-            elif stage.name in LAST:
-                self.dispatcher.close_queue(queue)
+            name, last = stage.name, stage.name in LAST
+            if name in wanted:
+                span = stage.call.span if last else None
+                dispatcher.dispatch(queue, _stage_event(stage), last=last, span=span)
+            elif last:
+                dispatcher.close_queue(queue)
 
-        call.subscribe(listener, chunks=s.EVENT_CHUNK in wanted, names=wanted | LAST)
+        chunks = s.EVENT_CHUNK in wanted
+        call.subscribe(listener, chunks=chunks, names=self._needed[asynchronous])
 
     def __repr__(self) -> str:
         return f"<callback {self.handler.name}>"

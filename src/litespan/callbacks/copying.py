@@ -73,6 +73,7 @@ class _Copies:
     """One walk. Each container is copied once, so cycles and shared branches stay so."""
 
     __slots__ = ("_copies", "_left")
+    _cleans = False
 
     def __init__(self) -> None:
         self._left = _MAX_CONTAINERS
@@ -84,30 +85,28 @@ class _Copies:
         kind = type(value)
         if kind not in _CONTAINERS:
             return value
-        place = id(value)
-        if place in self._copies:
-            return self._copies[place][1]
+        number, copies = id(value), self._copies
+        if number in copies:
+            return copies[number][1]
         if depth == 0 or self._left == 0:
             return self.rest(value)
-        self._left -= 1
-        copy: Any = list(value) if kind is tuple else value.copy()
-        self._copies[place] = (value, copy)
-        if kind is dict:
-            self._copy_fields(copy, depth - 1)
+        depth, self._left = depth - 1, self._left - 1
+        # With few function calls: this runs in every call that has a handler.
+        copy: Any = {**value} if kind is dict else {*value} if kind is set else [*value]
+        copies[number] = (value, copy)
+        if kind is dict and self._cleans:
+            self._clean_fields(copy, depth)
         elif kind is not set:
-            for index, inner in enumerate(copy):
+            for place, inner in copy.items() if kind is dict else enumerate(copy):
                 if type(inner) in _CONTAINERS:
-                    copy[index] = self.of(inner, depth - 1)
+                    copy[place] = self.of(inner, depth)
         if kind is tuple:
             copy = tuple(copy)
-            self._copies[place] = (value, copy)
+            copies[number] = (value, copy)
         return copy
 
-    def _copy_fields(self, copy: dict[Any, Any], depth: int) -> None:
-        """Replace the containers in a copied dict by their copies."""
-        for name, inner in copy.items():
-            if type(inner) in _CONTAINERS:
-                copy[name] = self.of(inner, depth)
+    def _clean_fields(self, copy: dict[Any, Any], depth: int) -> None:
+        """Copy the fields of a copied dict, if this class `_cleans` them."""
 
     def rest(self, value: Any) -> Any:
         """The replacement for a container beyond the limits: the container itself."""
@@ -118,6 +117,7 @@ class _CleanCopies(_Copies):
     """Copies without credentials; the application's text is unchanged."""
 
     __slots__ = ("_text",)
+    _cleans = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class _CleanCopies(_Copies):
         """An empty container: it may hold credentials."""
         return type(value)()
 
-    def _copy_fields(self, copy: dict[Any, Any], depth: int) -> None:
+    def _clean_fields(self, copy: dict[Any, Any], depth: int) -> None:
         """All fields but credentials; those inside the application's text are all kept."""
         for name in [name for name in copy if is_credential(name)]:
             del copy[name]

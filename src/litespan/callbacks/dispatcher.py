@@ -6,7 +6,7 @@ methods run on that loop (or the caller's), sync methods in worker threads, so t
 that blocks delays only itself.
 
 At most `max_pending` stages wait. Beyond that, new calls and chunks of streams are dropped; calls
-that were accepted keep their other stages. Only `drain` waits for a handler.
+that were accepted keep their other stages. Only `litespan.callbacks.draining` waits for a handler.
 """
 
 import asyncio
@@ -35,7 +35,15 @@ _REST: Final = 0.005  # s; to wake the loop costs the caller a system call and a
 
 
 class Dispatcher:
-    """The queues of one handler, and the threads that deliver them."""
+    """The queues of one handler, and the threads that deliver them.
+
+    Attributes:
+        queues: oldest first, until they are closed and delivered; `changed` guards them.
+        last_success: when a method last returned, monotonic, s.
+        closed: whether it accepts no more calls.
+        keeper: keeps the ends of calls on disk, or None.
+        home: the event loop of the last async call, if methods run on the caller's.
+    """
 
     def __init__(
         self,
@@ -53,10 +61,10 @@ class Dispatcher:
         self._max_pending = max_pending
         self._max_tasks = concurrency or MAX_TASKS
         self._max_threads = min(concurrency or MAX_THREADS, MAX_THREADS)
-        self.keeper: Keeper | None = None  # keeps the ends of calls on disk
-        self.home: asyncio.AbstractEventLoop | None = None  # of the last async call
+        self.keeper: Keeper | None = None
+        self.home: asyncio.AbstractEventLoop | None = None
         self._generation = 0
-        self._closing = False
+        self.closed = False
         self._reset()
         fork.register(self, after_in_child=Dispatcher._reset)
 
@@ -64,12 +72,12 @@ class Dispatcher:
         """Start empty, also in a forked child: threads and waiting stages are the parent's."""
         self._generation += 1
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._queues: dict[CallQueue, None] = {}  # oldest first, until they are finished
+        self.changed = threading.Condition(self._lock)
+        self.queues: dict[CallQueue, None] = {}
         self._ready: deque[CallQueue] = deque()
         self._pending = 0
         self._running = 0
-        self._last_success = 0.0  # when a method last returned, monotonic, s
+        self.last_success = 0.0
         self._scheduled = False  # whether the loop will look at `_ready`
         self._resting = False
         self._threads: Threads | None = None
@@ -82,14 +90,14 @@ class Dispatcher:
         if self._on_callers_loop and asynchronous:
             queue.home = self.home = running_loop()
         with self._lock:
-            if self._closing:
+            if self.closed:
                 return None
             full = self._pending >= self._max_pending
             if not full:
                 if self._threads is None and not self._inline:
                     self._threads = Threads(f"litespan-{self.name}", self._max_threads)
                 queue.generation = self._generation
-                self._queues[queue] = None
+                self.queues[queue] = None
         if full:
             self._count_dropped("calls", "new calls are")
             return None
@@ -142,10 +150,10 @@ class Dispatcher:
                 self._remove(queue)
 
     def _remove(self, queue: CallQueue) -> None:
-        self._queues.pop(queue, None)
-        if self._closing and not self._queues:
+        self.queues.pop(queue, None)
+        if self.closed and not self.queues:
             self._stop()
-        self._changed.notify_all()
+        self.changed.notify_all()
 
     def _count_dropped(self, what: str, dropped: str) -> None:
         counter = f"callbacks.{self.name}.dropped_{what}"
@@ -199,88 +207,38 @@ class Dispatcher:
                 if queue.current is not None:
                     self._pending -= 1
                     if succeeded:
-                        self._last_success = time.monotonic()
+                        self.last_success = time.monotonic()
                 queue.current = queue.waiting.popleft() if queue.waiting else None
                 if queue.current is None:
                     queue.busy = False
                     self._running -= 1
                     if not queue.open:
                         self._remove(queue)
-                    self._changed.notify_all()
+                    self.changed.notify_all()
                     break
             succeeded = await invoke(self.handler, queue, queue.current, workers)
             if queue.receipt is not None and queue.current.stage in ENDS:
                 queue.receipt.delivered()
         self._start_deliveries()
 
-    # --- waiting ----------------------------------------------------------------------
-
-    def drain(
-        self, deadline: float, *, patience: float | None = None, since: float | None = None
-    ) -> bool:
-        """Wait until all open queues are delivered. Returns whether none is left.
-
-        Calls that this thread started cannot end while it waits here, so only the stages that
-        they have dispatched so far count.
-
-        Args:
-            deadline: monotonic, seconds.
-            patience: seconds to wait after a method last returned (or after `since`); None waits
-                until the deadline.
-            since: monotonic, seconds; default now.
-        """
-        here = threading.get_ident()
-
-        def is_done(queue: CallQueue) -> bool:
-            if queue not in self._queues:
-                return True
-            return queue.open and queue.thread == here and not queue.busy
-
-        started = time.monotonic() if since is None else since
-        with self._changed:
-            waiting = list(self._queues)
-            while waiting:
-                if is_done(waiting[-1]):
-                    waiting.pop()
-                    continue
-                until = deadline
-                if patience is not None:
-                    until = min(until, max(started, self._last_success) + patience)
-                remaining = until - time.monotonic()
-                if remaining <= 0:
-                    return False
-                self._changed.wait(remaining)
-            return not self._queues
-
-    def undelivered(self) -> tuple[list[CallQueue], list[CallQueue]]:
-        """(the queues with stages that are not delivered, those whose call has not ended)."""
-        with self._lock:
-            queues = list(self._queues)
-        return [queue for queue in queues if queue.busy], [queue for queue in queues if queue.open]
-
     def is_ready(self, *, asynchronous: bool) -> bool:
         """Whether it can deliver the end of a call of another process."""
-        if self._closing or self._pending >= self._max_pending:
+        if self.closed or self._pending >= self._max_pending:
             return False
         if not (self._on_callers_loop and asynchronous):
             return True
         return self.home is not None and not self.home.is_closed()
 
     @property
-    def closed(self) -> bool:
-        """Whether it accepts no more calls."""
-        return self._closing
-
-    @property
     def drained(self) -> bool:
         """Whether it is closed and everything is delivered."""
-        return self._closing and not self._queues
+        return self.closed and not self.queues
 
     def close(self) -> None:
         """Accept no more calls; the threads end once all open queues are delivered."""
         with self._lock:
-            self._closing = True
-            if not self._queues:
+            self.closed = True
+            if not self.queues:
                 self._stop()
 
     def _stop(self) -> None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
+from threading import get_ident
 from typing import Final
 from weakref import WeakSet
 
@@ -31,6 +32,51 @@ def register(dispatcher: Dispatcher) -> None:
     _dispatchers = (*(each for each in _dispatchers if not each.drained), dispatcher)
 
 
+def drain(
+    dispatcher: Dispatcher,
+    deadline: float,
+    *,
+    patience: float | None = None,
+    since: float | None = None,
+) -> bool:
+    """Wait until all open queues are delivered. Returns whether none is left.
+
+    Calls that this thread started cannot end while it waits here, so only the stages that they
+    have dispatched so far count.
+
+    Args:
+        dispatcher: whose queues.
+        deadline: monotonic, seconds.
+        patience: seconds to wait after a method last returned (or after `since`); None waits
+            until the deadline.
+        since: monotonic, seconds; default now.
+    """
+    here, started = get_ident(), time.monotonic() if since is None else since
+    with dispatcher.changed:
+        waiting = list(dispatcher.queues)
+        while waiting:
+            queue = waiting[-1]
+            mine = queue.open and queue.thread == here and not queue.busy
+            if mine or queue not in dispatcher.queues:
+                waiting.pop()
+                continue
+            until = deadline
+            if patience is not None:
+                until = min(until, max(started, dispatcher.last_success) + patience)
+            remaining = until - time.monotonic()
+            if remaining <= 0:
+                return False
+            dispatcher.changed.wait(remaining)
+        return not dispatcher.queues
+
+
+def undelivered(dispatcher: Dispatcher) -> tuple[list[CallQueue], list[CallQueue]]:
+    """(the queues with stages that are not delivered, those whose call has not ended)."""
+    with dispatcher.changed:
+        queues = list(dispatcher.queues)
+    return [queue for queue in queues if queue.busy], [queue for queue in queues if queue.open]
+
+
 def _main_thread_ended() -> None:
     _drain_all(time.monotonic() + LIMIT)
 
@@ -49,14 +95,14 @@ def _drain_all(deadline: float) -> None:
     started = time.monotonic()
     for dispatcher in _dispatchers:
         patience = 0.0 if dispatcher in _stuck else PATIENCE
-        dispatcher.drain(deadline, patience=patience, since=started)
-        if dispatcher.undelivered()[0]:
+        drain(dispatcher, deadline, patience=patience, since=started)
+        if undelivered(dispatcher)[0]:
             _stuck.add(dispatcher)
 
 
 def shut_down(dispatcher: Dispatcher) -> None:
     """Drain one dispatcher and close it before the process ends."""
-    dispatcher.drain(time.monotonic() + LIMIT, patience=PATIENCE)
+    drain(dispatcher, time.monotonic() + LIMIT, patience=PATIENCE)
     report_undelivered(dispatcher)
     dispatcher.close()
     _stuck.add(dispatcher)
@@ -64,7 +110,7 @@ def shut_down(dispatcher: Dispatcher) -> None:
 
 def report_undelivered(dispatcher: Dispatcher) -> None:
     """Count and log the stages that were not delivered and the calls that did not end."""
-    late, unfinished = dispatcher.undelivered()
+    late, unfinished = undelivered(dispatcher)
     names = [event.stage for queue in late for event in queue.undelivered]
     if names:
         count(f"callbacks.{dispatcher.name}.undelivered", len(names))
@@ -95,9 +141,9 @@ def flush_handlers(deadline: float) -> bool:
 
 def flush_handler(dispatcher: Dispatcher, deadline: float) -> bool:
     """Drain one handler until `deadline` (monotonic, s); log what is left, if anything."""
-    if dispatcher.drain(deadline):
+    if drain(dispatcher, deadline):
         return True
-    late, unfinished = dispatcher.undelivered()
+    late, unfinished = undelivered(dispatcher)
     logger.log(
         logging.WARNING if late else logging.INFO,
         "flush: handler %s: %d stages of %d calls are not delivered yet, and %d calls have "

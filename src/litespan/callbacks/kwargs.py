@@ -35,16 +35,16 @@ _UNSET: Final = object()
 class CallView:
     """One live call. Its arguments are copied at its start: the caller may change them later."""
 
+    _call_id = ""
+    _response: Any = _UNSET
+    _payload: Any = _UNSET
+
     def __init__(self, call: "Call") -> None:
         self._call = call
-        self._arguments: dict[str, Any] = copied(call.request.arguments)
-        given = self._arguments.get("metadata")
-        shares = type(given) is dict and "litellm_metadata" not in self._arguments
-        self._metadata: dict[str, Any] = given if shares else copied(call.request.metadata)
-        self._call_id = ""
         self._lock = Lock()
-        self._response: Any = _UNSET
-        self._payload: Any = _UNSET
+        own = self._arguments = copied(call.request.arguments)
+        shares = type(own.get("metadata")) is dict and "litellm_metadata" not in own
+        self._metadata: Any = own["metadata"] if shares else copied(call.request.metadata)
 
     @property
     def call_id(self) -> str:
@@ -59,13 +59,10 @@ class CallView:
         request = call.request
         copies = keywords(self._arguments)
         metadata = self._metadata
+        model = _mapping(copies.get("model_info")) or _mapping(metadata.get("model_info"))
         litellm_params: dict[str, Any] = {
-            "metadata": {
-                name: value for name, value in jsonable(metadata).items() if name not in _STALE
-            },
-            "model_info": jsonable(
-                _mapping(copies.get("model_info")) or _mapping(metadata.get("model_info"))
-            ),
+            "metadata": {k: v for k, v in jsonable(metadata).items() if k not in _STALE},
+            "model_info": jsonable(model),
         }
         proxied = request_of_proxy(copies.pop("proxy_server_request", None))
         if proxied is not None:
@@ -102,14 +99,13 @@ class CallView:
         parameters = _scalars(details.get("litellm_params"))
         if stage in ("pre", "post", "stream"):
             return HandlerArguments(added, parameters, event.payload, start, end)
+        added["completion_start_time"] = end
         if call.first_chunk is not None:
             first_ns = call.started_ns + int((call.first_chunk - call.started) * 1e9)
             added["completion_start_time"] = local_time(first_ns)
-        else:
-            added["completion_start_time"] = end
+        response: Any = None
         if stage == "failure":
             added.update(_failed(event.payload))
-            response = None
         else:
             response = self._response_of(event.payload)
             cost = event.attributes.get(s.COST)

@@ -37,7 +37,7 @@ _KNOWN: Final = frozenset(
     _tracer_metrics
 
     logger warning time_ns RuntimeError on_start _on_ending on_end _readable_span ReadableSpan
-    items set_attributes _set_items _immutable BoundedAttributes max_event_attributes
+    __name__ items set_attributes _set_items _immutable BoundedAttributes max_event_attributes
     max_attribute_length _add_event Event kind
 
     _name _context _kind _instrumentation_info _parent _start_time _end_time _attributes _events
@@ -61,6 +61,7 @@ def _methods() -> tuple[Any, ...]:
         span.set_attributes,
         span.set_attribute,
         span.add_event,
+        span.update_name,
         span.end,
         span._readable_span,  # noqa: SLF001
     )

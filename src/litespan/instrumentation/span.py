@@ -96,8 +96,8 @@ class CallSpan(sdk.Span):
                 and self._answer is None  # whose attributes come before any that are set now
             ):
                 if not kept.keys().isdisjoint(attributes):
-                    for name in attributes:  # the last one set comes last
-                        kept.pop(name, None)
+                    for name in kept.keys() & attributes.keys():  # the last one set comes last
+                        del kept[name]
                 kept.update(attributes)
                 return
         super().set_attributes(attributes)
@@ -166,6 +166,14 @@ class CallSpan(sdk.Span):
             self.note(name, {**own}, time.time_ns() if timestamp is None else timestamp)
         else:
             super().add_event(name, attributes, timestamp)
+
+    def update_name(self, name: str) -> None:
+        """Set the name, as the SDK's span does."""
+        with self._guard:
+            if not self._is_ordinary and self._end_time is None:
+                self._name = name
+                return
+        super().update_name(name)
 
     def end(self, end_time: int | None = None) -> None:
         """End the span, as the SDK's span does."""

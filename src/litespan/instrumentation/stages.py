@@ -3,9 +3,8 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
@@ -22,8 +21,7 @@ _RESERVED_EVENTS: Final = 2  # for events after the last chunk: the end, and an 
 _ENDLESS: Final = 2**31
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """One stage of one call.
 
     Attributes:

@@ -63,6 +63,10 @@ FETCH: Final = _without_model("fetch_response")
 CONTAINER: Final = _without_model("litellm.create_container", s.CONTAINER_ID, charged=True)
 
 
+# The sync function whose name starts with an "a", and its async form.
+_ASYNC_NAMES: Final[Mapping[str, str]] = {"add_message": "a_add_message"}
+
+
 @dataclass(frozen=True, slots=True, eq=False)  # hashed by identity, because it is a cache key
 class Target:
     """One function; `call_type` is LiteLLM's name for it.
@@ -81,27 +85,22 @@ class Target:
     """Whether its result is always a stream."""
     passed_on: bool = field(init=False)
     """Whether its result is the provider's own, unchanged."""
+    asynchronous: bool = field(init=False)
+    """Whether the function is async."""
 
     def __post_init__(self) -> None:
         streams = self.call_type.endswith(("_content_stream", "_streaming", "/resubscribe"))
         object.__setattr__(self, "streams", streams)
         passed_on = self.call_type.endswith("llm_passthrough_route")
         object.__setattr__(self, "passed_on", passed_on)
+        sync = self.attribute == "create" or self.call_type in _ASYNC_NAMES
+        asynchronous = self.call_type.startswith("a") and not sync
+        object.__setattr__(self, "asynchronous", asynchronous)
 
     @property
     def name(self) -> str:
         """The name of the function in its modules."""
         return self.attribute or self.call_type
-
-    @property
-    def asynchronous(self) -> bool:
-        """Whether the function is async."""
-        sync = self.attribute == "create" or self.call_type in _ASYNC_NAMES
-        return self.call_type.startswith("a") and not sync
-
-
-# The sync function whose name starts with an "a", and its async form.
-_ASYNC_NAMES: Final[Mapping[str, str]] = {"add_message": "a_add_message"}
 
 
 def _pair(

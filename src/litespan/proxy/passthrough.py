@@ -7,12 +7,10 @@ provider. Failures are reported by the proxy's failure hook.
 
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel_context
 
@@ -25,13 +23,11 @@ from litespan.instrumentation.call_end import (
     refusal_attributes,
     to_failure,
 )
-from litespan.instrumentation.options import REQUEST
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.start import LOGGING, begin
 from litespan.instrumentation.state import OWNER, STREAM_ENDS
 from litespan.instrumentation.stream import is_stream
 from litespan.mapping import targets as t
-from litespan.mapping.chunks import error_in, read_passed
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import (
     Answer,
@@ -42,8 +38,9 @@ from litespan.mapping.response import (
     read_answer,
 )
 from litespan.mapping.usage import read_usage, usage_attributes
-from litespan.objects import as_float, as_int, as_text, get
+from litespan.objects import as_float, as_int, as_text
 from litespan.proxy.guardrails import guardrail_of
+from litespan.proxy.passed_answers import native, note_error, open_calls, searched
 
 CALL_TYPE: Final = "pass_through_endpoint"
 _STREAMS: Final = (
@@ -51,44 +48,11 @@ _STREAMS: Final = (
     *("/converse-stream", "/invoke-with-response-stream"),
 )
 
-# Open calls and the bytes of their answers, if LiteLLM or a hook keeps them.
-_open: Final["WeakKeyDictionary[Call, Iterable[bytes]]"] = WeakKeyDictionary()
-
-
-def call_arguments(
-    provider: str | None, body: Mapping[str, Any], logged: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The arguments of an equivalent LiteLLM call.
-
-    `logged` has LiteLLM's logging fields of the request: its identity and call id.
-    """
-    parameters = logged.get("litellm_params") or {}
-    own = body.get("litellm_metadata") or body.get("metadata")
-    request = parameters.get(REQUEST)
-    return {
-        **body,
-        "custom_llm_provider": provider or _provider_in(as_text(get(request, "url")) or ""),
-        "litellm_call_id": logged.get("litellm_call_id"),
-        "litellm_metadata": None,
-        "metadata": {
-            **(parameters.get("metadata") or {}),
-            "requester_metadata": own if isinstance(own, Mapping) else {},
-        },
-        REQUEST: request,
-    }
-
 
 def _model_in(path: str) -> str:
     """The model in a Google path: `…/models/gemini-2.5-flash:generateContent`."""
     _, found, rest = path.rpartition("/models/")
     return rest.partition(":")[0].partition("/")[0] if found else ""
-
-
-def _provider_in(url: str) -> str | None:
-    """The provider in a URL of the proxy such as `http://proxy/anthropic/v1/messages`."""
-    name = urlsplit(url).path.split("/")[1:2]
-    known = getattr(sys.modules.get("litellm"), "provider_list", ())
-    return next((found for found in (n.replace("-", "_") for n in name) if found in known), None)
 
 
 class PassThrough:
@@ -117,7 +81,7 @@ class PassThrough:
                 return await succeeded(result, *args, **kwargs)
             finally:  # now LiteLLM knows tokens and cost
                 with suppress_errors("reading a pass-through response"):
-                    self._succeed(logging, result, kwargs)
+                    await self._succeed(logging, result, kwargs)
 
         logging.pre_call, logging.async_success_handler = pre_call, async_success_handler
 
@@ -133,7 +97,7 @@ class PassThrough:
         call = begin(target, (), (), arguments)
         if isinstance(call, Call):
             self.call = call
-            _open[call] = ()
+            open_calls[call] = ()
             otel_context.attach(call.context)  # until `_pass_through` detaches
 
     def answered(self, response: Any) -> None:
@@ -144,7 +108,7 @@ class PassThrough:
                 self.call.stage(s.EVENT_POST, head)
             with suppress_errors("reading a pass-through response"):
                 # LiteLLM logs the answer when the request may have ended already.
-                _note_error(self.call, error_in_body(getattr(response, "body", None)))
+                note_error(self.call, error_in_body(getattr(response, "body", None)))
 
     async def awaited(self, sending: Any) -> Any:
         """Await the response of `sending`; an exception ends the call as a failure."""
@@ -177,10 +141,11 @@ class PassThrough:
 
         logging.async_flush_passthrough_collected_chunks = flushed
 
-    def _succeed(self, logging: Any, result: Any, logged: Mapping[str, Any]) -> None:
+    async def _succeed(self, logging: Any, result: Any, logged: Mapping[str, Any]) -> None:
         call = self.call
         if call is None or call.ended:
             return
+        await searched(call)
         details = logging.model_call_details
         payload = details.get("passthrough_logging_payload") or {}
         if isinstance(result, Mapping) and payload.get("response_body"):
@@ -198,7 +163,7 @@ class PassThrough:
         if answer.usage is None:
             answer.usage = read_usage(details.get("standard_logging_object"))
         if answer.usage is None:  # LiteLLM does not know the format
-            answer = _native(call, answer)
+            answer = await native(call, answer)
         if answer.usage is not None and hidden["response_cost"] is not None:
             answer.usage.cost = None  # `response_cost` replaces it
         attributes = answered_attributes(call, answer, {})
@@ -220,15 +185,6 @@ def _end(call: Call, attributes: Attributes | None = None, answer: Answer | None
     call.end(STREAM_ENDS[how], {**(attributes or {}), **ends}, answer=answer, failure=call.failure)
 
 
-def _native(call: Call, answer: Answer) -> Answer:
-    """Return what the provider's own answer states; `answer` if it states no tokens."""
-    received, _open[call] = _open.get(call, ()), ()
-    native = read_passed(call.request, None, received).answer
-    if native.usage is None:
-        return answer
-    return replace(native, hidden=answer.hidden, error=answer.error)
-
-
 def _set_times(call: Call, ended: Any, first_byte: Any) -> None:
     """Use the times that LiteLLM recorded: it reports a response later, when it is logged."""
     started = call.started_ns / 1e9
@@ -242,36 +198,13 @@ def _set_times(call: Call, ended: Any, first_byte: Any) -> None:
 def close(logging: Any) -> None:
     """End the call after LiteLLM has logged a success or found nothing to log."""
     call = getattr(logging, OWNER, None)
-    if isinstance(call, Call) and call in _open:
+    if isinstance(call, Call) and call in open_calls:
         _end(call)
-
-
-def received(logging: Any, chunks: Iterable[bytes]) -> Call | None:
-    """Keep the bytes of an answer until LiteLLM logs it. Returns its call if that is open."""
-    call = getattr(logging, OWNER, None)
-    if not isinstance(call, Call) or call not in _open:
-        return None
-    _open[call] = chunks
-    return call
-
-
-def streamed(logging: Any, chunks: Any) -> None:
-    """Record an error in the chunks of a stream that has ended, before LiteLLM logs it."""
-    if isinstance(chunks, (list, tuple)):
-        call = received(logging, chunks)
-        if call is not None:
-            _note_error(call, error_in(chunks))
-
-
-def _note_error(call: Call, error: Any) -> None:
-    """Mark the call and its request as failed if the answer reports an error."""
-    call.failure = None if error is None else to_failure(call, error)
-    call.report_failure(call.failure)
 
 
 def end_all() -> None:
     """End the open calls when the proxy shuts down."""
-    for call in list(_open):
+    for call in list(open_calls):
         call.end("success", {})
 
 
@@ -279,7 +212,7 @@ def fail(data: Any, error: BaseException) -> None:
     """End the call of the failed request whose arguments are `data`."""
     logging: Any = data.get(LOGGING) if isinstance(data, Mapping) else None
     call = getattr(logging, OWNER, None)
-    if not isinstance(call, Call) or call not in _open:
+    if not isinstance(call, Call) or call not in open_calls:
         return
     if guardrail_of(error):  # it rejected the response: the provider's call succeeded
         call.end("success", {})

@@ -1,9 +1,11 @@
 """The hooks for LiteLLM's pass-through routes."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from opentelemetry import context as otel_context
 
@@ -11,9 +13,11 @@ from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation.options import REQUEST
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.start import LOGGING
+from litespan.instrumentation.state import OWNER
 from litespan.mapping.passed import Tail
-from litespan.objects import as_text
-from litespan.proxy.passthrough import PassThrough, call_arguments, close, received, streamed
+from litespan.objects import as_text, get
+from litespan.proxy.passed_answers import received, searched, streamed
+from litespan.proxy.passthrough import PassThrough, close
 
 ROOT: Final = "litellm.proxy.pass_through_endpoints"
 Args = tuple[Any, ...]
@@ -37,6 +41,7 @@ def hooks(modules: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any]]:
     for prefix in ("", "_"):
         yield helpers, f"{prefix}init_kwargs_for_pass_through_endpoint", _before_provider
         yield streams, f"{prefix}route_streaming_logging_to_handler", _log_response
+    yield streams, "chunk_processor", _relay_and_log
     yield answers, "pass_through_async_success_handler", _log_response
 
 
@@ -84,7 +89,7 @@ def _before_provider(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -
         body = dict(kwargs.get("_parsed_body") or {})  # LiteLLM removes its own fields
     logged = wrapped(*args, **kwargs)
     try:
-        request.wrap(kwargs["logging_obj"], call_arguments(request.provider, body, logged))
+        request.wrap(kwargs["logging_obj"], _call_arguments(request.provider, body, logged))
     except Exception as problem:  # noqa: BLE001
         record_error("tracing a pass-through request", problem)
     return logged
@@ -107,7 +112,7 @@ def _router_pass_through(wrapped: Any, _instance: Any, args: Args, kwargs: Kwarg
             },
         }
         provider = as_text(kwargs.get("custom_llm_provider"))
-        arguments = call_arguments(provider, {**body, "model": kwargs.get("model")}, logged)
+        arguments = _call_arguments(provider, {**body, "model": kwargs.get("model")}, logged)
         request.wrap(logging, arguments)
         request.end_with_flush(logging)
     result = wrapped(*args, **kwargs)
@@ -146,6 +151,24 @@ async def _kept(chunks: Any, tail: Tail, logging: Any) -> AsyncIterator[bytes]:
             yield chunk
     with suppress_errors("reading the end of a pass-through stream"):
         streamed(logging, list(tail))
+        await searched(getattr(logging, OWNER, None))
+
+
+def _relay_and_log(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """LiteLLM passes on a stream, keeps it and logs it at its end."""
+    chunks = wrapped(*args, **kwargs)
+    with suppress_errors("reading a pass-through stream"):
+        kind = str(kwargs["response"].headers.get("content-type", "")).lower()
+        if "text/event-stream" not in kind:  # of those, only the end is searched
+            return _until_searched(chunks, kwargs["litellm_logging_obj"])
+    return chunks
+
+
+async def _until_searched(chunks: Any, logging: Any) -> AsyncIterator[bytes]:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            yield chunk
+    await searched(getattr(logging, OWNER, None))
 
 
 async def _close_after(wrapped: Any, logging: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -154,3 +177,33 @@ async def _close_after(wrapped: Any, logging: Any, args: Args, kwargs: Kwargs) -
     finally:
         with suppress_errors("ending a pass-through call"):
             close(logging)
+
+
+def _call_arguments(
+    provider: str | None, body: Mapping[str, Any], logged: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments of an equivalent LiteLLM call.
+
+    `logged` has LiteLLM's logging fields of the request: its identity and call id.
+    """
+    parameters = logged.get("litellm_params") or {}
+    own = body.get("litellm_metadata") or body.get("metadata")
+    request = parameters.get(REQUEST)
+    return {
+        **body,
+        "custom_llm_provider": provider or _provider_in(as_text(get(request, "url")) or ""),
+        "litellm_call_id": logged.get("litellm_call_id"),
+        "litellm_metadata": None,
+        "metadata": {
+            **(parameters.get("metadata") or {}),
+            "requester_metadata": own if isinstance(own, Mapping) else {},
+        },
+        REQUEST: request,
+    }
+
+
+def _provider_in(url: str) -> str | None:
+    """The provider in a URL of the proxy such as `http://proxy/anthropic/v1/messages`."""
+    name = urlsplit(url).path.split("/")[1:2]
+    known = getattr(sys.modules.get("litellm"), "provider_list", ())
+    return next((found for found in (n.replace("-", "_") for n in name) if found in known), None)

@@ -1,6 +1,7 @@
 """One request to the proxy: its server span, identity and failure."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
@@ -92,7 +93,7 @@ class ProxyRequest(Client):
         if hides_keys():
             key = None
         attributes = {
-            attribute: scrub(str(value)[:MAX_LENGTH])
+            attribute: _scrubbed(str(value)[:MAX_LENGTH])
             for name, attribute in _IDENTITY.items()
             if (value := _field(key, name))
         }
@@ -128,7 +129,7 @@ class ProxyRequest(Client):
         self.status = status
         if self.span.is_recording():
             for name, value in headers:
-                if name.lower() == b"x-litellm-call-id":
+                if name == b"x-litellm-call-id":  # ASGI has lower-case names
                     self.span.set_attribute(s.CALL_ID, value.decode("latin-1")[:MAX_LENGTH])
 
     def sent_on_websocket(self, message: Mapping[str, Any]) -> None:
@@ -212,6 +213,10 @@ def is_server(span: Span) -> bool:
     return span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER
 
 
+_scrubbed: Final = lru_cache(maxsize=1024)(scrub)
+"""Cached, because keys, teams and paths repeat."""
+
+
 def _field(key: Any, name: str) -> Any:
     value = getattr(key, name, None)
     return person(value) if name == "end_user_id" else value
@@ -224,7 +229,7 @@ def _method(scope: Scope) -> str:
 
 def _of_scope(scope: Scope, headers: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
     yield s.HTTP_METHOD, _method(scope)
-    yield s.URL_PATH, scrub(scope["path"][:MAX_LENGTH])
+    yield s.URL_PATH, _scrubbed(scope["path"][:MAX_LENGTH])
     yield s.URL_SCHEME, scope.get("scheme", "http")
     if scope.get("http_version"):
         yield s.PROTOCOL_VERSION, scope["http_version"]
