@@ -5,17 +5,14 @@ from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.exporter.otlp.proto.http import trace_exporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
 
-from litespan.export.otlp_bytes import encode, encode_for
-from tests.support.server import Reply, running
+from litespan.export.otlp_bytes import encode
 
 VALUES: list[Any] = [
     *("text", "", "é😀", "x" * 300, "\ud800", 0, 1, 127, 128, 2**63 - 1, -1, -(2**63), 2**63),
@@ -84,24 +81,6 @@ def test_any_spans_have_the_bytes_of_the_sdk(caplog: pytest.LogCaptureFixture) -
     chance = random.Random(7)
     for _ in range(400):
         same([span(chance) for _ in range(chance.randint(0, 6))])
-
-
-def test_the_sdks_exporter_over_http_sends_these_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where litespan sets it up. A span that cannot be encoded is reported as before."""
-    module: Any = trace_exporter
-    monkeypatch.setattr(module, "encode_spans", encode_spans)
-    encode_for(module)
-    ours = module.encode_spans
-    encode_for(module)
-    assert ours is module.encode_spans
-    spans = [span(random.Random(seed)) for seed in range(20)]
-    with running(lambda _: Reply()) as collector:
-        exporter = module.OTLPSpanExporter(f"{collector.url}/v1/traces")
-        assert exporter.export(spans) is SpanExportResult.SUCCESS
-        exporter.shutdown()
-    assert collector.received[0].body == encode(spans)
-    with pytest.raises((ValueError, TypeError)):
-        ours([ReadableSpan("chat", spans[0].context, start_time=-1)])
 
 
 @pytest.mark.parametrize("first", [1, True, 1.0, 0, False, 0.0, -0.0, ("a",), "a"])

@@ -24,29 +24,6 @@ _FLAGS: Final = Struct("<HI").pack(0x0185, 0x100)  # the parent's context is kno
 _REMOTE_FLAGS: Final = Struct("<HI").pack(0x0185, 0x300)  # and that it is remote
 
 
-def encode_for(exporters: Any) -> None:
-    """Have the SDK's module of the exporter over HTTP use `encode`; the bytes are the same."""
-    if getattr(exporters, "encode_spans", None) is encode_spans:
-        exporters.encode_spans = _encode_spans
-
-
-def _encode_spans(spans: Sequence[ReadableSpan]) -> Any:
-    try:
-        return _Encoded(encode(spans))
-    except Exception:  # noqa: BLE001 - the SDK reports its own error
-        return encode_spans(spans)
-
-
-class _Encoded:
-    """What the SDK's exporter uses of its message."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def SerializePartialToString(self) -> bytes:  # noqa: N802
-        return self._data
-
-
 class Unusual(Exception):
     """A value that only the SDK encodes."""
 

@@ -1,7 +1,6 @@
 """Sets up the SDK's tracer provider from the OTEL_* variables if a process has none."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -20,7 +19,6 @@ from litespan.variables import (
     otlp_endpoint,
 )
 
-_OTLP_HTTP: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 _SHORTEST: Final = 2  # characters of a value to search for in an error message
 
 traces_exporters: Final[list[str]] = []
@@ -57,11 +55,6 @@ def set_up() -> str:
         except Exception as error:
             _log_variables(error)
             raise
-        with suppress_errors("preparing the OTLP exporter"):
-            if (exporters := sys.modules.get(_OTLP_HTTP)) is not None:
-                from litespan.export.otlp_bytes import encode_for
-
-                encode_for(exporters)
         return goes_to(_names())
     return "none, because the OTEL_* variables are invalid"
 
