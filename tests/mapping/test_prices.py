@@ -8,6 +8,7 @@ from typing import Any
 
 import litellm
 import pytest
+from litellm import google_genai
 
 from litespan import stats
 from litespan.instrumentation import custom_provider
@@ -190,6 +191,77 @@ async def test_cache_writes_without_a_stated_time_to_live_cost_what_the_others_c
         + 500 * prices["cache_read_input_token_cost"]
         + 467 * prices["output_cost_per_token"]
         + 3 * prices["search_context_cost_per_query"]["search_context_size_medium"]
+    )
+
+
+async def _served_by_another_api(api: str, url: str, stream: bool) -> None:
+    """Call `api` with a model of a provider that has another one."""
+    if api == "generate_content":
+        contents = [{"role": "user", "parts": [{"text": "Hi"}]}]
+        given = {"model": f"anthropic/{CLAUDE}", "contents": contents}
+        name = f"agenerate_content{'_stream' if stream else ''}"
+        result = await getattr(google_genai, name)(**given, api_base=url, api_key="k")
+    else:
+        given = {"model": f"anthropic/{CLAUDE}", "input": "Hi"}
+        result = await litellm.aresponses(**given, api_base=url, api_key="k", stream=stream)
+    _ = [chunk async for chunk in result] if stream else None
+
+
+@pytest.mark.recent_litellm
+@EACH
+@pytest.mark.parametrize("api", ["generate_content", "aresponses"])
+async def test_an_api_that_litellm_translates_keeps_the_details_of_the_usage(
+    stream: bool, api: str, traced: Traced
+) -> None:
+    """The translated answer has no cached tokens, or no cache writes."""
+    with answering({**ANTHROPIC, "server_tool_use": None}) as url:
+        await litellm.acompletion(**claude(url))
+        await _served_by_another_api(api, url, stream)
+    completion, translated = (span["attributes"] for span in traced.spans)
+    counts = [name for name in completion if name.startswith(("gen_ai.usage.", "litellm.usage."))]
+    assert {name: translated.get(name) for name in counts} == pytest.approx(
+        {name: completion[name] for name in counts}
+    )
+
+
+@pytest.mark.recent_litellm
+@EACH
+async def test_reasoning_is_counted_in_the_messages_api_of_another_provider(
+    stream: bool, traced: Traced
+) -> None:
+    """LiteLLM serves it by OpenAI's Responses API."""
+    usage = {**RESPONSES, "output_tokens_details": {"reasoning_tokens": 64}}
+    with answering(usage) as url:
+        model = {"model": "openai/gpt-5-mini", "api_base": f"{url}/v1"}
+        result = await litellm.anthropic_messages(**{**claude(url, stream=stream), **model})
+        _ = await read(result) if stream else None
+    assert traced.span["attributes"]["gen_ai.usage.reasoning.output_tokens"] == 64
+
+
+@pytest.mark.recent_litellm
+@EACH
+async def test_a_compaction_counts_in_the_messages_api(stream: bool, traced: Traced) -> None:
+    """Anthropic's total leaves it out, but not its bill."""
+    part = {"cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+    usage = {
+        "input_tokens": 1000,
+        "output_tokens": 200,
+        **part,
+        "output_tokens_details": {"thinking_tokens": 120},
+        "iterations": [
+            {"type": "compaction", "input_tokens": 5000, "output_tokens": 300, **part},
+            {"type": "message", "input_tokens": 1000, "output_tokens": 200, **part},
+        ],
+    }
+    with answering(usage) as url:
+        result = await litellm.anthropic_messages(**claude(url, stream=stream))
+        _ = await read(result) if stream else None
+    attributes, prices = traced.span["attributes"], litellm.model_cost[CLAUDE]
+    assert attributes["gen_ai.usage.input_tokens"] == 6000
+    assert attributes["gen_ai.usage.output_tokens"] == 500
+    assert attributes["gen_ai.usage.reasoning.output_tokens"] == 120
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(
+        6000 * prices["input_cost_per_token"] + 500 * prices["output_cost_per_token"]
     )
 
 

@@ -162,6 +162,9 @@ def _result(request: Request, answer: Answer, logging: Any) -> Any:
     result._hidden_params = {  # noqa: SLF001
         name: value for name in ("model_id",) if (value := answer.hidden.get(name)) is not None
     }
+    traffic = get(answer.fields.get("usageMetadata"), "trafficType")  # Google's service tier
+    if traffic:
+        result._hidden_params["provider_specific_fields"] = {"traffic_type": traffic}  # noqa: SLF001
     return result
 
 
