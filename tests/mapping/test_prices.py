@@ -2,7 +2,9 @@
 
 import asyncio
 import copy
+import io
 import math
+import wave
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from litespan import stats
 from litespan.instrumentation import custom_provider
 from tests.mapping.answers import CLAUDE, answering, claude, openai
 from tests.support.calls import MESSAGES, Traced, read
+from tests.support.server import Reply, running
 
 pytestmark = pytest.mark.slow
 
@@ -236,6 +239,24 @@ async def test_reasoning_is_counted_in_the_messages_api_of_another_provider(
         result = await litellm.anthropic_messages(**{**claude(url, stream=stream), **model})
         _ = await read(result) if stream else None
     assert traced.span["attributes"]["gen_ai.usage.reasoning.output_tokens"] == 64
+
+
+@pytest.mark.recent_litellm
+def test_a_transcription_costs_what_its_provider_charges(traced: Traced) -> None:
+    """LiteLLM looks for OpenAI's price, whose API Groq has."""
+    recording = io.BytesIO()
+    with wave.open(recording, "wb") as audio:
+        audio.setnchannels(1)
+        audio.setsampwidth(2)
+        audio.setframerate(8000)
+        audio.writeframes(bytes(2 * 8000 * 12))
+    file = ("a.wav", recording.getvalue(), "audio/wav")
+    reply = Reply(body=b'{"text": "Hi"}', headers={"Content-Type": "application/json"})
+    with running(lambda _: reply) as vendor:
+        given = {"api_base": f"{vendor.url}/v1", "api_key": "k"}
+        litellm.transcription(model="groq/whisper-large-v3", file=file, **given)
+    price = litellm.model_cost["groq/whisper-large-v3"]["input_cost_per_second"]
+    assert cost_of(traced) == (pytest.approx(12 * price), "litellm")
 
 
 @pytest.mark.recent_litellm

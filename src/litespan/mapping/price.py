@@ -178,7 +178,8 @@ def _unpriced(raw: Any) -> Any:
     copy._hidden_params = {  # noqa: SLF001
         name: value
         for name, value in hidden_params(raw).items()
-        if name not in ("response_cost", "additional_headers", "cache_hit")
+        # For transcriptions, LiteLLM states the provider whose API it used: OpenAI for Groq's.
+        if name not in ("response_cost", "additional_headers", "cache_hit", "custom_llm_provider")
     }
     usage = get(raw, "usage")
     if get(usage, "cost") is not None and hasattr(usage, "model_copy"):
