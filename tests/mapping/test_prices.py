@@ -241,6 +241,16 @@ async def test_reasoning_is_counted_in_the_messages_api_of_another_provider(
     assert traced.span["attributes"]["gen_ai.usage.reasoning.output_tokens"] == 64
 
 
+@EACH
+def test_deepinfras_cost_is_the_providers(stream: bool, traced: Traced) -> None:
+    """It has its own name, and LiteLLM ignores it."""
+    with answering({**CHAT, "estimated_cost": 0.00077}) as url:
+        given = openai(url, model="deepinfra/acme/unheard-of", stream=stream)
+        result = litellm.completion(**given)
+        _ = list(result) if stream else None
+    assert cost_of(traced) == (0.00077, "provider")
+
+
 @pytest.mark.recent_litellm
 def test_a_transcription_costs_what_its_provider_charges(traced: Traced) -> None:
     """LiteLLM looks for OpenAI's price, whose API Groq has."""

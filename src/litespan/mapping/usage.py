@@ -107,7 +107,7 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
         reasoning = get(received, "reasoning_tokens")
         usage.reasoning = as_tokens(reasoning or get(received, "thinking_tokens"))  # Anthropic
         usage.audio_output = as_tokens(get(received, "audio_tokens"))
-    charged = stated.get("cost")
+    charged = stated.get("cost", stated.get("estimated_cost"))  # the latter is DeepInfra's
     if charged is not None:
         usage.cost = _stated_cost(charged, stated)
     detailed = sent or kept or received or usage.cache_read or usage.cache_creation
