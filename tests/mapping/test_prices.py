@@ -241,6 +241,7 @@ async def test_reasoning_is_counted_in_the_messages_api_of_another_provider(
     assert traced.span["attributes"]["gen_ai.usage.reasoning.output_tokens"] == 64
 
 
+@pytest.mark.recent_litellm
 @EACH
 def test_deepinfras_cost_is_the_providers(stream: bool, traced: Traced) -> None:
     """It has its own name, and LiteLLM ignores it."""
