@@ -160,6 +160,8 @@ class ProxyRequest(Client):
         if not span.is_recording():
             return
         status = self.status
+        if status is None and isinstance(error, Exception) and self._scope["type"] == "http":
+            status = 500  # what the server sends
         attributes: dict[str, Any] = {}
         if self.ours:
             route = getattr(self._scope.get("route"), "path", None)
