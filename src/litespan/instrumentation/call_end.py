@@ -101,7 +101,7 @@ def read_stream_end(
     read = with_estimate(request, read, chunks)
     answer = read.answer
     _complete_usage(call, answer)
-    attributes = answer_attributes(request, answer)
+    attributes = answer_attributes(request, answer, call.logging)
     attributes.update(called_server_attributes(call))
     request_id = provider_request_id(response_headers(answer.hidden))
     if request_id:

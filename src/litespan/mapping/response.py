@@ -212,16 +212,16 @@ def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> 
         attributes.update(server_attributes(base))
     if hidden.get("cache_hit") is True:
         attributes[s.CACHE_HIT] = True
+    if not request.called.provider:  # LiteLLM has chosen it, for example by an alias
+        attributes.update(_provider_attributes(logging))
     if request.target.operation.detailed:
-        _add_details(attributes, request, answer, logging)
+        _add_details(attributes, request, answer)
     return attributes
 
 
-def _add_details(attributes: Attributes, request: Request, answer: Answer, logging: Any) -> None:
-    """Add the ids and counts of files, batches, …, and the provider that LiteLLM has chosen."""
+def _add_details(attributes: Attributes, request: Request, answer: Answer) -> None:
+    """Add the ids and counts of files, batches, …."""
     identifier = request.target.operation.id
-    if not request.called.provider:
-        attributes.update(_provider_attributes(logging))
     if identifier != s.RESPONSE_ID and s.RESPONSE_ID in attributes:
         attributes[identifier] = attributes.pop(s.RESPONSE_ID)
     if identifier not in (s.RESPONSE_ID, s.VIDEO_ID, s.BATCH_ID):
