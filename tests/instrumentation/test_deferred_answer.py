@@ -41,6 +41,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "model": "anthropic/claude-sonnet-4-5",
         "provider": {"cache_write_tokens": 8, "cached_tokens": 4},
     },
+    "an alias": {"model": "cheap"},
     "a service tier": {"service_tier": "flex"},
     "an empty text": {"provider": {"text": ""}},
     "a lone surrogate": {"provider": {"text": "half \\ud83d"}},
@@ -80,6 +81,7 @@ def test_it_is_the_same_as_one_that_is_read_now(
     name: str, mode: str, capture: Any, reads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Attributes with content, and events."""
+    monkeypatch.setattr(litellm, "model_alias_map", {"cheap": "openai/gpt-4o-mini"})
     found = []
     for when in (LATER, NOW):
         with capture(mode) as traced, monkeypatch.context() as patch:

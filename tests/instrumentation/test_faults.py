@@ -41,6 +41,8 @@ NOT_INJECTED = {
     "instrumentation.deferred_answer.DeferredAnswer.read",
     "instrumentation.start.record_batch",
     "instrumentation.hooks._bridged",
+    "instrumentation.call_contexts.Translated.__init__",
+    "instrumentation.call_contexts.Translated.result",
     "instrumentation.hooks._combined",
     "mapping.failures.stated_failure",
     "instrumentation.stages.replace_watcher",

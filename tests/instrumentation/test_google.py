@@ -10,6 +10,7 @@ import pytest
 
 from litespan.mapping.google import interaction, joined, usage
 from tests.support.calls import KEY, Traced, content, read
+from tests.support.server import Reply, running
 
 pytestmark = pytest.mark.recent_litellm
 
@@ -137,6 +138,66 @@ async def test_thoughts_and_cached_tokens_are_counted_as_litellm_counts_them(
         assert attributes["gen_ai.usage.reasoning.output_tokens"] == 4
         cost = result._hidden_params["response_cost"]
         assert attributes["gen_ai.usage.cost"] == pytest.approx(cost)
+
+
+COUNTED = {
+    "promptTokenCount": 1000,
+    "candidatesTokenCount": 200,
+    "totalTokenCount": 1200,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 1000}],
+}
+SAID: dict[str, Any] = {
+    "content": {"parts": [{"text": "Hi"}], "role": "model"},
+    "finishReason": "STOP",
+    "index": 0,
+}
+
+
+def streamed(traced: Traced, **answer: Any) -> dict[str, Any]:
+    """The attributes of a stream whose only event is `answer`."""
+    answer = {"modelVersion": "gemini-2.5-flash", "usageMetadata": COUNTED, **answer}
+    reply = Reply(
+        body=f"data: {json.dumps(answer)}\r\n\r\n".encode(),
+        headers={"Content-Type": "text/event-stream"},
+    )
+    with running(lambda _: reply) as vendor:
+        list(google.generate_content_stream(**ASKED, api_base=vendor.url, api_key=KEY))
+    attributes: dict[str, Any] = traced.span["attributes"]
+    return attributes
+
+
+def test_searches_of_a_stream_have_their_cost(traced: Traced) -> None:
+    """Google charges for them by prompt, not by token."""
+    grounding = {"webSearchQueries": ["weather"], "groundingChunks": [{"web": {"uri": "x"}}]}
+    attributes = streamed(traced, candidates=[{**SAID, "groundingMetadata": grounding}])
+    prices = litellm.model_cost["gemini/gemini-2.5-flash"]
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(
+        1000 * prices["input_cost_per_token"]
+        + 200 * prices["output_cost_per_token"]
+        + prices["search_context_cost_per_query"]["search_context_size_medium"]
+    )
+
+
+def test_a_stream_costs_what_its_tier_costs(traced: Traced) -> None:
+    """Google states in the usage which tier served the request."""
+    usage = {**COUNTED, "trafficType": "ON_DEMAND_PRIORITY"}
+    attributes = streamed(traced, candidates=[SAID], usageMetadata=usage)
+    prices = litellm.model_cost["gemini/gemini-2.5-flash"]
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(
+        1000 * prices["input_cost_per_token_priority"]
+        + 200 * prices["output_cost_per_token_priority"]
+    )
+
+
+def test_a_stream_without_an_answer_to_a_blocked_prompt_is_complete(traced: Traced) -> None:
+    """The provider has answered: it charges for the prompt and states why."""
+    usage = {"promptTokenCount": 1000, "totalTokenCount": 1000}
+    feedback = {"blockReason": "PROHIBITED_CONTENT"}
+    attributes = streamed(traced, promptFeedback=feedback, usageMetadata=usage)
+    assert attributes["litellm.outcome"] == "success"
+    assert attributes["gen_ai.response.finish_reasons"] == ["PROHIBITED_CONTENT"]
+    assert attributes["litellm.usage.source"] == "provider"
+    assert attributes["gen_ai.usage.input_tokens"] == 1000
 
 
 def test_an_answer_without_usage_has_no_tokens(traced: Traced) -> None:

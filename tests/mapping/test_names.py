@@ -41,6 +41,19 @@ def test_model_names_have_no_route(model: str, name: str, provider: str, traced:
     )
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_alias_has_the_provider_that_litellm_chose(
+    stream: bool, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name itself does not say which one that is."""
+    monkeypatch.setattr(litellm, "model_alias_map", {"helper": "openai/gpt-4o-mini"})
+    result = litellm.completion(**traced.chat(model="helper", stream=stream))
+    _ = list(result) if stream else None
+    attributes = traced.span["attributes"]
+    assert attributes["gen_ai.request.model"] == "helper"
+    assert attributes["gen_ai.provider.name"] == "openai"
+
+
 FINISHES = [
     ("anthropic/claude-sonnet-4-5", "max_tokens", "length"),
     ("anthropic/claude-sonnet-4-5", "end_turn", "stop"),

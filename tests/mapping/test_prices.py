@@ -2,17 +2,21 @@
 
 import asyncio
 import copy
+import io
 import math
+import wave
 from collections.abc import Iterator
 from typing import Any
 
 import litellm
 import pytest
+from litellm import google_genai
 
 from litespan import stats
 from litespan.instrumentation import custom_provider
 from tests.mapping.answers import CLAUDE, answering, claude, openai
 from tests.support.calls import MESSAGES, Traced, read
+from tests.support.server import Reply, running
 
 pytestmark = pytest.mark.slow
 
@@ -190,6 +194,106 @@ async def test_cache_writes_without_a_stated_time_to_live_cost_what_the_others_c
         + 500 * prices["cache_read_input_token_cost"]
         + 467 * prices["output_cost_per_token"]
         + 3 * prices["search_context_cost_per_query"]["search_context_size_medium"]
+    )
+
+
+async def _served_by_another_api(api: str, url: str, stream: bool) -> None:
+    """Call `api` with a model of a provider that has another one."""
+    if api == "generate_content":
+        contents = [{"role": "user", "parts": [{"text": "Hi"}]}]
+        given = {"model": f"anthropic/{CLAUDE}", "contents": contents}
+        name = f"agenerate_content{'_stream' if stream else ''}"
+        result = await getattr(google_genai, name)(**given, api_base=url, api_key="k")
+    else:
+        given = {"model": f"anthropic/{CLAUDE}", "input": "Hi"}
+        result = await litellm.aresponses(**given, api_base=url, api_key="k", stream=stream)
+    _ = [chunk async for chunk in result] if stream else None
+
+
+@pytest.mark.recent_litellm
+@EACH
+@pytest.mark.parametrize("api", ["generate_content", "aresponses"])
+async def test_an_api_that_litellm_translates_keeps_the_details_of_the_usage(
+    stream: bool, api: str, traced: Traced
+) -> None:
+    """The translated answer has no cached tokens, or no cache writes."""
+    with answering({**ANTHROPIC, "server_tool_use": None}) as url:
+        await litellm.acompletion(**claude(url))
+        await _served_by_another_api(api, url, stream)
+    completion, translated = (span["attributes"] for span in traced.spans)
+    counts = [name for name in completion if name.startswith(("gen_ai.usage.", "litellm.usage."))]
+    assert {name: translated.get(name) for name in counts} == pytest.approx(
+        {name: completion[name] for name in counts}
+    )
+
+
+@pytest.mark.recent_litellm
+@EACH
+async def test_reasoning_is_counted_in_the_messages_api_of_another_provider(
+    stream: bool, traced: Traced
+) -> None:
+    """LiteLLM serves it by OpenAI's Responses API."""
+    usage = {**RESPONSES, "output_tokens_details": {"reasoning_tokens": 64}}
+    with answering(usage) as url:
+        model = {"model": "openai/gpt-5-mini", "api_base": f"{url}/v1"}
+        result = await litellm.anthropic_messages(**{**claude(url, stream=stream), **model})
+        _ = await read(result) if stream else None
+    assert traced.span["attributes"]["gen_ai.usage.reasoning.output_tokens"] == 64
+
+
+@pytest.mark.recent_litellm
+@EACH
+def test_deepinfras_cost_is_the_providers(stream: bool, traced: Traced) -> None:
+    """It has its own name, and LiteLLM ignores it."""
+    with answering({**CHAT, "estimated_cost": 0.00077}) as url:
+        given = openai(url, model="deepinfra/acme/unheard-of", stream=stream)
+        result = litellm.completion(**given)
+        _ = list(result) if stream else None
+    assert cost_of(traced) == (0.00077, "provider")
+
+
+@pytest.mark.recent_litellm
+def test_a_transcription_costs_what_its_provider_charges(traced: Traced) -> None:
+    """LiteLLM looks for OpenAI's price, whose API Groq has."""
+    recording = io.BytesIO()
+    with wave.open(recording, "wb") as audio:
+        audio.setnchannels(1)
+        audio.setsampwidth(2)
+        audio.setframerate(8000)
+        audio.writeframes(bytes(2 * 8000 * 12))
+    file = ("a.wav", recording.getvalue(), "audio/wav")
+    reply = Reply(body=b'{"text": "Hi"}', headers={"Content-Type": "application/json"})
+    with running(lambda _: reply) as vendor:
+        given = {"api_base": f"{vendor.url}/v1", "api_key": "k"}
+        litellm.transcription(model="groq/whisper-large-v3", file=file, **given)
+    price = litellm.model_cost["groq/whisper-large-v3"]["input_cost_per_second"]
+    assert cost_of(traced) == (pytest.approx(12 * price), "litellm")
+
+
+@pytest.mark.recent_litellm
+@EACH
+async def test_a_compaction_counts_in_the_messages_api(stream: bool, traced: Traced) -> None:
+    """Anthropic's total leaves it out, but not its bill."""
+    part = {"cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+    usage = {
+        "input_tokens": 1000,
+        "output_tokens": 200,
+        **part,
+        "output_tokens_details": {"thinking_tokens": 120},
+        "iterations": [
+            {"type": "compaction", "input_tokens": 5000, "output_tokens": 300, **part},
+            {"type": "message", "input_tokens": 1000, "output_tokens": 200, **part},
+        ],
+    }
+    with answering(usage) as url:
+        result = await litellm.anthropic_messages(**claude(url, stream=stream))
+        _ = await read(result) if stream else None
+    attributes, prices = traced.span["attributes"], litellm.model_cost[CLAUDE]
+    assert attributes["gen_ai.usage.input_tokens"] == 6000
+    assert attributes["gen_ai.usage.output_tokens"] == 500
+    assert attributes["gen_ai.usage.reasoning.output_tokens"] == 120
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(
+        6000 * prices["input_cost_per_token"] + 500 * prices["output_cost_per_token"]
     )
 
 

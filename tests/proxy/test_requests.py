@@ -369,6 +369,16 @@ def test_an_error_without_text_is_recorded_by_its_message(telemetry: Telemetry) 
     assert telemetry.spans[0]["description"] == "Authentication Error, the key has expired"
 
 
+def test_an_exception_of_the_application_is_status_500(telemetry: Telemetry) -> None:
+    """The server sends it, for example for a request without a key."""
+    tracer = telemetry.tracer_provider.get_tracer("the proxy")
+    scope = {"type": "http", "method": "POST", "path": "/chat/completions", "headers": ()}
+    request = ProxyRequest(tracer, scope, Context(), Settings())
+    request.end(RuntimeError("No api key passed in."))
+    assert telemetry.spans[0]["attributes"]["http.response.status_code"] == 500
+    assert telemetry.spans[0]["status"] == "ERROR"
+
+
 @pytest.mark.recent_litellm
 @pytest.mark.parametrize(
     ("text", "more", "runs"),

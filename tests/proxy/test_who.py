@@ -115,6 +115,17 @@ def test_litellm_metadata_is_recorded(
     assert set(last["litellm.tags"]) == {"nightly", "from-key"}
 
 
+def test_tags_of_the_key_are_kept_beside_those_in_metadata_for_openai(gateway: Proxy) -> None:
+    """`metadata` of the Responses API is the provider's, so LiteLLM keeps its own apart."""
+    body = {"model": "chat", "input": "Hi", "metadata": {"tags": ["nightly"]}}
+
+    def call(traceparent: str) -> None:
+        gateway.client(KEY, traceparent=traceparent).post("/v1/responses", json=body)
+
+    last = gateway.trace(call, 3)[-1]["attributes"]
+    assert set(last["litellm.tags"]) == {"nightly", "from-key"}
+
+
 def test_langfuse_headers_are_metadata(gateway: Proxy) -> None:
     """As in LiteLLM's own Langfuse callback; headers with keys are left out."""
     said = {

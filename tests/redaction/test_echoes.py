@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 import re
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -155,10 +156,11 @@ def test_an_error_has_no_text_that_the_redactor_removed(
         repr([{"text": PROMPT}]),
         PROMPT[10:40],
         "".join(f"\\u{ord(c):04x}" for c in PROMPT),
+        urllib.parse.quote(PROMPT),
     ],
 )
 def test_a_quote_is_found_in_any_notation(quote: str) -> None:
-    """In another case, with other white space, or as JSON."""
+    """In another case, with other white space, as JSON, or in a URL."""
     text = without_echoes(f"Bad request: {quote} (see docs)", [PROMPT])
     assert text.startswith("Bad request: ")
     assert text.endswith(" (see docs)")
@@ -167,10 +169,23 @@ def test_a_quote_is_found_in_any_notation(quote: str) -> None:
     assert "disease" not in text.lower()
 
 
-def test_text_in_other_scripts_is_found_in_json() -> None:
+SAID = "患者简罗伊出生于一九八零年三月被诊断出患有罕见疾病"
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        json.dumps(SAID)[1:-1],
+        repr(SAID.encode())[2:-1],
+        urllib.parse.quote(SAID),
+        SAID.encode("ascii", "xmlcharrefreplace").decode(),
+        "".join(f"&#x{ord(c):X};" for c in SAID),
+    ],
+    ids=["JSON", "bytes", "URL", "HTML", "hexadecimal HTML"],
+)
+def test_text_in_other_scripts_is_found(quote: str) -> None:
     """Every character is an escape there."""
-    said = "患者简罗伊出生于一九八零年三月被诊断出患有罕见疾病"
-    assert without_echoes(f"bad: {json.dumps(said)}", [said]) == f'bad: "{ECHO}"'
+    assert without_echoes(f"bad: '{quote}'", [SAID]) == f"bad: '{ECHO}'"
 
 
 def test_text_that_is_no_quote_is_kept() -> None:

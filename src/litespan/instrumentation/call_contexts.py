@@ -7,6 +7,8 @@ from opentelemetry import context as otel_context
 
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.router_call import RouterCall
+from litespan.instrumentation.state import OWNER
+from litespan.instrumentation.stream import is_stream
 
 
 class Untraced:
@@ -26,6 +28,26 @@ class Untraced:
 
 
 UNTRACED: Final = Untraced()
+
+
+class Translated(Untraced):
+    """An inner call by which LiteLLM serves another API, such as Google's by a chat completion.
+
+    Its answer has details of the usage that the translated one lacks, such as cached tokens.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def result(self, value: Any) -> Any:
+        """Return `value` unchanged."""
+        self._call.whole = value
+        logging = getattr(value, "logging_obj", None) if is_stream(value) else None
+        if logging is not None:
+            setattr(logging, OWNER, self._call)  # LiteLLM assembles the answer of a chat stream
+        return value
 
 
 class RetriedCall:

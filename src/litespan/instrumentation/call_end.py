@@ -36,9 +36,10 @@ from litespan.mapping.response import (
     response_headers,
 )
 from litespan.mapping.targets import AGENT
-from litespan.mapping.usage import usage_attributes
+from litespan.mapping.usage import read_usage, usage_attributes
 from litespan.objects import get
 
+_COMPLETIONS: Final = frozenset({"completion", "acompletion"})
 _SUCCESS_ATTRIBUTES: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
 
 
@@ -65,6 +66,7 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
         hidden = {**answer.hidden, **hidden_params(call.uncached_answer), "cache_hit": None}
         paid = read_answer(request, call.uncached_answer, hidden)
         answer.usage, answer.hidden = paid.usage, paid.hidden
+    complete_usage(call, answer)
     usage = answer.usage
     if request.called.provider not in OPENAI and answer.finish_reasons:
         details = getattr(call.logging, "model_call_details", None)
@@ -85,6 +87,20 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
     if combined is not None:
         attributes.update(saved_attributes(request, combined, call.logging, attributes))
     return attributes
+
+
+def complete_usage(call: CallState, answer: Answer) -> None:
+    """Use the usage of the answer that LiteLLM translated to another API, if it is the same.
+
+    A translated usage lacks details, such as cached tokens.
+    """
+    usage, whole = answer.usage, call.whole
+    if whole is None or usage is None or call.request.target.call_type in _COMPLETIONS:
+        return
+    stated = get(whole, "usage") or get(get(get(whole, "completed_response"), "response"), "usage")
+    counted = read_usage(stated)
+    if counted is not None and (counted.input, counted.output) == (usage.input, usage.output):
+        answer.usage = replace(counted, source=usage.source)
 
 
 def to_failure(call: Any, error: Any) -> Failure:

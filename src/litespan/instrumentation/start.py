@@ -7,7 +7,7 @@ call gets exactly one span.
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -17,7 +17,7 @@ from litespan import semconv as s
 from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation import jobs
 from litespan.instrumentation.call import Call
-from litespan.instrumentation.call_contexts import UNTRACED, AnyCall, RetriedCall
+from litespan.instrumentation.call_contexts import UNTRACED, AnyCall, RetriedCall, Translated
 from litespan.instrumentation.options import REQUEST, content_off, permitted, unlogged
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.router_call import RouterCall
@@ -33,7 +33,7 @@ from litespan.mapping.identity import (
 from litespan.mapping.proxy_request import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
 from litespan.mapping.response import Answer, answer_attributes
-from litespan.mapping.targets import AGENT, BATCH, Target, passed_on
+from litespan.mapping.targets import AGENT, BATCH, CHAT, Target, passed_on
 from litespan.mapping.team_settings import NONE
 from litespan.objects import as_int, contents, get
 from litespan.settings import Settings
@@ -64,7 +64,7 @@ def begin(
         if ctx and suppressed(ctx, nested=outer is None and signals.settings.suppress_nested):
             return UNTRACED
         if outer is not None and _is_inner(outer, kwargs):
-            return UNTRACED
+            return Translated(outer) if _translates(outer, target) else UNTRACED
         arguments = kwargs.copy()
         if args:
             arguments = {**dict(zip(parameters, args)), **kwargs}  # noqa: B905 - args may be shorter
@@ -254,3 +254,12 @@ def _is_inner(outer: Call | RouterCall, kwargs: dict[str, Any]) -> bool:
         return outer.awaits_logging
     delegates = outer.logging is None and outer.request.target.operation is not AGENT
     return kwargs.get("acompletion") is True or delegates or LOGGING in kwargs
+
+
+def _translates(outer: Call | RouterCall, target: Target) -> TypeGuard[Call]:
+    """Whether LiteLLM serves `outer`, a call of another API, by this one."""
+    return (
+        target.operation is CHAT
+        and isinstance(outer, Call)
+        and outer.request.target.call_type.removeprefix("a") != target.call_type.removeprefix("a")
+    )

@@ -47,7 +47,7 @@ class CallState:
         silent: whether nothing is recorded for this call (`no-log`).
         record_content: whether messages may be recorded.
         view: the handlers' view of the call, created for the first handler.
-        whole: the answer that LiteLLM assembled from a stream, or None.
+        whole: the answer that LiteLLM assembled from a stream, or translated; or None.
         failure: the failure that a pass-through answer reports, or None.
         uncached_answer: the provider's part of an answer that LiteLLM's response cache had in part.
         end_ns: end time in ns since the epoch if it is known only later, else None.

@@ -41,7 +41,9 @@ def copy_answer(
         return None
     details: dict[str, Any] = {}
     if request.called.provider not in OPENAI:
-        native = get(getattr(logging, "model_call_details", None), "original_response")
+        stated = getattr(logging, "model_call_details", None)
+        details["custom_llm_provider"] = get(stated, "custom_llm_provider")
+        native = get(stated, "original_response")
         if type(native) is str:
             if len(native) > _LONGEST:
                 return None

@@ -7,7 +7,7 @@ from litespan import semconv as s
 from litespan.mapping import price
 from litespan.mapping.request import Attributes, Request
 from litespan.mapping.response import Answer
-from litespan.mapping.targets import AGENT
+from litespan.mapping.targets import AGENT, TRANSCRIPT
 from litespan.objects import MOST_USD, as_cost, as_float, get
 
 # Key in LiteLLM's cost breakdown → attribute.
@@ -54,7 +54,7 @@ def cost_attributes(
         and ("litellm_model_name" in hidden or "response_cost" in hidden)
         and not (usage is not None and usage.partly_split)
     ):
-        figure = as_cost(hidden.get("response_cost"))
+        figure = _stated(request, answer, logging)
         # LiteLLM states its own price of a container in the same header.
         own = not request.target.operation.model
         if not own and _HEADER in (hidden.get("additional_headers") or ()):
@@ -73,6 +73,14 @@ def cost_attributes(
     attributes = _cost(figure, source, logging)
     known = source == "provider" or _priced(request, answer, attributes)
     return attributes if known else {**_UNKNOWN}
+
+
+def _stated(request: Request, answer: Answer, logging: Any) -> float | None:
+    """Return LiteLLM's cost of a plain answer; for some transcriptions, it states none."""
+    figure = as_cost(answer.hidden.get("response_cost"))
+    if figure is None and request.target.operation is TRANSCRIPT:
+        figure = as_cost(price.list_price(request, answer, logging))
+    return figure
 
 
 def saved_attributes(

@@ -35,14 +35,13 @@ def normalized(stated: Fields) -> Fields:
 
 
 def finish_reasons(stated: Fields) -> tuple[str, ...]:
-    """Return the finish reason of each candidate."""
-    candidates = stated.get("candidates")
-    if not isinstance(candidates, (list, tuple)):
-        return ()
+    """Return the finish reason of each candidate, or why the prompt has none."""
     found = [
-        as_text(get(each, "finishReason") or get(each, "finish_reason")) for each in candidates
+        as_text(get(each, "finishReason") or get(each, "finish_reason"))
+        for each in as_list(stated.get("candidates"))
     ]
-    return tuple(reason for reason in found if reason)
+    found = [*found, as_text(get(stated.get("promptFeedback"), "blockReason"))]
+    return tuple([reason for reason in found if reason])
 
 
 def usage(stated: Fields) -> Usage | None:
@@ -57,7 +56,8 @@ def usage(stated: Fields) -> Usage | None:
     try:
         if isinstance(metadata, Mapping):
             config = litellm.VertexGeminiConfig
-            counted = config._calculate_usage({"usageMetadata": {**metadata}})  # noqa: SLF001
+            counted = config._calculate_usage({**stated})  # noqa: SLF001
+            _count_searches(config, counted, stated)
         elif isinstance(stated_usage, Mapping) and "total_input_tokens" in stated_usage:
             convert = getattr(
                 sys.modules.get(_INTERACTIONS), "InteractionsUsageObjectTransformation", None
@@ -72,6 +72,20 @@ def usage(stated: Fields) -> Usage | None:
     except Exception:  # noqa: BLE001 - a provider may send anything
         return None
     return read_usage(counted)
+
+
+def _count_searches(config: Any, counted: Any, stated: Fields) -> None:
+    """Add the searches of the web and of maps to `counted`, because LiteLLM charges for them."""
+    found = [get(each, "groundingMetadata") for each in as_list(stated.get("candidates"))]
+    grounding = [each for each in found if isinstance(each, Mapping)]
+    if not grounding:
+        return
+    count = getattr(config, "_set_grounding_usage_counters", None)
+    if count is not None:
+        count(counted, grounding)
+    else:  # older versions of LiteLLM
+        searches = config._calculate_web_search_requests(grounding)  # noqa: SLF001
+        counted.prompt_tokens_details.web_search_requests = searches
 
 
 def joined(events: Iterable[Fields]) -> tuple[dict[str, Any], Any, bool]:
@@ -93,15 +107,18 @@ def joined(events: Iterable[Fields]) -> tuple[dict[str, Any], Any, bool]:
             parts = contents(each.get("content")).get("parts")
             kept["parts"] += parts if isinstance(parts, list) else []
             kept["reason"] = each.get("finishReason") or kept.get("reason")
+            kept["grounding"] = each.get("groundingMetadata") or kept.get("grounding")
     answer["candidates"] = [
         {
             "content": {"role": "model", "parts": _merged(kept["parts"])},
             "finishReason": kept.get("reason"),
+            **({"groundingMetadata": kept["grounding"]} if kept["grounding"] else {}),
         }
         for _, kept in sorted(candidates.items())
     ]
-    finished = bool(candidates) and all(kept.get("reason") for kept in candidates.values())
-    return answer, error, finished
+    blocked = get(answer.get("promptFeedback"), "blockReason")
+    finished = all(kept.get("reason") for kept in candidates.values())
+    return answer, error, finished and bool(candidates or blocked)
 
 
 def _merged(parts: Sequence[Any]) -> list[Any]:

@@ -69,7 +69,10 @@ def identity_attributes(request: Request, identity: Identity) -> Attributes:
         attributes[s.SESSION_ID] = attributes[s.CONVERSATION_ID] = _short(session)
     given = metadata.get("tags")
     if given or identity.tags or from_proxy:
-        tags = (*identity.tags, *(as_texts(given) or ()), *_header_tags(request))
+        tags = (*identity.tags, *(as_texts(given) or ()))
+        if from_proxy:  # which keeps the tags of key and team apart from the client's metadata
+            added = get(request.arguments.get("litellm_metadata"), "tags")
+            tags = (*tags, *(as_texts(added) or ()), *_header_tags(request))
         if tags:
             different = list(dict.fromkeys(tags))[:MAX_TAGS]
             attributes[s.TAGS] = tuple([_short(tag) for tag in different])

@@ -154,6 +154,9 @@ def _result(request: Request, answer: Answer, logging: Any) -> Any:
     result._hidden_params = {  # noqa: SLF001
         name: value for name in ("model_id",) if (value := answer.hidden.get(name)) is not None
     }
+    traffic = get(answer.fields.get("usageMetadata"), "trafficType")  # Google's service tier
+    if traffic:
+        result._hidden_params["provider_specific_fields"] = {"traffic_type": traffic}  # noqa: SLF001
     return result
 
 
@@ -167,7 +170,8 @@ def _unpriced(raw: Any) -> Any:
     copy._hidden_params = {  # noqa: SLF001
         name: value
         for name, value in hidden_params(raw).items()
-        if name not in ("response_cost", "additional_headers", "cache_hit")
+        # For transcriptions, LiteLLM states the provider whose API it used: OpenAI for Groq's.
+        if name not in ("response_cost", "additional_headers", "cache_hit", "custom_llm_provider")
     }
     usage = get(raw, "usage")
     if get(usage, "cost") is not None and hasattr(usage, "model_copy"):

@@ -203,22 +203,26 @@ def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> 
         attributes.update(server_attributes(base))
     if hidden.get("cache_hit") is True:
         attributes[s.CACHE_HIT] = True
+    if not request.called.provider:  # LiteLLM has chosen it, for example by an alias
+        attributes.update(_provider_attributes(logging))
     if request.target.operation.detailed:
-        _add_details(attributes, request, answer, logging)
+        _add_details(attributes, request, answer)
     return attributes
 
 
-def _add_details(attributes: Attributes, request: Request, answer: Answer, logging: Any) -> None:
-    """Add the ids and counts of files, batches, …, and the provider that LiteLLM has chosen."""
+def _add_details(attributes: Attributes, request: Request, answer: Answer) -> None:
+    """Add the ids and counts of files, batches, …."""
     identifier = request.target.operation.id
-    details = getattr(logging, "model_call_details", None)
-    if not request.called.provider and (found := as_text(get(details, "custom_llm_provider"))):
-        attributes[s.PROVIDER] = provider_name(found)
     if identifier != s.RESPONSE_ID and s.RESPONSE_ID in attributes:
         attributes[identifier] = attributes.pop(s.RESPONSE_ID)
     if identifier not in (s.RESPONSE_ID, s.VIDEO_ID, s.BATCH_ID):
         attributes.pop(s.RESPONSE_MODEL, None)  # the model of a job or an assistant
     attributes.update(result_attributes(answer.raw, answer.fields))
+
+
+def _provider_attributes(logging: Any) -> Attributes:
+    found = as_text(get(getattr(logging, "model_call_details", None), "custom_llm_provider"))
+    return {s.PROVIDER: provider_name(found)} if found else {}
 
 
 def provider_request_id(headers: Mapping[str, Any]) -> str | None:

@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.objects import as_cost, as_tokens, contents, get
+from litespan.objects import as_cost, as_list, as_tokens, contents, get
 
 
 @dataclass(slots=True)  # not frozen, which would slow down every call
@@ -70,7 +70,7 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
     """
     if raw is None:
         return None
-    stated = contents(raw)
+    stated = _with_compaction(contents(raw)) if input_excludes_cache else contents(raw)
     inputs = _count(stated, "prompt_tokens", "input_tokens")
     outputs = _count(stated, "completion_tokens", "output_tokens")
     usage = Usage(inputs, outputs, raw=raw, excludes_cache=input_excludes_cache)
@@ -102,15 +102,35 @@ def read_usage(raw: Any, *, input_excludes_cache: bool = False) -> Usage | None:
         or stated.get("output_token_details")  # realtime
     )
     if received:
-        usage.reasoning = as_tokens(get(received, "reasoning_tokens"))
+        reasoning = get(received, "reasoning_tokens")
+        usage.reasoning = as_tokens(reasoning or get(received, "thinking_tokens"))  # Anthropic
         usage.audio_output = as_tokens(get(received, "audio_tokens"))
-    charged = stated.get("cost")
+    charged = stated.get("cost", stated.get("estimated_cost"))  # the latter is DeepInfra's
     if charged is not None:
         usage.cost = _stated_cost(charged, stated)
     detailed = sent or kept or received or usage.cache_read or usage.cache_creation
     if inputs == -1 or outputs == -1 or (detailed and -1 in _details(usage)):
         return Usage(None, None, cost=usage.cost, raw=raw, excludes_cache=input_excludes_cache)
     return usage if inputs or outputs else None
+
+
+def _with_compaction(stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add up the parts of an answer of Anthropic, whose total leaves out those of a compaction."""
+    parts = as_list(stated.get("iterations"))
+    if not parts:
+        return stated
+    return {
+        **stated,
+        **{name: sum([as_tokens(get(each, name)) or 0 for each in parts]) for name in _SUMMED},
+    }
+
+
+_SUMMED: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
 
 
 def _complete_split(usage: Usage) -> None:

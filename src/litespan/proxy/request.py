@@ -150,6 +150,8 @@ class ProxyRequest(Client):
         if self._ended:
             return
         self._ended = True
+        if self.status is None and isinstance(error, Exception) and self._scope["type"] == "http":
+            self.status = 500  # what the server sends
         with suppress_errors("recording the end of a request"):
             self._set_outcome(error)
         with suppress_errors("ending a request's span"):  # a span processor may raise

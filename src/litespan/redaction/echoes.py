@@ -1,6 +1,6 @@
 """Finds quotes of a request in an error message, in bounded time.
 
-A provider's error may quote the request verbatim, JSON-escaped, or with other white space or case.
+A provider's error may quote the request verbatim, escaped, or with other white space or case.
 Texts are therefore compared by their letters and digits only.
 """
 
@@ -27,8 +27,13 @@ _SEPARATOR: Final = bytes(_BLOCK)
 _IGNORED: Final = bytes(code for code in range(128) if not chr(code).isalnum())
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_"
 _LOWER: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
-# One character, which JSON may have escaped several times.
-_CHARACTER: Final = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|[bfnrt])|.", re.DOTALL)
+# One character, or a byte of one: as it is, or as JSON (also repeatedly), Python's bytes, URLs or
+# HTML write it.
+_CHARACTER: Final = re.compile(
+    r"\\+(?:u(?P<code>[0-9a-fA-F]{4})|x(?P<byte>[0-9a-fA-F]{2})|[bfnrt])"
+    r"|%(?P<percent>[0-9A-F]{2})|&#(?:(?P<decimal>\d{2,6})|[xX](?P<hex>[0-9a-fA-F]{2,5}));|.",
+    re.DOTALL,
+)
 
 # Arguments without content: the span records them, or LiteLLM sets them.
 _NO_CONTENT: Final = re.compile(
@@ -202,19 +207,25 @@ def _letters(text: str) -> bytes:
 
 def _normalised(text: str) -> tuple[bytes, list[tuple[int, int]]]:
     """Return (the letters and digits of `text` as bytes, the span of each byte in `text`)."""
-    if text.isascii() and "\\" not in text:  # each character stands for itself
+    if text.isascii() and not any(mark in text for mark in ("\\", "%", "&#")):
         letters = [(at, at + 1) for at, one in enumerate(text) if one.isalnum()]
-        return _letters(text), letters
+        return _letters(text), letters  # each character stands for itself
     found: list[bytes] = []
     places: list[tuple[int, int]] = []
     for match in _CHARACTER.finditer(text):
-        escaped = match[1]
-        character = chr(int(escaped, 16)) if escaped else match[0]
-        if len(character) == 1:
-            data = _letters(character)
-            found.append(data)
-            places += [match.span()] * len(data)
+        data = _unescaped(match)
+        found.append(data)
+        places += [match.span()] * len(data)
     return b"".join(found), places
+
+
+def _unescaped(match: "re.Match[str]") -> bytes:
+    kind = match.lastgroup
+    if kind is None:
+        return _letters(match[0]) if len(match[0]) == 1 else b""
+    if kind in ("byte", "percent"):
+        return bytes.fromhex(match[kind]).translate(_LOWER, _IGNORED)
+    return _letters(chr(int(match[kind], 10 if kind == "decimal" else 16)))
 
 
 def _replaced(text: str, places: list[tuple[int, int]], found: bytearray) -> str:
