@@ -34,8 +34,16 @@ CALLS: dict[str, dict[str, Any]] = {
     "no usage": {"provider": {"usage": False}},
     "two choices": {"n": 2},
     "a model without a price": {"model": "openai/unknown-model"},
-    "its own prices": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
-    "a free model": {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0},
+    "its own prices": {
+        "model": "openai/priced",
+        "input_cost_per_token": 1e-6,
+        "output_cost_per_token": 2e-6,
+    },
+    "a free model": {
+        "model": "openai/free",
+        "input_cost_per_token": 0.0,
+        "output_cost_per_token": 0.0,
+    },
     "Anthropic": {"model": "anthropic/claude-sonnet-4-5"},
     "Anthropic with written caches": {
         "model": "anthropic/claude-sonnet-4-5",

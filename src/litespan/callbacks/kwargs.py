@@ -15,6 +15,7 @@ from litespan.callbacks.copying import copied, is_credential, jsonable, keywords
 from litespan.callbacks.handler import STAGE_ROWS
 from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
 from litespan.errors import suppress_errors
+from litespan.instrumentation.deferred_answer import UnreadAnswer
 from litespan.mapping.assembling import Assembled
 from litespan.mapping.failures import Failure
 from litespan.mapping.response import Answer
@@ -108,11 +109,7 @@ class CallView:
             added.update(_failed(event.payload))
         else:
             response = self._response_of(event.payload)
-            cost = event.attributes.get(s.COST)
-            if cost is not None:
-                added["response_cost"] = float(cost)
-            if isinstance(event.payload, Answer):
-                added["cache_hit"] = event.payload.cache_hit
+            added.update(_succeeded(event))
             if call.request.streaming:
                 added["complete_streaming_response"] = response
                 added["async_complete_streaming_response"] = response
@@ -133,7 +130,7 @@ class CallView:
 
     def _response_of(self, answer: Any) -> Any:
         """The real response; for a stream that was not read to its end, the part that was read."""
-        raw = answer.raw if isinstance(answer, Answer) else None
+        raw = None if answer is None else answer.raw
         if isinstance(raw, Assembled) and raw.whole is not None:
             raw = raw.whole
         if not isinstance(raw, Assembled):
@@ -200,6 +197,20 @@ def _received(details: Mapping[str, Any]) -> dict[str, Any]:
     headers = details.get("response_headers")
     if isinstance(headers, Mapping):
         added["response_headers"] = jsonable(headers)
+    return added
+
+
+def _succeeded(event: StageEvent) -> dict[str, Any]:
+    """Cost, and whether LiteLLM's response cache had the answer."""
+    answer, attributes = event.payload, event.attributes
+    added: dict[str, Any] = {}
+    if isinstance(answer, UnreadAnswer):
+        attributes = answer.attributes()
+    cost = attributes.get(s.COST)
+    if cost is not None:
+        added["response_cost"] = float(cost)
+    if answer is not None:
+        added["cache_hit"] = answer.cache_hit
     return added
 
 

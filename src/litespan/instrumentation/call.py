@@ -16,7 +16,7 @@ from litespan.errors import record_error
 from litespan.instrumentation import call_end
 from litespan.instrumentation.call_tracer import CURRENT_SPAN
 from litespan.instrumentation.custom_provider import caller_of, without_usage
-from litespan.instrumentation.deferred_answer import DeferredAnswer, defer_answer
+from litespan.instrumentation.deferred_answer import DeferredAnswer, UnreadAnswer, defer_answer
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.span import CallSpan
@@ -133,13 +133,14 @@ class Call(CallState):
         try:
             hidden = hidden_params(value)
             streaming = is_stream(value)
-            if not (streaming or self._listeners):
+            if not streaming:
                 time_ns = time.time_ns()
-                deferred = defer_answer(self, value, hidden)
-                if deferred is not None:
-                    self.stage(s.EVENT_POST, deferred.post, time_ns=time_ns)
+                found = defer_answer(self, value, hidden)
+                if found is not None:
+                    deferred, unread = found
+                    self.stage(s.EVENT_POST, deferred.post, value, time_ns)
                     self.report_failure(None)
-                    self.end("success", {}, deferred=deferred)
+                    self.end("success", {}, answer=unread, deferred=deferred)
                     return value
             post = call_end.post_attributes(hidden)
             self.stage(s.EVENT_POST, post, None if streaming else value)
@@ -254,7 +255,7 @@ class Call(CallState):
         outcome: Outcome,
         attributes: Attributes,
         *,
-        answer: Answer | None = None,
+        answer: Answer | UnreadAnswer | None = None,
         failure: Failure | None = None,
         chunks: int = 0,
         deferred: DeferredAnswer | None = None,
@@ -270,7 +271,7 @@ class Call(CallState):
         try:
             if outcome == "failure":
                 self.announce(self.started_ns)
-            if deferred is None:
+            if not isinstance(answer, UnreadAnswer):
                 call_end.record_end(
                     self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
                 )

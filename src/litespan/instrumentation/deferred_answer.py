@@ -4,7 +4,7 @@ Reading takes a third of the time of a call, and exporters and metrics have thre
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from litespan.background.deferred import Deferred
 from litespan.errors import record_error
@@ -23,7 +23,26 @@ from litespan.mapping.request import Attributes
 from litespan.mapping.response import read_answer
 
 
-def defer_answer(call: CallState, raw: Any, hidden: Mapping[str, Any]) -> "DeferredAnswer | None":
+class UnreadAnswer(NamedTuple):
+    """The payload of the success stage if the answer is read later.
+
+    Attributes:
+        raw: LiteLLM's result object.
+        attributes: the span attributes at the end of the call.
+    """
+
+    raw: Any
+    attributes: Deferred[Attributes]
+
+    @property
+    def cache_hit(self) -> bool:
+        """False: an answer from LiteLLM's response cache is read at once."""
+        return False
+
+
+def defer_answer(
+    call: CallState, raw: Any, hidden: Mapping[str, Any]
+) -> "tuple[DeferredAnswer, UnreadAnswer] | None":
     """Have the span of `call` read a copy of the answer `raw` later, and record its content now.
 
     Return None if the answer must be read now: it cannot be copied, or log events, the conventions
@@ -56,7 +75,7 @@ def defer_answer(call: CallState, raw: Any, hidden: Mapping[str, Any]) -> "Defer
         return None
     if signals.metrics.has_reader:
         measure(call, attributes)
-    return answer
+    return answer, UnreadAnswer(raw, attributes)
 
 
 class DeferredAnswer(CallState):

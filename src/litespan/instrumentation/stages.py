@@ -31,7 +31,8 @@ class Stage(NamedTuple):
         time_ns: time of the stage, ns since the epoch.
         attributes: the attributes of the event.
         payload: LiteLLM's result at `post_api_call` (None for a stream), the chunk at
-            `stream_chunk`, the `Answer` at `success`, the `Failure` at `failure`.
+            `stream_chunk`, the `Answer` or `UnreadAnswer` at `success`, the `Failure` at
+            `failure`.
     """
 
     name: str
