@@ -104,6 +104,7 @@ class World:
         self.transactions = 0  # of this step
         self.failed: set[str] = set()  # names in the spool of destinations that accepted nothing
         self.crash: Crash | None = None
+        self.stopped = False  # whether there was a crash, after which alerts may be sent again
         self.crashed: tuple[Files, Book] | None = None
         self.steps = 0
 
@@ -130,7 +131,8 @@ class World:
         for row in [(name, call) for call in calls]:
             # An alert that waits and its call, which is examined again, can be in one message.
             heard = name != DESK and (life, row) in book.heard
-            if heard or (row in book.had and row not in book.on_disk):
+            again = row in book.had and row not in book.on_disk
+            if heard or (again and not (name == DESK and self.stopped)):
                 book.repeated.add(row)
             book.had.add(row)
             book.heard.add((life, row))
@@ -171,6 +173,7 @@ class World:
         """Undo what happened after a crash. Returns whether there was one."""
         if self.crash is None:
             return False
+        self.stopped = True
         if self.crashed is None:
             self.crashed = self.files(), self.book
         files, self.book = self.crashed
