@@ -287,12 +287,20 @@ class Last(SpanProcessor):
         self.span = span
 
 
-class Reading(Last):
-    """Also reads the span, as an exporter does on its own thread."""
+class Batch(Last):
+    """Keeps the ended spans until `read`, as a batch processor does."""
+
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
 
     def on_end(self, span: Any) -> None:
-        self.span = span
-        span.attributes, span.events  # noqa: B018
+        self.spans.append(span)
+
+    def read(self) -> None:
+        """Read the spans, as an exporter does on its own thread."""
+        for span in self.spans:
+            span.attributes, span.events  # noqa: B018
+        self.spans.clear()
 
 
 def traced(last: Last | None = None) -> tuple[TracerProvider, Last]:

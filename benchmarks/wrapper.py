@@ -30,7 +30,6 @@ def _run(functions: _call.Functions, rounds: int) -> None:
     from litespan.settings import Settings
 
     provider, last = _call.traced()
-    read, _ = _call.traced(_call.Reading())
     tracer = provider.get_tracer("benchmarks")
     LiteLLMInstrumentor().instrument(tracer_provider=provider)
     meters = MeterProvider([InMemoryMetricReader()])
@@ -41,18 +40,31 @@ def _run(functions: _call.Functions, rounds: int) -> None:
         "litespan, content on, with metrics": Signals(
             Settings(content="SPAN_ONLY"), provider, meters
         ),
-        "litespan, content off, its span read": Signals(Settings(), read),
-        "litespan, content on, its span read": Signals(Settings(content="SPAN_ONLY"), read),
+    }
+    batch = _call.Batch()
+    exported, _ = _call.traced(batch)
+    signals_read = {
+        "litespan, content off, with reading its spans": Signals(Settings(), exported),
+        "litespan, content on, with reading its spans": Signals(
+            Settings(content="SPAN_ONLY"), exported
+        ),
     }
 
     def ours(name: str) -> Callable[[], Any]:
-        completion, chosen = litellm.completion, signals[name]
+        completion, chosen = litellm.completion, (signals | signals_read)[name]
 
         def call() -> None:
             Live.signals = chosen
             completion(**_call.ARGUMENTS)
 
         return call
+
+    def then_read(block: _paired.Block) -> _paired.Block:
+        def both(count: int) -> None:
+            block(count)
+            batch.read()
+
+        return both
 
     def ours_async(name: str) -> Callable[[], Awaitable[Any]]:
         acompletion, chosen = litellm.acompletion, signals[name]
@@ -77,6 +89,7 @@ def _run(functions: _call.Functions, rounds: int) -> None:
         "bare span, made current": _paired.calls(bare.current),
         **{name: _paired.calls(function) for name, function in by_hand.items()},
         **{name: _paired.calls(ours(name)) for name in signals},
+        **{name: then_read(_paired.calls(ours(name))) for name in signals_read},
     }
     readings = _paired.measure(contenders, base="bare span", nothing="nothing", rounds=rounds)
     print(_paired.table("sync", readings))
