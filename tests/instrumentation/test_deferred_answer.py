@@ -154,6 +154,22 @@ def test_metrics_have_its_values(capture: Any) -> None:
     assert sums["gen_ai.client.operation.cost", None] == pytest.approx(9e-6)
 
 
+def test_a_call_counts_once_if_its_stage_cannot_be_recorded(
+    capture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error in litespan's own code after the answer was copied."""
+    monkeypatch.setattr(call.Call, "stage", Mock(side_effect=ValueError))
+    with capture() as traced:
+        litellm.completion(**traced.chat())
+        counts = [
+            point["count"]
+            for point in traced.telemetry.metrics
+            if point["name"] == "gen_ai.client.operation.duration"
+        ]
+        assert traced.span["attributes"]["litellm.outcome"] == "success"
+    assert counts == [1]
+
+
 @pytest.mark.parametrize(
     "environment",
     [

@@ -16,7 +16,7 @@ from litespan.errors import record_error
 from litespan.instrumentation import call_end
 from litespan.instrumentation.call_tracer import CURRENT_SPAN
 from litespan.instrumentation.custom_provider import caller_of, without_usage
-from litespan.instrumentation.deferred_answer import DeferredAnswer, UnreadAnswer, defer_answer
+from litespan.instrumentation.deferred_answer import UnreadAnswer, defer_answer
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.span import CallSpan
@@ -135,12 +135,11 @@ class Call(CallState):
             streaming = is_stream(value)
             if not streaming:
                 time_ns = time.time_ns()
-                found = defer_answer(self, value, hidden)
-                if found is not None:
-                    deferred, unread = found
-                    self.stage(s.EVENT_POST, deferred.post, value, time_ns)
+                unread = defer_answer(self, value, hidden)
+                if unread is not None:
+                    self.stage(s.EVENT_POST, unread.post, value, time_ns)
                     self.report_failure(None)
-                    self.end("success", {}, answer=unread, deferred=deferred)
+                    self.end("success", {}, answer=unread)
                     return value
             post = call_end.post_attributes(hidden)
             self.stage(s.EVENT_POST, post, None if streaming else value)
@@ -258,9 +257,8 @@ class Call(CallState):
         answer: Answer | UnreadAnswer | None = None,
         failure: Failure | None = None,
         chunks: int = 0,
-        deferred: DeferredAnswer | None = None,
     ) -> None:
-        """End the span, once; a deferred answer replaces the attributes."""
+        """End the span, once; an unread answer has the attributes."""
         if self.ended:
             return
         self.ended = True
@@ -271,7 +269,9 @@ class Call(CallState):
         try:
             if outcome == "failure":
                 self.announce(self.started_ns)
-            if not isinstance(answer, UnreadAnswer):
+            if isinstance(answer, UnreadAnswer):
+                call_end.measure(self, answer.attributes)
+            else:
                 call_end.record_end(
                     self, outcome, attributes, answer=answer, failure=failure, chunks=chunks
                 )
@@ -279,11 +279,9 @@ class Call(CallState):
             record_error("reporting the end of a call", error)
         try:
             if failure is None:
-                self.stage(
-                    s.EVENT_SUCCESS,
-                    deferred.success if deferred else call_end.success_attributes(attributes),
-                    answer,
-                )
+                success = call_end.success_attributes(attributes)
+                own = answer.success if isinstance(answer, UnreadAnswer) else success
+                self.stage(s.EVENT_SUCCESS, own, answer)
             else:
                 self.stage(s.EVENT_FAILURE, {s.ERROR_TYPE: failure.type}, failure)
         except Exception as error:  # noqa: BLE001

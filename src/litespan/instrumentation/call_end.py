@@ -160,8 +160,7 @@ def record_end(
             attributes[s.ERROR_CODE] = failure.code
     if call.signals.generation.new:
         _adapt(call, attributes, answer)
-    if call.signals.metrics.has_reader:
-        measure(call, attributes, chunks)
+    measure(call, attributes, chunks)
     span: Any = call.span
     if call.silent or not span.is_recording():
         return
@@ -223,7 +222,9 @@ def _adapt(call: CallState, attributes: Attributes, answer: Answer | None) -> No
 def measure(
     call: CallState, attributes: Attributes | Deferred[Attributes], chunks: int = 0
 ) -> None:
-    """Record a finished call in metrics."""
+    """Record a finished call in metrics, if they are collected."""
+    if not call.signals.metrics.has_reader:
+        return
     try:
         seconds = time.perf_counter() - call.started
         first = per_chunk = None

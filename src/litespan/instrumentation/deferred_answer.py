@@ -11,7 +11,6 @@ from litespan.errors import record_error
 from litespan.instrumentation.call_end import (
     add_outcome,
     answered_attributes,
-    measure,
     post_attributes,
     record_content,
     success_attributes,
@@ -24,15 +23,19 @@ from litespan.mapping.response import read_answer
 
 
 class UnreadAnswer(NamedTuple):
-    """The payload of the success stage if the answer is read later.
+    """The answer of a successful call that is read later; the payload of its success stage.
 
     Attributes:
         raw: LiteLLM's result object.
         attributes: the span attributes at the end of the call.
+        post: the attributes of the post-call stage, empty until `attributes` are computed.
+        success: the attributes of the success stage, also empty until then.
     """
 
     raw: Any
     attributes: Deferred[Attributes]
+    post: Attributes
+    success: Attributes
 
     @property
     def cache_hit(self) -> bool:
@@ -40,9 +43,7 @@ class UnreadAnswer(NamedTuple):
         return False
 
 
-def defer_answer(
-    call: CallState, raw: Any, hidden: Mapping[str, Any]
-) -> "tuple[DeferredAnswer, UnreadAnswer] | None":
+def defer_answer(call: CallState, raw: Any, hidden: Mapping[str, Any]) -> UnreadAnswer | None:
     """Have the span of `call` read a copy of the answer `raw` later, and record its content now.
 
     Return None if the answer must be read now: it cannot be copied, or log events, the conventions
@@ -73,17 +74,13 @@ def defer_answer(
     attributes = Deferred(answer.read, 0)
     if not span.defer("_answer", attributes):
         return None
-    if signals.metrics.has_reader:
-        measure(call, attributes)
-    return answer, UnreadAnswer(raw, attributes)
+    return UnreadAnswer(raw, attributes, answer.post, answer.success)
 
 
 class DeferredAnswer(CallState):
     """The parts of a successful call that its answer is read with, without content.
 
-    Attributes:
-        post: the attributes of the post-call stage, empty until the answer is read.
-        success: the attributes of the success stage, empty until then, too.
+    It fills `post` and `success`, which the span's events share.
     """
 
     ended = True
