@@ -12,11 +12,13 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from litespan.callbacks.handler import Method
-from litespan.callbacks.stage_event import ENDS, Receipt, StageEvent, View
+from litespan.callbacks.view import Receipt, View
 from litespan.errors import suppress_errors
+from litespan.instrumentation.stages import ENDS, Stage
 from litespan.instrumentation.suppression import silenced
 
 _NEEDED: Final = frozenset({"model", "messages", "litellm_params"})  # at every stage
+_NONE: Final[deque[Stage]] = deque()  # a deque of its own for each call would be 600 bytes
 
 
 class CallQueue:
@@ -31,26 +33,17 @@ class CallQueue:
         waiting: stages that have not been delivered.
         current: the stage that is being delivered.
         receipt: of the end of the call, if it is kept on disk.
-        generation: the dispatcher's generation; it changes in a forked child.
         open: whether more stages may come.
         busy: whether stages are being delivered, or are scheduled to be.
     """
 
-    __slots__ = (
-        "_ctx",
-        "_variables",
-        "asynchronous",
-        "busy",
-        "current",
-        "generation",
-        "home",
-        "keywords",
-        "open",
-        "receipt",
-        "thread",
-        "view",
-        "waiting",
-    )
+    home: asyncio.AbstractEventLoop | None = None
+    keywords: dict[str, Any] | None = None
+    receipt: Receipt | None = None
+    waiting: deque[Stage] = _NONE
+    current: Stage | None = None
+    open = True
+    busy = False
 
     def __init__(self, view: View, ctx: Context, *, asynchronous: bool) -> None:
         self.view = view
@@ -58,14 +51,6 @@ class CallQueue:
         self.thread = threading.get_ident()
         self._variables = contextvars.copy_context()
         self._ctx: Context | None = ctx
-        self.home: asyncio.AbstractEventLoop | None = None
-        self.keywords: dict[str, Any] | None = None
-        self.receipt: Receipt | None = None
-        self.waiting: deque[StageEvent] = deque()
-        self.current: StageEvent | None = None
-        self.generation = 0
-        self.open = True
-        self.busy = False
 
     @property
     def context(self) -> contextvars.Context:
@@ -76,16 +61,16 @@ class CallQueue:
         return self._variables.copy()
 
     @property
-    def undelivered(self) -> list[StageEvent]:
+    def undelivered(self) -> list[Stage]:
         """The stages that have not been delivered, including the current one."""
         return [*([self.current] if self.current else ()), *self.waiting]
 
-    def bind(self, method: Method, event: StageEvent) -> Callable[[], Any] | None:
+    def bind(self, method: Method, stage: Stage) -> Callable[[], Any] | None:
         """Bind the method to its arguments; None if they cannot be built, which is logged."""
         with suppress_errors("building a handler's arguments"):
             if self.keywords is None:
                 self.keywords = self.view.keywords()
-            arguments = self.view.arguments(event)
+            arguments = self.view.arguments(stage)
             keywords = self.keywords
             if not isinstance(keywords.get("litellm_params"), dict):
                 keywords.pop("litellm_params", None)
@@ -93,7 +78,7 @@ class CallQueue:
                 for name, value in self.view.keywords().items():
                     keywords.setdefault(name, value)
             keywords.update(arguments.added)
-            if self.receipt is not None and event.stage in ENDS:
+            if self.receipt is not None and stage.name in ENDS:
                 keywords["litespan"] = self.receipt.facts
             keywords["litellm_params"].update(arguments.parameters)
             return partial(

@@ -1,23 +1,19 @@
 """One registered handler: follows calls and dispatches their stages."""
 
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
 
-from litespan import semconv as s
 from litespan.background import process_exit
 from litespan.callbacks import draining, keeping
 from litespan.callbacks.dispatcher import MAX_PENDING, Dispatcher
-from litespan.callbacks.handler import STAGES, BadHandler, Handler
+from litespan.callbacks.handler import BadHandler, Handler
 from litespan.callbacks.kwargs import CallView
-from litespan.callbacks.stage_event import StageEvent
-from litespan.errors import record_error
-from litespan.instrumentation.stages import Stage
+from litespan.instrumentation.stages import ENDS
 
 if TYPE_CHECKING:
     from litespan.instrumentation.call import Call
-
-LAST: Final = frozenset({s.EVENT_SUCCESS, s.EVENT_FAILURE})
 
 
 class Callback:
@@ -54,13 +50,8 @@ class Callback:
             {"pre": pre, "post": post, "stream": stream, "success": success, "failure": failure},
             name,
         )
-        self._wanted = {
-            asynchronous: self.handler.events(asynchronous=asynchronous)
-            for asynchronous in (False, True)
-        }
-        self._needed = {
-            asynchronous: LAST | self._wanted[asynchronous] for asynchronous in self._wanted
-        }
+        events = self.handler.events
+        self._names = {asynchronous: ENDS | names for asynchronous, names in events.items()}
         self._armed = False
         inline = delivery == "inline"
         async_methods = [method.name for method in self.handler.methods if method.asynchronous]
@@ -77,7 +68,7 @@ class Callback:
             max_pending=max_pending,
         )
         draining.register(self.dispatcher)
-        if not inline and LAST & (self._wanted[False] | self._wanted[True]):
+        if not inline and ENDS & (events[False] | events[True]):
             keeping.add(self.dispatcher)
 
     def watch(self, call: "Call", ctx: Context) -> None:
@@ -88,34 +79,13 @@ class Callback:
         if call.view is None:
             call.view = CallView(call)
         asynchronous = call.request.target.asynchronous
-        queue = self.dispatcher.open_queue(call.view, ctx, asynchronous=asynchronous)
-        if queue is None:
-            return
-        wanted, dispatcher = self._wanted[asynchronous], self.dispatcher
-
-        def listener(stage: Stage) -> None:
-            name, last = stage.name, stage.name in LAST
-            if name in wanted:
-                span = stage.call.span if last else None
-                dispatcher.dispatch(queue, _stage_event(stage), last=last, span=span)
-            elif last:
-                dispatcher.close_queue(queue)
-
-        chunks = s.EVENT_CHUNK in wanted
-        call.subscribe(listener, chunks=chunks, names=self._needed[asynchronous])
+        dispatcher = self.dispatcher
+        queue = dispatcher.open_queue(call.view, ctx, asynchronous=asynchronous)
+        if queue is not None:
+            call.subscribe(partial(dispatcher.dispatch, queue), self._names[asynchronous])
 
     def __repr__(self) -> str:
         return f"<callback {self.handler.name}>"
-
-
-def _stage_event(stage: Stage) -> StageEvent:
-    details: dict[str, Any] = {}
-    if stage.name != s.EVENT_CHUNK:
-        try:
-            details = getattr(stage.call.logging, "model_call_details", details).copy()
-        except Exception as error:  # noqa: BLE001 - LiteLLM changes it on other threads
-            record_error("reading LiteLLM's details of a call", error)
-    return StageEvent(STAGES[stage.name], stage.time_ns, stage.attributes, stage.payload, details)
 
 
 def _one_of(option: str, value: str, *known: str) -> None:

@@ -1,9 +1,10 @@
 """Delivers the stages of calls to one handler: off the caller's thread, in order, bounded.
 
-A handler has an event loop in its own thread, which starts with the first call. Each call has a
-queue: its stages are delivered one after another, those of different calls concurrently. Async
-methods run on that loop (or the caller's), sync methods in worker threads, so that a handler
-that blocks delays only itself.
+A handler has an event loop in its own thread, which starts with the first call. The caller's
+thread only appends a stage to one deque, and wakes the loop if it sleeps. Each call has a queue:
+its stages are delivered one after another, those of different calls concurrently. Async methods
+run on that loop (or the caller's), sync methods in worker threads, so that a handler that blocks
+delays only itself.
 
 At most `max_pending` stages wait. Beyond that, new calls and chunks of streams are dropped; calls
 that were accepted keep their other stages. Only `litespan.callbacks.draining` waits for a handler.
@@ -17,16 +18,17 @@ from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import Span
 
+from litespan import semconv as s
 from litespan.background import fork
 from litespan.callbacks.call_queue import CallQueue, running_loop
 from litespan.callbacks.handler import Handler
 from litespan.callbacks.invoke import invoke, invoke_inline
-from litespan.callbacks.stage_event import ENDS, Keeper, StageEvent, View
 from litespan.callbacks.threads import Threads, Workers
+from litespan.callbacks.view import Keeper, View
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
+from litespan.instrumentation.stages import ENDS, Stage
 
 MAX_PENDING: Final = 20_000  # stages
 MAX_TASKS: Final = 200  # calls at once
@@ -38,7 +40,7 @@ class Dispatcher:
     """The queues of one handler, and the threads that deliver them.
 
     Attributes:
-        queues: oldest first, until they are closed and delivered; `changed` guards them.
+        queues: oldest first, until they are closed and delivered; `changed` guards what is in them.
         last_success: when a method last returned, monotonic, s.
         closed: whether it accepts no more calls.
         keeper: keeps the ends of calls on disk, or None.
@@ -63,22 +65,21 @@ class Dispatcher:
         self._max_threads = min(concurrency or MAX_THREADS, MAX_THREADS)
         self.keeper: Keeper | None = None
         self.home: asyncio.AbstractEventLoop | None = None
-        self._generation = 0
         self.closed = False
         self._reset()
         fork.register(self, after_in_child=Dispatcher._reset)
 
     def _reset(self) -> None:
         """Start empty, also in a forked child: threads and waiting stages are the parent's."""
-        self._generation += 1
         self._lock = threading.Lock()
         self.changed = threading.Condition(self._lock)
         self.queues: dict[CallQueue, None] = {}
+        self._incoming: deque[tuple[CallQueue, Stage]] = deque()
         self._ready: deque[CallQueue] = deque()
-        self._pending = 0
+        self._pending = 0  # stages that wait in queues, and those that are being delivered
         self._running = 0
         self.last_success = 0.0
-        self._scheduled = False  # whether the loop will look at `_ready`
+        self._scheduled = False  # whether the loop will look at `_incoming` and `_ready`
         self._resting = False
         self._threads: Threads | None = None
 
@@ -86,68 +87,84 @@ class Dispatcher:
 
     def open_queue(self, view: View, ctx: Context, *, asynchronous: bool) -> CallQueue | None:
         """Open a queue for a call that starts in `ctx`; None if the call is dropped."""
+        if self.closed:
+            return None
+        if self._is_full():
+            self._count_dropped("calls", "new calls are")
+            return None
+        if self._threads is None and not self._inline:
+            self._start_threads()
         queue = CallQueue(view, ctx, asynchronous=asynchronous)
         if self._on_callers_loop and asynchronous:
             queue.home = self.home = running_loop()
-        with self._lock:
-            if self.closed:
-                return None
-            full = self._pending >= self._max_pending
-            if not full:
-                if self._threads is None and not self._inline:
-                    self._threads = Threads(f"litespan-{self.name}", self._max_threads)
-                queue.generation = self._generation
-                self.queues[queue] = None
-        if full:
-            self._count_dropped("calls", "new calls are")
+        self.queues[queue] = None
+        if self.closed:  # in the meantime
+            self.close_queue(queue)
             return None
         return queue
 
-    def dispatch(
-        self,
-        queue: CallQueue,
-        event: StageEvent,
-        *,
-        last: bool = False,
-        span: Span | ReadableSpan | None = None,
-    ) -> None:
-        """Queue `event` for delivery; the `last` one closes the queue, and may have the `span`."""
-        if queue.generation != self._generation:  # opened in the parent, before a fork
+    def dispatch(self, queue: CallQueue, stage: Stage) -> None:
+        """Queue a stage for delivery, if there is a method for it; an end closes the queue."""
+        if queue not in self.queues:  # opened in the parent, before a fork
+            return
+        name = stage.name
+        if name not in self.handler.events[queue.asynchronous]:
+            if name in ENDS:
+                self.close_queue(queue)
             return
         if self._inline:
-            try:
-                queue.context.run(invoke_inline, self.handler, queue, event)
-            finally:
-                if last:
-                    self.close_queue(queue)
+            self._dispatch_inline(queue, stage)
             return
-        keeper = self.keeper
-        if keeper is not None and isinstance(span, ReadableSpan):  # else it is not sampled
-            with suppress_errors("keeping the end of a call"):
-                queue.receipt = keeper.keep(span)
-        wake = False
-        with self._lock:
-            full = event.stage == "stream" and self._pending >= self._max_pending
-            if not full:
-                self._pending += 1
-                queue.waiting.append(event)
-                if not queue.busy:
-                    queue.busy = True
-                    self._ready.append(queue)
-                    wake, self._scheduled = not self._scheduled, True
-            if last:
-                queue.open = False
-        if full:
+        if name == s.EVENT_CHUNK and self._is_full():
             self._count_dropped("chunks", "chunks of streams are")
-        if wake and self._threads is not None:
+            return
+        if self.keeper is not None and name in ENDS and isinstance(stage.span, ReadableSpan):
+            with suppress_errors("keeping the end of a call"):  # of a call that is sampled
+                queue.receipt = self.keeper.keep(stage.span)
+        self._incoming.append((queue, stage))
+        if not self._scheduled and self._threads is not None:
+            self._scheduled = True
             self._threads.call(self._start_deliveries)
 
+    def _dispatch_inline(self, queue: CallQueue, stage: Stage) -> None:
+        try:
+            queue.context.run(invoke_inline, self.handler, queue, stage)
+        finally:
+            if stage.name in ENDS:
+                self.close_queue(queue)
+
     def close_queue(self, queue: CallQueue) -> None:
-        """Close a queue whose call ended with a stage that the handler has no method for."""
+        """Close a queue that gets no more stages."""
         with self._lock:
+            self.sort()
             queue.open = False
             if not queue.busy:
                 self._remove(queue)
+
+    def sort(self) -> None:
+        """Put the incoming stages into the queues of their calls. The caller holds the lock."""
+        incoming = self._incoming
+        while incoming:
+            self._pending += 1  # before it leaves `_incoming`: `_is_full` has no lock
+            queue, stage = incoming.popleft()
+            if not queue.busy:
+                queue.busy, queue.waiting = True, deque()
+                self._ready.append(queue)
+            queue.waiting.append(stage)
+            if stage.name in ENDS:
+                queue.open = False
+
+    def _is_full(self) -> bool:
+        if len(self._incoming) + self._pending < self._max_pending:
+            return False
+        with self._lock:
+            self.sort()
+            return self._pending >= self._max_pending
+
+    def _start_threads(self) -> None:
+        with self._lock:
+            if self._threads is None:
+                self._threads = Threads(f"litespan-{self.name}", self._max_threads)
 
     def _remove(self, queue: CallQueue) -> None:
         self.queues.pop(queue, None)
@@ -179,6 +196,7 @@ class Dispatcher:
         while threads is not None:
             with self._lock:
                 self._scheduled = True
+                self.sort()
                 if self._running >= self._max_tasks or self._resting:
                     return
                 if not self._ready:
@@ -194,8 +212,8 @@ class Dispatcher:
         """After a rest, deliver what has come; if nothing has, sleep until a wake-up."""
         with self._lock:
             self._resting = False
-            self._scheduled = bool(self._ready)
-            if not self._scheduled:
+            self._scheduled = False  # before it looks: what comes after that wakes the loop
+            if not self._ready and not self._incoming:
                 return
         self._start_deliveries()
 
@@ -217,13 +235,13 @@ class Dispatcher:
                     self.changed.notify_all()
                     break
             succeeded = await invoke(self.handler, queue, queue.current, workers)
-            if queue.receipt is not None and queue.current.stage in ENDS:
+            if queue.receipt is not None and queue.current.name in ENDS:
                 queue.receipt.delivered()
         self._start_deliveries()
 
     def is_ready(self, *, asynchronous: bool) -> bool:
         """Whether it can deliver the end of a call of another process."""
-        if self.closed or self._pending >= self._max_pending:
+        if self.closed or self._is_full():
             return False
         if not (self._on_callers_loop and asynchronous):
             return True

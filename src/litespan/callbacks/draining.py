@@ -10,6 +10,7 @@ from weakref import WeakSet
 from litespan.background import process_exit
 from litespan.callbacks.call_queue import CallQueue
 from litespan.callbacks.dispatcher import Dispatcher
+from litespan.callbacks.handler import STAGES
 from litespan.counters import count
 from litespan.errors import logger
 
@@ -53,6 +54,7 @@ def drain(
     """
     here, started = get_ident(), time.monotonic() if since is None else since
     with dispatcher.changed:
+        dispatcher.sort()
         waiting = list(dispatcher.queues)
         while waiting:
             queue = waiting[-1]
@@ -73,6 +75,7 @@ def drain(
 def undelivered(dispatcher: Dispatcher) -> tuple[list[CallQueue], list[CallQueue]]:
     """(the queues with stages that are not delivered, those whose call has not ended)."""
     with dispatcher.changed:
+        dispatcher.sort()
         queues = list(dispatcher.queues)
     return [queue for queue in queues if queue.busy], [queue for queue in queues if queue.open]
 
@@ -111,7 +114,7 @@ def shut_down(dispatcher: Dispatcher) -> None:
 def report_undelivered(dispatcher: Dispatcher) -> None:
     """Count and log the stages that were not delivered and the calls that did not end."""
     late, unfinished = undelivered(dispatcher)
-    names = [event.stage for queue in late for event in queue.undelivered]
+    names = [STAGES[stage.name] for queue in late for stage in queue.undelivered]
     if names:
         count(f"callbacks.{dispatcher.name}.undelivered", len(names))
         stages = ", ".join(f"{names.count(stage)} {stage}" for stage in dict.fromkeys(names))

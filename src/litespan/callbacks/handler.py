@@ -6,6 +6,7 @@ It has the methods of LiteLLM's `CustomLogger`: https://docs.litellm.ai/docs/obs
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 from litespan import semconv as s
@@ -101,13 +102,17 @@ class Handler:
             first, second = second, first
         return first.get(stage) or second.get(stage)
 
-    def events(self, *, asynchronous: bool) -> frozenset[str]:
-        """The event names of the stages that the handler has a method for."""
-        return frozenset(
-            event
-            for event, stage in STAGES.items()
-            if self.method(stage, asynchronous=asynchronous) is not None
-        )
+    @cached_property
+    def events(self) -> dict[bool, frozenset[str]]:
+        """The event names of the stages that it has a method for, for sync and async calls."""
+        return {
+            asynchronous: frozenset(
+                event
+                for event, stage in STAGES.items()
+                if self.method(stage, asynchronous=asynchronous) is not None
+            )
+            for asynchronous in (False, True)
+        }
 
     @property
     def methods(self) -> list[Method]:

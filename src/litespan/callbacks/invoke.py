@@ -10,22 +10,22 @@ from typing import Any, Final
 
 from litespan.background.fork import import_lock
 from litespan.callbacks.call_queue import CallQueue
-from litespan.callbacks.handler import Handler, Method
-from litespan.callbacks.stage_event import StageEvent
+from litespan.callbacks.handler import STAGES, Handler, Method
 from litespan.callbacks.threads import Workers
 from litespan.counters import count
 from litespan.errors import log_once
+from litespan.instrumentation.stages import Stage
 
 _POLL: Final = 0.2  # s between checks whether the caller's loop was closed
 # asyncio's message for a lock, queue or connection that was created on another loop.
 _OTHER_LOOP: Final = re.compile("(?:attached to|bound to) a different (?:event )?loop")
 
 
-async def invoke(handler: Handler, queue: CallQueue, event: StageEvent, workers: Workers) -> bool:
+async def invoke(handler: Handler, queue: CallQueue, stage: Stage, workers: Workers) -> bool:
     """Run the handler's method for a stage, on this loop or in a worker. Returns its success."""
-    method = handler.method(event.stage, asynchronous=queue.asynchronous)
+    method = handler.method(STAGES[stage.name], asynchronous=queue.asynchronous)
     with import_lock:  # building the arguments may import parts of LiteLLM
-        run = queue.bind(method, event) if method is not None else None
+        run = queue.bind(method, stage) if method is not None else None
     if method is None or run is None:
         count(f"callbacks.{handler.name}.undelivered")
         return False
@@ -58,10 +58,10 @@ def _attempt(run: Callable[[], Any]) -> tuple[Any, BaseException | None]:
         return None, error
 
 
-def invoke_inline(handler: Handler, queue: CallQueue, event: StageEvent) -> None:
+def invoke_inline(handler: Handler, queue: CallQueue, stage: Stage) -> None:
     """Run the handler's sync method on this thread."""
-    method = handler.method(event.stage, asynchronous=False)
-    run = queue.bind(method, event) if method is not None else None
+    method = handler.method(STAGES[stage.name], asynchronous=False)
+    run = queue.bind(method, stage) if method is not None else None
     if method is None or run is None:
         count(f"callbacks.{handler.name}.undelivered")
         return

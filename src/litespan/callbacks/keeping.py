@@ -7,7 +7,7 @@ from weakref import WeakSet
 
 from litespan.callbacks import draining
 from litespan.callbacks.dispatcher import Dispatcher
-from litespan.callbacks.stage_event import Keeper
+from litespan.callbacks.view import Keeper
 from litespan.errors import suppress_errors
 
 NewKeeper = Callable[[Dispatcher], Keeper]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litespan import semconv as s
 from litespan.callbacks.copying import copied, is_credential, jsonable, keywords, request_of_proxy
-from litespan.callbacks.handler import STAGE_ROWS
-from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
+from litespan.callbacks.handler import STAGE_ROWS, STAGES
+from litespan.callbacks.view import HandlerArguments, local_time
 from litespan.errors import suppress_errors
 from litespan.instrumentation.deferred_answer import UnreadAnswer
+from litespan.instrumentation.stages import Stage
 from litespan.mapping.assembling import Assembled
 from litespan.mapping.failures import Failure
 from litespan.mapping.response import Answer
@@ -81,51 +82,51 @@ class CallView:
             "start_time": local_time(call.started_ns),
         }
 
-    def arguments(self, event: StageEvent) -> HandlerArguments:
+    def arguments(self, stage: Stage) -> HandlerArguments:
         """See `View.arguments`: what LiteLLM and the provider have returned at that stage."""
-        stage, details = event.stage, event.details
+        name, details = STAGES[stage.name], stage.details
         call = self._call
-        start, end = local_time(call.started_ns), local_time(event.time_ns)
+        start, end = local_time(call.started_ns), local_time(stage.time_ns)
         added: dict[str, Any] = {
-            "log_event_type": STAGE_ROWS[stage].event_type,
+            "log_event_type": STAGE_ROWS[name].event_type,
             **{name: details[name] for name in _PASSED_ON if details.get(name) is not None},
         }
         if "optional_params" in details:
             added["optional_params"] = keywords(_mapping(details["optional_params"]))
         with suppress_errors("reading LiteLLM's details of a call"):
             added.update(_sent(details))
-        if stage != "pre":
+        if name != "pre":
             added["end_time"] = end
             added.update(_received(details))
         parameters = _scalars(details.get("litellm_params"))
-        if stage in ("pre", "post", "stream"):
-            return HandlerArguments(added, parameters, event.payload, start, end)
+        if name in ("pre", "post", "stream"):
+            return HandlerArguments(added, parameters, stage.payload, start, end)
         added["completion_start_time"] = end
         if call.first_chunk is not None:
             first_ns = call.started_ns + int((call.first_chunk - call.started) * 1e9)
             added["completion_start_time"] = local_time(first_ns)
         response: Any = None
-        if stage == "failure":
-            added.update(_failed(event.payload))
+        if name == "failure":
+            added.update(_failed(stage.payload))
         else:
-            response = self._response_of(event.payload)
-            added.update(_succeeded(event))
+            response = self._response_of(stage.payload)
+            added.update(_succeeded(stage))
             if call.request.streaming:
                 added["complete_streaming_response"] = response
                 added["async_complete_streaming_response"] = response
         arguments = HandlerArguments(added, parameters, response, start, end)
-        payload = self._logging_payload_of(event, arguments)
+        payload = self._logging_payload_of(stage, arguments)
         if payload is not None:
             added["standard_logging_object"] = copied(payload)
         return arguments
 
-    def _logging_payload_of(self, event: StageEvent, arguments: HandlerArguments) -> Any:
+    def _logging_payload_of(self, stage: Stage, arguments: HandlerArguments) -> Any:
         """LiteLLM's `standard_logging_object`, or None."""
         with self._lock:  # handlers share it: it costs as much as all other arguments
             if self._payload is _UNSET:
                 self._payload = None
                 with suppress_errors("building LiteLLM's standard_logging_object"):
-                    self._payload = _logging_payload(self._call, event, arguments)
+                    self._payload = _logging_payload(self._call, stage, arguments)
             return self._payload
 
     def _response_of(self, answer: Any) -> Any:
@@ -200,9 +201,9 @@ def _received(details: Mapping[str, Any]) -> dict[str, Any]:
     return added
 
 
-def _succeeded(event: StageEvent) -> dict[str, Any]:
+def _succeeded(stage: Stage) -> dict[str, Any]:
     """Cost, and whether LiteLLM's response cache had the answer."""
-    answer, attributes = event.payload, event.attributes
+    answer, attributes = stage.payload, stage.attributes
     added: dict[str, Any] = {}
     if isinstance(answer, UnreadAnswer):
         attributes = answer.attributes()
@@ -238,19 +239,19 @@ def _assembled(raw: Assembled, answer: Answer, messages: Any) -> Any:
     return response
 
 
-def _logging_payload(call: "Call", event: StageEvent, arguments: HandlerArguments) -> Any:
+def _logging_payload(call: "Call", stage: Stage, arguments: HandlerArguments) -> Any:
     """LiteLLM's own `StandardLoggingPayload`; None if LiteLLM has no logging object yet.
 
     LiteLLM builds its own later, in the background, and for every attempt.
     """
     name = "litellm.litellm_core_utils.litellm_logging"
     build = getattr(sys.modules.get(name), "get_standard_logging_object_payload", None)
-    if build is None or call.logging is None or not event.details:
+    if build is None or call.logging is None or not stage.details:
         return None
-    failed = event.stage == "failure"
+    failed = STAGES[stage.name] == "failure"
     error = arguments.added.get("exception")
     return build(
-        kwargs={**event.details, "response_cost": arguments.added.get("response_cost")},
+        kwargs={**stage.details, "response_cost": arguments.added.get("response_cost")},
         init_response_obj={} if arguments.response_obj is None else arguments.response_obj,
         start_time=arguments.start_time,
         end_time=arguments.end_time,

@@ -10,11 +10,12 @@ from opentelemetry.trace import NonRecordingSpan, set_span_in_context
 from litespan.background import process_exit
 from litespan.callbacks.call_queue import CallQueue, running_loop
 from litespan.callbacks.dispatcher import Dispatcher
-from litespan.callbacks.handler import StageName
+from litespan.callbacks.handler import STAGE_ROWS, StageName
 from litespan.callbacks.span_view import SpanView
-from litespan.callbacks.stage_event import Receipt, StageEvent
+from litespan.callbacks.view import Receipt
 from litespan.counters import count
 from litespan.genai.span import GenAISpan, is_genai
+from litespan.instrumentation.stages import Stage
 from litespan.mapping.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -67,26 +68,16 @@ class ExternalCalls:
             queue = self._open_queue(read, set_span_in_context(NonRecordingSpan(span.context)))
         if queue is not None:
             failed = read.call.outcome in _FAILED
-            self._dispatch(queue, "failure" if failed else "success", read, span)
+            stage = _stage("failure" if failed else "success", read, span)
+            self._callback.dispatcher.dispatch(queue, stage)
 
     def _open_queue(self, read: GenAISpan, ctx: Context) -> CallQueue | None:
         process_exit.arm()
         asynchronous = running_loop() is not None
         queue = self._callback.dispatcher.open_queue(SpanView(read), ctx, asynchronous=asynchronous)
         if queue is not None:
-            self._dispatch(queue, "pre", read)
+            self._callback.dispatcher.dispatch(queue, _stage("pre", read))
         return queue
-
-    def _dispatch(
-        self, queue: CallQueue, stage: StageName, read: GenAISpan, span: ReadableSpan | None = None
-    ) -> None:
-        dispatcher = self._callback.dispatcher
-        wanted = self._callback.handler.method(stage, asynchronous=queue.asynchronous) is not None
-        last = stage != "pre"
-        if wanted:
-            dispatcher.dispatch(queue, _event(stage, read), last=last, span=span)
-        elif last:
-            dispatcher.close_queue(queue)
 
 
 def deliver_late(dispatcher: Dispatcher, span: ReadableSpan, receipt: Receipt) -> bool:
@@ -110,7 +101,7 @@ def deliver_late(dispatcher: Dispatcher, span: ReadableSpan, receipt: Receipt) -
         return False
     queue.home = dispatcher.home if asynchronous else None
     queue.receipt = receipt
-    dispatcher.dispatch(queue, _event(stage, read), last=True)
+    dispatcher.dispatch(queue, _stage(stage, read))
     return True
 
 
@@ -121,9 +112,9 @@ def _end_of(read: GenAISpan) -> StageName:
     return "failure" if "failure" in stages or read.call.outcome in _FAILED else "success"
 
 
-def _event(stage: StageName, read: GenAISpan) -> StageEvent:
-    time_ns = read.end_ns if stage != "pre" and read.end_ns is not None else read.start_ns
-    return StageEvent(stage, time_ns, {}, read, {})
+def _stage(name: StageName, read: GenAISpan, span: ReadableSpan | None = None) -> Stage:
+    time_ns = read.end_ns if name != "pre" and read.end_ns is not None else read.start_ns
+    return Stage(STAGE_ROWS[name].event, time_ns, {}, read, {}, span)
 
 
 def _key(span: ReadableSpan) -> tuple[int, int]:

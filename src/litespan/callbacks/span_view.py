@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from litespan.callbacks.handler import STAGE_ROWS
+from litespan.callbacks.handler import STAGE_ROWS, STAGES
 from litespan.callbacks.response import Fields, response_of
-from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
+from litespan.callbacks.view import HandlerArguments, local_time
 from litespan.genai import openai
 from litespan.genai.span import GenAISpan
+from litespan.instrumentation.stages import Stage
 
 
 class SpanView:
@@ -19,14 +20,15 @@ class SpanView:
         """See `View.keywords`: only the id, since attributes may still change."""
         return {"litellm_call_id": self.call_id, "litellm_params": {"model_info": {}}}
 
-    def arguments(self, event: StageEvent) -> HandlerArguments:
+    def arguments(self, stage: Stage) -> HandlerArguments:
         """See `View.arguments`: what the attributes state at that stage."""
-        span: GenAISpan = event.payload
-        start, end = local_time(span.start_ns), local_time(event.time_ns)
+        span: GenAISpan = stage.payload
+        name = STAGES[stage.name]
+        start, end = local_time(span.start_ns), local_time(stage.time_ns)
         parameters = openai.parameters(span)
         added: dict[str, Any] = {
             **parameters,
-            "log_event_type": STAGE_ROWS[event.stage].event_type,
+            "log_event_type": STAGE_ROWS[name].event_type,
             "model": span.request.model or span.model or "",
             "messages": openai.sent(span) or [],
             "user": span.identity.user,
@@ -37,14 +39,14 @@ class SpanView:
             "start_time": start,
         }
         metadata = {"metadata": _metadata(span)}
-        if event.stage == "pre":
+        if name == "pre":
             return HandlerArguments(added, metadata, None, start, end)
         response: Fields | None = None
         added["end_time"] = added["completion_start_time"] = end
         if span.response.time_to_first_chunk is not None:
             first_ns = span.start_ns + int(span.response.time_to_first_chunk * 1e9)
             added["completion_start_time"] = local_time(first_ns)
-        if event.stage == "failure":
+        if name == "failure":
             error = SpanError(span)
             added["exception"] = error
             added["traceback_exception"] = str(error)

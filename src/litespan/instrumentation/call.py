@@ -21,8 +21,8 @@ from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.stages import (
+    STAGES,
     Listener,
-    Stage,
     Watchers,
     log_stage,
     notify,
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from litespan.instrumentation.router_call import RouterCall
 
 _NOWHERE: Final = Context()
-STAGES: Final = frozenset({s.EVENT_PRE, s.EVENT_POST, s.EVENT_SUCCESS, s.EVENT_FAILURE})
-"""The stages of a call, without chunks."""
 
 
 class Call(CallState):
@@ -52,8 +50,6 @@ class Call(CallState):
     """
 
     keeps_chunks = True
-    _listeners: tuple[Listener, ...] = ()
-    _needed: frozenset[str] = frozenset()  # stages that a listener needs
     _announced = False
     _add_event: "Callable[[str, Attributes, int], None] | None" = None
     _on_end: "Callable[[Outcome, Failure | None], None] | None" = None
@@ -158,20 +154,15 @@ class Call(CallState):
 
     # --- stages ---------------------------------------------------------------------
 
-    def subscribe(
-        self, listener: Listener, *, chunks: bool = False, names: frozenset[str] = STAGES
-    ) -> None:
+    def subscribe(self, listener: Listener, names: frozenset[str] = STAGES) -> None:
         """Call `listener` with further stages, on the thread where the stage occurs.
 
         Args:
-            listener: must return quickly; may also receive stages that are not in `names`.
-            names: the stages that it needs.
-            chunks: whether to include the chunks of a stream; effective until the first chunk.
+            listener: must return quickly.
+            names: the stages that it receives; chunks only if it subscribes before the first one.
         """
-        self._listeners = (*self._listeners, listener)
-        self._needed |= names
-        if chunks:
-            self.chunk_listeners = (*self.chunk_listeners, listener)
+        self.listeners = (*self.listeners, (names, listener))
+        self.needed |= names
 
     def announce(self, time_ns: int) -> None:
         """Record the stage before the provider call, once."""
@@ -198,8 +189,8 @@ class Call(CallState):
                 log_stage(self, name, attributes, time_ns)
         except Exception as error:  # noqa: BLE001
             record_error(f"noting {name}", error)
-        if name in self._needed:
-            notify(Stage(name, self, time_ns, {**attributes}, payload), self._listeners)
+        if name in self.needed:
+            notify(self, name, attributes, payload, time_ns)
 
     # --- end ------------------------------------------------------------------------
 
@@ -300,8 +291,8 @@ class Call(CallState):
 
     def _release(self) -> None:
         """Break reference cycles, so that messages and answer are freed without the collector."""
-        if self._listeners:
-            self._listeners = self.chunk_listeners = ()
+        if self.listeners:
+            self.listeners = ()
         self.context = _NOWHERE
         self.outer_call = self.view = None
         if self.logging is not None:

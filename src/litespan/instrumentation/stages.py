@@ -21,29 +21,38 @@ _RESERVED_EVENTS: Final = 2  # for events after the last chunk: the end, and an 
 _ENDLESS: Final = 2**31
 
 
+ENDS: Final = frozenset({s.EVENT_SUCCESS, s.EVENT_FAILURE})
+"""The stages that end a call."""
+STAGES: Final = ENDS | {s.EVENT_PRE, s.EVENT_POST}
+"""The stages of a call, without chunks."""
+
+
 class Stage(NamedTuple):
-    """One stage of one call.
+    """One stage of one call. Listeners share it, and may read it later on another thread.
 
     Attributes:
         name: the event's name: `litellm.pre_api_call`, `litellm.post_api_call`,
             `litellm.stream_chunk`, `litellm.success` or `litellm.failure`.
-        call: the call, in progress or just ended.
         time_ns: time of the stage, ns since the epoch.
         attributes: the attributes of the event.
         payload: LiteLLM's result at `post_api_call` (None for a stream), the chunk at
             `stream_chunk`, the `Answer` or `UnreadAnswer` at `success`, the `Failure` at
             `failure`.
+        details: a copy of LiteLLM's `model_call_details` at that time; empty for chunks.
+        span: the span of the call, or None.
     """
 
     name: str
-    call: CallState
     time_ns: int
     attributes: Attributes
-    payload: Any = None
+    payload: Any
+    details: dict[str, Any]
+    span: Any
 
 
 # Runs on the caller's thread and must return quickly.
 Listener = Callable[[Stage], None]
+_new: Final = tuple.__new__  # the class's own `__new__` takes three times as long
 
 
 class Watchers:
@@ -85,13 +94,21 @@ def log_stage(call: CallState, name: str, attributes: Attributes, time_ns: int) 
         )
 
 
-def notify(stage: Stage, listeners: tuple[Listener, ...]) -> None:
-    """Call every listener; an exception in one does not affect the others."""
-    for listener in listeners:
+def notify(call: CallState, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
+    """Pass a stage to its listeners; an exception in one does not affect the others."""
+    details: dict[str, Any] = {}
+    if name != s.EVENT_CHUNK:
         try:
-            listener(stage)
-        except Exception as error:  # noqa: BLE001
-            record_error(f"a listener to {stage.name}", error)
+            details = getattr(call.logging, "model_call_details", details).copy()
+        except Exception as error:  # noqa: BLE001 - LiteLLM changes it on other threads
+            record_error("reading LiteLLM's details of a call", error)
+    stage = _new(Stage, (name, time_ns, attributes, payload, details, call.span))
+    for names, listener in call.listeners:
+        if name in names:
+            try:
+                listener(stage)
+            except Exception as error:  # noqa: BLE001
+                record_error(f"a listener to {name}", error)
 
 
 class Chunks:
@@ -109,7 +126,7 @@ class Chunks:
         self._index = 0
         self._on_log = {"off": 0, "first": 1}.get(wanted, _ENDLESS)
         self._on_span = _chunk_capacity(call.span) if wanted == "all" else self._on_log
-        self.each = not call.silent and (wanted == "all" or bool(call.chunk_listeners))
+        self.each = not call.silent and (wanted == "all" or s.EVENT_CHUNK in call.needed)
 
     def __call__(self, chunk: Any) -> None:
         """Record the next chunk. Never raises."""
@@ -130,9 +147,8 @@ class Chunks:
                     call.span.add_event(s.EVENT_CHUNK, attributes, time_ns)
                 if call.signals.stages_on_log:
                     log_stage(call, s.EVENT_CHUNK, attributes, time_ns)
-            if call.chunk_listeners:
-                stage = Stage(s.EVENT_CHUNK, call, time_ns, attributes, chunk)
-                notify(stage, call.chunk_listeners)
+            if s.EVENT_CHUNK in call.needed:
+                notify(call, s.EVENT_CHUNK, attributes, chunk, time_ns)
         except Exception as error:  # noqa: BLE001
             record_error("noting a chunk", error)
 

@@ -42,7 +42,8 @@ class CallState:
         called_url: the URL that LiteLLM called last, or None if it states none.
         started_ns: ns since the epoch. `started` and `first_chunk` are monotonic, in seconds.
         ended: whether the span has ended.
-        chunk_listeners: listeners that receive each chunk of a stream.
+        listeners: what receives the stages of the call, each with the names of its stages.
+        needed: the names of the stages that any of them receives.
         chunks_left_out: number of chunk events that exceeded the span's limit.
         silent: whether nothing is recorded for this call (`no-log`).
         record_content: whether messages may be recorded.
@@ -80,7 +81,8 @@ class CallState:
     inner_calls = 0
     end_ns: int | None = None
     chunks_left_out = 0
-    chunk_listeners: tuple[Callable[[Any], None], ...] = ()
+    listeners: tuple[tuple[frozenset[str], Callable[[Any], None]], ...] = ()
+    needed: frozenset[str] = frozenset()
 
     @property
     def call_id(self) -> str | None:

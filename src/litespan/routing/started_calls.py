@@ -4,21 +4,20 @@ A snapshot of the span is built before the request is sent, and exported on a se
 exporters that have `export_started(spans)`. Span processors and OTLP know finished spans only.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan import semconv as s
 from litespan.callbacks import draining
-from litespan.callbacks.callback import LAST
 from litespan.callbacks.copying import copied
 from litespan.callbacks.dispatcher import Dispatcher
-from litespan.callbacks.handler import Handler, StageName
-from litespan.callbacks.stage_event import HandlerArguments, StageEvent, local_time
+from litespan.callbacks.handler import Handler
+from litespan.callbacks.view import HandlerArguments, local_time
 from litespan.genai.values import strings
 from litespan.instrumentation.recorded_content import content_attributes
-from litespan.instrumentation.stages import Stage
+from litespan.instrumentation.stages import ENDS, Stage
 from litespan.mapping.content import input_content
 from litespan.mapping.request import Request
 from litespan.offload.process import offload_spans
@@ -27,6 +26,8 @@ from litespan.routing.processor import Narrowing
 
 if TYPE_CHECKING:
     from litespan.instrumentation.call import Call
+
+_STARTS: Final = frozenset({s.EVENT_PRE})
 
 
 class StartedCalls:
@@ -51,17 +52,15 @@ class StartedCalls:
             return
 
         def listener(stage: Stage) -> None:
-            if stage.name == s.EVENT_PRE:
-                self._dispatch("pre", Snapshot(call, content=call.record_content), ctx)
-            elif self._needs_ends and stage.name in LAST:
-                self._dispatch("success", Snapshot(call, content=False), ctx)
+            first = stage.name == s.EVENT_PRE
+            snapshot = Snapshot(call, content=first and call.record_content)
+            queue = self.dispatcher.open_queue(snapshot, ctx, asynchronous=False)
+            if queue is not None:
+                name = s.EVENT_PRE if first else s.EVENT_SUCCESS
+                self.dispatcher.dispatch(queue, Stage(name, 0, {}, None, {}, None))
+                self.dispatcher.close_queue(queue)
 
-        call.subscribe(listener)
-
-    def _dispatch(self, stage: StageName, snapshot: "Snapshot", ctx: Context) -> None:
-        queue = self.dispatcher.open_queue(snapshot, ctx, asynchronous=False)
-        if queue is not None:
-            self.dispatcher.dispatch(queue, StageEvent(stage, 0, {}, None, {}), last=True)
+        call.subscribe(listener, _STARTS | ENDS if self._needs_ends else _STARTS)
 
     def _export(self, kwargs: dict[str, Any]) -> None:
         span = self._narrowing.narrow(kwargs["snapshot"])
@@ -85,9 +84,9 @@ class Snapshot:
         span = self.span()
         return {"snapshot": span, "model": "", "messages": [], "litellm_params": {}}
 
-    def arguments(self, event: StageEvent) -> HandlerArguments:
+    def arguments(self, stage: Stage) -> HandlerArguments:
         """See `View.arguments`: nothing more."""
-        time = local_time(event.time_ns)
+        time = local_time(stage.time_ns)
         return HandlerArguments({}, {}, None, time, time)
 
     def span(self) -> ReadableSpan:

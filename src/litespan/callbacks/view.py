@@ -1,35 +1,11 @@
-"""The records that pass between a call, its queue and a handler."""
+"""A call as a handler sees it, and the end of a call on disk."""
 
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from litespan.callbacks.handler import StageName
-
-ENDS: Final[frozenset[StageName]] = frozenset({"success", "failure"})
-"""The stages that end a call."""
-
-
-class StageEvent(NamedTuple):
-    """One stage of one call, as it waits in a queue.
-
-    Unlike `litespan.instrumentation.stages.Stage` it has no reference to the call, and it serves
-    calls that are known only by their span, too.
-
-    Attributes:
-        stage: its name in handlers' methods.
-        time_ns: when it happened, ns since the epoch.
-        attributes: the attributes of the stage's event.
-        payload: see `litespan.instrumentation.stages.Stage`.
-        details: LiteLLM's `model_call_details` at that time.
-    """
-
-    stage: StageName
-    time_ns: int
-    attributes: dict[str, Any]
-    payload: Any
-    details: dict[str, Any]
+from litespan.instrumentation.stages import Stage
 
 
 class HandlerArguments(NamedTuple):
@@ -52,7 +28,7 @@ class View(Protocol):
     def keywords(self) -> dict[str, Any]:
         """The call's keyword arguments, copied for one handler."""
 
-    def arguments(self, event: StageEvent) -> HandlerArguments:
+    def arguments(self, stage: Stage) -> HandlerArguments:
         """The arguments for one stage."""
 
 
