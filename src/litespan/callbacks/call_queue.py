@@ -26,7 +26,6 @@ class CallQueue:
 
     Attributes:
         view: the call.
-        asynchronous: whether it is an async call.
         thread: the id of the thread that made the call.
         home: the event loop for async methods; None for the handler's own.
         keywords: the handler's `kwargs`, one dict for all stages.
@@ -45,12 +44,18 @@ class CallQueue:
     open = True
     busy = False
 
-    def __init__(self, view: View, ctx: Context, *, asynchronous: bool) -> None:
+    def __init__(
+        self, dispatch: "Callable[[CallQueue, Stage], None]", view: View, ctx: Context
+    ) -> None:
+        self._dispatch = dispatch
         self.view = view
-        self.asynchronous = asynchronous
         self.thread = threading.get_ident()
         self._variables = contextvars.copy_context()
         self._ctx: Context | None = ctx
+
+    def add(self, stage: Stage) -> None:
+        """Have a stage delivered; that of the end closes the queue. On the caller's thread."""
+        self._dispatch(self, stage)
 
     @property
     def context(self) -> contextvars.Context:

@@ -1,6 +1,5 @@
 """One registered handler: follows calls and dispatches their stages."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
@@ -76,13 +75,12 @@ class Callback:
         if not self._armed:
             process_exit.arm()
             self._armed = True
-        if call.view is None:
-            call.view = CallView(call)
-        asynchronous = call.request.target.asynchronous
-        dispatcher = self.dispatcher
-        queue = dispatcher.open_queue(call.view, ctx, asynchronous=asynchronous)
+        view = call.view
+        if view is None:
+            view = call.view = CallView(call)
+        queue = self.dispatcher.open_queue(view, ctx)
         if queue is not None:
-            call.subscribe(partial(dispatcher.dispatch, queue), self._names[asynchronous])
+            call.subscribe(queue.add, self._names[view.asynchronous])
 
     def __repr__(self) -> str:
         return f"<callback {self.handler.name}>"

@@ -59,6 +59,44 @@ def copied(value: Any) -> Any:
     return _Copies().of(value)
 
 
+def containers(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Deep copies of the arguments that are dicts, lists, tuples or sets."""
+    copies: dict[str, Any] = {}
+    walk: _Copies | None = None
+    for name, value in arguments.items():
+        if type(value) in _CONTAINERS:
+            copy = _flat_copy(value)
+            if copy is None:
+                walk = walk or _Copies()
+                copy = walk.of(value)
+            copies[name] = copy
+    return copies
+
+
+def _flat_copy(value: Any) -> Any:
+    """A copy of a flat dict, or of a list of flat dicts, such as messages of text; else None.
+
+    With few function calls: this runs on the caller's thread.
+    """
+    if type(value) is dict:
+        copy: Any = {**value}
+        for inner in copy.values():
+            if type(inner) in _CONTAINERS:
+                return None
+        return copy
+    if type(value) is not list:
+        return None
+    copy = [{**each} if type(each) is dict else each for each in value]
+    for each in copy:
+        if type(each) is dict:
+            for inner in each.values():
+                if type(inner) in _CONTAINERS:
+                    return None
+        elif type(each) in _CONTAINERS:
+            return None
+    return copy
+
+
 def keywords(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the caller's arguments, without credentials and LiteLLM's own objects."""
     clean = _CleanCopies()

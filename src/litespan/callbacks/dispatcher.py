@@ -23,11 +23,10 @@ from litespan import semconv as s
 from litespan.background import fork
 from litespan.callbacks.call_queue import CallQueue, running_loop
 from litespan.callbacks.handler import Handler
-from litespan.callbacks.invoke import invoke, invoke_inline
+from litespan.callbacks.invoke import invoke, invoke_inline, report_dropped
 from litespan.callbacks.threads import Threads, Workers
 from litespan.callbacks.view import Keeper, View
-from litespan.counters import count
-from litespan.errors import log_once, suppress_errors
+from litespan.errors import suppress_errors
 from litespan.instrumentation.stages import ENDS, Stage
 
 MAX_PENDING: Final = 20_000  # stages
@@ -85,17 +84,17 @@ class Dispatcher:
 
     # --- on the caller's thread -------------------------------------------------------
 
-    def open_queue(self, view: View, ctx: Context, *, asynchronous: bool) -> CallQueue | None:
+    def open_queue(self, view: View, ctx: Context) -> CallQueue | None:
         """Open a queue for a call that starts in `ctx`; None if the call is dropped."""
         if self.closed:
             return None
         if self._is_full():
-            self._count_dropped("calls", "new calls are")
+            report_dropped(self.handler, "calls", "new calls are", self._max_pending)
             return None
         if self._threads is None and not self._inline:
             self._start_threads()
-        queue = CallQueue(view, ctx, asynchronous=asynchronous)
-        if self._on_callers_loop and asynchronous:
+        queue = CallQueue(self._dispatch, view, ctx)
+        if self._on_callers_loop and view.asynchronous:
             queue.home = self.home = running_loop()
         self.queues[queue] = None
         if self.closed:  # in the meantime
@@ -103,56 +102,65 @@ class Dispatcher:
             return None
         return queue
 
-    def dispatch(self, queue: CallQueue, stage: Stage) -> None:
-        """Queue a stage for delivery, if there is a method for it; an end closes the queue."""
-        if queue not in self.queues:  # opened in the parent, before a fork
-            return
+    def _dispatch(self, queue: CallQueue, stage: Stage) -> None:
         name = stage.name
-        if name not in self.handler.events[queue.asynchronous]:
-            if name in ENDS:
-                self.close_queue(queue)
-            return
         if self._inline:
-            self._dispatch_inline(queue, stage)
-            return
-        if name == s.EVENT_CHUNK and self._is_full():
-            self._count_dropped("chunks", "chunks of streams are")
-            return
-        if self.keeper is not None and name in ENDS and isinstance(stage.span, ReadableSpan):
-            with suppress_errors("keeping the end of a call"):  # of a call that is sampled
-                queue.receipt = self.keeper.keep(stage.span)
-        self._incoming.append((queue, stage))
-        if not self._scheduled and self._threads is not None:
-            self._scheduled = True
-            self._threads.call(self._start_deliveries)
+            self._run_inline(queue, stage)
+        elif name == s.EVENT_CHUNK and self._is_full():
+            report_dropped(self.handler, "chunks", "chunks of streams are", self._max_pending)
+        else:
+            if self.keeper is not None and name in ENDS:
+                self._keep(self.keeper, queue, stage)
+            self._incoming.append((queue, stage))
+            if not self._scheduled:
+                self._wake()
 
-    def _dispatch_inline(self, queue: CallQueue, stage: Stage) -> None:
+    def _run_inline(self, queue: CallQueue, stage: Stage) -> None:
         try:
-            queue.context.run(invoke_inline, self.handler, queue, stage)
+            if queue in self.queues:  # else opened in the parent, before a fork
+                queue.context.run(invoke_inline, self.handler, queue, stage)
         finally:
             if stage.name in ENDS:
                 self.close_queue(queue)
+
+    def _keep(self, keeper: Keeper, queue: CallQueue, stage: Stage) -> None:
+        wanted = stage.name in self.handler.events[queue.view.asynchronous]
+        if wanted and isinstance(stage.span, ReadableSpan):  # else it is not sampled
+            with suppress_errors("keeping the end of a call"):
+                queue.receipt = keeper.keep(stage.span)
+
+    def _wake(self) -> None:
+        """Wake the loop, if there is something to deliver."""
+        with self._lock:
+            self.sort()
+            threads = self._threads
+            if threads is None or not self._ready:
+                return
+            self._scheduled = True
+        threads.call(self._start_deliveries)
 
     def close_queue(self, queue: CallQueue) -> None:
         """Close a queue that gets no more stages."""
         with self._lock:
             self.sort()
-            queue.open = False
-            if not queue.busy:
-                self._remove(queue)
+            self._close(queue)
 
     def sort(self) -> None:
         """Put the incoming stages into the queues of their calls. The caller holds the lock."""
-        incoming = self._incoming
+        incoming, ready = self._incoming, self._ready
         while incoming:
             self._pending += 1  # before it leaves `_incoming`: `_is_full` has no lock
             queue, stage = incoming.popleft()
-            if not queue.busy:
-                queue.busy, queue.waiting = True, deque()
-                self._ready.append(queue)
-            queue.waiting.append(stage)
-            if stage.name in ENDS:
-                queue.open = False
+            known = queue in self.queues  # else opened in the parent, before a fork
+            if not known or stage.name not in self.handler.events[queue.view.asynchronous]:
+                self._pending -= 1
+            elif queue.busy:
+                queue.waiting.append(stage)
+            else:
+                queue.busy, queue.waiting = True, deque((stage,))
+                ready.append(queue)
+            if known and stage.name in ENDS:
+                self._close(queue)
 
     def _is_full(self) -> bool:
         if len(self._incoming) + self._pending < self._max_pending:
@@ -166,24 +174,16 @@ class Dispatcher:
             if self._threads is None:
                 self._threads = Threads(f"litespan-{self.name}", self._max_threads)
 
+    def _close(self, queue: CallQueue) -> None:
+        queue.open = False
+        if not queue.busy:
+            self._remove(queue)
+
     def _remove(self, queue: CallQueue) -> None:
         self.queues.pop(queue, None)
         if self.closed and not self.queues:
             self._stop()
         self.changed.notify_all()
-
-    def _count_dropped(self, what: str, dropped: str) -> None:
-        counter = f"callbacks.{self.name}.dropped_{what}"
-        count(counter)
-        log_once(
-            f"{counter}:{id(self)}",  # two handlers of one class share a name
-            "handler %s is %d stages behind: %s not delivered to it until it catches up; "
-            "litespan.stats() counts them as %s",
-            self.name,
-            self._max_pending,
-            dropped,
-            counter,
-        )
 
     # --- on the handler's own loop ----------------------------------------------------
 

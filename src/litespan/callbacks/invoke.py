@@ -23,7 +23,7 @@ _OTHER_LOOP: Final = re.compile("(?:attached to|bound to) a different (?:event )
 
 async def invoke(handler: Handler, queue: CallQueue, stage: Stage, workers: Workers) -> bool:
     """Run the handler's method for a stage, on this loop or in a worker. Returns its success."""
-    method = handler.method(STAGES[stage.name], asynchronous=queue.asynchronous)
+    method = handler.method(STAGES[stage.name], asynchronous=queue.view.asynchronous)
     with import_lock:  # building the arguments may import parts of LiteLLM
         run = queue.bind(method, stage) if method is not None else None
     if method is None or run is None:
@@ -59,10 +59,12 @@ def _attempt(run: Callable[[], Any]) -> tuple[Any, BaseException | None]:
 
 
 def invoke_inline(handler: Handler, queue: CallQueue, stage: Stage) -> None:
-    """Run the handler's sync method on this thread."""
+    """Run the handler's sync method, if it has one for the stage, on this thread."""
     method = handler.method(STAGES[stage.name], asynchronous=False)
-    run = queue.bind(method, stage) if method is not None else None
-    if method is None or run is None:
+    if method is None:
+        return
+    run = queue.bind(method, stage)
+    if run is None:
         count(f"callbacks.{handler.name}.undelivered")
         return
     _, error = _attempt(run)
@@ -108,6 +110,21 @@ async def _run_async(queue: CallQueue, run: Callable[[], Any]) -> None:
         raise RuntimeError("the caller's event loop was closed before the method returned")
     elif results[0] is not None:
         raise results[0]
+
+
+def report_dropped(handler: Handler, what: str, dropped: str, max_pending: int) -> None:
+    """Count what a handler does not receive because too much waits for it, and log it once."""
+    counter = f"callbacks.{handler.name}.dropped_{what}"
+    count(counter)
+    log_once(
+        f"{counter}:{id(handler)}",  # two handlers of one class share a name
+        "handler %s is %d stages behind: %s not delivered to it until it catches up; "
+        "litespan.stats() counts them as %s",
+        handler.name,
+        max_pending,
+        dropped,
+        counter,
+    )
 
 
 def report_failure(handler: Handler, method: Method, error: BaseException) -> None:

@@ -11,7 +11,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from litespan import semconv as s
-from litespan.callbacks.copying import copied, is_credential, jsonable, keywords, request_of_proxy
+from litespan.callbacks.copying import (
+    containers,
+    copied,
+    is_credential,
+    jsonable,
+    keywords,
+    request_of_proxy,
+)
 from litespan.callbacks.handler import STAGE_ROWS, STAGES
 from litespan.callbacks.view import HandlerArguments, local_time
 from litespan.errors import suppress_errors
@@ -40,13 +47,27 @@ class CallView:
     _call_id = ""
     _response: Any = _UNSET
     _payload: Any = _UNSET
+    _metadata: Any = None
 
     def __init__(self, call: "Call") -> None:
         self._call = call
-        self._lock = Lock()
-        own = self._arguments = copied(call.request.arguments)
-        shares = type(own.get("metadata")) is dict and "litellm_metadata" not in own
-        self._metadata: Any = own["metadata"] if shares else copied(call.request.metadata)
+        request = call.request
+        self.asynchronous = request.target.asynchronous
+        self._copies = copies = containers(request.arguments)
+        if request.metadata and (
+            "metadata" not in copies or "litellm_metadata" in request.arguments
+        ):
+            self._metadata = copied(request.metadata)
+
+    @property
+    def _lock(self) -> Any:
+        """Made by the first handler that needs it, not on the caller's thread."""
+        return self.__dict__.setdefault("lock", Lock())  # atomic
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        """The arguments at the start of the call."""
+        return {**self._call.request.arguments, **self._copies}
 
     @property
     def call_id(self) -> str:
@@ -60,7 +81,7 @@ class CallView:
         call = self._call
         request = call.request
         copies = keywords(self._arguments)
-        metadata = self._metadata
+        metadata = _mapping(self._metadata or self._copies.get("metadata"))
         model = _mapping(copies.get("model_info")) or _mapping(metadata.get("model_info"))
         litellm_params: dict[str, Any] = {
             "metadata": {k: v for k, v in jsonable(metadata).items() if k not in _STALE},

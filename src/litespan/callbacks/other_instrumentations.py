@@ -69,14 +69,14 @@ class ExternalCalls:
         if queue is not None:
             failed = read.call.outcome in _FAILED
             stage = _stage("failure" if failed else "success", read, span)
-            self._callback.dispatcher.dispatch(queue, stage)
+            queue.add(stage)
 
     def _open_queue(self, read: GenAISpan, ctx: Context) -> CallQueue | None:
         process_exit.arm()
-        asynchronous = running_loop() is not None
-        queue = self._callback.dispatcher.open_queue(SpanView(read), ctx, asynchronous=asynchronous)
+        view = SpanView(read, asynchronous=running_loop() is not None)
+        queue = self._callback.dispatcher.open_queue(view, ctx)
         if queue is not None:
-            self._callback.dispatcher.dispatch(queue, _stage("pre", read))
+            queue.add(_stage("pre", read))
         return queue
 
 
@@ -96,12 +96,12 @@ def deliver_late(dispatcher: Dispatcher, span: ReadableSpan, receipt: Receipt) -
         return False
     process_exit.arm()
     ctx = set_span_in_context(NonRecordingSpan(span.context))
-    queue = dispatcher.open_queue(SpanView(read), ctx, asynchronous=asynchronous)
+    queue = dispatcher.open_queue(SpanView(read, asynchronous=asynchronous), ctx)
     if queue is None:
         return False
     queue.home = dispatcher.home if asynchronous else None
     queue.receipt = receipt
-    dispatcher.dispatch(queue, _stage(stage, read))
+    queue.add(_stage(stage, read))
     return True
 
 

@@ -27,13 +27,9 @@ class AddedCallback:
     def __init__(self, callback: Callback) -> None:
         self.callback = callback
 
-    def watch(self, call: Call, ctx: Context) -> None:
-        """Deliver the stages of a call that starts in `ctx`."""
-        self.callback.watch(call, ctx)
-
     def remove(self) -> None:
         """Follow no more calls. Calls that have started are delivered. Safe to call twice."""
-        replace_watcher(self.watch)
+        replace_watcher(self.callback.watch)
         self.callback.dispatcher.close()
         if self in _ADDED:
             _ADDED.remove(self)
@@ -46,7 +42,7 @@ def add(handler: Any, options: Mapping[str, Any]) -> AddedCallback:
     """Add a handler for every call, or return its existing handle. Raises BadHandler."""
     added, new = _register(handler, options)
     if new:
-        replace_watcher(None, added.watch)
+        replace_watcher(None, added.callback.watch)
     return added
 
 
@@ -93,12 +89,12 @@ class NamedCallbacks:
             if not self._found:
                 self._found = None
                 try:
-                    new = [added.watch for added in self._find()]
+                    new = [added.callback.watch for added in self._find()]
                     replace_watcher(self.first_call, *new)
                 finally:
                     self._found = True
             for added in self._added:
-                added.watch(call, ctx)
+                added.callback.watch(call, ctx)
         finally:
             self._finding.release()
 

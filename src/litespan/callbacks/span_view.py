@@ -13,7 +13,8 @@ from litespan.instrumentation.stages import Stage
 class SpanView:
     """A call of another instrumentation, or of a process that has ended."""
 
-    def __init__(self, span: GenAISpan) -> None:
+    def __init__(self, span: GenAISpan, *, asynchronous: bool) -> None:
+        self.asynchronous = asynchronous
         self.call_id = span.call.id or span.key_text
 
     def keywords(self) -> dict[str, Any]:

@@ -22,6 +22,10 @@ class View(Protocol):
     """One call as its handlers see it. Read on the dispatcher's threads."""
 
     @property
+    def asynchronous(self) -> bool:
+        """Whether it is an async call."""
+
+    @property
     def call_id(self) -> str:
         """LiteLLM's call id."""
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from litespan.instrumentation.router_call import RouterCall
 
 _NOWHERE: Final = Context()
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class Call(CallState):
@@ -70,6 +71,8 @@ class Call(CallState):
         self.parent = parent
         self.silent = silent
         self.record_content = record_content
+        # Python stores attributes that the first calls do not have in a slower way.
+        self.view, self.listeners, self.needed = None, (), _NONE
         if parent is not None:
             self.attempt = attributes[s.ATTEMPT] = parent.next_attempt()
 
@@ -161,8 +164,8 @@ class Call(CallState):
             listener: must return quickly.
             names: the stages that it receives; chunks only if it subscribes before the first one.
         """
-        self.listeners = (*self.listeners, (names, listener))
-        self.needed |= names
+        self.needed = self.needed | names if self.listeners else names
+        self.listeners += ((names, listener),)
 
     def announce(self, time_ns: int) -> None:
         """Record the stage before the provider call, once."""

@@ -97,9 +97,9 @@ def log_stage(call: CallState, name: str, attributes: Attributes, time_ns: int) 
 def notify(call: CallState, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
     """Pass a stage to its listeners; an exception in one does not affect the others."""
     details: dict[str, Any] = {}
-    if name != s.EVENT_CHUNK:
+    if name != s.EVENT_CHUNK and call.logging is not None:
         try:
-            details = getattr(call.logging, "model_call_details", details).copy()
+            details = call.logging.model_call_details.copy()
         except Exception as error:  # noqa: BLE001 - LiteLLM changes it on other threads
             record_error("reading LiteLLM's details of a call", error)
     stage = _new(Stage, (name, time_ns, attributes, payload, details, call.span))

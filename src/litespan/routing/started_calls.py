@@ -54,10 +54,10 @@ class StartedCalls:
         def listener(stage: Stage) -> None:
             first = stage.name == s.EVENT_PRE
             snapshot = Snapshot(call, content=first and call.record_content)
-            queue = self.dispatcher.open_queue(snapshot, ctx, asynchronous=False)
+            queue = self.dispatcher.open_queue(snapshot, ctx)
             if queue is not None:
                 name = s.EVENT_PRE if first else s.EVENT_SUCCESS
-                self.dispatcher.dispatch(queue, Stage(name, 0, {}, None, {}, None))
+                queue.add(Stage(name, 0, {}, None, {}, None))
                 self.dispatcher.close_queue(queue)
 
         call.subscribe(listener, _STARTS | ENDS if self._needs_ends else _STARTS)
@@ -73,6 +73,8 @@ class StartedCalls:
 
 class Snapshot:
     """A call before its request is sent."""
+
+    asynchronous = False
 
     def __init__(self, call: "Call", *, content: bool) -> None:
         self._call = call
