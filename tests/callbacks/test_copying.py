@@ -6,7 +6,7 @@ from typing import Any
 import litellm
 
 import litespan
-from litespan.callbacks.copying import copied, jsonable, keywords
+from litespan.callbacks.copying import copied, copied_arguments, jsonable, keywords
 from tests.callbacks.conftest import Keeper
 from tests.support.calls import Traced
 
@@ -48,6 +48,44 @@ def test_cycles_are_copied_as_cycles() -> None:
     copy = copied(value)
     assert copy is not value
     assert copy["list"][0] is copy
+
+
+def arguments() -> dict[str, Any]:
+    """Arguments of all shapes: flat, nested, empty."""
+    part = {"type": "text", "text": "Hi"}
+    return {
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None}],
+        "parts": [{"role": "user", "content": [part, part]}, {"role": "user", "content": "Hi"}],
+        "tools": ({"function": {"parameters": {"required": ["a"]}}},),
+        "metadata": {"feature": "search"},
+        "nested": {"tags": ["a"], "of": {"a": {1}}},
+        "input": ["a", "b"],
+        "tokens": [[1, 2], [3]],
+        "stop": [],
+        "seed": 7,
+    }
+
+
+def test_arguments_are_copied_at_every_depth() -> None:
+    """Whatever the caller changes in its own dicts and lists, the copies stay as they were."""
+    given = arguments()
+    copies = copied_arguments(given)
+    stack: list[Any] = [given[name] for name in copies]
+    for value in stack:  # spoils all of it, innermost last
+        if isinstance(value, dict):
+            stack += value.values()
+            value["spoilt"] = True
+        elif isinstance(value, list):
+            stack += value
+            value.append("spoilt")
+        elif isinstance(value, tuple):
+            stack += value
+        elif isinstance(value, set):
+            value.add("spoilt")
+    assert {**given, **copies} == arguments()
+    assert given["metadata"]["spoilt"]
+    assert not {"model", "seed"} & copies.keys()
 
 
 def test_keywords_lose_credentials_in_every_branch() -> None:

@@ -6,6 +6,7 @@ import gc
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -685,3 +686,53 @@ def test_many_calls_wake_the_handlers_thread_once(
     assert own._threads is not None
     own._threads.loop.call_soon_threadsafe(own._look)
     until(lambda: len(seen) == 21, "delivery")
+
+
+class LateStage(deque[Any]):
+    """The incoming stages; one more comes just after the rest, when there is none."""
+
+    def __init__(self, own: dispatcher.Dispatcher, comes: Callable[[], Any]) -> None:
+        super().__init__()
+        self.own = own
+        self.comes = threading.Thread(target=comes)
+
+    def __bool__(self) -> bool:
+        found = len(self) > 0
+        if self.comes.ident is None and not self.own._resting:
+            self.comes.start()
+            until(lambda: len(self) > 0, "stage")
+        return found
+
+
+def test_a_stage_that_comes_as_the_handlers_thread_falls_asleep_is_delivered(
+    traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller takes no lock, so a stage can come just after the thread has looked for one."""
+    monkeypatch.setattr(dispatcher, "_REST", 3600.0)
+    seen: list[Any] = []
+    callback = litespan.CallbackSpanProcessor(success=lambda *each: seen.append(each)).callback
+    monkeypatch.setattr(Watchers, "all", (callback.watch,))
+    own = callback.dispatcher
+
+    def call() -> None:
+        litellm.completion(**traced.chat(mock_response="Hi."))
+
+    call()
+    until(lambda: own._resting, "rest")
+    own._incoming = LateStage(own, call)
+    assert own._threads is not None
+    own._threads.loop.call_soon_threadsafe(own._look)
+    until(lambda: len(seen) == 2, "delivery", 20)
+    own._incoming.comes.join()
+    own._threads.loop.call_soon_threadsafe(own._look)
+
+
+def test_an_end_without_a_method_wakes_no_thread(
+    traced: Traced, add: Added, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler of failures costs successful calls no wake-up, and they leave nothing behind."""
+    wakes: list[Any] = []
+    monkeypatch.setattr(Threads, "call", lambda _threads, function: wakes.append(function))
+    own = add(failure=lambda *_: None).callback.dispatcher
+    litellm.completion(**traced.chat(mock_response="Hi."))
+    assert (wakes, own.queues) == ([], {})

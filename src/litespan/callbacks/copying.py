@@ -59,7 +59,7 @@ def copied(value: Any) -> Any:
     return _Copies().of(value)
 
 
-def containers(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def copied_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Deep copies of the arguments that are dicts, lists, tuples or sets."""
     copies: dict[str, Any] = {}
     walk: _Copies | None = None

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litespan import semconv as s
 from litespan.callbacks.copying import (
-    containers,
     copied,
+    copied_arguments,
     is_credential,
     jsonable,
     keywords,
@@ -53,7 +53,7 @@ class CallView:
         self._call = call
         request = call.request
         self.asynchronous = request.target.asynchronous
-        self._copies = copies = containers(request.arguments)
+        self._copies = copies = copied_arguments(request.arguments)
         if request.metadata and (
             "metadata" not in copies or "litellm_metadata" in request.arguments
         ):
