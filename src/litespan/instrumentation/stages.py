@@ -34,7 +34,7 @@ class Stage(NamedTuple):
         name: the event's name: `litellm.pre_api_call`, `litellm.post_api_call`,
             `litellm.stream_chunk`, `litellm.success` or `litellm.failure`.
         time_ns: time of the stage, ns since the epoch.
-        attributes: the attributes of the event.
+        attributes: the attributes of the event; empty for a chunk whose event is not recorded.
         payload: LiteLLM's result at `post_api_call` (None for a stream), the chunk at
             `stream_chunk`, the `Answer` or `UnreadAnswer` at `success`, the `Failure` at
             `failure`.
@@ -136,11 +136,9 @@ class Chunks:
             if call.silent:
                 return
             time_ns = time.time_ns()
-            attributes: Attributes = {
-                s.CHUNK_INDEX: index,
-                s.CHUNK_CHARACTERS: chunk_characters(chunk),
-            }
+            attributes: Attributes = {}
             if index < self._on_log:
+                attributes = {s.CHUNK_INDEX: index, s.CHUNK_CHARACTERS: chunk_characters(chunk)}
                 if index >= self._on_span:
                     call.chunks_left_out += 1
                 elif call.signals.stages_on_span:
