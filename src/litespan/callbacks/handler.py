@@ -203,7 +203,7 @@ def _of_function(stage: StageName, function: Any) -> Method:
         )
 
     def run(**arguments: Any) -> Any:
-        return function(*(arguments[parameter] for parameter in shape))
+        return function(*[arguments[parameter] for parameter in shape])
 
     return Method(_name_of(function), run, _is_async(function))
 
