@@ -242,9 +242,9 @@ async def test_a_fault_changes_no_outcome(
         monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai_latest_experimental")
     # A fault may leave this handler with a call that never ends, for which a flush would wait.
     monkeypatch.setattr(draining, "_dispatchers", draining._dispatchers)
-    added = None if deferred else litespan.add_callback(Handler(), delivery="inline")
     LiteLLMInstrumentor().uninstrument()
     reached = inject(place, attribute)
+    added = None if deferred else litespan.add_callback(Handler(), delivery="inline")
     LiteLLMInstrumentor().instrument(**telemetry.providers)
     try:
         got = await outcomes(loopback)
