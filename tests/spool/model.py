@@ -274,16 +274,20 @@ def watched_changing(world: World) -> Any:
 
 def watch(world: World, patch: pytest.MonkeyPatch) -> None:
     """Keep the book of the records that are written and deleted."""
-    put, accepted, drop_old = Directory.put, SpoolFile.accepted, SpoolFile.drop_old
+    put, write = Directory.put, SpoolFile.put
+    accepted, drop_old = SpoolFile.accepted, SpoolFile.drop_old
 
     def watched_put(self: Directory, records: Sequence[Record]) -> Any:
         try:
-            at, ids = put(self, records)
+            return put(self, records)
         except directory.DISK_ERRORS:
             world.book.reordered = True  # what is in memory does not wait for what is on disk
             raise
-        world.wrote(at.path, ids, records)
-        return at, ids
+
+    def watched_write(self: SpoolFile, records: Sequence[Record]) -> Any:
+        ids = write(self, records)
+        world.wrote(self.path, ids, records)
+        return ids
 
     def watched_accepted(self: SpoolFile, ids: Sequence[int]) -> None:
         every = {*ids} | self._accepted
@@ -297,5 +301,6 @@ def watch(world: World, patch: pytest.MonkeyPatch) -> None:
         return number
 
     patch.setattr(Directory, "put", watched_put)
+    patch.setattr(SpoolFile, "put", watched_write)
     patch.setattr(SpoolFile, "accepted", watched_accepted)
     patch.setattr(SpoolFile, "drop_old", watched_drop_old)
