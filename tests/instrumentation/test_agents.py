@@ -160,6 +160,7 @@ async def test_handlers_receive_the_stages(agent: str, traced: Traced) -> None:
 
     added = litespan.add_callback(Handler())
     events = await streamed("work", agent)
+    assert litespan.flush(60)  # handlers receive different calls at the same time
     answer = await a2a().asend_message(request=message("answer"), api_base=agent, **PRICED)
     assert litespan.flush(60)
     added.remove()

@@ -1,8 +1,10 @@
 """Counts what litespan does on the proxy's event loop; copied to the config.
 
 `GET /counted` returns function calls of litespan and OpenTelemetry, and where answers were read.
+`GET /garbage` returns which of their objects only the garbage collector could free.
 """
 
+import gc
 import sys
 import threading
 from types import CodeType
@@ -40,6 +42,18 @@ def _events(chunks: Any) -> Any:
 async def counted() -> dict[str, Any]:
     """What was counted so far."""
     return {**found, "read": read}
+
+
+@app.get("/garbage")
+async def garbage() -> list[str]:
+    """What has become garbage since the last request for it, which turns the collector off."""
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    gc.collect()
+    gc.set_debug(0)
+    kinds = {f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.garbage}
+    gc.garbage.clear()
+    return sorted(name for name in kinds if name.startswith(("litespan.", "opentelemetry.")))
 
 
 events, passed.events = passed.events, _events

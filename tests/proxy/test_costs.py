@@ -1,5 +1,6 @@
 """What a request costs the proxy: function calls on its event loop, which have no noise."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,7 +32,11 @@ def counted(
     """A proxy with the default configuration that counts."""
     with serving(large) as foreign:
         config = {
-            "model_list": [model("openai/gpt-4o-mini", loopback, "chat")],
+            "model_list": [
+                model("openai/gpt-4o-mini", loopback, "chat"),
+                model("openai/text-embedding-3-small", loopback, "embed"),
+                model("anthropic/claude-3-5-haiku-latest", loopback, "claude"),
+            ],
             "litellm_settings": {"callbacks": ["litespan.proxy.handler", "counting.counter"]},
             "general_settings": {
                 "pass_through_endpoints": [
@@ -69,6 +74,31 @@ def test_a_request_makes_few_function_calls(counted: Proxy, *, stream: bool, mos
         assert client.post("/v1/chat/completions", json=body).status_code == 200
 
     assert function_calls(counted, request) <= most
+
+
+@pytest.mark.parametrize(
+    ("path", "model_name", "more"),
+    [
+        ("chat/completions", "chat", {}),
+        ("chat/completions", "chat", {"stream": True}),
+        ("embeddings", "embed", {"input": "Hello"}),
+        ("messages", "claude", {"max_tokens": 99}),
+        ("responses", "chat", {"input": "Hello"}),
+    ],
+)
+def test_a_finished_request_leaves_no_reference_cycles(
+    counted: Proxy, path: str, model_name: str, more: dict[str, Any]
+) -> None:
+    """They would keep all data of a request until LiteLLM's large heap is collected."""
+    client = counted.client(MASTER)
+    body = {"model": model_name, "messages": HI} | more
+    if "input" in more:
+        del body["messages"]
+    for _ in range(3):
+        client.get("/garbage")
+        client.post(f"/v1/{path}", json=body)
+        time.sleep(0.5)
+    assert client.get("/garbage").json() == []
 
 
 @pytest.mark.recent_litellm

@@ -31,6 +31,7 @@ from litespan.spool.record import Record
 from litespan.stores.sqlite_file import SQLiteFile
 
 Row = tuple[str, str]  # a destination and a call
+Known = tuple[Row, str, float]  # what a record stands for, its name in the spool, its time
 Files = dict[str, bytes]
 EXPORTERS: Final = ("a", "b")
 DESK: Final = "desk"  # receives alerts
@@ -44,8 +45,8 @@ _SECTOR: Final = 512  # bytes that a disk writes whole
 class Book:
     """What is on disk, and what the destinations have."""
 
-    records: dict[tuple[str, int], tuple[Row, str]] = field(default_factory=dict)
-    """By file and id: for what it stands, and its name in the spool."""
+    records: dict[tuple[str, int], Known] = field(default_factory=dict)
+    """By file and id."""
     promised: dict[Row, float] = field(default_factory=dict)
     """On disk since a time of the clock, and not accepted."""
     had: set[Row] = field(default_factory=set)
@@ -64,7 +65,7 @@ class Book:
     @property
     def on_disk(self) -> set[Row]:
         """What the records stand for."""
-        return {row for row, _ in self.records.values()}
+        return {row for row, *_ in self.records.values()}
 
 
 @dataclass(frozen=True)
@@ -188,17 +189,17 @@ class World:
             self.book.reordered = True
         return True
 
-    def read(self) -> dict[tuple[str, int], tuple[Row, str]]:
+    def read(self) -> dict[tuple[str, int], Known]:
         """The records that are on disk."""
         found = {}
         with tempfile.TemporaryDirectory(dir=self.root) as copy:
             shutil.copytree(self.folder, copy, dirs_exist_ok=True)
             for path in file.files(Path(copy)):
                 with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.Error):
-                    for number, *rest in connection.execute(
-                        "select id, exporter, key, data from calls"
+                    for number, at, *rest in connection.execute(
+                        "select id, time, exporter, key, data from calls"
                     ):
-                        found[path.name, number] = self.row_of(Record(*rest)), rest[0]
+                        found[path.name, number] = self.row_of(Record(*rest)), rest[0], at
         return found
 
     # --- what the spool does ---------------------------------------------------------------
@@ -207,7 +208,7 @@ class World:
         """Records are on disk."""
         for number, record in zip(ids, records, strict=True):
             row = self.row_of(record)
-            self.book.records[path.name, number] = row, record.exporter
+            self.book.records[path.name, number] = row, record.exporter, self.now
             if row not in self.book.had:
                 self.book.promised.setdefault(row, self.now)
 
@@ -217,11 +218,12 @@ class World:
             return DESK, dict(json.loads(record.data)["finding"]["labels"])["model"]
         return record.exporter.removeprefix(HANDLER), self.calls[record.key]
 
-    def dropped(self, exporter: str, before: float) -> None:
+    def dropped(self, file: str, exporter: str, before: float) -> None:
         """Old records were deleted: of a destination that fails, or that no process has."""
-        if exporter in self.failed:
-            for row, of in self.book.records.values():
-                if of == exporter and self.book.promised.get(row, before) < before + 1:
+        for place, (row, of, at) in list(self.book.records.items()):
+            if place[0] == file and of == exporter and at < before:
+                del self.book.records[place]
+                if exporter in self.failed:
                     self.book.promised.pop(row, None)
 
 
@@ -272,16 +274,20 @@ def watched_changing(world: World) -> Any:
 
 def watch(world: World, patch: pytest.MonkeyPatch) -> None:
     """Keep the book of the records that are written and deleted."""
-    put, accepted, drop_old = Directory.put, SpoolFile.accepted, SpoolFile.drop_old
+    put, write = Directory.put, SpoolFile.put
+    accepted, drop_old = SpoolFile.accepted, SpoolFile.drop_old
 
     def watched_put(self: Directory, records: Sequence[Record]) -> Any:
         try:
-            at, ids = put(self, records)
+            return put(self, records)
         except directory.DISK_ERRORS:
             world.book.reordered = True  # what is in memory does not wait for what is on disk
             raise
-        world.wrote(at.path, ids, records)
-        return at, ids
+
+    def watched_write(self: SpoolFile, records: Sequence[Record]) -> Any:
+        ids = write(self, records)
+        world.wrote(self.path, ids, records)
+        return ids
 
     def watched_accepted(self: SpoolFile, ids: Sequence[int]) -> None:
         every = {*ids} | self._accepted
@@ -291,9 +297,10 @@ def watch(world: World, patch: pytest.MonkeyPatch) -> None:
 
     def watched_drop_old(self: SpoolFile, exporter: str, before: float) -> int:
         number = drop_old(self, exporter, before)
-        world.dropped(exporter, before)
+        world.dropped(self.path.name, exporter, before)
         return number
 
     patch.setattr(Directory, "put", watched_put)
+    patch.setattr(SpoolFile, "put", watched_write)
     patch.setattr(SpoolFile, "accepted", watched_accepted)
     patch.setattr(SpoolFile, "drop_old", watched_drop_old)

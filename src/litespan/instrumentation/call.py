@@ -28,7 +28,14 @@ from litespan.instrumentation.stages import (
     notify,
     notify_watchers,
 )
-from litespan.instrumentation.state import CALL_KEY, OWNER, STREAM_ENDS, CallState, Outcome
+from litespan.instrumentation.state import (
+    CALL_KEY,
+    NOWHERE,
+    OWNER,
+    STREAM_ENDS,
+    CallState,
+    Outcome,
+)
 from litespan.instrumentation.stream import is_stream, wrap_stream
 from litespan.instrumentation.stream_end import read_end
 from litespan.instrumentation.suppression import suppressing
@@ -39,7 +46,6 @@ from litespan.mapping.response import Answer, hidden_params, read_answer
 if TYPE_CHECKING:
     from litespan.instrumentation.router_call import RouterCall
 
-_NOWHERE: Final = Context()
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -110,7 +116,7 @@ class Call(CallState):
     # --- context manager and result -------------------------------------------------
 
     def __enter__(self) -> "Call":
-        self._token = otel_context.attach(self.context)
+        self._token: Any = otel_context.attach(self.context)
         return self
 
     def __exit__(
@@ -122,6 +128,7 @@ class Call(CallState):
         # A discarded coroutine is closed in the context of the garbage collection.
         if kind is not GeneratorExit:
             otel_context.detach(self._token)
+            self._token = None
         if error is not None:
             call_outside_collection(self.fail, error)
 
@@ -296,7 +303,7 @@ class Call(CallState):
         """Break reference cycles, so that messages and answer are freed without the collector."""
         if self.listeners:
             self.listeners = ()
-        self.context = _NOWHERE
+        self.context = NOWHERE
         self.outer_call = self.view = None
         if self.logging is not None:
             setattr(self.logging, OWNER, self.parent)

@@ -20,7 +20,7 @@ from litespan.errors import record_error
 from litespan.instrumentation.call_end import set_failure, to_failure
 from litespan.instrumentation.custom_provider import caller_of
 from litespan.instrumentation.signals import Signals
-from litespan.instrumentation.state import CALL_KEY, OWNER, STREAM_ENDS, Outcome
+from litespan.instrumentation.state import CALL_KEY, NOWHERE, OWNER, STREAM_ENDS, Outcome
 from litespan.instrumentation.stream import Stream, is_stream, wrap_stream
 from litespan.mapping.failures import Failure
 from litespan.mapping.request import Attributes, Request
@@ -121,6 +121,7 @@ class RouterCall:
     ) -> None:
         if kind is not GeneratorExit:
             otel_context.detach(self._token)
+            self._token = None
         if error is not None:
             call_outside_collection(self.fail, error)
 
@@ -168,6 +169,9 @@ class RouterCall:
             self.span.end()
         except Exception as error:  # noqa: BLE001
             record_error("ending a router's span", error)
+        # Break reference cycles, so that the request's data is freed without the collector.
+        self.context, self.request = NOWHERE, self.request.without_arguments()
+        self.logging = None
 
 
 # `id()` of the exception that a stream failed with → router call. Built-in exceptions do not

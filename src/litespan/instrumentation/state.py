@@ -15,6 +15,8 @@ from litespan.objects import as_text
 OWNER: Final = "_litespan_call"
 """The attribute of LiteLLM's logging object that references its call."""
 CALL_KEY: Final = otel_context.create_key("litespan-call")
+NOWHERE: Final = Context()
+"""The context of a call that has ended. The former one references the call: a reference cycle."""
 Outcome = Literal["success", "failure", "cancelled", "abandoned"]
 STREAM_ENDS: Final[dict[str, Outcome]] = {
     "complete": "success",

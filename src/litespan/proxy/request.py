@@ -79,7 +79,15 @@ class ProxyRequest(Client):
             attributes = dict(_of_scope(scope, settings.headers))
             self.span = tracer.start_span(_method(scope), ctx, SpanKind.SERVER, attributes)
             ctx = set_span_in_context(self.span, ctx)
-        self.context = otel_context.set_value(CLIENT_KEY, self, ctx)
+        self._context = ctx
+
+    def context(self) -> Context:
+        """Return the context in which the request is served.
+
+        It is not kept, because it references the request: a cycle that would keep the request's
+        data until the garbage collector runs.
+        """
+        return otel_context.set_value(CLIENT_KEY, self, self._context)
 
     def _find_span(self) -> None:
         """Use another instrumentation's server span, which may start later than this object."""

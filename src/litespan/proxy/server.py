@@ -47,7 +47,7 @@ class ServerSpans:
             await self.app(scope, receive, send)
             return
         channels = _Channels(request, receive, send)
-        token = otel_context.attach(request.context)
+        token = otel_context.attach(request.context())
         error: BaseException | None = None
         try:
             await self.app(scope, channels.receive, channels.send)
