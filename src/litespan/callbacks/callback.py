@@ -6,9 +6,9 @@ from opentelemetry.context import Context
 
 from litespan.background import process_exit
 from litespan.callbacks import draining, keeping
+from litespan.callbacks.call_view import CallView
 from litespan.callbacks.dispatcher import MAX_PENDING, Dispatcher
 from litespan.callbacks.handler import BadHandler, Handler
-from litespan.callbacks.kwargs import CallView
 from litespan.instrumentation.stages import ENDS
 
 if TYPE_CHECKING:
