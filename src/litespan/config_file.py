@@ -4,12 +4,13 @@ The SDK reads the file and configures nothing if anything in it is wrong:
 https://opentelemetry.io/docs/specs/otel/configuration/#declarative-configuration
 """
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any, Final
+
+from litespan.errors import did_you_mean
 
 FILES: Final = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
 _GROUP: Final = "opentelemetry_traces_exporter"
@@ -70,10 +71,9 @@ def _exporters(content: Any) -> Iterator[str]:
             exporter = _at(_at(processor, kind), "exporter")
             for name in exporter if isinstance(exporter, Mapping) else ():
                 if name not in installed:
-                    near = difflib.get_close_matches(str(name).lower(), installed, 1)
                     yield (
                         f"there is no exporter {name!r}, so nothing is exported"
-                        f"{f'; did you mean {near[0]}?' if near else ''}; installed: "
+                        f"{did_you_mean(str(name).lower(), installed)}; installed: "
                         f"{', '.join(sorted(installed))}"
                     )
 

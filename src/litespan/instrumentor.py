@@ -12,7 +12,7 @@ import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from litespan.config_file import by_file
-from litespan.errors import log_once, logger, record_error, suppress_errors
+from litespan.errors import did_you_mean, log_once, logger, record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
 from litespan.settings import RUN, Settings
@@ -197,14 +197,11 @@ def _settings(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments that are settings; report those that are nothing else either."""
     names = {row.name for row in fields(Settings)}
     for name in arguments.keys() - names - _OF_LOADER - _PROVIDERS:
-        import difflib  # rarely needed, and not at a start
-
-        near = difflib.get_close_matches(name, [*names, *_PROVIDERS], 1)
         log_once(
             f"instrument:{name}",
             "litespan has no setting %r, so it is ignored%s",
             name,
-            f"; did you mean {near[0]}?" if near else "",
+            did_you_mean(name, [*names, *_PROVIDERS]),
         )
     given = {name: value for name, value in arguments.items() if name in names}
     if callable(given.get("redact")):

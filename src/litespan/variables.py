@@ -5,12 +5,12 @@ that are not installed, replaces protocols that no exporter supports, and report
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
-import difflib
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Final
 
 from litespan.config_file import configured, problems
+from litespan.errors import did_you_mean
 
 SIGNALS: Final = ("traces", "metrics", "logs")
 DISABLED: Final = "OTEL_SDK_DISABLED"
@@ -79,10 +79,9 @@ def _names(signal: str, given: str, lines: list[str]) -> str:
         elif name.lower() in lower:
             kept.append(lower[name.lower()])
         elif name.lower() != _NONE:
-            near = difflib.get_close_matches(name.lower(), lower, 1)
             lines.append(
                 f"{exporter_variable(signal)}: there is no exporter {name!r}, so it is ignored"
-                f"{f' (did you mean {lower[near[0]]}?)' if near else ''}; installed: "
+                f"{did_you_mean(name.lower(), lower.values())}; installed: "
                 f"{', '.join(sorted({*installed, _OTLP}))}"
             )
     return ",".join(dict.fromkeys(kept)) or _NONE

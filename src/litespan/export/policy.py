@@ -1,6 +1,5 @@
 """Limits and retry rules of an exporter, and the result of an export."""
 
-import difflib
 import inspect
 from collections import Counter
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from litespan.config_file import by_file
-from litespan.errors import log_once
+from litespan.errors import did_you_mean, log_once
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -96,13 +95,12 @@ def overridden(defaults: "T", options: Mapping[str, Any], of: type[Any]) -> "T":
     if by_file():
         for name in options.keys() - known:
             arguments = known | {*inspect.signature(of).parameters}
-            near = difflib.get_close_matches(name, arguments - {"limits", "options"}, 1)
             log_once(
                 f"option:{of.__name__}:{name}",
                 "OTEL_CONFIG_FILE: %s has no option %r, so it is ignored%s",
                 getattr(of, "name", of.__name__),
                 name,
-                f"; did you mean {near[0]}?" if near else "",
+                did_you_mean(name, arguments - {"limits", "options"}),
             )
         options = {name: value for name, value in options.items() if name in known}
     return replace(defaults, **options) if options else defaults
