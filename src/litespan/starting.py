@@ -23,6 +23,7 @@ from litespan.instrumentation.signals import Live
 from litespan.instrumentor import LiteLLMInstrumentor
 from litespan.routing.destinations import BadRoute, create_exporter, created_by_sdk
 from litespan.spool import batches
+from litespan.variables import names_service
 
 STORE: Final = "sqlite"
 LIVE: Final = "live"
@@ -155,9 +156,7 @@ def _provider() -> Any:
 
 def _service() -> dict[str, str]:
     """The name of the service, unless the environment names it."""
-    if os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get(
-        "OTEL_RESOURCE_ATTRIBUTES", ""
-    ):
+    if names_service(os.environ):
         return {}
     if in_notebook():
         return {"service.name": "notebook"}

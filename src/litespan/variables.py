@@ -26,7 +26,6 @@ _LITELLM_VARIABLES: Final = {
     "OTEL_HEADERS": "OTEL_EXPORTER_OTLP_HEADERS",
 }
 """Variables of LiteLLM's own OpenTelemetry callback, and the standard ones to use instead."""
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_{}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 def exporter_variable(signal: str) -> str:
@@ -36,8 +35,23 @@ def exporter_variable(signal: str) -> str:
 
 def otlp_endpoint(environ: Mapping[str, str], signal: str) -> str:
     """Return the OTLP endpoint that is set for a signal, or an empty string."""
-    found = (environ.get(name.format(signal.upper()), "").strip() for name in _ENDPOINTS)
-    return next(filter(None, found), "")
+    return _otlp(environ, signal, "ENDPOINT")
+
+
+def otlp_protocol(environ: Mapping[str, str], signal: str) -> str:
+    """Return the OTLP protocol that is set for a signal, or an empty string."""
+    return _otlp(environ, signal, "PROTOCOL")
+
+
+def _otlp(environ: Mapping[str, str], signal: str, option: str) -> str:
+    names = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_{option}", f"OTEL_EXPORTER_OTLP_{option}")
+    return next(filter(None, (environ.get(name, "").strip() for name in names)), "")
+
+
+def names_service(environ: Mapping[str, str]) -> bool:
+    """Whether the variables name the service, so that litespan need not."""
+    attributes = environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return bool(environ.get("OTEL_SERVICE_NAME")) or "service.name=" in attributes
 
 
 def corrected(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
