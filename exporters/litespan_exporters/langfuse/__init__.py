@@ -3,7 +3,6 @@
 https://langfuse.com/integrations/native/opentelemetry (seen 2026-11-20)
 """
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -117,12 +116,12 @@ class LangfuseExporter(OtlpExporter):
         base = self.base_url(base_url)
         if keys and base:
             public, secret = keys
-            pair = f"{public.reveal()}:{secret.reveal()}"
+            pair = Secret(f"{public.reveal()}:{secret.reveal()}")
             base = base.removesuffix("/v1/traces").removesuffix("/api/public/otel")
             self.connect(
                 f"{base}/api/public/otel/v1/traces",
                 {
-                    "Authorization": Secret("Basic " + base64.b64encode(pair.encode()).decode()),
+                    "Authorization": pair.basic(),
                     "x-langfuse-public-key": public,
                     "x-langfuse-sdk-name": "litespan",
                     "x-langfuse-sdk-version": VERSION,

@@ -1,9 +1,12 @@
 """Limits and retry rules of an exporter, and the result of an export."""
 
 import inspect
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from litespan.config_file import by_file
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 _PERMANENT: Final = frozenset({"rejected", "too_large", "error"})
+_MAX_RETRY_AFTER: Final = 600.0  # s; a longer Retry-After counts as a mistake
 _FIXABLE: Final = frozenset({"401", "403", "404", "407"})  # another key or URL helps
 
 
@@ -28,9 +32,7 @@ class Policy:
     gzip: bool = False
     concurrency: int = 1  # requests at the same time
     retry: frozenset[int] = TRANSIENT  # HTTP statuses to retry
-    split: frozenset[int] = frozenset(
-        {413}
-    )  # HTTP statuses that one item can cause for its whole batch
+    split: frozenset[int] = frozenset({413})  # statuses that one item causes for its whole batch
     attempt: float = 5.0  # for the next byte of an answer
     patience: float = 15.0  # for one export while no item is accepted
     timeout: float = 60.0  # for one export in any case
@@ -80,6 +82,29 @@ def is_kept(cause: str, retry: frozenset[int]) -> bool:
     """
     redirect = cause.isdigit() and cause.startswith("3")
     return cause in _FIXABLE or redirect or not is_permanent(cause, retry)
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Parse a Retry-After header: a number of seconds or an HTTP date.
+
+    Returns seconds from 0 to 600, or None if the header is missing or invalid.
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+
+    Args:
+        value: the header.
+        now: seconds since the epoch.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now
+    return min(max(seconds, 0.0), _MAX_RETRY_AFTER) if math.isfinite(seconds) else None
 
 
 def overridden(defaults: "T", options: Mapping[str, Any], of: type[Any]) -> "T":
