@@ -18,6 +18,7 @@ from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.export import GenAISpan
 from litespan.genai.span import is_router
+from litespan.redaction.text import printable
 
 Tone = Literal["plain", "red", "yellow"]
 _COLOURS: Final[dict[Tone, str]] = {"plain": "", "red": "\x1b[31m", "yellow": "\x1b[33m"}
@@ -144,20 +145,18 @@ def _seconds(call: GenAISpan) -> str | None:
 
 
 def _line(mark: str, fields: Iterable[str | None], *, indent: bool) -> str:
-    shown = [printable(text) for text in fields if text]
+    shown = [printable(shortened(text, 2 * _LONGEST)) for text in fields if text]
     return f"{'  ' if indent else ''}{mark} {'  '.join(shown)}"
 
 
 def first_line(text: str) -> str:
     """The first line of an error message, shortened."""
-    line = text.strip().partition("\n")[0]
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+    return shortened(text.strip().partition("\n")[0], _LONGEST)
 
 
-def printable(text: str) -> str:
-    """`text`, shortened, without characters that a terminal acts on."""
-    kept = text if len(text) <= 2 * _LONGEST else f"{text[: 2 * _LONGEST]}…"
-    return "".join(c if c.isprintable() else "\ufffd" for c in kept)
+def shortened(text: str, most: int) -> str:
+    """`text` of at most `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def painted(text: str, tone: Tone, *, colored: bool) -> str:

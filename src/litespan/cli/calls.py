@@ -9,9 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
-from litespan.cli import Parser, add_store, argument, json_text, printable
+from litespan.cli import Parser, add_store, argument, json_text
 from litespan.cli.report import since
 from litespan.parsers import size
+from litespan.redaction.text import printable
 from litespan.stores import groups
 from litespan.stores.figures import OUTCOMES, count, dollars, seconds
 from litespan.stores.following import LATE, Follower

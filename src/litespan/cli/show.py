@@ -4,9 +4,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from litespan.cli import Parser, add_store, json_text, printable
+from litespan.cli import Parser, add_store, json_text
 from litespan.objects import parsed
 from litespan.offload import Unrestorable, restored
+from litespan.redaction.text import printable
 from litespan.stores import groups
 from litespan.stores.conversation import Part, conversation
 from litespan.stores.figures import OUTCOMES, count, dollars, seconds

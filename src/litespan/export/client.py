@@ -19,6 +19,7 @@ from litespan.export.policy import retry_after
 from litespan.export.tenant import ForbiddenHost, PinnedTransport, Tenant
 from litespan.genai.values import parse
 from litespan.objects import JSON
+from litespan.redaction.text import printable
 
 THREAD: Final = "litespan-export"
 """Name of the threads that send requests."""
@@ -203,8 +204,7 @@ class Client:
             for word in (secret.reveal(), *re.split(r"[\s,=]+", secret.reveal())):
                 if len(word) > _MAX_PLAIN and word.lower() not in _SCHEMES:
                     text = text.replace(word, "***")
-        line = " ".join(text.split())[:200]
-        return "".join(c if c.isprintable() else "\ufffd" for c in line)
+        return printable(" ".join(text.split())[:200])
 
 
 def origin(url: str) -> str:

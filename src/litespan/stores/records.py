@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from litespan.redaction.text import printable
 from litespan.stores.columns import COLUMNS, Kind, time_text
 
 Record: TypeAlias = dict[str, Any]
@@ -42,8 +43,7 @@ class Unreadable(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        line = "".join(c if c.isprintable() else "\ufffd" for c in message[:_MAX_MESSAGE])
-        super().__init__(line)
+        super().__init__(printable(message[:_MAX_MESSAGE]))
 
 
 def missing(module: str, extra: str) -> Unreadable:
