@@ -64,9 +64,6 @@ class LiveExporter(SpanExporter):
         """Do nothing: `export` has already printed its lines."""
         return True
 
-    def shutdown(self) -> None:
-        """Do nothing."""
-
 
 def is_colored(stream: TextIO) -> bool:
     """Whether `stream` is a terminal that shows colors: see https://no-color.org/."""

@@ -10,9 +10,8 @@ from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from litespan.callbacks.flush import flush
@@ -50,9 +49,6 @@ class Exports(SpanProcessor):
         self.batches = {other: kept for other, kept in self.batches.items() if other != key}
         with suppress_errors("shutting down an exporter"):
             batch.shutdown()
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Do nothing: exporters receive spans that have ended."""
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span for each exporter."""
