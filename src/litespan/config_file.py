@@ -4,7 +4,6 @@ The SDK reads the file and configures nothing if anything in it is wrong:
 https://opentelemetry.io/docs/specs/otel/configuration/#declarative-configuration
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -55,11 +54,8 @@ def _problems(path: str, environ: Mapping[str, str]) -> Iterator[str]:
     yield from _exporters(content)
     ignored = [name for name in _REPLACED if environ.get(name, "").strip()]
     if ignored:
-        yield f"the file replaces {', '.join(ignored)}, which {_are(ignored)} ignored"
-
-
-def _are(names: list[str]) -> str:
-    return "are" if len(names) > 1 else "is"
+        are = "are" if len(ignored) > 1 else "is"
+        yield f"the file replaces {', '.join(ignored)}, which {are} ignored"
 
 
 def _exporters(content: Any) -> Iterator[str]:
@@ -80,8 +76,3 @@ def _exporters(content: Any) -> Iterator[str]:
 
 def _at(content: Any, key: str) -> Any:
     return content.get(key) if isinstance(content, Mapping) else None
-
-
-def by_file() -> bool:
-    """Whether a configuration file configures this process."""
-    return configured(os.environ)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from litespan.config_file import by_file
+from litespan.config_file import configured
 from litespan.errors import did_you_mean, log_once, logger, record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
@@ -107,7 +107,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
                 kwargs.get("logger_provider"),
                 redact if callable(redact) else None,
             )
-            self._by_file = by_file()
+            self._by_file = configured(os.environ)
             conflicts.check_provider(kwargs.get("tracer_provider"))
         except Exception as error:  # noqa: BLE001 - the application must start anyway
             record_error("instrumenting", error)
@@ -153,9 +153,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             stop_takeover()
         if self._routed:
-            from litespan.routing import configuration
+            from litespan.routing.configuration import Routes
 
-            configuration.forget_environment()
+            Routes.configure_from_environment({}, {})
             self._routed = False
         for part in reversed(self._parts):
             part.remove()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
-from litespan.export import JSON, GenAISpan, Stage, dumps, known, openai, shrink, to_scalar
+from litespan.export import JSON, GenAISpan, dumps, known, openai, shrink, to_scalar
 from litespan.export.presets import scalars
 from litespan.objects import utf8
 from litespan.stores.columns import exact_usd
@@ -87,7 +87,7 @@ def stage_records(span: GenAISpan) -> Iterator[Record]:
                 "message": f"{span.name} {stage.name}",
                 "event": stage.name,
                 "call_id": span.call.id,
-                "offset_ms": _offset(span, stage),
+                "offset_ms": round((stage.time_ns - span.start_ns) / 1e6, 3),
                 **fields,
             }
             yield _record(span, stage.time_ns, name, "error" if failed else "info", line)
@@ -118,10 +118,6 @@ def level(span: GenAISpan) -> str:
     if span.error is not None:
         return "error"
     return "warn" if span.call.outcome in ("cancelled", "abandoned") else "info"
-
-
-def _offset(span: GenAISpan, stage: Stage) -> float:
-    return round((stage.time_ns - span.start_ns) / 1e6, 3)
 
 
 def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[str, JSON]) -> Record:

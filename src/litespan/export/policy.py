@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -9,7 +10,7 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from litespan.config_file import by_file
+from litespan.config_file import configured
 from litespan.errors import did_you_mean, log_once
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def overridden(defaults: "T", options: Mapping[str, Any], of: type[Any]) -> "T":
         TypeError: an option does not exist, and no configuration file configures the process.
     """
     known = {row.name for row in fields(defaults)}
-    if by_file():
+    if configured(os.environ):
         for name in options.keys() - known:
             arguments = known | {*inspect.signature(of).parameters}
             log_once(
