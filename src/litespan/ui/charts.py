@@ -106,13 +106,10 @@ def charts(series: Series) -> list[Chart]:
 
 def when(at: datetime, step: timedelta) -> str:
     """A time as the labels of a chart have it."""
+    day = f"{at:%b} {at.day}"
     if step >= timedelta(days=1):
-        return f"{at:%b} {at.day}"
-    return (
-        f"{at:%b} {at.day}, {at:%H:%M:%S}"
-        if step < timedelta(minutes=1)
-        else (f"{at:%b} {at.day}, {at:%H:%M}")
-    )
+        return day
+    return f"{day}, {at:%H:%M:%S}" if step < timedelta(minutes=1) else f"{day}, {at:%H:%M}"
 
 
 def _bars(
@@ -186,10 +183,8 @@ def _chart(
                 bars=stack,
             )
         )
-    first, middle, last = (
-        series.rows[0], series.rows[len(series.rows) // 2], series.rows[-1]
-    )  # fmt: skip
-    labels = dict.fromkeys(when(row["at"], series.step) for row in (first, middle, last))
+    labelled = (series.rows[at] for at in (0, len(series.rows) // 2, -1))
+    labels = dict.fromkeys(when(row["at"], series.step) for row in labelled)
     legend = {kind: name for kind, (name, _) in parts.items()}
     return Chart(title, top, legend, slots, lines, len(slots) * STEP, list(labels))
 

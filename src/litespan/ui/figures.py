@@ -37,9 +37,8 @@ FIGURES: Final = f"""
 """
 
 _DAY: Final = "date_trunc('day', start_time)"
-_SUMMED: Final = (
-    "outcome, input_tokens, output_tokens, cost_usd, duration_s, first_chunk_s"  # by `FIGURES`
-)
+# The columns that `FIGURES` reads.
+_SUMMED: Final = "outcome, input_tokens, output_tokens, cost_usd, duration_s, first_chunk_s"
 
 
 class BadCursor(ValueError):
