@@ -132,11 +132,9 @@ def _proxy_user(metadata: Mapping[str, Any]) -> Any:
 def _client_metadata(request: Request) -> Mapping[str, Any]:
     """Return the metadata that a proxy client sent in the body or in headers."""
     client_request = request.arguments.get("proxy_server_request")
+    body = get(client_request, "body")
     own: dict[str, Any] = {}
-    for given in (
-        get(get(client_request, "body"), "litellm_metadata"),
-        request.metadata.get("requester_metadata"),
-    ):
+    for given in (get(body, "litellm_metadata"), request.metadata.get("requester_metadata")):
         stated = parsed(given) if isinstance(given, str) else given  # text in a multipart form
         if isinstance(stated, Mapping):
             own.update(stated)
@@ -248,6 +246,5 @@ def _value(value: Scalar) -> Scalar:
     if isinstance(value, str):
         plain = type(value) is str and is_plain(value)  # of an enum only its text is kept
         return value if plain else utf8(scrub(value[:MAX_LENGTH]))
-    if not isinstance(value, int) or -INT64 <= value < INT64:
-        return value
-    return whole(value)
+    fits = not isinstance(value, int) or -INT64 <= value < INT64
+    return value if fits else whole(value)
