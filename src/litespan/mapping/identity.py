@@ -246,5 +246,6 @@ def _value(value: Scalar) -> Scalar:
     if isinstance(value, str):
         plain = type(value) is str and is_plain(value)  # of an enum only its text is kept
         return value if plain else utf8(scrub(value[:MAX_LENGTH]))
-    fits = not isinstance(value, int) or -INT64 <= value < INT64
-    return value if fits else whole(value)
+    if not isinstance(value, int) or -INT64 <= value < INT64:
+        return value
+    return whole(value)
