@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
 from litespan.export import JSON, GenAISpan, dumps, known, openai, shrink, to_scalar
-from litespan.export.presets import scalars
+from litespan.export.vendor_attributes import scalars
 from litespan.objects import utf8
 from litespan.stores.columns import exact_usd
 

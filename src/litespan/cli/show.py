@@ -10,7 +10,7 @@ from litespan.offload import Unrestorable, restored
 from litespan.redaction.text import printable
 from litespan.stores import groups
 from litespan.stores.conversation import Part, conversation
-from litespan.stores.figures import OUTCOMES, count, dollars, seconds
+from litespan.stores.readable import OUTCOMES, count, dollars, seconds
 from litespan.stores.reading import find
 from litespan.stores.records import Record
 from litespan.stores.spans import CONTENT

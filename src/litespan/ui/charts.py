@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from litespan.stores.figures import count, seconds
+from litespan.stores.readable import count, seconds
 from litespan.ui.display import money
-from litespan.ui.figures import Row, Series
+from litespan.ui.queries import Row, Series
 
 STEP: Final = 10
 HEIGHT: Final = 100
@@ -183,8 +183,8 @@ def _chart(
                 bars=stack,
             )
         )
-    labelled = (series.rows[at] for at in (0, len(series.rows) // 2, -1))
-    labels = dict.fromkeys(when(row["at"], series.step) for row in labelled)
+    labeled = (series.rows[at] for at in (0, len(series.rows) // 2, -1))
+    labels = dict.fromkeys(when(row["at"], series.step) for row in labeled)
     legend = {kind: name for kind, (name, _) in parts.items()}
     return Chart(title, top, legend, slots, lines, len(slots) * STEP, list(labels))
 

@@ -12,7 +12,7 @@ from litespan.parsers import link_to
 from litespan.semconv import REFERENCE
 from litespan.stores import groups
 from litespan.stores.conversation import pretty
-from litespan.stores.figures import OUTCOMES, count, dollars, seconds
+from litespan.stores.readable import OUTCOMES, count, dollars, seconds
 from litespan.stores.records import NAMES, Record
 from litespan.stores.spans import CONTENT
 

@@ -146,7 +146,7 @@ def call(index: Index, key: str) -> Row | None:
     return None
 
 
-def neighbours(index: Index, at: datetime, key: str) -> tuple[str | None, str | None]:
+def neighbors(index: Index, at: datetime, key: str) -> tuple[str | None, str | None]:
     """The keys of the next older and the next newer call."""
     older = index.rows(
         "select key from calls where (start_time, key) < (?, ?) "
