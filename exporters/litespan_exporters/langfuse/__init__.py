@@ -110,7 +110,7 @@ class LangfuseExporter(OtlpExporter):
             self.disable("LANGFUSE_TRACING_ENABLED is false", "unset it to send")
             return
         if self.others not in _KEEP:
-            self.disable(f"{OTHER_SPANS} is not ancestors, all or none", "fix it")
+            self.disable(f"{OTHER_SPANS} is invalid", "set it to ancestors, all or none")
             return
         keys = self.credentials(public_key=public_key, secret_key=secret_key)
         base = self.base_url(base_url)
