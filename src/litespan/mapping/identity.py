@@ -188,8 +188,7 @@ def request_options(request: Request) -> Mapping[str, Any]:
     metadata = request.metadata
     given = metadata.get("litespan")
     if given is None and "requester_metadata" in metadata:  # from a proxy client
-        client = metadata["requester_metadata"]
-        given = client.get("litespan") if isinstance(client, Mapping) else None
+        given = get(metadata["requester_metadata"], "litespan")
     return given if given is not None and isinstance(given, Mapping) else {}
 
 
