@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any, Final, NoReturn, TypeVar
 
 from litespan.errors import logger
-from litespan.parsers import BadSetting
+from litespan.parsers import BadSetting, names
 from litespan.redaction.text import printable
 
 T = TypeVar("T")
@@ -71,10 +71,10 @@ def exporter_names(text: str) -> list[str]:
     Raises:
         argparse.ArgumentTypeError: the list is empty.
     """
-    names = list(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
-    if not names:
+    found = list(dict.fromkeys(names(text)))
+    if not found:
         raise argparse.ArgumentTypeError("name at least one exporter, such as helicone,langfuse")
-    return names
+    return found
 
 
 def configured_exporter(name: str) -> Any:
