@@ -21,7 +21,7 @@ from litespan.genai.span import is_router
 from litespan.redaction.text import printable
 
 Tone = Literal["plain", "red", "yellow"]
-_COLOURS: Final[dict[Tone, str]] = {"plain": "", "red": "\x1b[31m", "yellow": "\x1b[33m"}
+_COLORS: Final[dict[Tone, str]] = {"plain": "", "red": "\x1b[31m", "yellow": "\x1b[33m"}
 _RESET: Final = "\x1b[0m"
 _MARKS: Final = {"success": "✓", "failure": "✗", "cancelled": "✗", "abandoned": "~"}
 _ASCII: Final = {"✓": "ok", "✗": "failed", "→": ">", "…": "..."}
@@ -158,7 +158,7 @@ def shortened(text: str, most: int) -> str:
 
 def painted(text: str, tone: Tone, *, colored: bool) -> str:
     """The line, with its line end, in the color of its tone."""
-    color = _COLOURS[tone] if colored else ""
+    color = _COLORS[tone] if colored else ""
     return f"{color}{text}{_RESET if color else ''}\n"
 
 
