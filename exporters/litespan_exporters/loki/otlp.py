@@ -56,7 +56,6 @@ def to_otlp(record: Record) -> bytes:
 
 
 def _attributes(metadata: Mapping[str, Any]) -> bytes:
-    """The attributes of a LogRecord."""
     try:
         return attributes(b"\x32", metadata)
     except (Unusual, UnicodeEncodeError):

@@ -86,7 +86,6 @@ def _parser() -> Parser:
 
 
 def _command(options: argparse.Namespace) -> list[str]:
-    """The command line of the program."""
     if options.module:
         return [sys.executable, "-m", *options.module]
     command: list[str] = options.command
