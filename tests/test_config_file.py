@@ -172,10 +172,10 @@ instrumentation/development:
     assert log_lines(ran) == [
         "litespan: OTEL_CONFIG_FILE: the file replaces OTEL_TRACES_EXPORTER, which is ignored",
         (
-            "litespan: OTEL_CONFIG_FILE: sqlite has no option 'paht', so it is ignored; "
-            "did you mean path?"
+            "litespan: OTEL_CONFIG_FILE: sqlite has no option 'paht', so it is ignored "
+            "(did you mean path?)"
         ),
-        "litespan has no setting 'contents', so it is ignored; did you mean content?",
+        "litespan has no setting 'contents', so it is ignored (did you mean content?)",
         f"litespan.content=SPAN_ONLY is used, and {twice}: remove one of them",
         "litespan.content_limit='none' is not a whole number above 0: using the default, 65536",
     ]

@@ -81,7 +81,7 @@ class AlertmanagerExporter(AlertExporter):
     policy = replace(AlertExporter.policy, max_items=100)
     rate = 10.0
     sends_resolved = False
-    hints: ClassVar[Mapping[str, str]] = {"400": "Alertmanager did not understand the alerts"}
+    hints: ClassVar[Mapping[str, str]] = {"400": "Alertmanager cannot read the alerts"}
 
     def __init__(
         self,

@@ -17,32 +17,23 @@ whose outcome is not `started` is valid.
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TextIO
 
+from litespan.objects import encoded
 from litespan.stores.buffer import NAMES, Row
-from litespan.stores.columns import COLUMNS, Kind
+from litespan.stores.columns import COLUMNS, Kind, time_text
 from litespan.stores.line_exporter import LinesExporter
 from litespan.stores.line_reader import read_lines
 from litespan.stores.records import BROKEN, KINDS, Reader, Record, checked
 from litespan.stores.spreadsheet import guarded, unguarded
 
-
-def _list(items: Sequence[str]) -> str:
-    return json.dumps(items, ensure_ascii=False, separators=(",", ":"))
-
-
-def _time(at: datetime) -> str:
-    return f"{at.isoformat(timespec='microseconds')[:26]}Z"  # strftime takes five times as long
-
-
 _TEXT: Final[dict[Kind, Callable[[Any], Any]]] = {
     "text": guarded,
     "money": "{:f}".format,
     "flag": lambda flag: "true" if flag else "false",
-    "time": _time,
-    "list": _list,  # needs no guard, because it starts with a bracket
+    "time": time_text,
+    "list": encoded,  # needs no guard, because it starts with a bracket
     "json": guarded,
 }
 """Kind → format of values that differs from the default of `csv`."""

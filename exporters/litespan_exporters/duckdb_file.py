@@ -139,8 +139,6 @@ def _make(path: str) -> None:
 
 
 class _File:
-    """An open file."""
-
     def __init__(self, connection: "duckdb.DuckDBPyConnection", path: str) -> None:
         self._connection = connection
         self._path = path

@@ -19,7 +19,7 @@ from json.encoder import encode_basestring
 from typing import Any, Final, TextIO
 
 from litespan.stores.buffer import Row
-from litespan.stores.columns import COLUMNS, Kind
+from litespan.stores.columns import COLUMNS, Kind, time_text
 from litespan.stores.line_exporter import LinesExporter
 from litespan.stores.line_reader import read_lines
 from litespan.stores.records import BROKEN, NAMES, Reader, Record, checked
@@ -31,7 +31,7 @@ _JSON: Final[dict[Kind, Callable[[Any], str]]] = {
     "real": repr,
     "money": '"{:f}"'.format,
     "flag": lambda flag: "true" if flag else "false",
-    "time": lambda at: f'"{at:%Y-%m-%dT%H:%M:%S.%fZ}"',
+    "time": lambda at: f'"{time_text(at)}"',
     "list": lambda items: f"[{','.join(map(encode_basestring, items))}]",
     "json": lambda text: text,  # already JSON
 }

@@ -18,9 +18,10 @@ from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.export import GenAISpan
 from litespan.genai.span import is_router
+from litespan.redaction.text import printable
 
 Tone = Literal["plain", "red", "yellow"]
-_COLOURS: Final[dict[Tone, str]] = {"plain": "", "red": "\x1b[31m", "yellow": "\x1b[33m"}
+_COLORS: Final[dict[Tone, str]] = {"plain": "", "red": "\x1b[31m", "yellow": "\x1b[33m"}
 _RESET: Final = "\x1b[0m"
 _MARKS: Final = {"success": "✓", "failure": "✗", "cancelled": "✗", "abandoned": "~"}
 _ASCII: Final = {"✓": "ok", "✗": "failed", "→": ">", "…": "..."}
@@ -62,9 +63,6 @@ class LiveExporter(SpanExporter):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Do nothing: `export` has already printed its lines."""
         return True
-
-    def shutdown(self) -> None:
-        """Do nothing."""
 
 
 def is_colored(stream: TextIO) -> bool:
@@ -144,25 +142,23 @@ def _seconds(call: GenAISpan) -> str | None:
 
 
 def _line(mark: str, fields: Iterable[str | None], *, indent: bool) -> str:
-    shown = [printable(text) for text in fields if text]
+    shown = [printable(shortened(text, 2 * _LONGEST)) for text in fields if text]
     return f"{'  ' if indent else ''}{mark} {'  '.join(shown)}"
 
 
 def first_line(text: str) -> str:
     """The first line of an error message, shortened."""
-    line = text.strip().partition("\n")[0]
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+    return shortened(text.strip().partition("\n")[0], _LONGEST)
 
 
-def printable(text: str) -> str:
-    """`text`, shortened, without characters that a terminal acts on."""
-    kept = text if len(text) <= 2 * _LONGEST else f"{text[: 2 * _LONGEST]}…"
-    return "".join(c if c.isprintable() else "\ufffd" for c in kept)
+def shortened(text: str, most: int) -> str:
+    """`text` of at most `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def painted(text: str, tone: Tone, *, colored: bool) -> str:
     """The line, with its line end, in the color of its tone."""
-    color = _COLOURS[tone] if colored else ""
+    color = _COLORS[tone] if colored else ""
     return f"{color}{text}{_RESET if color else ''}\n"
 
 

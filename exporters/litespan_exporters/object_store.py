@@ -13,20 +13,19 @@ rows of a key, one whose outcome is not `started` is valid.
 """
 
 import io
-import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any, ClassVar, Final
 from uuid import uuid4
 
 from litespan.background import fork
+from litespan.offload.content_store import put, without_password
 from litespan.stores import arrow
 from litespan.stores.buffer import Row
 from litespan.stores.daily_files import DailyFilesExporter, by_day, file_name
 from litespan.stores.store import Away
 from litespan_exporters.jsonl import JsonlExporter
 
-_PASSWORD: Final = re.compile(r"(://[^/:@]*):[^/]*@")
 _DRIVERS: Final = {
     "s3": "s3fs",
     "s3a": "s3fs",
@@ -88,7 +87,7 @@ class ObjectStoreExporter(DailyFilesExporter):
         self.options: Final = options or {}
         self.format: Final = self.setting(format, f"{self.variable}_FORMAT", default="jsonl")
         if not self.problem and self._is_valid() and self._is_installed():
-            self.turn_on(_PASSWORD.sub(r"\1@", self.url))
+            self.turn_on(without_password(self.url))
 
     def _is_valid(self) -> bool:
         if not self.url:
@@ -141,16 +140,9 @@ class Bucket:
             path = f"{self._base}/{folder}/{file_name(uuid4().hex[:12], self._suffix)}"
             data = FORMATS[self._suffix](of_day)
             try:
-                self._put(path, data)
+                put(self._files, path, data)
             except Exception as error:  # drivers raise errors of many kinds
                 raise _away(self._place, error) from error
-
-    def _put(self, path: str, data: bytes) -> None:
-        from fsspec.asyn import AsyncFileSystem
-
-        if not isinstance(self._files, AsyncFileSystem):  # object stores have no folders
-            self._files.makedirs(self._files._parent(path), exist_ok=True)  # noqa: SLF001 - fsspec's own idiom
-        self._files.pipe_file(path, data)
 
     def close(self) -> None:
         """Do nothing: no file is open."""

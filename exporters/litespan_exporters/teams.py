@@ -12,15 +12,15 @@ from litespan.alerting import AlertExporter, Notice, Thresholds
 from litespan.alerting.message import details, iso, lost_line, title_of
 from litespan.export import JSON, Variables
 
-_COLOURS = {"info": "Accent", "warning": "Warning", "error": "Attention", "critical": "Attention"}
+_COLORS = {"info": "Accent", "warning": "Warning", "error": "Attention", "critical": "Attention"}
 
 
 def to_message(notices: Sequence[Notice], lost: int = 0) -> dict[str, JSON]:
     """One card about all notices. Pure."""
     body: list[JSON] = []
     for notice in notices:
-        colour = "Good" if notice.over else _COLOURS[notice.finding.severity]
-        body.append(_line(title_of(notice), weight="Bolder", color=colour))
+        color = "Good" if notice.over else _COLORS[notice.finding.severity]
+        body.append(_line(title_of(notice), weight="Bolder", color=color))
         for name, value in {**details(notice), "Since": iso(notice.since)}.items():
             body.append(_line(f"{name}: {value}", size="Small"))
         if url := notice.finding.example.trace_url:

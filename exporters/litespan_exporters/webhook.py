@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, ClassVar, Final
 
 from litespan.alerting import AlertExporter, Notice, Thresholds
@@ -23,23 +23,12 @@ VERSION: Final = "1"
 
 def to_alert(notice: Notice, lost: int = 0) -> dict[str, JSON]:
     """One alert as JSON. Pure. Times are RFC 3339, money is USD."""
-    finding, example = notice.finding, notice.finding.example
-    known: dict[str, JSON] = {
-        name: tidy(value, 400)
-        for name, value in {
-            "call_id": example.call_id,
-            "trace_id": example.trace_id,
-            "service": example.service,
-            "environment": example.environment,
-            "user": example.user,
-            "team": example.team,
-            "error": example.error,
-            "prompt": example.prompt,
-        }.items()
+    finding = notice.finding
+    example: dict[str, JSON] = {
+        name: value if name == "trace_url" else tidy(value, 400)  # the URL is the operator's own
+        for name, value in asdict(finding.example).items()
         if value
     }
-    if example.trace_url:
-        known["trace_url"] = example.trace_url
     return {
         "version": VERSION,
         "id": notice.id,
@@ -58,7 +47,7 @@ def to_alert(notice: Notice, lost: int = 0) -> dict[str, JSON]:
         "threshold": finding.threshold,
         "summary": title_of(notice),
         "details": {name: tidy(value, 400) for name, value in finding.details},
-        "example": known,
+        "example": example,
     }
 
 

@@ -4,12 +4,12 @@ The SDK reads the file and configures nothing if anything in it is wrong:
 https://opentelemetry.io/docs/specs/otel/configuration/#declarative-configuration
 """
 
-import difflib
-import os
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any, Final
+
+from litespan.errors import did_you_mean
 
 FILES: Final = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
 _GROUP: Final = "opentelemetry_traces_exporter"
@@ -54,11 +54,8 @@ def _problems(path: str, environ: Mapping[str, str]) -> Iterator[str]:
     yield from _exporters(content)
     ignored = [name for name in _REPLACED if environ.get(name, "").strip()]
     if ignored:
-        yield f"the file replaces {', '.join(ignored)}, which {_are(ignored)} ignored"
-
-
-def _are(names: list[str]) -> str:
-    return "are" if len(names) > 1 else "is"
+        are = "are" if len(ignored) > 1 else "is"
+        yield f"the file replaces {', '.join(ignored)}, which {are} ignored"
 
 
 def _exporters(content: Any) -> Iterator[str]:
@@ -70,18 +67,12 @@ def _exporters(content: Any) -> Iterator[str]:
             exporter = _at(_at(processor, kind), "exporter")
             for name in exporter if isinstance(exporter, Mapping) else ():
                 if name not in installed:
-                    near = difflib.get_close_matches(str(name).lower(), installed, 1)
                     yield (
                         f"there is no exporter {name!r}, so nothing is exported"
-                        f"{f'; did you mean {near[0]}?' if near else ''}; installed: "
+                        f"{did_you_mean(str(name).lower(), installed)}; installed: "
                         f"{', '.join(sorted(installed))}"
                     )
 
 
 def _at(content: Any, key: str) -> Any:
     return content.get(key) if isinstance(content, Mapping) else None
-
-
-def by_file() -> bool:
-    """Whether a configuration file configures this process."""
-    return configured(os.environ)

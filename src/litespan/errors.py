@@ -8,6 +8,7 @@ logged once per place and exception type on the logger `litespan`.
 import logging
 import sys
 import traceback
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Final
 
@@ -54,6 +55,17 @@ def log_once(
         _seen.add(key)
         trace = (type(error), error, error.__traceback__) if error is not None else None
         logger.log(level, message, *args, exc_info=trace)
+
+
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """` (did you mean …?)`, to append to a message; empty if no known name is similar.
+
+    `prefix` is not compared: all names have it.
+    """
+    import difflib  # rarely needed, and not at a start
+
+    near = difflib.get_close_matches(name, known, 1)
+    return f" (did you mean {prefix}{near[0]}?)" if near else ""
 
 
 def record_error(where: str, error: BaseException) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from litespan.config_file import by_file
-from litespan.errors import log_once, logger, record_error, suppress_errors
+from litespan.config_file import configured
+from litespan.errors import did_you_mean, log_once, logger, record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
 from litespan.settings import RUN, Settings
@@ -107,7 +107,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
                 kwargs.get("logger_provider"),
                 redact if callable(redact) else None,
             )
-            self._by_file = by_file()
+            self._by_file = configured(os.environ)
             conflicts.check_provider(kwargs.get("tracer_provider"))
         except Exception as error:  # noqa: BLE001 - the application must start anyway
             record_error("instrumenting", error)
@@ -153,9 +153,9 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
             stop_takeover()
         if self._routed:
-            from litespan.routing import configuration
+            from litespan.routing.configuration import Routes
 
-            configuration.forget_environment()
+            Routes.configure_from_environment({}, {})
             self._routed = False
         for part in reversed(self._parts):
             part.remove()
@@ -197,14 +197,11 @@ def _settings(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments that are settings; report those that are nothing else either."""
     names = {row.name for row in fields(Settings)}
     for name in arguments.keys() - names - _OF_LOADER - _PROVIDERS:
-        import difflib  # rarely needed, and not at a start
-
-        near = difflib.get_close_matches(name, [*names, *_PROVIDERS], 1)
         log_once(
             f"instrument:{name}",
             "litespan has no setting %r, so it is ignored%s",
             name,
-            f"; did you mean {near[0]}?" if near else "",
+            did_you_mean(name, [*names, *_PROVIDERS]),
         )
     given = {name: value for name, value in arguments.items() if name in names}
     if callable(given.get("redact")):

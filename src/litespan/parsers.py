@@ -131,25 +131,25 @@ def size(text: str) -> int:
 
 def amount(text: str) -> float:
     """A number above 0."""
-    if (number := _number(text)) <= 0:
+    if (value := number(text)) <= 0:
         raise BadSetting("not a number above 0")
-    return number
+    return value
 
 
 def amount_or_off(text: str) -> float | None:
     """A number above 0, or None for `off`."""
     if text.lower() in ("off", "none", "false"):
         return None
-    if (number := _number(text)) <= 0:
+    if (value := number(text)) <= 0:
         raise BadSetting("not a number above 0, or off")
-    return number
+    return value
 
 
 def seconds(text: str) -> float:
     """A number of seconds, 0 or more."""
-    if (number := _number(text)) < 0:
+    if (value := number(text)) < 0:
         raise BadSetting("not a number of seconds, 0 or more")
-    return number
+    return value
 
 
 def time_or_off(text: str) -> time | None:
@@ -161,13 +161,13 @@ def time_or_off(text: str) -> time | None:
     return time.fromisoformat(text)
 
 
-def _number(text: str) -> float:
-    """The finite number; -1 if it is none."""
+def number(text: str) -> float:
+    """The number; -1 if it is none, or not finite."""
     try:
-        number = float(text)
+        value = float(text)
     except ValueError:
         return -1.0
-    return number if math.isfinite(number) else -1.0
+    return value if math.isfinite(value) else -1.0
 
 
 def names(text: str) -> Names:
@@ -211,7 +211,7 @@ def shares(text: str) -> tuple[tuple[str, float], ...]:
     found = []
     for part in names(text):
         name, _, given = part.partition("=")
-        share = {"off": 0.0, "on": 1.0}.get(given.strip().lower(), _number(given))
+        share = {"off": 0.0, "on": 1.0}.get(given.strip().lower(), number(given))
         if not 0.0 <= share <= 1.0:
             raise BadSetting("not a list of exporter=off, exporter=on or exporter=share")
         found.append((name.strip(), share))

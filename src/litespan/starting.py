@@ -10,9 +10,8 @@ from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from litespan.callbacks.flush import flush
@@ -23,6 +22,7 @@ from litespan.instrumentation.signals import Live
 from litespan.instrumentor import LiteLLMInstrumentor
 from litespan.routing.destinations import BadRoute, create_exporter, created_by_sdk
 from litespan.spool import batches
+from litespan.variables import names_service
 
 STORE: Final = "sqlite"
 LIVE: Final = "live"
@@ -49,9 +49,6 @@ class Exports(SpanProcessor):
         self.batches = {other: kept for other, kept in self.batches.items() if other != key}
         with suppress_errors("shutting down an exporter"):
             batch.shutdown()
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Do nothing: exporters receive spans that have ended."""
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span for each exporter."""
@@ -155,9 +152,7 @@ def _provider() -> Any:
 
 def _service() -> dict[str, str]:
     """The name of the service, unless the environment names it."""
-    if os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get(
-        "OTEL_RESOURCE_ATTRIBUTES", ""
-    ):
+    if names_service(os.environ):
         return {}
     if in_notebook():
         return {"service.name": "notebook"}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Final
 
+from litespan.errors import did_you_mean
 from litespan.settings import Settings
 
 _PREFIX: Final = "LITESPAN_"
@@ -21,8 +22,6 @@ _ALERTS: Final = "LITESPAN_ALERTS_"
 
 def unknown(env: Mapping[str, str]) -> list[str]:
     """One message for each variable that begins with LITESPAN_ and that nothing reads."""
-    import difflib  # rarely needed, and not at a start
-
     settings = (row.metadata["env"].removeprefix(_PREFIX) for row in fields(Settings))
     known = [*settings, *_OTHERS]
     lines = []
@@ -30,7 +29,6 @@ def unknown(env: Mapping[str, str]) -> list[str]:
         own = name.removeprefix(_PREFIX)
         alerts = name.startswith(_ALERTS) or name.endswith("_ALERTS")
         if own != name and own not in known and not alerts:
-            near = difflib.get_close_matches(own, known, 1)
-            guess = f"did you mean {_PREFIX}{near[0]}?" if near else "see docs/settings.md"
-            lines.append(f"{name} is not a setting of litespan, so it has no effect ({guess})")
+            guess = did_you_mean(own, known, _PREFIX) or " (see docs/settings.md)"
+            lines.append(f"{name} is not a setting of litespan, so it has no effect{guess}")
     return lines

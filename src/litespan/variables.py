@@ -5,12 +5,12 @@ that are not installed, replaces protocols that no exporter supports, and report
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
-import difflib
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Final
 
 from litespan.config_file import configured, problems
+from litespan.errors import did_you_mean
 
 SIGNALS: Final = ("traces", "metrics", "logs")
 DISABLED: Final = "OTEL_SDK_DISABLED"
@@ -26,7 +26,6 @@ _LITELLM_VARIABLES: Final = {
     "OTEL_HEADERS": "OTEL_EXPORTER_OTLP_HEADERS",
 }
 """Variables of LiteLLM's own OpenTelemetry callback, and the standard ones to use instead."""
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_{}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 def exporter_variable(signal: str) -> str:
@@ -36,8 +35,23 @@ def exporter_variable(signal: str) -> str:
 
 def otlp_endpoint(environ: Mapping[str, str], signal: str) -> str:
     """Return the OTLP endpoint that is set for a signal, or an empty string."""
-    found = (environ.get(name.format(signal.upper()), "").strip() for name in _ENDPOINTS)
-    return next(filter(None, found), "")
+    return _otlp(environ, signal, "ENDPOINT")
+
+
+def otlp_protocol(environ: Mapping[str, str], signal: str) -> str:
+    """Return the OTLP protocol that is set for a signal, or an empty string."""
+    return _otlp(environ, signal, "PROTOCOL")
+
+
+def _otlp(environ: Mapping[str, str], signal: str, option: str) -> str:
+    names = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_{option}", f"OTEL_EXPORTER_OTLP_{option}")
+    return next(filter(None, (environ.get(name, "").strip() for name in names)), "")
+
+
+def names_service(environ: Mapping[str, str]) -> bool:
+    """Whether the variables name the service, so that litespan need not."""
+    attributes = environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return bool(environ.get("OTEL_SERVICE_NAME")) or "service.name=" in attributes
 
 
 def corrected(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -79,10 +93,9 @@ def _names(signal: str, given: str, lines: list[str]) -> str:
         elif name.lower() in lower:
             kept.append(lower[name.lower()])
         elif name.lower() != _NONE:
-            near = difflib.get_close_matches(name.lower(), lower, 1)
             lines.append(
                 f"{exporter_variable(signal)}: there is no exporter {name!r}, so it is ignored"
-                f"{f' (did you mean {lower[near[0]]}?)' if near else ''}; installed: "
+                f"{did_you_mean(name.lower(), lower.values())}; installed: "
                 f"{', '.join(sorted({*installed, _OTLP}))}"
             )
     return ",".join(dict.fromkeys(kept)) or _NONE

@@ -121,6 +121,23 @@ def test_offline_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     assert vendor.received == []
 
 
+@pytest.mark.parametrize(
+    ("protocol", "port"),
+    [
+        ({}, 4317),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, 4318),
+        ({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}, 4318),
+    ],
+)
+def test_the_port_is_the_usual_one_of_the_protocol(
+    protocol: dict[str, str], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable of the signal counts, too."""
+    environ = {"OTEL_TRACES_EXPORTER": "otlp", **protocol}
+    (found,) = findings(monkeypatch, environ, offline=True)
+    assert found.text == f"otlp: calls are sent to http://localhost:{port}, not tested"
+
+
 def test_errors_of_packages_end_the_examination() -> None:
     """Without LiteLLM, no exporter is tested."""
     setup = Setup(environ={}, versions={}, python=(3, 13))

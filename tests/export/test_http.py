@@ -21,9 +21,9 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.counters import stats
 from litespan.export.batching import Item, pack, shrink
-from litespan.export.client import Answer, Secret, retry_after
+from litespan.export.client import Answer, Secret
 from litespan.export.http import HttpExporter
-from litespan.export.policy import Policy, Refusal
+from litespan.export.policy import Policy, Refusal, retry_after
 from litespan.export.safe_urls import url_problem
 from litespan.export.vendor import Variables
 from litespan.genai.span import GenAISpan

@@ -187,7 +187,7 @@ def receiving(receiver: Receiver) -> Iterator[Forwarder]:
 def receiver(url: str, limits: Limits) -> Receiver:
     """One that forwards to Helicone's exporter."""
     exporter = HeliconeExporter(api_key="sk-test", base_url=url)
-    return Receiver([Destination("helicone", exporter)], port=0, limits=limits)
+    return Receiver([Destination("helicone", exporter)], "127.0.0.1", 0, limits)
 
 
 @pytest.mark.parametrize("first", [b"", b"POST /v1/traces HTTP/1.1\r\n", slow(9000, 10)])

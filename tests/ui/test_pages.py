@@ -15,7 +15,7 @@ import pytest
 
 from litespan.cli import main
 from litespan.parsers import BadSetting, trace_link
-from litespan.ui import figures
+from litespan.ui import queries
 from litespan.ui.filters import Filters
 from litespan.ui.index import Index
 from litespan.ui.security import HEADERS
@@ -52,19 +52,19 @@ def as_reported(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("by", [by for by in figures.BY if by != "error"])
+@pytest.mark.parametrize("by", [by for by in queries.BY if by != "error"])
 def test_figures_are_those_of_the_report(
     by: str, site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Sums, exact cost and percentiles, in total and for each group."""
     report = reported(capsys, site.path, "--by", by)
-    total = figures.totals(site.index, Filters())
+    total = queries.totals(site.index, Filters())
     assert as_reported(total) == report["total"]
-    groups = figures.groups_of(site.index, Filters(), by, limit=1000)
+    groups = queries.groups_of(site.index, Filters(), by, limit=1000)
     assert {row["name"]: as_reported(row) for row in groups} == {
         group.pop("group"): group for group in report["groups"]
     }
-    series = figures.series(site.index, Filters(), total)
+    series = queries.series(site.index, Filters(), total)
     assert sum(row["calls"] for row in series.rows) == total["calls"]
     assert 2 <= len(series.rows) <= 73
 
@@ -94,7 +94,7 @@ def test_filters_are_those_of_the_calls_command(
     """The same filters select the same calls; invalid values in a URL are ignored."""
     assert main(["calls", str(site.path), "-n", "100000", "--json", *arguments]) == 0
     wanted = [json.loads(line)["key"] for line in capsys.readouterr().out.splitlines()]
-    found = figures.calls(site.index, Filters.of(query), limit=100_000)
+    found = queries.calls(site.index, Filters.of(query), limit=100_000)
     assert sorted(call["key"] for call in found) == sorted(wanted)
     assert found
 
@@ -102,10 +102,10 @@ def test_filters_are_those_of_the_calls_command(
 def test_pages_of_calls_have_every_call_once(site: Site) -> None:
     """Each page continues where the one before ended."""
     keys, before = [], ""
-    while page := figures.calls(site.index, Filters(), before=before):
+    while page := queries.calls(site.index, Filters(), before=before):
         keys += [call["key"] for call in page]
-        before = figures.cursor(page[-1])
-    assert len(keys) == len(set(keys)) == figures.totals(site.index, Filters())["calls"]
+        before = queries.cursor(page[-1])
+    assert len(keys) == len(set(keys)) == queries.totals(site.index, Filters())["calls"]
     assert site.get("/calls?before=nonsense").status_code == 404
 
 
@@ -231,15 +231,15 @@ def test_the_store_is_unchanged_and_started_calls_become_finished(
     store.force_flush()
     index = Index(str(path))
     index.read()
-    assert figures.totals(index, Filters())["unfinished"] == 1
+    assert queries.totals(index, Filters())["unfinished"] == 1
     store.export([CASES["chat"]])
     store.force_flush()
     before = path.read_bytes()
     index.read()
-    total = figures.totals(index, Filters())
+    total = queries.totals(index, Filters())
     assert (total["calls"], total["unfinished"]) == (len(CASES), 0)
     with Running(index) as running:
-        for call in figures.calls(index, Filters()):
+        for call in queries.calls(index, Filters()):
             assert httpx.get(f"{running.url}/calls/{call['key']}").status_code == 200
     assert path.read_bytes() == before
     folder = Path(index._folder.name)

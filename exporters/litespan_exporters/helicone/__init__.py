@@ -208,7 +208,7 @@ class HeliconeExporter(HttpExporter):
         default_url="https://api.worker.helicone.ai",
     )
     policy = Policy(max_items=1, max_bytes=10 * 1024 * 1024, concurrency=8)
-    hints: ClassVar[Mapping[str, str]] = {"400": "Helicone did not understand the log"}
+    hints: ClassVar[Mapping[str, str]] = {"400": "Helicone cannot read the log"}
 
     def __init__(
         self, api_key: str | None = None, base_url: str | None = None, **limits: Any

@@ -3,7 +3,6 @@
 https://langfuse.com/integrations/native/opentelemetry (seen 2026-11-20)
 """
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -111,18 +110,18 @@ class LangfuseExporter(OtlpExporter):
             self.disable("LANGFUSE_TRACING_ENABLED is false", "unset it to send")
             return
         if self.others not in _KEEP:
-            self.disable(f"{OTHER_SPANS} is not ancestors, all or none", "fix it")
+            self.disable(f"{OTHER_SPANS} is invalid", "set it to ancestors, all or none")
             return
         keys = self.credentials(public_key=public_key, secret_key=secret_key)
         base = self.base_url(base_url)
         if keys and base:
             public, secret = keys
-            pair = f"{public.reveal()}:{secret.reveal()}"
+            pair = Secret(f"{public.reveal()}:{secret.reveal()}")
             base = base.removesuffix("/v1/traces").removesuffix("/api/public/otel")
             self.connect(
                 f"{base}/api/public/otel/v1/traces",
                 {
-                    "Authorization": Secret("Basic " + base64.b64encode(pair.encode()).decode()),
+                    "Authorization": pair.basic(),
                     "x-langfuse-public-key": public,
                     "x-langfuse-sdk-name": "litespan",
                     "x-langfuse-sdk-version": VERSION,

@@ -4,7 +4,6 @@ https://grafana.com/docs/loki/latest/send-data/otel/ and
 https://grafana.com/docs/loki/latest/reference/loki-http-api/ (seen 2026-11-20).
 """
 
-import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -91,8 +90,7 @@ class LokiExporter(HttpExporter):
                 base = base.removesuffix(path)
             headers: dict[str, str | Secret] = {}
             if user or secret:
-                pair = base64.b64encode(f"{user}:{secret}".encode()).decode()
-                headers["Authorization"] = Secret(f"Basic {pair}")
+                headers["Authorization"] = Secret(f"{user}:{secret}").basic()
                 self._secrets = [Secret(secret)]
             if tenant:
                 headers["X-Scope-OrgID"] = tenant

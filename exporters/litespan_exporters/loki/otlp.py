@@ -14,7 +14,8 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from litespan import semconv as s
 from litespan.export import VERSION, known
 from litespan.export.otlp_bytes import Unusual, attributes, field
-from litespan_exporters.loki.record import Record, line_of, whole_text
+from litespan.objects import utf8
+from litespan_exporters.loki.record import Record, line_of
 
 _SEVERITY: Final = {
     "info": b"\x10\x09\x1a\x04INFO",
@@ -55,15 +56,14 @@ def to_otlp(record: Record) -> bytes:
 
 
 def _attributes(metadata: Mapping[str, Any]) -> bytes:
-    """The attributes of a LogRecord."""
     try:
         return attributes(b"\x32", metadata)
     except (Unusual, UnicodeEncodeError):
-        return attributes(b"\x32", {whole_text(k): _encodable(v) for k, v in metadata.items()})
+        return attributes(b"\x32", {utf8(k): _encodable(v) for k, v in metadata.items()})
 
 
 def _encodable(value: Any) -> bool | int | float | str:
-    return value if type(value) in (bool, int, float) else whole_text(str(value))
+    return value if type(value) in (bool, int, float) else utf8(str(value))
 
 
 def resource_of(record: Record) -> bytes:
@@ -74,4 +74,4 @@ def resource_of(record: Record) -> bytes:
 @lru_cache(maxsize=64)
 def _resource(service: str | None, environment: str | None) -> bytes:
     named = known({s.SERVICE_NAME: service, s.ENVIRONMENT: environment})
-    return attributes(b"\x0a", {name: whole_text(value) for name, value in named.items()})
+    return attributes(b"\x0a", {name: utf8(value) for name, value in named.items()})

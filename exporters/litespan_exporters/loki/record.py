@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
-from litespan.export import JSON, GenAISpan, Stage, dumps, known, openai, shrink, to_scalar
-from litespan.export.presets import scalars
+from litespan.export import JSON, GenAISpan, dumps, known, openai, shrink, to_scalar
+from litespan.export.vendor_attributes import scalars
+from litespan.objects import utf8
 from litespan.stores.columns import exact_usd
 
 MAX_LINE: Final = 240_000  # bytes; Loki drops lines above 256 KB
@@ -86,7 +87,7 @@ def stage_records(span: GenAISpan) -> Iterator[Record]:
                 "message": f"{span.name} {stage.name}",
                 "event": stage.name,
                 "call_id": span.call.id,
-                "offset_ms": _offset(span, stage),
+                "offset_ms": round((stage.time_ns - span.start_ns) / 1e6, 3),
                 **fields,
             }
             yield _record(span, stage.time_ns, name, "error" if failed else "info", line)
@@ -117,10 +118,6 @@ def level(span: GenAISpan) -> str:
     if span.error is not None:
         return "error"
     return "warn" if span.call.outcome in ("cancelled", "abandoned") else "info"
-
-
-def _offset(span: GenAISpan, stage: Stage) -> float:
-    return round((stage.time_ns - span.start_ns) / 1e6, 3)
 
 
 def _record(span: GenAISpan, time_ns: int, event: str, level: str, line: dict[str, JSON]) -> Record:
@@ -184,7 +181,7 @@ def line_of(record: Record) -> bytes:
 def to_labels(record: Record) -> dict[str, str]:
     """Labels of the stream, by Loki's rules for names and sizes."""
     return {
-        _name(name): whole_text(value).encode()[:_MAX_LABEL].decode("utf-8", "ignore")
+        _name(name): utf8(value).encode()[:_MAX_LABEL].decode("utf-8", "ignore")
         for name, value in record.labels.items()
     }
 
@@ -201,14 +198,9 @@ def to_entry(record: Record) -> list[JSON]:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return whole_text(str(value))
+    return utf8(str(value))
 
 
 def _name(name: str) -> str:
     shaped = re.sub(r"[^a-zA-Z0-9_]", "_", name)
     return f"_{shaped}" if shaped[:1].isdigit() else shaped
-
-
-def whole_text(text: str) -> str:
-    """`text` without lone surrogates."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -1,6 +1,5 @@
 """`PresetExporter`: the class of all OTLP services that differ only in a row of settings."""
 
-import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,7 +114,7 @@ class PresetExporter(OtlpExporter):
             base.removesuffix(preset.path) + preset.path,
             {
                 **({"Content-Type": "application/json"} if preset.json else {}),
-                **{name: Secret(value) for name, value in headers.items() if value},
+                **{name: _secret(value) for name, value in headers.items() if value},
             },
         )
 
@@ -158,11 +157,15 @@ def filled(templates: str | tuple[str, ...], settings: Mapping[str, str]) -> str
     """The first template whose arguments are all set, with their values; else empty. Pure."""
     for template in (templates,) if isinstance(templates, str) else templates:
         if all(name in settings for name in _FIELD.findall(template)):
-            value = _FIELD.sub(lambda found: settings[found[1]], template)
-            if not value.startswith(_BASIC):
-                return value
-            return _BASIC + base64.b64encode(value.removeprefix(_BASIC).encode()).decode()
+            return _FIELD.sub(lambda found: settings[found[1]], template)
     return ""
+
+
+def _secret(header: str) -> Secret:
+    """The value of a header; after `Basic `, the rest is encoded in base64."""
+    if header.startswith(_BASIC):
+        return Secret(header.removeprefix(_BASIC)).basic()
+    return Secret(header)
 
 
 def is_secret(name: str, settings: Mapping[str, str]) -> bool:

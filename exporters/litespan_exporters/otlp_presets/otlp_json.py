@@ -4,11 +4,12 @@ https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 """
 
 import base64
-import json
 from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from litespan.export import dumps
 
 _IDS: Final = ("traceId", "spanId", "parentSpanId")
 
@@ -21,7 +22,7 @@ def as_json(body: bytes) -> bytes:
             for span in scope.get("spans", ()):
                 for holder in (span, *span.get("links", ())):
                     _hex_ids(holder)
-    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
+    return dumps(request)
 
 
 def _hex_ids(holder: dict[str, Any]) -> None:

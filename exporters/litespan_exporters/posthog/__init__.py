@@ -107,7 +107,7 @@ class PosthogExporter(OtlpExporter):
         self.route = (route or self.variable(ROUTE)).strip().lower() or "otlp"
         self.key: Secret | None = None
         if self.route not in ("otlp", "batch"):
-            self.disable(f"{ROUTE} is not otlp or batch", "fix it")
+            self.disable(f"{ROUTE} is invalid", "set it to otlp or batch")
             return
         others = ("POSTHOG_API_KEY", "POSTHOG_PROJECT_API_KEY", "POSTHOG_PROJECT_TOKEN")
         keys = self.credentials(api_key=api_key or self.variable(*others) or None)

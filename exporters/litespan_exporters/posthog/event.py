@@ -9,6 +9,7 @@ from uuid import uuid5
 
 from litespan.export import JSON, VERSION, GenAISpan, iso, known, openai
 from litespan.genai.keys import NAMESPACE
+from litespan.objects import utf8
 
 EVENTS: Final = {"embeddings": "$ai_embedding"}
 """Operation → event; generation for other model calls, else span."""
@@ -31,8 +32,7 @@ def distinct_id(span: GenAISpan) -> str:
     identity = span.identity
     if identity.user:
         return identity.user[:200]
-    whole = (identity.session or span.trace_id).encode("utf-8", "replace").decode()
-    return str(uuid5(NAMESPACE, whole))
+    return str(uuid5(NAMESPACE, utf8(identity.session or span.trace_id)))
 
 
 def costs(span: GenAISpan) -> dict[str, float | None]:

@@ -32,6 +32,7 @@ from litespan.export import (
     suppress_errors,
     without_content,
 )
+from litespan.parsers import number
 from litespan_exporters.sentry.event import (
     PERSON,
     input_crumb,
@@ -192,14 +193,11 @@ class SentryExporter(OtlpExporter):
 
     def _rate(self, variable: str) -> float:
         text = self.variable(variable) or "1"
-        try:
-            rate = float(text)
-        except ValueError:
-            rate = -1.0
-        if not 0 <= rate <= 1:
-            log_once(f"{variable}:{text}", "%s is not a number from 0 to 1: using 1", variable)
-            return 1.0
-        return rate
+        rate = number(text)
+        if 0 <= rate <= 1:
+            return rate
+        log_once(f"{variable}:{text}", "%s is not a number from 0 to 1: using 1", variable)
+        return 1.0
 
 
 def _sampled(trace_id: str, rate: float) -> bool:

@@ -1,6 +1,5 @@
 """Sentry's DSN, rate limits, names and envelope. Pure."""
 
-import math
 import re
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from litespan.export import VERSION, Answer, Secret, dumps
+from litespan.parsers import number
 
 TRACES: Final = "/integration/otlp/v1/traces/"
 ENVELOPE: Final = "/envelope/"
@@ -77,11 +77,7 @@ def read_limits(header: str) -> Iterator[tuple[str, float]]:
     """
     for limit in header.split(","):
         seconds, _, rest = limit.strip().partition(":")
-        try:
-            wait = float(seconds)
-        except ValueError:
-            continue
-        if math.isfinite(wait) and wait >= 0:
+        if (wait := number(seconds)) >= 0:
             for category in rest.partition(":")[0].split(";"):
                 yield category.strip(), wait
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from litespan import semconv as s
 from litespan.export import JSON, GenAISpan, renamed_attributes, to_text
-from litespan.export.presets import scalars
+from litespan.export.vendor_attributes import scalars
 from litespan_exporters.sentry.event import RENAMED, op
 
 

@@ -11,15 +11,15 @@ Times are ISO 8601 text in UTC, flags 0 and 1, lists and objects JSON.
 Several processes and threads may write concurrently, also after a fork.
 """
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from litespan.objects import encoded
 from litespan.stores.buffer import Limits, Row
-from litespan.stores.columns import COLUMNS, PLACES, Kind
+from litespan.stores.columns import COLUMNS, PLACES, Kind, time_text
 from litespan.stores.exporter import StoreExporter
 from litespan.stores.schema import TABLE
 from litespan.stores.sqlite_file import BUSY_S, SQLiteFile, transaction
@@ -41,8 +41,8 @@ _TYPES: Final[dict[Kind, str]] = {
 _VALUES: Final[dict[Kind, Callable[[Any], Any]]] = {
     "key": str,
     "money": lambda usd: int(usd / PLACES),
-    "time": lambda at: at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-    "list": lambda items: json.dumps(items, ensure_ascii=False, separators=(",", ":")),
+    "time": time_text,
+    "list": encoded,
     "flag": int,
 }
 _CONVERSIONS: Final = [(i, _VALUES[c.kind]) for i, c in enumerate(COLUMNS) if c.kind in _VALUES]

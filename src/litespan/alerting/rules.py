@@ -114,7 +114,7 @@ def _failure(span: GenAISpan, recent: Recent, now: float, t: Thresholds) -> Find
     if not (t.access if access else t.failures):
         return None
     kind = span.error.type
-    reason = {"auth": " (credentials refused)", "quota": " (quota used up)"}.get(access, "")
+    reason = {"auth": " (credentials refused)", "quota": " (quota exhausted)"}.get(access, "")
     return make_finding(
         access or "failure",
         span,

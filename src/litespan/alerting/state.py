@@ -143,4 +143,5 @@ def state_at(place: str) -> State:
             "alerts independently; for processes on several machines, use the alertmanager "
             "exporter",
         )
-    return SharedFile(place) if place and "://" not in place else State()
+        place = ""
+    return SharedFile(place) if place else State()

@@ -40,7 +40,7 @@ class Thresholds:
         "ACCESS",
         True,
         flag,
-        "alert on refused credentials and used-up quotas: critical, without cool-down",
+        "alert on refused credentials and exhausted quotas: critical, without cool-down",
     )
     burst: float | None = _limit("BURST", 10, "failures of one model within the window")
     outage: float | None = _limit(

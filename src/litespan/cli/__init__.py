@@ -14,7 +14,8 @@ from importlib.metadata import version
 from typing import Any, Final, NoReturn, TypeVar
 
 from litespan.errors import logger
-from litespan.parsers import BadSetting
+from litespan.parsers import BadSetting, names
+from litespan.redaction.text import printable
 
 T = TypeVar("T")
 
@@ -70,10 +71,10 @@ def exporter_names(text: str) -> list[str]:
     Raises:
         argparse.ArgumentTypeError: the list is empty.
     """
-    names = list(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
-    if not names:
+    found = list(dict.fromkeys(names(text)))
+    if not found:
         raise argparse.ArgumentTypeError("name at least one exporter, such as helicone,langfuse")
-    return names
+    return found
 
 
 def configured_exporter(name: str) -> Any:
@@ -97,18 +98,6 @@ def without_log() -> Iterator[None]:
         yield
     finally:
         logger.disabled = before
-
-
-def printable(text: str, instead: Callable[[str], str] = lambda _: "\ufffd") -> str:
-    """`text` without control characters and other characters that a terminal acts on.
-
-    Args:
-        text: from a call or a service.
-        instead: returns the replacement of a character that cannot be printed.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else instead(c) for c in text)
 
 
 def json_text(value: Any, default: Callable[[Any], Any]) -> str:

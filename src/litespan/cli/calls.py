@@ -9,12 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
-from litespan.cli import Parser, add_store, argument, json_text, printable
+from litespan.cli import Parser, add_store, argument, json_text
 from litespan.cli.report import since
 from litespan.parsers import size
+from litespan.redaction.text import printable
 from litespan.stores import groups
-from litespan.stores.figures import OUTCOMES, count, dollars, seconds
 from litespan.stores.following import LATE, Follower
+from litespan.stores.readable import OUTCOMES, count, dollars, seconds
 from litespan.stores.reading import latest, placed
 from litespan.stores.records import TIME, Record
 
@@ -138,11 +139,11 @@ def _has_calls(path: Path) -> bool:
 
 
 def _print(found: Iterable[Record], options: argparse.Namespace, *, head: bool = False) -> None:
-    colours = sys.stdout.isatty()
+    colors = sys.stdout.isatty()
     if head and not options.json:
         print(_line(_HEAD, _FIGURES, ""))
     for record in found:
-        print(_json(record) if options.json else _text(record, colours=colours))
+        print(_json(record) if options.json else _text(record, colors=colors))
     sys.stdout.flush()
 
 
@@ -150,7 +151,7 @@ def _json(record: Record) -> str:
     return " ".join(json_text(record, str).split("\n"))
 
 
-def _text(record: Record, *, colours: bool) -> str:
+def _text(record: Record, *, colors: bool) -> str:
     begun, outcome = record["start_time"], record["outcome"]
     (model,) = groups.groups(record, "model")
     line = _line(
@@ -170,7 +171,7 @@ def _text(record: Record, *, colours: bool) -> str:
         ),
         "; ".join(notes(record)),
     )
-    if not colours or outcome == "success":
+    if not colors or outcome == "success":
         return line
     return f"{_RED if outcome in groups.FAILED else _DIM}{line}{_PLAIN}"
 

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from litespan.cli import Parser, json_text, printable, without_log
+from litespan.cli import Parser, json_text, without_log
 from litespan.doctor import Finding, current_setup, examine
 from litespan.doctor.setup import Level
+from litespan.redaction.text import printable
 
 _MARKS: Final = {"ok": "✓", "info": "·", "warning": "!", "error": "✗"}
 

@@ -8,10 +8,11 @@ from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Final
 
-from litespan.cli import Parser, add_store, argument, json_text, printable
+from litespan.cli import Parser, add_store, argument, json_text
 from litespan.cli.show import print_call
 from litespan.cli.summary import BY, Summary, Totals, grouping, summarize
-from litespan.stores.figures import count, dollars, places, seconds
+from litespan.redaction.text import printable
+from litespan.stores.readable import count, dollars, places, seconds
 from litespan.stores.reading import named
 from litespan.stores.records import TIME, moment_of
 from litespan.stores.spreadsheet import guarded

@@ -25,6 +25,7 @@ from litespan.variables import (
     corrected,
     disabled,
     exporter_variable,
+    names_service,
     otlp_endpoint,
 )
 
@@ -85,7 +86,6 @@ def _parser() -> Parser:
 
 
 def _command(options: argparse.Namespace) -> list[str]:
-    """The command line of the program."""
     if options.module:
         return [sys.executable, "-m", *options.module]
     command: list[str] = options.command
@@ -102,9 +102,7 @@ def prepared(
     """(variables to set, messages about those that are wrong)."""
     place = Path(environ.get(STORE) or "litespan.db").expanduser()
     changes = {STORE: os.path.abspath(place)}  # noqa: PTH100 - keeps symbolic links
-    if not environ.get("OTEL_SERVICE_NAME") and "service.name=" not in environ.get(
-        "OTEL_RESOURCE_ATTRIBUTES", ""
-    ):
+    if not names_service(environ):
         changes["OTEL_SERVICE_NAME"] = _service(command)
     if options.content:
         changes[CONTENT] = "SPAN_ONLY"

@@ -4,12 +4,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from litespan.cli import Parser, add_store, json_text, printable
+from litespan.cli import Parser, add_store, json_text
 from litespan.objects import parsed
 from litespan.offload import Unrestorable, restored
+from litespan.redaction.text import printable
 from litespan.stores import groups
 from litespan.stores.conversation import Part, conversation
-from litespan.stores.figures import OUTCOMES, count, dollars, seconds
+from litespan.stores.readable import OUTCOMES, count, dollars, seconds
 from litespan.stores.reading import find
 from litespan.stores.records import Record
 from litespan.stores.spans import CONTENT

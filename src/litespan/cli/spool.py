@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from litespan.cli import CommandError, Parser, configured_exporter, json_text, printable
+from litespan.cli import CommandError, Parser, configured_exporter, json_text
 from litespan.genai.times import iso
+from litespan.redaction.text import printable
 from litespan.settings import Settings
 from litespan.spool import recorder_for
 from litespan.spool.file import ALERTS, DAMAGED, HANDLER

@@ -55,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
         if options.open:
             webbrowser.open(url)
         app = guarded(index, host=options.host, token=token, links=links)
-        server(app, options.host, 0).run(sockets=[listening])
+        server(app, options.host).run(sockets=[listening])
     finally:
         index.close()
         listening.close()

@@ -16,10 +16,9 @@ from litespan.export.http import HttpExporter
 from litespan.routing.destinations import BadRoute, create_exporter
 from litespan.stores.reading import readers
 from litespan.stores.records import Reader
-from litespan.variables import otlp_endpoint
+from litespan.variables import otlp_endpoint, otlp_protocol
 
 _SKEW: Final = 60.0  # s
-_OTLP_PORTS: Final = {"grpc": 4317}
 _SCREEN: Final = frozenset({"console", "live"})
 
 
@@ -58,8 +57,7 @@ def _file(setup: Setup, name: str, reader: Reader) -> Finding:
 
 def _otlp(setup: Setup, *, connect: bool) -> Finding:
     """Whether a server listens at the OTLP endpoint."""
-    protocol = setup.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    usual = _OTLP_PORTS.get(protocol, 4318)
+    usual = 4317 if otlp_protocol(setup.environ, "traces") in ("", "grpc") else 4318
     endpoint = otlp_endpoint(setup.environ, "traces") or f"http://localhost:{usual}"
     if not connect:
         return Finding("ok", f"otlp: calls are sent to {endpoint}, not tested")

@@ -11,7 +11,7 @@ from litespan.doctor.setup import Finding, Setup
 from litespan.instrumentation.signals import redactor_problem
 from litespan.settings import CONTENT, Settings
 from litespan.unknown_settings import unknown
-from litespan.variables import DISABLED, corrected, disabled, otlp_endpoint
+from litespan.variables import DISABLED, corrected, disabled, otlp_endpoint, otlp_protocol
 
 _OFF: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -24,9 +24,8 @@ _ENOUGH: Final = 128  # attributes: OpenTelemetry's default
 
 def check(setup: Setup) -> Iterator[Finding]:
     """All checks of variables."""
-    for line in [*unknown(setup.environ), *Settings.read(setup.environ)[1]]:
-        yield Finding("error", line, "correct the variable, or unset it")
-    for line in corrected(setup.environ)[1]:
+    env = setup.environ
+    for line in [*unknown(env), *Settings.read(env)[1], *corrected(env)[1]]:
         yield Finding("error", line, "correct the variable, or unset it")
     yield from _switches(setup)
     yield from _otlp(setup)
@@ -74,7 +73,7 @@ def _otlp(setup: Setup) -> Iterator[Finding]:
         text = f"the OTLP endpoint {endpoint} has no valid port"
         yield Finding("error", text, f"{_ENDPOINT}=http://127.0.0.1:4318")
         return
-    protocol = env.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or env.get(_PROTOCOL, "")
+    protocol = otlp_protocol(env, "traces")
     if (protocol, port) in (("grpc", 4318), ("http/protobuf", 4317)):
         other = "http/protobuf" if protocol == "grpc" else "grpc"
         text = f"port {port} of the OTLP endpoint is usual for {other}, but {_PROTOCOL}={protocol}"

@@ -11,7 +11,6 @@ from litespan.version import VERSION
 _PYTHON: Final = (3, 10)
 _SDK: Final = (1, 33, 1)
 _DISTRO: Final = (0, 54)
-_LANGFUSE: Final = (5,)  # LiteLLM's own callback refuses it
 _DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 # Distribution → (name of its instrumentation, what turns it off in code).
 _SAME_CALLS: Final = {

@@ -6,7 +6,7 @@ from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
 from litespan.export.batching import Batch, Item, shrink
 from litespan.export.policy import TRANSIENT, Policy, Refusal
-from litespan.export.presets import (
+from litespan.export.vendor_attributes import (
     known,
     renamed_attributes,
     scalar_attributes,

@@ -1,15 +1,13 @@
 """HTTP requests to a vendor: one client per process, secrets that do not print."""
 
+import base64
 import gzip
 import logging
-import math
 import os
 import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,9 +15,11 @@ import httpx
 
 from litespan.background.fork import import_lock
 from litespan.export.batching import Batch
+from litespan.export.policy import retry_after
 from litespan.export.tenant import ForbiddenHost, PinnedTransport, Tenant
 from litespan.genai.values import parse
 from litespan.objects import JSON
+from litespan.redaction.text import printable
 
 THREAD: Final = "litespan-export"
 """Name of the threads that send requests."""
@@ -31,7 +31,6 @@ HTML: Final = "html"
 """Cause of items that were answered by a web page."""
 
 _MAX_ANSWER: Final = 65_536  # bytes; the rest is not read
-_MAX_RETRY_AFTER: Final = 600.0  # s; a longer Retry-After counts as a mistake
 _MAX_PLAIN: Final = 3  # characters; masking such short words would garble any text
 _SCHEMES: Final = frozenset(
     {"basic", "bearer", "sentry", "sentry_key", "sentry_version", "sentry_client"}
@@ -54,6 +53,10 @@ class Secret:
     def bearer(self) -> "Secret":
         """The value of an Authorization header with this token."""
         return Secret(f"Bearer {self._value}")
+
+    def basic(self) -> "Secret":
+        """The value of an Authorization header with this `user:password`."""
+        return Secret(f"Basic {base64.b64encode(self._value.encode()).decode()}")
 
     def __repr__(self) -> str:
         return "***"
@@ -201,31 +204,7 @@ class Client:
             for word in (secret.reveal(), *re.split(r"[\s,=]+", secret.reveal())):
                 if len(word) > _MAX_PLAIN and word.lower() not in _SCHEMES:
                     text = text.replace(word, "***")
-        line = " ".join(text.split())[:200]
-        return "".join(c if c.isprintable() else "\ufffd" for c in line)
-
-
-def retry_after(value: str | None, now: float) -> float | None:
-    """Parse a Retry-After header: a number of seconds or an HTTP date.
-
-    Returns seconds from 0 to 600, or None if the header is missing or invalid.
-    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
-
-    Args:
-        value: the header.
-        now: seconds since the epoch.
-    """
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        seconds = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now
-    return min(max(seconds, 0.0), _MAX_RETRY_AFTER) if math.isfinite(seconds) else None
+        return printable(" ".join(text.split())[:200])
 
 
 def origin(url: str) -> str:

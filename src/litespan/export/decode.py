@@ -30,9 +30,7 @@ from opentelemetry.trace import (
 JSON: Final = "application/json"
 PROTOBUF: Final = "application/x-protobuf"
 
-_IDS: Final = frozenset(
-    {"traceId", "spanId", "parentSpanId"}
-)  # hex in OTLP/JSON; other bytes are base64
+_IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})  # hex; other bytes are base64
 _KINDS: Final = {
     SpanMessage.SPAN_KIND_SERVER: SpanKind.SERVER,
     SpanMessage.SPAN_KIND_CLIENT: SpanKind.CLIENT,

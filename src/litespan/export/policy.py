@@ -1,14 +1,17 @@
 """Limits and retry rules of an exporter, and the result of an export."""
 
-import difflib
 import inspect
+import math
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from litespan.config_file import by_file
-from litespan.errors import log_once
+from litespan.config_file import configured
+from litespan.errors import did_you_mean, log_once
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 _PERMANENT: Final = frozenset({"rejected", "too_large", "error"})
+_MAX_RETRY_AFTER: Final = 600.0  # s; a longer Retry-After counts as a mistake
 _FIXABLE: Final = frozenset({"401", "403", "404", "407"})  # another key or URL helps
 
 
@@ -29,9 +33,7 @@ class Policy:
     gzip: bool = False
     concurrency: int = 1  # requests at the same time
     retry: frozenset[int] = TRANSIENT  # HTTP statuses to retry
-    split: frozenset[int] = frozenset(
-        {413}
-    )  # HTTP statuses that one item can cause for its whole batch
+    split: frozenset[int] = frozenset({413})  # statuses that one item causes for its whole batch
     attempt: float = 5.0  # for the next byte of an answer
     patience: float = 15.0  # for one export while no item is accepted
     timeout: float = 60.0  # for one export in any case
@@ -83,6 +85,29 @@ def is_kept(cause: str, retry: frozenset[int]) -> bool:
     return cause in _FIXABLE or redirect or not is_permanent(cause, retry)
 
 
+def retry_after(value: str | None, now: float) -> float | None:
+    """Parse a Retry-After header: a number of seconds or an HTTP date.
+
+    Returns seconds from 0 to 600, or None if the header is missing or invalid.
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+
+    Args:
+        value: the header.
+        now: seconds since the epoch.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now
+    return min(max(seconds, 0.0), _MAX_RETRY_AFTER) if math.isfinite(seconds) else None
+
+
 def overridden(defaults: "T", options: Mapping[str, Any], of: type[Any]) -> "T":
     """Return `defaults` with the options of a constructor in place of its fields.
 
@@ -93,16 +118,15 @@ def overridden(defaults: "T", options: Mapping[str, Any], of: type[Any]) -> "T":
         TypeError: an option does not exist, and no configuration file configures the process.
     """
     known = {row.name for row in fields(defaults)}
-    if by_file():
+    if configured(os.environ):
         for name in options.keys() - known:
             arguments = known | {*inspect.signature(of).parameters}
-            near = difflib.get_close_matches(name, arguments - {"limits", "options"}, 1)
             log_once(
                 f"option:{of.__name__}:{name}",
                 "OTEL_CONFIG_FILE: %s has no option %r, so it is ignored%s",
                 getattr(of, "name", of.__name__),
                 name,
-                f"; did you mean {near[0]}?" if near else "",
+                did_you_mean(name, arguments - {"limits", "options"}),
             )
         options = {name: value for name, value in options.items() if name in known}
     return replace(defaults, **options) if options else defaults

@@ -4,9 +4,10 @@ An exporter is an entry point in `opentelemetry_traces_exporter`, the group that
 SDK reads: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
-import difflib
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
+
+from litespan.errors import did_you_mean
 
 GROUP: Final = "opentelemetry_traces_exporter"
 
@@ -41,6 +42,5 @@ def load(name: str) -> Any:
 def unknown(name: str) -> str:
     """The message for a name that no exporter has."""
     known = names()
-    near = difflib.get_close_matches(name.lower(), known, 1)
-    guess = f" (did you mean {near[0]}?)" if near else ""
+    guess = did_you_mean(name.lower(), known)
     return f"no exporter is called {name!r}{guess}; installed are {', '.join(known)}"

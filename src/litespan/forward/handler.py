@@ -24,6 +24,7 @@ HEALTH: Final = "/healthz"
 _MAX_DISCARDED: Final = 128 * 2**20  # bytes of a refused body that are read
 _CHUNK: Final = 65_536
 _MAX_SIZE_DIGITS: Final = 15  # of Content-Length
+_BUSY: Final = "too many requests in progress"
 
 
 class Busy(Exception):
@@ -83,14 +84,14 @@ class Handler(BaseHTTPRequestHandler):
             body = self._body(share)
         except Busy:
             count("forward.refused")
-            self._refuse(429, "too many requests in progress", {"Retry-After": "1"})
+            self._refuse(429, _BUSY, retry_after=1)
             return
         if body is None or not self.server.begin(self.connection):  # the sender disconnected
             self.close_connection = True
             return
         if not receiver.enter():
             count("forward.refused")
-            self._answer(503, b"too many requests in progress", "text/plain", {"Retry-After": "1"})
+            self._say(503, _BUSY, retry_after=1)
             return
         try:
             self._forward(body, share)
@@ -124,19 +125,18 @@ class Handler(BaseHTTPRequestHandler):
             share.take(weight(body, content_type, limits.memory - share.held))
             done, refused, cause = self.server.receiver.forward(body, content_type)
         except Undecodable as problem:
-            self._answer(400, str(problem).encode(), "text/plain")
+            self._say(400, str(problem))
         except TooLarge as problem:
             count("forward.refused")
-            self._answer(413, str(problem).encode(), "text/plain")
+            self._say(413, str(problem))
         except Busy:
             count("forward.refused")
-            self._answer(429, b"too many requests in progress", "text/plain", {"Retry-After": "1"})
+            self._say(429, _BUSY, retry_after=1)
         else:
             if done:
                 self._accept(content_type, refused, cause)
-                return
-            later = {"Retry-After": str(limits.retry_after)}
-            self._answer(503, cause.encode(), "text/plain", later)
+            else:
+                self._say(503, cause, limits.retry_after)
 
     def _accept(self, content_type: str, refused: int, cause: str) -> None:
         response = ExportTraceServiceResponse()
@@ -155,13 +155,17 @@ class Handler(BaseHTTPRequestHandler):
         text = self.headers.get("content-length") or ""
         return int(text) if text.isdecimal() and len(text) <= _MAX_SIZE_DIGITS else None
 
-    def _refuse(self, status: int, problem: str, more: dict[str, str] | None = None) -> None:
+    def _refuse(self, status: int, problem: str, retry_after: int = 0) -> None:
         """Discard the rest of the body, then answer: senders read only after they have sent all."""
         self.close_connection = True
         self._unread = min(self._unread, _MAX_DISCARDED)
         while self._unread and self._chunk():
             pass
-        self._answer(status, problem.encode(), "text/plain", more)
+        self._say(status, problem, retry_after)
+
+    def _say(self, status: int, text: str, retry_after: int = 0) -> None:
+        later = {"Retry-After": str(retry_after)} if retry_after else {}
+        self._answer(status, text.encode(), "text/plain", later)
 
     def _answer(
         self, status: int, body: bytes, kind: str = JSON, more: dict[str, str] | None = None

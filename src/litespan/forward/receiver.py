@@ -49,9 +49,9 @@ class Receiver:
     def __init__(
         self,
         destinations: Sequence[Destination],
-        host: str = "127.0.0.1",
-        port: int = 4319,
-        limits: Limits | None = None,
+        host: str,
+        port: int,
+        limits: Limits,
         prepare: Callable[[Sequence[ReadableSpan]], Sequence[ReadableSpan]] | None = None,
     ) -> None:
         """Bind to the address and listen.
@@ -67,13 +67,12 @@ class Receiver:
             OSError: the address is in use, or does not belong to this machine.
         """
         self.destinations = tuple(destinations)
-        self.limits = limits or Limits()
+        self.limits = limits
         self.prepare = prepare
         self.stopping = False
-        self._budget = self.limits.memory
+        self._budget = limits.memory
         self._free = threading.Condition()
         self._in_progress = 0
-        limits = self.limits
         self._server = Server((host, port), Handler, 2 * limits.connections, limits.header)
         self._server.receiver = self
 

@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from litespan.export.decode import JSON, Undecodable
 
-_Fields = dict[
-    int, tuple[int, Any]
-]  # field number → weight of its message in bytes, fields of its message
+_Fields = dict[int, tuple[int, Any]]
+"""Field number → weight of its message in bytes, fields of its message."""
 
 _MESSAGE: Final = 64
 _ANY: Final[_Fields] = {}

@@ -228,7 +228,6 @@ def _generic(kind: str, fields: Fields) -> list[Part]:
     return [part]
 
 
-_TEXT_FIELDS: Final = ("text", "content", "refusal")
 _Reader = Callable[[str, Fields], list[Part]]
 _READERS: Final[Mapping[str, _Reader]] = {
     **dict.fromkeys(

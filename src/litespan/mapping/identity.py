@@ -132,11 +132,9 @@ def _proxy_user(metadata: Mapping[str, Any]) -> Any:
 def _client_metadata(request: Request) -> Mapping[str, Any]:
     """Return the metadata that a proxy client sent in the body or in headers."""
     client_request = request.arguments.get("proxy_server_request")
+    body = get(client_request, "body")
     own: dict[str, Any] = {}
-    for given in (
-        get(get(client_request, "body"), "litellm_metadata"),
-        request.metadata.get("requester_metadata"),
-    ):
+    for given in (get(body, "litellm_metadata"), request.metadata.get("requester_metadata")):
         stated = parsed(given) if isinstance(given, str) else given  # text in a multipart form
         if isinstance(stated, Mapping):
             own.update(stated)
@@ -190,8 +188,7 @@ def request_options(request: Request) -> Mapping[str, Any]:
     metadata = request.metadata
     given = metadata.get("litespan")
     if given is None and "requester_metadata" in metadata:  # from a proxy client
-        client = metadata["requester_metadata"]
-        given = client.get("litespan") if isinstance(client, Mapping) else None
+        given = get(metadata["requester_metadata"], "litespan")
     return given if given is not None and isinstance(given, Mapping) else {}
 
 

@@ -57,8 +57,6 @@ _DETAILS: Final = (
     "cache_creation_5m",
     "cache_creation_1h",
 )
-
-
 _details: Final = attrgetter(*_DETAILS)
 
 
@@ -119,10 +117,8 @@ def _with_compaction(stated: Mapping[str, Any]) -> Mapping[str, Any]:
     parts = as_list(stated.get("iterations"))
     if not parts:
         return stated
-    return {
-        **stated,
-        **{name: sum([as_tokens(get(each, name)) or 0 for each in parts]) for name in _SUMMED},
-    }
+    sums = {name: sum([as_tokens(get(each, name)) or 0 for each in parts]) for name in _SUMMED}
+    return {**stated, **sums}
 
 
 _SUMMED: Final = (

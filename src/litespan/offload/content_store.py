@@ -66,7 +66,7 @@ class Store:
         self.timeout = timeout
         self.options = options
         _check(self.url)
-        self._public_url = _PASSWORD.sub(r"\1@", self.url)
+        self._public_url = without_password(self.url)
         self._known: OrderedDict[str, None] = OrderedDict()
         self._not_before = 0.0
         self._reset()
@@ -131,7 +131,6 @@ class Store:
 
     def _write(self, name: str, content: bytes) -> None:
         with fork.import_lock:
-            from fsspec.asyn import AsyncFileSystem
             from fsspec.core import url_to_fs
             from fsspec.implementations.local import LocalFileSystem
 
@@ -144,9 +143,21 @@ class Store:
         if isinstance(files, LocalFileSystem):
             _write_local(Path(path), content)
             return
-        if not isinstance(files, AsyncFileSystem):  # object stores have no folders
-            files.makedirs(files._parent(path), exist_ok=True)  # noqa: SLF001 - fsspec's own idiom
-        files.pipe_file(path, content)
+        put(files, path, content)
+
+
+def put(files: Any, path: str, content: bytes) -> None:
+    """Write a file of an fsspec file system, and create its folder."""
+    with fork.import_lock:
+        from fsspec.asyn import AsyncFileSystem
+    if not isinstance(files, AsyncFileSystem):  # object stores have no folders
+        files.makedirs(files._parent(path), exist_ok=True)  # noqa: SLF001 - fsspec's own idiom
+    files.pipe_file(path, content)
+
+
+def without_password(url: str) -> str:
+    """`url`, as references and logs have it."""
+    return _PASSWORD.sub(r"\1@", url)
 
 
 def _write_local(path: Path, content: bytes) -> None:

@@ -103,7 +103,7 @@ def without_echoes(text: str, sent: Iterable[str]) -> str:
 
     Replaces the whole text if there is too much to compare.
     """
-    normal, places = _normalised(text)
+    normal, places = _normalized(text)
     found = bytearray(len(normal))
     try:
         long_texts = _compared(normal, found, sent)
@@ -205,7 +205,7 @@ def _letters(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass").translate(_LOWER, _IGNORED)
 
 
-def _normalised(text: str) -> tuple[bytes, list[tuple[int, int]]]:
+def _normalized(text: str) -> tuple[bytes, list[tuple[int, int]]]:
     """Return (the letters and digits of `text` as bytes, the span of each byte in `text`)."""
     if text.isascii() and not any(mark in text for mark in ("\\", "%", "&#")):
         letters = [(at, at + 1) for at, one in enumerate(text) if one.isalnum()]

@@ -1,7 +1,7 @@
-"""Removes secrets and quotes of the request's content from text."""
+"""Removes secrets, quotes of the request's content and control characters from text."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -94,6 +94,18 @@ def scrub_error(text: str, secrets: Iterable[str], content: Iterable[str]) -> st
     for secret in secrets:
         text = text.replace(secret, MASK)
     return utf8(without_echoes(scrub(text), content)[:MAX_TEXT])
+
+
+def printable(text: str, instead: Callable[[str], str] = lambda _: "\ufffd") -> str:
+    """`text` without control characters and other characters that a terminal acts on.
+
+    Args:
+        text: from a call or a service.
+        instead: returns the replacement of a character that cannot be printed.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else instead(c) for c in text)
 
 
 def secrets(arguments: Mapping[Any, Any]) -> Iterator[str]:

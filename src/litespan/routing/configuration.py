@@ -55,11 +55,6 @@ def configure_from(settings: Settings) -> None:
         log_once(f"routes:{problem}", "%s: %s", variables, problem)
 
 
-def forget_environment() -> None:
-    """Remove the lists of the environment."""
-    Routes.configure_from_environment({}, {})
-
-
 class Routes:
     """The current lists and their destinations."""
 

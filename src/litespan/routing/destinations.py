@@ -12,11 +12,11 @@ from litespan.errors import log_once
 from litespan.export import registry
 from litespan.export.provider import traces_exporters
 from litespan.genai.span import GenAISpan
+from litespan.variables import otlp_protocol
 
 StageList = Literal["input", "success", "failure"]
 LISTS: Final[tuple[StageList, ...]] = ("input", "success", "failure")
 _AUTO: Final = "opentelemetry.instrumentation.auto_instrumentation"
-_OTLP: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 
 
 class BadRoute(ValueError):
@@ -132,7 +132,10 @@ def name_of(exporter: Any) -> str:
 
 def create_exporter(name: str) -> SpanExporter:
     """Create the exporter of that name as the SDK would. Raises BadRoute."""
-    entry = name if name != "otlp" else _OTLP.get(_protocol(), "otlp_proto_grpc")
+    entry = name
+    if name == "otlp":
+        over_http = otlp_protocol(os.environ, "traces") == "http/protobuf"
+        entry = "otlp_proto_http" if over_http else "otlp_proto_grpc"
     try:
         exporter: SpanExporter = registry.load(entry)()
     except registry.UnknownExporter as error:
@@ -142,13 +145,6 @@ def create_exporter(name: str) -> SpanExporter:
             f"exporter {name} cannot be created: {type(error).__name__}: {error}"
         ) from error
     return exporter
-
-
-def _protocol() -> str:
-    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-        if os.environ.get(name, "").strip():
-            return os.environ[name].strip()
-    return "grpc"
 
 
 def created_by_sdk(name: str) -> bool:

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
@@ -40,9 +39,6 @@ class RoutingProcessor(SpanProcessor):
             if destination not in self._batches:
                 with suppress_errors("shutting down an exporter"):
                     batch.shutdown()
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Do nothing: `litespan.routing.started_calls` handles calls that start."""
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span for its exporters."""

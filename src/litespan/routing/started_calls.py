@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Status
 
 from litespan import semconv as s
 from litespan.callbacks import draining
@@ -15,6 +16,7 @@ from litespan.callbacks.copying import copied
 from litespan.callbacks.dispatcher import Dispatcher
 from litespan.callbacks.handler import Handler
 from litespan.callbacks.view import HandlerArguments, local_time
+from litespan.genai.copying import changed
 from litespan.genai.values import strings
 from litespan.instrumentation.recorded_content import content_attributes
 from litespan.instrumentation.stages import ENDS, Stage
@@ -101,13 +103,6 @@ class Snapshot:
         if self._arguments is not None:
             content = input_content(Request(call.request.target, self._arguments))
             attributes.update(content_attributes(call.signals, content, attributes))
-        return ReadableSpan(
-            name=span.name,
-            context=span.get_span_context(),
-            parent=span.parent,
-            resource=span.resource,
-            attributes=attributes,
-            kind=span.kind,
-            start_time=span.start_time,
-            instrumentation_scope=span.instrumentation_scope,
+        return changed(
+            span, attributes=attributes, events=(), links=(), status=Status(), end_time=None
         )

@@ -122,12 +122,12 @@ class AppendFile:
                 size = os.fstat(self._fd).st_size
                 if self._must_rotate(size, sum(map(len, lines))):
                     self._rotate()
-                    return self.write(rows)
-                self._append(size, lines)
+                    self.write(rows)
+                else:
+                    self._append(size, lines)
         except OSError as error:
             self.close()
             raise away(self.path, error) from error
-        return None
 
     def close(self) -> None:
         """Close the file; a later write opens it again."""

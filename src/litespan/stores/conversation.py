@@ -1,4 +1,4 @@
-"""The messages of a recorded call as plain text in labelled parts, to show them anywhere. Pure.
+"""The messages of a recorded call as plain text in labeled parts, to show them anywhere. Pure.
 
 The parts are those of the GenAI conventions; whatever is not one is shown as JSON:
 https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/

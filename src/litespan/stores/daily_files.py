@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, Final
 
+from litespan.parsers import number
 from litespan.stores.buffer import NAMES, Limits, Row
 from litespan.stores.exporter import StoreExporter
 
@@ -28,10 +29,7 @@ class DailyFilesExporter(StoreExporter):
         """Read `interval`, in seconds, or the environment variable. Sets `problem` if invalid."""
         given = None if interval is None else str(interval)
         text = self.setting(given, variable, default="60")
-        try:
-            linger = float(text)
-        except ValueError:
-            linger = -1.0
+        linger = number(text)
         super().__init__(content=content, **{"linger": max(linger, 0.0), **limits})
         if not 0 <= linger <= 86_400:
             self.disable(f"{variable}={text!r} is not a number of seconds", "fix it or unset it")

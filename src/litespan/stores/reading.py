@@ -37,8 +37,8 @@ def records(source: str, columns: Sequence[str] = NAMES, since: str = "") -> Ite
     Raises:
         Unreadable: the source is missing, or litespan did not write it.
     """
-    place = placed(source)
-    return _reader(source, place).read(place, _with_basics(columns), since)
+    reader, place, chosen = _opened(source, columns)
+    return reader.read(place, chosen, since)
 
 
 def latest(
@@ -49,9 +49,7 @@ def latest(
     wanted: Callable[[Record], bool] = lambda _: True,
 ) -> list[Record]:
     """The last `number` calls that are wanted, newest first. Arguments and errors as `records`."""
-    place = placed(source)
-    reader = _reader(source, place)
-    chosen = _with_basics(columns)
+    reader, place, chosen = _opened(source, columns)
     if reader.newest is not None:
         return list(islice(filter(wanted, reader.newest(place, chosen, since)), number))
     found = filter(wanted, reader.read(place, chosen, since))
@@ -86,8 +84,7 @@ def pick(
     source: str, keys: Sequence[str], since: str = "", columns: Sequence[str] = NAMES
 ) -> Iterator[Record]:
     """The calls with these keys, all of which started at `since` or later. Errors as `records`."""
-    place = placed(source)
-    reader, chosen = _reader(source, place), _with_basics(columns)
+    reader, place, chosen = _opened(source, columns)
     if reader.find is not None:
         for key in keys:
             yield from (r for r in reader.find(place, chosen, key) if r["key"] == key)
@@ -106,16 +103,18 @@ class NotFound(Exception):
 
 
 def _beginning(source: str, prefix: str, columns: Iterable[str]) -> Iterator[Record]:
-    place = placed(source)
-    reader, chosen = _reader(source, place), _with_basics(columns)
+    reader, place, chosen = _opened(source, columns)
     if reader.find is not None:
         return reader.find(place, chosen, prefix)
     found = reader.read(place, chosen, "")
     return (r for r in found if any((r[name] or "").startswith(prefix) for name in IDS))
 
 
-def _with_basics(columns: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(("key", "outcome", "start_time", *columns)))
+def _opened(source: str, columns: Iterable[str]) -> tuple[Reader, str, tuple[str, ...]]:
+    """The reader of a source, its place, and the columns to read."""
+    place = placed(source)
+    chosen = tuple(dict.fromkeys(("key", "outcome", "start_time", *columns)))
+    return _reader(source, place), place, chosen
 
 
 def placed(source: str) -> str:

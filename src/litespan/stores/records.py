@@ -16,7 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from litespan.stores.columns import COLUMNS, Kind
+from litespan.redaction.text import printable
+from litespan.stores.columns import COLUMNS, Kind, time_text
 
 Record: TypeAlias = dict[str, Any]
 Read: TypeAlias = Callable[[str, Sequence[str], str], Iterator[Record]]
@@ -42,8 +43,7 @@ class Unreadable(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        line = "".join(c if c.isprintable() else "\ufffd" for c in message[:_MAX_MESSAGE])
-        super().__init__(line)
+        super().__init__(printable(message[:_MAX_MESSAGE]))
 
 
 def missing(module: str, extra: str) -> Unreadable:
@@ -106,7 +106,7 @@ def converted(name: str, value: Any) -> Any:
     kind = KINDS[name]
     if kind == "time":
         at = value if value.tzinfo is not None else value.replace(tzinfo=timezone.utc)
-        return at.astimezone(timezone.utc).strftime(TIME)
+        return time_text(at.astimezone(timezone.utc))
     if kind == "key":
         return str(value)
     return json.loads(value) if kind == "json" and isinstance(value, str) else value

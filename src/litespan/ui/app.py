@@ -16,7 +16,7 @@ from litespan.stores.conversation import conversation
 from litespan.stores.reading import named
 from litespan.stores.records import Record, Unreadable
 from litespan.stores.trace import costs, stages, trace
-from litespan.ui import display, figures
+from litespan.ui import display, queries
 from litespan.ui.charts import charts
 from litespan.ui.details import Details
 from litespan.ui.filters import RANGES, Filters
@@ -67,18 +67,18 @@ class Pages:
     def overview(self, request: Request) -> Response:
         """Totals, charts and one grouping of the selected calls."""
         filters = Filters.of(request.query_params)
-        by = request.query_params.get("by", figures.BY[0])
-        if by not in figures.BY:
+        by = request.query_params.get("by", queries.BY[0])
+        if by not in queries.BY:
             raise HTTPException(404)
 
         def content() -> dict[str, Any]:
-            total = figures.totals(self._index, filters)
+            total = queries.totals(self._index, filters)
             return {
                 "total": total,
-                "charts": charts(figures.series(self._index, filters, total)),
-                "groups": figures.groups_of(self._index, filters, by),
+                "charts": charts(queries.series(self._index, filters, total)),
+                "groups": queries.groups_of(self._index, filters, by),
                 "by": by,
-                "bys": figures.BY,
+                "bys": queries.BY,
             }
 
         return self._page(request, "overview", content, filters)
@@ -90,15 +90,15 @@ class Pages:
 
         def content() -> dict[str, Any]:
             try:
-                found = figures.calls(self._index, filters, before=before)
-            except figures.BadCursor:
+                found = queries.calls(self._index, filters, before=before)
+            except queries.BadCursor:
                 raise HTTPException(404) from None
             keys = [call["key"] for call in found]
             return {
                 "calls": found,
                 "previews": self._index.texts.previews(keys),
                 "before": before,
-                "next": figures.cursor(found[-1]) if len(found) == figures.PAGE else "",
+                "next": queries.cursor(found[-1]) if len(found) == queries.PAGE else "",
             }
 
         return self._page(request, "calls", content, filters, live=not before)
@@ -110,8 +110,8 @@ class Pages:
         start = int(offset) if offset.isdecimal() and len(offset) < 9 else 0
 
         def content() -> dict[str, Any]:
-            found = figures.sessions(self._index, filters, offset=start)
-            more = start + figures.PAGE if len(found) == figures.PAGE else 0
+            found = queries.sessions(self._index, filters, offset=start)
+            more = start + queries.PAGE if len(found) == queries.PAGE else 0
             return {"sessions": found, "offset": start, "more": more}
 
         return self._page(request, "sessions", content, filters, live=not start)
@@ -122,12 +122,12 @@ class Pages:
         filters = Filters({"session": name})
 
         def content() -> dict[str, Any]:
-            found = figures.calls(self._index, filters, order="asc", limit=_SESSION_CALLS)
+            found = queries.calls(self._index, filters, order="asc", limit=_SESSION_CALLS)
             if not found:
                 raise HTTPException(404)
             return {
                 "name": name,
-                "total": figures.totals(self._index, filters),
+                "total": queries.totals(self._index, filters),
                 "turns": self._details.turns(found),
             }
 
@@ -139,10 +139,10 @@ class Pages:
 
         def content() -> dict[str, Any]:
             record = self._details.record(call)
-            older, newer = figures.neighbours(self._index, call["start_time"], call["key"])
+            older, newer = queries.neighbors(self._index, call["start_time"], call["key"])
             return {
                 **self._shown(call, record),
-                "steps": trace(figures.traced(self._index, call["trace_id"])),
+                "steps": trace(queries.traced(self._index, call["trace_id"])),
                 "older": older,
                 "newer": newer,
                 "links": display.links(self._links, call),
@@ -169,7 +169,7 @@ class Pages:
         name = request.path_params["name"]
         if name not in groups.FIELDS:
             raise HTTPException(404)
-        found = figures.choices(self._index, name)
+        found = queries.choices(self._index, name)
         return HTMLResponse(self._templates.get_template("choices.html").render(choices=found))
 
     def error(self, request: Request, problem: Exception) -> Response:
@@ -186,7 +186,7 @@ class Pages:
         return self._page(request, "error", lambda: content, Filters(), status=503, live=False)
 
     def _call(self, key: str) -> dict[str, Any]:
-        call = figures.call(self._index, key)
+        call = queries.call(self._index, key)
         if call is None:
             raise HTTPException(404, "There is no such call in this store.")
         return call

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from litespan.stores.figures import count, seconds
+from litespan.stores.readable import count, seconds
 from litespan.ui.display import money
-from litespan.ui.figures import Row, Series
+from litespan.ui.queries import Row, Series
 
 STEP: Final = 10
 HEIGHT: Final = 100
@@ -106,13 +106,10 @@ def charts(series: Series) -> list[Chart]:
 
 def when(at: datetime, step: timedelta) -> str:
     """A time as the labels of a chart have it."""
+    day = f"{at:%b} {at.day}"
     if step >= timedelta(days=1):
-        return f"{at:%b} {at.day}"
-    return (
-        f"{at:%b} {at.day}, {at:%H:%M:%S}"
-        if step < timedelta(minutes=1)
-        else (f"{at:%b} {at.day}, {at:%H:%M}")
-    )
+        return day
+    return f"{day}, {at:%H:%M:%S}" if step < timedelta(minutes=1) else f"{day}, {at:%H:%M}"
 
 
 def _bars(
@@ -186,10 +183,8 @@ def _chart(
                 bars=stack,
             )
         )
-    first, middle, last = (
-        series.rows[0], series.rows[len(series.rows) // 2], series.rows[-1]
-    )  # fmt: skip
-    labels = dict.fromkeys(when(row["at"], series.step) for row in (first, middle, last))
+    labeled = (series.rows[at] for at in (0, len(series.rows) // 2, -1))
+    labels = dict.fromkeys(when(row["at"], series.step) for row in labeled)
     legend = {kind: name for kind, (name, _) in parts.items()}
     return Chart(title, top, legend, slots, lines, len(slots) * STEP, list(labels))
 

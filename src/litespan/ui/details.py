@@ -8,8 +8,8 @@ from litespan.stores.conversation import Message, conversation
 from litespan.stores.reading import pick
 from litespan.stores.records import TIME, Record, Unreadable
 from litespan.stores.spans import CONTENT
-from litespan.ui.figures import Row
 from litespan.ui.index import Index
+from litespan.ui.queries import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from litespan.parsers import link_to
 from litespan.semconv import REFERENCE
 from litespan.stores import groups
 from litespan.stores.conversation import pretty
-from litespan.stores.figures import OUTCOMES, count, dollars, seconds
+from litespan.stores.readable import OUTCOMES, count, dollars, seconds
 from litespan.stores.records import NAMES, Record
+from litespan.stores.spans import CONTENT
 
-_CONTENT: Final = ("input_messages", "output_messages", "system_instructions", "tool_definitions")
 _OWN: Final = (
     *("key", "trace_id", "span_id", "parent_span_id", "call_id", "response_id"),
     *("provider_request_id", "start_time", "end_time", "span_name", "stages", "attributes"),
@@ -97,7 +97,7 @@ class Difference:
 
 def differences(first: Record, second: Record) -> list[Difference]:
     """Columns and attributes in which two calls differ, except ids, stages and content."""
-    found = list(_differing(first, second, [n for n in NAMES if n not in (*_OWN, *_CONTENT)]))
+    found = list(_differing(first, second, [n for n in NAMES if n not in (*_OWN, *CONTENT)]))
     attributes = (first["attributes"] or {}, second["attributes"] or {})
     names = sorted(
         {name for each in attributes for name in each if name.startswith("gen_ai.request.")}

@@ -29,12 +29,12 @@ def guarded(index: Index, *, host: str = "", token: str = "", links: Mapping[str
     return Guard(make_app(index, links), hosts, token)
 
 
-def server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
+def server(app: ASGIApp, host: str) -> uvicorn.Server:
     """A server that logs only problems, because a URL can contain the token."""
     config = uvicorn.Config(
         app,
         host=host,
-        port=port,
+        port=0,  # any free one, unless `run` gets a socket
         lifespan="off",
         access_log=False,
         log_level="warning",
@@ -49,7 +49,7 @@ class Running:
 
     def __init__(self, index: Index, **options: Any) -> None:
         options.setdefault("links", {})
-        self._server = server(guarded(index, **options), "127.0.0.1", 0)
+        self._server = server(guarded(index, **options), "127.0.0.1")
         self._thread = threading.Thread(target=self._server.run, name="litespan-ui-server")
         self.url = ""
 

@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Numbers and outcomes as people read them."""
 
 from decimal import Decimal
 from typing import Any, Final

@@ -37,9 +37,8 @@ FIGURES: Final = f"""
 """
 
 _DAY: Final = "date_trunc('day', start_time)"
-_SUMMED: Final = (
-    "outcome, input_tokens, output_tokens, cost_usd, duration_s, first_chunk_s"  # by `FIGURES`
-)
+# The columns that `FIGURES` reads.
+_SUMMED: Final = "outcome, input_tokens, output_tokens, cost_usd, duration_s, first_chunk_s"
 
 
 class BadCursor(ValueError):
@@ -147,7 +146,7 @@ def call(index: Index, key: str) -> Row | None:
     return None
 
 
-def neighbours(index: Index, at: datetime, key: str) -> tuple[str | None, str | None]:
+def neighbors(index: Index, at: datetime, key: str) -> tuple[str | None, str | None]:
     """The keys of the next older and the next newer call."""
     older = index.rows(
         "select key from calls where (start_time, key) < (?, ?) "
