@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from litespan.mapping.request import Request
+from litespan.mapping.response import choice_reason
 from litespan.objects import contents, get
 
 OPENAI: Final = frozenset({"openai", "azure"})
@@ -53,7 +54,7 @@ def copy_answer(
         "model": fields.get("model"),
         "system_fingerprint": fields.get("system_fingerprint"),
         "service_tier": extra.get("service_tier") or fields.get("service_tier"),
-        "choices": [{"finish_reason": choice.finish_reason} for choice in raw.choices],
+        "choices": [{"finish_reason": choice_reason(choice)} for choice in raw.choices],
         "usage": usage,
     }
     kept = {**hidden}
