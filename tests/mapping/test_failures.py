@@ -76,6 +76,18 @@ def test_a_status_that_the_application_handles_is_not_the_providers(traced: Trac
     assert "litellm.provider.error.code" not in traced.span["attributes"]
 
 
+@pytest.mark.recent_litellm
+async def test_a_failed_response_is_a_failure_also_if_litellm_translates_it(traced: Traced) -> None:
+    """Its translation to Anthropic's API is an empty message that has ended normally."""
+    where = traced.to(finish="failed", message="The machine is too hot")
+    given = {**traced.chat(model="openai/gpt-5-mini"), **where}
+    message = await litellm.anthropic_messages(**given, max_tokens=9)
+    assert message["stop_reason"] == "end_turn"
+    span = traced.span
+    assert (span["status"], span["attributes"]["litellm.outcome"]) == ("ERROR", "failure")
+    assert "The machine is too hot" in span["description"]
+
+
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 def test_base_exceptions_end_the_span_and_propagate(
     kind: type[BaseException], traced: Traced, monkeypatch: Any

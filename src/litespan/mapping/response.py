@@ -97,7 +97,7 @@ def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer
         finish_reasons(stated),
         read_usage(usage, input_excludes_cache=anthropic),
         hidden,
-        _error(stated),
+        stated_error(stated),
     )
 
 
@@ -108,13 +108,13 @@ def google_answer(raw: Any, hidden: Mapping[str, Any]) -> Answer:
     if google.is_native(stated):
         reasons = google.finish_reasons(stated)
         return Answer(raw, google.normalized(stated), reasons, usage, hidden, stated.get("error"))
-    error = _error(stated)
+    error = stated_error(stated)
     return Answer(
         raw, stated, finish_reasons(stated), usage or read_usage(stated.get("usage")), hidden, error
     )
 
 
-def _error(stated: Mapping[str, Any]) -> Any:
+def stated_error(stated: Mapping[str, Any]) -> Any:
     """Return the error object of a failed response, or of an Anthropic error with status 200."""
     if stated.get("status") == "failed" or stated.get("type") == "error":
         return stated.get("error") or {"message": "the provider reports a failure"}
@@ -127,7 +127,7 @@ def error_in_body(body: Any) -> Any:
         return None
     if b'"failed"' not in body and b'"error"' not in body:
         return None
-    return _error(contents(parsed(body)))
+    return stated_error(contents(parsed(body)))
 
 
 def json_of(response: Any) -> Any:
