@@ -21,6 +21,7 @@ from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.a2a import agent_name
 from litespan.mapping.answer_copy import OPENAI
+from litespan.mapping.chunks import kept_usage
 from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
 from litespan.mapping.provider import server_attributes
@@ -93,13 +94,15 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
 def complete_answer(call: CallState, answer: Answer) -> None:
     """Add what the provider's answer states, if LiteLLM translated it to another API.
 
-    A translated answer lacks the error, and details of the usage, such as cached tokens.
+    A translated answer lacks the error, and details of the usage, such as cached tokens; a stream
+    that stops early lacks the usage so far.
     """
     usage, whole = answer.usage, call.whole
     if whole is None or call.request.target.call_type in _COMPLETIONS:
         return
     answer.error = answer.error or stated_error(contents(whole))
     if usage is None:
+        answer.usage = kept_usage(whole)
         return
     stated = get(whole, "usage") or get(get(get(whole, "completed_response"), "response"), "usage")
     counted = read_usage(stated)

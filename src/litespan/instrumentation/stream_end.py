@@ -76,9 +76,9 @@ def _read(call: CallState, stream: Any, chunks: list[Any]) -> tuple[Answer, bool
     """Return (the assembled answer, whether it is complete, its span attributes)."""
     request = call.request
     read = read_stream(request, stream, chunks, call.whole)
+    complete_answer(call, read.answer)
     read = with_estimate(request, read, chunks)
     answer = read.answer
-    complete_answer(call, answer)
     attributes = answer_attributes(request, answer, call.logging)
     attributes.update(called_server_attributes(call))
     request_id = provider_request_id(response_headers(answer.hidden))
