@@ -24,6 +24,9 @@ ROUTES = [
     (f"bedrock/us-gov-west-1/1-month-commitment/{BEDROCK}", BEDROCK, "aws.bedrock"),
     ("openrouter/openai/gpt-5-mini", "openai/gpt-5-mini", "openrouter"),
     ("hosted_vllm/meta-llama/Llama-3-70b", "meta-llama/Llama-3-70b", "hosted_vllm"),
+    ("ollama/llama3.1", "llama3.1", "ollama"),
+    ("ollama_chat/llama3.1", "llama3.1", "ollama"),
+    ("sagemaker_chat/my-endpoint", "my-endpoint", "sagemaker"),
 ]
 
 
