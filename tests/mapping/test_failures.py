@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from tests.support.server import Reply, running
 SECRET = "sk-proj-ABCDEFGHIJKLMNOP0123456789"
 PROMPT = "My mother's maiden name is Featherstonehaugh-Cholmondeley."
 ANSWER = "The patient is called Jane Roe and lives in Elm Street 5."
+OVERLOADED = {"type": "overloaded_error", "message": "Overloaded"}
 FAILURES = [
     pytest.param({"status": 401}, {}, "AuthenticationError", 401, id="401"),
     pytest.param({"status": 429}, {}, "RateLimitError", 429, id="429"),
@@ -110,6 +112,25 @@ async def test_an_error_has_no_quote_of_an_answer_that_litellm_cannot_read(
     span = traced.span
     assert "[content]" in span["description"]
     assert "Jane Roe" not in str(span)
+
+
+@pytest.mark.recent_litellm
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        ("anthropic/claude-sonnet-4-5", {"type": "error", "error": OVERLOADED}),
+        ("openai/responses/gpt-5-mini", {"error": OVERLOADED}),
+    ],
+)
+def test_an_error_with_status_200_has_the_providers_message(
+    model: str, body: dict[str, Any], traced: Traced
+) -> None:
+    """It is no answer."""
+    with running(lambda _: Reply(200, json.dumps(body).encode())) as provider:
+        given = {**traced.chat(model=model), "api_base": provider.url}
+        with pytest.raises(Exception, match="Overloaded"):
+            litellm.completion(**given)
+    assert "Overloaded" in traced.span["description"]
 
 
 @pytest.mark.recent_litellm

@@ -20,6 +20,8 @@ _ANSWER: Final = re.compile(
     r"|Received response - |LLM endpoint\. Received: |invalid response=|in the response=).*",
     re.DOTALL,
 )
+# The start of an error, which a provider may send with status 200.
+_ERROR: Final = re.compile(r"""\{\s*["'](?:error["']|type["']:\s*["']\w*error["'])""")
 _CUT_OFF: Final = "Stream ended before a finish_reason was received"
 
 
@@ -63,8 +65,8 @@ def without_answer(text: str, error: BaseException) -> str:
     """Remove the answer of the model from a message of LiteLLM."""
     known = _ANSWER.sub(rf"\g<before>{ECHO}", text)
     if known == text and _success_status(error) is not None:
-        exception, dash, _ = text.partition(" - ")
-        return f"{exception}{dash}{ECHO}"  # the provider sent no error, so this is its answer
+        exception, dash, body = text.partition(" - ")
+        return text if _ERROR.match(body) else f"{exception}{dash}{ECHO}"
     return known
 
 
