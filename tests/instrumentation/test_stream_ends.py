@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -321,6 +323,27 @@ async def test_the_router_span_has_how_its_stream_ended(traced: Traced) -> None:
         async for _ in stream:
             pass
     assert [span["attributes"]["litellm.outcome"] for span in traced.spans] == ["failure"] * 2
+
+
+@pytest.mark.parametrize("function", ["completion", "acompletion"])
+async def test_a_routers_stream_that_nobody_reads_is_freed_and_ends(
+    function: str, traced: Traced
+) -> None:
+    """LiteLLM's router makes a type for each stream, which holds the provider's."""
+    router = litellm.Router(
+        model_list=[{"model_name": "m", "litellm_params": traced.chat(messages=None)}]
+    )
+    stream = getattr(router, function)(
+        model="m", messages=[{"role": "user", "content": "hi"}], stream=True
+    )
+    stream = await stream if isinstance(stream, Awaitable) else stream
+    kind = type(stream.__wrapped__)
+    made, named = weakref.ref(kind), kind.__name__
+    del stream, kind
+    gc.collect()
+    assert made() is None or named == "CustomStreamWrapper"  # earlier LiteLLM makes no type
+    outcomes = {span["attributes"]["litellm.outcome"] for span in traced.spans}
+    assert (len(traced.spans), outcomes) == (2, {"abandoned"})
 
 
 async def test_a_stream_keeps_litellms_class_and_attributes(traced: Traced) -> None:

@@ -134,6 +134,7 @@ def _responses(usage: Usage, *, stream: bool) -> Reply:
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],
+        "service_tier": usage.get("service_tier"),
         "usage": usage,
     }
     if not stream:

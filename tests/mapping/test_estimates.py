@@ -1,5 +1,6 @@
 """Tokens of streams that end before their usage arrives are estimated from all output."""
 
+import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,14 @@ import litellm
 import pytest
 
 from litespan.mapping.estimate import chunk_characters
-from tests.mapping.answers import claude, openai
+from tests.mapping.answers import CLAUDE, answering, claude, openai
 from tests.support.calls import Traced
 from tests.support.server import Received, Reply, running
 
 TEXT = "The model wrote this. " * 18 + "end!"  # 400 characters
 PIECES = 20  # 8,000 characters: about 2,000 tokens
 
+CACHED = {"input_tokens": 500, "cache_read_input_tokens": 200, "output_tokens": 60}
 CHAT: dict[str, dict[str, Any]] = {
     "text": {"content": TEXT},
     "reasoning": {"reasoning_content": TEXT},
@@ -199,3 +201,28 @@ def test_audio_is_not_counted_as_text() -> None:
     assert chunk_characters(audio) == 0
     spoken = {"audio": {"data": "QUJD" * 1_000, "transcript": "Hello"}}
     assert chunk_characters({"choices": [{"delta": spoken}]}) == 5
+
+
+@pytest.mark.recent_litellm
+async def test_a_translated_stream_that_stops_early_has_the_providers_input_tokens(
+    traced: Traced,
+) -> None:
+    """Anthropic states them at the start, and LiteLLM keeps them from the Responses events."""
+    with answering(CACHED, text=TEXT) as url:
+        given = {"model": f"anthropic/{CLAUDE}", "api_base": url, "api_key": "k", "stream": True}
+        stream = await litellm.aresponses(**given, input="hi")
+        async for event in stream:
+            if event.type == "response.output_text.delta":
+                break
+        del stream, event
+        gc.collect()
+    assert estimated(traced) == len(TEXT) // 4
+    attributes = traced.span["attributes"]
+    assert attributes["gen_ai.usage.input_tokens"] == 700
+    assert attributes["gen_ai.usage.cache_read.input_tokens"] == 200
+    prices = litellm.model_cost[CLAUDE]
+    assert attributes["gen_ai.usage.cost"] == pytest.approx(
+        500 * prices["input_cost_per_token"]
+        + 200 * prices["cache_read_input_token_cost"]
+        + len(TEXT) // 4 * prices["output_cost_per_token"]
+    )

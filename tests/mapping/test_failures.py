@@ -2,16 +2,22 @@
 
 import asyncio
 import inspect
+import json
 from typing import Any
 
 import httpx
 import litellm
 import pytest
+from pydantic import BaseModel
 
+from tests.mapping.answers import answering
 from tests.support.calls import Traced
+from tests.support.server import Reply, running
 
 SECRET = "sk-proj-ABCDEFGHIJKLMNOP0123456789"
 PROMPT = "My mother's maiden name is Featherstonehaugh-Cholmondeley."
+ANSWER = "The patient is called Jane Roe and lives in Elm Street 5."
+OVERLOADED = {"type": "overloaded_error", "message": "Overloaded"}
 FAILURES = [
     pytest.param({"status": 401}, {}, "AuthenticationError", 401, id="401"),
     pytest.param({"status": 429}, {}, "RateLimitError", 429, id="429"),
@@ -21,6 +27,12 @@ FAILURES = [
     pytest.param({}, {"model": "nobody/nothing"}, "BadRequestError", None, id="unknown model"),
     pytest.param({}, {"messages": 7}, None, None, id="bad arguments"),
 ]
+
+
+class Person(BaseModel):
+    """A structured answer."""
+
+    name: str
 
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
@@ -74,6 +86,85 @@ def test_a_status_that_the_application_handles_is_not_the_providers(traced: Trac
         with pytest.raises(litellm.InternalServerError):
             litellm.completion(**{**traced.chat(), "api_base": "http://127.0.0.1:9/v1"})
     assert "litellm.provider.error.code" not in traced.span["attributes"]
+
+
+@pytest.mark.recent_litellm
+@pytest.mark.parametrize(
+    ("function", "model"),
+    [
+        ("acompletion", "openai/gpt-4o-mini"),
+        ("acompletion", "hosted_vllm/my-model"),
+        ("acompletion", "anthropic/claude-sonnet-4-5"),
+        ("anthropic_messages", "anthropic/claude-sonnet-4-5"),
+        ("aresponses", "openai/gpt-4o-mini"),
+    ],
+)
+async def test_an_error_has_no_quote_of_an_answer_that_litellm_cannot_read(
+    function: str, model: str, traced: Traced
+) -> None:
+    """The answer is content; the message says that LiteLLM could not read it."""
+    with running(lambda _: Reply(200, ANSWER.encode())) as provider:
+        given = {**traced.chat(model=model), "api_base": provider.url, "max_tokens": 9}
+        if function == "aresponses":
+            given = {"model": model, "input": "hi", "api_base": provider.url, "api_key": "k"}
+        with pytest.raises(Exception, match="Jane Roe"):
+            await getattr(litellm, function)(**given)
+    span = traced.span
+    assert "[content]" in span["description"]
+    assert "Jane Roe" not in str(span)
+
+
+@pytest.mark.recent_litellm
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        ("anthropic/claude-sonnet-4-5", {"type": "error", "error": OVERLOADED}),
+        ("openai/responses/gpt-5-mini", {"error": OVERLOADED}),
+    ],
+)
+def test_an_error_with_status_200_has_the_providers_message(
+    model: str, body: dict[str, Any], traced: Traced
+) -> None:
+    """It is no answer."""
+    with running(lambda _: Reply(200, json.dumps(body).encode())) as provider:
+        given = {**traced.chat(model=model), "api_base": provider.url}
+        with pytest.raises(Exception, match="Overloaded"):
+            litellm.completion(**given)
+    assert "Overloaded" in traced.span["description"]
+
+
+@pytest.mark.recent_litellm
+def test_an_error_has_no_quote_of_an_answer_that_the_application_refuses(
+    traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM quotes an answer that does not match the schema, here in a router's call."""
+    monkeypatch.setattr(litellm, "enable_json_schema_validation", True)
+    usage = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
+    with answering(usage, text=ANSWER) as url:
+        deployment = {"model": "openai/gpt-4o-mini", "api_base": f"{url}/v1", "api_key": "k"}
+        router = litellm.Router(
+            model_list=[{"model_name": "m", "litellm_params": deployment}], num_retries=0
+        )
+        with pytest.raises(Exception, match="Jane Roe"):
+            router.completion(
+                model="m", messages=[{"role": "user", "content": "hi"}], response_format=Person
+            )
+    assert len(traced.spans) == 2
+    for span in traced.spans:
+        assert "invalid response=[content]" in span["description"]
+        assert "Jane Roe" not in str(span)
+
+
+@pytest.mark.recent_litellm
+async def test_a_failed_response_is_a_failure_also_if_litellm_translates_it(traced: Traced) -> None:
+    """Its translation to Anthropic's API is an empty message that has ended normally."""
+    where = traced.to(finish="failed", message="The machine is too hot")
+    given = {**traced.chat(model="openai/gpt-5-mini"), **where}
+    message = await litellm.anthropic_messages(**given, max_tokens=9)
+    assert message["stop_reason"] == "end_turn"
+    span = traced.span
+    assert (span["status"], span["attributes"]["litellm.outcome"]) == ("ERROR", "failure")
+    assert "The machine is too hot" in span["description"]
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])

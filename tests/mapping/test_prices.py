@@ -360,6 +360,21 @@ async def test_the_source_of_a_responses_call_is_the_price_list(
 
 
 @pytest.mark.recent_litellm
+async def test_a_translated_stream_of_a_service_tier_has_the_price_lists_cost(
+    traced: Traced,
+) -> None:
+    """The events that the caller gets have no tier, but LiteLLM's own cost."""
+    with answering({**RESPONSES, "service_tier": "flex"}) as url:
+        given = {**claude(url, model="openai/gpt-5-mini"), "stream": True}
+        await read(await litellm.anthropic_messages(**given))
+    prices = litellm.model_cost["gpt-5-mini"]
+    sent = 1000 * prices["input_cost_per_token_flex"]
+    received = 200 * prices["output_cost_per_token_flex"]
+    assert cost_of(traced) == (pytest.approx(sent + received), "litellm")
+    assert traced.span["attributes"]["litellm.cost.output"] == pytest.approx(received)
+
+
+@pytest.mark.recent_litellm
 def test_a_failed_response_keeps_its_usage(traced: Traced) -> None:
     """LiteLLM raises at `response.failed`, so the caller does not get the usage."""
     with (

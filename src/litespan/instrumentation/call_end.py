@@ -21,6 +21,7 @@ from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.a2a import agent_name
 from litespan.mapping.answer_copy import OPENAI
+from litespan.mapping.chunks import kept_usage
 from litespan.mapping.cost import cost_attributes, saved_attributes
 from litespan.mapping.failures import Failure, answer_headers, read_failure, stated_failure
 from litespan.mapping.provider import server_attributes
@@ -34,10 +35,11 @@ from litespan.mapping.response import (
     native_finish_reasons,
     read_answer,
     response_headers,
+    stated_error,
 )
 from litespan.mapping.targets import AGENT
 from litespan.mapping.usage import read_usage, usage_attributes
-from litespan.objects import get
+from litespan.objects import contents, get
 
 _COMPLETIONS: Final = frozenset({"completion", "acompletion"})
 _SUCCESS_ATTRIBUTES: Final = (s.INPUT_TOKENS, s.OUTPUT_TOKENS, s.COST)
@@ -66,7 +68,7 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
         hidden = {**answer.hidden, **hidden_params(call.uncached_answer), "cache_hit": None}
         paid = read_answer(request, call.uncached_answer, hidden)
         answer.usage, answer.hidden = paid.usage, paid.hidden
-    complete_usage(call, answer)
+    complete_answer(call, answer)
     usage = answer.usage
     if request.called.provider not in OPENAI and answer.finish_reasons:
         details = getattr(call.logging, "model_call_details", None)
@@ -89,13 +91,18 @@ def answered_attributes(call: CallState, answer: Answer, post: Attributes) -> At
     return attributes
 
 
-def complete_usage(call: CallState, answer: Answer) -> None:
-    """Use the usage of the answer that LiteLLM translated to another API, if it is the same.
+def complete_answer(call: CallState, answer: Answer) -> None:
+    """Add what the provider's answer states, if LiteLLM translated it to another API.
 
-    A translated usage lacks details, such as cached tokens.
+    A translated answer lacks the error, and details of the usage, such as cached tokens; a stream
+    that stops early lacks the usage so far.
     """
     usage, whole = answer.usage, call.whole
-    if whole is None or usage is None or call.request.target.call_type in _COMPLETIONS:
+    if whole is None or call.request.target.call_type in _COMPLETIONS:
+        return
+    answer.error = answer.error or stated_error(contents(whole))
+    if usage is None:
+        answer.usage = kept_usage(whole)
         return
     stated = get(whole, "usage") or get(get(get(whole, "completed_response"), "response"), "usage")
     counted = read_usage(stated)

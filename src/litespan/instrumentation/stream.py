@@ -28,17 +28,21 @@ else:
 _NEXT: Final = "__next__"
 _ANEXT: Final = "__anext__"
 _CLOSERS: Final = frozenset({"close", "aclose"})
-_known: Final[dict[type, bool]] = {}
+# Types of results that are not streams: finding out takes microseconds. Types of streams are not
+# kept, because LiteLLM's router makes one for each stream, which holds the stream.
+_plain: Final[set[type]] = set()
 _open_streams: Final[dict[int, Callable[[], Any]]] = {}  # `id()` of a call → its open stream
 
 
 def is_stream(value: Any) -> bool:
     """Whether `value` is an iterator or async iterator of chunks."""
     kind = type(value)
-    found = _known.get(kind)
-    if found is None:
-        found = _known[kind] = hasattr(kind, _NEXT) or hasattr(kind, _ANEXT)
-    return found
+    if kind in _plain:
+        return False
+    if hasattr(kind, _NEXT) or hasattr(kind, _ANEXT):
+        return True
+    _plain.add(kind)
+    return False
 
 
 def wrap_stream(value: Any, call: Any) -> Any:

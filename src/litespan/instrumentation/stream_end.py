@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from litespan import semconv as s
 from litespan.errors import record_error
-from litespan.instrumentation.call_end import called_server_attributes, complete_usage, to_failure
+from litespan.instrumentation.call_end import called_server_attributes, complete_answer, to_failure
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.state import STREAM_ENDS, CallState
 from litespan.mapping.chunks import read_stream
@@ -76,9 +76,9 @@ def _read(call: CallState, stream: Any, chunks: list[Any]) -> tuple[Answer, bool
     """Return (the assembled answer, whether it is complete, its span attributes)."""
     request = call.request
     read = read_stream(request, stream, chunks, call.whole)
+    complete_answer(call, read.answer)
     read = with_estimate(request, read, chunks)
     answer = read.answer
-    complete_usage(call, answer)
     attributes = answer_attributes(request, answer, call.logging)
     attributes.update(called_server_attributes(call))
     request_id = provider_request_id(response_headers(answer.hidden))

@@ -15,6 +15,7 @@ OPENAI: Final = frozenset({"openai", "azure"})
 
 _CHAT: Final = frozenset({"completion", "acompletion"})
 _DETAILS: Final = ("prompt_tokens_details", "completion_tokens_details")
+_OWN: Final = "provider_specific_fields"  # of a choice, with the provider's finish reason
 _LONGEST: Final = 16 * 1024  # characters of a raw answer that may wait
 
 
@@ -53,7 +54,13 @@ def copy_answer(
         "model": fields.get("model"),
         "system_fingerprint": fields.get("system_fingerprint"),
         "service_tier": extra.get("service_tier") or fields.get("service_tier"),
-        "choices": [{"finish_reason": choice.finish_reason} for choice in raw.choices],
+        "choices": [
+            {
+                "finish_reason": choice.finish_reason,
+                _OWN: {**(choice.__dict__.get(_OWN) or {})},
+            }
+            for choice in raw.choices
+        ],
         "usage": usage,
     }
     kept = {**hidden}

@@ -157,19 +157,25 @@ def _finish_reasons(chunks: Sequence[Any], choices: int) -> dict[int, str]:
 def _stream_usage(stream: Any, chunks: Sequence[Any], whole: Any) -> Usage | None:
     """Return the provider's usage if a chunk contains it, else LiteLLM's count.
 
-    LiteLLM's stream keeps the provider's chunks; the chunks that it yields contain its own count.
+    The chunks that LiteLLM's stream yields contain its own count.
     """
-    kept = get(stream, "chunks")
-    given = stated_usages(kept if isinstance(kept, list) else [])
-    stated = [usage for usage in map(read_usage, given) if usage and usage.known]
-    if stated:
-        return most(stated)
+    stated = kept_usage(stream)
+    if stated is not None:
+        return stated
     last = chunks[-1] if chunks else None
     for counted in (get(whole, "usage"), get(last, "usage")):
         usage = read_usage(counted)
         if usage is not None:
             return replace(usage, source="litellm", cost=None)
     return None
+
+
+def kept_usage(stream: Any) -> Usage | None:
+    """Return the usage in the provider's chunks, which LiteLLM's chat `stream` keeps."""
+    kept = get(stream, "chunks")
+    given = stated_usages(kept if isinstance(kept, list) else [])
+    stated = [usage for usage in map(read_usage, given) if usage and usage.known]
+    return most(stated) if stated else None
 
 
 def _responses(

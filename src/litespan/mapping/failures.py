@@ -14,6 +14,14 @@ from litespan.redaction.text import scrub_error, secrets
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,63}")  # an error code rather than a sentence
 _CHAIN: Final = 8  # exceptions, from LiteLLM's to the HTTP client's
+# Before the answer in LiteLLM's messages about answers that it could not read or accept.
+_ANSWER: Final = re.compile(
+    r"(?P<before>received_args=|Original Response: |Received chunk: |from chunk: "
+    r"|Received response - |LLM endpoint\. Received: |invalid response=|in the response=).*",
+    re.DOTALL,
+)
+# The start of an error, which a provider may send with status 200.
+_ERROR: Final = re.compile(r"""\{\s*["'](?:error["']|type["']:\s*["']\w*error["'])""")
 _CUT_OFF: Final = "Stream ended before a finish_reason was received"
 
 
@@ -47,10 +55,19 @@ def read_failure(request: Request, error: BaseException) -> Failure:
         text = ""
     return Failure(
         type=type(error).__name__,
-        text=_safe(text, request.arguments),
+        text=_safe(without_answer(text, error), request.arguments),
         code=http_status(error),
         error=error,
     )
+
+
+def without_answer(text: str, error: BaseException) -> str:
+    """Remove the answer of the model from a message of LiteLLM."""
+    known = _ANSWER.sub(rf"\g<before>{ECHO}", text)
+    if known == text and _success_status(error) is not None:
+        exception, dash, body = text.partition(" - ")
+        return text if _ERROR.match(body) else f"{exception}{dash}{ECHO}"
+    return known
 
 
 def stated_failure(request: Request, error: Any) -> Failure:
@@ -107,7 +124,16 @@ def http_status(error: Any) -> int | None:
         cause = cause.__cause__ or cause.__context__
         if cause is None:
             break
-    return as_int(getattr(error, "status_code", None))
+    return _success_status(error) or as_int(getattr(error, "status_code", None))
+
+
+def _success_status(error: BaseException) -> int | None:
+    """Return the status of an answer that was no error, but that LiteLLM could not read."""
+    for each in (error, error.__cause__ or error.__context__):
+        status = as_int(getattr(each, "status_code", None))
+        if status is not None and 200 <= status < 300:
+            return status
+    return None
 
 
 def answer_headers(error: Any) -> Mapping[str, str]:

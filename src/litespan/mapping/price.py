@@ -148,7 +148,10 @@ def _result(request: Request, answer: Answer, logging: Any) -> Any:
     result = litellm.ModelResponse(
         model=_model(request, answer), usage=_litellm_usage(litellm, usage)
     )
-    tier = answer.fields.get("service_tier")
+    # A translated answer has no tier, but LiteLLM has kept it with the cost.
+    tier = answer.fields.get("service_tier") or get(
+        getattr(logging, "cost_breakdown", None), "service_tier"
+    )
     if isinstance(tier, str):
         result.service_tier = tier
     result._hidden_params = {  # noqa: SLF001

@@ -38,6 +38,10 @@ PROVIDERS: Final = MappingProxyType(
         "watsonx": "ibm.watsonx.ai",
         "watsonx_text": "ibm.watsonx.ai",
         "moonshot": "moonshot_ai",
+        # Not in the conventions; LiteLLM has one name for each API of these.
+        "ollama_chat": "ollama",
+        "sagemaker_chat": "sagemaker",
+        "sagemaker_nova": "sagemaker",
     }
 )
 

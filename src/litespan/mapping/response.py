@@ -12,7 +12,7 @@ from litespan.mapping.request import Attributes, Request
 from litespan.mapping.resources import result_attributes
 from litespan.mapping.targets import AGENT, CONTENT, TASKS
 from litespan.mapping.usage import Usage, read_usage
-from litespan.objects import as_text, contents, get, parsed, utf8
+from litespan.objects import as_list, as_text, contents, first, get, parsed, utf8
 
 _PREFIX: Final = "llm_provider-"  # LiteLLM's prefix of the provider's response headers
 # Headers with the provider's request id.
@@ -97,7 +97,7 @@ def read_answer(request: Request, raw: Any, hidden: Mapping[str, Any]) -> Answer
         finish_reasons(stated),
         read_usage(usage, input_excludes_cache=anthropic),
         hidden,
-        _error(stated),
+        stated_error(stated),
     )
 
 
@@ -108,13 +108,13 @@ def google_answer(raw: Any, hidden: Mapping[str, Any]) -> Answer:
     if google.is_native(stated):
         reasons = google.finish_reasons(stated)
         return Answer(raw, google.normalized(stated), reasons, usage, hidden, stated.get("error"))
-    error = _error(stated)
+    error = stated_error(stated)
     return Answer(
         raw, stated, finish_reasons(stated), usage or read_usage(stated.get("usage")), hidden, error
     )
 
 
-def _error(stated: Mapping[str, Any]) -> Any:
+def stated_error(stated: Mapping[str, Any]) -> Any:
     """Return the error object of a failed response, or of an Anthropic error with status 200."""
     if stated.get("status") == "failed" or stated.get("type") == "error":
         return stated.get("error") or {"message": "the provider reports a failure"}
@@ -127,7 +127,7 @@ def error_in_body(body: Any) -> Any:
         return None
     if b'"failed"' not in body and b'"error"' not in body:
         return None
-    return _error(contents(parsed(body)))
+    return stated_error(contents(parsed(body)))
 
 
 def json_of(response: Any) -> Any:
@@ -156,7 +156,7 @@ def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the finish reason of each choice in LiteLLM's answer."""
     choices = stated.get("choices")
     if choices and isinstance(choices, (list, tuple)):
-        found = [get(choice, "finish_reason") for choice in choices]
+        found = [choice_reason(choice) for choice in choices]
         return tuple([reason for each in found if (reason := as_text(each))])
     incomplete = stated.get("incomplete_details")
     if incomplete is not None:
@@ -168,18 +168,25 @@ def finish_reasons(stated: Mapping[str, Any]) -> tuple[str, ...]:
     return (reason,) if reason else ()
 
 
+def choice_reason(choice: Any) -> Any:
+    """Return the finish reason of a choice: the provider's, if LiteLLM keeps it beside its own."""
+    own = get(choice, "provider_specific_fields")
+    return (own and get(own, "native_finish_reason")) or get(choice, "finish_reason")
+
+
 def native_finish_reasons(text: Any) -> tuple[str, ...]:
     """Return the provider's own finish reasons from its raw JSON answer `text`.
 
-    LiteLLM converts those of Anthropic, Google and Bedrock to OpenAI's.
+    LiteLLM converts those of Anthropic, Google, Bedrock and others to OpenAI's.
     """
     if not isinstance(text, str) or len(text) > _MAX_RAW or not _NATIVE.search(text):
         return ()
     stated = contents(parsed(text))
     if "candidates" in stated:
         return google.finish_reasons(stated)
-    reason = as_text(stated.get("stop_reason")) or as_text(stated.get("stopReason"))
-    return (reason,) if reason else ()
+    choices = as_list(stated.get("results")) or [stated]  # watsonx has a list
+    found = [as_text(first(contents(each), "stop_reason", "stopReason")) for each in choices]
+    return tuple([reason for reason in found if reason])
 
 
 def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> Attributes:

@@ -21,6 +21,7 @@ from litespan import semconv as s
 from litespan.errors import suppress_errors
 from litespan.instrumentation.remote_client import CLIENT_KEY, Client
 from litespan.mapping.agents import person
+from litespan.mapping.failures import without_answer
 from litespan.mapping.identity import hides_keys
 from litespan.mapping.proxy_request import header_attributes
 from litespan.mapping.realtime import CLOSED_NORMALLY
@@ -126,6 +127,7 @@ class ProxyRequest(Client):
         with suppress_errors("reading the text of an error"):
             # Older versions of LiteLLM's own errors have an empty `str()`.
             text = str(error) or as_text(getattr(error, "message", None)) or ""
+            text = without_answer(text, error)
             text = scrub_error(text, secrets(arguments), sent_texts(arguments))
             self._failure = (found, type(error).__name__, text)
         name = guardrail_of(error)
