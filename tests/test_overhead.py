@@ -27,6 +27,7 @@ from benchmarks.curves import Load
 from litespan import LiteLLMInstrumentor
 from litespan.callbacks import dispatcher
 from litespan.cli.summary import summarize
+from litespan.instrumentation.conflicts import LISTS
 from litespan.instrumentation.signals import Live, Signals
 from litespan.settings import Settings
 from litespan_exporters.jsonl import JsonlExporter
@@ -62,7 +63,8 @@ def ready(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> It
     """LiteLLM's functions, ready and instrumented, and let go again. Content is off by default."""
     mode = getattr(request, "param", "NO_CONTENT")
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", mode)
-    monkeypatch.setattr(litellm, "callbacks", [])
+    for name in LISTS:  # what other tests have left in them costs function calls
+        monkeypatch.setattr(litellm, name, [])
     response, chunks = _call.ready_response(), _call.ready_chunks(10)
     provider, last = _call.traced()
     with _call.ready_litellm(

@@ -43,7 +43,7 @@ _ENABLED_BY: Final = {
     },
 }
 _AUTO: Final = "opentelemetry.instrumentation.auto_instrumentation"
-_LISTS: Final = ("callbacks", "success_callback", "failure_callback", "_async_success_callback")
+LISTS: Final = ("callbacks", "success_callback", "failure_callback", "_async_success_callback")
 _OTEL_MODULES: Final = ("litellm.integrations.opentelemetry", "litellm.integrations.otel")
 # Those whose calls litespan can send itself: `otel` as OTLP, `langfuse_otel` as langfuse.
 _OTEL: Final = {"otel": "otlp", "langfuse_otel": "langfuse"}
@@ -127,7 +127,7 @@ def check_callbacks(litellm: Any) -> None:
     Runs at every call, and scans a list only when it has changed.
     """
     listed = vars(litellm)
-    for name in _LISTS:
+    for name in LISTS:
         callbacks = listed[name] if name in listed else None  # noqa: SIM401 - faster than `get`
         if not callbacks:
             continue
