@@ -83,11 +83,7 @@ class ProxyRequest(Client):
         self._context = ctx
 
     def context(self) -> Context:
-        """Return the context in which the request is served.
-
-        It is not kept, because it references the request: a cycle that would keep the request's
-        data until the garbage collector runs.
-        """
+        """Return the context that serves the request; to keep it would be a reference cycle."""
         return otel_context.set_value(CLIENT_KEY, self, self._context)
 
     def _find_span(self) -> None:
