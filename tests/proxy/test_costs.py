@@ -80,7 +80,6 @@ def test_a_request_makes_few_function_calls(counted: Proxy, *, stream: bool, mos
     ("path", "model_name", "more"),
     [
         ("chat/completions", "chat", {}),
-        ("chat/completions", "chat", {"stream": True}),
         ("embeddings", "embed", {"input": "Hello"}),
         ("messages", "claude", {"max_tokens": 99}),
         ("responses", "chat", {"input": "Hello"}),
@@ -89,7 +88,10 @@ def test_a_request_makes_few_function_calls(counted: Proxy, *, stream: bool, mos
 def test_a_finished_request_leaves_no_reference_cycles(
     counted: Proxy, path: str, model_name: str, more: dict[str, Any]
 ) -> None:
-    """They would keep all data of a request until LiteLLM's large heap is collected."""
+    """They would keep all data of a request until LiteLLM's large heap is collected.
+
+    For a stream, LiteLLM itself makes a class, which is a cycle.
+    """
     client = counted.client(MASTER)
     body = {"model": model_name, "messages": HI} | more
     if "input" in more:
