@@ -1,6 +1,7 @@
 """WebSocket sessions with a real client, a real server and a provider that speaks the protocol."""
 
 import asyncio
+import gc
 import json
 import ssl
 import time
@@ -20,6 +21,7 @@ from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
 import litespan
+from litespan.instrumentation.session import Session
 from tests.support.calls import KEY, Traced, content
 from tests.support.realtime import GARBAGE, TRANSCRIPT, RealtimeProvider, realtime_provider
 from tests.support.tls import server_context
@@ -405,3 +407,14 @@ def test_http_responses_below_a_websocket_are_recorded_once(
     _, response = spans_of(traced, app, 2)
     assert response["attributes"]["litellm.call_type"] == "aresponses"
     assert response["attributes"]["gen_ai.usage.output_tokens"] == 10
+
+
+def test_a_finished_session_holds_no_arguments(app: Application, traced: Traced) -> None:
+    """Contexts of LiteLLM's tasks and of the connection keep the session itself for longer."""
+    with app.session() as client:
+        say(client, "Hello")
+        hear(client)
+    until(lambda: any(span["name"].startswith("litellm.session") for span in traced.spans))
+    sessions = [each for each in gc.get_objects() if isinstance(each, Session) and each.ended]
+    assert sessions
+    until(lambda: not any(each.request.arguments for each in sessions))

@@ -19,10 +19,7 @@ from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.jobs import PRICED
-from litespan.instrumentation.start import (
-    attach_logging,
-    record_batch,
-)
+from litespan.instrumentation.start import attach_logging, record_batch
 from litespan.instrumentation.state import CALL_KEY, OWNER, current
 from litespan.instrumentation.websocket import provider_connection, responses_are_calls
 from litespan.instrumentation.wrappers import wrap

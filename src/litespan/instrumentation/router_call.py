@@ -169,7 +169,10 @@ class RouterCall:
             self.span.end()
         except Exception as error:  # noqa: BLE001
             record_error("ending a router's span", error)
-        # Break reference cycles, so that the request's data is freed without the collector.
+        self.release()
+
+    def release(self) -> None:
+        """Break reference cycles, so that the request's data is freed without the collector."""
         self.context, self.request = NOWHERE, self.request.without_arguments()
         self.logging = None
 

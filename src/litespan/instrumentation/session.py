@@ -190,3 +190,4 @@ class Session(RouterCall):
                     above.failure = failure
         if self.logging is not None:
             setattr(self.logging, OWNER, None)
+        self.release()
