@@ -13,6 +13,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from litespan.config_file import configured
 from litespan.errors import did_you_mean, log_once, logger, record_error, suppress_errors
+from litespan.export.sdk_encoder import SdkEncoder
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
 from litespan.settings import RUN, Settings
@@ -49,7 +50,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
     """
 
     _patches: "Patches | None" = None
-    _parts: "tuple[NamedCallbacks | ProcessOffload | ProcessSpool, ...]" = ()
+    _parts: "tuple[NamedCallbacks | ProcessOffload | ProcessSpool | SdkEncoder, ...]" = ()
     _routed = False
     _implicit = False
     _by_file = False
@@ -123,6 +124,7 @@ class LiteLLMInstrumentor(BaseInstrumentor):
 
     def _set_up(self, settings: Settings) -> None:
         """Set up the handlers and exporters that environment variables name."""
+        self._parts += (SdkEncoder(),)
         if settings.input or settings.success or settings.failure:
             from litespan.routing import configuration
 
