@@ -204,10 +204,21 @@ def switches() -> dict[str, Switched]:
 
     def ours(provider: TracerProvider, _name: str, content: bool) -> tuple[str, Switch]:
         title = litespan(provider, content)
+        from litespan import LiteLLMInstrumentor
+        from litespan.export.sdk_encoder import SdkEncoder
         from litespan.instrumentation.signals import Live
 
         signals = Live.signals
-        return title, lambda on: setattr(Live, "signals", signals if on else None)
+        (encoder,) = LiteLLMInstrumentor()._parts
+
+        def switch(on: bool) -> None:  # the bare span is exported by the SDK alone
+            nonlocal encoder
+            Live.signals = signals if on else None
+            encoder.remove()
+            if on:
+                encoder = SdkEncoder()
+
+        return title, switch
 
     def own(provider: TracerProvider, _name: str, content: bool) -> tuple[str, Switch]:
         from litellm.integrations.opentelemetry import OpenTelemetry, OpenTelemetryConfig
