@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from benchmarks import _instructions
+
 K = TypeVar("K")
 Block = Callable[[int], Any]  # makes so many calls
 Clock = Callable[[], float]  # CPU seconds
@@ -90,6 +92,9 @@ def times(
     gc.collect()
     gc.freeze()
     try:
+        counted = _instructions.per_call(contenders, count, first_thread=clock is time.thread_time)
+        if counted is not None:
+            return counted
         for _ in range(rounds):
             shuffle(order)
             for name in order:
@@ -116,6 +121,7 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 def table(title: str, readings: Mapping[str, Reading], to: str = "bare span") -> str:
     """A Markdown table of ratios to `to`."""
-    lines = [f"| {title} | to {to} | quartiles | µs |", "|---|---|---|---|"]
+    unit = "1,000 instructions" if _instructions.wanted() else "µs"
+    lines = [f"| {title} | to {to} | quartiles | {unit} |", "|---|---|---|---|"]
     lines += [f"| {name} | {reading} |" for name, reading in readings.items()]
     return "\n".join(lines)

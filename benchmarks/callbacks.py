@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import litespan
-from benchmarks import _call, _paired, stream
+from benchmarks import _call, _instructions, _paired, stream
 from litespan.callbacks import draining
 from litespan.instrumentation.stages import Watchers
 
@@ -44,6 +44,21 @@ class Delivered(NamedTuple):
 
 
 def run(*, quick: bool) -> None:
+    if not _instructions.wanted():
+        _programs(quick=quick)
+    print(
+        _paired.table("around a ready answer", calls(QUICK if quick else ROUNDS * 8), "no handler")
+    )
+    if _instructions.wanted():
+        return
+    print("\n| stream with a handler for chunks | µs a chunk | quartiles | calls a chunk |")
+    print("|---|---|---|---|")
+    for name, reading in chunks(QUICK if quick else ROUNDS * 2).items():
+        print(f"| {name} | {reading} |")
+
+
+def _programs(*, quick: bool) -> None:
+    """Deliveries, and the CPU of calls over HTTP."""
     with provider() as url:
         print("| 50 at a time | called by | calls | delivered | s after the last call |")
         print("|---|---|---|---|---|")
@@ -59,13 +74,7 @@ def run(*, quick: bool) -> None:
         for title, base in (("to LiteLLM alone", 0), ("to litespan without handler", 1)):
             for row in ratios(took, base):
                 print(f"| {row[0]}, {title} | {' | '.join(row[1:])} |")
-    print("\n| around a ready answer | to no handler | quartiles | µs |\n|---|---|---|---|")
-    for name, result in calls(QUICK if quick else ROUNDS * 8).items():
-        print(f"| {name} | {result} |")
-    print("\n| stream with a handler for chunks | µs a chunk | quartiles | calls a chunk |")
-    print("|---|---|---|---|")
-    for name, reading in chunks(QUICK if quick else ROUNDS * 2).items():
-        print(f"| {name} | {reading} |")
+        print()
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchmarks import _instructions
+
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / "build" / "peers"
 ROUNDS = 150
@@ -33,6 +35,27 @@ MOCKED = {**PEERS, "litellm": _SDK}
 
 def run(*, quick: bool) -> None:
     rounds = QUICK if quick else ROUNDS
+    if not _instructions.wanted():
+        _calls(rounds)
+    unit = "1,000 instructions" if _instructions.wanted() else "µs"
+    print(
+        f"| of the process, real mocked calls, exported | content | sync, to bare span "
+        f"| quartiles | {unit} | async | quartiles | {unit} |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, requirements in MOCKED.items():
+        for content in ("off", "on"):
+            found = measured(environment(name, requirements), "mocked", name, content, rounds)
+            cells = [
+                f"{at[0]:.2f} | {at[1]:.2f} to {at[2]:.2f} | {found[f'{way}_micros']:.0f}"
+                for way in ("sync", "async")
+                for at in (found[way],)
+            ]
+            print(f"| {found['title']} | {content} | {' | '.join(cells)} |", flush=True)
+
+
+def _calls(rounds: int) -> None:
+    """What a call adds to its thread."""
     print(
         "| around a ready answer | content | attributes | sync, to bare span | quartiles "
         "| async | µs a chunk | calls a chunk |"
@@ -49,20 +72,7 @@ def run(*, quick: bool) -> None:
                 f"| {chunk[0]:.1f} | {chunk[3]:.0f} |",
                 flush=True,
             )
-    print(
-        "\n| CPU of the process, real mocked calls, exported | content | sync, to bare span "
-        "| quartiles | µs | async | quartiles | µs |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
-    for name, requirements in MOCKED.items():
-        for content in ("off", "on"):
-            found = measured(environment(name, requirements), "mocked", name, content, rounds)
-            cells = [
-                f"{at[0]:.1f} | {at[1]:.1f} to {at[2]:.1f} | {found[f'{way}_micros']:.0f}"
-                for way in ("sync", "async")
-                for at in (found[way],)
-            ]
-            print(f"| {found['title']} | {content} | {' | '.join(cells)} |", flush=True)
+    print()
 
 
 def environment(name: str, requirements: tuple[str, ...]) -> Path:
@@ -88,12 +98,12 @@ def environment(name: str, requirements: tuple[str, ...]) -> Path:
 
 def measured(python: Path, way: str, name: str, content: str, rounds: int) -> dict[str, Any]:
     """The readings of one process."""
-    done = subprocess.run(
-        [python, "-m", "benchmarks._peer", way, name, content, str(rounds)],
-        cwd=ROOT,
-        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    program = [str(python), "-m", "benchmarks._peer", way, name, content, str(rounds)]
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    if _instructions.wanted():
+        printed = _instructions.counted(program)
+    else:
+        done = subprocess.run(program, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        printed = done.stdout.decode()
+    found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found

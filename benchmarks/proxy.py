@@ -5,6 +5,8 @@ over HTTP, short ones, take turns among them in random order. CPU is user and sy
 proxy's process, from the start of one of its blocks to the start of its next, so that what it
 exports later is counted, too. Each round gives a ratio to the bare proxy; the median and the
 quartiles of the rounds are printed. Delivered: received spans of calls divided by requests.
+
+With `--instructions`, it counts those instead, of fewer proxies and requests.
 """
 
 import asyncio
@@ -26,9 +28,9 @@ from typing import Any
 
 import httpx
 
-from benchmarks import _paired
+from benchmarks import _instructions, _paired
 
-ROUNDS, QUICK = 40, 8  # of each kind
+ROUNDS, QUICK, COUNTED = 40, 8, 2  # of each kind
 REQUESTS = 24  # a block
 WARM_UP = 4  # blocks
 AT_ONCE = 8
@@ -90,6 +92,10 @@ WAYS = {
 }
 
 
+# Measured with `--instructions`, under which a proxy takes twenty times as long.
+FEWER = (BARE, "litespan", "its spans, by hand", "litespan, with metrics")
+
+
 @dataclass
 class Proxy:
     """A running proxy and its measurements by kind of request."""
@@ -102,6 +108,7 @@ class Proxy:
     cpu: dict[str, list[float]] = field(default_factory=dict)  # s a request, by round
     latency: dict[str, list[float]] = field(default_factory=dict)  # s, of every request
     rate: dict[str, list[float]] = field(default_factory=dict)  # requests a second, by round
+    counter: _instructions.Counter | None = None
     threads: dict[str, int] = field(default_factory=dict)  # ns of CPU, of those that ended, too
 
     def seconds(self) -> float:
@@ -113,11 +120,14 @@ class Proxy:
 
     def next_block(self, kind: str) -> None:
         """End the window of the last block, and start one."""
-        now = self.seconds()
+        now = self.seconds() if self.counter is None else self.counter.read() / 1e9
         if self.begun is not None:
             last, before = self.begun
             self.cpu.setdefault(last, []).append((now - before) / REQUESTS)
         self.begun = (kind, now)
+        if self.counter is not None:
+            self.counter.start()
+            self.begun = (kind, 0.0)
 
 
 def run(*, quick: bool) -> None:
@@ -127,10 +137,11 @@ def run(*, quick: bool) -> None:
         proxies = {
             name: stack.enter_context(started(Path(folder), name, way, provider, sink))
             for name, way in WAYS.items()
+            if name in FEWER or not _instructions.wanted()
         }
         for proxy in proxies.values():
             ready(proxy)
-        rounds = QUICK if quick else ROUNDS
+        rounds = QUICK if quick else COUNTED if _instructions.wanted() else ROUNDS
         asyncio.run(_load(proxies, rounds))
         counts = {name: delivered(proxy, name, sink) for name, proxy in proxies.items()}
         for kind in KINDS:
@@ -171,6 +182,8 @@ def started(folder: Path, name: str, way: Way, provider: str, sink: str) -> Iter
     command = [str(HERE / "opentelemetry-instrument"), "--"] if way.instrument else []
     command += [str(HERE / "litellm"), "--config", "config.yaml", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--telemetry", "False"]
+    if _instructions.wanted():
+        command = [*_instructions.command(place), sys.executable, *command]
     env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "LITESPAN_"))}
     env |= {
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -225,6 +238,8 @@ async def _load(proxies: Mapping[str, Proxy], rounds: int) -> None:
                 await _block(proxy, clients[name], kind)
         for proxy in proxies.values():
             proxy.cpu, proxy.latency, proxy.rate, proxy.begun = {}, {}, {}, None
+            if _instructions.wanted():
+                proxy.counter = _instructions.Counter(proxy.process.pid, proxy.log.parent)
         names = list(proxies)
         shuffle = random.Random(1).shuffle
         for kind in KINDS * rounds:
@@ -269,8 +284,9 @@ def delivered(proxy: Proxy, name: str, sink: str) -> float:
 def show(kind: str, proxies: Mapping[str, Proxy], counts: Mapping[str, float]) -> None:
     """A table of one kind of requests."""
     bare = proxies[BARE]
+    unit = "millions of instructions" if _instructions.wanted() else "ms CPU"
     print(
-        f"| {kind} | CPU, to bare | quartiles | ms CPU | p50, to bare | p99, to bare "
+        f"| {kind} | CPU, to bare | quartiles | {unit} | p50, to bare | p99, to bare "
         "| requests/s | delivered |\n|---|---|---|---|---|---|---|---|"
     )
     for name, proxy in proxies.items():

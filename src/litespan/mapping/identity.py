@@ -13,7 +13,7 @@ from litespan.identity import Identity, Scalar
 from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
 from litespan.objects import INT64, as_texts, get, parsed, safe_str, utf8, whole
-from litespan.redaction.text import is_plain, is_secret_name, scrub
+from litespan.redaction.text import is_plain, is_secret_name, scrub, scrub_name
 
 MAX_METADATA: Final = 32
 MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or tag
@@ -95,9 +95,7 @@ def _user_and_session(
     if from_proxy and client_request == metadata.get("user_api_key_user_id"):
         client_request = None  # LiteLLM fills it in for some routes
     user = client_request or own.get("user_id") or own.get("trace_user_id")
-    agent = None
-    if user and (type(user) is not str or user[0] == "{" or "_session_" in user):
-        agent = read_agent(user)
+    agent = read_agent(user) if user else None
     session = (
         own.get("session_id")
         or arguments.get("litellm_session_id")
@@ -139,9 +137,9 @@ def _client_metadata(request: Request) -> Mapping[str, Any]:
         if isinstance(stated, Mapping):
             own.update(stated)
     headers = _headers(client_request)
-    for name, value in headers.items():
-        if isinstance(name, str) and name.startswith(_LANGFUSE):
-            own[name.removeprefix(_LANGFUSE)] = value
+    for name in headers:
+        if type(name) is str and name[: len(_LANGFUSE)] == _LANGFUSE:
+            own[name.removeprefix(_LANGFUSE)] = headers[name]
     # LiteLLM adds the trace id of the client's `traceparent`, and its user agent.
     traceparent = headers.get("traceparent")
     if isinstance(traceparent, str) and own.get("trace_id") in traceparent.lower().split("-")[1:2]:
@@ -238,7 +236,7 @@ def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None
 
 def _short(value: Any) -> str:
     text = value if type(value) is str else safe_str(value)
-    return text if is_plain(text) else utf8(scrub(text[:MAX_LENGTH]))
+    return text if is_plain(text) else scrub_name(text[:MAX_LENGTH])
 
 
 def _value(value: Scalar) -> Scalar:

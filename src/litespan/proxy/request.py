@@ -1,7 +1,6 @@
 """One request to the proxy: its server span, identity and failure."""
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
@@ -29,7 +28,7 @@ from litespan.objects import as_text
 from litespan.proxy.failures import kind_of, kind_of_status
 from litespan.proxy.guardrails import guardrail_of
 from litespan.redaction.echoes import sent_texts
-from litespan.redaction.text import scrub, scrub_error, secrets
+from litespan.redaction.text import scrub_error, scrub_name, secrets
 from litespan.settings import Settings
 
 Scope = Mapping[str, Any]
@@ -97,10 +96,12 @@ class ProxyRequest(Client):
         self._find_span()
         if hides_keys():
             key = None
+        values = {name: getattr(key, name, None) for name in _IDENTITY}
+        values["end_user_id"] = person(values["end_user_id"])
         attributes = {
-            attribute: _scrubbed(str(value)[:MAX_LENGTH])
-            for name, attribute in _IDENTITY.items()
-            if (value := _field(key, name))
+            _IDENTITY[name]: scrub_name(str(value)[:MAX_LENGTH])
+            for name, value in values.items()
+            if value
         }
         hashed = as_text(getattr(key, "api_key", None))
         if hashed and not hashed.startswith("sk-"):
@@ -221,15 +222,6 @@ def is_server(span: Span) -> bool:
     return span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER
 
 
-_scrubbed: Final = lru_cache(maxsize=1024)(scrub)
-"""Cached, because keys, teams and paths repeat."""
-
-
-def _field(key: Any, name: str) -> Any:
-    value = getattr(key, name, None)
-    return person(value) if name == "end_user_id" else value
-
-
 def _method(scope: Scope) -> str:
     """The HTTP method; a WebSocket starts as a GET request."""
     return str(scope.get("method", "GET"))
@@ -237,7 +229,7 @@ def _method(scope: Scope) -> str:
 
 def _of_scope(scope: Scope, headers: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
     yield s.HTTP_METHOD, _method(scope)
-    yield s.URL_PATH, _scrubbed(scope["path"][:MAX_LENGTH])
+    yield s.URL_PATH, scrub_name(scope["path"][:MAX_LENGTH])
     yield s.URL_SCHEME, scope.get("scheme", "http")
     if scope.get("http_version"):
         yield s.PROTOCOL_VERSION, scope["http_version"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
@@ -80,6 +81,15 @@ def scrub(text: str) -> str:
     if len(text) < _SHORTEST_PLAIN and text.isalnum():
         return text
     return _SECRET.sub(MASK, text) if _HINT.search(text.lower()) else text
+
+
+@lru_cache(maxsize=1024)
+def scrub_name(text: str) -> str:
+    """Mask credentials in a user, key, team or path, and make it valid UTF-8.
+
+    Cached, because they repeat.
+    """
+    return utf8(scrub(text))
 
 
 def scrub_error(text: str, secrets: Iterable[str], content: Iterable[str]) -> str:
