@@ -27,7 +27,8 @@ ROOMS = (
         "identity",
         "objects",
     ),
-    *("background", "redaction", "genai", "mapping", "export", "stores", "instrumentation"),
+    *("background", "redaction", "genai", "mapping", "otlp", "export", "stores"),
+    "instrumentation",
     *("callbacks", "offload", "spool", "routing", "alerting", "forward", "proxy", "running"),
     *(
         "instrumentor",

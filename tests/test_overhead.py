@@ -29,9 +29,9 @@ from benchmarks.curves import Load
 from litespan import LiteLLMInstrumentor
 from litespan.callbacks import dispatcher
 from litespan.cli.summary import summarize
-from litespan.export.sdk_encoder import SdkEncoder
 from litespan.instrumentation.conflicts import LISTS
 from litespan.instrumentation.signals import Live, Signals
+from litespan.otlp.sdk_encoder import SdkEncoder
 from litespan.settings import Settings
 from litespan_exporters.jsonl import JsonlExporter
 from tests.cases import CHAT, span

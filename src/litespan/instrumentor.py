@@ -13,9 +13,9 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from litespan.config_file import configured
 from litespan.errors import did_you_mean, log_once, logger, record_error, suppress_errors
-from litespan.export.sdk_encoder import SdkEncoder
 from litespan.instrumentation import conflicts
 from litespan.instrumentation.signals import Live, Signals
+from litespan.otlp.sdk_encoder import SdkEncoder
 from litespan.settings import RUN, Settings
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
 from litespan import semconv as s
 from litespan.export import VERSION, known
-from litespan.export.otlp_bytes import Unusual, attributes, field
 from litespan.objects import utf8
+from litespan.otlp.encoding import Unusual, attributes, field
 from litespan_exporters.loki.record import Record, line_of
 
 _SEVERITY: Final = {

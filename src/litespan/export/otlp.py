@@ -17,7 +17,6 @@ from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace
 
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
-from litespan.export import otlp_bytes
 from litespan.export.batching import SHORTEST_CUT, Batch, Item, cut, cuts, pack, shrink
 from litespan.export.client import Answer, Secret
 from litespan.export.encodable import copy_of, encodable, encodable_attributes
@@ -27,6 +26,7 @@ from litespan.genai.keys import key_text
 from litespan.genai.span import GenAISpan
 from litespan.genai.values import parse
 from litespan.objects import json_bytes
+from litespan.otlp import encoding
 
 CONTENT_TYPE: Final = "application/x-protobuf"
 _UNENCODABLE: Final = (ValueError, TypeError)  # raised by protobuf for values that do not fit
@@ -100,7 +100,7 @@ class OtlpExporter(HttpExporter):
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """An ExportTraceServiceRequest in protobuf."""
-        return otlp_bytes.encode([item.data for item in items])
+        return encoding.encode([item.data for item in items])
 
     def pack(self, items: Iterable[Item]) -> Iterable[Batch]:
         """Put items into batches within the limits, without spans that cannot be encoded."""

@@ -61,7 +61,7 @@ def _encode(
     # Only programs that export need these modules.
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    from litespan.export.otlp_bytes import encode
+    from litespan.otlp.encoding import encode
 
     try:
         message = ExportTraceServiceRequest.FromString(encode(spans))

@@ -12,7 +12,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
 
-from litespan.export.otlp_bytes import encode
+from litespan.otlp.encoding import encode
 
 VALUES: list[Any] = [
     *("text", "", "é😀", "x" * 300, "\ud800", 0, 1, 127, 128, 2**63 - 1, -1, -(2**63), 2**63),

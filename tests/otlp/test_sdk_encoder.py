@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import Link
 
-from litespan.export import otlp_bytes
-from litespan.export.sdk_encoder import SdkEncoder
+from litespan.otlp import encoding
+from litespan.otlp.sdk_encoder import SdkEncoder
 from tests.support.program import run
 from tests.support.server import Received, Reply
 from tests.support.server import running as serving
@@ -48,8 +48,8 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(len(spans))
         return encode(spans)
 
-    encode = otlp_bytes.encode
-    monkeypatch.setattr(otlp_bytes, "encode", counting)
+    encode = encoding.encode
+    monkeypatch.setattr(encoding, "encode", counting)
     return sizes
 
 
@@ -112,7 +112,7 @@ def test_an_sdk_that_encodes_in_another_way_keeps_its_encoder(
     send: Send, received: list[bytes], monkeypatch: pytest.MonkeyPatch, written: bytes
 ) -> None:
     """Also bytes that are no message lose no span."""
-    monkeypatch.setattr(otlp_bytes, "encode", lambda _: written)
+    monkeypatch.setattr(encoding, "encode", lambda _: written)
     batches = [spans(), spans("embeddings")]
     for batch in batches:
         assert send(batch) is SpanExportResult.SUCCESS
