@@ -94,7 +94,8 @@ WAYS = {
 
 # Measured with `--instructions`, under which a proxy takes twenty times as long.
 FEWER = (BARE, "litespan", "its spans, by hand")
-ONCE_A_BLOCK = {"OTEL_BSP_SCHEDULE_DELAY": "60000"}  # ms
+ONCE_A_BLOCK = {"OTEL_BSP_SCHEDULE_DELAY": "45000"}  # ms
+EXPORTED = 50.0  # s, by when all spans of a block are
 
 
 @dataclass
@@ -236,9 +237,11 @@ async def _load(proxies: Mapping[str, Proxy], rounds: int) -> None:
             )
             for name, p in proxies.items()
         }
-        for kind in KINDS * WARM_UP:
+        for kind in KINDS * (1 if _instructions.wanted() else WARM_UP):
             for name, proxy in proxies.items():
                 await _block(proxy, clients[name], kind)
+        if _instructions.wanted():
+            await asyncio.sleep(EXPORTED)
         for proxy in proxies.values():
             proxy.cpu, proxy.latency, proxy.rate, proxy.begun = {}, {}, {}, None
             if _instructions.wanted():
@@ -247,6 +250,10 @@ async def _load(proxies: Mapping[str, Proxy], rounds: int) -> None:
         shuffle = random.Random(1).shuffle
         for kind in KINDS * rounds:
             shuffle(names)
+            if _instructions.wanted():  # one does not affect the others
+                await asyncio.gather(*[_block(proxies[n], clients[n], kind) for n in names])
+                await asyncio.sleep(EXPORTED)
+                continue
             for name in names:
                 await _block(proxies[name], clients[name], kind)
         for proxy in proxies.values():

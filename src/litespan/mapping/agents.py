@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 from litespan.objects import parsed
 
 _MAX_LENGTH: Final = 2048  # characters; longer texts are not parsed
-_MARK: Final = "_session_"  # to look for it first is faster
 _TEXT: Final = re.compile(
     r"user_(?P<device>.*?)(?:_account_(?P<account>.*?))?_session_(?P<session>.+)", re.DOTALL
 )
@@ -35,10 +34,9 @@ def read_agent(given: Any) -> Agent | None:
     """
     stated: Any = given
     if isinstance(given, str):
-        is_json = given[:1] == "{"
-        if len(given) > _MAX_LENGTH or not (is_json or _MARK in given):
+        if len(given) > _MAX_LENGTH:
             return None
-        if is_json:
+        if given.startswith("{"):
             stated = parsed(given)
         elif found := _TEXT.fullmatch(given):
             device, account, session = found.group("device", "account", "session")

@@ -95,7 +95,9 @@ def _user_and_session(
     if from_proxy and client_request == metadata.get("user_api_key_user_id"):
         client_request = None  # LiteLLM fills it in for some routes
     user = client_request or own.get("user_id") or own.get("trace_user_id")
-    agent = read_agent(user) if user else None
+    agent = None
+    if user and (type(user) is not str or user[0] == "{" or "_session_" in user):
+        agent = read_agent(user)
     session = (
         own.get("session_id")
         or arguments.get("litellm_session_id")
