@@ -42,20 +42,28 @@ def encode(spans: Sequence[ReadableSpan]) -> bytes:
         # By identity: the hash of a resource is slow, and all spans of a provider share one.
         scopes = resources.setdefault(id(span.resource), {})
         scope = scopes.setdefault(id(span.instrumentation_scope), (span, []))
-        scope[1].append(field(b"\x12", written))
-    return b"".join([field(b"\x0a", _resource(scopes.values())) for scopes in resources.values()])
+        scope[1].extend((b"\x12", _varint(len(written)), written))
+    parts: list[bytes] = []
+    for scopes in resources.values():
+        parts += _message(b"\x0a", _resource(scopes.values()))
+    return b"".join(parts)
 
 
-def _resource(scopes: Iterable[tuple[ReadableSpan, list[bytes]]]) -> bytes:
-    """Return ResourceSpans: one span of each scope, and the bytes of all."""
-    held = b""
+def _resource(scopes: Iterable[tuple[ReadableSpan, list[bytes]]]) -> list[bytes]:
+    """Return the parts of ResourceSpans: one span of each scope, and the bytes of all."""
+    held: list[bytes] = []
     for span, written in scopes:
         frame = _by_sdk(span)
         (scope,) = frame.scope_spans
         scope.ClearField("spans")
-        held += field(b"\x12", b"".join((scope.SerializeToString(), *written)))
+        held += _message(b"\x12", [scope.SerializeToString(), *written])
     frame.ClearField("scope_spans")
-    return b"".join((frame.SerializeToString(), held))
+    return [frame.SerializeToString(), *held]
+
+
+def _message(tag: bytes, parts: list[bytes]) -> list[bytes]:
+    """Return the parts of a field of type message. They are joined once, at the end."""
+    return [tag, _varint(sum(map(len, parts))), *parts]
 
 
 def _by_sdk(span: ReadableSpan) -> Any:
@@ -117,7 +125,7 @@ def attributes(tag: bytes, given: Mapping[str, Any] | None) -> bytes:
     for name, value in given.items():
         kind = type(value)
         if kind is str:
-            write = _kept_text if len(value) <= _SHORT else _attribute
+            write = _kept_text if len(value) <= _SHORT else _long_text
         elif kind is list or kind is tuple:
             write = _attribute
             if len(value) == 1 and type(value[0]) is str and len(value[0]) <= _SHORT:
@@ -132,6 +140,13 @@ def _attribute(tag: bytes, name: str, value: Any) -> bytes:
     held = _value(value)
     key = name.encode()
     return field(tag, field(b"\x0a", key) + field(b"\x12", held))
+
+
+def _long_text(tag: bytes, name: str, value: str) -> bytes:
+    """Return the attribute, copying a text that may have megabytes once."""
+    text = value.encode()
+    held = _message(b"\x12", _message(b"\x0a", [text]))
+    return b"".join(_message(tag, [field(b"\x0a", name.encode()), *held]))
 
 
 def _value(value: Any) -> bytes:
