@@ -9,6 +9,7 @@ import importlib
 import os
 import pkgutil
 import sys
+from shutil import which
 from types import ModuleType
 
 import benchmarks
@@ -38,6 +39,11 @@ def main() -> None:
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(names)}")
     if given.instructions:
+        timed = sorted(set(given.names) - set(COUNTED))
+        if timed:
+            parser.error(f"--instructions counts {', '.join(COUNTED)}, not {', '.join(timed)}")
+        if which("valgrind") is None:
+            parser.error("--instructions needs Valgrind, which is not installed")
         os.environ[_instructions.OPTION] = "1"
         names = [*COUNTED]
     for name in given.names or names:

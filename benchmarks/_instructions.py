@@ -55,11 +55,11 @@ def wanted() -> bool:
     return OPTION in os.environ
 
 
-def command(folder: Path, *options: str) -> list[str]:
+def command(folder: Path) -> list[str]:
     """What starts a program so that `Counter` can count it."""
-    known = ("--instr-atstart=no", "--separate-threads=yes", "--fair-sched=yes")
+    options = ("--instr-atstart=no", "--separate-threads=yes", "--fair-sched=yes")
     out = f"--callgrind-out-file={folder}/out"
-    return ["valgrind", "-q", "--tool=callgrind", out, *known, *options]
+    return ["valgrind", "-q", "--tool=callgrind", out, *options]
 
 
 def is_counted() -> bool:

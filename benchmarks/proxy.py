@@ -143,7 +143,7 @@ def run(*, quick: bool) -> None:
         }
         for proxy in proxies.values():
             ready(proxy)
-        rounds = QUICK if quick else COUNTED if _instructions.wanted() else ROUNDS
+        rounds = COUNTED if _instructions.wanted() else QUICK if quick else ROUNDS
         asyncio.run(_load(proxies, rounds))
         counts = {name: delivered(proxy, name, sink) for name, proxy in proxies.items()}
         for kind in KINDS:

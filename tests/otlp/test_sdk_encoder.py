@@ -107,6 +107,13 @@ def test_the_exporters_send_what_the_sdk_sends(
     assert encoded == [2, 2]
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_the_encoder_can_be_called_with_a_keyword(module: Any) -> None:
+    """As the SDK's own."""
+    batch = spans()
+    assert module.encode_spans(sdk_spans=batch) == encode_spans(batch)
+
+
 @pytest.mark.parametrize("written", [b"", b"\xff"])
 def test_an_sdk_that_encodes_in_another_way_keeps_its_encoder(
     send: Send, received: list[bytes], monkeypatch: pytest.MonkeyPatch, written: bytes

@@ -24,10 +24,11 @@ CONTENT = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "se
 
 
 class Destination:
-    """A fake Helicone: how often it has accepted each call, in order, and how it answers now."""
+    """A fake Helicone: what it has accepted, in order, and refused, and how it answers now."""
 
     def __init__(self) -> None:
         self.taken: Counter[str] = Counter()
+        self.refused = 0
         self.bodies: list[dict[str, Any]] = []
         self.status = 200
         self.answer: Callable[[dict[str, Any]], int] = lambda _: self.status
@@ -54,6 +55,8 @@ def destination() -> Iterator[Destination]:
         if status == 200:
             made.taken[body["providerRequest"]["meta"]["Helicone-Request-Id"]] += 1
             made.bodies.append(body)
+        else:
+            made.refused += 1
         return Reply(status)
 
     with running(accept) as made.vendor:

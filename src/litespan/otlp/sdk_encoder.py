@@ -5,17 +5,16 @@ gRPC call it. The result is the same protobuf message. The first batch is encode
 whose message differs keeps its own encoder.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 import wrapt
 from opentelemetry.instrumentation.utils import unwrap
-from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.errors import logger
 
-FUNCTION: Final = "encode_spans"
-EXPORTERS: Final = tuple(
+_FUNCTION: Final = "encode_spans"
+_EXPORTERS: Final = tuple(
     f"opentelemetry.exporter.otlp.proto.{protocol}.trace_exporter" for protocol in ("http", "grpc")
 )
 
@@ -32,32 +31,32 @@ class SdkEncoder:
     def __init__(self) -> None:
         self._wrapped: list[Any] = []
         self._removed = False
-        for name in EXPORTERS:
+        for name in _EXPORTERS:
             wrapt.register_post_import_hook(self._wrap, name)
 
     def _wrap(self, module: Any) -> None:
-        if not self._removed and hasattr(module, FUNCTION):
-            wrapt.wrap_function_wrapper(module, FUNCTION, _encode)
+        if not self._removed and hasattr(module, _FUNCTION):
+            wrapt.wrap_function_wrapper(module, _FUNCTION, _encode)
             self._wrapped.append(module)
 
     def remove(self) -> None:
         """Restore the SDK's encoder."""
         self._removed = True
         for module in self._wrapped:
-            unwrap(module, FUNCTION)
+            unwrap(module, _FUNCTION)
         self._wrapped.clear()
 
 
 def _encode(
-    by_sdk: Callable[[Sequence[ReadableSpan]], Any],
+    by_sdk: Callable[..., Any],
     _instance: Any,
-    args: tuple[Sequence[ReadableSpan]],
-    _kwargs: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> Any:
     """Return an ExportTraceServiceRequest. Raises what the SDK's encoder raises."""
-    (spans,) = args
+    spans = args[0] if len(args) == 1 and not kwargs else ()
     if SdkEncoder.same is False or not spans:
-        return by_sdk(spans)
+        return by_sdk(*args, **kwargs)
     # Only programs that export need these modules.
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
