@@ -82,7 +82,11 @@ def counted(program: list[str]) -> str:
 
 
 def per_call(
-    blocks: Mapping[K, Callable[[int], object]], count: int, *, first_thread: bool
+    blocks: Mapping[K, Callable[[int], object]],
+    count: int,
+    *,
+    first_thread: bool,
+    prepare: Callable[[K], object],
 ) -> dict[K, list[float]] | None:
     """Billions of instructions of one call, by block, twice; None if this is not counted.
 
@@ -93,6 +97,7 @@ def per_call(
     counter = Counter(os.getpid(), Path(os.environ[_FOLDER]))
     found: dict[K, list[float]] = {name: [] for name in blocks}
     for name in [*blocks] * 2:
+        prepare(name)
         counter.start()
         blocks[name](count)
         found[name].append(counter.read(first_thread=first_thread) / count / 1e9)

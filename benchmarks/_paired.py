@@ -78,26 +78,32 @@ def times(
     rounds: int,
     count: int,
     clock: Clock = time.thread_time,
+    prepare: Callable[[K], object] = lambda _name: None,
 ) -> dict[K, list[float]]:
     """CPU seconds of one call, by contender and round.
 
     A round gives every contender one block of `count` calls, in random order. The garbage
-    collector works as in any program, but not on what was there before.
+    collector works as in any program, but not on what was there before. The time of `prepare`,
+    which is called before each block, does not count.
     """
     took: dict[K, list[float]] = {name: [] for name in contenders}
     order = list(contenders)
     shuffle = random.Random(1).shuffle
-    for block in contenders.values():
+    for name, block in contenders.items():
+        prepare(name)
         block(count)  # first calls fill caches
     gc.collect()
     gc.freeze()
     try:
-        counted = _instructions.per_call(contenders, count, first_thread=clock is time.thread_time)
+        counted = _instructions.per_call(
+            contenders, count, first_thread=clock is time.thread_time, prepare=prepare
+        )
         if counted is not None:
             return counted
         for _ in range(rounds):
             shuffle(order)
             for name in order:
+                prepare(name)
                 start = clock()
                 contenders[name](count)
                 took[name].append((clock() - start) / count)
@@ -105,6 +111,14 @@ def times(
     finally:
         gc.unfreeze()
     return took
+
+
+def added(took: Mapping[str, list[float]], own: str, without: str) -> Reading:
+    """What `own` takes more than `without`, to "bare span" less "nothing"."""
+    more = [a - b for a, b in zip(took[own], took[without], strict=True)]
+    bare = [a - b for a, b in zip(took["bare span"], took["nothing"], strict=True)]
+    ratios = [a / b for a, b in zip(more, bare, strict=True)]
+    return Reading(*quartiles(ratios), statistics.median(more) * 1e6)
 
 
 def _reading(own: list[float], base: list[float], nothing: list[float]) -> Reading:

@@ -46,9 +46,7 @@ class Delivered(NamedTuple):
 def run(*, quick: bool) -> None:
     if not _instructions.wanted():
         _programs(quick=quick)
-    print(
-        _paired.table("around a ready answer", calls(QUICK if quick else ROUNDS * 8), "no handler")
-    )
+    print(_paired.table("added around a ready answer", calls(QUICK if quick else ROUNDS * 25)))
     if _instructions.wanted():
         return
     print("\n| stream with a handler for chunks | µs a chunk | quartiles | calls a chunk |")
@@ -179,36 +177,31 @@ def choose(callback: Any) -> None:
 
 
 def calls(rounds: int) -> dict[str, _paired.Reading]:
-    """The overhead of a handler per call, on the caller's thread."""
+    """What one handler adds to a call on the caller's thread, in bare spans."""
     import litellm
-
-    handlers = {"no handler": None, "a handler of successes": told_by(AtTheEnd())}
-
-    def block(callback: Any) -> _paired.Block:
-        several = _paired.calls(lambda: litellm.completion(**_call.ARGUMENTS))
-
-        def chosen(count: int) -> None:
-            choose(callback)
-            several(count)
-
-        return chosen
 
     provider, _ = _call.traced()
     response = _call.ready_response()
-    with _call.ready_litellm(lambda _stream: response) as bare:
+    callback = told_by(AtTheEnd())
+    with _call.ready_litellm(lambda _stream: response) as functions:
+        bare = _call.Bare(provider.get_tracer("benchmarks"), functions)
         litespan.LiteLLMInstrumentor().instrument(tracer_provider=provider)
-        found = _paired.measure(
+        call = _paired.calls(lambda: litellm.completion(**_call.ARGUMENTS))
+        took = _paired.times(
             {
-                "nothing": _paired.calls(lambda: bare.completion(**_call.ARGUMENTS)),
-                **{name: block(callback) for name, callback in handlers.items()},
+                "nothing": _paired.calls(lambda: functions.completion(**_call.ARGUMENTS)),
+                "bare span": _paired.calls(bare.span),
+                "without": call,
+                "with": call,
             },
-            base="no handler",
-            nothing="nothing",
             rounds=rounds,
+            count=40,
+            # It waits for all deliveries, which is no part of a call.
+            prepare=lambda name: choose(callback if name == "with" else None),
         )
         choose(None)
         litespan.LiteLLMInstrumentor().uninstrument()
-    return found
+    return {"a handler of successes": _paired.added(took, "with", "without")}
 
 
 def chunks(rounds: int) -> dict[str, stream.Added]:

@@ -44,18 +44,11 @@ class CallQueue:
     open = True
     busy = False
 
-    def __init__(
-        self, dispatch: "Callable[[CallQueue, Stage], None]", view: View, ctx: Context
-    ) -> None:
-        self._dispatch = dispatch
+    def __init__(self, view: View, ctx: Context) -> None:
         self.view = view
         self.thread = threading.get_ident()
         self._variables = contextvars.copy_context()
         self._ctx: Context | None = ctx
-
-    def add(self, stage: Stage) -> None:
-        """Have a stage delivered; that of the end closes the queue. On the caller's thread."""
-        self._dispatch(self, stage)
 
     @property
     def context(self) -> contextvars.Context:

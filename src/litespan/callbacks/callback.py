@@ -1,5 +1,6 @@
 """One registered handler: follows calls and dispatches their stages."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
@@ -80,7 +81,7 @@ class Callback:
             view = call.view = CallView(call)
         queue = self.dispatcher.open_queue(view, ctx)
         if queue is not None:
-            call.subscribe(queue.add, self._names[view.asynchronous])
+            call.subscribe(partial(self.dispatcher.dispatch, queue), self._names[view.asynchronous])
 
     def __repr__(self) -> str:
         return f"<callback {self.handler.name}>"

@@ -93,7 +93,7 @@ class Dispatcher:
             return None
         if self._threads is None and not self._inline:
             self._start_threads()
-        queue = CallQueue(self._dispatch, view, ctx)
+        queue = CallQueue(view, ctx)
         if self._on_callers_loop and view.asynchronous:
             queue.home = self.home = running_loop()
         self.queues[queue] = None
@@ -102,7 +102,8 @@ class Dispatcher:
             return None
         return queue
 
-    def _dispatch(self, queue: CallQueue, stage: Stage) -> None:
+    def dispatch(self, queue: CallQueue, stage: Stage) -> None:
+        """Have a stage delivered; that of the end closes the queue."""
         name = stage.name
         if self._inline:
             self._run_inline(queue, stage)

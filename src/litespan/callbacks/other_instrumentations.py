@@ -69,14 +69,14 @@ class ExternalCalls:
         if queue is not None:
             failed = read.call.outcome in _FAILED
             stage = _stage("failure" if failed else "success", read, span)
-            queue.add(stage)
+            self._callback.dispatcher.dispatch(queue, stage)
 
     def _open_queue(self, read: GenAISpan, ctx: Context) -> CallQueue | None:
         process_exit.arm()
         view = SpanView(read, asynchronous=running_loop() is not None)
         queue = self._callback.dispatcher.open_queue(view, ctx)
         if queue is not None:
-            queue.add(_stage("pre", read))
+            self._callback.dispatcher.dispatch(queue, _stage("pre", read))
         return queue
 
 
@@ -101,7 +101,7 @@ def deliver_late(dispatcher: Dispatcher, span: ReadableSpan, receipt: Receipt) -
         return False
     queue.home = dispatcher.home if asynchronous else None
     queue.receipt = receipt
-    queue.add(_stage(stage, read))
+    dispatcher.dispatch(queue, _stage(stage, read))
     return True
 
 

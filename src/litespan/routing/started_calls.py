@@ -59,7 +59,7 @@ class StartedCalls:
             queue = self.dispatcher.open_queue(snapshot, ctx)
             if queue is not None:
                 name = s.EVENT_PRE if first else s.EVENT_SUCCESS
-                queue.add(Stage(name, 0, {}, None, {}, None))
+                self.dispatcher.dispatch(queue, Stage(name, 0, {}, None, {}, None))
                 self.dispatcher.close_queue(queue)
 
         call.subscribe(listener, _STARTS | ENDS if self._needs_ends else _STARTS)
