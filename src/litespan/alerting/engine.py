@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Final
 from uuid import UUID
 
 from litespan.alerting.alert import Finding, Notice
-from litespan.alerting.budgets import Budgets
 from litespan.alerting.calls import Models, Running
 from litespan.alerting.episodes import expire, observe
 from litespan.alerting.kept import KeptNotices
-from litespan.alerting.late import examine_all
 from litespan.alerting.queues import MAX_PENDING, Intake, Outbox, Send
-from litespan.alerting.rules import TEST_MODEL
+from litespan.alerting.rules import TEST_MODEL, examine_all
+from litespan.alerting.spend import Sums
 from litespan.alerting.state import State
 from litespan.alerting.thresholds import Thresholds
 from litespan.background import fork
@@ -65,7 +65,7 @@ class Engine:
         self.clock = clock
         self.kept: KeptNotices | None = None
         self._new_outbox = partial(Outbox, name, send, limit=limit, digest=t.digest, rate=rate)
-        self._budgets = Budgets(name, t, state)
+        self._sums = Sums(name, t, state)
         self._interval = SHARED_INTERVAL if state.shared else INTERVAL
         self._reset()
         fork.register(self, after_in_child=Engine._reset)
@@ -104,10 +104,9 @@ class Engine:
         with self._changed:
             self._puts += 1
             for span in spans:
-                if span.cost.total:
-                    self._intake.spend(span, span.cost.total)
-                if self.t.daily is not None and span.request.model != TEST_MODEL:
-                    self._intake.tally(span)
+                if span.request.model != TEST_MODEL:
+                    with suppress_errors("alerts.spending"):
+                        self._intake.unsaved.add(span, now, figures=self.t.daily is not None)
             for finding in filter(self._wants, findings):
                 self._intake.add(finding)
             self._wake()
@@ -191,16 +190,13 @@ class Engine:
         with self._changed:
             intake, self._intake = self._intake, Intake()
             puts = self._puts
-        for finding in filter(self._wants, self._budgets.add(intake.spent, intake.days, now)):
-            intake.add(finding)
-        for finding in intake.findings.values():
+        for finding in chain(intake.findings.values(), self._sums.add(intake.unsaved, now)):
             self._process(finding, now)
         check = now - self._checked >= self._interval or now < self._checked
         with self._examining:
             overdue = self._running.overdue(now, again=check)
         for begun, finding in overdue:
-            if self._wants(finding):
-                self._process(finding, now, begun)
+            self._process(finding, now, begun)
         if check:
             self._checked = now
             self._check_due(now)
@@ -224,6 +220,8 @@ class Engine:
         if finding.rule == "test":
             self._outbox.put(Notice(finding, "test", now, now, finding.count), now)
             return
+        if not self._wants(finding):
+            return
         if finding.late is not None:
             since = finding.late
         step = partial(observe, finding=finding, now=now, t=self.t, since=since)
@@ -236,8 +234,8 @@ class Engine:
 
     def _check_due(self, now: float) -> None:
         for key in self.state.due(f"{self.name}/", now):
-            if self._budgets.owns(key):
-                for finding in filter(self._wants, self._budgets.due(key, now)):
+            if self._sums.owns(key):
+                for finding in self._sums.due(key, now):
                     self._process(finding, now)
                 continue
             notice = self.state.change(key, partial(expire, now=now, t=self.t))
