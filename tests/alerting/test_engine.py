@@ -127,6 +127,16 @@ def test_warnings_are_batched_and_an_error_flushes_them() -> None:
     ]
 
 
+def test_a_warning_is_in_a_digest_that_comes_after_its_end() -> None:
+    """The message that it is resolved follows."""
+    desk = Desk(replace(T, digest=3600.0))
+    assert desk.see(view(took=200.0)) == []
+    assert desk.see(after=1800) == []
+    assert desk.see(after=1800) == [[("firing", "slow", 1, 0)]]
+    assert desk.see(after=1) == []
+    assert desk.see(after=3600) == [[("resolved", "slow", 1, 0)]]
+
+
 def test_a_rate_limit_delays_messages_and_loses_none() -> None:
     """One message per second."""
     desk = Desk()
@@ -374,3 +384,17 @@ def test_a_forked_child_has_its_own_engine() -> None:
     assert engine.flush(5)
     assert shown == [1]
     engine.close(1)
+
+
+def test_a_state_works_in_a_child_that_is_forked_while_it_changes() -> None:
+    """Another thread of the parent holds its lock."""
+    state = State()
+    with state._lock:
+        child = os.fork()
+        if child == 0:
+            thread = threading.Thread(target=state.due, args=("", NOON), daemon=True)
+            thread.start()
+            thread.join(10)
+            os._exit(int(thread.is_alive()))
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0

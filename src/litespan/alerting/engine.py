@@ -66,6 +66,7 @@ class Engine:
         self.kept: KeptNotices | None = None
         self._new_outbox = partial(Outbox, name, send, limit=limit, digest=t.digest, rate=rate)
         self._sums = Sums(name, t, state)
+        self._alerts = f"{name}/alert/"  # prefix of their keys in the state
         self._interval = SHARED_INTERVAL if state.shared else INTERVAL
         self._reset()
         fork.register(self, after_in_child=Engine._reset)
@@ -225,7 +226,7 @@ class Engine:
         if finding.late is not None:
             since = finding.late
         step = partial(observe, finding=finding, now=now, t=self.t, since=since)
-        notice = self.state.change(f"{self.name}/alert/{finding.key}", step)
+        notice = self.state.change(self._alerts + finding.key, step)
         if notice is not None:
             last = notice.last if finding.late is None else finding.late
             self._outbox.put(replace(notice, last=last), now)
@@ -237,6 +238,8 @@ class Engine:
             if self._sums.owns(key):
                 for finding in self._sums.due(key, now):
                     self._process(finding, now)
+                continue
+            if self._outbox.awaits_digest(key.removeprefix(self._alerts)):
                 continue
             notice = self.state.change(key, partial(expire, now=now, t=self.t))
             if notice is not None and self.sends_resolved:

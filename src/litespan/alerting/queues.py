@@ -56,6 +56,7 @@ class Outbox:
         self._sent_at = 0.0  # s since the epoch, also of a message that was not accepted
         self._lost = 0  # alerts that did not fit, since the last message
         self._held_at = self._hold = 0.0  # s since the epoch; s from then on without sending
+        self._away = False  # whether the destination did not accept the last message
         self.stopped = False  # for good: the destination does not exist, or refuses us
         self.failed = False  # whether a message failed since this was last reset
         self.keeps = False  # whether alerts that end before they are sent are sent all the same
@@ -86,6 +87,13 @@ class Outbox:
     def waiting(self) -> dict[str, Notice]:
         """What waits, by the alert's key."""
         return {key: notice for key, (_, notice) in self._waiting.items()}
+
+    def awaits_digest(self, key: str) -> bool:
+        """Whether an alert waits for nothing but the digest, so that it is resolved later."""
+        if self._away or key not in self._waiting:
+            return False
+        _, notice = self._waiting[key]
+        return notice.turn == "firing" and not _urgent(notice)
 
     def restore(self, notice: Notice, now: float) -> None:
         """Add a notice of a process that has ended to what waits."""
@@ -140,8 +148,8 @@ class Outbox:
         with suppress_errors(f"alerts.{self.name}.message"):
             result = self._send([notice for _, (_, notice) in batch], self._lost)
         self.failed = self.failed or result != "sent"
-        self.stopped = result == "stopped"
-        if result == "later" or (self.stopped and self.keeps):
+        self._away, self.stopped = result == "later", result == "stopped"
+        if self._away or (self.stopped and self.keeps):
             return False
         self._lost = 0
         for key, _ in batch:

@@ -4,16 +4,17 @@ Where LiteLLM's own alerting has the same rule, the default
 threshold is close to LiteLLM's: https://docs.litellm.ai/docs/proxy/alerting
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from litespan.alerting.alert import Finding, ended_at, make_finding, model_labels, model_of
 from litespan.alerting.calls import Models, Recent
 from litespan.alerting.thresholds import Thresholds
-from litespan.errors import suppress_errors
+from litespan.errors import log_once, suppress_errors
 from litespan.export import GenAISpan
 from litespan.genai.groups import Error
+from litespan.parsers import names
 
 TEST_MODEL: Final = "litespan-check"
 """The model of the call that `litespan check` sends. It always causes a test alert."""
@@ -218,3 +219,20 @@ NAMES: Final = (
     *("call_cost", "budget", "anomaly", "daily", "fallback"),
 )
 """The rule names that `LITESPAN_<DESTINATION>_ALERTS` accepts."""
+
+
+def known_rules(given: str | Iterable[str], variable: str) -> frozenset[str]:
+    """The names of rules in a list or a comma-separated text; reports unknown ones.
+
+    Args:
+        given: the value of the variable, or what replaces it.
+        variable: `LITESPAN_<DESTINATION>_ALERTS`.
+    """
+    chosen = frozenset(names(given) if isinstance(given, str) else given)
+    for name in sorted(chosen - {*NAMES}):
+        log_once(
+            f"{variable}:{name}",
+            "%s: there is no rule %r; there are %s",
+            *(variable, name, ", ".join(NAMES)),
+        )
+    return chosen
