@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from litespan.objects import utf8
 from litespan.stores import groups
 from litespan.stores.conversation import conversation
 from litespan.stores.reading import named
@@ -227,4 +228,4 @@ class Pages:
             has_calls=self._index.has_calls,
             awaited=self._index.awaited,
         )
-        return HTMLResponse(rendered, status)
+        return HTMLResponse(utf8(rendered), status)
