@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from litespan.ui.index import Index
-from litespan.ui.server import Running
 from litespan_exporters.jsonl import JsonlExporter
 from tests.cases import CASES
+from tests.support.page import Running
 from tests.ui.conftest import Site
 
 KEY = "b111a779-bc98-57da-a591-ffffffffffff"
