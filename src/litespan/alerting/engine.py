@@ -84,7 +84,7 @@ class Engine:
         self._puts = self._taken = 0  # calls of `put`, and of those that are processed
         self._written = True  # whether all notices are on disk
         self._checked = 0.0  # when due records were last checked, s since the epoch
-        self._flushing = self._closing = self._busy = False
+        self._closing = False
 
     # --- on the exporter's thread ----------------------------------------------------------
 
@@ -135,13 +135,23 @@ class Engine:
 
     def flush(self, timeout: float) -> bool:
         """Send what waits, digests included. Returns whether everything was sent in `timeout` s."""
-        with self._changed:
-            self._flushing = not self._closing
-            self._wake()
-        self._pool.wait_for(lambda: not self._flushing, time.monotonic() + timeout)
+        ended: list[bool] = []
+
+        def send_all() -> None:
+            sent, more = False, True
+            try:
+                while more:
+                    sent = self.run_once(self.clock(), flush=True)
+                    more = sent and self._waits() and not self._closing
+            finally:
+                ended.append(sent)
+
+        if not self._closing:
+            self._pool.submit(send_all)
+            self._pool.wait_for(lambda: ended, time.monotonic() + timeout)
         with self._changed:
             failed, self._outbox.failed = self._outbox.failed, False
-            return not self._flushing and self._idle() and not failed
+            return (self._closing or ended == [True]) and not self._waits() and not failed
 
     def close(self, timeout: float) -> int:
         """Flush for `timeout` s and end the thread. Returns the number of unsent alerts."""
@@ -157,31 +167,22 @@ class Engine:
     def _wants(self, finding: Finding) -> bool:
         return not self.rules or finding.rule in self.rules or finding.rule == "test"
 
+    def _waits(self) -> bool:
+        return bool(self._outbox or self._intake)
+
     def _wake(self) -> None:
         """Process what waits, on the engine's thread."""
         self._pool.submit(self._turn)
 
-    def _idle(self) -> bool:
-        return not (self._busy or self._outbox or self._intake)
-
     # --- on the engine's thread ------------------------------------------------------------
 
     def _turn(self) -> None:
-        with self._changed:
-            flushing, self._busy = self._flushing, True
-        sent = False
         with suppress_errors(f"alerts.{self.name}"):
-            sent = self.run_once(self.clock(), flush=flushing)
+            self.run_once(self.clock())
         with self._changed:
-            self._busy = False
-            if flushing and (not sent or self._idle()):
-                self._flushing = False
-            if self._closing:
-                return
-            timed = self._outbox or self._running
-            wait = INTERVAL if timed else self._interval
-            again = self._flushing or self._intake
-            self._pool.submit(self._turn, 0.0 if again else time.monotonic() + wait)
+            if not self._closing:
+                wait = INTERVAL if self._outbox or self._running else self._interval
+                self._pool.submit(self._turn, 0.0 if self._intake else time.monotonic() + wait)
 
     def run_once(self, now: float, *, flush: bool = False) -> bool:
         """Process the intake, check what is due at `now` (s since the epoch), send one message.
@@ -217,14 +218,13 @@ class Engine:
                 self.kept.failed()
         return sent
 
-    def _process(self, finding: Finding, now: float, since: float | None = None) -> None:
+    def _process(self, finding: Finding, now: float, begun: float | None = None) -> None:
         if finding.rule == "test":
             self._outbox.put(Notice(finding, "test", now, now, finding.count), now)
             return
         if not self._wants(finding):
             return
-        if finding.late is not None:
-            since = finding.late
+        since = begun if finding.late is None else finding.late
         step = partial(observe, finding=finding, now=now, t=self.t, since=since)
         notice = self.state.change(self._alerts + finding.key, step)
         if notice is not None:
