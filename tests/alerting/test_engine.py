@@ -115,6 +115,14 @@ def test_a_firing_alert_is_sent_again_after_the_repeat_interval() -> None:
     assert shown == [[]] * 9 + [[[("repeat", "failure", 11, 9)]]]
 
 
+def test_a_clock_that_is_set_back_does_not_silence_an_alert() -> None:
+    """The alert of the wrong time is over; a difference of a moment is none."""
+    desk = Desk()
+    desk.see(view(**RATE_LIMIT), after=86_400)
+    assert desk.see(view(**RATE_LIMIT), after=-1) == []
+    assert desk.see(view(**RATE_LIMIT), after=-86_399) == [[("firing", "failure", 1, 0)]]
+
+
 def test_warnings_are_batched_and_an_error_flushes_them() -> None:
     """Warnings wait for the digest; an error's message includes them."""
     desk = Desk()

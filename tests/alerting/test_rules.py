@@ -105,6 +105,15 @@ def test_ten_failures_of_one_model_in_a_minute_are_a_burst() -> None:
     assert "burst" not in names(all_found(two))
 
 
+def test_a_clock_that_is_set_back_makes_no_burst() -> None:
+    """Failures of the wrong time do not count for the window of now."""
+    t, models = replace(DEFAULT, outage=None), Models(DEFAULT)
+    times = [NOON + 86_400 + number for number in range(9)] + [NOON + 50 * n for n in range(9)]
+    recent = models.of("openai", "gpt-4o-mini")
+    found = [finding for at in times for finding in examine(view(**DOWN), recent, at, t)]
+    assert set(names(found)) == {"failure"}
+
+
 def test_half_of_a_models_calls_failing_is_an_outage() -> None:
     """Five calls of a model that are half of its calls; ten are a major outage."""
     rules = names(all_found([view(**DOWN)] * 10))
