@@ -11,7 +11,7 @@ import pytest
 
 from litespan.ui.index import Index
 from litespan_exporters.jsonl import JsonlExporter
-from tests.cases import CASES
+from tests.cases import CASES, span
 from tests.support.page import Running
 from tests.ui.conftest import Site
 
@@ -104,6 +104,19 @@ def test_pages_show_odd_calls(changes: dict[str, Any], odd: Any) -> None:
         for path in ("/", "/?by=tag", "/?by=user", "/?by=day", "/calls", "/sessions",
                      f"/calls/{KEY}", "/choices/tag"):  # fmt: skip
             assert httpx.get(running.url + path).status_code == 200
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_line_break_in_the_first_call_does_not_hide_the_others(end: str, tmp_path: Path) -> None:
+    """In its error, for example. DuckDB takes it for the line break of the file."""
+    text = f"a{end}b"
+    store = JsonlExporter(tmp_path / "calls.jsonl")
+    store.export([span(1, "chat m", {**(CASES["chat"].attributes or {}), "user.id": text})])
+    store.shutdown()
+    index = Index(str(tmp_path / "calls.jsonl"))
+    index.read()
+    assert index.rows("select user_id from calls") == [{"user_id": text}]
+    index.close()
 
 
 def test_a_page_says_that_reading_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

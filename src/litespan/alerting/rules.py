@@ -228,7 +228,7 @@ def known_rules(given: str | Iterable[str], variable: str) -> frozenset[str]:
         given: the value of the variable, or what replaces it.
         variable: `LITESPAN_<DESTINATION>_ALERTS`.
     """
-    chosen = frozenset(names(given) if isinstance(given, str) else given)
+    chosen = frozenset(names(given) if isinstance(given, str) else map(str, given))
     for name in sorted(chosen - {*NAMES}):
         log_once(
             f"{variable}:{name}",

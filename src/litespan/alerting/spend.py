@@ -103,7 +103,8 @@ class Sums:
     def due(self, key: str, now: float) -> list[Finding]:
         """Remove what is due of a sum. Returns its daily messages. `now` is in s since the epoch.
 
-        A daily record that this process has no use for is left for a day to those that have.
+        A process without a daily message deletes daily records a day later, because others that
+        share the state may still send theirs.
         """
         if self._t.daily is None or key.startswith(self._spent):
             self._state.change(key, partial(_outdated, before=now - _DAY_S))
@@ -189,5 +190,5 @@ def judge(kind: str, name: str, spent: Spent, span: GenAISpan, t: Thresholds) ->
 
 
 def _outdated(record: Record | None, before: float) -> tuple[Record | None, None]:
-    """Delete a record that was due at `before`."""
+    """Delete a record that was due at `before` or earlier."""
     return (record if record is not None and record["due"] > before else None), None

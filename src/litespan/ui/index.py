@@ -143,7 +143,8 @@ class Index:
                 cursor.execute("delete from loaded")
                 cursor.execute(
                     f"copy loaded from '{file}' (header false, delimiter ',', quote '\"', "
-                    "escape '\"', nullstr '', auto_detect false, ignore_errors true)"
+                    "escape '\"', nullstr '', new_line '\\r\\n', auto_detect false, "
+                    "ignore_errors true)"
                 )
                 cursor.execute(
                     "delete from calls where outcome = 'started' and key in "
