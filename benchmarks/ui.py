@@ -23,9 +23,9 @@ import httpx
 from litespan.stores.columns import COLUMNS
 from litespan.stores.schema import TABLE
 from litespan.ui.index import Index
-from litespan.ui.server import Running
 from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CASES
+from tests.support.page import Running
 
 COUNT: Final = 1_000_000
 QUICK: Final = 50_000

@@ -115,6 +115,14 @@ def test_a_firing_alert_is_sent_again_after_the_repeat_interval() -> None:
     assert shown == [[]] * 9 + [[[("repeat", "failure", 11, 9)]]]
 
 
+def test_a_clock_that_is_set_back_does_not_silence_an_alert() -> None:
+    """The alert of the wrong time is over; a difference of a moment is none."""
+    desk = Desk()
+    desk.see(view(**RATE_LIMIT), after=86_400)
+    assert desk.see(view(**RATE_LIMIT), after=-1) == []
+    assert desk.see(view(**RATE_LIMIT), after=-86_399) == [[("firing", "failure", 1, 0)]]
+
+
 def test_warnings_are_batched_and_an_error_flushes_them() -> None:
     """Warnings wait for the digest; an error's message includes them."""
     desk = Desk()
@@ -125,6 +133,16 @@ def test_warnings_are_batched_and_an_error_flushes_them() -> None:
     assert desk.see(view(**RATE_LIMIT), after=10) == [
         [("firing", "failure", 1, 0), ("firing", "call_cost", 1, 0)]
     ]
+
+
+def test_a_warning_is_in_a_digest_that_comes_after_its_end() -> None:
+    """The message that it is resolved follows."""
+    desk = Desk(replace(T, digest=3600.0))
+    assert desk.see(view(took=200.0)) == []
+    assert desk.see(after=1800) == []
+    assert desk.see(after=1800) == [[("firing", "slow", 1, 0)]]
+    assert desk.see(after=1) == []
+    assert desk.see(after=3600) == [[("resolved", "slow", 1, 0)]]
 
 
 def test_a_rate_limit_delays_messages_and_loses_none() -> None:
@@ -374,3 +392,17 @@ def test_a_forked_child_has_its_own_engine() -> None:
     assert engine.flush(5)
     assert shown == [1]
     engine.close(1)
+
+
+def test_a_state_works_in_a_child_that_is_forked_while_it_changes() -> None:
+    """Another thread of the parent holds its lock."""
+    state = State()
+    with state._lock:
+        child = os.fork()
+        if child == 0:
+            thread = threading.Thread(target=state.due, args=("", NOON), daemon=True)
+            thread.start()
+            thread.join(10)
+            os._exit(int(thread.is_alive()))
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0

@@ -1,19 +1,25 @@
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import time
+from datetime import date, time
 from typing import Any
 
 import pytest
 
 from litespan.alerting import Finding, Thresholds
+from litespan.alerting.alert import ended_at
 from litespan.alerting.calls import MAX_CALLS, MAX_MODELS, Models
 from litespan.alerting.rules import NAMES, TEST_MODEL, examine
-from litespan.alerting.spend import add, day_of, judge
+from litespan.alerting.spend import add, day_at, judge
 from litespan.doctor.marked_call import MARK
 from litespan.export import GenAISpan
 from tests.alerting.calls import DOWN, NO_KEY, NOON, RATE_LIMIT, view
 
 DEFAULT = Thresholds()
+
+
+def day_of(call: GenAISpan) -> date:
+    """The UTC day on which it ended."""
+    return day_at(ended_at(call))
 
 
 def all_found(
@@ -99,6 +105,15 @@ def test_ten_failures_of_one_model_in_a_minute_are_a_burst() -> None:
     assert "burst" not in names(all_found(two))
 
 
+def test_a_clock_that_is_set_back_makes_no_burst() -> None:
+    """Failures of the wrong time do not count for the window of now."""
+    t, models = replace(DEFAULT, outage=None), Models(DEFAULT)
+    times = [NOON + 86_400 + number for number in range(9)] + [NOON + 50 * n for n in range(9)]
+    recent = models.of("openai", "gpt-4o-mini")
+    found = [finding for at in times for finding in examine(view(**DOWN), recent, at, t)]
+    assert set(names(found)) == {"failure"}
+
+
 def test_half_of_a_models_calls_failing_is_an_outage() -> None:
     """Five calls of a model that are half of its calls; ten are a major outage."""
     rules = names(all_found([view(**DOWN)] * 10))
@@ -169,7 +184,7 @@ def test_spending_of_a_month_is_that_of_its_days() -> None:
     assert spent.trailing == 1.0
     call = view(at=NOON + 120 * 86_400)
     record, spent = add(record, day_of(call), 1.0)
-    assert spent == ((0.0, 1.0), (0.0, 1.0), 0.0)
+    assert spent[1:] == ((0.0, 1.0), (0.0, 1.0), 0.0)
     assert list(record["days"]) == ["2027-03-20"]
 
 

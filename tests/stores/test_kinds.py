@@ -14,10 +14,10 @@ from litespan.cli import main
 from litespan.export import GenAISpan
 from litespan.export.http import HttpExporter
 from litespan.ui.index import Index
-from litespan.ui.server import Running
 from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import span, usage
 from tests.exporters.test_contract import HTTP, connected
+from tests.support.page import Running
 
 AGENT = {"gen_ai.agent.name": "forecaster", "gen_ai.agent.id": "agent-7"}
 

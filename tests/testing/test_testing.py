@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import httpx
@@ -286,17 +287,17 @@ def test_an_unknown_behaviour_in_the_url_is_a_400(
 
 
 def test_the_provider_serves_200_clients_at_once(provider: LoopbackProvider) -> None:
-    """200 connections, each open for two requests."""
-    url = f"{provider.url_for(delay=0.2)}/embeddings"
+    """200 connections that are open together, each for two requests."""
+    url, together = f"{provider.url}/embeddings", Barrier(200)
 
-    def ask(_: int) -> list[int]:
-        with httpx.Client(timeout=30) as client:
-            return [client.post(url, json={"input": "a"}).status_code for _ in range(2)]
+    def ask(_: int) -> tuple[int, int]:
+        with httpx.Client(timeout=60, verify=False) as client:
+            first = client.post(url, json={"input": "a"}).status_code
+            together.wait(120)
+            return first, client.post(url, json={"input": "a"}).status_code
 
-    began = time.monotonic()
     with ThreadPoolExecutor(200) as pool:
-        assert set(map(tuple, pool.map(ask, range(200)))) == {(200, 200)}
-    assert time.monotonic() - began < 20  # one after another would take 80 s
+        assert set(pool.map(ask, range(200))) == {(200, 200)}
 
 
 def test_closing_the_provider_does_not_wait_for_requests() -> None:
@@ -309,8 +310,8 @@ def test_closing_the_provider_does_not_wait_for_requests() -> None:
             time.sleep(0.01)
         began = time.monotonic()
         provider.close()
-        assert time.monotonic() - began < 5
-        assert slow.exception(timeout=5) or slow.result().status_code == 200
+        assert time.monotonic() - began < 30
+        assert slow.exception(timeout=30) or slow.result().status_code == 200
 
 
 @pytest.mark.slow
@@ -444,3 +445,19 @@ def test_the_receiver_decodes_the_spans_of_an_otlp_exporter(compression: str) ->
         telemetry.tracer_provider.add_span_processor(SimpleSpanProcessor(exporter))
         record(telemetry)
     assert receiver.spans == telemetry.spans
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "status", "reason"),
+    [
+        ("/v1/profiles", "application/x-protobuf", 404, "send to one of /v1/traces"),
+        ("/v1/traces", "application/json", 415, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"),
+    ],
+)
+def test_the_receiver_says_what_it_accepts(path: str, kind: str, status: int, reason: str) -> None:
+    """To exporters of other languages, whose default is JSON."""
+    with OtlpReceiver() as receiver:
+        url = receiver.env["OTEL_EXPORTER_OTLP_ENDPOINT"] + path
+        answer = httpx.post(url, content=b"{}", headers={"content-type": kind})
+    assert answer.status_code == status
+    assert reason in answer.text

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from litespan.ui.index import Index
-from litespan.ui.server import Running
 from litespan_exporters.sqlite import SQLiteExporter
+from tests.support.page import Running
 from tests.ui.browser import Browser, opened
 from tests.ui.sample import sample
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from litespan.ui.index import Index
-from litespan.ui.server import Running
 from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CHAT, now, span
+from tests.support.page import Running
 from tests.ui.browser import PHONE, WIDE, Browser
 from tests.ui.conftest import Site
 

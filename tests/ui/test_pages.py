@@ -19,10 +19,10 @@ from litespan.ui import queries
 from litespan.ui.filters import Filters
 from litespan.ui.index import Index
 from litespan.ui.security import HEADERS
-from litespan.ui.server import Running
 from litespan_exporters.jsonl import JsonlExporter
 from litespan_exporters.sqlite import SQLiteExporter
 from tests.cases import CASES, STARTED
+from tests.support.page import Running
 from tests.ui.conftest import Site
 from tests.ui.sample import HOSTILE
 

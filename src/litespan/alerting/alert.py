@@ -1,6 +1,6 @@
 """The records of alerts: what a rule finds in a call, and what a destination receives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from uuid import uuid5
 
@@ -17,6 +17,7 @@ Labels = tuple[tuple[str, str], ...]
 URGENT: Final = ("error", "critical")
 """Severities that are sent without waiting for a digest."""
 _MAX_PROMPT: Final = 300  # characters
+_LATE: Final = 300.0  # s; such a message says when the calls were
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,11 @@ class Notice:
         """Whether the alert is resolved."""
         return self.turn == "resolved"
 
+    def dated(self, now: float) -> "Notice":
+        """The notice with its delay, if it is late at `now` (s since the epoch)."""
+        delay = now - self.last
+        return replace(self, delay=delay) if delay > _LATE and not self.over else self
+
 
 def make_finding(
     rule: str,
@@ -123,10 +129,10 @@ def team_of(span: GenAISpan) -> str:
 def _example(span: GenAISpan, t: Thresholds) -> Example:
     messages = span.input_messages or ()
     error = (span.error.message or "") if span.error is not None else ""
-    if error and not t.content:  # providers quote the request in error messages
+    if error:  # other instrumentations do not remove credentials; providers quote the request
         texts = [message.text for message in (*messages, *(span.output_messages or ()))]
         texts += [part.content or "" for part in span.system_instructions or ()]
-        error = scrub_error(error, (), texts)
+        error = scrub_error(error, (), () if t.content else texts)
     return Example(
         call_id=span.call.id or "",
         trace_id=span.trace_id,

@@ -24,6 +24,8 @@ class Window:
 
     def add(self, now: float, number: float = 0.0) -> None:
         """Add a number at time `now` (s)."""
+        if self._entries and self._entries[-1][0] - now > self.seconds:
+            self._entries.clear()  # the clock was set back: they would not leave the window
         self._entries.append((now, number))
 
     def numbers(self, now: float) -> list[float]:

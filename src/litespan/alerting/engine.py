@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Final
 from uuid import UUID
 
 from litespan.alerting.alert import Finding, Notice
-from litespan.alerting.budgets import Budgets
 from litespan.alerting.calls import Models, Running
 from litespan.alerting.episodes import expire, observe
 from litespan.alerting.kept import KeptNotices
-from litespan.alerting.late import examine_all
 from litespan.alerting.queues import MAX_PENDING, Intake, Outbox, Send
-from litespan.alerting.rules import TEST_MODEL
+from litespan.alerting.rules import TEST_MODEL, examine_all
+from litespan.alerting.spend import Sums
 from litespan.alerting.state import State
 from litespan.alerting.thresholds import Thresholds
 from litespan.background import fork
@@ -65,7 +65,8 @@ class Engine:
         self.clock = clock
         self.kept: KeptNotices | None = None
         self._new_outbox = partial(Outbox, name, send, limit=limit, digest=t.digest, rate=rate)
-        self._budgets = Budgets(name, t, state)
+        self._sums = Sums(name, t, state)
+        self._alerts = f"{name}/alert/"  # prefix of their keys in the state
         self._interval = SHARED_INTERVAL if state.shared else INTERVAL
         self._reset()
         fork.register(self, after_in_child=Engine._reset)
@@ -83,7 +84,7 @@ class Engine:
         self._puts = self._taken = 0  # calls of `put`, and of those that are processed
         self._written = True  # whether all notices are on disk
         self._checked = 0.0  # when due records were last checked, s since the epoch
-        self._flushing = self._closing = self._busy = False
+        self._closing = False
 
     # --- on the exporter's thread ----------------------------------------------------------
 
@@ -104,10 +105,9 @@ class Engine:
         with self._changed:
             self._puts += 1
             for span in spans:
-                if span.cost.total:
-                    self._intake.spend(span, span.cost.total)
-                if self.t.daily is not None and span.request.model != TEST_MODEL:
-                    self._intake.tally(span)
+                if span.request.model != TEST_MODEL:
+                    with suppress_errors("alerts.spending"):
+                        self._intake.unsaved.add(span, now, figures=self.t.daily is not None)
             for finding in filter(self._wants, findings):
                 self._intake.add(finding)
             self._wake()
@@ -135,13 +135,23 @@ class Engine:
 
     def flush(self, timeout: float) -> bool:
         """Send what waits, digests included. Returns whether everything was sent in `timeout` s."""
-        with self._changed:
-            self._flushing = not self._closing
-            self._wake()
-        self._pool.wait_for(lambda: not self._flushing, time.monotonic() + timeout)
+        ended: list[bool] = []
+
+        def send_all() -> None:
+            sent, more = False, True
+            try:
+                while more:
+                    sent = self.run_once(self.clock(), flush=True)
+                    more = sent and self._waits() and not self._closing
+            finally:
+                ended.append(sent)
+
+        if not self._closing:
+            self._pool.submit(send_all)
+            self._pool.wait_for(lambda: ended, time.monotonic() + timeout)
         with self._changed:
             failed, self._outbox.failed = self._outbox.failed, False
-            return not self._flushing and self._idle() and not failed
+            return (self._closing or ended == [True]) and not self._waits() and not failed
 
     def close(self, timeout: float) -> int:
         """Flush for `timeout` s and end the thread. Returns the number of unsent alerts."""
@@ -157,31 +167,22 @@ class Engine:
     def _wants(self, finding: Finding) -> bool:
         return not self.rules or finding.rule in self.rules or finding.rule == "test"
 
+    def _waits(self) -> bool:
+        return bool(self._outbox or self._intake)
+
     def _wake(self) -> None:
         """Process what waits, on the engine's thread."""
         self._pool.submit(self._turn)
 
-    def _idle(self) -> bool:
-        return not (self._busy or self._outbox or self._intake)
-
     # --- on the engine's thread ------------------------------------------------------------
 
     def _turn(self) -> None:
-        with self._changed:
-            flushing, self._busy = self._flushing, True
-        sent = False
         with suppress_errors(f"alerts.{self.name}"):
-            sent = self.run_once(self.clock(), flush=flushing)
+            self.run_once(self.clock())
         with self._changed:
-            self._busy = False
-            if flushing and (not sent or self._idle()):
-                self._flushing = False
-            if self._closing:
-                return
-            timed = self._outbox or self._running
-            wait = INTERVAL if timed else self._interval
-            again = self._flushing or self._intake
-            self._pool.submit(self._turn, 0.0 if again else time.monotonic() + wait)
+            if not self._closing:
+                wait = INTERVAL if self._outbox or self._running else self._interval
+                self._pool.submit(self._turn, 0.0 if self._intake else time.monotonic() + wait)
 
     def run_once(self, now: float, *, flush: bool = False) -> bool:
         """Process the intake, check what is due at `now` (s since the epoch), send one message.
@@ -191,16 +192,13 @@ class Engine:
         with self._changed:
             intake, self._intake = self._intake, Intake()
             puts = self._puts
-        for finding in filter(self._wants, self._budgets.add(intake.spent, intake.days, now)):
-            intake.add(finding)
-        for finding in intake.findings.values():
+        for finding in chain(intake.findings.values(), self._sums.add(intake.unsaved, now)):
             self._process(finding, now)
         check = now - self._checked >= self._interval or now < self._checked
         with self._examining:
             overdue = self._running.overdue(now, again=check)
         for begun, finding in overdue:
-            if self._wants(finding):
-                self._process(finding, now, begun)
+            self._process(finding, now, begun)
         if check:
             self._checked = now
             self._check_due(now)
@@ -220,14 +218,15 @@ class Engine:
                 self.kept.failed()
         return sent
 
-    def _process(self, finding: Finding, now: float, since: float | None = None) -> None:
+    def _process(self, finding: Finding, now: float, begun: float | None = None) -> None:
         if finding.rule == "test":
             self._outbox.put(Notice(finding, "test", now, now, finding.count), now)
             return
-        if finding.late is not None:
-            since = finding.late
+        if not self._wants(finding):
+            return
+        since = begun if finding.late is None else finding.late
         step = partial(observe, finding=finding, now=now, t=self.t, since=since)
-        notice = self.state.change(f"{self.name}/alert/{finding.key}", step)
+        notice = self.state.change(self._alerts + finding.key, step)
         if notice is not None:
             last = notice.last if finding.late is None else finding.late
             self._outbox.put(replace(notice, last=last), now)
@@ -236,9 +235,11 @@ class Engine:
 
     def _check_due(self, now: float) -> None:
         for key in self.state.due(f"{self.name}/", now):
-            if self._budgets.owns(key):
-                for finding in filter(self._wants, self._budgets.due(key, now)):
+            if self._sums.owns(key):
+                for finding in self._sums.due(key, now):
                     self._process(finding, now)
+                continue
+            if self._outbox.awaits_digest(key.removeprefix(self._alerts)):
                 continue
             notice = self.state.change(key, partial(expire, now=now, t=self.t))
             if notice is not None and self.sends_resolved:

@@ -41,7 +41,8 @@ def observe(
         "notified": False,
         "notified_at": 0.0,
     }
-    if record is not None:
+    # A later record is of a clock that was set back since; processes may differ by a moment.
+    if record is not None and record["last"] - now <= t.resolve:
         new.update(record)
         if now - record["last"] >= t.resolve and not record["notified"]:
             new.update(since=since, count=0, notified_count=0)  # the last episode sent no notice
@@ -75,9 +76,9 @@ def expire(
     if now - record["last"] >= t.resolve and record["notified"]:
         finding = to_finding(record["about"])
         if finding.lasting:
-            count, suppressed = record["count"], record["count"] - record["notified_count"]
-            since, last = record["since"], record["last"]
-            notice = Notice(finding, "resolved", since, last, count, suppressed)
+            suppressed = record["count"] - record["notified_count"]
+            times = record["since"], record["last"]
+            notice = Notice(finding, "resolved", *times, record["count"], suppressed)
         new.update(notified=False, count=0, notified_count=0)
     cooled_down = record["notified_at"] + t.cooldown
     if now >= cooled_down:

@@ -7,37 +7,38 @@ the URL and credentials. Requests use the same HTTP transport as those of every 
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from litespan import semconv as s
 from litespan.alerting.alert import Notice
 from litespan.alerting.engine import Engine
 from litespan.alerting.kept import KeptNotices
 from litespan.alerting.queues import SendResult
-from litespan.alerting.rules import NAMES
+from litespan.alerting.rules import known_rules
 from litespan.alerting.state import State, state_at
-from litespan.alerting.thresholds import Thresholds
+from litespan.alerting.thresholds import Thresholds, in_variables
 from litespan.errors import log_once, suppress_errors
 from litespan.export import GenAISpan
 from litespan.export.batching import Item
 from litespan.export.client import Secret, origin
 from litespan.export.http import HttpExporter
-from litespan.export.policy import Policy, overridden
+from litespan.export.policy import Policy, is_permanent, overridden
 from litespan.export.report import report
+from litespan.genai.values import strings
 from litespan.objects import JSON, json_bytes
 from litespan.spool.recorder import Recorder
 
-_LATE: Final = 300.0  # s; such a message says when the calls were
 _MOST_WAIT: Final = 60.0  # s that an export waits until the alerts are on disk
 _MOST_EXAMINED: Final = 10_000  # calls
 _EXIT_TIMEOUT: Final = 5.0  # s for pending alerts, at shutdown
 _FIRST_HOLD, _LONGEST_HOLD = 5.0, 300.0  # s without sending after a failure; doubles
-_PERMANENT: Final = frozenset({"401", "403", "404", "405", "410"})
+_FINAL: Final = frozenset({"401", "403", "404", "405", "410"})  # of the first message, too
 _MAX_REFUSALS: Final = 3  # in a row, with any status: then the destination stops
 
 
@@ -66,39 +67,28 @@ class AlertExporter(HttpExporter):
         """Off until `turn_on` is called.
 
         Args:
-            thresholds: default: from the environment. A mapping overrides single ones.
+            thresholds: default: from the environment. A mapping, as a configuration file has it,
+                overrides single ones.
             state: where the alerts' state is; default: LITESPAN_ALERTS_STATE.
             rules: names of the rules that this destination receives; default:
                 LITESPAN_<NAME>_ALERTS, else all.
             limits: fields of `Policy`.
         """
         super().__init__(**limits)
-        if thresholds is None or isinstance(thresholds, Mapping):
-            from_env = Thresholds.from_env(self.env)
-            thresholds = overridden(from_env, thresholds or {}, type(self))
+        if not isinstance(thresholds, Thresholds):
+            variables, others = in_variables(thresholds or {})
+            from_env = Thresholds.from_env({**self.env, **variables})
+            thresholds = overridden(from_env, others, type(self))
         self.thresholds = thresholds
         self.engine: Engine | None = None
         self._state = state
-        self._rules = self._known_rules(rules)
+        variable = f"LITESPAN_{self.name.upper()}_ALERTS"
+        self._rules = known_rules(rules or self.variable(variable), variable)
         self._path = Secret("")
         self._failures = 0  # messages in a row that failed and are tried again
         self._refusals = 0  # messages in a row that were refused
         self._pid = os.getpid()
         self._examined: set[UUID] = set()  # calls whose alerts are not on disk yet
-
-    def _known_rules(self, argument: Sequence[str]) -> frozenset[str]:
-        variable = f"LITESPAN_{self.name.upper()}_ALERTS"
-        names = argument or list(filter(None, map(str.strip, self.variable(variable).split(","))))
-        for name in names:
-            if name not in NAMES:
-                log_once(
-                    f"{variable}:{name}",
-                    "%s: there is no rule %r; there are %s",
-                    variable,
-                    name,
-                    ", ".join(NAMES),
-                )
-        return frozenset(names)
 
     # --- configuration ---------------------------------------------------------------------
 
@@ -107,7 +97,7 @@ class AlertExporter(HttpExporter):
         if url is None:
             return
         if self.hidden_path:
-            self._path = Secret(url[url.index("/", 8) :] if "/" in url[8:] else "")
+            self._path = Secret(urlunsplit(("", "", *urlsplit(url)[2:])))
             self._secrets = [*self._secrets, self._path]
         self.connect(origin(url) if self.hidden_path else url.rstrip("/"), headers)
         digest = sha256(url.encode()).hexdigest()[:8]  # two URLs of one vendor alert separately
@@ -146,9 +136,7 @@ class AlertExporter(HttpExporter):
 
     def encode(self, items: Sequence[Item]) -> bytes:
         """One message per request."""
-        (item,) = items
-        body: bytes = item.data
-        return body
+        return b"".join([item.data for item in items])
 
     def shrink(self, item: Item, excess: int) -> Item | None:
         """Messages are short already."""
@@ -161,8 +149,13 @@ class AlertExporter(HttpExporter):
         if self.engine is None or self.delivery is None or self.delivery.closed.is_set():
             return SpanExportResult.FAILURE
         with suppress_errors(f"export.{self.name}"):
-            self._warn_after_fork()
-            calls = {call.key: call for call in _calls(spans)}
+            if os.getpid() != self._pid and self.sends_resolved and not self.engine.state.shared:
+                log_once(
+                    "alerts.fork",
+                    "several processes send alerts independently, so alerts repeat: set "
+                    "LITESPAN_ALERTS_STATE to a file that all of them can use",
+                )
+            calls = {call.key: call for call in self._calls(spans)}
             number = self.engine.put([calls[key] for key in calls if key not in self._examined])
             if self.spooled:
                 if len(self._examined) > _MOST_EXAMINED:
@@ -183,14 +176,14 @@ class AlertExporter(HttpExporter):
         """Watch calls that have started, to alert if they hang. Never raises."""
         if self.engine is not None:
             with suppress_errors(f"export.{self.name}"):
-                self.engine.started(_calls(spans))
+                self.engine.started(self._calls(spans))
         return SpanExportResult.SUCCESS
 
     def export_ended(self, spans: Sequence[ReadableSpan]) -> None:
         """Stop watching calls that have ended, whether or not `export` gets them. Never raises."""
         if self.engine is not None:
             with suppress_errors(f"export.{self.name}"):
-                self.engine.ended([call.key for call in _calls(spans)])
+                self.engine.ended([call.key for call in self._calls(spans)])
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send pending alerts, digests included. Returns whether all were sent."""
@@ -206,16 +199,18 @@ class AlertExporter(HttpExporter):
             log_once(
                 f"alerts.{self.name}.shutdown",
                 "%s: the process ended before %d alert(s) were sent%s",
-                self.name,
-                left,
-                kept,
+                *(self.name, left, kept),
             )
         self.delivery.close()
         self.engine.join(1.0)
-        if self.engine.kept is not None:
-            self.engine.kept.close()
         with suppress_errors("closing the state of alerts"):
             self.engine.state.close()
+            if self.engine.kept is not None:
+                self.engine.kept.close()
+
+    def _calls(self, spans: Sequence[ReadableSpan]) -> list[GenAISpan]:
+        views = [view for span in spans if (view := GenAISpan.read(span)) is not None]
+        return [v for v in views if v.is_call and self.name not in strings(v.attributes, s.MUTE)]
 
     # --- on the engine's thread ---------------------------------------------------------------
 
@@ -225,60 +220,31 @@ class AlertExporter(HttpExporter):
             return "stopped"
         if self.engine.kept is not None:
             now = self.engine.clock()
-            notices = [_dated(notice, now) for notice in notices]
+            notices = [notice.dated(now) for notice in notices]
         self.last = delivery.send([self.request(notices, lost)])
         if not self.last.dropped:
             self._failures = self._refusals = 0
             return "sent"
         cause = next(iter(self.last.dropped))
-        if cause == "rejected" or (cause.isdigit() and int(cause) not in self.limits.retry):
+        if is_permanent(cause, self.limits.retry):
             self._refusals += 1
-            if cause in _PERMANENT or self._refusals >= _MAX_REFUSALS:
-                self._stop(cause)
+            if cause in _FINAL or self._refusals >= _MAX_REFUSALS:
+                self.problem = f"{self.name} alerts are off until the program restarts"
+                answer = f' ("{self.last.reasons[cause]}")' if self.last.reasons.get(cause) else ""
+                log_once(
+                    f"alerts.{self.name}.off.{cause}",
+                    "%s: %s: %s%s",
+                    *(self.problem, cause, self.explain(cause), answer),
+                )
                 return "stopped"
             report(self.name, self.last, self.unit, self.explain)
             return "refused"
         self._failures += 1
-        wait = min(_FIRST_HOLD * 2 ** (self._failures - 1), _LONGEST_HOLD)
+        wait = min(_FIRST_HOLD * 2 ** min(self._failures - 1, 10), _LONGEST_HOLD)
         self.engine.hold(max(wait, delivery.not_before - time.monotonic()))
         log_once(
             f"alerts.{self.name}.{cause}",
             "%s: an alert was not accepted (%s: %s); it is kept and sent again later (logged once)",
-            self.name,
-            cause,
-            self.explain(cause),
+            *(self.name, cause, self.explain(cause)),
         )
         return "later"
-
-    def _stop(self, cause: str) -> None:
-        body = self.last.reasons.get(cause)
-        self.problem = f"{self.name} alerts are off until the program restarts"
-        log_once(
-            f"alerts.{self.name}.off.{cause}",
-            "%s: %s: %s%s",
-            self.problem,
-            cause,
-            self.explain(cause),
-            f' ("{body}")' if body else "",
-        )
-
-    def _warn_after_fork(self) -> None:
-        if self._pid == os.getpid() or self.engine is None:
-            return
-        self._pid = os.getpid()
-        if self.sends_resolved and not self.engine.state.shared:
-            log_once(
-                "alerts.fork",
-                "several processes send alerts independently, so alerts repeat: set "
-                "LITESPAN_ALERTS_STATE to a file that all of them can use",
-            )
-
-
-def _dated(notice: Notice, now: float) -> Notice:
-    late = now - notice.last
-    return replace(notice, delay=late) if late > _LATE and not notice.over else notice
-
-
-def _calls(spans: Sequence[ReadableSpan]) -> list[GenAISpan]:
-    views = map(GenAISpan.read, spans)
-    return [view for view in views if view is not None and view.is_call]

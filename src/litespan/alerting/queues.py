@@ -1,35 +1,30 @@
 """The two bounded queues of an engine: findings to process, and notices to send."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from litespan.alerting import spend
 from litespan.alerting.alert import URGENT, Finding, Notice
+from litespan.alerting.spend import Unsaved
 from litespan.counters import count
 from litespan.errors import suppress_errors
-from litespan.export import GenAISpan
 
 SendResult = Literal["sent", "later", "refused", "stopped"]
 Send = Callable[[Sequence[Notice], int], SendResult]
 """Sends notices, and the number of alerts that were lost, as one message."""
-MAX_PENDING: Final = 1000  # alerts in a queue, and users whose spending is not yet stored
+MAX_PENDING: Final = 1000  # alerts in a queue
 
 
 @dataclass(slots=True)
 class Intake:
     """Findings and spending that the engine's thread has not processed yet."""
 
-    findings: OrderedDict[str, Finding] = field(default_factory=OrderedDict)
-    spent: OrderedDict[tuple[str, str, str], tuple[float, GenAISpan]] = field(
-        default_factory=OrderedDict
-    )
-    days: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    unsaved: Unsaved = field(default_factory=Unsaved)
     lost: int = 0  # findings that did not fit
 
     def __bool__(self) -> bool:
-        return bool(self.findings or self.spent or self.days)
+        return bool(self.findings or self.unsaved.payers or self.unsaved.days)
 
     def add(self, finding: Finding) -> None:
         """Add a finding; findings of the same key become one."""
@@ -40,22 +35,6 @@ class Intake:
             self.lost += finding.count
             return
         self.findings[finding.key] = finding
-
-    def spend(self, span: GenAISpan, usd: float) -> None:
-        """Add the cost of one call, in USD."""
-        for kind, name in spend.payers(span):
-            key = (kind, name, spend.day_of(span).isoformat())
-            if key in self.spent or len(self.spent) < MAX_PENDING:
-                self.spent[key] = (self.spent.get(key, (0.0, span))[0] + usd, span)
-
-    def tally(self, span: GenAISpan) -> None:
-        """Add a call to its program's figures of the day."""
-        key = (spend.program_of(span), spend.day_of(span).isoformat())
-        figures = spend.tally(span)
-        if key in self.days:
-            self.days[key] = spend.merged(self.days[key], figures)
-        elif len(self.days) < MAX_PENDING:
-            self.days[key] = figures
 
 
 class Outbox:
@@ -72,11 +51,12 @@ class Outbox:
     def __init__(self, name: str, send: Send, *, limit: int, digest: float, rate: float) -> None:
         self.name = name
         self._send, self._limit, self._digest = send, limit, digest
-        self._waiting: OrderedDict[str, tuple[float, Notice]] = OrderedDict()  # key → since, notice
+        self._waiting: dict[str, tuple[float, Notice]] = {}  # alert's key → since, notice
         self._pause = 1.0 / rate  # s between two messages
         self._sent_at = 0.0  # s since the epoch, also of a message that was not accepted
         self._lost = 0  # alerts that did not fit, since the last message
         self._held_at = self._hold = 0.0  # s since the epoch; s from then on without sending
+        self._away = False  # whether the destination did not accept the last message
         self.stopped = False  # for good: the destination does not exist, or refuses us
         self.failed = False  # whether a message failed since this was last reset
         self.keeps = False  # whether alerts that end before they are sent are sent all the same
@@ -107,6 +87,13 @@ class Outbox:
     def waiting(self) -> dict[str, Notice]:
         """What waits, by the alert's key."""
         return {key: notice for key, (_, notice) in self._waiting.items()}
+
+    def awaits_digest(self, key: str) -> bool:
+        """Whether an alert waits for nothing but the digest, so that it is resolved later."""
+        if self._away or key not in self._waiting:
+            return False
+        _, notice = self._waiting[key]
+        return notice.turn == "firing" and not _urgent(notice)
 
     def restore(self, notice: Notice, now: float) -> None:
         """Add a notice of a process that has ended to what waits."""
@@ -161,8 +148,8 @@ class Outbox:
         with suppress_errors(f"alerts.{self.name}.message"):
             result = self._send([notice for _, (_, notice) in batch], self._lost)
         self.failed = self.failed or result != "sent"
-        self.stopped = result == "stopped"
-        if result == "later" or (self.stopped and self.keeps):
+        self._away, self.stopped = result == "later", result == "stopped"
+        if self._away or (self.stopped and self.keeps):
             return False
         self._lost = 0
         for key, _ in batch:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from litespan.background import fork
 from litespan.counters import count
 from litespan.errors import log_once
 from litespan.stores.columns import clean
@@ -37,6 +38,11 @@ class State:
 
     def __init__(self) -> None:
         self._records: OrderedDict[str, Record] = OrderedDict()
+        self._reset()
+        fork.register(self, after_in_child=State._reset)
+
+    def _reset(self) -> None:
+        """Also runs in a forked child: a thread of the parent can hold the lock."""
         self._lock = threading.Lock()
 
     def change(self, key: str, step: "Step[T]") -> T:

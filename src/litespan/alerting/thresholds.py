@@ -5,13 +5,14 @@ Each field of `Thresholds` is one environment variable. `make docs-tables` write
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import time
 from typing import Any
 
 from litespan.parsers import (
     amount,
     amount_or_off,
+    as_text,
     flag,
     from_env,
     seconds,
@@ -127,3 +128,14 @@ class Thresholds:
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Thresholds":
         """Read the variables from `env` (default `os.environ`); logs one line per bad value."""
         return from_env(cls, env)
+
+
+def in_variables(given: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Divide the thresholds of a configuration file, where YAML reads `off` as false.
+
+    Returns variables with the texts and Booleans, to be parsed, and the other values.
+    """
+    named = {row.name: row.metadata["env"] for row in fields(Thresholds)}
+    texts = {k: v for k, v in given.items() if k in named and isinstance(v, str | bool)}
+    others = {name: value for name, value in given.items() if name not in texts}
+    return {named[name]: as_text(value) for name, value in texts.items()}, others

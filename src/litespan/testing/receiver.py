@@ -103,6 +103,12 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers["content-length"]))
         if self.headers.get("content-encoding") == "gzip":
             raw = gzip.decompress(raw)
+        if self.path not in SIGNALS:
+            self.send_error(404, f"send to one of {', '.join(SIGNALS)}")
+            return
+        if self.headers.get_content_type() != "application/x-protobuf":
+            self.send_error(415, "send protobuf: OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf")
+            return
         message = SIGNALS[self.path].FromString(raw)
         with self.server.lock:
             self.server.messages.append((self.path, message))

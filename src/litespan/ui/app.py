@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from litespan.objects import utf8
 from litespan.stores import groups
 from litespan.stores.conversation import conversation
 from litespan.stores.reading import named
@@ -41,7 +42,7 @@ def make_app(index: Index, links: Mapping[str, str]) -> Starlette:
             Route("/choices/{name}", pages.choices),
             Mount("/static", StaticFiles(packages=[("litespan.ui", "static")])),
         ],
-        exception_handlers={HTTPException: pages.error, Unreadable: pages.unreadable},
+        exception_handlers={HTTPException: pages.error, Unreadable: pages.error},
     )
 
 
@@ -173,17 +174,14 @@ class Pages:
         return HTMLResponse(self._templates.get_template("choices.html").render(choices=found))
 
     def error(self, request: Request, problem: Exception) -> Response:
-        """The page for an unknown address or call."""
-        status = problem.status_code if isinstance(problem, HTTPException) else 500
-        detail = problem.detail if isinstance(problem, HTTPException) else ""
-        message = "There is no such page or call." if detail in ("", "Not Found") else detail
+        """The page for an unknown address or call, or a store that cannot be read now."""
+        status, message = 503, str(problem)
+        if isinstance(problem, HTTPException):
+            status, message = problem.status_code, problem.detail
+        if message == "Not Found":  # Starlette's
+            message = "There is no such page or call."
         content = {"message": message}
         return self._page(request, "error", lambda: content, Filters(), status=status, live=False)
-
-    def unreadable(self, request: Request, problem: Exception) -> Response:
-        """A page for a store that cannot be read at the moment."""
-        content = {"message": str(problem)}
-        return self._page(request, "error", lambda: content, Filters(), status=503, live=False)
 
     def _call(self, key: str) -> dict[str, Any]:
         call = queries.call(self._index, key)
@@ -227,4 +225,4 @@ class Pages:
             has_calls=self._index.has_calls,
             awaited=self._index.awaited,
         )
-        return HTMLResponse(rendered, status)
+        return HTMLResponse(utf8(rendered), status)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Final
 
 from litespan.stores.readable import count, seconds
@@ -18,7 +19,8 @@ STEP: Final = 10
 HEIGHT: Final = 100
 _GAP: Final = 1.5  # between bars
 
-Value = Callable[[Row], Any]
+Parts = Mapping[str, tuple[str, Callable[[Row], Any]]]  # class → name, value in a step
+Values = Mapping[str, Any]  # class → value
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,38 +71,24 @@ def charts(series: Series) -> list[Chart]:
     """Calls, cost, tokens and latency over time."""
     if not series.rows:
         return []
+    calls: Parts = {
+        "main": ("succeeded", lambda row: row["calls"] - row["failures"]),
+        "bad": ("failed", itemgetter("failures")),
+    }
+    tokens: Parts = {
+        "main": ("input", itemgetter("input_tokens")),
+        "soft": ("output", itemgetter("output_tokens")),
+    }
+    latency: Parts = {
+        "main": ("p50", lambda row: row["latency"] and row["latency"][0]),
+        "soft": ("p95", lambda row: row["latency"] and row["latency"][1]),
+        "calm": ("first chunk p50", lambda row: row["first_chunk"] and row["first_chunk"][0]),
+    }
     return [
-        _bars(
-            series,
-            "Calls",
-            {
-                "main": ("succeeded", lambda row: row["calls"] - row["failures"]),
-                "bad": ("failed", lambda row: row["failures"]),
-            },
-            count,
-        ),
-        _bars(series, "Cost", {"main": ("USD", lambda row: row["cost_usd"])}, _usd),
-        _bars(
-            series,
-            "Tokens",
-            {
-                "main": ("input", lambda row: row["input_tokens"]),
-                "soft": ("output", lambda row: row["output_tokens"]),
-            },
-            count,
-        ),
-        _lines(
-            series,
-            "Latency",
-            {
-                "main": ("p50", lambda row: row["latency"] and row["latency"][0]),
-                "soft": ("p95", lambda row: row["latency"] and row["latency"][1]),
-                "calm": (
-                    "first chunk p50",
-                    lambda row: row["first_chunk"] and row["first_chunk"][0],
-                ),
-            },
-        ),
+        _bars(series, "Calls", calls, count),
+        _bars(series, "Cost", {"main": ("USD", itemgetter("cost_usd"))}, _usd),
+        _bars(series, "Tokens", tokens, count),
+        _lines(series, "Latency", latency),
     ]
 
 
@@ -112,13 +100,11 @@ def when(at: datetime, step: timedelta) -> str:
     return f"{day}, {at:%H:%M:%S}" if step < timedelta(minutes=1) else f"{day}, {at:%H:%M}"
 
 
-def _bars(
-    series: Series, title: str, parts: Mapping[str, tuple[str, Value]], text: Callable[[Any], str]
-) -> Chart:
-    values = [_values(row, parts) for row in series.rows]
+def _bars(series: Series, title: str, parts: Parts, text: Callable[[Any], str]) -> Chart:
+    values = _values(series, parts)
     top = max(sum(filter(None, each.values())) for each in values) or 1
 
-    def stack(each: Mapping[str, Any]) -> list[Bar]:
+    def stack(each: Values) -> list[Bar]:
         bars, y = [], float(HEIGHT)
         for kind, value in each.items():
             if value:
@@ -127,23 +113,19 @@ def _bars(
                 bars.append(Bar(kind, round(y, 2), round(height, 2)))
         return bars
 
-    return _chart(series, title, parts, text(top), [stack(each) for each in values], {}, text)
+    legend = {kind: name for kind, (name, _) in parts.items()}
+    slots = _slots(series, values, legend, text, stack)
+    return Chart(title, text(top), legend, slots, {}, len(slots) * STEP, _labels(series))
 
 
-def _lines(series: Series, title: str, parts: Mapping[str, tuple[str, Value]]) -> Chart:
-    values = [_values(row, parts) for row in series.rows]
+def _lines(series: Series, title: str, parts: Parts) -> Chart:
+    values = _values(series, parts)
     top = max((v for each in values for v in each.values() if v is not None), default=0) or 1
-    lines = {kind: _line([each[kind] for each in values], top) for kind in parts}
-    shown = {kind: points for kind, points in lines.items() if points}
-    return _chart(
-        series,
-        title,
-        {kind: part for kind, part in parts.items() if kind in shown},
-        f"{seconds(top)} s",
-        [[] for _ in values],
-        shown,
-        lambda value: f"{seconds(value)} s",
-    )
+    drawn = {kind: _line([each[kind] for each in values], top) for kind in parts}
+    lines = {kind: points for kind, points in drawn.items() if points}
+    legend = {kind: parts[kind][0] for kind in lines}
+    slots = _slots(series, values, legend, _seconds, lambda _: [])
+    return Chart(title, _seconds(top), legend, slots, lines, len(slots) * STEP, _labels(series))
 
 
 def _line(values: Sequence[float | None], top: float) -> list[str]:
@@ -158,21 +140,16 @@ def _line(values: Sequence[float | None], top: float) -> list[str]:
     return [" ".join(part) for part in (*found, points) if part]
 
 
-def _chart(
+def _slots(
     series: Series,
-    title: str,
-    parts: Mapping[str, tuple[str, Value]],
-    top: str,
-    bars: Sequence[Sequence[Bar]],
-    lines: Mapping[str, Sequence[str]],
+    values: Sequence[Values],
+    legend: Mapping[str, str],
     text: Callable[[Any], str],
-) -> Chart:
+    bars: Callable[[Values], Sequence[Bar]],
+) -> list[Slot]:
     slots = []
-    for at, (row, stack) in enumerate(zip(series.rows, bars, strict=True)):
-        values = _values(row, parts)
-        shown = [
-            f"{text(values[kind])} {name}" for kind, (name, _) in parts.items() if values[kind]
-        ]
+    for at, (row, each) in enumerate(zip(series.rows, values, strict=True)):
+        shown = [f"{text(each[kind])} {name}" for kind, name in legend.items() if each[kind]]
         slots.append(
             Slot(
                 x=at * STEP + _GAP / 2,
@@ -180,17 +157,27 @@ def _chart(
                 tip=f"{when(row['at'], series.step)}: {', '.join(shown) or 'none'}",
                 since=row["at"].isoformat(),
                 until=(row["at"] + series.step).isoformat(),
-                bars=stack,
+                bars=bars(each),
             )
         )
+    return slots
+
+
+def _labels(series: Series) -> list[str]:
     labeled = (series.rows[at] for at in (0, len(series.rows) // 2, -1))
-    labels = dict.fromkeys(when(row["at"], series.step) for row in labeled)
-    legend = {kind: name for kind, (name, _) in parts.items()}
-    return Chart(title, top, legend, slots, lines, len(slots) * STEP, list(labels))
+    return list(dict.fromkeys(when(row["at"], series.step) for row in labeled))
 
 
-def _values(row: Row, parts: Mapping[str, tuple[str, Value]]) -> dict[str, Any]:
-    return {kind: value(row) if row["calls"] else None for kind, (_, value) in parts.items()}
+def _values(series: Series, parts: Parts) -> list[Values]:
+    """The values of each step by class; None in a step without calls."""
+    return [
+        {kind: value(row) if row["calls"] else None for kind, (_, value) in parts.items()}
+        for row in series.rows
+    ]
+
+
+def _seconds(value: float) -> str:
+    return f"{seconds(value)} s"
 
 
 def _usd(value: Any) -> str:

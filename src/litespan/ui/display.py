@@ -136,5 +136,5 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "is_offloaded": is_offloaded,
     "pretty": pretty,
     "value": value,
-    "segment": lambda text: quote(str(text), safe=""),
+    "segment": lambda text: quote(str(text), safe="", errors="replace"),
 }

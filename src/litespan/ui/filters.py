@@ -54,7 +54,7 @@ class Filters:
     def query(self, **changes: str | None) -> str:
         """The query string with changes; None removes a parameter."""
         kept = {k: v for k, v in {**self.given, **changes}.items() if v}
-        return f"?{urlencode(kept)}" if kept else ""
+        return f"?{urlencode(kept, errors='replace')}" if kept else ""
 
     def where(self, index: Index) -> tuple[str, list[Any]]:
         """A condition in SQL, and its values."""
@@ -98,7 +98,7 @@ def _is_valid(name: str, value: str) -> bool:
     if name in _TIMES:
         try:
             return bool(_time(value))
-        except ValueError:
+        except (ValueError, OverflowError):  # a year below 1 or above 9999, in UTC
             return False
     return True
 

@@ -7,11 +7,9 @@ messages to SQLite's full-text search (FTS5). Both are removed at exit. The stor
 
 import csv
 import json
-import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -20,13 +18,13 @@ from typing import Any, Final
 
 import duckdb
 
-from litespan.errors import suppress_errors
+from litespan.errors import log_once, suppress_errors
 from litespan.stores import groups
-from litespan.stores.conversation import Message, conversation
 from litespan.stores.following import Follower
-from litespan.stores.reading import placed
+from litespan.stores.reading import named, placed
 from litespan.stores.records import KINDS, Record, Unreadable
 from litespan.stores.spans import CONTENT
+from litespan.ui.texts import Texts
 
 COLUMNS: Final = (
     *("key", "trace_id", "span_id", "parent_span_id", "call_id", "start_time", "duration_s"),
@@ -47,11 +45,6 @@ _BATCH: Final = 10_000  # calls in one insert
 _PAUSE_S: Final = 1.0  # between two reads of the store
 _SHARE: Final = 10  # reads may take a tenth of the time
 _ERROR: Final = 500  # characters of an error that a list can show
-_PREVIEW: Final = 200  # characters of a message that a list can show
-_TEXTS: Final = "insert into texts (key, input, output) values (?, ?, ?)"
-_WORDS: Final = "insert into words (rowid, body) values (?, ?)"
-MATCHES: Final = 10_000
-"""Calls that a search finds at most, the newest."""
 
 
 class Index:
@@ -125,10 +118,11 @@ class Index:
 
     def _follow(self) -> None:
         while not self._stopped.is_set():
-            begun, problem = time.monotonic(), ""
+            begun, problem = time.monotonic(), "litespan failed to read it, and logged the reason."
             with suppress_errors("reading the store for the page"):
                 try:
                     self.read()
+                    problem = ""
                 except Unreadable as error:
                     problem = str(error)
             self._say(problem)
@@ -140,16 +134,17 @@ class Index:
             self.version += 1
 
     def _read_calls(self) -> None:
+        file = self._place / "batch.csv"
         for batch in self._batches(self._calls):
-            file = self._place / "batch.csv"
-            with file.open("w", newline="", encoding="utf-8") as opened:
+            with file.open("w", newline="", encoding="utf-8", errors="replace") as opened:
                 csv.writer(opened).writerows(map(_cells, batch))
             with self._duckdb.cursor() as cursor:
                 cursor.execute("begin")
                 cursor.execute("delete from loaded")
                 cursor.execute(
                     f"copy loaded from '{file}' (header false, delimiter ',', quote '\"', "
-                    "escape '\"', nullstr '', auto_detect false)"
+                    "escape '\"', nullstr '', new_line '\\r\\n', auto_detect false, "
+                    "ignore_errors true)"
                 )
                 cursor.execute(
                     "delete from calls where outcome = 'started' and key in "
@@ -159,7 +154,15 @@ class Index:
                     "insert into calls select * replace "
                     "(from_json(tags, '[\"VARCHAR\"]') as tags) from loaded"
                 )
+                ((loaded,),) = cursor.execute("select count(*) from loaded").fetchall()
                 cursor.execute("commit")
+            if loaded < len(batch):
+                log_once(
+                    f"ui.left_out:{self.source}",
+                    "the page leaves out %d call(s) of %s: they have numbers or texts that are too "
+                    "large for it; litespan calls lists them",
+                    *(len(batch) - loaded, named(self.source)),
+                )
             self.version += 1
 
     def _read_texts(self) -> None:
@@ -177,69 +180,6 @@ def _cells(record: Record) -> list[Any]:
     cells = list(_VALUES(record))
     tags, message = cells[_TAGS], cells[_MESSAGE]
     # A call without tags counts under none, as under a tag.
-    cells[_TAGS] = json.dumps([*dict.fromkeys(tags)] if tags else [None])
+    cells[_TAGS] = json.dumps([*dict.fromkeys(tags)] if tags else [None], ensure_ascii=False)
     cells[_MESSAGE] = message[:_ERROR] if message else None
     return cells
-
-
-class Texts:
-    """The text of messages, with full-text search: https://www.sqlite.org/fts5.html ."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with closing(self._open()) as connection:
-            connection.executescript(
-                "pragma journal_mode = wal; pragma synchronous = off;"
-                "create table texts (n integer primary key, key text, input text, output text);"
-                "create index texts_key on texts (key);"
-                "create virtual table words using fts5 (body, content='', columnsize=0);"
-            )
-
-    def add(self, records: Iterable[Record]) -> None:
-        """Add the messages of calls; a call that was read while it ran is added again."""
-        with closing(self._open()) as connection, connection:
-            for record in records:
-                messages = conversation(record)
-                parts = [part for message in messages for part in message.parts]
-                body = "\n".join(f"{part.title}\n{part.text}" for part in parts)
-                if body:
-                    row = (record["key"], *_previews(messages))
-                    n = connection.execute(_TEXTS, row).lastrowid
-                    connection.execute(_WORDS, (n, body))
-
-    def matching(self, text: str) -> list[str]:
-        """Keys of the newest calls that have all words, or words that begin with them."""
-        words = [word.replace('"', "") for word in text.replace("\0", " ").split()]
-        wanted = " ".join(f'"{word}"*' for word in words if word)
-        sql = (
-            "select key from texts where n in "
-            "(select rowid from words where words match ? order by rowid desc limit ?)"
-        )
-        with closing(self._open()) as connection:
-            return [key for (key,) in connection.execute(sql, (wanted, MATCHES))] if wanted else []
-
-    def previews(self, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Key → beginning of the last input and of the output, of calls that have messages."""
-        marks = ", ".join("?" * len(keys))
-        sql = f"select key, input, output from texts where key in ({marks}) order by n"  # noqa: S608
-        with closing(self._open()) as connection:
-            return {key: (sent, got) for key, sent, got in connection.execute(sql, keys)}
-
-    def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=10.0)
-
-
-def _previews(messages: Sequence[Message]) -> tuple[str, str]:
-    sent = [m for m in messages if not m.is_output and m.role != "system"]
-    asked = [m for m in sent if m.role == "user"] or sent  # rather than a tool's result
-    return _preview(asked[-1:]), _preview([m for m in messages if m.is_output])
-
-
-def _preview(messages: Iterable[Message]) -> str:
-    parts = [
-        f"{part.title}({part.text})" if part.kind == "tool_call" else part.text
-        for message in messages
-        for part in message.parts
-        if part.kind != "reasoning"
-    ]
-    return " ".join(" ".join(parts)[: 4 * _PREVIEW].split())[:_PREVIEW]

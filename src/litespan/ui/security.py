@@ -95,4 +95,5 @@ class Guard:
             cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
         except CookieError:
             return False
-        return cookie is not None and hmac.compare_digest(cookie.value, self._cookie)
+        shown = cookie.value if cookie is not None else ""
+        return hmac.compare_digest(shown.encode("utf-8", "replace"), self._cookie.encode())

@@ -1,9 +1,6 @@
-"""The page's server: uvicorn, in the foreground or on a thread."""
+"""The page's server: uvicorn, and the application with its access checks."""
 
-import threading
-import time
 from collections.abc import Mapping
-from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -11,8 +8,6 @@ from starlette.types import ASGIApp
 from litespan.ui.app import make_app
 from litespan.ui.index import Index
 from litespan.ui.security import LOOPBACK, Guard
-
-_START_S: Final = 30.0
 
 
 def guarded(index: Index, *, host: str = "", token: str = "", links: Mapping[str, str]) -> ASGIApp:
@@ -42,28 +37,3 @@ def server(app: ASGIApp, host: str) -> uvicorn.Server:
         timeout_graceful_shutdown=2,
     )
     return uvicorn.Server(config)
-
-
-class Running:
-    """A server on a thread, on a free port of 127.0.0.1, for tests and benchmarks."""
-
-    def __init__(self, index: Index, **options: Any) -> None:
-        options.setdefault("links", {})
-        self._server = server(guarded(index, **options), "127.0.0.1")
-        self._thread = threading.Thread(target=self._server.run, name="litespan-ui-server")
-        self.url = ""
-
-    def __enter__(self) -> "Running":
-        self._thread.start()
-        until = time.monotonic() + _START_S
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > until:
-                raise RuntimeError("the server did not start")
-            time.sleep(0.01)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()

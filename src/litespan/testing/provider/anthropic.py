@@ -3,6 +3,7 @@
 https://docs.anthropic.com/en/api/messages, https://docs.anthropic.com/en/api/messages-streaming
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,8 +50,8 @@ def _usage(request: r.Request) -> r.Json:
 def _content(request: r.Request) -> list[r.Json]:
     blocks: list[r.Json] = []
     if request.behaviour.reasoning_tokens:
-        thought = {"thinking": REASONING, "signature": "bG9vcGJhY2s="}
-        blocks.append({"type": "thinking", **thought})
+        signature = "bG9vcGJhY2s="
+        blocks.append({"type": "thinking", "thinking": REASONING, "signature": signature})
     tools = [] if _has_tool_result(request) else request.body.get("tools") or []
     calls = r.tool_calls(tools, request.behaviour, "toolu_loopback_")
     for call in calls:
@@ -93,9 +94,8 @@ def _block(request: r.Request, block: r.Json) -> tuple[r.Json, list[r.Json]]:
         thought = {"type": "thinking_delta", "thinking": block["thinking"]}
         return {**block, "thinking": "", "signature": ""}, [thought, signature]
     if block["type"] == "tool_use":
-        calls = r.tool_calls(request.body["tools"], request.behaviour, "toolu_loopback_")
-        text = next(call.json() for call in calls if call.id == block["id"])
-        parts = [{"type": "input_json_delta", "partial_json": piece} for piece in r.halves(text)]
+        pieces = r.halves(json.dumps(block["input"]))
+        parts = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
         return {**block, "input": {}}, parts
-    pieces = [{"type": "text_delta", "text": piece} for piece in request.behaviour.pieces()]
-    return {**block, "text": ""}, pieces
+    parts = [{"type": "text_delta", "text": piece} for piece in request.behaviour.pieces()]
+    return {**block, "text": ""}, parts

@@ -26,10 +26,7 @@ def chat(request: r.Request) -> r.Reply:
         message["tool_calls"] = [_tool_call(call) for call in calls]
     finish = _finish(request, calls)
     answer = _envelope(request, "chat.completion")
-    answer["choices"] = [
-        {"index": i, "message": message, "logprobs": None, "finish_reason": finish}
-        for i in range(_n(request))
-    ]
+    answer["choices"] = _choices(request, message=message, finish_reason=finish)
     if request.behaviour.usage:
         answer["usage"] = usage(request.behaviour)
     return r.as_json(answer)
@@ -40,18 +37,15 @@ def completions(request: r.Request) -> r.Reply:
     behaviour, stream = request.behaviour, bool(request.body.get("stream"))
     envelope = _envelope(request, "text_completion") | {"id": "cmpl-loopback"}
 
-    def choices(text: str, finish: str | None) -> list[r.Json]:
-        return [
-            {"index": i, "text": text, "logprobs": None, "finish_reason": finish}
-            for i in range(_n(request))
-        ]
+    def answer(text: str, finish: str | None) -> r.Json:
+        return envelope | {"choices": _choices(request, text=text, finish_reason=finish)}
 
     last = behaviour.finish or "stop"
     if not stream:
-        answer = envelope | {"choices": choices(behaviour.answer(), last)}
-        return r.as_json(answer | ({"usage": usage(behaviour)} if behaviour.usage else {}))
-    frames = [r.data(envelope | {"choices": choices(piece, None)}) for piece in behaviour.pieces()]
-    frames.append(r.data(envelope | {"choices": choices("", last)}))
+        whole = answer(behaviour.answer(), last)
+        return r.as_json(whole | ({"usage": usage(behaviour)} if behaviour.usage else {}))
+    frames = [r.data(answer(piece, None)) for piece in behaviour.pieces()]
+    frames.append(r.data(answer("", last)))
     if _usage_wanted(request):
         frames.append(r.data(envelope | {"choices": [], "usage": usage(behaviour)}))
     return r.Stream([*frames, DONE], r.data(r.openai_error(request)))
@@ -89,11 +83,7 @@ def _chat_frames(request: r.Request) -> Iterator[str]:
         envelope["usage"] = None
 
     def frame(delta: r.Json, finish: str | None = None) -> str:
-        choices = [
-            {"index": i, "delta": delta, "logprobs": None, "finish_reason": finish}
-            for i in range(_n(request))
-        ]
-        return r.data(envelope | {"choices": choices})
+        return r.data(envelope | {"choices": _choices(request, delta=delta, finish_reason=finish)})
 
     yield frame({"role": "assistant", "content": None if calls else "", "refusal": None})
     if behaviour.reasoning_tokens:
@@ -141,8 +131,10 @@ def _finish(request: r.Request, calls: list[r.ToolCall]) -> str:
     return request.behaviour.finish or ("tool_calls" if calls else "stop")
 
 
-def _n(request: r.Request) -> int:
-    return int(request.body.get("n") or 1)
+def _choices(request: r.Request, **fields: object) -> list[r.Json]:
+    """As many equal choices as the request has in `n`."""
+    number = int(request.body.get("n") or 1)
+    return [{"index": index, "logprobs": None, **fields} for index in range(number)]
 
 
 def _usage_wanted(request: r.Request) -> bool:
