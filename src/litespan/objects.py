@@ -137,10 +137,11 @@ def as_list(value: Any) -> Sequence[Any]:
 def safe_str(value: Any) -> str:
     """Return `str(value)`; if that raises, as objects of other libraries can, the type's name.
 
-    Integers of thousands of digits, which Python refuses to format, become hexadecimal.
+    Of a member of a string enum, return its value. Integers of thousands of digits, which Python
+    refuses to format, become hexadecimal.
     """
     try:
-        return str(value)
+        return str.__str__(value) if isinstance(value, str) else str(value)
     except Exception:  # noqa: BLE001
         return hex(value) if isinstance(value, int) else f"<{type(value).__name__}>"
 
@@ -157,8 +158,10 @@ def as_texts(value: Any) -> tuple[str, ...] | None:
 
 
 def utf8(text: str) -> str:
-    """Replace lone surrogates by `?`: OTLP cannot encode them."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    """Replace lone surrogates, which OTLP cannot encode, by `?`, and a string enum by its value."""
+    if not text.isascii():
+        return text.encode("utf-8", "replace").decode()
+    return text if type(text) is str else str.__str__(text)
 
 
 def parsed(text: str | bytes) -> Any:

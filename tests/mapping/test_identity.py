@@ -253,6 +253,19 @@ def test_text_of_an_enum_is_plain_text() -> None:
     assert [(type(value), value) for value in found] == [(str, "a"), (str, "a longer text")]
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["arguments", "context"])
+def test_a_user_of_an_enum_has_the_name_of_its_value(inside: bool, traced: Traced) -> None:
+    """So do sessions and tags."""
+    if inside:
+        with litespan.context(user=Kind.LONG, session=Kind.LONG, tags=[Kind.LONG]):
+            litellm.completion(**traced.chat())
+    else:
+        given = {"user_id": Kind.LONG, "session_id": Kind.LONG, "tags": [Kind.LONG]}
+        litellm.completion(**traced.chat(metadata=given))
+    found = who(traced.span)
+    assert found == {name: ["a longer text"] if "tags" in name else "a longer text" for name in WHO}
+
+
 def test_integers_beyond_otlps_range_become_text(traced: Traced) -> None:
     """OTLP has 64 bits."""
     litellm.completion(**traced.chat(metadata={"big": 2**70}))

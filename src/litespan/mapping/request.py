@@ -114,10 +114,12 @@ class Request:
         model, provider = arguments.get("model"), arguments.get("custom_llm_provider")
         if provider is None and not model:
             provider = arguments.get("search_provider") or target.provider or None
+        if type(model) is not str:  # a string enum equals its value, also for the cache
+            model = as_text(model) or ""
         base = arguments.get("api_base") or arguments.get("base_url")
         self.called = called(
             target,
-            model if isinstance(model, str) else "",
+            model,
             None if provider is None else as_text(provider),
             safe_str(base) if base else None,
         )

@@ -202,7 +202,8 @@ def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> 
             if name in source:
                 value = source[name]
                 if value and isinstance(value, str):
-                    attributes[attribute] = value if value.isascii() else utf8(value)
+                    plain = type(value) is str and value.isascii()
+                    attributes[attribute] = value if plain else utf8(value)
     if answer.finish_reasons:
         attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
     base = hidden.get("api_base")
