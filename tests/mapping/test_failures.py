@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 import litespan
+from litespan.mapping import a2a
 from litespan.mapping.failures import read_failure
 from litespan.mapping.request import Request
 from litespan.mapping.targets import CHAT, Target
@@ -251,6 +252,13 @@ def test_an_exception_whose_attributes_raise_is_recorded(
     failure = read_failure(request, Unusual("out of order"))
     assert (failure.type, failure.message, failure.code) == ("Unusual", "out of order", None)
     assert litespan.stats().get("errors.reading an error") == before.get("errors.reading an error")
+
+
+def test_a_failed_task_of_an_agent_may_have_any_text() -> None:
+    """Only what is text is in the message."""
+    parts = [{"kind": "text", "text": 5}, {"kind": "text", "text": "out of order"}]
+    answer = {"result": {"status": {"state": "failed", "message": {"parts": parts}}}}
+    assert a2a.error(answer) == {"type": "task_failed", "message": "out of order"}
 
 
 async def test_the_exception_is_unchanged(traced: Traced) -> None:

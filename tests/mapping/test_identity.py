@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import sys
 import threading
 from enum import Enum
 from typing import Any
@@ -14,6 +15,8 @@ from opentelemetry import context as otel_context
 import litespan
 from litespan import LiteLLMInstrumentor
 from litespan.mapping.identity import free_metadata
+from litespan.mapping.request import Request
+from litespan.mapping.targets import CHAT, Target
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.support.calls import Traced
 
@@ -196,7 +199,7 @@ def test_baggage_is_read_by_allowlist(
     loopback: LoopbackProvider, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the entries in LITESPAN_BAGGAGE are read."""
-    monkeypatch.setenv("LITESPAN_BAGGAGE", "user.id,tenant")
+    monkeypatch.setenv("LITESPAN_BAGGAGE", "user.id,session.id,tenant")
     instrumentor = LiteLLMInstrumentor()
     instrumentor.instrument(**telemetry.providers)
     traced = Traced(loopback, telemetry)
@@ -205,10 +208,15 @@ def test_baggage_is_read_by_allowlist(
     token = otel_context.attach(baggage.set_baggage("other", "o", ctx))
     try:
         litellm.completion(**traced.chat())
+        with litespan.context(user="own"):
+            litellm.completion(**traced.chat())
     finally:
         otel_context.detach(token)
         instrumentor.uninstrument()
-    assert who(traced.span) == {"user.id": "b", "litellm.metadata.tenant": "t"}
+    assert [who(span) for span in traced.spans] == [
+        {"user.id": "b", "litellm.metadata.tenant": "t"},
+        {"user.id": "own", "litellm.metadata.tenant": "t"},
+    ]
 
 
 def test_metadata_never_displaces_other_attributes(traced: Traced) -> None:
@@ -251,6 +259,16 @@ def test_text_of_an_enum_is_plain_text() -> None:
     """A member is recorded as its value, so exporters never get a type of the program."""
     found = free_metadata({"short": Kind.SHORT, "long": Kind.LONG}).values()
     assert [(type(value), value) for value in found] == [(str, "a"), (str, "a longer text")]
+
+
+def test_long_names_are_not_kept() -> None:
+    """A client of the proxy may send thousands of any length."""
+    name = "x" * 100_000
+    before = sys.getrefcount(name)
+    assert list(free_metadata({name: 1})) == [f"litellm.metadata.{name[:128]}"]
+    request = Request(Target("completion", CHAT), {"model": f"openai/{name}"})
+    assert len(request.called.span_name) < 2000
+    assert sys.getrefcount(name) == before
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["arguments", "context"])

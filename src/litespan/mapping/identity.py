@@ -16,7 +16,7 @@ from litespan.objects import INT64, as_texts, get, parsed, safe_str, utf8, whole
 from litespan.redaction.text import is_plain, is_secret_name, scrub, scrub_name
 
 MAX_METADATA: Final = 32
-MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or tag
+MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or tag, and of a name
 MAX_TAGS: Final = 64
 
 _LANGFUSE: Final = "langfuse_"  # prefix of request headers that LiteLLM treats as metadata
@@ -202,7 +202,8 @@ def mute_attributes(request: Request) -> Attributes:
 def free_metadata(given: Mapping[Any, Any]) -> Attributes:
     """Return the caller's scalar metadata, limited in number and length, without secrets."""
     attributes: Attributes = {}
-    for name, value in given.items():
+    for key, value in given.items():
+        name = key[:MAX_LENGTH] if type(key) is str else key  # the cache keeps it
         attribute = _attribute(name)
         if attribute is None and isinstance(value, (int, float)):
             attribute = _attribute(name, number=True)
@@ -228,9 +229,10 @@ def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None
     found = {name: safe_str(value) for name in names if (value := baggage.get_baggage(name, ctx))}
     if not found:
         return identity
+    user, session = found.pop(s.USER_ID, None), found.pop(s.SESSION_ID, None)
     return Identity(
-        user=identity.user or found.pop(s.USER_ID, None),
-        session=identity.session or found.pop(s.SESSION_ID, None),
+        user=identity.user or user,
+        session=identity.session or session,
         tags=identity.tags,
         metadata={**found, **identity.metadata},
     )

@@ -53,6 +53,7 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Reader]]] = {
 _CONFIGURATIONS: Final = ("config", "generationConfig", "generation_config")
 _CAMEL: Final = re.compile("[A-Z]")
 _new: Final = object.__new__
+_MAX_MODEL: Final = 1024  # characters of a model's name, which a client of the proxy may choose
 _METADATA: Final = ("litellm_metadata", "metadata")  # the latter takes precedence
 
 
@@ -119,7 +120,7 @@ class Request:
         base = arguments.get("api_base") or arguments.get("base_url")
         self.called = called(
             target,
-            model,
+            model[:_MAX_MODEL],
             None if provider is None else as_text(provider),
             safe_str(base) if base else None,
         )

@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.objects import as_cost, as_list, as_tokens, contents, get
+from litespan.objects import as_cost, as_int, as_list, as_tokens, contents, get
 
 
 @dataclass(slots=True)  # not frozen, which would slow down every call
@@ -117,7 +117,7 @@ def _with_compaction(stated: Mapping[str, Any]) -> Mapping[str, Any]:
     parts = as_list(stated.get("iterations"))
     if not parts:
         return stated
-    sums = {name: sum([as_tokens(get(each, name)) or 0 for each in parts]) for name in _SUMMED}
+    sums = {name: sum([as_int(get(each, name)) or 0 for each in parts]) for name in _SUMMED}
     return {**stated, **sums}
 
 
