@@ -1,6 +1,5 @@
 """Helpers that read pydantic models, plain objects and dicts alike."""
 
-import json
 import json.encoder
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -63,12 +62,12 @@ def first(fields: Mapping[str, Any], *names: str) -> Any:
 
 
 def as_int(value: Any) -> int | None:
-    """Return `value` as an int if it is a whole number, else None; a bool is not a number."""
-    if type(value) is int:
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return None
+    """Return `value` as an int if it is a whole number of 64 bits, else None, as for a bool."""
+    if type(value) is not int:
+        if not isinstance(value, float) or not value.is_integer():
+            return None
+        value = int(value)
+    return value if -INT64 <= value < INT64 else None
 
 
 def as_float(value: Any) -> float | None:
@@ -104,10 +103,12 @@ def as_tokens(value: Any) -> int | None:
     """Return `value` if it is a possible token count of one call, -1 for any other number."""
     if value is None or (type(value) is int and 0 <= value <= s.MOST_TOKENS):
         return value
-    tokens = as_int(value)
-    if tokens is None or 0 <= tokens <= s.MOST_TOKENS:
+    tokens, number = as_int(value), as_float(value)
+    if number is None or (tokens is None and not abs(number) >= INT64):  # a fraction, or NaN
+        return None
+    if tokens is not None and 0 <= tokens <= s.MOST_TOKENS:
         return tokens
-    _refuse("tokens", as_float(tokens), f"{s.MOST_TOKENS:,} tokens")
+    _refuse("tokens", number, f"{s.MOST_TOKENS:,} tokens")
     return -1
 
 

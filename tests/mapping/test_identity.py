@@ -15,6 +15,7 @@ from opentelemetry import context as otel_context
 import litespan
 from litespan import LiteLLMInstrumentor
 from litespan.mapping.identity import free_metadata
+from litespan.mapping.proxy_request import body_attributes, model_info_attributes
 from litespan.mapping.request import Request
 from litespan.mapping.targets import CHAT, Target
 from litespan.testing import LoopbackProvider, Telemetry
@@ -288,6 +289,20 @@ def test_integers_beyond_otlps_range_become_text(traced: Traced) -> None:
     """OTLP has 64 bits."""
     litellm.completion(**traced.chat(metadata={"big": 2**70}))
     assert who(traced.span) == {"litellm.metadata.big": str(2**70)}
+
+
+def test_numbers_and_text_of_the_proxy_are_as_otlp_can_encode_them() -> None:
+    """A request's body and the operator's configuration may have any."""
+    given = {"big": 2**70, "half": "a\ud800", "plain": 5}
+    expected = {"big": str(2**70), "half": "a?", "plain": 5}
+    found = [dict(model_info_attributes(given)), dict(body_attributes(given, tuple(given)))]
+    assert [list(attributes.values()) for attributes in found] == [list(expected.values())] * 2
+
+
+def test_a_parameter_beyond_otlps_range_is_left_out(traced: Traced) -> None:
+    """The provider refuses it."""
+    litellm.completion(**traced.chat(seed=10**30, mock_response="hi"))
+    assert "gen_ai.request.seed" not in traced.span["attributes"]
 
 
 def test_lone_surrogates_are_removed_and_the_attribute_is_kept(traced: Traced) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from litespan.mapping.chunks import error_in, read_passed
 from litespan.mapping.passed import MOST, Tail, events
+from litespan.mapping.paths import passed_on
 from litespan.mapping.request import Request
-from litespan.mapping.targets import passed_on
 from tests.support import passed
 
 REQUEST = Request(passed_on("pass_through_endpoint", "/own/chat"), {})

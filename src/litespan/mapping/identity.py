@@ -208,7 +208,7 @@ def free_metadata(given: Mapping[Any, Any]) -> Attributes:
         if attribute is None and isinstance(value, (int, float)):
             attribute = _attribute(name, number=True)
         if attribute is not None and isinstance(value, (str, bool, int, float)):
-            attributes[attribute] = _value(value)
+            attributes[attribute] = scalar(value)
             if len(attributes) == MAX_METADATA:
                 break
     return attributes
@@ -243,7 +243,8 @@ def _short(value: Any) -> str:
     return text if is_plain(text) else scrub_name(text[:MAX_LENGTH])
 
 
-def _value(value: Scalar) -> Scalar:
+def scalar(value: Scalar) -> Scalar:
+    """Return a value without credentials, of limited length, as OTLP can encode it."""
     if isinstance(value, str):
         plain = type(value) is str and is_plain(value)  # of an enum only its text is kept
         return value if plain else utf8(scrub(value[:MAX_LENGTH]))

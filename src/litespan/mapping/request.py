@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
 from litespan.mapping.provider import provider_name, resolve, server_attributes
-from litespan.mapping.resources import Reader, argument_attributes, read_by
+from litespan.mapping.resources import ARGUMENTS, Reader, read_by
 from litespan.mapping.targets import AGENT, CONTENT, TOOL, Target
 from litespan.objects import as_float, as_int, as_text, as_texts, contents, get, safe_str, utf8
 
@@ -170,7 +170,7 @@ def request_attributes(request: Request) -> Attributes:
                 attributes[attribute] = value
     operation = request.target.operation
     if operation.detailed:
-        attributes.update(argument_attributes(request.arguments))
+        attributes.update(read_by(ARGUMENTS, request.arguments))
         if operation is CONTENT:
             attributes.update(_configuration(request.arguments))
     if operation.output:
