@@ -12,7 +12,7 @@ from litespan import semconv as s
 from litespan.identity import Identity, Scalar
 from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
-from litespan.objects import INT64, as_texts, get, parsed, safe_str, utf8, whole
+from litespan.objects import as_texts, get, parsed, safe_str, utf8, whole
 from litespan.redaction.text import is_plain, is_secret_name, scrub, scrub_name
 
 MAX_METADATA: Final = 32
@@ -116,8 +116,7 @@ def _key_attributes(metadata: Mapping[str, Any]) -> Attributes:
     hidden = hides_keys()
     for name, attribute in _PROXY.items():
         value = None if hidden and name.startswith(_OF_KEY) else metadata.get(name)
-        if value and attribute == s.END_USER_ID:
-            value = person(value)
+        value = person(value) if attribute == s.END_USER_ID else value
         if value:
             attributes[attribute] = _short(value)
     return attributes
@@ -248,6 +247,4 @@ def scalar(value: Scalar) -> Scalar:
     if isinstance(value, str):
         plain = type(value) is str and is_plain(value)  # of an enum only its text is kept
         return value if plain else utf8(scrub(value[:MAX_LENGTH]))
-    if not isinstance(value, int) or -INT64 <= value < INT64:
-        return value
-    return whole(value)
+    return whole(value) if isinstance(value, int) else value
