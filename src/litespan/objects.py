@@ -63,11 +63,9 @@ def first(fields: Mapping[str, Any], *names: str) -> Any:
 
 def as_int(value: Any) -> int | None:
     """Return `value` as an int if it is a whole number of 64 bits, else None, as for a bool."""
-    if type(value) is not int:
-        if not isinstance(value, float) or not value.is_integer():
-            return None
+    if type(value) is not int and isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if -INT64 <= value < INT64 else None
+    return value if type(value) is int and -INT64 <= value < INT64 else None
 
 
 def as_float(value: Any) -> float | None:
@@ -198,9 +196,7 @@ def plain(value: object, depth: int = 64) -> JSON:
 
 def whole(value: int) -> int | str:
     """`value`, or text if it exceeds 64 bits: hexadecimal for thousands of digits."""
-    if -INT64 <= value < INT64:
-        return value
-    return safe_str(value)
+    return value if -INT64 <= value < INT64 else safe_str(value)
 
 
 def quoted(text: str) -> str:
