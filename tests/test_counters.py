@@ -45,6 +45,62 @@ def test_the_number_of_counter_names_is_bounded(monkeypatch: pytest.MonkeyPatch)
     assert len(litespan.stats()) == counters.MAX_NAMES + 1
 
 
+INTERRUPTED = """
+    import signal
+    import litespan
+    from litespan.counters import count
+
+    class Interrupting(str):
+        def __hash__(self):
+            signal.raise_signal(signal.SIGTERM)
+            return str.__hash__(self)
+
+    signal.signal(signal.SIGTERM, lambda *_: count("told"))
+    signal.alarm(20)
+    count(Interrupting("counted"))
+    print(litespan.stats()["told"] > 0)
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_handler_can_count_while_its_thread_counts() -> None:
+    """It runs between two instructions of that thread."""
+    ran = run(INTERRUPTED)
+    assert ran.stdout == "True\n", ran.stderr
+
+
+FORKED = """
+    import os, signal, threading
+    import litespan
+    from litespan import counters
+
+    locked, ended = threading.Event(), threading.Event()
+
+    def hold():
+        with counters._lock:
+            locked.set()
+            ended.wait()
+
+    threading.Thread(target=hold).start()
+    locked.wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        counters.count("counted")
+        os._exit(litespan.stats()["counted"] + 41)
+    _, status = os.waitpid(child, 0)
+    ended.set()
+    print(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.slow
+def test_a_forked_child_can_count_while_a_thread_of_its_parent_counts() -> None:
+    """That thread does not exist in the child."""
+    ran = run(FORKED)
+    assert ran.stdout == "42\n", ran.stderr
+
+
 PROGRAM = """
     from opentelemetry import metrics
     from opentelemetry.sdk.metrics import MeterProvider

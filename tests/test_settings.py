@@ -85,6 +85,11 @@ def test_each_kind_of_value_is_parsed(env: dict[str, str], name: str, value: Any
             "not a whole number above 0",
         ),
         (
+            {"LITESPAN_CONTENT_LIMIT": "9" * 5000},
+            "content_limit",
+            "not a whole number above 0",
+        ),
+        (
             {"LITESPAN_SUPPRESS_NESTED": "maybe"},
             "suppress_nested",
             "not one of true, false",

@@ -6,7 +6,7 @@ the attribute `litespan.counter.name`.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from threading import Lock
+from threading import RLock
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -21,7 +21,7 @@ OTHER: Final = "other"
 before_collection: Final[list[Callable[[], None]]] = []
 """Called before a meter provider collects its metrics."""
 
-_lock = Lock()
+_lock = RLock()  # a signal handler may count
 _counts: Counter[str] = Counter()
 _observers: Final[WeakSet[Any]] = WeakSet()
 
@@ -36,6 +36,12 @@ def count(name: str, by: int = 1) -> None:
         if len(_counts) >= MAX_NAMES and name not in _counts:
             name = OTHER
         _counts[name] += by
+
+
+def after_fork() -> None:
+    """Replace the lock in a forked child: a thread of the parent may have held it."""
+    global _lock  # noqa: PLW0603
+    _lock = RLock()
 
 
 def stats() -> dict[str, int]:

@@ -9,6 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
@@ -49,12 +50,12 @@ def log_once(
 ) -> None:
     """Log `message % args` on the logger `litespan`, the first time that `key` is seen.
 
-    Includes the traceback of `error`, if given.
+    Includes the traceback of `error`, if given. Suppresses errors of the program's log handlers.
     """
     if key not in _seen:
         _seen.add(key)
-        trace = (type(error), error, error.__traceback__) if error is not None else None
-        logger.log(level, message, *args, exc_info=trace)
+        with suppress(Exception):
+            logger.log(level, message, *args, exc_info=error)
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
@@ -74,15 +75,12 @@ def record_error(where: str, error: BaseException) -> None:
     The exception's message is not logged: it may contain parts of a request or response.
     """
     count(f"errors.{where}")
-    key = f"{where}:{type(error).__name__}"
-    if key not in _seen:
-        _seen.add(key)
-        logger.warning(
-            "%s failed: %s (logged once; the application is not affected)\n%s",
-            where,
-            type(error).__name__,
-            "".join(traceback.format_tb(error.__traceback__)).rstrip(),
-        )
+    kind = type(error).__name__
+    key = f"{where}:{kind}"
+    if key not in _seen:  # formatting is slow
+        trace = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+        message = "%s failed: %s (logged once; the application is not affected)\n%s"
+        log_once(key, message, where, kind, trace)
 
 
 class suppress_errors:  # noqa: N801 - reads as a statement: `with suppress_errors("here"):`

@@ -13,6 +13,8 @@ from typing import Final
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from litespan.objects import safe_str
+
 Scalar = str | bool | int | float
 
 _KEY: Final = otel_context.create_key("litespan-identity")
@@ -57,10 +59,10 @@ def context(
         metadata: becomes `litellm.metadata.<key>`; values are str, bool, int or float.
     """
     outer = current()
-    added = (tags,) if isinstance(tags, str) else tuple(str(tag) for tag in tags)
+    added = map(safe_str, (tags,) if isinstance(tags, str) else tags)
     identity = Identity(
-        user=outer.user if user is None else str(user),
-        session=outer.session if session is None else str(session),
+        user=outer.user if user is None else safe_str(user),
+        session=outer.session if session is None else safe_str(session),
         tags=outer.tags + tuple(tag for tag in added if tag not in outer.tags),
         metadata={**outer.metadata, **(metadata or {})},
     )

@@ -1,6 +1,5 @@
 """Helpers that read pydantic models, plain objects and dicts alike."""
 
-import json
 import json.encoder
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -63,12 +62,10 @@ def first(fields: Mapping[str, Any], *names: str) -> Any:
 
 
 def as_int(value: Any) -> int | None:
-    """Return `value` as an int if it is a whole number, else None; a bool is not a number."""
-    if type(value) is int:
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return None
+    """Return `value` as an int if it is a whole number of 64 bits, else None, as for a bool."""
+    if type(value) is not int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and -INT64 <= value < INT64 else None
 
 
 def as_float(value: Any) -> float | None:
@@ -104,10 +101,12 @@ def as_tokens(value: Any) -> int | None:
     """Return `value` if it is a possible token count of one call, -1 for any other number."""
     if value is None or (type(value) is int and 0 <= value <= s.MOST_TOKENS):
         return value
-    tokens = as_int(value)
-    if tokens is None or 0 <= tokens <= s.MOST_TOKENS:
+    tokens, number = as_int(value), as_float(value)
+    if number is None or (tokens is None and not abs(number) >= INT64):  # a fraction, or NaN
+        return None
+    if tokens is not None and 0 <= tokens <= s.MOST_TOKENS:
         return tokens
-    _refuse("tokens", as_float(tokens), f"{s.MOST_TOKENS:,} tokens")
+    _refuse("tokens", number, f"{s.MOST_TOKENS:,} tokens")
     return -1
 
 
@@ -137,10 +136,11 @@ def as_list(value: Any) -> Sequence[Any]:
 def safe_str(value: Any) -> str:
     """Return `str(value)`; if that raises, as objects of other libraries can, the type's name.
 
-    Integers of thousands of digits, which Python refuses to format, become hexadecimal.
+    Of a member of a string enum, return its value. Integers of thousands of digits, which Python
+    refuses to format, become hexadecimal.
     """
     try:
-        return str(value)
+        return str.__str__(value) if isinstance(value, str) else str(value)
     except Exception:  # noqa: BLE001
         return hex(value) if isinstance(value, int) else f"<{type(value).__name__}>"
 
@@ -157,8 +157,10 @@ def as_texts(value: Any) -> tuple[str, ...] | None:
 
 
 def utf8(text: str) -> str:
-    """Replace lone surrogates by `?`: OTLP cannot encode them."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    """Replace lone surrogates, which OTLP cannot encode, by `?`, and a string enum by its value."""
+    if not text.isascii():
+        return text.encode("utf-8", "replace").decode()
+    return text if type(text) is str else str.__str__(text)
 
 
 def parsed(text: str | bytes) -> Any:
@@ -194,9 +196,7 @@ def plain(value: object, depth: int = 64) -> JSON:
 
 def whole(value: int) -> int | str:
     """`value`, or text if it exceeds 64 bits: hexadecimal for thousands of digits."""
-    if -INT64 <= value < INT64:
-        return value
-    return safe_str(value)
+    return value if -INT64 <= value < INT64 else safe_str(value)
 
 
 def quoted(text: str) -> str:

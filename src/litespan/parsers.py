@@ -124,7 +124,7 @@ def flag(text: str) -> bool:
 
 def size(text: str) -> int:
     """A whole number above 0."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not re.fullmatch("0*[1-9][0-9]{0,17}", text):  # fits into 64 bits
         raise BadSetting("not a whole number above 0")
     return int(text)
 

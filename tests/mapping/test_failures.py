@@ -10,6 +10,11 @@ import litellm
 import pytest
 from pydantic import BaseModel
 
+import litespan
+from litespan.mapping import a2a
+from litespan.mapping.failures import read_failure
+from litespan.mapping.request import Request
+from litespan.mapping.targets import CHAT, Target
 from tests.mapping.answers import answering
 from tests.support.calls import Traced
 from tests.support.server import Reply, running
@@ -205,6 +210,55 @@ def test_secrets_and_echoes_are_masked(traced: Traced) -> None:
     assert "Incorrect key" in text
     for hidden in (SECRET, SECRET[:12], "pw12345", "AIzaSy", "Featherstone", "maiden"):
         assert hidden not in text
+
+
+class Unusual(Exception):
+    """An exception of the application whose attributes and truth value raise."""
+
+    @property
+    def response(self) -> Any:
+        """As `httpx.RequestError.request` without a request."""
+        raise RuntimeError("there is no response")
+
+    headers = status_code = litellm_response_headers = response
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("neither true nor false")
+
+
+class Unusable(litellm.CustomLLM):
+    """A provider of the application."""
+
+    def completion(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Fail in an unusual way."""
+        raise Unusual("out of order")
+
+
+def test_an_exception_whose_attributes_raise_is_recorded(
+    traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the message and the class that the caller sees."""
+    providers = [{"provider": "own", "custom_handler": Unusable()}]
+    monkeypatch.setattr(litellm, "custom_provider_map", providers)
+    before = litespan.stats()
+    with pytest.raises(RuntimeError) as caught:
+        litellm.completion(**traced.chat(model="own/model"))
+    span = traced.span
+    assert (span["attributes"]["error.type"], span["description"]) == (
+        type(caught.value).__name__,
+        str(caught.value),
+    )
+    request = Request(Target("completion", CHAT), {})
+    failure = read_failure(request, Unusual("out of order"))
+    assert (failure.type, failure.message, failure.code) == ("Unusual", "out of order", None)
+    assert litespan.stats().get("errors.reading an error") == before.get("errors.reading an error")
+
+
+def test_a_failed_task_of_an_agent_may_have_any_text() -> None:
+    """Only what is text is in the message."""
+    parts = [{"kind": "text", "text": 5}, {"kind": "text", "text": "out of order"}]
+    answer = {"result": {"status": {"state": "failed", "message": {"parts": parts}}}}
+    assert a2a.error(answer) == {"type": "task_failed", "message": "out of order"}
 
 
 async def test_the_exception_is_unchanged(traced: Traced) -> None:

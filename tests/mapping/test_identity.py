@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import sys
 import threading
 from enum import Enum
 from typing import Any
@@ -14,6 +15,9 @@ from opentelemetry import context as otel_context
 import litespan
 from litespan import LiteLLMInstrumentor
 from litespan.mapping.identity import free_metadata
+from litespan.mapping.proxy_request import body_attributes, model_info_attributes
+from litespan.mapping.request import Request
+from litespan.mapping.targets import CHAT, Target
 from litespan.testing import LoopbackProvider, Telemetry
 from tests.support.calls import Traced
 
@@ -196,7 +200,7 @@ def test_baggage_is_read_by_allowlist(
     loopback: LoopbackProvider, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the entries in LITESPAN_BAGGAGE are read."""
-    monkeypatch.setenv("LITESPAN_BAGGAGE", "user.id,tenant")
+    monkeypatch.setenv("LITESPAN_BAGGAGE", "user.id,session.id,tenant")
     instrumentor = LiteLLMInstrumentor()
     instrumentor.instrument(**telemetry.providers)
     traced = Traced(loopback, telemetry)
@@ -205,10 +209,15 @@ def test_baggage_is_read_by_allowlist(
     token = otel_context.attach(baggage.set_baggage("other", "o", ctx))
     try:
         litellm.completion(**traced.chat())
+        with litespan.context(user="own"):
+            litellm.completion(**traced.chat())
     finally:
         otel_context.detach(token)
         instrumentor.uninstrument()
-    assert who(traced.span) == {"user.id": "b", "litellm.metadata.tenant": "t"}
+    assert [who(span) for span in traced.spans] == [
+        {"user.id": "b", "litellm.metadata.tenant": "t"},
+        {"user.id": "own", "litellm.metadata.tenant": "t"},
+    ]
 
 
 def test_metadata_never_displaces_other_attributes(traced: Traced) -> None:
@@ -253,10 +262,47 @@ def test_text_of_an_enum_is_plain_text() -> None:
     assert [(type(value), value) for value in found] == [(str, "a"), (str, "a longer text")]
 
 
+def test_long_names_are_not_kept() -> None:
+    """A client of the proxy may send thousands of any length."""
+    name = "x" * 100_000
+    before = sys.getrefcount(name)
+    assert list(free_metadata({name: 1})) == [f"litellm.metadata.{name[:128]}"]
+    request = Request(Target("completion", CHAT), {"model": f"openai/{name}"})
+    assert len(request.called.span_name) < 2000
+    assert sys.getrefcount(name) == before
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["arguments", "context"])
+def test_a_user_of_an_enum_has_the_name_of_its_value(inside: bool, traced: Traced) -> None:
+    """So do sessions and tags."""
+    if inside:
+        with litespan.context(user=Kind.LONG, session=Kind.LONG, tags=[Kind.LONG]):
+            litellm.completion(**traced.chat())
+    else:
+        given = {"user_id": Kind.LONG, "session_id": Kind.LONG, "tags": [Kind.LONG]}
+        litellm.completion(**traced.chat(metadata=given))
+    found = who(traced.span)
+    assert found == {name: ["a longer text"] if "tags" in name else "a longer text" for name in WHO}
+
+
 def test_integers_beyond_otlps_range_become_text(traced: Traced) -> None:
     """OTLP has 64 bits."""
     litellm.completion(**traced.chat(metadata={"big": 2**70}))
     assert who(traced.span) == {"litellm.metadata.big": str(2**70)}
+
+
+def test_numbers_and_text_of_the_proxy_are_as_otlp_can_encode_them() -> None:
+    """A request's body and the operator's configuration may have any."""
+    given = {"big": 2**70, "half": "a\ud800", "plain": 5}
+    expected = {"big": str(2**70), "half": "a?", "plain": 5}
+    found = [dict(model_info_attributes(given)), dict(body_attributes(given, tuple(given)))]
+    assert [list(attributes.values()) for attributes in found] == [list(expected.values())] * 2
+
+
+def test_a_parameter_beyond_otlps_range_is_left_out(traced: Traced) -> None:
+    """The provider refuses it."""
+    litellm.completion(**traced.chat(seed=10**30, mock_response="hi"))
+    assert "gen_ai.request.seed" not in traced.span["attributes"]
 
 
 def test_lone_surrogates_are_removed_and_the_attribute_is_kept(traced: Traced) -> None:

@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+from enum import Enum
 
 import litellm
 import pytest
+from litellm.llms.github_copilot.authenticator import Authenticator
 
+from litespan.mapping.provider import resolve
 from tests.support.calls import Traced
 from tests.support.server import Received, Reply, running
 
@@ -44,6 +47,24 @@ def test_model_names_have_no_route(model: str, name: str, provider: str, traced:
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "provider"), [("github_copilot/gpt-4o", None), ("gpt-4o", "github_copilot")]
+)
+def test_a_name_is_read_without_signing_in(
+    model: str, provider: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM's own look-up asks the user to confirm a code in a browser, and waits for it."""
+    asked: list[str] = []
+
+    def sign_in(_self: Authenticator) -> str:
+        asked.append(model)
+        return "token"
+
+    monkeypatch.setattr(Authenticator, "get_api_key", sign_in)
+    assert resolve(model, provider, None) == ("gpt-4o", "github_copilot")
+    assert asked == []
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_alias_has_the_provider_that_litellm_chose(
     stream: bool, traced: Traced, monkeypatch: pytest.MonkeyPatch
@@ -55,6 +76,24 @@ def test_an_alias_has_the_provider_that_litellm_chose(
     attributes = traced.span["attributes"]
     assert attributes["gen_ai.request.model"] == "helper"
     assert attributes["gen_ai.provider.name"] == "openai"
+
+
+class Model(str, Enum):
+    """Names of models, as applications keep them."""
+
+    SMALL = "openai/gpt-4o-mini"
+
+
+def test_a_model_of_an_enum_has_the_name_of_its_value(traced: Traced) -> None:
+    """In its own call, and in later calls that name the same model as text: the two are equal."""
+    for model in (Model.SMALL, "openai/gpt-4o-mini"):
+        litellm.completion(**traced.chat(model=model, service_tier=Model.SMALL))
+    for span in traced.spans:
+        names = {name: span["attributes"][name] for name in span["attributes"] if "model" in name}
+        assert span["name"] == "chat gpt-4o-mini"
+        assert names["gen_ai.request.model"] == "gpt-4o-mini"
+        assert span["attributes"]["openai.request.service_tier"] == "openai/gpt-4o-mini"
+        assert {type(name) for name in names.values()} == {str}
 
 
 FINISHES = [

@@ -8,8 +8,8 @@ import pytest
 
 from litespan.mapping.chunks import error_in, read_passed
 from litespan.mapping.passed import MOST, Tail, events
+from litespan.mapping.paths import passed_on
 from litespan.mapping.request import Request
-from litespan.mapping.targets import passed_on
 from tests.support import passed
 
 REQUEST = Request(passed_on("pass_through_endpoint", "/own/chat"), {})
@@ -143,3 +143,9 @@ def test_json_that_nests_too_deep_is_ignored() -> None:
     deep = b'{"a":' * 100_000
     for body in (deep, b"[" + deep, b"[" * 100_000, deep + b"\n" + passed.OLLAMA):
         read_passed(REQUEST, None, [body])
+
+
+def test_of_a_chunk_that_is_too_long_the_end_is_kept() -> None:
+    """It has the usage."""
+    tail = Tail([b"x" * 100 + b"y" * MOST])
+    assert b"".join(tail) == b"y" * MOST

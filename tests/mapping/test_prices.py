@@ -297,6 +297,15 @@ async def test_a_compaction_counts_in_the_messages_api(stream: bool, traced: Tra
     )
 
 
+def test_the_model_info_of_a_deployment_may_have_any_names(traced: Traced) -> None:
+    """As YAML has them: the cost is that of its prices."""
+    prices = {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0}
+    with answering(CHAT) as url:
+        given = openai(url, model="openai/own-model", **prices)
+        litellm.completion(**given, metadata={"model_info": {2026: "a year"}})
+    assert cost_of(traced) == (0.0, "litellm")
+
+
 async def test_a_stream_abandoned_after_its_usage_has_its_full_cost(traced: Traced) -> None:
     """Including one-hour cache writes and audio, although LiteLLM has not priced the answer."""
     audio = {**CHAT, "prompt_tokens_details": {"audio_tokens": 900}}

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
+from litespan import counters
 from litespan.errors import suppress_errors
 
 T = TypeVar("T")
@@ -52,6 +53,11 @@ def _run(step: str, hooks: list[_Hook]) -> None:
         if function is not None and owner is not None:
             with suppress_errors(f"the fork hook {step}"):
                 function(owner)
+
+
+def _after_in_child() -> None:
+    counters.after_fork()  # first, because an exception is counted
+    _run("after_in_child", _hooks)
 
 
 class _ImportLock:
@@ -97,5 +103,5 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(
         before=lambda: _run("before", _hooks[::-1]),
         after_in_parent=lambda: _run("after_in_parent", _hooks),
-        after_in_child=lambda: _run("after_in_child", _hooks),
+        after_in_child=_after_in_child,
     )

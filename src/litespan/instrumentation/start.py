@@ -30,10 +30,11 @@ from litespan.mapping.identity import (
     mute_attributes,
     with_baggage,
 )
+from litespan.mapping.paths import passed_on
 from litespan.mapping.proxy_request import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
 from litespan.mapping.response import Answer, answer_attributes
-from litespan.mapping.targets import AGENT, BATCH, CHAT, Target, passed_on
+from litespan.mapping.targets import AGENT, BATCH, CHAT, Target
 from litespan.mapping.team_settings import NONE
 from litespan.objects import as_int, contents, get
 from litespan.settings import Settings

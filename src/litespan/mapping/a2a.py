@@ -43,7 +43,7 @@ def error(answer: Any, *, of_task: bool = True) -> Any:
     state = _state(result)
     if state not in _FAILED:
         return None
-    texts = [get(part, "text") for part in parts(get(get(result, "status"), "message"))]
+    texts = [as_text(get(part, "text")) for part in parts(get(get(result, "status"), "message"))]
     return {"type": f"task_{state}", "message": " ".join(text for text in texts if text)}
 
 

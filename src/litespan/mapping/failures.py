@@ -51,7 +51,7 @@ def read_failure(request: Request, error: BaseException) -> Failure:
     """Convert an exception."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - `__str__` may raise
+    except Exception:  # noqa: BLE001 - of the application
         text = ""
     return Failure(
         type=type(error).__name__,
@@ -114,23 +114,35 @@ def http_status(error: Any) -> int | None:
     """
     if not answer_headers(error):
         return None
-    cause = error
+    cause: BaseException | None = error
     for _ in range(_CHAIN):
-        response = getattr(cause, "response", None)
-        if getattr(response, "headers", None):
-            status = as_int(getattr(response, "status_code", None))
+        response = _attribute(cause, "response")
+        if _attribute(response, "headers"):
+            status = as_int(_attribute(response, "status_code"))
             if status is not None:
                 return status
-        cause = cause.__cause__ or cause.__context__
-        if cause is None:
-            break
-    return _success_status(error) or as_int(getattr(error, "status_code", None))
+        cause = _cause(cause)
+    return _success_status(error) or as_int(_attribute(error, "status_code"))
+
+
+def _attribute(holder: Any, name: str) -> Any:
+    """Return an attribute, or None if it does not exist or raises, as the application's can."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # noqa: BLE001
+        return None
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """Return the exception behind `error`; an exception may be false, or raise if it is asked."""
+    cause = getattr(error, "__cause__", None)
+    return getattr(error, "__context__", None) if cause is None else cause
 
 
 def _success_status(error: BaseException) -> int | None:
     """Return the status of an answer that was no error, but that LiteLLM could not read."""
-    for each in (error, error.__cause__ or error.__context__):
-        status = as_int(getattr(each, "status_code", None))
+    for each in (error, _cause(error)):
+        status = as_int(_attribute(each, "status_code"))
         if status is not None and 200 <= status < 300:
             return status
     return None
@@ -138,10 +150,9 @@ def _success_status(error: BaseException) -> int | None:
 
 def answer_headers(error: Any) -> Mapping[str, str]:
     """Return the headers of the provider's HTTP response; empty if there was no response."""
-    response = getattr(error, "response", None)
     headers = (
-        getattr(error, "litellm_response_headers", None)
-        or getattr(response, "headers", None)
-        or getattr(error, "headers", None)
+        _attribute(error, "litellm_response_headers")
+        or _attribute(_attribute(error, "response"), "headers")
+        or _attribute(error, "headers")
     )
     return headers if isinstance(headers, Mapping) else {}

@@ -12,11 +12,11 @@ from litespan import semconv as s
 from litespan.identity import Identity, Scalar
 from litespan.mapping.agents import person, read_agent
 from litespan.mapping.request import Attributes, Request
-from litespan.objects import INT64, as_texts, get, parsed, safe_str, utf8, whole
+from litespan.objects import as_texts, get, parsed, safe_str, utf8, whole
 from litespan.redaction.text import is_plain, is_secret_name, scrub, scrub_name
 
 MAX_METADATA: Final = 32
-MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or tag
+MAX_LENGTH: Final = 1024  # characters of one metadata value, user, session or tag, and of a name
 MAX_TAGS: Final = 64
 
 _LANGFUSE: Final = "langfuse_"  # prefix of request headers that LiteLLM treats as metadata
@@ -116,8 +116,7 @@ def _key_attributes(metadata: Mapping[str, Any]) -> Attributes:
     hidden = hides_keys()
     for name, attribute in _PROXY.items():
         value = None if hidden and name.startswith(_OF_KEY) else metadata.get(name)
-        if value and attribute == s.END_USER_ID:
-            value = person(value)
+        value = person(value) if attribute == s.END_USER_ID else value
         if value:
             attributes[attribute] = _short(value)
     return attributes
@@ -202,12 +201,13 @@ def mute_attributes(request: Request) -> Attributes:
 def free_metadata(given: Mapping[Any, Any]) -> Attributes:
     """Return the caller's scalar metadata, limited in number and length, without secrets."""
     attributes: Attributes = {}
-    for name, value in given.items():
+    for key, value in given.items():
+        name = key[:MAX_LENGTH] if type(key) is str else key  # the cache keeps it
         attribute = _attribute(name)
         if attribute is None and isinstance(value, (int, float)):
             attribute = _attribute(name, number=True)
         if attribute is not None and isinstance(value, (str, bool, int, float)):
-            attributes[attribute] = _value(value)
+            attributes[attribute] = scalar(value)
             if len(attributes) == MAX_METADATA:
                 break
     return attributes
@@ -228,9 +228,10 @@ def with_baggage(identity: Identity, names: tuple[str, ...], ctx: Context | None
     found = {name: safe_str(value) for name in names if (value := baggage.get_baggage(name, ctx))}
     if not found:
         return identity
+    user, session = found.pop(s.USER_ID, None), found.pop(s.SESSION_ID, None)
     return Identity(
-        user=identity.user or found.pop(s.USER_ID, None),
-        session=identity.session or found.pop(s.SESSION_ID, None),
+        user=identity.user or user,
+        session=identity.session or session,
         tags=identity.tags,
         metadata={**found, **identity.metadata},
     )
@@ -241,10 +242,9 @@ def _short(value: Any) -> str:
     return text if is_plain(text) else scrub_name(text[:MAX_LENGTH])
 
 
-def _value(value: Scalar) -> Scalar:
+def scalar(value: Scalar) -> Scalar:
+    """Return a value without credentials, of limited length, as OTLP can encode it."""
     if isinstance(value, str):
         plain = type(value) is str and is_plain(value)  # of an enum only its text is kept
         return value if plain else utf8(scrub(value[:MAX_LENGTH]))
-    if not isinstance(value, int) or -INT64 <= value < INT64:
-        return value
-    return whole(value)
+    return whole(value) if isinstance(value, int) else value

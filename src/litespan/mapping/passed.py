@@ -40,6 +40,7 @@ class Tail:
 
     def add(self, chunk: bytes) -> None:
         """Keep a chunk, and forget the oldest ones that no longer fit."""
+        chunk = chunk[-MOST:]
         self._chunks.append(chunk)
         self._size += len(chunk)
         while self._size > MOST:
@@ -191,7 +192,7 @@ _PATHS: Final = _by_first_name()
 
 def _stated(event: Event) -> Iterator[tuple[str, Any]]:
     """Yield each field that an event states, and its value. Bedrock's own metrics come first."""
-    for first in sorted(event.keys() & _PATHS.keys(), key=_METRICS.__ne__):
+    for first in sorted((name for name in event if name in _PATHS), key=_METRICS.__ne__):
         for field, rest in _PATHS[first]:
             value = event[first]
             for name in rest:

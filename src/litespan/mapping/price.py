@@ -65,11 +65,12 @@ def price_of_whole(usage: Usage, whole: Any) -> float | None:
 
 def custom_prices(request: Request) -> Mapping[str, Any]:
     """Return the prices in the call's arguments or the router's deployment."""
-    given = {**contents(request.metadata.get("model_info")), **request.arguments}
+    given: dict[Any, Any] = {**contents(request.metadata.get("model_info")), **request.arguments}
     return {
         name: value
         for name, value in given.items()
-        if ("cost_per_" in name or name.endswith("_cost")) and to_float(value) is not None
+        if isinstance(name, str) and ("cost_per_" in name or name.endswith("_cost"))
+        if to_float(value) is not None
     }
 
 

@@ -57,6 +57,10 @@ _ROUTES: Final[Mapping[str, str]] = {
 }
 
 
+# LiteLLM signs in when it looks up one of these: the user confirms a code in a browser.
+_SIGN_IN: Final = frozenset({"github_copilot", "chatgpt"})
+
+
 @lru_cache(maxsize=512)
 def _route(provider: str) -> "re.Pattern[str]":
     """Compiled on first use, because that takes more time than anything else at the start."""
@@ -78,13 +82,16 @@ def resolve(model: str, provider: str | None, api_base: str | None) -> tuple[str
     """Return (model without provider and route, LiteLLM's provider name or "")."""
     litellm: Any = sys.modules.get("litellm")
     model = without_route(model, "")
+    prefix, slash, rest = model.partition("/")
+    stated = provider or (prefix if slash else "")
+    if stated in _SIGN_IN:
+        return model.removeprefix(f"{stated}/"), stated
     try:
         name, found, _, _ = litellm.get_llm_provider(
             model=model, custom_llm_provider=provider, api_base=api_base
         )
     except Exception:  # noqa: BLE001 - BadRequestError for an unknown model
-        prefix, slash, rest = model.partition("/")
-        return (rest, prefix) if slash and not provider else (model, provider or "")
+        return (rest, prefix) if slash and not provider else (model, stated)
     return without_route(str(name), str(found or "")), str(found or "")
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from litespan import semconv as s
+from litespan.mapping.identity import scalar
 from litespan.mapping.request import Request
 from litespan.objects import get
-from litespan.redaction.text import is_secret_name, scrub
+from litespan.redaction.text import is_secret_name
 
-MAX_LENGTH: Final = 1024  # characters of one value
 MAX_FIELDS: Final = 16  # of `model_info`
 # Fields of `model_info` that LiteLLM adds.
 _LITELLM_FIELDS: Final = frozenset({"id", "db_model", "member_auto_router", "direct_access"})
@@ -27,7 +27,7 @@ def header_attributes(
     for name in allowed:
         value = headers.get(name)
         if isinstance(value, str) and not is_secret_name(name):
-            yield s.HTTP_HEADER_PREFIX + name, (scrub(value[:MAX_LENGTH]),)
+            yield s.HTTP_HEADER_PREFIX + name, (str(scalar(value)),)
 
 
 def body_attributes(body: Any, allowed: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
@@ -36,7 +36,7 @@ def body_attributes(body: Any, allowed: tuple[str, ...]) -> Iterator[tuple[str, 
         value = get(body, name)
         number = isinstance(value, (bool, int, float))
         if number or (isinstance(value, str) and not is_secret_name(name)):
-            yield s.REQUEST_BODY_PREFIX + name, _scrubbed(value)
+            yield s.REQUEST_BODY_PREFIX + name, scalar(value)
 
 
 def model_info_attributes(info: Any) -> Iterator[tuple[str, Any]]:
@@ -49,11 +49,7 @@ def model_info_attributes(info: Any) -> Iterator[tuple[str, Any]]:
             found += 1
             if found > MAX_FIELDS:
                 return
-            yield s.MODEL_INFO_PREFIX + name[:128], _scrubbed(value)
-
-
-def _scrubbed(value: str | float) -> str | float:
-    return scrub(value[:MAX_LENGTH]) if isinstance(value, str) else value
+            yield s.MODEL_INFO_PREFIX + name[:128], scalar(value)
 
 
 def gateway_attributes(

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from litespan import semconv as s
 from litespan.mapping.provider import provider_name, resolve, server_attributes
-from litespan.mapping.resources import Reader, argument_attributes, read_by
+from litespan.mapping.resources import ARGUMENTS, Reader, read_by
 from litespan.mapping.targets import AGENT, CONTENT, TOOL, Target
 from litespan.objects import as_float, as_int, as_text, as_texts, contents, get, safe_str, utf8
 
@@ -53,6 +53,7 @@ _PARAMETERS: Final[Mapping[str, tuple[str, Reader]]] = {
 _CONFIGURATIONS: Final = ("config", "generationConfig", "generation_config")
 _CAMEL: Final = re.compile("[A-Z]")
 _new: Final = object.__new__
+_MAX_MODEL: Final = 1024  # characters of a model's name, which a client of the proxy may choose
 _METADATA: Final = ("litellm_metadata", "metadata")  # the latter takes precedence
 
 
@@ -114,10 +115,12 @@ class Request:
         model, provider = arguments.get("model"), arguments.get("custom_llm_provider")
         if provider is None and not model:
             provider = arguments.get("search_provider") or target.provider or None
+        if type(model) is not str:  # a string enum equals its value, also for the cache
+            model = as_text(model) or ""
         base = arguments.get("api_base") or arguments.get("base_url")
         self.called = called(
             target,
-            model if isinstance(model, str) else "",
+            model[:_MAX_MODEL],
             None if provider is None else as_text(provider),
             safe_str(base) if base else None,
         )
@@ -167,7 +170,7 @@ def request_attributes(request: Request) -> Attributes:
                 attributes[attribute] = value
     operation = request.target.operation
     if operation.detailed:
-        attributes.update(argument_attributes(request.arguments))
+        attributes.update(read_by(ARGUMENTS, request.arguments))
         if operation is CONTENT:
             attributes.update(_configuration(request.arguments))
     if operation.output:

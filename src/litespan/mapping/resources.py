@@ -9,8 +9,8 @@ from litespan.objects import as_int, as_list, as_text, contents, get, to_float
 Reader = Callable[[Any], Any]
 
 
-# Argument → attribute.
-_ARGUMENTS: Final[Mapping[str, tuple[str, Reader]]] = {
+# Argument → attribute: ids and limits.
+ARGUMENTS: Final[Mapping[str, tuple[str, Reader]]] = {
     "agent": (s.AGENT_NAME, as_text),
     "agent_id": (s.AGENT_ID, as_text),
     "assistant_id": (s.AGENT_ID, as_text),
@@ -61,11 +61,6 @@ def read_by(table: Mapping[str, tuple[str, Reader]], given: Mapping[str, Any]) -
         if given.get(name) is not None
     }
     return {attribute: value for attribute, value in found.items() if value is not None}
-
-
-def argument_attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ids and limits in the arguments of a call."""
-    return read_by(_ARGUMENTS, arguments)
 
 
 def result_attributes(raw: Any, stated: Mapping[str, Any]) -> dict[str, Any]:

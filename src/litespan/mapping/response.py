@@ -108,10 +108,8 @@ def google_answer(raw: Any, hidden: Mapping[str, Any]) -> Answer:
     if google.is_native(stated):
         reasons = google.finish_reasons(stated)
         return Answer(raw, google.normalized(stated), reasons, usage, hidden, stated.get("error"))
-    error = stated_error(stated)
-    return Answer(
-        raw, stated, finish_reasons(stated), usage or read_usage(stated.get("usage")), hidden, error
-    )
+    usage = usage or read_usage(stated.get("usage"))
+    return Answer(raw, stated, finish_reasons(stated), usage, hidden, stated_error(stated))
 
 
 def stated_error(stated: Mapping[str, Any]) -> Any:
@@ -202,7 +200,8 @@ def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> 
             if name in source:
                 value = source[name]
                 if value and isinstance(value, str):
-                    attributes[attribute] = value if value.isascii() else utf8(value)
+                    plain = type(value) is str and value.isascii()
+                    attributes[attribute] = value if plain else utf8(value)
     if answer.finish_reasons:
         attributes[s.RESPONSE_FINISH_REASONS] = answer.finish_reasons
     base = hidden.get("api_base")
@@ -211,7 +210,8 @@ def answer_attributes(request: Request, answer: Answer, logging: Any = None) -> 
     if hidden.get("cache_hit") is True:
         attributes[s.CACHE_HIT] = True
     if not request.called.provider:  # LiteLLM has chosen it, for example by an alias
-        attributes.update(_provider_attributes(logging))
+        found = as_text(get(getattr(logging, "model_call_details", None), "custom_llm_provider"))
+        attributes.update({s.PROVIDER: provider_name(found)} if found else {})
     if request.target.operation.detailed:
         _add_details(attributes, request, answer)
     return attributes
@@ -227,16 +227,11 @@ def _add_details(attributes: Attributes, request: Request, answer: Answer) -> No
     attributes.update(result_attributes(answer.raw, answer.fields))
 
 
-def _provider_attributes(logging: Any) -> Attributes:
-    found = as_text(get(getattr(logging, "model_call_details", None), "custom_llm_provider"))
-    return {s.PROVIDER: provider_name(found)} if found else {}
-
-
 def provider_request_id(headers: Mapping[str, Any]) -> str | None:
     """Return the provider's request id from its response headers."""
     for name in _REQUEST_ID:
         if name in headers and headers[name] and isinstance(headers[name], str):
-            return str(headers[name])[:128]
+            return utf8(headers[name][:128])
     return None
 
 

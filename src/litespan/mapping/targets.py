@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
 from litespan import semconv as s
@@ -61,7 +60,6 @@ AGENT: Final = _without_model("invoke_agent", charged=True)
 RETRIEVAL: Final = _without_model("retrieval", s.DATA_SOURCE_ID)
 FETCH: Final = _without_model("fetch_response")
 CONTAINER: Final = _without_model("litellm.create_container", s.CONTAINER_ID, charged=True)
-
 
 # The sync function whose name starts with an "a", and its async form.
 _ASYNC_NAMES: Final[Mapping[str, str]] = {"add_message": "a_add_message"}
@@ -224,29 +222,6 @@ SESSIONS: Final[tuple[Target, ...]] = (
 TRANSCRIBED: Final = Target("_arealtime", TRANSCRIPT)
 # What LiteLLM charges for the time of a session.
 SESSION_TIME: Final = Target("_arealtime", Operation("litellm.session_time", model=False))
-
-# Ends of a provider's paths → operation.
-_PATHS: Final[tuple[tuple[tuple[str, ...], Operation], ...]] = (
-    (("/chat/completions", "/responses", "/messages", "/realtime"), CHAT),
-    (("/v1/chat", "/v2/chat", "/api/chat"), CHAT),  # Cohere, Ollama
-    ((":generateContent", ":streamGenerateContent", ".BidiGenerateContent"), CHAT),
-    (("/converse", "/converse-stream"), CHAT),
-    (("/completions",), TEXT),
-    (("/embeddings", "/embed", ":embedContent"), EMBEDDINGS),
-    (("/images/generations", "/images/edits"), IMAGE),
-    (("/audio/transcriptions", "/listen"), TRANSCRIPT),
-    (("/audio/speech",), SPEECH),
-    (("/rerank",), RERANK),
-    (("/moderations",), MODERATION),
-)
-
-
-@lru_cache(maxsize=256)
-def passed_on(call_type: str, path: str) -> Target:
-    """Return the target of a request that LiteLLM passes on to a provider's `path` unchanged."""
-    found = (operation for ends, operation in _PATHS if path.endswith(ends))
-    return Target(call_type, next(found, PASS_THROUGH))
-
 
 TOOL: Final = Operation("execute_tool", model=False)
 # A call of an MCP tool by LiteLLM's proxy.

@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from litespan import semconv as s
-from litespan.objects import as_cost, as_list, as_tokens, contents, get
+from litespan.objects import as_cost, as_int, as_list, as_tokens, contents, get
 
 
 @dataclass(slots=True)  # not frozen, which would slow down every call
@@ -48,15 +48,16 @@ class Usage:
         return bool(self.input or self.output)
 
 
-_DETAILS: Final = (
-    "cache_read",
-    "cache_creation",
-    "reasoning",
-    "audio_input",
-    "audio_output",
-    "cache_creation_5m",
-    "cache_creation_1h",
-)
+# Field → attribute.
+_DETAILS: Final = {
+    "cache_read": s.CACHE_READ_TOKENS,
+    "cache_creation": s.CACHE_CREATION_TOKENS,
+    "reasoning": s.REASONING_TOKENS,
+    "audio_input": s.AUDIO_INPUT_TOKENS,
+    "audio_output": s.AUDIO_OUTPUT_TOKENS,
+    "cache_creation_5m": s.CACHE_CREATION_5M_TOKENS,
+    "cache_creation_1h": s.CACHE_CREATION_1H_TOKENS,
+}
 _details: Final = attrgetter(*_DETAILS)
 
 
@@ -117,7 +118,7 @@ def _with_compaction(stated: Mapping[str, Any]) -> Mapping[str, Any]:
     parts = as_list(stated.get("iterations"))
     if not parts:
         return stated
-    sums = {name: sum([as_tokens(get(each, name)) or 0 for each in parts]) for name in _SUMMED}
+    sums = {name: sum([as_int(get(each, name)) or 0 for each in parts]) for name in _SUMMED}
     return {**stated, **sums}
 
 
@@ -220,17 +221,6 @@ def _merged(stated: Sequence[Any], depth: int = 4) -> dict[str, Any]:
     return merged
 
 
-_DETAIL_ATTRIBUTES: Final = (
-    s.CACHE_READ_TOKENS,
-    s.CACHE_CREATION_TOKENS,
-    s.REASONING_TOKENS,
-    s.AUDIO_INPUT_TOKENS,
-    s.AUDIO_OUTPUT_TOKENS,
-    s.CACHE_CREATION_5M_TOKENS,
-    s.CACHE_CREATION_1H_TOKENS,
-)
-
-
 def usage_attributes(usage: Usage, *, embeddings: bool = False) -> dict[str, Any]:
     """Return the token attributes; details only if they are above zero."""
     attributes: dict[str, Any] = {}
@@ -242,7 +232,7 @@ def usage_attributes(usage: Usage, *, embeddings: bool = False) -> dict[str, Any
     audio_in, audio_out = usage.audio_input, usage.audio_output
     short, long = usage.cache_creation_5m, usage.cache_creation_1h
     if read or created or reasoning or audio_in or audio_out or short or long:
-        named = zip(_DETAIL_ATTRIBUTES, _details(usage), strict=True)
+        named = zip(_DETAILS.values(), _details(usage), strict=True)
         attributes.update({attribute: tokens for attribute, tokens in named if tokens})
     if attributes:
         attributes[s.USAGE_SOURCE] = usage.source

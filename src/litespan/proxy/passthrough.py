@@ -27,7 +27,7 @@ from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.start import LOGGING, begin
 from litespan.instrumentation.state import OWNER, STREAM_ENDS
 from litespan.instrumentation.stream import is_stream
-from litespan.mapping import targets as t
+from litespan.mapping.paths import passed_on
 from litespan.mapping.request import Attributes
 from litespan.mapping.response import (
     Answer,
@@ -93,7 +93,7 @@ class PassThrough:
         arguments["model"] = as_text(arguments.get("model")) or _model_in(path)
         if path.endswith(_STREAMS):
             arguments["stream"] = True
-        target = t.passed_on(CALL_TYPE, path)
+        target = passed_on(CALL_TYPE, path)
         call = begin(target, (), (), arguments)
         if isinstance(call, Call):
             self.call = call

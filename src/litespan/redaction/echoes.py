@@ -42,7 +42,7 @@ _NO_CONTENT: Final = re.compile(
     r"|.*_callback|original_function|mock_.*|azure_.*|aws_.*|vertex_.*|shared_session|client"
 )
 # Arguments in which short texts are also content. In others they may be settings.
-_CONTENT: Final = frozenset(
+CONTENT: Final = frozenset(
     {
         *("messages", "prompt", "input", "query", "documents", "texts", "contents"),
         *("instructions", "system", "suffix", "prediction", "document"),
@@ -70,7 +70,7 @@ def sent_texts(arguments: Mapping[str, Any]) -> Iterator[str]:
     seen: set[int] = set()
     left = _MAX_VALUES
     stack: list[tuple[Any, bool]] = [
-        (value, name in _CONTENT)
+        (value, name in CONTENT)
         for name, value in arguments.items()
         if not _NO_CONTENT.fullmatch(str(name))
     ]

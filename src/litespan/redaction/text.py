@@ -1,37 +1,42 @@
 """Removes secrets, quotes of the request's content and control characters from text."""
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final
 
 from litespan.objects import utf8
-from litespan.redaction.echoes import without_echoes
+from litespan.redaction.echoes import CONTENT, without_echoes
 
 MASK: Final = "[redacted]"
 MAX_TEXT: Final = 1024  # characters of an error message
 _MAX_SCANNED: Final = 4096  # characters of an error message that are processed
+_MAX_SEARCHED: Final = 16_384  # characters in which credentials are searched: some are long
 _SHORTEST: Final = 6  # characters: minimum length of a credential
 _MAX_VALUES: Final = 10_000  # arguments searched for credentials
 
 # Prefixes of API keys, before a `-` or `_`.
 _PREFIXES: Final = (
-    *("sk", "pk", "rk", "gsk", "xai", "pplx", "hf", "fw", "nvapi"),
-    *("ghp", "gho", "ghs", "glpat"),
+    *("sk", "pk", "rk", "gsk", "csk", "pcsk", "xai", "pplx", "hf", "fw", "nvapi", "tvly"),
+    *("gh[oprsu]", "github_pat", "glpat", "xox[abeprs]", "xapp", "lsv2", "glsa", "gocspx"),
 )
 # Patterns of credentials. They are masked completely, because a prefix would identify the key.
 _SECRET: Final = re.compile(
     rf"\b(?:{'|'.join(_PREFIXES)})"
     r"""[-_][A-Za-z0-9_\-*.]{6,}
     | \b(?:AKIA|ASIA)[A-Z0-9]{12,}
-    | \bAIza[A-Za-z0-9_\-]{16,}
+    | \bAIza[A-Za-z0-9_\-]{16,} | \b(?:AQ|ya29)\.[A-Za-z0-9_\-]{16,}
+    | \bdapi[a-f0-9]{32} | \bABSK[A-Za-z0-9+/=]{16,} | \br8_[A-Za-z0-9]{16,} | \bek_[a-f0-9]{16,}
     | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?
     | (?<=bearer\s)\S+ | (?<=basic\s)[A-Za-z0-9+/=]{8,}
-    | (?<=://)[^/\s@]+(?=@)
+    | -----BEGIN[A-Z ]*PRIVATE\ KEY[A-Z ]*-----[^-]*(?:-----END[A-Z ]*-----)?
+    | (?<=://)[^/\s@]+(?:@[^/\s@"'<>,]+)*(?=@)
     | (?<=\?)[^\s"'<>)\]]+(?=[\s"'<>)\]]|$)
-    | (?:api[-_ ]?key|token|secret|password|authorization|credentials?)["']?\s*[:=]
-      \s*["']?[^\s"',}&]+
+    | (?:(?:api|access|account|private|subscription|secret)[-_ ]?key|token|secret|passw(?:or)?d
+      |passphrase|pwd|authorization|credentials?)(?:\\*["']?\s*[:=]|\ provided:)
+      \s*\\*["']?[^\s"'\\,}&]+
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -40,17 +45,18 @@ _SHORTEST_PLAIN: Final = 16  # characters: minimum length of an alphanumeric cre
 # most texts contain none.
 _HINT: Final = re.compile(
     "|".join(f"{prefix}[-_]" for prefix in _PREFIXES)
-    + r"|akia|asia|aiza|eyj|bearer|basic|://|\?|:|="
+    + r"|akia|asia|aiza|aq\.|ya29\.|dapi|absk|r8_|ek_|eyj|bearer|basic|-----begin|://|\?|:|="
 )
 _SECRET_ARGUMENT: Final = re.compile(
     r"key|token|secret|passw|credential|auth|cookie|header|aws_|vertex_", re.IGNORECASE
 )
+_SCHEMAS: Final = frozenset({"schema", "parameters", "input_schema"})
 
 # Parts of the names of credentials; not "author", "monkey" or "keyboard".
 _SECRET_NAME: Final = re.compile(
     r"""
-    secret(?!ar) | passw | passphrase | credential | cookie | bearer | signature | private
-    | auth(?!or(?!i[sz])) | token(?!i[sz])
+    secret(?!ar) | passw | passphrase | pwd | credential | cookie | bearer | jwt | signature
+    | private | auth(?!or(?!i[sz])) | token(?!i[sz])
     | (?<!mon|don|tur|hoc|joc|lac)(?<!whis)key(?!board|word|note|stone)
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -100,10 +106,10 @@ def scrub_error(text: str, secrets: Iterable[str], content: Iterable[str]) -> st
         secrets: the call's credentials, headers and URLs, which are masked.
         content: the request's texts.
     """
-    text = text[:_MAX_SCANNED]
-    for secret in secrets:
+    text = text[:_MAX_SEARCHED]
+    for secret in sorted(secrets, key=len, reverse=True):  # one may start with another
         text = text.replace(secret, MASK)
-    return utf8(without_echoes(scrub(text), content)[:MAX_TEXT])
+    return utf8(without_echoes(scrub(text[:_MAX_SCANNED]), content)[:MAX_TEXT])
 
 
 def printable(text: str, instead: Callable[[str], str] = lambda _: "\ufffd") -> str:
@@ -119,19 +125,25 @@ def printable(text: str, instead: Callable[[str], str] = lambda _: "\ufffd") -> 
 
 
 def secrets(arguments: Mapping[Any, Any]) -> Iterator[str]:
-    """Yield the credentials in nested arguments, visiting each container once."""
+    """Yield the credentials in nested arguments, visiting each container once.
+
+    Content and JSON schemas have none, but may have fields with such names.
+    """
     seen: set[int] = set()
     left = _MAX_VALUES
-    stack: list[tuple[Mapping[Any, Any], bool]] = [(arguments, False)]
-    while stack and left > 0:
-        values, inside = stack.pop()
+    found: deque[tuple[Any, bool]] = deque([(arguments, False)])
+    while found and left > 0:
+        values, inside = found.popleft()
         if id(values) in seen:
             continue
         seen.add(id(values))
-        for name, value in islice(values.items(), left):
+        named = values.items() if isinstance(values, Mapping) else zip(repeat(""), values)
+        for name, value in islice(named, left):
             left -= 1
+            if name in _SCHEMAS or (values is arguments and name in CONTENT):
+                continue
             secret = inside or (isinstance(name, str) and bool(_SECRET_ARGUMENT.search(name)))
-            if isinstance(value, Mapping):
-                stack.append((value, secret))
+            if isinstance(value, (Mapping, list, tuple)):
+                found.append((value, secret))
             elif secret and isinstance(value, str) and len(value) >= _SHORTEST:
                 yield value
