@@ -56,7 +56,10 @@ def defer_answer(call: CallState, raw: Any, hidden: Mapping[str, Any]) -> Unread
         or signals.generation.new
         or call.inner_calls
         or call.uncached_answer is not None
-        or (call.record_content and not signals.content_is_separate)
+        or (
+            call.record_content
+            and (signals.redactor is not None or signals.settings.content != "SPAN_ONLY")
+        )
     ):
         return None
     try:

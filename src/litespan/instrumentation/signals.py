@@ -35,18 +35,15 @@ class Signals:
     Attributes:
         providers: the tracer, meter and logger providers passed in; None is the global one.
         redactor: the user's redactor, or None.
-        content_limit: maximum length of a content attribute, in characters.
         generation: the names of the GenAI conventions that are written.
         content_form: converts content to the form of that generation.
         content_is_direct: whether content is recorded in the form of 1.41 and without a redactor.
-        content_is_separate: whether content is recorded without the other attributes.
     """
 
     __slots__ = (
+        "_content_limit",
         "content_form",
         "content_is_direct",
-        "content_is_separate",
-        "content_limit",
         "generation",
         "logger",
         "metrics",
@@ -83,8 +80,12 @@ class Signals:
         self.stages_on_log = settings.stage_signal != "span"
         self.redactor = redactor or load_redactor(settings.redact)
         self.content_is_direct = self.redactor is None and not adapts
-        self.content_is_separate = self.content_is_direct and settings.content == "SPAN_ONLY"
-        self.content_limit = min(settings.content_limit, _sdk_limit())
+        self._content_limit = min(settings.content_limit, _sdk_limit())
+
+    @property
+    def content_limit(self) -> int:
+        """The maximum length of a content attribute, in characters: the SDK would cut its JSON."""
+        return min(self._content_limit, self.tracer.length_limit)
 
 
 class Live:
@@ -143,6 +144,6 @@ def _sdk_limit() -> int:
     """Return the SDK's attribute length limit in characters, at which it would cut JSON."""
     for name in _LIMITS:
         text = os.environ.get(name, "").strip()
-        if text.isdigit():
+        if text.isdecimal():
             return int(text)
     return 2**31

@@ -165,4 +165,4 @@ def _event_limit(span: Any) -> int:
     if hasattr(limits, "max_events"):
         return _ENDLESS if limits.max_events is None else int(limits.max_events)
     text = os.environ.get("OTEL_SPAN_EVENT_COUNT_LIMIT", "").strip()
-    return int(text) if text.isdigit() else _SDK_EVENTS
+    return int(text) if text.isdecimal() else _SDK_EVENTS
