@@ -12,9 +12,9 @@ from litespan.instrumentation.call_end import (
     add_outcome,
     answered_attributes,
     post_attributes,
-    record_content,
     success_attributes,
 )
+from litespan.instrumentation.recorded_content import record_content
 from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState
 from litespan.mapping.answer_copy import AnswerCopy, copy_answer

@@ -106,13 +106,8 @@ class Stream(_Proxy):
     def _end(self, how: str, error: BaseException | None = None) -> None:
         try:
             _open_streams.pop(id(self._self_call), None)
-            call_outside_collection(self._finish, how, error)
-        except Exception as problem:  # noqa: BLE001
-            record_error("ending a stream", problem)
-
-    def _finish(self, how: str, error: BaseException | None) -> None:
-        try:
-            self._self_call.streamed(how, self.__wrapped__, self._self_chunks, error)
+            end, stream, chunks = self._self_call.streamed, self.__wrapped__, self._self_chunks
+            call_outside_collection(end, how, stream, chunks, error)
         except Exception as problem:  # noqa: BLE001
             record_error("ending a stream", problem)
 
