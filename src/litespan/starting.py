@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -137,12 +136,7 @@ class Started:
     def __enter__(self) -> "Started":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -211,7 +205,9 @@ def _default() -> list[str | SpanExporter]:
 def _checked(exporter: SpanExporter) -> SpanExporter:
     """Return an exporter that the application has passed. Raises BadRoute if it is none."""
     if isinstance(exporter, type) or not hasattr(exporter, "export"):
-        raise BadRoute(f"{exporter!r} is not an exporter: pass a name or a SpanExporter")
+        given: Any = exporter
+        found = given.__name__ if isinstance(given, type) else f"a {type(given).__name__}"
+        raise BadRoute(f"{found} is not an exporter: pass a name or a SpanExporter")
     return exporter
 
 

@@ -107,19 +107,18 @@ class Call(StagedCall, Entered):
             return value
         try:
             hidden = hidden_params(value)
-            streaming = is_stream(value)
-            if not streaming:
-                time_ns = time.time_ns()
-                unread = defer_answer(self, value, hidden)
-                if unread is not None:
-                    self.stage(s.EVENT_POST, unread.post, value, time_ns)
-                    self.report_failure(None)
-                    self.end("success", {}, answer=unread)
-                    return value
-            post = call_end.post_attributes(hidden)
-            self.stage(s.EVENT_POST, post, None if streaming else value)
-            if streaming:
+            if is_stream(value):
+                self.stage(s.EVENT_POST, call_end.post_attributes(hidden))
                 return wrap_stream(value, self)
+            time_ns = time.time_ns()
+            unread = defer_answer(self, value, hidden)
+            if unread is not None:
+                self.stage(s.EVENT_POST, unread.post, value, time_ns)
+                self.report_failure(None)
+                self.end("success", {}, answer=unread)
+                return value
+            post = call_end.post_attributes(hidden)
+            self.stage(s.EVENT_POST, post, value)
             answer = read_answer(self.request, value, hidden)
             attributes = call_end.answered_attributes(self, answer, post)
             failure = None if answer.error is None else call_end.to_failure(self, answer.error)

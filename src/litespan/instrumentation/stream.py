@@ -6,6 +6,7 @@ tasks.
 """
 
 import asyncio
+import copy
 import time
 import weakref
 from collections.abc import Callable
@@ -147,6 +148,15 @@ class Stream(_Proxy):
     def __aexit__(self, *details: Any) -> Any:
         self._end("closed")
         return self.__wrapped__.__aexit__(*details)
+
+    def __copy__(self) -> Any:
+        return self  # a copy would read the same chunks
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return copy.deepcopy(self.__wrapped__, memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__reduce_ex__(protocol)
 
     def __del__(self) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -142,17 +142,17 @@ class Wrapper(_Wrapper):
 
 def positional_parameters(function: Any) -> Sequence[str]:
     """Return the names of the positional parameters of `function`."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # not a function, or without a signature
-        return ()
-    return tuple(name for name, p in signature.parameters.items() if p.kind in _POSITIONAL)
+    return tuple(name for name, p in _parameters(function).items() if p.kind in _POSITIONAL)
 
 
 def _default_provider(function: Any) -> str:
     """Return the provider that `function` assumes if the caller names none, or ""."""
+    default = getattr(_parameters(function).get("custom_llm_provider"), "default", None)
+    return default if isinstance(default, str) else ""
+
+
+def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
     try:
-        parameter = inspect.signature(function).parameters["custom_llm_provider"]
-    except (KeyError, TypeError, ValueError):
-        return ""
-    return parameter.default if isinstance(parameter.default, str) else ""
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # not a function, or without a signature
+        return {}
