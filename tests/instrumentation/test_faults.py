@@ -59,7 +59,6 @@ NOT_INJECTED = {
     "instrumentation.hooks._before_retries",
     "instrumentation.hooks.proxied",
     "instrumentation.router_hooks._passed_functions",
-    "instrumentation.hooks._context_executor",
     "instrumentation.router_hooks._core_call",
     "instrumentation.hooks._logging_init",
     "instrumentation.hooks.find",

@@ -45,7 +45,7 @@ def hooks() -> Iterator[tuple[Any, str, Any]]:
         (litellm, "acompletion_with_retries", proxied(_before_retries)),
         (litellm, "responses_with_retries", proxied(_before_retries)),
         (litellm, "aresponses_with_retries", proxied(_before_retries)),
-        (find("litellm.batch_completion.main"), "ThreadPoolExecutor", _context_executor),
+        (find("litellm.batch_completion.main"), "ThreadPoolExecutor", lambda _: ContextExecutor),
         (fallbacks, "run_async_function", proxied(carry)),
         (find("litellm.router"), "run_async_function", proxied(carry)),
         (caching, combine, proxied(_combined)),
@@ -234,10 +234,6 @@ def carry(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
 
     given = {name: value for name, value in kwargs.items() if name != "async_function"}
     return wrapped, (inside, *rest), given
-
-
-def _context_executor(_original: Any) -> type:
-    return ContextExecutor
 
 
 class ContextExecutor(ThreadPoolExecutor):

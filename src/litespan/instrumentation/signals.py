@@ -107,33 +107,30 @@ def load_redactor(path: str) -> Redactor | None:
     """
     if not path:
         return None
-    if problem := redactor_problem(path):
+    found, problem = _redactor(path)
+    if problem:
         log_once(
             f"redact:{path}", "%s; set it to an importable function, as module:function", problem
         )
         return _nothing
-    redactor: Redactor = _redactor(path)
+    redactor: Redactor = found
     return redactor
-
-
-_LOST: Final = "no content is recorded"
 
 
 def redactor_problem(path: str) -> str:
     """Return why the redactor `module:function` cannot be used; an empty string if it can."""
-    try:
-        found = _redactor(path)
-    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
-        return (
-            f"LITESPAN_REDACT={path} cannot be imported ({type(error).__name__}: {error}), "
-            f"so {_LOST}"
-        )
-    return "" if callable(found) else f"LITESPAN_REDACT={path} is not callable, so {_LOST}"
+    return _redactor(path)[1]
 
 
-def _redactor(path: str) -> Any:
+def _redactor(path: str) -> tuple[Any, str]:
+    """Return the redactor and an empty string, or None and why it cannot be used."""
     module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
+    try:
+        found = getattr(importlib.import_module(module), name)
+        problem = "" if callable(found) else "is not callable"
+    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
+        found, problem = None, f"cannot be imported ({type(error).__name__}: {error})"
+    return found, problem and f"LITESPAN_REDACT={path} {problem}, so no content is recorded"
 
 
 def _nothing(_key: str, _value: Any, _attributes: Mapping[str, Any]) -> None:
