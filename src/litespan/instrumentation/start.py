@@ -52,8 +52,8 @@ def begin(
     if signals is None:
         return UNTRACED
     try:
-        if Live.look is not None:
-            Live.look()
+        if (look := Live.look) is not None:
+            look()
         ctx = otel_context.get_current()
         outer = _outer(ctx, kwargs) if CALL_KEY in ctx or LOGGING in kwargs else None
         if ctx and suppressed(ctx, nested=outer is None and signals.settings.suppress_nested):
