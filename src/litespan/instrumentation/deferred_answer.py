@@ -14,7 +14,7 @@ from litespan.instrumentation.call_end import (
     post_attributes,
     success_attributes,
 )
-from litespan.instrumentation.recorded_content import record_content
+from litespan.instrumentation.recorded_content import ON_LOG, record_content
 from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState
 from litespan.mapping.answer_copy import AnswerCopy, copy_answer
@@ -58,7 +58,7 @@ def defer_answer(call: CallState, raw: Any, hidden: Mapping[str, Any]) -> Unread
         or call.uncached_answer is not None
         or (
             call.record_content
-            and (signals.redactor is not None or signals.settings.content != "SPAN_ONLY")
+            and (signals.redactor is not None or signals.settings.content in ON_LOG)
         )
     ):
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.background.deferred import LARGE, Deferred
@@ -30,6 +30,9 @@ from litespan.mapping.targets import RETRIEVAL
 from litespan.objects import dumps
 from litespan.redaction.echoes import ECHO
 
+ON_LOG: Final = frozenset({"EVENT_ONLY", "SPAN_AND_EVENT"})
+"""Modes in which log events have content. With NO_CONTENT, spans do, if a team turns it on."""
+
 
 def record_content(call: CallState, attributes: Attributes, raw: Any) -> None:
     """Record messages on the span, on a log event, or on both; `raw` is LiteLLM's result."""
@@ -37,7 +40,7 @@ def record_content(call: CallState, attributes: Attributes, raw: Any) -> None:
         signals = call.signals
         mode = signals.settings.content
         known = attributes  # redactors and log events also get the attributes from the start
-        if signals.redactor is not None or mode != "SPAN_ONLY":
+        if signals.redactor is not None or mode in ON_LOG:
             known = {**call.attributes, **attributes}
         elif type(call.span) is CallSpan:
             deferred = deferred_content(call, raw)
@@ -46,7 +49,7 @@ def record_content(call: CallState, attributes: Attributes, raw: Any) -> None:
         content = recorded_content(call, raw, known)
         if mode != "EVENT_ONLY":
             attributes.update(content)
-        if mode != "SPAN_ONLY":
+        if mode in ON_LOG:
             emit_details(signals, known, content, call.context)
     except Exception as problem:  # noqa: BLE001
         record_error("recording content", problem)
