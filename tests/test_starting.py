@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import litellm
 import pytest
@@ -14,6 +15,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import litespan
 from litespan import LiteLLMInstrumentor, errors
+from litespan.instrumentation.deferred_answer import DeferredAnswer
+from litespan.mapping.request import Attributes
 from litespan.testing import LoopbackProvider
 from tests.support import program
 
@@ -75,6 +78,72 @@ def test_the_content_argument_takes_precedence(loopback: LoopbackProvider) -> No
         True,
         False,
     ]
+
+
+def messages(memory: InMemorySpanExporter) -> list[bool]:
+    """Whether each span has messages."""
+    assert litespan.flush(5)
+    spans = memory.get_finished_spans()
+    return ["gen_ai.input.messages" in (span.attributes or {}) for span in spans]
+
+
+def test_the_content_argument_ends_with_its_block(loopback: LoopbackProvider) -> None:
+    """The operator's own exporters receive no messages before and after it."""
+    memory = InMemorySpanExporter()
+    with litespan.start(memory):
+        with litespan.start(content=True):
+            call(loopback)
+        call(loopback)
+    assert messages(memory) == [True, False]
+
+
+def test_the_last_start_that_runs_decides_about_content(loopback: LoopbackProvider) -> None:
+    """In whatever order they stop."""
+    memory = InMemorySpanExporter()
+    with litespan.start(memory):
+        first, second = litespan.start("jsonl", content=True), litespan.start(content=False)
+        call(loopback)
+        first.stop()
+        call(loopback)
+        third = litespan.start(content=True)
+        call(loopback)
+        second.stop()
+        call(loopback)
+        third.stop()
+        call(loopback)
+    assert messages(memory) == [False, False, True, True, False]
+
+
+def test_messages_of_the_content_argument_are_read_after_the_call(
+    loopback: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with the variable: the caller's thread only copies the answer."""
+    read: list[DeferredAnswer] = []
+    reading = DeferredAnswer.read
+
+    def spied(answer: DeferredAnswer) -> Attributes:
+        read.append(answer)
+        return reading(answer)
+
+    monkeypatch.setattr(DeferredAnswer, "read", spied)
+    memory = InMemorySpanExporter()
+    with litespan.start(memory, content=True):
+        call(loopback)
+        assert not read
+        assert messages(memory) == [True]
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize("wrong", [InMemorySpanExporter, ["sqlite"], None, 5])
+def test_what_is_not_an_exporter_is_one_line(
+    loopback: LoopbackProvider, caplog: pytest.LogCaptureFixture, wrong: Any
+) -> None:
+    """Such as a class or a list; the other exporters work."""
+    with caplog.at_level(logging.WARNING), litespan.start(wrong, "jsonl"):
+        call(loopback)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "is not an exporter: pass a name or a SpanExporter" in line
+    assert len(written()) == 1
 
 
 def test_an_existing_instrumentation_stays(loopback: LoopbackProvider) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -18,7 +17,7 @@ from litespan.callbacks.flush import flush
 from litespan.detect import detect
 from litespan.errors import log_once, suppress_errors
 from litespan.export import provider
-from litespan.instrumentation.signals import Live
+from litespan.instrumentation.signals import Live, Signals
 from litespan.instrumentor import LiteLLMInstrumentor
 from litespan.routing.destinations import BadRoute, create_exporter, created_by_sdk
 from litespan.spool import batches
@@ -69,6 +68,39 @@ class Exports(SpanProcessor):
 _exports: Final[dict[int, tuple[Any, Exports]]] = {}  # by id of the provider, which is kept alive
 
 
+class _Content:
+    """Whether messages are recorded: as the last `start` with `content` that has not stopped says.
+
+    Without one, as the instrumentation's settings say.
+    """
+
+    def __init__(self) -> None:
+        self._signals: Signals | None = None
+        self._mode = ""  # of the settings
+        self._asked: dict[Started, str] = {}
+
+    def ask(self, started: "Started", *, content: bool) -> None:
+        signals = Live.signals
+        if signals is None:
+            return
+        if signals is not self._signals:
+            self._signals, self._mode, self._asked = signals, signals.settings.content, {}
+        self._asked[started] = "SPAN_ONLY" if content else "NO_CONTENT"
+        self._apply()
+
+    def withdraw(self, started: "Started") -> None:
+        if self._asked.pop(started, None) is not None:
+            self._apply()
+
+    def _apply(self) -> None:
+        if self._signals is not None:
+            mode = next(reversed(self._asked.values()), self._mode)
+            self._signals.settings = replace(self._signals.settings, content=mode)
+
+
+_content: Final = _Content()
+
+
 class Started:
     """What one `litespan.start` has set up; `stop()` and the end of a `with` block undo it.
 
@@ -94,6 +126,7 @@ class Started:
             added, self._added = self._added, []
             if added or self._instrumented:
                 flush(_FLUSH)
+            _content.withdraw(self)
             for key in added:
                 _exports[id(self.provider)][1].remove(key)
             if self._instrumented:
@@ -103,12 +136,7 @@ class Started:
     def __enter__(self) -> "Started":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -124,7 +152,8 @@ def start(
     Args:
         exporters: names, as in `OTEL_TRACES_EXPORTER`, or `SpanExporter`s. Without any: those
             whose variables are set, the SQLite store, and in notebooks a line for each call.
-        content: whether to record messages; None: as the environment says, by default not.
+        content: whether to record messages, until `stop()`; None: as the environment says, by
+            default not.
         spool: the folder of the spool for these exporters; None: `LITESPAN_SPOOL`.
 
     Returns:
@@ -138,10 +167,10 @@ def start(
         added = _add(current, exporters or _default(), spool)
         if not before:
             instrumentor.instrument()
-        if content is not None and Live.signals is not None:
-            mode = "SPAN_ONLY" if content else "NO_CONTENT"
-            Live.signals.settings = replace(Live.signals.settings, content=mode)
-        return Started(current, added, instrumented=not before)
+        started = Started(current, added, instrumented=not before)
+        if content is not None:
+            _content.ask(started, content=content)
+        return started
 
 
 def _provider() -> Any:
@@ -173,6 +202,15 @@ def _default() -> list[str | SpanExporter]:
     return [*names, STORE, *([LIVE] if in_notebook() else [])]
 
 
+def _checked(exporter: SpanExporter) -> SpanExporter:
+    """Return an exporter that the application has passed. Raises BadRoute if it is none."""
+    if isinstance(exporter, type) or not hasattr(exporter, "export"):
+        given: Any = exporter
+        found = given.__name__ if isinstance(given, type) else f"a {type(given).__name__}"
+        raise BadRoute(f"{found} is not an exporter: pass a name or a SpanExporter")
+    return exporter
+
+
 def _add(
     current: Any, exporters: Iterable[str | SpanExporter], spool: str | None
 ) -> list[str | int]:
@@ -195,9 +233,9 @@ def _add(
         if key in processor.batches or (isinstance(entry, str) and created_by_sdk(entry)):
             continue
         try:
-            exporter = create_exporter(entry) if isinstance(entry, str) else entry
+            exporter = create_exporter(entry) if isinstance(entry, str) else _checked(entry)
         except BadRoute as error:
-            log_once(f"start:{entry}", "litespan.start: %s", error)
+            log_once(f"start:{key}", "litespan.start: %s", error)
             continue
         processor.add(key, exporter, spool)
         added.append(key)

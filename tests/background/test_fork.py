@@ -1,4 +1,4 @@
-"""A fork while a thread of litespan imports a module: the child must be able to import it, too."""
+"""A fork while a thread of litespan imports a module or holds a lock: the child must not wait."""
 
 from pathlib import Path
 
@@ -130,3 +130,23 @@ def test_a_child_forked_during_the_import_of_a_driver_stores_its_calls(tmp_path:
     ran = run(program)
     assert (ran.stdout, ran.code) == ("0\n", 0), ran.stderr
     assert len(list(tmp_path.glob("date=*/*.parquet"))) == 2
+
+
+def test_a_child_forked_while_a_job_is_remembered_remembers_jobs() -> None:
+    """No lock stays locked."""
+    program = f"""{CHILD}
+    from litespan.instrumentation.jobs import JOBS
+
+    class Slow(str):
+        def __hash__(self):
+            time.sleep(1)
+            return 0
+
+    thread = threading.Thread(target=JOBS.charge, args=(Slow("resp_1"),))
+    thread.start()
+    time.sleep(0.2)
+    print(forked(lambda: JOBS.charge("resp_2")))
+    thread.join()
+    """
+    ran = run(program)
+    assert (ran.stdout, ran.code) == ("0\n", 0), ran.stderr

@@ -27,6 +27,7 @@ MODULES = (
     *("instrumentation.hooks", "instrumentation.router_hooks"),
     *("instrumentation.wrappers", "instrumentation.start", "instrumentation.options"),
     *("instrumentation.call_contexts", "instrumentation.deferred_answer"),
+    *("instrumentation.metadata", "instrumentation.recorded_content"),
     "instrumentation.stream_end",
     *("instrumentation.call", "instrumentation.router_call", "instrumentation.stream"),
     *("instrumentation.stages", "instrumentation.call_end", "callbacks.callback"),
@@ -39,6 +40,10 @@ NEW_CONVENTIONS = {"instrumentation.call_end._adapt"}
 NOT_INJECTED = {
     "instrumentation.options.permitted",
     "instrumentation.deferred_answer.DeferredAnswer.read",
+    "instrumentation.recorded_content.content_attributes",
+    "instrumentation.recorded_content.redacted_text",
+    "instrumentation.recorded_content._given",
+    "instrumentation.recorded_content._answered",
     "instrumentation.start.record_batch",
     "instrumentation.hooks._bridged",
     "instrumentation.call_contexts.Translated.__init__",
@@ -54,10 +59,9 @@ NOT_INJECTED = {
     "instrumentation.hooks._before_retries",
     "instrumentation.hooks.proxied",
     "instrumentation.router_hooks._passed_functions",
-    "instrumentation.hooks._context_executor",
     "instrumentation.router_hooks._core_call",
     "instrumentation.hooks._logging_init",
-    "instrumentation.hooks.module",
+    "instrumentation.hooks.find",
     "instrumentation.hooks._name",
     "instrumentation.router_hooks._open_router_core",
     "instrumentation.router_hooks._recover",
@@ -70,7 +74,6 @@ NOT_INJECTED = {
     "instrumentation.call_contexts.WithinRouter.__enter__",
     "instrumentation.call_contexts.WithinRouter.__exit__",
     "instrumentation.call_contexts.WithinRouter.__init__",
-    "instrumentation.call_contexts.WithinRouter.result",
     "instrumentation.stream.Stream._end",
     "instrumentation.stream.Stream._keeping_failed",
     "instrumentation.stream.Stream._raised",
@@ -232,9 +235,8 @@ async def test_a_fault_changes_no_outcome(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Results, chunks and exceptions are the same, whichever of litespan's functions raises."""
-    deferred = name.startswith(
-        "instrumentation.deferred_answer"
-    )  # not with a handler or log events
+    # Not with a handler or log events.
+    deferred = "deferred_" in name
     content = "SPAN_ONLY" if deferred else "SPAN_AND_EVENT"
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", content)
     monkeypatch.setenv("LITESPAN_STREAM_EVENTS", "all")

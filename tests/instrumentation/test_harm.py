@@ -141,6 +141,25 @@ def test_functions_are_copied_and_pickled_as_before(traced: Traced) -> None:
     assert copy.deepcopy({"call": litellm.acompletion}) == {"call": litellm.acompletion}
 
 
+def outcome(function: Any, *arguments: Any) -> type:
+    """The type of what it returns or raises."""
+    try:
+        return type(function(*arguments))
+    except Exception as error:
+        return type(error)
+
+
+def test_streams_are_copied_and_pickled_as_before(traced: Traced) -> None:
+    """Or raise the same exception; a copy reads the same chunks, and the call ends with it."""
+    stream = litellm.completion(**traced.chat(stream=True))
+    for function in (copy.deepcopy, pickle.dumps):
+        assert outcome(function, stream) is outcome(function, stream.__wrapped__)
+    copied = copy.copy(stream)
+    del stream
+    assert list(copied)
+    assert traced.span["attributes"]["litellm.stream.end"] == "complete"
+
+
 async def test_streams_leave_no_context_attached(
     traced: Traced, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """Large content is converted off the caller's thread, to the same attributes."""
 
 import base64
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -9,9 +10,11 @@ from typing import Any
 import litellm
 import pytest
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from litespan import LiteLLMInstrumentor
 from litespan.background import deferred
 from litespan.background.deferred import Deferred
 from litespan.genai import inline
@@ -93,6 +96,26 @@ def test_the_attributes_are_those_of_small_content(
         assert content(traced.span)["gen_ai.output.messages"]
     late_ones, direct = ([(k, v) for k, v in each if "id" not in k] for each in found)
     assert late_ones == direct
+
+
+@pytest.mark.parametrize("large", [1, 2**40])
+def test_content_stays_below_the_length_limit_of_the_tracer_provider(
+    large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is given in code; the SDK would cut JSON in the middle."""
+    monkeypatch.setattr(recorded_content, "LARGE", large)
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(span_limits=SpanLimits(max_span_attribute_length=400))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    LiteLLMInstrumentor().instrument(tracer_provider=provider, content="SPAN_ONLY")
+    try:
+        messages = [{"role": "user", "content": LONG}]
+        litellm.completion("openai/gpt-4o-mini", messages, mock_response="A cat.")
+    finally:
+        LiteLLMInstrumentor().uninstrument()
+    (span,) = exporter.get_finished_spans()
+    (message,) = json.loads(str((span.attributes or {})["gen_ai.input.messages"]))
+    assert message["role"] == "user"
 
 
 def test_it_is_the_content_as_it_was_at_the_end(

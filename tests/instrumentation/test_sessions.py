@@ -282,6 +282,19 @@ def test_a_transcription_is_a_call(traced: Traced, app: Application) -> None:
     assert heard["attributes"]["gen_ai.output.type"] == "text"
 
 
+def test_a_session_for_transcriptions_keeps_no_transcripts(
+    traced: Traced, app: Application
+) -> None:
+    """No response follows that has them as its input, and such a session can last for hours."""
+    more = {"query_params": {"intent": "transcription"}}
+    with app.session(model="openai/gpt-realtime-whisper", more=more) as client:
+        client.send(json.dumps({"type": "input_audio_buffer.commit"}))
+        hear(client, ("conversation.item.input_audio_transcription.completed",))
+        found = [each for each in gc.get_objects() if isinstance(each, Session)]
+        assert [each.events._input for each in found if not each.ended] == [[]]
+    spans_of(traced, app, 2)
+
+
 @pytest.mark.parametrize(
     ("text", "end", "outcome", "code"),
     [

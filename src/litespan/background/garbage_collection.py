@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from litespan.background import fork, process_exit
-from litespan.errors import suppress_errors
+from litespan.errors import record_error
 
 _EXIT_TIMEOUT: Final = 5.0  # seconds that the process waits at exit
 _POLL_INTERVAL: Final = 0.002  # seconds
@@ -65,8 +65,10 @@ def _run_deferred() -> None:
         with suppress(IndexError):  # another such thread may have started in the meantime
             while True:
                 function = _deferred.popleft()
-                with suppress_errors("reporting the end of a call"):
+                try:
                     function()
+                except BaseException as error:  # noqa: BLE001 - also a handler's SystemExit
+                    record_error("reporting the end of a call", error)
                 del function  # it references the call
         _state.running = False  # work that arrives from here on starts another thread
 

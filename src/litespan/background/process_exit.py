@@ -8,6 +8,7 @@ import atexit
 import concurrent.futures.thread  # noqa: F401 - registers its exit function first, so that it runs after ours
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from litespan.errors import suppress_errors
@@ -16,18 +17,15 @@ when_main_thread_ended: Final[list[Callable[[], None]]] = []
 """Called after the main thread has ended: other threads may run, executors accept work."""
 when_all_ended: Final[list[Callable[[], None]]] = []
 """Called when only daemon threads are left and executors accept no more work."""
-_registered: Final[list[bool]] = []
 
 
+@cache
 def arm() -> None:
-    """Register the exit functions; call this at the first LiteLLM call.
+    """Register the exit functions, once; call this at the first LiteLLM call.
 
     Exit functions run in reverse order of registration. Ours must run before that of the tracer
     provider, so they are registered after the provider was created.
     """
-    if _registered:
-        return
-    _registered.append(True)
     register: Any = getattr(threading, "_register_atexit", None)
     with suppress_errors("registering with the end of the process"):
         if register is not None:

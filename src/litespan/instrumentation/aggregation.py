@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from opentelemetry.context import Context
 from opentelemetry.sdk.metrics import (
     AlignedHistogramBucketExemplarReservoir,
     Histogram,
@@ -21,9 +20,10 @@ from opentelemetry.sdk.metrics._internal import _view_instrument_match, aggregat
 from opentelemetry.sdk.metrics._internal.measurement import Measurement
 from opentelemetry.sdk.metrics._internal.measurement_consumer import SynchronousMeasurementConsumer
 from opentelemetry.sdk.metrics._internal.metric_reader_storage import MetricReaderStorage
-from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
+from opentelemetry.trace import SpanContext
 
 from litespan.errors import suppress_errors
+from litespan.instrumentation.finished_call import context_of
 
 _Sums: Final = aggregation._ExplicitBucketHistogramAggregation  # noqa: SLF001
 _Match: Final = _view_instrument_match._ViewInstrumentMatch  # noqa: SLF001
@@ -144,7 +144,7 @@ class Batch:
         if type(wanted) is TraceBasedExemplarFilter:
             sampled = span is not None and span.trace_flags.sampled
         else:
-            sampled = wanted.should_sample(value, time_ns, series.attributes, _context(span))
+            sampled = wanted.should_sample(value, time_ns, series.attributes, context_of(span))
         self._count += 1
         measured = Value(self._count, value, series.attributes, sampled, span, time_ns)
         for values in lists:
@@ -181,7 +181,7 @@ def _add(match: Any, key: Any, values: list[Value]) -> list[Value]:
 
 def _consume(match: Any, each: Value) -> None:
     """Add one value as the SDK does."""
-    histogram, ctx = match._instrument, _context(each.span)  # noqa: SLF001
+    histogram, ctx = match._instrument, context_of(each.span)  # noqa: SLF001
     measurement = Measurement(each.value, each.time_ns, histogram, ctx, {**each.attributes})
     match.consume_measurement(measurement, each.sampled)
 
@@ -215,10 +215,4 @@ def _add_all(sums: Any, values: list[Value]) -> None:
     ):
         sampled = [*dict(sampled).items()]  # it keeps the last of each bucket
     for _, each in sampled:
-        reservoir.offer(each.value, each.time_ns, each.attributes, _context(each.span))
-
-
-def _context(span: SpanContext | None) -> Context:
-    """Return a context with only `span`."""
-    nowhere = Context()
-    return nowhere if span is None else set_span_in_context(NonRecordingSpan(span), nowhere)
+        reservoir.offer(each.value, each.time_ns, each.attributes, context_of(each.span))

@@ -3,15 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, SpanKind
 
 from litespan import semconv as s
-from litespan.background.garbage_collection import call_outside_collection
 from litespan.errors import record_error
 from litespan.instrumentation import call_end
 from litespan.instrumentation.call_tracer import CURRENT_SPAN
@@ -20,20 +17,13 @@ from litespan.instrumentation.deferred_answer import UnreadAnswer, defer_answer
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.signals import Signals
 from litespan.instrumentation.span import CallSpan
-from litespan.instrumentation.stages import (
-    STAGES,
-    Listener,
-    Watchers,
-    log_stage,
-    notify,
-    notify_watchers,
-)
+from litespan.instrumentation.stages import StagedCall, Watchers, notify_watchers
 from litespan.instrumentation.state import (
     CALL_KEY,
     NOWHERE,
     OWNER,
     STREAM_ENDS,
-    CallState,
+    Entered,
     Outcome,
 )
 from litespan.instrumentation.stream import is_stream, wrap_stream
@@ -49,7 +39,7 @@ if TYPE_CHECKING:
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-class Call(CallState):
+class Call(StagedCall, Entered):
     """One provider call, from the call of LiteLLM's function to the end of its result.
 
     The OpenTelemetry context holds it under `CALL_KEY`: a `SpanProcessor` gets it in
@@ -57,8 +47,6 @@ class Call(CallState):
     """
 
     keeps_chunks = True
-    _announced = False
-    _add_event: "Callable[[str, Attributes, int], None] | None" = None
     _on_end: "Callable[[Outcome, Failure | None], None] | None" = None
 
     def __init__(
@@ -113,44 +101,24 @@ class Call(CallState):
         if Watchers.all and not self.silent:
             notify_watchers(self)
 
-    # --- context manager and result -------------------------------------------------
-
-    def __enter__(self) -> "Call":
-        self._token: Any = otel_context.attach(self.context)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # A discarded coroutine is closed in the context of the garbage collection.
-        if kind is not GeneratorExit:
-            otel_context.detach(self._token)
-            self._token = None
-        if error is not None:
-            call_outside_collection(self.fail, error)
-
     def result(self, value: Any) -> Any:
         """Return what the caller receives: `value`, or a proxy if `value` is a stream."""
         if self.ended:
             return value
         try:
             hidden = hidden_params(value)
-            streaming = is_stream(value)
-            if not streaming:
-                time_ns = time.time_ns()
-                unread = defer_answer(self, value, hidden)
-                if unread is not None:
-                    self.stage(s.EVENT_POST, unread.post, value, time_ns)
-                    self.report_failure(None)
-                    self.end("success", {}, answer=unread)
-                    return value
-            post = call_end.post_attributes(hidden)
-            self.stage(s.EVENT_POST, post, None if streaming else value)
-            if streaming:
+            if is_stream(value):
+                self.stage(s.EVENT_POST, call_end.post_attributes(hidden))
                 return wrap_stream(value, self)
+            time_ns = time.time_ns()
+            unread = defer_answer(self, value, hidden)
+            if unread is not None:
+                self.stage(s.EVENT_POST, unread.post, value, time_ns)
+                self.report_failure(None)
+                self.end("success", {}, answer=unread)
+                return value
+            post = call_end.post_attributes(hidden)
+            self.stage(s.EVENT_POST, post, value)
             answer = read_answer(self.request, value, hidden)
             attributes = call_end.answered_attributes(self, answer, post)
             failure = None if answer.error is None else call_end.to_failure(self, answer.error)
@@ -161,48 +129,6 @@ class Call(CallState):
             record_error("reading a result", error)
             self.end("success", {}, answer=Answer(value, {}, (), None, {}))
         return value
-
-    # --- stages ---------------------------------------------------------------------
-
-    def subscribe(self, listener: Listener, names: frozenset[str] = STAGES) -> None:
-        """Call `listener` with further stages, on the thread where the stage occurs.
-
-        Args:
-            listener: must return quickly.
-            names: the stages that it receives; chunks only if it subscribes before the first one.
-        """
-        self.needed = self.needed | names if self.listeners else names
-        self.listeners += ((names, listener),)
-
-    def announce(self, time_ns: int) -> None:
-        """Record the stage before the provider call, once."""
-        if not self._announced:
-            self._announced = True
-            self._record_stage(s.EVENT_PRE, {s.ATTEMPT: self.attempt}, None, time_ns)
-
-    def stage(
-        self, name: str, attributes: Attributes, payload: Any = None, time_ns: int | None = None
-    ) -> None:
-        """Record that the call has reached a stage, by default now."""
-        if not self._announced:
-            self.announce(self.started_ns)
-        at = time_ns or self.end_ns or time.time_ns()
-        self._record_stage(name, attributes, payload, at)
-
-    def _record_stage(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
-        if self.silent:
-            return
-        try:
-            if self._add_event is not None:
-                self._add_event(name, attributes, time_ns)
-            if self.signals.stages_on_log:
-                log_stage(self, name, attributes, time_ns)
-        except Exception as error:  # noqa: BLE001
-            record_error(f"noting {name}", error)
-        if name in self.needed:
-            notify(self, name, attributes, payload, time_ns)
-
-    # --- end ------------------------------------------------------------------------
 
     def streamed(
         self, how: str, stream: Any, chunks: list[Any], error: BaseException | None = None

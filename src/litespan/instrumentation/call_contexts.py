@@ -78,7 +78,7 @@ class RetriedCall:
         return self._router.result(self._attempt.result(value))
 
 
-class WithinRouter:
+class WithinRouter(Untraced):
     """Attaches the context of a router call to code that runs outside of it."""
 
     __slots__ = ("_router", "_token")
@@ -93,9 +93,5 @@ class WithinRouter:
     def __exit__(self, *details: object) -> None:
         otel_context.detach(self._token)
 
-    def result(self, value: Any) -> Any:
-        """Return `value` unchanged."""
-        return value
 
-
-AnyCall = Call | RouterCall | RetriedCall | WithinRouter | Untraced
+AnyCall = Call | RouterCall | RetriedCall | Untraced

@@ -9,14 +9,10 @@ from opentelemetry.trace import Status, StatusCode, get_current_span
 
 from litespan import semconv as s
 from litespan.background.deferred import Deferred
-from litespan.errors import record_error
+from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation import jobs
-from litespan.instrumentation.log_events import emit_details, emit_exception
-from litespan.instrumentation.recorded_content import (
-    deferred_content,
-    recorded_content,
-    redacted_text,
-)
+from litespan.instrumentation.log_events import emit_exception
+from litespan.instrumentation.recorded_content import record_content, redacted_text
 from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState, Outcome
 from litespan.mapping.a2a import agent_name
@@ -216,14 +212,9 @@ def success_attributes(attributes: Attributes) -> Attributes:
     return {name: attributes[name] for name in _SUCCESS_ATTRIBUTES if name in attributes}
 
 
-# An error while recording metrics or content must not affect outcome and cost on the span.
-
-
 def _adapt(call: CallState, attributes: Attributes, answer: Answer | None) -> None:
-    try:
+    with suppress_errors("converting attributes to the conventions v0.1.0"):
         adapt(call.signals.generation, call.request, answer, attributes)
-    except Exception as problem:  # noqa: BLE001
-        record_error("converting attributes to the conventions v0.1.0", problem)
 
 
 def measure(
@@ -249,24 +240,3 @@ def measure(
         )
     except Exception as problem:  # noqa: BLE001
         record_error("measuring a call", problem)
-
-
-def record_content(call: CallState, attributes: Attributes, raw: Any) -> None:
-    """Record messages on the span, on a log event, or on both; `raw` is LiteLLM's result."""
-    try:
-        signals = call.signals
-        mode = signals.settings.content
-        known = attributes  # redactors and log events also get the attributes from the start
-        if signals.redactor is not None or mode != "SPAN_ONLY":
-            known = {**call.attributes, **attributes}
-        elif type(call.span) is CallSpan:
-            deferred = deferred_content(call, raw)
-            if deferred is not None and call.span.defer("_content", deferred):
-                return
-        content = recorded_content(call, raw, known)
-        if mode != "EVENT_ONLY":
-            attributes.update(content)
-        if mode != "SPAN_ONLY":
-            emit_details(signals, known, content, call.context)
-    except Exception as problem:  # noqa: BLE001
-        record_error("recording content", problem)

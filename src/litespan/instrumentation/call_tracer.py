@@ -95,7 +95,13 @@ def _limits(tracer: Any) -> Limits | None:
 
 
 class CallTracer(Tracer):
-    """Starts spans of `tracer` that cost as little as possible."""
+    """Starts spans of `tracer` that cost as little as possible.
+
+    Attributes:
+        length_limit: the maximum length of an attribute of its spans, in characters.
+    """
+
+    length_limit = _ENDLESS
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer: Any = tracer
@@ -114,6 +120,8 @@ class CallTracer(Tracer):
             metrics = getattr(tracer, "_tracer_metrics", None)
             if metrics is not None and type(metrics).__name__ != "NoOpTracerMetrics":
                 unknown.add("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED")
+            length = tracer._span_limits.max_span_attribute_length  # noqa: SLF001
+            self.length_limit = _ENDLESS if length is None else length
             most = None if unknown else _limits(tracer)
             self._origin = None if most is None else origin_of(tracer, most)
         except Exception as error:  # noqa: BLE001 - whatever a changed SDK raises

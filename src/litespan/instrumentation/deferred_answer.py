@@ -12,9 +12,9 @@ from litespan.instrumentation.call_end import (
     add_outcome,
     answered_attributes,
     post_attributes,
-    record_content,
     success_attributes,
 )
+from litespan.instrumentation.recorded_content import ON_LOG, record_content
 from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState
 from litespan.mapping.answer_copy import AnswerCopy, copy_answer
@@ -56,7 +56,10 @@ def defer_answer(call: CallState, raw: Any, hidden: Mapping[str, Any]) -> Unread
         or signals.generation.new
         or call.inner_calls
         or call.uncached_answer is not None
-        or (call.record_content and not signals.content_is_separate)
+        or (
+            call.record_content
+            and (signals.redactor is not None or signals.settings.content in ON_LOG)
+        )
     ):
         return None
     try:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from time import time_ns
 from typing import Any, Final, NamedTuple
 
-from opentelemetry.trace import SpanContext
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from litespan import semconv as s
 from litespan.background.deferred import Deferred
@@ -41,6 +42,12 @@ class Finished(NamedTuple):
     per_chunk: float | None
     span: SpanContext | None
     time_ns: int
+
+
+def context_of(span: SpanContext | None) -> Context:
+    """Return a context with only `span`."""
+    nowhere = Context()
+    return nowhere if span is None else set_span_in_context(NonRecordingSpan(span), nowhere)
 
 
 def finished(

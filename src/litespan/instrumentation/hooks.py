@@ -22,55 +22,41 @@ from litespan.instrumentation.jobs import PRICED
 from litespan.instrumentation.start import attach_logging, record_batch
 from litespan.instrumentation.state import CALL_KEY, OWNER, current
 from litespan.instrumentation.websocket import provider_connection, responses_are_calls
-from litespan.instrumentation.wrappers import wrap
+from litespan.instrumentation.wrappers import Args, Kwargs, wrap
 from litespan.mapping.targets import TARGETS
-
-Args = tuple[Any, ...]
-Kwargs = dict[str, Any]
 
 
 def hooks() -> Iterator[tuple[Any, str, Any]]:
     """Return what to patch besides the public functions and `Router`."""
-    logging = module("litellm.litellm_core_utils.litellm_logging")
+    litellm = find("litellm")
+    logging = find("litellm.litellm_core_utils.litellm_logging", "Logging")
+    caching = find("litellm.caching.caching_handler", "LLMCachingHandler")
+    events = "litellm.responses.streaming_iterator"
+    managed = find(events, "ManagedResponsesWebSocketHandler")
+    passed_on = find(events, "ResponsesWebSocketStreaming")
+    combine = "combine_cached_embedding_response_with_api_result"
+    fallbacks = find("litellm.litellm_core_utils.fallback_utils")
     rows = [
-        (getattr(logging, "Logging", None), "__init__", _logging_init),
-        (getattr(logging, "Logging", None), "pre_call", _pre_call),
-        (getattr(logging, "Logging", None), "async_success_handler", _batch_priced),
-        (module("litellm"), "stream_chunk_builder", _chunk_builder),
-        (module("litellm"), "completion_with_retries", proxied(_before_retries)),
-        (module("litellm"), "acompletion_with_retries", proxied(_before_retries)),
-        (module("litellm"), "responses_with_retries", proxied(_before_retries)),
-        (module("litellm"), "aresponses_with_retries", proxied(_before_retries)),
-        (module("litellm.batch_completion.main"), "ThreadPoolExecutor", _context_executor),
-        (
-            module("litellm.litellm_core_utils.fallback_utils"),
-            "run_async_function",
-            proxied(carry),
-        ),
-        (module("litellm.router"), "run_async_function", proxied(carry)),
+        (logging, "__init__", _logging_init),
+        (logging, "pre_call", _pre_call),
+        (logging, "async_success_handler", _batch_priced),
+        (litellm, "stream_chunk_builder", _chunk_builder),
+        (litellm, "completion_with_retries", proxied(_before_retries)),
+        (litellm, "acompletion_with_retries", proxied(_before_retries)),
+        (litellm, "responses_with_retries", proxied(_before_retries)),
+        (litellm, "aresponses_with_retries", proxied(_before_retries)),
+        (find("litellm.batch_completion.main"), "ThreadPoolExecutor", lambda _: ContextExecutor),
+        (fallbacks, "run_async_function", proxied(carry)),
+        (find("litellm.router"), "run_async_function", proxied(carry)),
+        (caching, combine, proxied(_combined)),
+        (caching, f"_{combine}", proxied(_combined)),  # in older versions
+        (managed, "run", proxied(responses_are_calls)),
+        (passed_on, "backend_to_client", proxied(provider_connection)),
     ]
     rows += [
-        (getattr(module(path), kind, None), name, _static(proxied(_bridged)))
+        (find(path, kind), name, _static(proxied(_bridged)))
         for path, kind, *names in _BRIDGES
         for name in names
-    ]
-    caching = getattr(module("litellm.caching.caching_handler"), "LLMCachingHandler", None)
-    rows += [  # newer versions have no leading underscore
-        (caching, f"{prefix}combine_cached_embedding_response_with_api_result", proxied(_combined))
-        for prefix in ("", "_")
-    ]
-    events = module("litellm.responses.streaming_iterator")
-    rows += [
-        (
-            getattr(events, "ManagedResponsesWebSocketHandler", None),
-            "run",
-            proxied(responses_are_calls),
-        ),
-        (
-            getattr(events, "ResponsesWebSocketStreaming", None),
-            "backend_to_client",
-            proxied(provider_connection),
-        ),
     ]
     return (row for row in rows if hasattr(row[0], row[1]))
 
@@ -92,9 +78,10 @@ _BRIDGES: Final = (
 )
 
 
-def module(name: str) -> Any:
-    """Return an imported module, or None."""
-    return sys.modules.get(name)
+def find(module: str, name: str = "") -> Any:
+    """Return an imported module, or what it has under `name`; None if there is none."""
+    found = sys.modules.get(module)
+    return getattr(found, name, None) if name else found
 
 
 Prepared = tuple[Any, Args, Kwargs]
@@ -247,10 +234,6 @@ def carry(wrapped: Any, args: Args, kwargs: Kwargs) -> Prepared:
 
     given = {name: value for name, value in kwargs.items() if name != "async_function"}
     return wrapped, (inside, *rest), given
-
-
-def _context_executor(_original: Any) -> type:
-    return ContextExecutor
 
 
 class ContextExecutor(ThreadPoolExecutor):

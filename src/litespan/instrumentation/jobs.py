@@ -5,7 +5,6 @@ result is first seen, once per process however often it is polled.
 """
 
 from collections import OrderedDict
-from threading import Lock
 from typing import Any, Final
 
 from opentelemetry.context import Context
@@ -32,20 +31,21 @@ _IDS: Final = ("response_id", "interaction_id", "batch_id", "video_id", "fine_tu
 
 
 class Jobs:
-    """The jobs that this process has created or whose cost it has recorded; bounded."""
+    """The jobs that this process has created or whose cost it has recorded; bounded.
+
+    Each operation is atomic. With a lock, a fork could leave it locked.
+    """
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._created: OrderedDict[str, SpanContext] = OrderedDict()
-        self._charged: OrderedDict[str, None] = OrderedDict()
-        self._lock = Lock()
+        self._charged: OrderedDict[str, object] = OrderedDict()
 
     def create(self, identifier: str, span: SpanContext) -> None:
         """Remember the span that created a job."""
-        with self._lock:
-            self._created[identifier] = span
-            if len(self._created) > self._most:
-                self._created.popitem(last=False)
+        self._created[identifier] = span
+        if len(self._created) > self._most:
+            self._created.popitem(last=False)
 
     def creator(self, identifier: str) -> SpanContext | None:
         """Return the span that created a job, or None if this process has not."""
@@ -53,13 +53,12 @@ class Jobs:
 
     def charge(self, identifier: str) -> bool:
         """Return whether the cost of a job is not recorded yet, and mark it as recorded."""
-        with self._lock:
-            if identifier in self._charged:
-                return False
-            self._charged[identifier] = None
-            if len(self._charged) > self._most:
-                self._charged.popitem(last=False)
-            return True
+        mark = object()
+        if self._charged.setdefault(identifier, mark) is not mark:
+            return False
+        if len(self._charged) > self._most:
+            self._charged.popitem(last=False)
+        return True
 
 
 JOBS: Final = Jobs()

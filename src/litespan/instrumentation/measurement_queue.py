@@ -1,25 +1,20 @@
 """Finished calls whose metrics wait to be recorded."""
 
 from collections import deque
+from collections.abc import Callable
 from threading import RLock
-from typing import Any, Final, Protocol
+from typing import Final
 
 from litespan import counters
 from litespan.background import fork
 from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.instrumentation.aggregation import Batch
+from litespan.instrumentation.finished_call import Finished
 
+Divide = Callable[[Finished, Batch], None]
 MANY: Final = 256
 """A thread records the waiting calls whenever this many more wait."""
-
-
-class Divides(Protocol):
-    """Divides finished calls into values."""
-
-    def divide(self, call: Any, batch: Batch) -> None:
-        """Add the values of a call to a batch."""
-        ...
 
 
 class Queue:
@@ -30,13 +25,13 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._calls: deque[tuple[Divides, Any]] = deque()
+        self._calls: deque[tuple[Divide, Finished]] = deque()
         self._lock = RLock()  # a signal handler may collect
         self._pool = Pool("litespan-metrics")
 
-    def add(self, metrics: Divides, call: Any) -> None:
-        """Add a call that `metrics` will divide into values."""
-        self._calls.append((metrics, call))
+    def add(self, divide: Divide, call: Finished) -> None:
+        """Add a call whose values `divide` will add to a batch."""
+        self._calls.append((divide, call))
         if len(self._calls) % MANY == 0:
             self._pool.submit(self.record)
 
@@ -46,8 +41,8 @@ class Queue:
             batch = Batch()
             while self._calls:
                 with suppress_errors("measuring a call"):
-                    metrics, call = self._calls.popleft()
-                    metrics.divide(call, batch)
+                    divide, call = self._calls.popleft()
+                    divide(call, batch)
             batch.flush()
 
     def start_again(self) -> None:

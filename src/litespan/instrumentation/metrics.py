@@ -12,9 +12,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from opentelemetry.context import Context
 from opentelemetry.metrics import Meter, NoOpHistogram
-from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
+from opentelemetry.trace import SpanContext
 
 from litespan import semconv as s
 from litespan.generations import V1_41, Generation
@@ -22,6 +21,7 @@ from litespan.instrumentation.finished_call import (
     LABELS,
     EndAttributes,
     Finished,
+    context_of,
     finished,
     read,
 )
@@ -118,7 +118,7 @@ class Metrics:
             known: Any = aggregation
             self._queued = known is not None and known.can_add_to(histogram)
         if self._queued:
-            measurement_queue.queue.add(self, call)
+            measurement_queue.queue.add(self.divide, call)
         else:
             self._record_now(call)
 
@@ -174,12 +174,6 @@ class Metrics:
             return OTHER
         seen.add(value)
         return value
-
-
-def context_of(span: SpanContext | None) -> Context:
-    """Return a context with only `span`."""
-    nowhere = Context()
-    return nowhere if span is None else set_span_in_context(NonRecordingSpan(span), nowhere)
 
 
 def _known(name: Any) -> bool:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from litespan import semconv as s
 from litespan.background.deferred import LARGE, Deferred
 from litespan.errors import record_error
+from litespan.instrumentation.log_events import emit_details
 from litespan.instrumentation.signals import Signals
+from litespan.instrumentation.span import CallSpan
 from litespan.instrumentation.state import CallState
 from litespan.mapping.content import (
     copied_input,
@@ -23,10 +25,34 @@ from litespan.mapping.output_content import (
     output_content,
     output_text,
 )
-from litespan.mapping.request import Request
+from litespan.mapping.request import Attributes, Request
 from litespan.mapping.targets import RETRIEVAL
 from litespan.objects import dumps
 from litespan.redaction.echoes import ECHO
+
+ON_LOG: Final = frozenset({"EVENT_ONLY", "SPAN_AND_EVENT"})
+"""Modes in which log events have content. With NO_CONTENT, spans do, if a team turns it on."""
+
+
+def record_content(call: CallState, attributes: Attributes, raw: Any) -> None:
+    """Record messages on the span, on a log event, or on both; `raw` is LiteLLM's result."""
+    try:
+        signals = call.signals
+        mode = signals.settings.content
+        known = attributes  # redactors and log events also get the attributes from the start
+        if signals.redactor is not None or mode in ON_LOG:
+            known = {**call.attributes, **attributes}
+        elif type(call.span) is CallSpan:
+            deferred = deferred_content(call, raw)
+            if deferred is not None and call.span.defer("_content", deferred):
+                return
+        content = recorded_content(call, raw, known)
+        if mode != "EVENT_ONLY":
+            attributes.update(content)
+        if mode in ON_LOG:
+            emit_details(signals, known, content, call.context)
+    except Exception as problem:  # noqa: BLE001
+        record_error("recording content", problem)
 
 
 def deferred_content(call: CallState, raw: Any) -> Deferred[dict[str, Any]] | None:

@@ -12,14 +12,8 @@ from opentelemetry.trace import SpanContext
 from litespan import semconv as s
 from litespan.background.deferred import Deferred
 from litespan.generations import KINDS, METRICS, Generation
-from litespan.instrumentation.finished_call import EndAttributes, finished
-from litespan.instrumentation.metrics import (
-    SECONDS,
-    TOKENS,
-    Metrics,
-    context_of,
-    create_histogram,
-)
+from litespan.instrumentation.finished_call import EndAttributes, context_of, finished
+from litespan.instrumentation.metrics import SECONDS, TOKENS, Metrics, create_histogram
 
 UNKNOWN: Final = "unknown"  # the conventions' modality of tokens without a breakdown
 _USED: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {

@@ -1,32 +1,32 @@
 """The parent span of attempts: LiteLLM's router, retries and fallbacks."""
 
 import asyncio
-from types import TracebackType
 from typing import Any
 from weakref import WeakValueDictionary
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import (
-    INVALID_SPAN,
-    Span,
-    SpanKind,
-    set_span_in_context,
-)
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, set_span_in_context
 
 from litespan import semconv as s
-from litespan.background.garbage_collection import call_outside_collection
 from litespan.errors import record_error
 from litespan.instrumentation.call_end import set_failure, to_failure
 from litespan.instrumentation.custom_provider import caller_of
 from litespan.instrumentation.signals import Signals
-from litespan.instrumentation.state import CALL_KEY, NOWHERE, OWNER, STREAM_ENDS, Outcome
+from litespan.instrumentation.state import (
+    CALL_KEY,
+    NOWHERE,
+    OWNER,
+    STREAM_ENDS,
+    Entered,
+    Outcome,
+)
 from litespan.instrumentation.stream import Stream, is_stream, wrap_stream
 from litespan.mapping.failures import Failure
 from litespan.mapping.request import Attributes, Request
 
 
-class RouterCall:
+class RouterCall(Entered):
     """One call by the application that LiteLLM may attempt several times.
 
     Its span is INTERNAL and has no operation, tokens or cost, so that sums over GenAI spans are
@@ -69,15 +69,15 @@ class RouterCall:
         """Start the span under `ctx` and create the context for the attempts."""
         outer: Any = ctx.get(CALL_KEY)
         self.outer_call = None if outer is None else caller_of(outer)
+        attributes = {s.CALL_TYPE: self.request.target.call_type, s.MODEL_GROUP: self.model}
+        self.start_span(f"{s.ROUTER_SPAN} {self.model}".strip(), ctx, SpanKind.INTERNAL, attributes)
+
+    def start_span(self, name: str, ctx: Context, kind: SpanKind, attributes: Attributes) -> None:
+        """Start the span, unless nothing is recorded, and create the context inside it."""
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.span: Span = INVALID_SPAN
         if not self.silent:
-            self.span = self.signals.tracer.start_span(
-                f"{s.ROUTER_SPAN} {self.model}".strip(),
-                ctx,
-                SpanKind.INTERNAL,
-                {s.CALL_TYPE: self.request.target.call_type, s.MODEL_GROUP: self.model},
-            )
+            self.span = self.signals.tracer.start_span(name, ctx, kind, attributes)
             ctx = set_span_in_context(self.span, ctx)
         self.context = ctx
 
@@ -108,22 +108,6 @@ class RouterCall:
         if not self.model or not tried or tried == self.model:
             return {}
         return {s.FALLBACK_FROM: self.model, s.FALLBACK_TO: tried}
-
-    def __enter__(self) -> "RouterCall":
-        self._token = otel_context.attach(self.context)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not GeneratorExit:
-            otel_context.detach(self._token)
-            self._token = None
-        if error is not None:
-            call_outside_collection(self.fail, error)
 
     def result(self, value: Any) -> Any:
         """Return `value`; for a stream, the span stays open until the stream ends."""
@@ -162,19 +146,22 @@ class RouterCall:
         if outcome == "success" and self.failure is not None:
             outcome, failure = "failure", self.failure
         try:
-            self.span.set_attributes({s.OUTCOME: outcome, s.ATTEMPTS: self._attempts})
+            self.span.set_attributes(self.end_attributes(outcome, failure))
             if outcome == "failure" and failure is not None:
-                self.span.set_attribute(s.ERROR_TYPE, failure.type)
                 set_failure(self.span, failure, event=False)
             self.span.end()
         except Exception as error:  # noqa: BLE001
             record_error("ending a router's span", error)
-        self.release()
-
-    def release(self) -> None:
-        """Break reference cycles, so that the request's data is freed without the collector."""
+        # Break reference cycles, so that the request's data is freed without the collector.
         self.context, self.request = NOWHERE, self.request.without_arguments()
         self.logging = None
+
+    def end_attributes(self, outcome: Outcome, failure: Failure | None) -> Attributes:
+        """Return the attributes of a span that ends."""
+        attributes: Attributes = {s.OUTCOME: outcome, s.ATTEMPTS: self._attempts}
+        if outcome == "failure" and failure is not None:
+            attributes[s.ERROR_TYPE] = failure.type
+        return attributes
 
 
 # `id()` of the exception that a stream failed with → router call. Built-in exceptions do not

@@ -10,12 +10,12 @@ from opentelemetry import context as otel_context
 
 from litespan.errors import record_error
 from litespan.instrumentation.call_contexts import UNTRACED, AnyCall, WithinRouter
-from litespan.instrumentation.hooks import Args, Kwargs, Prepared, module, proxied
+from litespan.instrumentation.hooks import Prepared, find, proxied
 from litespan.instrumentation.options import unlogged
 from litespan.instrumentation.router_call import RouterCall, broken_stream_of
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.state import current
-from litespan.instrumentation.wrappers import drive
+from litespan.instrumentation.wrappers import Args, Kwargs, drive
 from litespan.mapping.request import Request
 from litespan.mapping.targets import ROUTER
 
@@ -25,7 +25,7 @@ ROUTER_CORE: Final = "litellm.router_rust.core"
 
 def router_hooks(wrappers: Mapping[int, Any]) -> Iterator[tuple[Any, str, Any]]:
     """Return what to patch in `Router`; `wrappers` is `id()` of a function → its wrapper."""
-    kind = getattr(module("litellm.router"), "Router", None)
+    kind = find("litellm.router", "Router")
     rows = [
         (kind, ROUTER.name.partition(".")[2], proxied(_router_call)),
         (kind, "async_function_with_fallbacks_common_utils", proxied(_fall_back)),

@@ -9,11 +9,11 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import SpanKind
 
 from litespan import identity
 from litespan import semconv as s
-from litespan.errors import record_error, suppress_errors
+from litespan.errors import suppress_errors
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.call_end import to_failure
 from litespan.instrumentation.options import unlogged
@@ -88,19 +88,13 @@ class Session(RouterCall):
         if self.parent is not None:
             self.parent.next_attempt()
         self.outer_call = None
-        ctx = otel_context.set_value(CALL_KEY, self, ctx)
-        self.span = INVALID_SPAN
-        if not self.silent:
-            called = self.request.called
-            attributes = {
-                **identity_attributes(self.request, identity.current(ctx)),
-                **{name: value for name, value in called.attributes.items() if name != s.OPERATION},
-            }
-            self.span = self.signals.tracer.start_span(
-                f"{s.SESSION_SPAN} {called.model}".strip(), ctx, SpanKind.CLIENT, attributes
-            )
-            ctx = set_span_in_context(self.span, ctx)
-        self.context = ctx
+        called = self.request.called
+        attributes = {
+            **identity_attributes(self.request, identity.current(ctx)),
+            **{name: value for name, value in called.attributes.items() if name != s.OPERATION},
+        }
+        name = f"{s.SESSION_SPAN} {called.model}".strip()
+        self.start_span(name, ctx, SpanKind.CLIENT, attributes)
 
     def next_attempt(self) -> int:
         """Count a response; each is the first attempt."""
@@ -164,30 +158,27 @@ class Session(RouterCall):
         """End the span, once."""
         if self.ended:
             return
-        self.ended = True
-        try:
-            found: dict[str, Any] = {
-                s.CALL_ID: as_text(getattr(self.logging, "litellm_call_id", None)),
-                s.SESSION_END: self._end or "error",
-                s.SESSION_CLOSE_CODE: self._close_code,
-                s.SESSION_RESPONSES: self._attempts,
-                s.SESSION_INTERRUPTIONS: self.events.interruptions or None,
-                s.SESSION_PROVIDER_ID: self.events.provider_id,
-                s.RESPONSE_MODEL: self.events.model,
-                s.OUTCOME: outcome,
-            }
-            if failure is not None:
-                found[s.ERROR_TYPE] = failure.type
-            self.span.set_attributes({k: v for k, v in found.items() if v is not None})
-            if outcome == "failure" and failure is not None:
-                self.span.set_status(Status(StatusCode.ERROR, failure.message or failure.type))
-            self.span.end()
-        except Exception as problem:  # noqa: BLE001 - also in the application's span processors
-            record_error("ending a session", problem)
+        self.failure = None  # that of a response
+        client, logging = self.context.get(CLIENT_KEY), self.logging
+        super().end(outcome, failure)
         if outcome == "failure":  # no exception may show it
-            for above in (self.context.get(CLIENT_KEY), self.parent):
+            for above in (client, self.parent):
                 if isinstance(above, (Client, RouterCall)):
                     above.failure = failure
-        if self.logging is not None:
-            setattr(self.logging, OWNER, None)
-        self.release()
+        if logging is not None:
+            setattr(logging, OWNER, None)
+
+    def end_attributes(self, outcome: Outcome, failure: Failure | None) -> Attributes:
+        """Return the attributes of a span that ends."""
+        found = {
+            s.CALL_ID: as_text(getattr(self.logging, "litellm_call_id", None)),
+            s.SESSION_END: self._end or "error",
+            s.SESSION_CLOSE_CODE: self._close_code,
+            s.SESSION_RESPONSES: self._attempts,
+            s.SESSION_INTERRUPTIONS: self.events.interruptions or None,
+            s.SESSION_PROVIDER_ID: self.events.provider_id,
+            s.RESPONSE_MODEL: self.events.model,
+            s.OUTCOME: outcome,
+            s.ERROR_TYPE: None if failure is None else failure.type,
+        }
+        return {name: value for name, value in found.items() if value is not None}

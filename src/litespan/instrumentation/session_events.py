@@ -130,7 +130,8 @@ class Events:
         response.finish(stated, self.model, [*self._created, event])
 
     def _transcribe(self, event: rt.JSON) -> None:
-        self._input.append(rt.transcript(event))
+        if not self._transcribes:  # else no response follows that has it as its input
+            self._input.append(rt.transcript(event))
         response = self._open.pop(as_text(event.get("item_id")) or "", None)
         usage = event.get("usage")
         if response is None and self._transcribes and usage:

@@ -11,7 +11,9 @@ from litespan.instrumentation.stages import Chunks
 from litespan.instrumentation.state import STREAM_ENDS
 from litespan.instrumentation.stream_end import stream_failure
 from litespan.mapping import realtime as rt
+from litespan.mapping.failures import Failure
 from litespan.mapping.request import Attributes
+from litespan.mapping.response import Answer
 
 
 class Response:
@@ -80,9 +82,7 @@ class Response:
         if interrupted is not None:
             how = "cancelled"
             attributes[s.RESPONSE_INTERRUPTED] = interrupted[:128]
-        attributes[s.STREAM_END] = how
-        self._measure(attributes)
-        call.end(STREAM_ENDS[how], attributes, answer=answer, failure=failure, chunks=self._count)
+        self._end(call, how, attributes, answer, failure)
 
     def charge(self, cost: float) -> None:
         """End with a cost in USD alone."""
@@ -96,9 +96,7 @@ class Response:
         call = self._call
         if call is None or call.ended:
             return
-        attributes: Attributes = {s.STREAM_END: "error"}
-        self._measure(attributes)
-        call.end("failure", attributes, failure=to_failure(call, error), chunks=self._count)
+        self._end(call, "error", {}, None, to_failure(call, error))
 
     def cut(self, how: str, model: str | None, error: BaseException | None) -> None:
         """End with what was received; `how` is a key of `STREAM_ENDS`."""
@@ -107,24 +105,29 @@ class Response:
             return
         answer = rt.read_response(call.request, rt.partial_response(self._texts), model, {})
         attributes = answered_attributes(call, answer, {})
-        attributes[s.STREAM_END] = how
-        self._measure(attributes)
-        failure = stream_failure(call, how, answer, error)
-        outcome = STREAM_ENDS[how]
-        failure = failure if outcome == "failure" else None
-        call.end(outcome, attributes, answer=answer, failure=failure, chunks=self._count)
+        failed = STREAM_ENDS[how] == "failure"
+        failure = stream_failure(call, how, answer, error) if failed else None
+        self._end(call, how, attributes, answer, failure)
 
-    def _measure(self, attributes: Attributes) -> None:
-        call = self._call
-        if call is None or not self._count:
-            return
-        attributes[s.STREAM_CHUNKS] = self._count
-        if call.chunks_left_out:
-            attributes[s.STREAM_CHUNKS_LEFT_OUT] = call.chunks_left_out
-        for name, moment in (
-            (s.TIME_TO_FIRST_CHUNK, call.first_chunk),
-            (s.TIME_TO_FIRST_AUDIO, self._first_audio),
-            (s.TIME_TO_FIRST_TEXT, self._first_text),
-        ):
-            if moment is not None:
-                attributes[name] = moment - call.started
+    def _end(
+        self,
+        call: Call,
+        how: str,
+        attributes: Attributes,
+        answer: Answer | None,
+        failure: Failure | None,
+    ) -> None:
+        attributes[s.STREAM_END] = how
+        if self._count:
+            attributes[s.STREAM_CHUNKS] = self._count
+            if call.chunks_left_out:
+                attributes[s.STREAM_CHUNKS_LEFT_OUT] = call.chunks_left_out
+            for name, moment in (
+                (s.TIME_TO_FIRST_CHUNK, call.first_chunk),
+                (s.TIME_TO_FIRST_AUDIO, self._first_audio),
+                (s.TIME_TO_FIRST_TEXT, self._first_text),
+            ):
+                if moment is not None:
+                    attributes[name] = moment - call.started
+        outcome = STREAM_ENDS[how]
+        call.end(outcome, attributes, answer=answer, failure=failure, chunks=self._count)

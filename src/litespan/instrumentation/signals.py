@@ -35,18 +35,15 @@ class Signals:
     Attributes:
         providers: the tracer, meter and logger providers passed in; None is the global one.
         redactor: the user's redactor, or None.
-        content_limit: maximum length of a content attribute, in characters.
         generation: the names of the GenAI conventions that are written.
         content_form: converts content to the form of that generation.
         content_is_direct: whether content is recorded in the form of 1.41 and without a redactor.
-        content_is_separate: whether content is recorded without the other attributes.
     """
 
     __slots__ = (
+        "_content_limit",
         "content_form",
         "content_is_direct",
-        "content_is_separate",
-        "content_limit",
         "generation",
         "logger",
         "metrics",
@@ -83,8 +80,12 @@ class Signals:
         self.stages_on_log = settings.stage_signal != "span"
         self.redactor = redactor or load_redactor(settings.redact)
         self.content_is_direct = self.redactor is None and not adapts
-        self.content_is_separate = self.content_is_direct and settings.content == "SPAN_ONLY"
-        self.content_limit = min(settings.content_limit, _sdk_limit())
+        self._content_limit = min(settings.content_limit, _sdk_limit())
+
+    @property
+    def content_limit(self) -> int:
+        """The maximum length of a content attribute, in characters: the SDK would cut its JSON."""
+        return min(self._content_limit, self.tracer.length_limit)
 
 
 class Live:
@@ -106,33 +107,30 @@ def load_redactor(path: str) -> Redactor | None:
     """
     if not path:
         return None
-    if problem := redactor_problem(path):
+    found, problem = _redactor(path)
+    if problem:
         log_once(
             f"redact:{path}", "%s; set it to an importable function, as module:function", problem
         )
         return _nothing
-    redactor: Redactor = _redactor(path)
+    redactor: Redactor = found
     return redactor
-
-
-_LOST: Final = "no content is recorded"
 
 
 def redactor_problem(path: str) -> str:
     """Return why the redactor `module:function` cannot be used; an empty string if it can."""
-    try:
-        found = _redactor(path)
-    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
-        return (
-            f"LITESPAN_REDACT={path} cannot be imported ({type(error).__name__}: {error}), "
-            f"so {_LOST}"
-        )
-    return "" if callable(found) else f"LITESPAN_REDACT={path} is not callable, so {_LOST}"
+    return _redactor(path)[1]
 
 
-def _redactor(path: str) -> Any:
+def _redactor(path: str) -> tuple[Any, str]:
+    """Return the redactor and an empty string, or None and why it cannot be used."""
     module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
+    try:
+        found = getattr(importlib.import_module(module), name)
+        problem = "" if callable(found) else "is not callable"
+    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
+        found, problem = None, f"cannot be imported ({type(error).__name__}: {error})"
+    return found, problem and f"LITESPAN_REDACT={path} {problem}, so no content is recorded"
 
 
 def _nothing(_key: str, _value: Any, _attributes: Mapping[str, Any]) -> None:
@@ -143,6 +141,6 @@ def _sdk_limit() -> int:
     """Return the SDK's attribute length limit in characters, at which it would cut JSON."""
     for name in _LIMITS:
         text = os.environ.get(name, "").strip()
-        if text.isdigit():
+        if text.isdecimal():
             return int(text)
     return 2**31

@@ -1,6 +1,5 @@
 """Stages of a call: recorded on the span, as log events, and passed to listeners."""
 
-import os
 import time
 from collections.abc import Callable
 from threading import Lock
@@ -8,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import SpanLimits
 
 from litespan import semconv as s
 from litespan.errors import record_error
@@ -16,7 +16,6 @@ from litespan.instrumentation.state import CallState
 from litespan.mapping.estimate import chunk_characters
 from litespan.mapping.request import Attributes
 
-_SDK_EVENTS: Final = 128  # the SDK's default limit of events per span
 _RESERVED_EVENTS: Final = 2  # for events after the last chunk: the end, and an exception
 _ENDLESS: Final = 2**31
 
@@ -78,6 +77,51 @@ def notify_watchers(call: CallState) -> None:
             watch(call, call.context)
         except Exception as error:  # noqa: BLE001
             record_error("watching a call", error)
+
+
+class StagedCall(CallState):
+    """A call that records its stages."""
+
+    _announced = False
+    _add_event: Callable[[str, Attributes, int], None] | None = None
+
+    def subscribe(self, listener: Listener, names: frozenset[str] = STAGES) -> None:
+        """Call `listener` with further stages, on the thread where the stage occurs.
+
+        Args:
+            listener: must return quickly.
+            names: the stages that it receives; chunks only if it subscribes before the first one.
+        """
+        self.needed = self.needed | names if self.listeners else names
+        self.listeners += ((names, listener),)
+
+    def announce(self, time_ns: int) -> None:
+        """Record the stage before the provider call, once."""
+        if not self._announced:
+            self._announced = True
+            self._record_stage(s.EVENT_PRE, {s.ATTEMPT: self.attempt}, None, time_ns)
+
+    def stage(
+        self, name: str, attributes: Attributes, payload: Any = None, time_ns: int | None = None
+    ) -> None:
+        """Record that the call has reached a stage, by default now."""
+        if not self._announced:
+            self.announce(self.started_ns)
+        at = time_ns or self.end_ns or time.time_ns()
+        self._record_stage(name, attributes, payload, at)
+
+    def _record_stage(self, name: str, attributes: Attributes, payload: Any, time_ns: int) -> None:
+        if self.silent:
+            return
+        try:
+            if self._add_event is not None:
+                self._add_event(name, attributes, time_ns)
+            if self.signals.stages_on_log:
+                log_stage(self, name, attributes, time_ns)
+        except Exception as error:  # noqa: BLE001
+            record_error(f"noting {name}", error)
+        if name in self.needed:
+            notify(self, name, attributes, payload, time_ns)
 
 
 def log_stage(call: CallState, name: str, attributes: Attributes, time_ns: int) -> None:
@@ -156,13 +200,6 @@ def _chunk_capacity(span: Any) -> int:
     events = getattr(span, "events", None)
     if events is None:  # not recording
         return 0
-    room = _event_limit(span) - len(events)
+    limits: Any = getattr(span, "_limits", None) or SpanLimits()
+    room = (_ENDLESS if limits.max_events is None else limits.max_events) - len(events)
     return max(0, min(room // 2, room - _RESERVED_EVENTS))
-
-
-def _event_limit(span: Any) -> int:
-    limits: Any = getattr(span, "_limits", None)
-    if hasattr(limits, "max_events"):
-        return _ENDLESS if limits.max_events is None else int(limits.max_events)
-    text = os.environ.get("OTEL_SPAN_EVENT_COUNT_LIMIT", "").strip()
-    return int(text) if text.isdigit() else _SDK_EVENTS

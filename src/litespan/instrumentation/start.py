@@ -13,11 +13,11 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from litespan import identity
-from litespan import semconv as s
 from litespan.errors import record_error, suppress_errors
 from litespan.instrumentation import jobs
 from litespan.instrumentation.call import Call
 from litespan.instrumentation.call_contexts import UNTRACED, AnyCall, RetriedCall, Translated
+from litespan.instrumentation.metadata import read_metadata
 from litespan.instrumentation.options import REQUEST, content_off, permitted, unlogged
 from litespan.instrumentation.remote_client import CLIENT_KEY
 from litespan.instrumentation.router_call import RouterCall
@@ -25,19 +25,14 @@ from litespan.instrumentation.signals import Live, Signals
 from litespan.instrumentation.state import CALL_KEY, OWNER
 from litespan.instrumentation.suppression import suppressed
 from litespan.mapping.identity import (
-    deployment_attributes,
     identity_attributes,
-    mute_attributes,
     with_baggage,
 )
 from litespan.mapping.paths import passed_on
-from litespan.mapping.proxy_request import gateway_attributes
 from litespan.mapping.request import Attributes, Request, request_attributes
 from litespan.mapping.response import Answer, answer_attributes
 from litespan.mapping.targets import AGENT, BATCH, CHAT, Target
-from litespan.mapping.team_settings import NONE
 from litespan.objects import as_int, contents, get
-from litespan.settings import Settings
 
 LOGGING: Final = "litellm_logging_obj"
 _WITH_FALLBACKS: Final = frozenset({"completion", "acompletion"})
@@ -58,8 +53,8 @@ def begin(
     if signals is None:
         return UNTRACED
     try:
-        if Live.look is not None:
-            Live.look()
+        if (look := Live.look) is not None:
+            look()
         ctx = otel_context.get_current()
         outer = _outer(ctx, kwargs) if CALL_KEY in ctx or LOGGING in kwargs else None
         if ctx and suppressed(ctx, nested=outer is None and signals.settings.suppress_nested):
@@ -139,7 +134,7 @@ def _start_call(
             **request_attributes(request),
         }
         if metadata:
-            of_team = _read_metadata(request, ctx, settings, attributes)
+            of_team = read_metadata(request, ctx, settings, attributes)
             content = content if of_team is None else of_team
     except Exception as error:  # noqa: BLE001
         record_error("reading the arguments of a call", error)
@@ -150,7 +145,7 @@ def _start_call(
         with suppress_errors("reading the parameters of a call"):
             attributes.update(request_attributes(request))
         with suppress_errors("reading the metadata of a call"):
-            _read_metadata(request, ctx, settings, attributes)
+            read_metadata(request, ctx, settings, attributes)
     silent = "no-log" in arguments and unlogged(arguments)
     if router is not None:
         attributes.update(router.fallback_attributes(request))
@@ -168,37 +163,6 @@ def _start_call(
     if arguments.get(LOGGING) is not None:
         attach_logging(call, arguments[LOGGING])
     return call
-
-
-def _read_metadata(
-    request: Request, ctx: Context, settings: Settings, attributes: Attributes
-) -> bool | None:
-    """Add what a router, LiteLLM's proxy and the caller write into the metadata.
-
-    Returns whether the team's content is recorded; None if the team has no such setting.
-    """
-    arguments, metadata = request.arguments, request.metadata
-    if "model_group" in metadata:
-        attributes.update(deployment_attributes(request))
-    if "litespan" in metadata or "requester_metadata" in metadata:
-        muted_by_call = mute_attributes(request)
-        if muted_by_call and permitted("mute", request, ctx, settings):
-            attributes.update(muted_by_call)
-    if REQUEST not in arguments:
-        return None
-    attributes.update(gateway_attributes(request, settings.headers, settings.body))
-    client: Any = ctx.get(CLIENT_KEY)
-    team = NONE if client is None else client.team
-    if client is not None and "metadata" in arguments and "litellm_metadata" in arguments:
-        # One is the client's; old LiteLLM versions leave forged identity names in it.
-        known = {name: value for name, value in client.who.items() if value is not None}
-        for name in client.who:
-            attributes.pop(name, None)
-        attributes.update(known)
-    if team.exporters:  # these replace the operator's exporters of the same name
-        muted = (*attributes.get(s.MUTE, ()), *team.exporters)
-        attributes[s.MUTE] = tuple(dict.fromkeys(muted))
-    return team.content
 
 
 def record_batch(logging: Any, batch: Any) -> None:

@@ -1,12 +1,15 @@
 """State of a call in progress; found through the context or LiteLLM's logging object."""
 
+from abc import abstractmethod
 from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
+from litespan.background.garbage_collection import call_outside_collection
 from litespan.instrumentation.signals import Signals
 from litespan.mapping.failures import Failure
 from litespan.mapping.request import Attributes, Request
@@ -92,6 +95,39 @@ class CallState:
         return as_text(getattr(self.logging, "litellm_call_id", None)) or as_text(
             self.request.arguments.get("litellm_call_id")
         )
+
+
+class Entered:
+    """A context manager that attaches `context`, and ends a call with the exception of its block.
+
+    Attributes:
+        context: the context for code that runs inside the call.
+    """
+
+    __slots__ = ()
+    if TYPE_CHECKING:
+        context: Context
+        _token: Any
+
+    def __enter__(self) -> None:
+        self._token = otel_context.attach(self.context)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A discarded coroutine is closed in the context of the garbage collection.
+        if kind is not GeneratorExit:
+            otel_context.detach(self._token)
+            self._token = None
+        if error is not None:
+            call_outside_collection(self.fail, error)
+
+    @abstractmethod
+    def fail(self, error: BaseException) -> None:
+        """End with an exception, which propagates to the caller."""
 
 
 def current(ctx: Context | None = None) -> Any:

@@ -6,6 +6,7 @@ tasks.
 """
 
 import asyncio
+import copy
 import time
 import weakref
 from collections.abc import Callable
@@ -106,13 +107,8 @@ class Stream(_Proxy):
     def _end(self, how: str, error: BaseException | None = None) -> None:
         try:
             _open_streams.pop(id(self._self_call), None)
-            call_outside_collection(self._finish, how, error)
-        except Exception as problem:  # noqa: BLE001
-            record_error("ending a stream", problem)
-
-    def _finish(self, how: str, error: BaseException | None) -> None:
-        try:
-            self._self_call.streamed(how, self.__wrapped__, self._self_chunks, error)
+            end, stream, chunks = self._self_call.streamed, self.__wrapped__, self._self_chunks
+            call_outside_collection(end, how, stream, chunks, error)
         except Exception as problem:  # noqa: BLE001
             record_error("ending a stream", problem)
 
@@ -152,6 +148,15 @@ class Stream(_Proxy):
     def __aexit__(self, *details: Any) -> Any:
         self._end("closed")
         return self.__wrapped__.__aexit__(*details)
+
+    def __copy__(self) -> Any:
+        return self  # a copy would read the same chunks
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return copy.deepcopy(self.__wrapped__, memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__reduce_ex__(protocol)
 
     def __del__(self) -> None:
         try:

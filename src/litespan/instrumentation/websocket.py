@@ -12,7 +12,13 @@ import wrapt
 from litespan.errors import record_error
 from litespan.instrumentation.session import Session, open_session
 from litespan.instrumentation.state import current
-from litespan.instrumentation.wrappers import Guarded, Wrapper, positional_parameters
+from litespan.instrumentation.wrappers import (
+    Args,
+    Guarded,
+    Kwargs,
+    Wrapper,
+    positional_parameters,
+)
 from litespan.mapping.targets import Target
 
 if TYPE_CHECKING:
@@ -21,8 +27,6 @@ else:
     _Proxy = wrapt.ObjectProxy
 
 _WEBSOCKET = "websocket"
-Args = tuple[Any, ...]
-Kwargs = dict[str, Any]
 
 
 def wrap_session(target: Target, function: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,9 @@ from litespan.instrumentation.call_contexts import UNTRACED, AnyCall
 from litespan.instrumentation.start import begin, begin_passed_on
 from litespan.mapping.targets import Target
 
-Opener = Callable[[tuple[Any, ...], dict[str, Any]], AnyCall]
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+Opener = Callable[[Args, Kwargs], AnyCall]
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -34,9 +36,7 @@ def wrap(target: Target, function: Any, twin: Any = None) -> Any:
 def drive(function: Any, open_call: Opener) -> Any:
     """Wrap `function` to run inside the call that `open_call(args, kwargs)` returns."""
 
-    def sync_driver(
-        wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def sync_driver(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         call = Guarded(open_call, args, kwargs)
         try:
             value = wrapped(*args, **kwargs)
@@ -45,9 +45,7 @@ def drive(function: Any, open_call: Opener) -> Any:
             raise
         return call.awaited(value) if iscoroutine(value) else call.finish(value)
 
-    async def async_driver(
-        wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    async def async_driver(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         call = Guarded(open_call, args, kwargs)
         try:
             value = await wrapped(*args, **kwargs)
@@ -66,7 +64,7 @@ class Guarded:
     __slots__ = ("_call",)
     _call: AnyCall | None
 
-    def __init__(self, open_call: Opener, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, open_call: Opener, args: Args, kwargs: Kwargs) -> None:
         self._call = None
         try:
             call = open_call(args, kwargs)
@@ -144,17 +142,17 @@ class Wrapper(_Wrapper):
 
 def positional_parameters(function: Any) -> Sequence[str]:
     """Return the names of the positional parameters of `function`."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # not a function, or without a signature
-        return ()
-    return tuple(name for name, p in signature.parameters.items() if p.kind in _POSITIONAL)
+    return tuple(name for name, p in _parameters(function).items() if p.kind in _POSITIONAL)
 
 
 def _default_provider(function: Any) -> str:
     """Return the provider that `function` assumes if the caller names none, or ""."""
+    default = getattr(_parameters(function).get("custom_llm_provider"), "default", None)
+    return default if isinstance(default, str) else ""
+
+
+def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
     try:
-        parameter = inspect.signature(function).parameters["custom_llm_provider"]
-    except (KeyError, TypeError, ValueError):
-        return ""
-    return parameter.default if isinstance(parameter.default, str) else ""
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # not a function, or without a signature
+        return {}
