@@ -241,6 +241,14 @@ def test_a_bad_request_gets_its_status_and_does_no_harm(
     assert get(f"{small.url}/healthz") is not None
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "GZip", "identity"])
+def test_encodings_have_any_letter_case(small: Forwarder, encoding: str) -> None:
+    """As HTTP says: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1."""
+    body = body_of([call()])
+    sent = body if encoding == "identity" else gzip.compress(body)
+    assert small.post(sent, content_encoding=encoding)[0].status == 200
+
+
 def test_senders_beyond_the_memory_limit_get_429(small: Forwarder) -> None:
     """Twelve senders with 0.9 MiB each: some get 429 with Retry-After, and memory stays limited."""
     text = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "x" * 900_000}]}])

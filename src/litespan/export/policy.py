@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     T = TypeVar("T", bound=DataclassInstance)
 
 TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
-_PERMANENT: Final = frozenset({"rejected", "too_large", "error"})
+_PERMANENT: Final = frozenset({"rejected", "refused", "too_large", "error"})
 _MAX_RETRY_AFTER: Final = 600.0  # s; a longer Retry-After counts as a mistake
 _FIXABLE: Final = frozenset({"401", "403", "404", "407"})  # another key or URL helps
 
@@ -64,6 +64,11 @@ class Tally:
     reasons: dict[str, str] = field(default_factory=dict)  # cause → the vendor's answer
     answered: bool = False  # whether the vendor answered at all
     accepted: set[str] = field(default_factory=set)  # keys of items known to be accepted
+
+
+def retried(exporter: Any) -> frozenset[int]:
+    """The HTTP statuses that an exporter retries; stores have no policy, and no statuses."""
+    return getattr(exporter.limits, "retry", TRANSIENT)
 
 
 def is_permanent(cause: str, retry: frozenset[int]) -> bool:

@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         limits = self.server.receiver.limits
         content_type = (self.headers.get("content-type") or "").split(";")[0].strip().lower()
         try:
-            if encoding := self.headers.get("content-encoding"):
+            if encoding := (self.headers.get("content-encoding") or "").strip().lower():
                 body = _decompressed(body, encoding, limits.request, share)
             share.take(weight(body, content_type, limits.memory - share.held))
             done, refused, cause = self.server.receiver.forward(body, content_type)

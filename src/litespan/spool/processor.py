@@ -124,6 +124,8 @@ class SpoolProcessor(SpanProcessor):
         As with the SDK's processor, the result does not say whether the destination has accepted
         it: then it stays in the spool. The SDK would not flush further processors after False.
         """
+        if self._closed:
+            return True
         until = time.monotonic() + timeout_millis / 1000
         return self._recorder.wait(until) and self.send(until) is not None
 

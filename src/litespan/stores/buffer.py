@@ -1,7 +1,8 @@
 """The buffer of a store writer: waiting rows and rows being written. Not thread-safe."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -39,7 +40,7 @@ class Ticket:
     """Counts of the pending and lost rows of one export."""
 
     pending: int = 0
-    lost: int = 0
+    lost: Counter[str] = field(default_factory=Counter)  # cause → rows
 
 
 @dataclass(slots=True, eq=False)
@@ -92,23 +93,14 @@ class Buffer:
                 self._remove(entry)
         return self.writing
 
-    def done(self, entries: Sequence[Entry]) -> None:
-        """Mark entries as written."""
-        if len(entries) == len(self.writing):
-            self.writing = []
-        else:
-            settled = set(entries)
-            self.writing = [entry for entry in self.writing if entry not in settled]
-        for entry in entries:
-            entry.ticket.pending -= 1
-
-    def lose(self, entries: Sequence[Entry]) -> None:
-        """Mark entries as lost."""
+    def settle(self, entries: Sequence[Entry], lost: str = "") -> None:
+        """Mark entries as written, or as lost for a cause."""
         settled = set(entries)
         self.writing = [entry for entry in self.writing if entry not in settled]
         for entry in entries:
             entry.ticket.pending -= 1
-            entry.ticket.lost += 1
+            if lost:
+                entry.ticket.lost[lost] += 1
 
     def put_back(self) -> None:
         """Return the rows of the current write to the front of the buffer."""

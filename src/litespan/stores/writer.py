@@ -7,7 +7,7 @@ the store is available again.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from random import uniform
 from typing import Final, Protocol
 
@@ -57,13 +57,13 @@ class Writer:
         self._use = threading.Lock()  # held while the store is used
         self._store: Store | None = None
 
-    def put(self, rows: Iterable[Row]) -> Ticket:
+    def put(self, rows: Sequence[Row]) -> Ticket:
         """Add rows. A newer row of a call replaces one that still waits."""
         ticket = Ticket()
         with self._changed:
             if self._closing:
-                ticket.lost = len(list(rows))
-                self._observer.dropped("shutdown", ticket.lost)
+                ticket.lost["shutdown"] = len(rows)
+                self._observer.dropped("shutdown", len(rows))
                 return ticket
             if not len(self._buffer):
                 self._not_before = max(self._not_before, _later(self._limits.linger))
@@ -75,7 +75,7 @@ class Writer:
         """Add rows without waiting for them, if the buffer has room."""
         with self._changed:
             if len(self._buffer) + len(rows) > self._limits.keep_rows:
-                self._observer.dropped("buffer full", len(rows))
+                self._observer.dropped("buffer_full", len(rows))
                 return
         self.put(rows)
 
@@ -195,7 +195,7 @@ class Writer:
                 self._observer.refused(error)
                 self._drop("refused", entries)
             else:
-                self._buffer.done(entries)
+                self._buffer.settle(entries)
                 self._observer.written(len(entries))
             self._changed.notify_all()
 
@@ -231,11 +231,11 @@ class Writer:
 
     def _trim(self) -> None:
         if self.away:
-            self._drop("buffer full", self._buffer.trim())
+            self._drop("buffer_full", self._buffer.trim())
 
     def _drop(self, cause: str, entries: Sequence[Entry]) -> None:
-        self._buffer.lose(entries)
         if entries:
+            self._buffer.settle(entries, cause)
             self._observer.dropped(cause, len(entries))
 
 

@@ -1,0 +1,81 @@
+"""A row that a store rejects: it is dropped once, and the others of its batch are written once."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from litespan.counters import stats
+from litespan.forward.destination import Destination, Outcome
+from litespan_exporters.parquet import ParquetExporter
+from litespan_exporters.sqlite import SQLiteExporter
+from tests.spool.calls import Program, waiting
+from tests.stores.places import calls
+
+TRIGGER = """
+create trigger refuse before insert on llm_calls when new.request_model = 'm1'
+begin select raise(abort, 'not this one'); end
+"""
+
+
+@pytest.fixture
+def strict(tmp_path: Path) -> SQLiteExporter:
+    """A SQLite store whose owner rejects the model `m1`."""
+    path = tmp_path / "calls.db"
+    SQLiteExporter(path).export(calls(range(900, 901)))
+    with sqlite3.connect(path) as file:
+        file.execute(TRIGGER)
+    return SQLiteExporter(path)
+
+
+@pytest.fixture
+def counted() -> Callable[[str], int]:
+    """How much a counter of SQLite has grown since the test began."""
+    before = stats()
+    return lambda name: stats()[f"export.sqlite.{name}"] - before.get(f"export.sqlite.{name}", 0)
+
+
+def test_it_leaves_the_spool(
+    strict: SQLiteExporter, tmp_path: Path, counted: Callable[[str], int]
+) -> None:
+    """The store has dropped it, so it is not tried again; neither are the others."""
+    program = Program(strict, tmp_path / "spool")
+    program.calls(4)
+    assert program.deliver()
+    assert program.deliver()
+    assert waiting(tmp_path / "spool") == 0
+    assert (counted("sent"), counted("dropped.refused")) == (3, 1)
+    program.provider.shutdown()
+
+
+def test_rows_that_the_store_cannot_take_now_stay_in_the_spool(tmp_path: Path) -> None:
+    """They are not refused: the folder is missing."""
+    program = Program(SQLiteExporter(tmp_path / "none" / "calls.db", tries=1), tmp_path / "spool")
+    program.calls(2)
+    assert not program.deliver()
+    assert waiting(tmp_path / "spool") == 2
+    program.provider.shutdown()
+
+
+def test_a_sender_does_not_send_it_again(strict: SQLiteExporter) -> None:
+    """`litespan forward` answers with a partial success, as for a vendor that rejects a span."""
+    bad = calls(range(3, 4), **{"gen_ai.request.model": "m1"})
+    destination = Destination("sqlite", strict)
+    assert destination.send(calls(range(3)), 5.0) == Outcome()
+    assert destination.send([*calls(range(4, 6)), *bad], 5.0) == Outcome(1, cause="refused")
+
+
+def test_a_sender_sends_rows_again_that_the_store_cannot_take_now(tmp_path: Path) -> None:
+    """The folder is missing."""
+    destination = Destination("sqlite", SQLiteExporter(tmp_path / "none" / "calls.db", tries=1))
+    assert destination.send(calls(range(2)), 5.0).again
+
+
+def test_rows_that_are_collected_are_not_lost(tmp_path: Path) -> None:
+    """A store that collects rows has accepted them: metrics show no error."""
+    exporter = ParquetExporter(tmp_path, interval=60)
+    assert exporter.export(calls(range(3))) is SpanExportResult.SUCCESS
+    assert (exporter.last.sent, exporter.last.dropped) == (3, {})
+    exporter.shutdown()
