@@ -1,7 +1,7 @@
 """A row that a store rejects: it is dropped once, and the others of its batch are written once."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,17 @@ begin select raise(abort, 'not this one'); end
 
 
 @pytest.fixture
-def strict(tmp_path: Path) -> SQLiteExporter:
+def strict(tmp_path: Path) -> Iterator[SQLiteExporter]:
     """A SQLite store whose owner rejects the model `m1`."""
     path = tmp_path / "calls.db"
-    SQLiteExporter(path).export(calls(range(900, 901)))
+    first = SQLiteExporter(path)
+    first.export(calls(range(900, 901)))
+    first.shutdown()
     with sqlite3.connect(path) as file:
         file.execute(TRIGGER)
-    return SQLiteExporter(path)
+    exporter = SQLiteExporter(path)
+    yield exporter
+    exporter.shutdown()
 
 
 @pytest.fixture
@@ -69,8 +73,9 @@ def test_a_sender_does_not_send_it_again(strict: SQLiteExporter) -> None:
 
 def test_a_sender_sends_rows_again_that_the_store_cannot_take_now(tmp_path: Path) -> None:
     """The folder is missing."""
-    destination = Destination("sqlite", SQLiteExporter(tmp_path / "none" / "calls.db", tries=1))
-    assert destination.send(calls(range(2)), 5.0).again
+    exporter = SQLiteExporter(tmp_path / "none" / "calls.db", tries=1)
+    assert Destination("sqlite", exporter).send(calls(range(2)), 5.0).again
+    exporter.shutdown()
 
 
 def test_rows_that_are_collected_are_not_lost(tmp_path: Path) -> None:
