@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import litellm
@@ -12,8 +12,10 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.counters import stats
 from litespan.export import sender as sending
-from litespan.export.client import THREAD, TIMEOUT, Client, Secret
+from litespan.export.batching import Item
+from litespan.export.client import THREAD, TIMEOUT, Answer, Client, Secret
 from litespan.export.exporter_metrics import ExporterMetrics
+from litespan.export.policy import Refusal
 from litespan.export.tenant import Tenant
 from tests.export.test_http import KEY, Echo, Store, spans
 from tests.support.server import Reply, in_turn, running
@@ -90,6 +92,20 @@ def test_an_item_that_is_settled_while_the_time_ends_counts_once(
         exporter = Echo(KEY, vendor.url, attempt=0.2, patience=0.3, max_items=1)
         exporter.export(spans(3))
     assert sum(exporter.last.dropped.values()) == 3
+
+
+def test_an_answer_that_cannot_be_read_to_its_end_counts_no_item_twice() -> None:
+    """The answer rejects one item, and then has a field that the exporter does not expect."""
+
+    class Strict(Echo):
+        def refusals(self, answer: Answer, items: Sequence[Item]) -> Iterator[Refusal]:
+            yield Refusal("bad item", frozenset({items[0].key}))
+            raise TypeError("unexpected")
+
+    with running(lambda _: Reply(200)) as vendor:
+        exporter = Strict(KEY, vendor.url)
+        assert exporter.export(spans(3)) is SpanExportResult.FAILURE
+    assert exporter.last.dropped == {"error": 3}
 
 
 @contextmanager
@@ -182,3 +198,14 @@ def test_a_teams_refused_key_does_not_hide_the_operators(
 def test_metrics_have_the_port_only_if_it_is_known(url: str, port: int | None) -> None:
     """The URL of a store has the driver's ports, and is not always valid."""
     assert ExporterMetrics(Echo, url).attributes.get("server.port") == port
+
+
+def test_a_flag_that_is_neither_true_nor_false_is_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A switch that has no effect, such as one that turns content off, would go unnoticed."""
+    monkeypatch.setenv("ECHO_CONTENT", "flase")
+    assert Echo(KEY).flag("ECHO_CONTENT", default=True)
+    assert caplog.messages == [
+        "ECHO_CONTENT='flase' is not one of true, false: using the default, True"
+    ]

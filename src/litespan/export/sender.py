@@ -19,15 +19,7 @@ from litespan.background import fork
 from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.export.batching import Batch, Item, split_in_half
-from litespan.export.client import (
-    FORBIDDEN_HOST,
-    HTML,
-    NO_CLIENT,
-    THREAD,
-    TIMEOUT,
-    Answer,
-    Client,
-)
+from litespan.export.client import HOPELESS, THREAD, TIMEOUT, Answer, Client
 from litespan.export.policy import Policy, Tally
 from litespan.export.vendor import Vendor
 
@@ -111,9 +103,8 @@ class _Export:
         with self.changed:
             self.stopped_by = self._why_stop()
             if self.stopped_by and self.pending:
-                timed_out = self.stopped_by == TIMEOUT
-                cause = (self.last_cause if timed_out else "") or self.stopped_by
-                self.tally.dropped[cause] += self.pending
+                cause = self.last_cause if self.stopped_by == TIMEOUT else ""
+                self.tally.dropped[cause or self.stopped_by] += self.pending
 
     def _why_stop(self) -> str:
         now = time.monotonic()
@@ -162,8 +153,8 @@ class _Export:
     def _settle(self, batch: Batch, tries: int, answer: Answer) -> None:
         """Settle the items of an answered batch, or schedule a retry."""
         self.tally.answered = self.tally.answered or answer.status != 0
-        if answer.cause == HTML:
-            self._drop(len(batch.items), HTML)
+        if answer.cause in HOPELESS:
+            self._drop(len(batch.items), answer.cause, b"" if answer.is_page else answer.body)
         elif 200 <= answer.status < 300:
             self._accept(batch, tries, answer)
         elif self._worth_splitting(batch, answer):
@@ -172,8 +163,6 @@ class _Export:
                     self._add(part, first=True)
         elif answer.status == 413:
             self._cut(batch, max(len(batch.body) // 2, 1), answer)
-        elif answer.error in (FORBIDDEN_HOST, NO_CLIENT):
-            self._drop(len(batch.items), answer.cause, answer.body)
         elif answer.status in self.policy.retry or answer.status == 0:
             self._retry(batch, tries, answer)
         else:
@@ -189,7 +178,7 @@ class _Export:
     def _accept(self, batch: Batch, tries: int, answer: Answer) -> None:
         left = {item.key: item for item in batch.items}
         lost = 0
-        for refusal in self.sender.vendor.refusals(answer, batch.items):
+        for refusal in list(self.sender.vendor.refusals(answer, batch.items)):  # raises at once
             found = [left.pop(key) for key in refusal.keys if key in left]
             if found and refusal.retry:
                 for part in self.sender.vendor.pack(found):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
+from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from litespan.counters import count, stats
@@ -144,10 +145,7 @@ class Handler(BaseHTTPRequestHandler):
             response.partial_success.rejected_spans = refused
             response.partial_success.error_message = cause
         if content_type == JSON:
-            partial = {"rejectedSpans": str(refused), "errorMessage": cause}
-            self._answer(
-                200, json.dumps({"partialSuccess": partial} if refused else {}).encode(), JSON
-            )
+            self._answer(200, MessageToJson(response).encode(), JSON)
         else:
             self._answer(200, response.SerializeToString(), PROTOBUF)
 
