@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -56,6 +57,19 @@ def test_a_span_decoded_from_otlp_is_the_same_call(name: str) -> None:
     assert (before.input_messages, before.stages) == (after.input_messages, after.stages)
     assert got.resource.attributes == sent.resource.attributes
     assert (got.kind, got.status.status_code) == (sent.kind, sent.status.status_code)
+
+
+def test_the_instrumentation_is_decoded_with_its_attributes() -> None:
+    """Services that accept OTLP receive them, also by way of the spool and `litespan forward`."""
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer(
+        "agents", "2", schema_url="https://x.test/1", attributes={"team": "search"}
+    )
+    span: Any = tracer.start_span("invoke_agent")
+    span.end()
+    (got,) = to_spans(read_request(body_of([span]), PROTOBUF))
+    scope: Any = got.instrumentation_scope
+    assert (scope.name, scope.version, scope.schema_url) == ("agents", "2", "https://x.test/1")
+    assert dict(scope.attributes) == {"team": "search"}
 
 
 def test_json_is_read_like_protobuf() -> None:

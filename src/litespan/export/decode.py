@@ -76,7 +76,10 @@ def to_spans(request: ExportTraceServiceRequest) -> list[ReadableSpan]:
         resource = Resource(_attributes(batch.resource.attributes), batch.schema_url or None)
         for scoped in batch.scope_spans:
             scope = InstrumentationScope(
-                scoped.scope.name, scoped.scope.version or None, scoped.schema_url or None
+                scoped.scope.name,
+                scoped.scope.version or None,
+                scoped.schema_url or None,
+                _attributes(scoped.scope.attributes),
             )
             spans += [_span(span, resource, scope) for span in scoped.spans]
     return spans
