@@ -24,7 +24,7 @@ from opentelemetry.trace import (
 )
 
 from litespan.export import GenAISpan
-from litespan.forward import Undecodable, read_request, to_spans
+from litespan.export.decode import Undecodable, read_request, to_spans
 from tests import cases
 from tests.collector.running import collector, get, wait_for
 from tests.collector.spans import call

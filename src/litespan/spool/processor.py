@@ -76,11 +76,6 @@ class SpoolProcessor(SpanProcessor):
         self._failures = 0  # exports in a row that failed
         self._not_before = 0.0  # monotonic s
 
-    @property
-    def failing(self) -> bool:
-        """Whether the last export failed."""
-        return self._failures > 0
-
     # --- on the caller's thread ----------------------------------------------------------
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:

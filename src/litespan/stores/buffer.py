@@ -15,6 +15,7 @@ NAMES: Final = tuple([column.name for column in COLUMNS])
 KEY: Final = NAMES.index("key")
 OUTCOME: Final = NAMES.index("outcome")
 STARTED: Final = "started"
+_TEXTS: Final = [index for index, column in enumerate(COLUMNS) if column.kind == "json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Buffer:
 
     def trim(self) -> Sequence[Entry]:
         """Remove and return the oldest rows beyond the limits."""
-        rows, room = len(self._waiting), sum(map(_size_of_entry, self._waiting.values()))
+        rows, room = len(self._waiting), sum(map(_size_of, self._waiting.values()))
         excess = []
         for entry in self._waiting.values():
             if rows <= self._limits.keep_rows and room <= self._limits.keep_bytes:
@@ -138,21 +139,16 @@ class Buffer:
             older.ticket.pending -= 1
         self._waiting[key] = entry
         if self._limits.linger:
-            self._size += _size_of_entry(entry)
+            self._size += _size_of(entry)
 
     def _remove(self, entry: Entry) -> None:
         del self._waiting[entry.row[KEY].int]
         self._size -= entry.size
 
 
-def _size_of_entry(entry: Entry) -> int:
-    entry.size = entry.size or size_of(entry.row)
-    return entry.size
-
-
-_TEXTS: Final = [i for i, c in enumerate(COLUMNS) if c.kind == "json"]
-
-
-def size_of(row: Row) -> int:
+def _size_of(entry: Entry) -> int:
     """The approximate memory of a row in bytes: mostly its JSON."""
-    return 2_000 + sum([len(row[i]) for i in _TEXTS if row[i] is not None])
+    if not entry.size:
+        texts = [entry.row[i] for i in _TEXTS]
+        entry.size = 2_000 + sum([len(text) for text in texts if text is not None])
+    return entry.size
