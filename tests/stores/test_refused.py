@@ -1,7 +1,8 @@
 """A row that a store rejects: it is dropped once, and the others of its batch are written once."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.counters import stats
 from litespan.forward.destination import Destination, Outcome
+from litespan.stores.buffer import NAMES, Row
+from litespan.stores.exporter import StoreExporter
+from litespan.stores.store import Store
 from litespan_exporters.parquet import ParquetExporter
 from litespan_exporters.sqlite import SQLiteExporter
 from tests.spool.calls import Program, waiting
@@ -83,4 +87,58 @@ def test_rows_that_are_collected_are_not_lost(tmp_path: Path) -> None:
     exporter = ParquetExporter(tmp_path, interval=60)
     assert exporter.export(calls(range(3))) is SpanExportResult.SUCCESS
     assert (exporter.last.sent, exporter.last.dropped) == (3, {})
+    exporter.shutdown()
+
+
+class Panic(BaseException):
+    """As of a driver in Rust: no `Exception`."""
+
+
+class Breaking(StoreExporter):
+    """A store whose driver raises what `error` returns."""
+
+    name = "breaking"
+
+    def __init__(self, error: Callable[[Sequence[Row]], BaseException | None]) -> None:
+        super().__init__(backoff=0.01)
+        self.error = error
+        self.taken = 0
+        self.turn_on("file:///breaking")
+
+    def connect(self) -> Store:
+        """The store itself."""
+        return self
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Take all rows, or none."""
+        if (error := self.error(rows)) is not None:
+            raise error
+        self.taken += len(rows)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_panic_of_a_driver_loses_no_other_row() -> None:
+    """The row that causes it is dropped and counted."""
+    user = NAMES.index("user_id")
+    before = stats().get("export.breaking.dropped.refused", 0)
+    exporter = Breaking(lambda rows: Panic() if "x" in [row[user] for row in rows] else None)
+    exporter.export([*calls(range(3)), *calls(range(3, 4), **{"user.id": "x"})])
+    assert exporter.force_flush()
+    assert exporter.taken == 3
+    assert stats()["export.breaking.dropped.refused"] - before == 1
+    exporter.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_write_that_is_interrupted_is_repeated() -> None:
+    """The thread ends, the rows stay."""
+    errors: list[BaseException] = [SystemExit()]
+    exporter = Breaking(lambda _: errors.pop() if errors else None)
+    exporter.export_started(calls(range(3)))
+    while errors:
+        time.sleep(0.01)
+    assert exporter.force_flush()
+    assert exporter.taken == 3
     exporter.shutdown()

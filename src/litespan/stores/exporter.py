@@ -234,7 +234,7 @@ class StoreExporter(SpanExporter, ABC):
             why[cause],
         )
 
-    def refused(self, error: Exception) -> None:
+    def refused(self, error: BaseException) -> None:
         """Log once for each kind of error why a row was rejected.
 
         Messages of libraries are not logged, because they can contain content.

@@ -20,6 +20,7 @@ from litespan.stores.store import Away, Store
 
 THREAD: Final = "litespan-store"
 """Name of the writing threads."""
+_INTERRUPTS: Final = (KeyboardInterrupt, SystemExit)
 _EXIT_BACKOFF: Final = 0.1  # s between the attempts at exit
 
 
@@ -35,7 +36,7 @@ class Observer(Protocol):
     def dropped(self, cause: str, rows: int) -> None:
         """`rows` rows were dropped."""
 
-    def refused(self, error: Exception) -> None:
+    def refused(self, error: BaseException) -> None:
         """The store rejected a row."""
 
 
@@ -160,7 +161,11 @@ class Writer:
             except Away as away:
                 self._retry(away)
                 return
-            except Exception as error:  # noqa: BLE001 - any library's; passed to the observer
+            except _INTERRUPTS:
+                with self._changed:
+                    self._buffer.put_back()
+                raise
+            except BaseException as error:  # noqa: BLE001 - any library's, also a panic of Rust code
                 if len(part) == 1:
                     self._settle(part, error)
                 else:
@@ -173,9 +178,9 @@ class Writer:
         if self._store is None:
             try:
                 self._store = self._connect()
-            except Away:
+            except (Away, *_INTERRUPTS):
                 raise
-            except Exception as error:
+            except BaseException as error:
                 raise Away(type(error).__name__) from error
         return self._store
 
@@ -185,7 +190,7 @@ class Writer:
             with suppress_errors("closing a store"):
                 store.close()
 
-    def _settle(self, entries: list[Entry], error: Exception | None = None) -> None:
+    def _settle(self, entries: list[Entry], error: BaseException | None = None) -> None:
         with self._changed:
             self.away = False
             self._tries = 0
