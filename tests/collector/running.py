@@ -19,7 +19,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from litespan.forward import read_request, to_spans
+from litespan.export.decode import read_request, to_spans
 from tests.support.needs import missing
 
 ROOT = Path(__file__).parents[2]

@@ -29,7 +29,7 @@ from opentelemetry.trace import (
 )
 
 from litespan.export import GenAISpan
-from litespan.forward import read_request, to_spans
+from litespan.export.decode import read_request, to_spans
 from litespan.testing import decode
 from tests import cases
 from tests.collector.running import BASE, OVERLAYS, ROOT, Collector, collector, validate, wait_for

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -23,7 +24,7 @@ from opentelemetry.trace import (
 )
 
 from litespan.export import GenAISpan
-from litespan.forward import Undecodable, read_request, to_spans
+from litespan.export.decode import Undecodable, read_request, to_spans
 from tests import cases
 from tests.collector.running import collector, get, wait_for
 from tests.collector.spans import call
@@ -56,6 +57,19 @@ def test_a_span_decoded_from_otlp_is_the_same_call(name: str) -> None:
     assert (before.input_messages, before.stages) == (after.input_messages, after.stages)
     assert got.resource.attributes == sent.resource.attributes
     assert (got.kind, got.status.status_code) == (sent.kind, sent.status.status_code)
+
+
+def test_the_instrumentation_is_decoded_with_its_attributes() -> None:
+    """Services that accept OTLP receive them, also by way of the spool and `litespan forward`."""
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer(
+        "agents", "2", schema_url="https://x.test/1", attributes={"team": "search"}
+    )
+    span: Any = tracer.start_span("invoke_agent")
+    span.end()
+    (got,) = to_spans(read_request(body_of([span]), PROTOBUF))
+    scope: Any = got.instrumentation_scope
+    assert (scope.name, scope.version, scope.schema_url) == ("agents", "2", "https://x.test/1")
+    assert dict(scope.attributes) == {"team": "search"}
 
 
 def test_json_is_read_like_protobuf() -> None:
@@ -239,6 +253,14 @@ def test_a_bad_request_gets_its_status_and_does_no_harm(
     """Later requests still work."""
     assert small.post(body, **how)[0].status == status
     assert get(f"{small.url}/healthz") is not None
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZip", "identity"])
+def test_encodings_have_any_letter_case(small: Forwarder, encoding: str) -> None:
+    """As HTTP says: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1."""
+    body = body_of([call()])
+    sent = body if encoding == "identity" else gzip.compress(body)
+    assert small.post(sent, content_encoding=encoding)[0].status == 200
 
 
 def test_senders_beyond_the_memory_limit_get_429(small: Forwarder) -> None:

@@ -9,7 +9,10 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from litespan.forward import Destination, Limits, Receiver, TooLarge, Undecodable, weight
+from litespan.export.decode import Undecodable
+from litespan.forward.destination import Destination
+from litespan.forward.receiver import Limits, Receiver
+from litespan.forward.weight import TooLarge, weight
 from litespan_exporters.helicone import HeliconeExporter
 from tests.collector.running import get, wait_for
 from tests.collector.spans import call

@@ -75,6 +75,23 @@ def test_accepted_calls_leave_the_spool(vendor: Destination, tmp_path: Path) -> 
     assert list((tmp_path / "spool").iterdir()) == []
 
 
+def test_a_folder_may_be_relative(
+    vendor: Destination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an argument of `litespan spool`."""
+    outage(vendor, tmp_path / "spool 1?", 2)
+    monkeypatch.chdir(tmp_path)
+    assert waiting(Path("spool 1?")) == 2
+
+
+def test_a_flush_after_the_shutdown_does_not_wait(vendor: Destination, tmp_path: Path) -> None:
+    """Nothing can wait then."""
+    program = Program(vendor.exporter(), tmp_path / "spool")
+    program.calls(2)
+    program.provider.shutdown()
+    assert program.processor.force_flush(2_000)
+
+
 def test_the_next_program_delivers_what_an_outage_has_left(
     vendor: Destination, tmp_path: Path, counted: Callable[[str], int]
 ) -> None:

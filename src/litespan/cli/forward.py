@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.cli import CommandError, Parser, argument, exporter_names
 from litespan.export.safe_urls import is_loopback
-from litespan.forward import Destination, Limits, Receiver
-from litespan.forward.destination import NoDestination
+from litespan.forward.destination import Destination, NoDestination
+from litespan.forward.receiver import Limits, Receiver
 from litespan.parsers import amount, size
 from litespan.settings import Settings
 

@@ -29,7 +29,12 @@ FORBIDDEN_HOST: Final = "forbidden_host"
 """Cause of items with a URL that a tenant's exporter must not use."""
 HTML: Final = "html"
 """Cause of items that were answered by a web page."""
+NO_CLIENT: Final = "no_client"
+"""Cause of items for which httpx cannot use the environment's proxy or certificates."""
+HOPELESS: Final = frozenset({FORBIDDEN_HOST, HTML, NO_CLIENT})
+"""Causes that neither a retry nor a smaller batch changes."""
 
+_BODY: Final = 10  # times the wait for one byte is the limit for a whole body
 _MAX_ANSWER: Final = 65_536  # bytes; the rest is not read
 _MAX_PLAIN: Final = 3  # characters; masking such short words would garble any text
 _SCHEMES: Final = frozenset(
@@ -140,7 +145,8 @@ class Client:
             )
             with import_lock:  # httpx imports some modules only now
                 self._client = httpx.Client(
-                    timeout=httpx.Timeout(self.attempt, pool=None),
+                    # Also for a free connection: an answer that never ends may hold the only one.
+                    timeout=self.attempt,
                     limits=limits,
                     transport=self._transport(limits),
                     trust_env=self.tenant is None,
@@ -157,7 +163,8 @@ class Client:
     def limit_wait(self, attempt: float) -> None:
         """From now on, wait at most `attempt` seconds for the next byte of an answer."""
         self.attempt = min(self.attempt, attempt)
-        self.http_client().timeout = httpx.Timeout(self.attempt, pool=None)
+        if self._client is not None:
+            self._client.timeout = httpx.Timeout(self.attempt)
 
     def post(self, batch: Batch) -> Answer:
         """Send one batch. A transport error becomes an `Answer` with status 0."""
@@ -178,10 +185,14 @@ class Client:
 
     def _send(self, method: str, url: str, **request: Any) -> Answer:
         try:
-            with self.http_client().stream(method, url, **request) as response:
+            client = self.http_client()
+        except Exception as error:  # noqa: BLE001 - of httpx, ssl or an import; can quote a password
+            return Answer(0, type(error).__name__.encode(), error=NO_CLIENT)
+        try:
+            with client.stream(method, url, **request) as response:
                 return Answer(
                     response.status_code,
-                    _read_start(response),
+                    _read_start(response, time.monotonic() + _BODY * self.attempt),
                     retry_after(response.headers.get("retry-after"), time.time()),
                     headers=response.headers,
                 )
@@ -200,10 +211,11 @@ class Client:
 
     def scrub(self, text: str) -> str:
         """`text` as one short line, with credentials masked and control characters replaced."""
-        for secret in self._secrets:
-            for word in (secret.reveal(), *re.split(r"[\s,=]+", secret.reveal())):
-                if len(word) > _MAX_PLAIN and word.lower() not in _SCHEMES:
-                    text = text.replace(word, "***")
+        secrets = [secret.reveal() for secret in self._secrets]
+        words = {*secrets, *(word for secret in secrets for word in re.split(r"[\s,=]+", secret))}
+        for word in sorted(words, key=len, reverse=True):  # one secret may begin with another
+            if len(word) > _MAX_PLAIN and word.lower() not in _SCHEMES:
+                text = text.replace(word, "***")
         return printable(" ".join(text.split())[:200])
 
 
@@ -214,12 +226,15 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
-def _read_start(response: httpx.Response) -> bytes:
+def _read_start(response: httpx.Response, until: float) -> bytes:
+    """The start of the body. Raises httpx.ReadTimeout after `until` (monotonic, s)."""
     body = b""
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) >= _MAX_ANSWER:
             break
+        if time.monotonic() > until:
+            raise httpx.ReadTimeout("the body does not end")
     return body
 
 

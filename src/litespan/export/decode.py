@@ -5,7 +5,7 @@ https://opentelemetry.io/docs/specs/otlp/#otlphttp
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 from google.protobuf.json_format import ParseDict, ParseError  # type: ignore[import-untyped]
@@ -71,18 +71,18 @@ def _object(body: bytes) -> dict[str, Any]:
 
 def to_spans(request: ExportTraceServiceRequest) -> list[ReadableSpan]:
     """All spans of the request, finished, with resource and scope."""
-    return list(_spans(request))
-
-
-def _spans(request: ExportTraceServiceRequest) -> Iterator[ReadableSpan]:
+    spans: list[ReadableSpan] = []
     for batch in request.resource_spans:
         resource = Resource(_attributes(batch.resource.attributes), batch.schema_url or None)
         for scoped in batch.scope_spans:
             scope = InstrumentationScope(
-                scoped.scope.name, scoped.scope.version or None, scoped.schema_url or None
+                scoped.scope.name,
+                scoped.scope.version or None,
+                scoped.schema_url or None,
+                _attributes(scoped.scope.attributes),
             )
-            for span in scoped.spans:
-                yield _span(span, resource, scope)
+            spans += [_span(span, resource, scope) for span in scoped.spans]
+    return spans
 
 
 def _span(span: SpanMessage, resource: Resource, scope: InstrumentationScope) -> ReadableSpan:

@@ -4,6 +4,7 @@ https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/
 """
 
 from collections import Counter
+from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ INFLIGHT: Final = "otel.sdk.exporter.span.inflight"  # {span}
 DURATION: Final = "otel.sdk.exporter.operation.duration"  # s, retries included
 COMPONENT_TYPE: Final = "otel.component.type"
 COMPONENT_NAME: Final = "otel.component.name"
+_PORTS: Final = {"http": 80, "https": 443}
 
 _instances: Final[Counter[str]] = Counter()
 
@@ -30,14 +32,12 @@ class ExporterMetrics:
         observe()
         meter = metrics.get_meter(s.SCOPE)
         kind = f"{component.__module__}.{component.__qualname__}"
-        parts = urlsplit(url)
         self.attributes: dict[str, str | int] = {
             COMPONENT_TYPE: kind,
             COMPONENT_NAME: f"{kind}/{'tenants' if tenant else _instances[kind]}",
         }
-        if parts.hostname and not tenant:  # not a file
-            self.attributes[s.SERVER_ADDRESS] = parts.hostname
-            self.attributes[s.SERVER_PORT] = parts.port or (443 if parts.scheme == "https" else 80)
+        if not tenant:
+            self.attributes |= _server(url)
         _instances[kind] += not tenant
         self._exported = meter.create_counter(
             EXPORTED, "{span}", "The number of spans for which the export has finished."
@@ -63,3 +63,14 @@ class ExporterMetrics:
             attributes = {**self.attributes, s.ERROR_TYPE: cause}
             self._exported.add(lost, attributes)
         self._duration.record(seconds, attributes)
+
+
+def _server(url: str) -> dict[str, str | int]:
+    """The attributes of the server; none for a file. A store's URL may have no valid port."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return {}
+    port = None
+    with suppress(ValueError):
+        port = parts.port or _PORTS.get(parts.scheme)
+    return {s.SERVER_ADDRESS: parts.hostname, **({s.SERVER_PORT: port} if port else {})}

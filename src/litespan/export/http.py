@@ -99,8 +99,9 @@ class HttpExporter(Vendor, SpanExporter):
         delivery, self.last = self.delivery, Tally()
         if delivery is None or delivery.closed.is_set():
             return SpanExportResult.FAILURE
-        with suppress_errors(f"export.{self.name}"):
+        with suppress_errors("duplicates"):  # reads objects of the application
             check_service(self.name)
+        with suppress_errors(f"export.{self.name}"):
             unique = list({item.key: item for item in items}.values())
             if not unique:
                 return SpanExportResult.SUCCESS
@@ -109,7 +110,8 @@ class HttpExporter(Vendor, SpanExporter):
             self.last = delivery.send(unique)
             self.metrics.end(len(unique), self.last, time.perf_counter() - started)
             kept = {c for c in self.last.dropped if self.spooled and is_kept(c, self.limits.retry)}
-            report(self.name, self.last, self.unit, self.explain, kept)
+            title = self.name if self.tenant is None else f"{self.name} of a team or key"
+            report(self.name, self.last, self.unit, self.explain, kept, title)
             return SpanExportResult.FAILURE if self.last.dropped else SpanExportResult.SUCCESS
         return SpanExportResult.FAILURE
 
@@ -128,8 +130,10 @@ class HttpExporter(Vendor, SpanExporter):
 
     def explain(self, cause: str) -> str:
         """Explain an HTTP status or transport error, and how to fix it."""
-        urls = sorted(self.variables.url, key=lambda name: not self.variable(name))
         to = origin(self.delivery.client.url) if self.delivery is not None else ""
+        if self.tenant is not None:  # which has no variables
+            return explain(cause, (), (), to)
+        urls = sorted(self.variables.url, key=lambda name: not self.variable(name))
         return self.hints.get(cause) or explain(cause, self.variables.keys, urls, to)
 
 

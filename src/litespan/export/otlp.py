@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import Status, StatusCode, format_span_id, format_trace_id
+from opentelemetry.trace import Status, StatusCode
 
 from litespan.counters import count
 from litespan.errors import log_once, suppress_errors
@@ -22,7 +22,7 @@ from litespan.export.client import Answer, Secret
 from litespan.export.encodable import copy_of, encodable, encodable_attributes
 from litespan.export.http import HttpExporter
 from litespan.export.policy import Refusal
-from litespan.genai.keys import key_text
+from litespan.genai.keys import key_of_context
 from litespan.genai.span import GenAISpan
 from litespan.genai.values import parse
 from litespan.objects import json_bytes
@@ -168,9 +168,7 @@ def clean(span: ReadableSpan) -> ReadableSpan:
 
 def item_of(span: ReadableSpan) -> Item:
     """An item for any span with valid ids."""
-    context = span.get_span_context()
-    trace_id, span_id = (context.trace_id, context.span_id) if context else (0, 0)
-    return Item(key_text(format_trace_id(trace_id), format_span_id(span_id)), span)
+    return Item(key_of_context(span.get_span_context()), span)
 
 
 def is_valid(span: ReadableSpan) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     T = TypeVar("T", bound=DataclassInstance)
 
 TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
-_PERMANENT: Final = frozenset({"rejected", "too_large", "error"})
+_PERMANENT: Final = frozenset({"rejected", "refused", "too_large", "error"})
 _MAX_RETRY_AFTER: Final = 600.0  # s; a longer Retry-After counts as a mistake
 _FIXABLE: Final = frozenset({"401", "403", "404", "407"})  # another key or URL helps
 
@@ -66,6 +66,11 @@ class Tally:
     accepted: set[str] = field(default_factory=set)  # keys of items known to be accepted
 
 
+def retried(exporter: Any) -> frozenset[int]:
+    """The HTTP statuses that an exporter retries; stores have no policy, and no statuses."""
+    return getattr(exporter.limits, "retry", TRANSIENT)
+
+
 def is_permanent(cause: str, retry: frozenset[int]) -> bool:
     """Whether the same items would be dropped again: a 400, but not a 503 or a lost connection.
 
@@ -102,7 +107,7 @@ def retry_after(value: str | None, now: float) -> float | None:
     except ValueError:
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now
     return min(max(seconds, 0.0), _MAX_RETRY_AFTER) if math.isfinite(seconds) else None

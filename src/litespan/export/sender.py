@@ -7,6 +7,7 @@ delay its deadline or `close()`.
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from random import uniform
@@ -18,7 +19,7 @@ from litespan.background import fork
 from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.export.batching import Batch, Item, split_in_half
-from litespan.export.client import FORBIDDEN_HOST, HTML, THREAD, TIMEOUT, Answer, Client
+from litespan.export.client import HOPELESS, THREAD, TIMEOUT, Answer, Client
 from litespan.export.policy import Policy, Tally
 from litespan.export.vendor import Vendor
 
@@ -76,7 +77,8 @@ class _Export:
         self.last_cause = ""  # of a retry
         self.started = self.last_accepted = time.monotonic()
         self.exiting_since: float | None = None  # monotonic s
-        sender.client.http_client()  # before the threads start, so that they share one
+        with suppress(Exception):  # `Client.post` reports it
+            sender.client.http_client()  # before the threads start, so that they share one
         batches = list(sender.vendor.pack(items))
         self.pending = sum(len(batch.items) for batch in batches)  # items that are not settled
         for batch in batches:
@@ -87,12 +89,7 @@ class _Export:
         if self.pending and not self.pool.has_threads:  # none watches the clock while this sends
             self.sender.client.limit_wait(self.policy.exit_patience)
         while not self.pool.wait_for(self._done, time.monotonic() + _POLL):
-            self.stopped_by = self._why_stop()
-        with self.changed:
-            if self.pending:
-                timed_out = self.stopped_by == TIMEOUT
-                cause = (self.last_cause if timed_out else "") or self.stopped_by
-                self.tally.dropped[cause] += self.pending
+            self._stop_if_due()
         self.pool.close()
         self.sender.unanswered = bool(self.stopped_by) and not self.tally.answered
         if self.exiting_since is not None and self.stopped_by:  # wait only once per exit
@@ -100,6 +97,14 @@ class _Export:
 
     def _done(self) -> bool:
         return not self.pending or bool(self.stopped_by)
+
+    def _stop_if_due(self) -> None:
+        """Stop if there is a reason. What is pending then counts as dropped, and nothing twice."""
+        with self.changed:
+            self.stopped_by = self._why_stop()
+            if self.stopped_by and self.pending:
+                cause = self.last_cause if self.stopped_by == TIMEOUT else ""
+                self.tally.dropped[cause or self.stopped_by] += self.pending
 
     def _why_stop(self) -> str:
         now = time.monotonic()
@@ -148,8 +153,8 @@ class _Export:
     def _settle(self, batch: Batch, tries: int, answer: Answer) -> None:
         """Settle the items of an answered batch, or schedule a retry."""
         self.tally.answered = self.tally.answered or answer.status != 0
-        if answer.cause == HTML:
-            self._drop(len(batch.items), HTML)
+        if answer.cause in HOPELESS:
+            self._drop(len(batch.items), answer.cause, b"" if answer.is_page else answer.body)
         elif 200 <= answer.status < 300:
             self._accept(batch, tries, answer)
         elif self._worth_splitting(batch, answer):
@@ -158,8 +163,6 @@ class _Export:
                     self._add(part, first=True)
         elif answer.status == 413:
             self._cut(batch, max(len(batch.body) // 2, 1), answer)
-        elif answer.error == FORBIDDEN_HOST:
-            self._drop(len(batch.items), answer.cause)
         elif answer.status in self.policy.retry or answer.status == 0:
             self._retry(batch, tries, answer)
         else:
@@ -175,7 +178,7 @@ class _Export:
     def _accept(self, batch: Batch, tries: int, answer: Answer) -> None:
         left = {item.key: item for item in batch.items}
         lost = 0
-        for refusal in self.sender.vendor.refusals(answer, batch.items):
+        for refusal in list(self.sender.vendor.refusals(answer, batch.items)):  # raises at once
             found = [left.pop(key) for key in refusal.keys if key in left]
             if found and refusal.retry:
                 for part in self.sender.vendor.pack(found):

@@ -6,7 +6,7 @@ Credentials and URL are arguments, else environment variables.
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 
@@ -23,6 +23,8 @@ from litespan.objects import json_bytes
 
 ALLOW_HTTP = "LITESPAN_ALLOW_HTTP"
 """`true`: also send to plain http URLs on the internet, and do not warn about others."""
+
+_BAD_FLAG: Final = "%s=%r is %s: using the default, %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,12 @@ class Vendor:
         return next(filter(None, found), "")
 
     def flag(self, name: str, default: bool) -> bool:
-        """A Boolean environment variable; `default` if it is unset or invalid."""
+        """A Boolean environment variable; `default` if it is unset or invalid, which is logged."""
+        value = self.variable(name)
         try:
-            return parsers.flag(self.variable(name))
-        except parsers.BadSetting:
+            return parsers.flag(value) if value else default
+        except parsers.BadSetting as problem:
+            log_once(f"flag.{name}", _BAD_FLAG, name, value, problem, default)
             return default
 
     def base_url(

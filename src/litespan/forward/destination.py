@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.export import registry
 from litespan.export.http import HttpExporter
-from litespan.export.policy import Tally, is_permanent
+from litespan.export.policy import Tally, is_permanent, retried
 
 _FLUSH_MS: Final = 5_000
 
@@ -67,12 +67,14 @@ class Destination:
             return Outcome(again=True, cause="busy")
         try:
             result = self.exporter.export(spans)
-            if isinstance(self.exporter, HttpExporter) and self.exporter.last.dropped:
-                return judge(self.exporter.last, self.exporter.limits.retry)
+            if result is SpanExportResult.SUCCESS:
+                return Outcome()
+            tally = getattr(self.exporter, "last", None)
+            if isinstance(tally, Tally) and tally.dropped:
+                return judge(tally, retried(self.exporter))
+            return Outcome(again=True, cause="failed")
         finally:
             self._lock.release()
-        failed = result is not SpanExportResult.SUCCESS
-        return Outcome(again=failed, cause="failed" if failed else "")
 
     def close(self) -> None:
         """Flush and shut down the exporter."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
+from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from litespan.counters import count, stats
@@ -120,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         limits = self.server.receiver.limits
         content_type = (self.headers.get("content-type") or "").split(";")[0].strip().lower()
         try:
-            if encoding := self.headers.get("content-encoding"):
+            if encoding := (self.headers.get("content-encoding") or "").strip().lower():
                 body = _decompressed(body, encoding, limits.request, share)
             share.take(weight(body, content_type, limits.memory - share.held))
             done, refused, cause = self.server.receiver.forward(body, content_type)
@@ -144,10 +145,7 @@ class Handler(BaseHTTPRequestHandler):
             response.partial_success.rejected_spans = refused
             response.partial_success.error_message = cause
         if content_type == JSON:
-            partial = {"rejectedSpans": str(refused), "errorMessage": cause}
-            self._answer(
-                200, json.dumps({"partialSuccess": partial} if refused else {}).encode(), JSON
-            )
+            self._answer(200, MessageToJson(response).encode(), JSON)
         else:
             self._answer(200, response.SerializeToString(), PROTOBUF)
 

@@ -10,6 +10,7 @@ from litespan.instrumentation.signals import Live
 from litespan.settings import Settings
 
 if TYPE_CHECKING:
+    from litespan.spool.processor import SpoolProcessor
     from litespan.spool.recorder import Recorder
 
 __all__ = ["batches"]
@@ -29,18 +30,18 @@ def batches(exporter: SpanExporter, spool: str | None = None) -> SpanProcessor:
         exporter: receives the spans.
         spool: the folder; default `LITESPAN_SPOOL`.
     """
-    settings = current_settings()
+    live = Live.signals
+    settings = live.settings if live is not None else Settings.from_env()
     folder = settings.spool if spool is None else spool
     if folder and uses_spool(exporter):
-        processor: SpanProcessor = through_spool(exporter, folder, settings)
-        return processor
+        return through_spool(exporter, folder, settings)
     delay = getattr(exporter, "delay_ms", None)
     return BatchSpanProcessor(exporter, schedule_delay_millis=delay)
 
 
 def through_spool(
     exporter: SpanExporter, folder: str, settings: Settings, replaced: SpanProcessor | None = None
-) -> Any:
+) -> "SpoolProcessor":
     """A `SpoolProcessor` for an exporter, in place of the SDK's processor `replaced`."""
     from litespan.spool.exporting import innermost
     from litespan.spool.processor import SpoolProcessor
@@ -60,11 +61,6 @@ def recorder_for(folder: str, settings: Settings) -> "Recorder":
         limits = Limits(settings.spool_max_bytes, settings.spool_max_age, settings.spool_sync)
         _recorders[path] = Recorder(Directory(path, limits))
     return _recorders[path]
-
-
-def current_settings() -> Settings:
-    """The settings of the instrumentation; before it, those of the environment."""
-    return Live.signals.settings if Live.signals is not None else Settings.from_env()
 
 
 def uses_spool(exporter: Any) -> bool:

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from litespan.errors import suppress_errors
-from litespan.export.policy import Tally, is_kept
+from litespan.export.policy import Tally, is_kept, retried
 
 _DELAY: Final = 5.0  # s that records wait for others, as in the SDK's batches
 
@@ -51,7 +51,7 @@ def export(
     tally = getattr(inner, "last", None)
     if not isinstance(tally, Tally):
         return ()
-    retry = inner.limits.retry
+    retry = retried(inner)
     if tally.dropped and not any(is_kept(cause, retry) for cause in tally.dropped):
         return None  # refused for good, and counted by the exporter
     return tally.accepted

@@ -91,7 +91,7 @@ class SpoolFile:
         now = time.time()
         rows = [(r.exporter, r.key, now, len(r.data), crc32(r.data), r.data) for r in records]
         with self._guard:
-            self._known_size()
+            before = self.total()
             with self._file.changing() as connection:
                 connection.executemany(
                     "insert into calls (exporter, key, time, size, checksum, data) "
@@ -99,7 +99,7 @@ class SpoolFile:
                     rows,
                 )
                 (last,) = connection.execute("select last_insert_rowid()").fetchone()
-            self.size = self._known_size() + sum(row[3] for row in rows)
+            self.size = before + sum(row[3] for row in rows)
             return range(last - len(rows) + 1, last + 1)
 
     def take(
@@ -137,7 +137,7 @@ class SpoolFile:
             self._accepted.update(ids)
             if not self._accepted:
                 return
-            size, freed = self._known_size(), 0
+            size, freed = self.total(), 0
             with self._file.changing() as connection:
                 for each in [(number,) for number in self._accepted]:
                     found = connection.execute("select size from calls where id = ?", each)
@@ -184,7 +184,11 @@ class SpoolFile:
     def total(self) -> int:
         """The bytes of all records."""
         with self._guard:
-            return self._known_size()
+            if self.size is None:
+                with self._file.changing() as connection:
+                    found = connection.execute("select ifnull(sum(size), 0) from calls")
+                    (self.size,) = found.fetchone()
+            return self.size
 
     def move_aside(self) -> Path:
         """Close and rename a file that SQLite cannot read. Returns its new path."""
@@ -208,14 +212,6 @@ class SpoolFile:
             with suppress(FileNotFoundError):
                 Path(f"{self.path}{end}").unlink()
         self._unlock()
-
-    def _known_size(self) -> int:
-        if self.size is None:
-            with self._file.changing() as connection:
-                (self.size,) = connection.execute(
-                    "select ifnull(sum(size), 0) from calls"
-                ).fetchone()
-        return self.size
 
     def _unlock(self, *, remove: bool = True) -> None:
         lock, self._lock_file = self._lock_file, -1

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import format_span_id, format_trace_id
 
 from litespan.background import fork
 from litespan.background.pool import Pool
@@ -15,7 +14,7 @@ from litespan.callbacks.dispatcher import Dispatcher
 from litespan.callbacks.other_instrumentations import deliver_late
 from litespan.counters import count
 from litespan.errors import suppress_errors
-from litespan.genai.keys import key_text
+from litespan.genai.keys import key_of_context
 from litespan.spool.file import HANDLER, SpoolFile
 from litespan.spool.record import decode
 from litespan.spool.recorder import WINDOW, Recorder
@@ -44,9 +43,7 @@ class EndOfCall:
     @property
     def call(self) -> str:
         """The call's key, the same in every process."""
-        at = self._context
-        ids = (at.trace_id, at.span_id) if at is not None else (0, 0)
-        return key_text(format_trace_id(ids[0]), format_span_id(ids[1]))
+        return key_of_context(self._context)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def overview(folder: Path) -> Overview:
 
 
 def _read(path: Path) -> Iterator[tuple[str, int, int, float]]:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as file:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as file:
         yield from file.execute(
             "select exporter, count(*), sum(size), min(time) from calls group by exporter"
         )

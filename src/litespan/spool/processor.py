@@ -76,11 +76,6 @@ class SpoolProcessor(SpanProcessor):
         self._failures = 0  # exports in a row that failed
         self._not_before = 0.0  # monotonic s
 
-    @property
-    def failing(self) -> bool:
-        """Whether the last export failed."""
-        return self._failures > 0
-
     # --- on the caller's thread ----------------------------------------------------------
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -124,6 +119,8 @@ class SpoolProcessor(SpanProcessor):
         As with the SDK's processor, the result does not say whether the destination has accepted
         it: then it stays in the spool. The SDK would not flush further processors after False.
         """
+        if self._closed:
+            return True
         until = time.monotonic() + timeout_millis / 1000
         return self._recorder.wait(until) and self.send(until) is not None
 

@@ -1,7 +1,8 @@
 """The buffer of a store writer: waiting rows and rows being written. Not thread-safe."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +15,7 @@ NAMES: Final = tuple([column.name for column in COLUMNS])
 KEY: Final = NAMES.index("key")
 OUTCOME: Final = NAMES.index("outcome")
 STARTED: Final = "started"
+_TEXTS: Final = [index for index, column in enumerate(COLUMNS) if column.kind == "json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Ticket:
     """Counts of the pending and lost rows of one export."""
 
     pending: int = 0
-    lost: int = 0
+    lost: Counter[str] = field(default_factory=Counter)  # cause → rows
 
 
 @dataclass(slots=True, eq=False)
@@ -92,23 +94,14 @@ class Buffer:
                 self._remove(entry)
         return self.writing
 
-    def done(self, entries: Sequence[Entry]) -> None:
-        """Mark entries as written."""
-        if len(entries) == len(self.writing):
-            self.writing = []
-        else:
-            settled = set(entries)
-            self.writing = [entry for entry in self.writing if entry not in settled]
-        for entry in entries:
-            entry.ticket.pending -= 1
-
-    def lose(self, entries: Sequence[Entry]) -> None:
-        """Mark entries as lost."""
+    def settle(self, entries: Sequence[Entry], lost: str = "") -> None:
+        """Mark entries as written, or as lost for a cause."""
         settled = set(entries)
         self.writing = [entry for entry in self.writing if entry not in settled]
         for entry in entries:
             entry.ticket.pending -= 1
-            entry.ticket.lost += 1
+            if lost:
+                entry.ticket.lost[lost] += 1
 
     def put_back(self) -> None:
         """Return the rows of the current write to the front of the buffer."""
@@ -119,7 +112,7 @@ class Buffer:
 
     def trim(self) -> Sequence[Entry]:
         """Remove and return the oldest rows beyond the limits."""
-        rows, room = len(self._waiting), sum(map(_size_of_entry, self._waiting.values()))
+        rows, room = len(self._waiting), sum(map(_size_of, self._waiting.values()))
         excess = []
         for entry in self._waiting.values():
             if rows <= self._limits.keep_rows and room <= self._limits.keep_bytes:
@@ -146,21 +139,16 @@ class Buffer:
             older.ticket.pending -= 1
         self._waiting[key] = entry
         if self._limits.linger:
-            self._size += _size_of_entry(entry)
+            self._size += _size_of(entry)
 
     def _remove(self, entry: Entry) -> None:
         del self._waiting[entry.row[KEY].int]
         self._size -= entry.size
 
 
-def _size_of_entry(entry: Entry) -> int:
-    entry.size = entry.size or size_of(entry.row)
-    return entry.size
-
-
-_TEXTS: Final = [i for i, c in enumerate(COLUMNS) if c.kind == "json"]
-
-
-def size_of(row: Row) -> int:
+def _size_of(entry: Entry) -> int:
     """The approximate memory of a row in bytes: mostly its JSON."""
-    return 2_000 + sum([len(row[i]) for i in _TEXTS if row[i] is not None])
+    if not entry.size:
+        texts = [entry.row[i] for i in _TEXTS]
+        entry.size = 2_000 + sum([len(text) for text in texts if text is not None])
+    return entry.size

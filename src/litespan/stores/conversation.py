@@ -5,7 +5,7 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -61,14 +61,9 @@ def _items(value: Any) -> list[Any]:
 def _message(item: Any, *, is_output: bool = False) -> Message:
     if not isinstance(item, Mapping):
         return Message("unknown", (Part("other", pretty(item)),), is_output=is_output)
-    parts = tuple(_parts(item))
+    parts = tuple(_part(part) for part in _items(item.get("parts", item.get("content"))))
     reason = str(item.get("finish_reason") or "")
     return Message(str(item.get("role") or "unknown"), parts, reason, is_output)
-
-
-def _parts(message: Mapping[str, Any]) -> Iterator[Part]:
-    for part in _items(message.get("parts", message.get("content"))):
-        yield _part(part)
 
 
 def _part(part: Any) -> Part:

@@ -9,6 +9,7 @@ import os
 import time
 import weakref
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -56,6 +57,7 @@ class StoreExporter(SpanExporter, ABC):
         self.bounds = overridden(self.limits, limits, type(self)) if limits else self.limits
         self.problem = ""  # why the exporter is off or its store unavailable
         self.place = ""  # where it writes, without credentials
+        self.last = Tally()  # result of the last export
         self._writer: Writer | None = None
         # Kept after a fork, because only the parent may close their connections.
         self._of_parents: list[Writer] = []
@@ -117,6 +119,7 @@ class StoreExporter(SpanExporter, ABC):
         FAILURE means that rows are not in the store yet. They are kept within limits and written
         when the store is available again.
         """
+        self.last = Tally()
         if self._writer is None:
             return SpanExportResult.FAILURE
         with suppress_errors(f"export.{self.name}"):
@@ -127,10 +130,9 @@ class StoreExporter(SpanExporter, ABC):
             self._metrics.begin(len(made))
             ticket = self._writer.put(made)
             done = self._writer.wait(ticket)
-            tally = Tally(sent=len(made) - ticket.pending - ticket.lost)
-            if unwritten := ticket.pending + ticket.lost:
-                tally.dropped["refused" if ticket.lost else "kept"] = unwritten
-            self._metrics.end(len(made), tally, time.perf_counter() - started)
+            unwritten = Counter() if done else ticket.lost + Counter(kept=ticket.pending)
+            self.last = Tally(sent=len(made) - unwritten.total(), dropped=unwritten)
+            self._metrics.end(len(made), self.last, time.perf_counter() - started)
             return SpanExportResult.SUCCESS if done else SpanExportResult.FAILURE
         return SpanExportResult.FAILURE
 
@@ -217,9 +219,9 @@ class StoreExporter(SpanExporter, ABC):
         if not rows:
             return
         count(f"export.{self.name}.dropped", rows)
-        count(f"export.{self.name}.dropped.{cause.replace(' ', '_')}", rows)
+        count(f"export.{self.name}.dropped.{cause}", rows)
         why = {
-            "buffer full": "the store was unavailable for too long",
+            "buffer_full": "the store was unavailable for too long",
             "shutdown": "the process ended before they were written: "
             + (self.problem or "the store was too slow; call force_flush() earlier"),
             "refused": "the store rejected them, see above",
@@ -232,7 +234,7 @@ class StoreExporter(SpanExporter, ABC):
             why[cause],
         )
 
-    def refused(self, error: Exception) -> None:
+    def refused(self, error: BaseException) -> None:
         """Log once for each kind of error why a row was rejected.
 
         Messages of libraries are not logged, because they can contain content.

@@ -7,14 +7,14 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 from litespan.stores.records import Record, is_gzip, later, once, reason, report_broken
 
+Parse: TypeAlias = Callable[[TextIO], Iterator[Record | None]]
 
-def read_lines(
-    place: str, since: str, parse: Callable[[TextIO], Iterator[Record | None]]
-) -> Iterator[Record]:
+
+def read_lines(place: str, since: str, parse: Parse) -> Iterator[Record]:
     """The records of a file and its rotated files, oldest first.
 
     Args:
@@ -25,7 +25,7 @@ def read_lines(
     return once(later(_records(Path(place).expanduser(), parse), since))
 
 
-def _records(path: Path, parse: Callable[[TextIO], Iterator[Record | None]]) -> Iterator[Record]:
+def _records(path: Path, parse: Parse) -> Iterator[Record]:
     broken = 0
     for file in (*_rotated(path), path):
         for record in _whole(file, parse):
@@ -42,9 +42,7 @@ def _rotated(path: Path) -> list[Path]:
     return sorted(file for file in path.parent.iterdir() if name.fullmatch(file.name))
 
 
-def _whole(
-    path: Path, parse: Callable[[TextIO], Iterator[Record | None]]
-) -> Iterator[Record | None]:
+def _whole(path: Path, parse: Parse) -> Iterator[Record | None]:
     """The records of one file, as far as it can be read: a compressed file may be truncated."""
     try:
         with _opened(path) as lines:

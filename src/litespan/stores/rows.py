@@ -24,7 +24,7 @@ def rows(spans: Iterable[ReadableSpan], *, content: bool = True) -> list[list[An
     """
     found = {}
     cells = [
-        (column.read if content or not column.content else _nothing, _CLEAN.get(column.kind))
+        (column.read if content or not column.content else lambda _: None, _CLEAN.get(column.kind))
         for column in COLUMNS
     ]
     for span in spans:
@@ -36,10 +36,6 @@ def rows(spans: Iterable[ReadableSpan], *, content: bool = True) -> list[list[An
                     for read, cleaned in cells
                 ]
     return list(found.values())
-
-
-def _nothing(_call: GenAISpan) -> None:
-    return None
 
 
 def _clean_text(text: str) -> str:

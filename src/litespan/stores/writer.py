@@ -7,7 +7,7 @@ the store is available again.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from random import uniform
 from typing import Final, Protocol
 
@@ -20,6 +20,7 @@ from litespan.stores.store import Away, Store
 
 THREAD: Final = "litespan-store"
 """Name of the writing threads."""
+_INTERRUPTS: Final = (KeyboardInterrupt, SystemExit)
 _EXIT_BACKOFF: Final = 0.1  # s between the attempts at exit
 
 
@@ -35,7 +36,7 @@ class Observer(Protocol):
     def dropped(self, cause: str, rows: int) -> None:
         """`rows` rows were dropped."""
 
-    def refused(self, error: Exception) -> None:
+    def refused(self, error: BaseException) -> None:
         """The store rejected a row."""
 
 
@@ -57,13 +58,13 @@ class Writer:
         self._use = threading.Lock()  # held while the store is used
         self._store: Store | None = None
 
-    def put(self, rows: Iterable[Row]) -> Ticket:
+    def put(self, rows: Sequence[Row]) -> Ticket:
         """Add rows. A newer row of a call replaces one that still waits."""
         ticket = Ticket()
         with self._changed:
             if self._closing:
-                ticket.lost = len(list(rows))
-                self._observer.dropped("shutdown", ticket.lost)
+                ticket.lost["shutdown"] = len(rows)
+                self._observer.dropped("shutdown", len(rows))
                 return ticket
             if not len(self._buffer):
                 self._not_before = max(self._not_before, _later(self._limits.linger))
@@ -75,7 +76,7 @@ class Writer:
         """Add rows without waiting for them, if the buffer has room."""
         with self._changed:
             if len(self._buffer) + len(rows) > self._limits.keep_rows:
-                self._observer.dropped("buffer full", len(rows))
+                self._observer.dropped("buffer_full", len(rows))
                 return
         self.put(rows)
 
@@ -160,7 +161,11 @@ class Writer:
             except Away as away:
                 self._retry(away)
                 return
-            except Exception as error:  # noqa: BLE001 - any library's; passed to the observer
+            except _INTERRUPTS:
+                with self._changed:
+                    self._buffer.put_back()
+                raise
+            except BaseException as error:  # noqa: BLE001 - any library's, also a panic of Rust code
                 if len(part) == 1:
                     self._settle(part, error)
                 else:
@@ -173,9 +178,9 @@ class Writer:
         if self._store is None:
             try:
                 self._store = self._connect()
-            except Away:
+            except (Away, *_INTERRUPTS):
                 raise
-            except Exception as error:
+            except BaseException as error:
                 raise Away(type(error).__name__) from error
         return self._store
 
@@ -185,7 +190,7 @@ class Writer:
             with suppress_errors("closing a store"):
                 store.close()
 
-    def _settle(self, entries: list[Entry], error: Exception | None = None) -> None:
+    def _settle(self, entries: list[Entry], error: BaseException | None = None) -> None:
         with self._changed:
             self.away = False
             self._tries = 0
@@ -195,7 +200,7 @@ class Writer:
                 self._observer.refused(error)
                 self._drop("refused", entries)
             else:
-                self._buffer.done(entries)
+                self._buffer.settle(entries)
                 self._observer.written(len(entries))
             self._changed.notify_all()
 
@@ -231,11 +236,11 @@ class Writer:
 
     def _trim(self) -> None:
         if self.away:
-            self._drop("buffer full", self._buffer.trim())
+            self._drop("buffer_full", self._buffer.trim())
 
     def _drop(self, cause: str, entries: Sequence[Entry]) -> None:
-        self._buffer.lose(entries)
         if entries:
+            self._buffer.settle(entries, cause)
             self._observer.dropped(cause, len(entries))
 
 
