@@ -42,9 +42,10 @@ def run(argv: Sequence[str]) -> int:
         token = secrets.token_urlsafe(24)
     try:
         listening = _listen(options.host, options.port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no valid name of a host
         where = f"{options.host} port {options.port or PORT}"
-        raise CommandError(f"cannot listen on {where}: {error.strerror}", 1) from error
+        reason = getattr(error, "strerror", None) or error
+        raise CommandError(f"cannot listen on {where}: {reason}", 1) from error
     # By default SIGTERM ends a process at once, and would leave the index behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     index = Index(options.store)

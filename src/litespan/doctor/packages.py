@@ -4,14 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from litespan.doctor.setup import Finding, Setup
+from litespan.doctor.setup import NOT_INSTRUMENTED, Finding, Setup
 from litespan.instrumentor import COMPROMISED, OLDEST
 from litespan.version import VERSION
 
 _PYTHON: Final = (3, 10)
 _SDK: Final = (1, 33, 1)
 _DISTRO: Final = (0, 54)
-_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 # Distribution → (name of its instrumentation, what turns it off in code).
 _SAME_CALLS: Final = {
     "opentelemetry-instrumentation-litellm": "litellm",
@@ -92,14 +91,14 @@ def _opentelemetry(setup: Setup) -> Iterator[Finding]:
 
 def _others(setup: Setup) -> Iterator[Finding]:
     """Other instrumentations of the same calls, which `opentelemetry-instrument` would start."""
-    disabled = {name.strip() for name in setup.environ.get(_DISABLED, "").split(",")}
+    disabled = {*setup.not_instrumented} - {""}
     for distribution, name in _SAME_CALLS.items():
-        if distribution in setup.instrumentors.get(name, ()) and name not in disabled:
+        if distribution in setup.instrumentors.get(name, ()) and not {name, "*"} & disabled:
             yield Finding(
                 "warning",
                 f"{distribution} is installed and reports the same calls as litespan: each call "
                 "appears twice",
-                f"{_DISABLED}={','.join(sorted({*disabled, name} - {''}))}",
+                f"{NOT_INSTRUMENTED}={','.join(sorted({*disabled, name}))}",
             )
     for distribution, line in _SDKS.items():
         if distribution in setup.versions:

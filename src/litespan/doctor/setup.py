@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distributions, entry_points
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from litespan.config_file import configured
 from litespan.detect import detect
@@ -17,6 +17,7 @@ from litespan.variables import corrected, exporter_variable
 Level = Literal["ok", "info", "warning", "error"]
 CONFIG: Final = "CONFIG_FILE_PATH"
 """LiteLLM's variable for the configuration of its proxy."""
+NOT_INSTRUMENTED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ class Setup:
         return Settings.read(self.environ)[0]
 
     @property
+    def not_instrumented(self) -> list[str]:
+        """The instrumentations that `opentelemetry-instrument` does not start; `*` means all."""
+        return [name.strip() for name in self.environ.get(NOT_INSTRUMENTED, "").split(",")]
+
+    @property
     def exporters(self) -> list[str]:
         """The exporters that are used: those named, else those whose variables are set."""
         listed = (self.settings.input, self.settings.success, self.settings.failure)
@@ -84,15 +90,12 @@ def current_setup(config: Path | None = None) -> Setup:
     file = config or (Path(os.environ[CONFIG]) if os.environ.get(CONFIG) else None)
     return Setup(
         dict(os.environ),
-        {_normalized(_name(each)): each.version for each in distributions()},
+        # Python imports the first of several.
+        {_normalized(each.name or ""): each.version for each in reversed([*distributions()])},
         sys.version_info[:3],
         {name: tuple(found) for name, found in named.items()},
         file,
     )
-
-
-def _name(distribution: Any) -> str:
-    return str(distribution.metadata["Name"] or "")
 
 
 def _normalized(name: str) -> str:
