@@ -17,6 +17,7 @@ from litespan import running
 from litespan.cli import CommandError, Parser, exporter_names
 from litespan.config_file import configured
 from litespan.detect import detect
+from litespan.parsers import read
 from litespan.redaction.text import scrub
 from litespan.settings import CONTENT, RUN, Settings
 from litespan.variables import (
@@ -190,7 +191,7 @@ def status() -> str:
         names = names.replace("sqlite", place)
     if disabled(os.environ):
         names = f"nowhere, because {DISABLED} is set"
-    mode = Settings.read(os.environ)[0].content  # the program reports what is wrong
+    mode = read(Settings, os.environ)[0].content  # the program reports what is wrong
     content = "off" if mode == "NO_CONTENT" else mode
     return f"litespan {VERSION} · {litellm} · calls go to {names} · content {content}"
 

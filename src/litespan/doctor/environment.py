@@ -8,7 +8,7 @@ from litespan.callbacks.registration import find
 from litespan.detect import detect
 from litespan.doctor.setup import NOT_INSTRUMENTED, Finding, Setup
 from litespan.instrumentation.signals import redactor_problem
-from litespan.parsers import number
+from litespan.parsers import number, read
 from litespan.redaction.text import scrub
 from litespan.settings import CONTENT, Settings
 from litespan.unknown_settings import unknown
@@ -34,7 +34,7 @@ _ENOUGH: Final = 128  # attributes: OpenTelemetry's default
 def check(setup: Setup) -> Iterator[Finding]:
     """All checks of variables."""
     env = setup.environ
-    for line in [*unknown(env), *Settings.read(env)[1], *corrected(env)[1]]:
+    for line in [*unknown(env), *read(Settings, env)[1], *corrected(env)[1]]:
         yield Finding("error", line, "correct the variable, or unset it")
     yield from _switches(setup)
     yield from _otlp(setup)

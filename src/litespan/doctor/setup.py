@@ -9,6 +9,7 @@ from importlib.metadata import distributions, entry_points
 from pathlib import Path
 from typing import Final, Literal
 
+from litespan import parsers
 from litespan.config_file import configured
 from litespan.detect import detect
 from litespan.settings import Settings
@@ -56,7 +57,7 @@ class Setup:
     @property
     def settings(self) -> Settings:
         """The settings of litespan."""
-        return Settings.read(self.environ)[0]
+        return parsers.read(Settings, self.environ)[0]
 
     @property
     def not_instrumented(self) -> list[str]:
