@@ -183,8 +183,9 @@ class Settings:
     exporter_content: tuple[tuple[str, float], ...] = _list(
         "LITESPAN_EXPORTER_CONTENT",
         "exporter=off, exporter=0.1, …",
-        "For exporters in these three lists: the fraction of traces whose recorded content they "
-        "receive; `off` means none. Everything else, including cost and tokens, is always sent.",
+        "For exporters in LITESPAN_INPUT, LITESPAN_SUCCESS and LITESPAN_FAILURE: the fraction of "
+        "traces whose recorded content they receive; `off` means none. Everything else, including "
+        "cost and tokens, is always sent.",
         parsers.shares,
     )
     callbacks: tuple[str, ...] = _list(
