@@ -21,8 +21,6 @@ _GROUP: Final = "opentelemetry_{}_exporter"
 _OTLP: Final = "otlp"
 _NONE: Final = "none"
 _PROTOCOLS: Final = ("grpc", "http/protobuf")
-_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
-_SIGNAL_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_{}_PROTOCOL"
 _LITELLM_VARIABLES: Final = {
     "OTEL_EXPORTER": "OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_PROTOCOL",
     "OTEL_ENDPOINT": "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -44,6 +42,12 @@ def otlp_endpoint(environ: Mapping[str, str], signal: str) -> str:
 def otlp_protocol(environ: Mapping[str, str], signal: str) -> str:
     """Return the OTLP protocol that is set for a signal, or an empty string."""
     return _otlp(environ, signal, "PROTOCOL")
+
+
+def otlp_variables(option: str) -> list[str]:
+    """Return the variables of an option of OTLP: for all signals, then for each."""
+    parts = ("", *(f"{signal.upper()}_" for signal in SIGNALS))
+    return [f"OTEL_EXPORTER_OTLP_{part}{option}" for part in parts]
 
 
 def split_endpoint(endpoint: str) -> SplitResult:
@@ -112,7 +116,7 @@ def _names(signal: str, given: str, lines: list[str]) -> str:
 
 def _protocols(environ: Mapping[str, str], lines: list[str]) -> dict[str, str]:
     changes = {}
-    for variable in (_PROTOCOL, *(_SIGNAL_PROTOCOL.format(signal.upper()) for signal in SIGNALS)):
+    for variable in otlp_variables("PROTOCOL"):
         given = environ.get(variable, "").strip()
         known = given.lower()
         if known and known not in _PROTOCOLS:

@@ -15,7 +15,7 @@ VERSIONS = {
     "opentelemetry-instrumentation": "0.66b2",
     "opentelemetry-distro": "0.66b1",
 }
-GOOD = Setup(environ={}, versions=VERSIONS, python=(3, 13, 0))
+GOOD = Setup(environ={}, versions=VERSIONS)
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 CONFIG = "model_list: []\nlitellm_settings:\n  callbacks: litespan.proxy.handler\n"
@@ -86,12 +86,6 @@ def test_another_instrumentation_is_reported_until_it_is_disabled(
     assert problem.fix == f"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS={name}"
     variable, _, value = problem.fix.partition("=")
     assert problems(replace(setup, environ={variable: value})) == []
-
-
-def test_an_old_python_is_reported() -> None:
-    """As in the package's metadata."""
-    (problem,) = problems(replace(GOOD, python=(3, 9, 1)))
-    assert "3.9.1 is older than 3.10" in problem.text
 
 
 @pytest.mark.parametrize(

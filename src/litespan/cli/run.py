@@ -29,12 +29,12 @@ from litespan.variables import (
     exporter_variable,
     names_service,
     otlp_endpoint,
+    otlp_variables,
     split_endpoint,
 )
 from litespan.version import VERSION
 
 STORE: Final = "LITESPAN_SQLITE"
-_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
 _SCRIPTS: Final = (".py", ".pyc", ".pyz")
 
 
@@ -139,10 +139,10 @@ def _named(environ: Mapping[str, str], options: argparse.Namespace) -> tuple[lis
 def _protocols(environ: Mapping[str, str]) -> dict[str, str]:
     """The protocol of each OTLP endpoint: the SDK would use gRPC, whatever the port."""
     changes = {}
-    for part in ("", *(f"{signal.upper()}_" for signal in SIGNALS)):
-        endpoint = environ.get(f"OTEL_EXPORTER_OTLP_{part}ENDPOINT", "").strip()
-        variable = f"OTEL_EXPORTER_OTLP_{part}PROTOCOL"
-        if endpoint and not (environ.get(variable) or environ.get(_PROTOCOL)):
+    variables = otlp_variables("PROTOCOL")
+    for name, variable in zip(otlp_variables("ENDPOINT"), variables, strict=True):
+        endpoint = environ.get(name, "").strip()
+        if endpoint and not (environ.get(variable) or environ.get(variables[0])):
             changes[variable] = "grpc" if _port(endpoint) == GRPC_PORT else "http/protobuf"
     return changes
 
@@ -186,9 +186,9 @@ def status() -> str:
         litellm = "LiteLLM is not installed: pip install litellm"
     names = "those of OTEL_CONFIG_FILE"
     if not configured(os.environ):
-        place = os.path.relpath(os.environ[STORE])
-        names = os.environ[exporter_variable("traces")].replace(",", ", ")
-        names = names.replace("sqlite", place)
+        shown = {"sqlite": os.path.relpath(os.environ[STORE])}
+        exporters = os.environ[exporter_variable("traces")].split(",")
+        names = ", ".join(shown.get(name, name) for name in exporters)
     if disabled(os.environ):
         names = f"nowhere, because {DISABLED} is set"
     mode = read(Settings, os.environ)[0].content  # the program reports what is wrong

@@ -29,11 +29,9 @@ def send(exporter: SpanExporter) -> tuple[bool, str]:
         exporter.shutdown()
     except Exception as error:  # noqa: BLE001 - of another package
         return False, f"the exporter raised {type(error).__name__}: {scrub(str(error))}"
-    context = span.get_span_context()
-    trace = format_trace_id(context.trace_id if context else 0)
-    line = f"accepted the test call: look for trace {trace}"
-    if not accepted:
-        line = "did not accept the test call"
+    line = "did not accept the test call"
+    if accepted:
+        line = f"accepted the test call: look for trace {format_trace_id(span.context.trace_id)}"
     if isinstance(exporter, HttpExporter):
         line = _result(exporter, line)
     elif not accepted:

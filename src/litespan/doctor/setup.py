@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distributions, entry_points
@@ -43,14 +42,12 @@ class Setup:
     Attributes:
         environ: its environment variables.
         versions: installed distributions, by normalized name.
-        python: its version of Python.
         instrumentors: names of OpenTelemetry's instrumentations → their distributions.
         config: the configuration of LiteLLM's proxy, or None.
     """
 
     environ: Mapping[str, str]
     versions: Mapping[str, str]
-    python: tuple[int, ...] = (3, 13)
     instrumentors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     config: Path | None = None
 
@@ -93,7 +90,6 @@ def current_setup(config: Path | None = None) -> Setup:
         dict(os.environ),
         # Python imports the first of several.
         {_normalized(each.name or ""): each.version for each in reversed([*distributions()])},
-        sys.version_info[:3],
         {name: tuple(found) for name, found in named.items()},
         file,
     )
