@@ -214,6 +214,18 @@ def test_credentials_in_an_endpoint_are_not_shown(endpoint: str) -> None:
     assert "hunter2" not in problem.text + problem.fix
 
 
+@pytest.mark.parametrize("setting", ["LITESPAN_REDACT=exits:f", "LITESPAN_CALLBACKS=exits.f"])
+def test_a_module_that_ends_the_program_is_reported(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script without `if __name__ == "__main__"`: it must end neither the program nor this."""
+    (tmp_path / "exits.py").write_text("import sys; sys.exit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    variable, _, value = setting.partition("=")
+    (problem,) = problems(replace(GOOD, environ={variable: value}))
+    assert "SystemExit: 3" in problem.text
+
+
 @pytest.mark.parametrize(
     ("environ", "text"),
     [

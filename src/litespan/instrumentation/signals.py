@@ -122,7 +122,7 @@ def redactor_problem(path: str) -> str:
     """Return why the redactor `module:function` cannot be used; an empty string if it can."""
     try:
         found = _redactor(path)
-    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may do anything
         return (
             f"LITESPAN_REDACT={path} cannot be imported ({type(error).__name__}: {error}), "
             f"so {_LOST}"
