@@ -211,6 +211,7 @@ def test_the_proxy_reads_the_file(tmp_path: Path) -> None:
     [
         (None, ["cannot be read", "correct the path"]),
         ("a: [", ["is not valid YAML", "line 1", "nothing is exported"]),
+        ("a: 2026-99-99", ["is not valid YAML", "month must be in 1..12"]),
         ("tracer_provider: {processors: 7}", []),
         (
             "tracer_provider: {processors: [{batch: {exporter: {langfus: {}}}}]}",

@@ -3,7 +3,7 @@
 import pytest
 
 from litespan.testing import OtlpReceiver
-from litespan.variables import corrected
+from litespan.variables import corrected, names_service
 from tests.support.program import run
 
 pytestmark = pytest.mark.slow
@@ -17,6 +17,7 @@ CORRECTED = [
     ({TRACES: "OTLP"}, {TRACES: "otlp"}),
     ({TRACES: "Console, SQLite"}, {TRACES: "console,sqlite"}),
     ({TRACES: "sqlite,"}, {TRACES: "sqlite"}),
+    ({TRACES: " "}, {TRACES: ""}),
     ({TRACES: "sqlite,none"}, {TRACES: "sqlite"}),
     ({TRACES: "None"}, {TRACES: "none"}),
     ({TRACES: "langfus,sqlite"}, {TRACES: "sqlite"}),
@@ -78,6 +79,15 @@ def test_each_mistake_is_one_line_that_names_the_variable(
 def test_correct_or_unused_values_are_not_logged(given: dict[str, str]) -> None:
     """No line if the value works, or is never read."""
     assert corrected(given)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "named"),
+    [("a=b, service.name = shop", True), ("peer.service.name=shop", False), ("", False)],
+)
+def test_only_service_name_itself_names_the_service(attributes: str, named: bool) -> None:
+    """Not an attribute whose name ends like it."""
+    assert names_service({"OTEL_RESOURCE_ATTRIBUTES": attributes}) is named
 
 
 SPAN = """

@@ -7,6 +7,7 @@ https://opentelemetry.io/docs/specs/otel/configuration/#declarative-configuratio
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 from litespan.errors import did_you_mean
@@ -30,7 +31,7 @@ def problems(environ: Mapping[str, str]) -> list[str]:
 
 def _problems(path: str, environ: Mapping[str, str]) -> Iterator[str]:
     try:
-        text = open(path, encoding="utf-8").read()  # noqa: PTH123, SIM115 - as the SDK opens it
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         yield f"{path} cannot be read ({reason}), so nothing is exported; correct the path"
@@ -45,10 +46,10 @@ def _problems(path: str, environ: Mapping[str, str]) -> Iterator[str]:
 
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "it"
-        problem = getattr(error, "problem", None) or type(error).__name__
+        problem = getattr(error, "problem", None) or error
         yield f"{path} is not valid YAML, so nothing is exported; correct {place}: {problem}"
         return
     yield from _exporters(content)

@@ -8,18 +8,19 @@ https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 from litespan.config_file import configured, problems
 from litespan.errors import did_you_mean
 
 SIGNALS: Final = ("traces", "metrics", "logs")
 DISABLED: Final = "OTEL_SDK_DISABLED"
+GRPC_PORT: Final = 4317
+"""The port of OTLP over gRPC."""
 _GROUP: Final = "opentelemetry_{}_exporter"
 _OTLP: Final = "otlp"
 _NONE: Final = "none"
 _PROTOCOLS: Final = ("grpc", "http/protobuf")
-_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
-_SIGNAL_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_{}_PROTOCOL"
 _LITELLM_VARIABLES: Final = {
     "OTEL_EXPORTER": "OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_PROTOCOL",
     "OTEL_ENDPOINT": "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -43,6 +44,17 @@ def otlp_protocol(environ: Mapping[str, str], signal: str) -> str:
     return _otlp(environ, signal, "PROTOCOL")
 
 
+def otlp_variables(option: str) -> list[str]:
+    """Return the variables of an option of OTLP: for all signals, then for each."""
+    parts = ("", *(f"{signal.upper()}_" for signal in SIGNALS))
+    return [f"OTEL_EXPORTER_OTLP_{part}{option}" for part in parts]
+
+
+def split_endpoint(endpoint: str) -> SplitResult:
+    """Return the parts of an OTLP endpoint. With gRPC, it may be `host:port` alone."""
+    return urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+
+
 def _otlp(environ: Mapping[str, str], signal: str, option: str) -> str:
     names = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_{option}", f"OTEL_EXPORTER_OTLP_{option}")
     return next(filter(None, (environ.get(name, "").strip() for name in names)), "")
@@ -50,8 +62,9 @@ def _otlp(environ: Mapping[str, str], signal: str, option: str) -> str:
 
 def names_service(environ: Mapping[str, str]) -> bool:
     """Whether the variables name the service, so that litespan need not."""
-    attributes = environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    return bool(environ.get("OTEL_SERVICE_NAME")) or "service.name=" in attributes
+    pairs = environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")
+    named = "service.name" in (pair.partition("=")[0].strip() for pair in pairs)
+    return bool(environ.get("OTEL_SERVICE_NAME")) or named
 
 
 def corrected(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -68,9 +81,9 @@ def corrected(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     for signal in SIGNALS:
         variable = exporter_variable(signal)
         given = environ.get(variable, "")
-        names = _names(signal, given, lines) if given.strip() else _OTLP
-        uses_otlp = uses_otlp or _OTLP in names.split(",")
-        if given.strip() and names != given:
+        names = _names(signal, given, lines) if given.strip() else ""
+        uses_otlp = uses_otlp or _OTLP in (names or _OTLP).split(",")
+        if names != given:
             changes[variable] = names
     if uses_otlp:
         changes |= _protocols(environ, lines)
@@ -103,7 +116,7 @@ def _names(signal: str, given: str, lines: list[str]) -> str:
 
 def _protocols(environ: Mapping[str, str], lines: list[str]) -> dict[str, str]:
     changes = {}
-    for variable in (_PROTOCOL, *(_SIGNAL_PROTOCOL.format(signal.upper()) for signal in SIGNALS)):
+    for variable in otlp_variables("PROTOCOL"):
         given = environ.get(variable, "").strip()
         known = given.lower()
         if known and known not in _PROTOCOLS:

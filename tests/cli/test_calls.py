@@ -132,7 +132,15 @@ class TestCalls:
         assert capsys.readouterr().out == "No matching calls.\n"
 
     @pytest.mark.parametrize(
-        "arguments", [["--min-cost", "x"], ["-n", "0"], ["--until", "soon"], ["no.db"]]
+        "arguments",
+        [
+            ["--min-cost", "x"],
+            ["--min-cost", "nan"],
+            ["--min-seconds", "-1"],
+            ["-n", "0"],
+            ["--until", "soon"],
+            ["no.db"],
+        ],
     )
     def test_bad_input_is_one_line(
         self, arguments: list[str], capsys: pytest.CaptureFixture[str]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from litespan.testing import OtlpReceiver
 from tests.support.hostile import ESCAPE
 from tests.support.server import Reply, in_turn, running
 from tests.support.vendors import SECRET, VENDORS, Anyone
@@ -110,6 +111,22 @@ def test_an_unknown_exporter_is_reported_with_the_known_names() -> None:
         "litespan check: no exporter is called 'langfuze' (did you mean langfuse?); installed are "
     )
     assert "langfuse" in err
+
+
+def test_the_otlp_exporter_uses_the_protocol_of_its_variable() -> None:
+    """As `litespan doctor` and the SDK do."""
+    with OtlpReceiver() as receiver:
+        status, out, _ = check("otlp", **receiver.env)
+        assert (status, [span["name"] for span in receiver.spans]) == (0, ["chat litespan-check"])
+    assert out.startswith("otlp: accepted the test call")
+
+
+def test_an_exporter_that_cannot_be_created_is_reported() -> None:
+    """One line instead of a traceback."""
+    status, _, err = check("otlp", OTEL_EXPORTER_OTLP_COMPRESSION="zip")
+    assert status == 1
+    assert err.startswith("otlp: exporter otlp cannot be created: ")
+    assert "Traceback" not in err
 
 
 def test_exporters_of_other_packages_can_be_checked() -> None:

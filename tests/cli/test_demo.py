@@ -32,8 +32,10 @@ def calls_by(column: str, database: Path) -> dict[str, tuple[int, int]]:
 def test_shows_a_tree_and_the_reports(tmp_path: Path) -> None:
     """Every kind of call runs, the router's attempts are a tree, the sums are right."""
     database = tmp_path / "demo.db"
-    ran = litespan("demo", "--db", str(database))
-    assert (ran.code, ran.stderr) == (0, "")
+    elsewhere = tmp_path / "mine.csv"  # the demo's calls must not reach the user's exporters
+    env = {"LITESPAN_SUCCESS": "csv", "LITESPAN_CSV": str(elsewhere)}
+    ran = litespan("demo", "--db", str(database), env=env)
+    assert (ran.code, ran.stderr, elsewhere.exists()) == (0, "", False)
     for kind in ("plain call", "two at once", "stream", "tool call", "embedding"):
         assert re.search(rf"^(a |an )?{kind}: \S+", ran.stdout, re.MULTILINE)
     assert "a tool call: (after order_status) " in ran.stdout

@@ -11,27 +11,29 @@ import pytest
 from hatchling.build import build_wheel
 
 from litespan.cli import main
-from litespan.cli.new_exporter import SKELETON
+from litespan.cli.new_exporter import SKELETON, renamed
 from tests.support import program
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["my_service", "json"])
 def test_the_tests_of_the_package_pass(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Installed from its wheel, so its entry point is found."""
+    """Installed from its wheel, so its entry point is found; `json` is a module of its test."""
     monkeypatch.chdir(tmp_path)
-    assert main(["new-exporter", "my_service"]) == 0
-    package = tmp_path / "litespan-my-service"
+    assert main(["new-exporter", name]) == 0
+    folder = f"litespan-{name.replace('_', '-')}"
+    package = tmp_path / folder
     written = {path.name for path in package.iterdir()}
-    assert written == {"litespan_my_service.py", "test_litespan_my_service.py", "pyproject.toml"}
-    assert "cd litespan-my-service && pip install -e" in capsys.readouterr().out
+    assert written == {f"litespan_{name}.py", f"test_litespan_{name}.py", "pyproject.toml"}
+    assert f"cd {folder} && pip install -e" in capsys.readouterr().out
     monkeypatch.chdir(package)
     with zipfile.ZipFile(tmp_path / build_wheel(str(tmp_path))) as wheel:
         wheel.extractall(tmp_path / "installed")
-    (package / "litespan_my_service.py").unlink()
+    (package / f"litespan_{name}.py").unlink()
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider"],
         env=program.environment({"PYTHONPATH": os.fspath(tmp_path / "installed")}),
@@ -42,6 +44,13 @@ def test_the_tests_of_the_package_pass(
     assert "2 passed" in done.stdout, done.stdout
     source = "".join(path.read_text() for path in package.iterdir())
     assert re.findall("acme", source, re.IGNORECASE) == []
+
+
+def test_a_name_may_contain_that_of_the_skeleton() -> None:
+    """Each part of a text is replaced once."""
+    assert renamed("litespan-acme: AcmeExporter, acme", "acme_co") == (
+        "litespan-acme-co: AcmeCoExporter, acme_co"
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 
 from litespan.export.http import HttpExporter
+from litespan.stores.reading import records
 from litespan_exporters.datadog import DatadogExporter
 from litespan_exporters.helicone import HeliconeExporter
 from litespan_exporters.jsonl import JsonlExporter
@@ -151,6 +152,20 @@ def test_replay_stops_during_an_outage_and_continues_later(tmp_path: Path) -> No
         again = replay(env, path, "--to", "datadog")
         assert again.stdout == f"datadog: {1600 - taken:,} sent, {taken:,} already delivered\n"
         assert (len(spans.taken), {*spans.taken.values()}) == (1600, {1})
+
+
+def test_after_a_stop_only_undelivered_calls_count_as_not_accepted(tmp_path: Path) -> None:
+    """An earlier run has delivered one of the calls that follow the stop."""
+    path = stored("jsonl", tmp_path, calls(range(1000, 1600)))
+    *_, last = (record["key"] for record in records(str(path)))
+    with vendor("datadog", Quick()) as (datadog, _):
+        env = variables(datadog=datadog)
+        assert replay(env, path, "--to", "datadog", "--call", last).stdout == "datadog: 1 sent\n"
+        datadog.fault = lambda _: Reply(403)
+        assert replay(env, path, "--to", "datadog").stdout == (
+            "datadog: 0 sent, 1 already delivered, 599 not accepted: run the same command again to "
+            "continue\n"
+        )
 
 
 def test_a_rejected_call_does_not_affect_the_others(tmp_path: Path) -> None:

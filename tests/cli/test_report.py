@@ -519,6 +519,23 @@ class TestFiles:
             process.stdout.close()
             assert (process.stderr.read(), process.wait(60)) == (b"", 0)
 
+    @pytest.mark.slow
+    def test_a_name_that_the_output_cannot_encode_is_escaped(self, tmp_path: Path) -> None:
+        """As in a terminal or a pipe whose encoding is not UTF-8."""
+        path = tmp_path / "calls.db"
+        exporter = SQLiteExporter(path)
+        exporter.export([call(1, {"user.id": "zoë"})])
+        exporter.shutdown()
+        done = subprocess.run(
+            [sys.executable, "-c", MAIN, "report", "--by", "user", "--csv", str(path)],
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "zo\\xeb,1," in done.stdout
+
 
 def test_version_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     """`litespan --version` says which."""

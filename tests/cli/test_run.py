@@ -100,6 +100,7 @@ def test_a_wrong_exporter_name_is_one_line(environ: dict[str, str], line: str) -
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://h:4317"}, "grpc"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://h:4318"}, "http/protobuf"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://h/otlp"}, "http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "h:4317"}, "grpc"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "h:x", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, None),
     ],
 )
@@ -107,6 +108,37 @@ def test_the_protocol_follows_the_port(environ: dict[str, str], set_to: str | No
     """`opentelemetry-instrument` alone would use gRPC for all of them."""
     changes, _ = prepared(environ, parsed(), ["litellm"])
     assert changes.get("OTEL_EXPORTER_OTLP_PROTOCOL") == set_to
+
+
+def test_each_endpoint_has_its_own_protocol() -> None:
+    """Metrics may go to another server than traces, or alone."""
+    metrics, traces = (
+        {f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT": endpoint}
+        for signal, endpoint in (("METRICS", "http://h:4318/v1/metrics"), ("TRACES", "h:4317"))
+    )
+    for environ in (metrics, {**metrics, **traces}):
+        changes, _ = prepared(environ, parsed(), ["litellm"])
+        assert changes["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"] == "http/protobuf"
+        assert changes.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") == (
+            "grpc" if len(environ) > 1 else None
+        )
+        assert "OTEL_EXPORTER_OTLP_PROTOCOL" not in changes
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["app.py"], "app"),
+        ([sys.executable, "src/app.py"], "app"),
+        ([sys.executable, "-m", "app"], "app"),
+        ([sys.executable, "-m"], Path(sys.executable).stem),
+        ([sys.executable, "-c", "1"], Path(sys.executable).stem),
+        ([sys.executable], Path(sys.executable).stem),
+    ],
+)
+def test_the_service_has_the_name_of_the_program(command: list[str], name: str) -> None:
+    """Also for Python alone, an interactive session."""
+    assert prepared({}, parsed(), command)[0]["OTEL_SERVICE_NAME"] == name
 
 
 def test_options_become_variables() -> None:

@@ -13,6 +13,7 @@ import pytest
 from litespan import errors
 from litespan.cli import main
 from litespan.doctor import Finding, Setup, destinations, examine
+from litespan.doctor.marked_call import send
 from litespan.testing import OtlpReceiver
 from tests.doctor.test_findings import GOOD
 from tests.support import program
@@ -138,9 +139,50 @@ def test_the_port_is_the_usual_one_of_the_protocol(
     assert found.text == f"otlp: calls are sent to http://localhost:{port}, not tested"
 
 
+@pytest.mark.parametrize("variable", ["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"])
+def test_a_configuration_file_names_the_exporters(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variables of exporters are not used."""
+    assert findings(monkeypatch, {variable: "otel.yaml"}) == []
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_credentials_in_an_otlp_endpoint_are_not_shown(
+    offline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users post the output in issues."""
+    endpoint = "http://user:hunter2@127.0.0.1:9"
+    environ = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+    (found,) = findings(monkeypatch, environ, offline=offline)
+    assert "127.0.0.1:9" in found.text
+    assert "hunter2" not in found.text
+
+
+def test_a_grpc_endpoint_without_scheme_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's exporter accepts host:port."""
+    with OtlpReceiver() as receiver:
+        endpoint = receiver.env["OTEL_EXPORTER_OTLP_ENDPOINT"].removeprefix("http://")
+        environ = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+        (found,) = findings(monkeypatch, environ)
+    assert found == Finding("ok", f"otlp: {endpoint} is reachable")
+
+
+def test_an_exporter_that_raises_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's exporters and those of other packages may raise."""
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+    def export(*_: object) -> None:
+        raise ValueError("token=abcdef123456 is wrong")
+
+    monkeypatch.setattr(ConsoleSpanExporter, "export", export)
+    accepted, line = send(ConsoleSpanExporter())
+    assert (accepted, line) == (False, "the exporter raised ValueError: [redacted] is wrong")
+
+
 def test_errors_of_packages_end_the_examination() -> None:
     """Without LiteLLM, no exporter is tested."""
-    setup = Setup(environ={}, versions={}, python=(3, 13))
+    setup = Setup(environ={}, versions={})
     assert [each.text for each in examine(setup)][-1] == "messages are not recorded"
 
 

@@ -1,12 +1,13 @@
 """Each broken set-up has one finding with its fix."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from litespan.doctor import Finding, Setup, environment, packages, proxy_config
+from litespan.doctor import Finding, Setup, current_setup, environment, packages, proxy_config
 
 VERSIONS = {
     "litellm": "1.108.7",
@@ -14,7 +15,7 @@ VERSIONS = {
     "opentelemetry-instrumentation": "0.66b2",
     "opentelemetry-distro": "0.66b1",
 }
-GOOD = Setup(environ={}, versions=VERSIONS, python=(3, 13, 0))
+GOOD = Setup(environ={}, versions=VERSIONS)
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 CONFIG = "model_list: []\nlitellm_settings:\n  callbacks: litespan.proxy.handler\n"
@@ -87,12 +88,6 @@ def test_another_instrumentation_is_reported_until_it_is_disabled(
     assert problems(replace(setup, environ={variable: value})) == []
 
 
-def test_an_old_python_is_reported() -> None:
-    """As in the package's metadata."""
-    (problem,) = problems(replace(GOOD, python=(3, 9, 1)))
-    assert "3.9.1 is older than 3.10" in problem.text
-
-
 @pytest.mark.parametrize(
     ("environ", "text", "fix"),
     [
@@ -108,7 +103,17 @@ def test_an_old_python_is_reported() -> None:
             "LiteLLM is not instrumented",
             "remove litespan from OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
         ),
-        ({"OTEL_TRACES_SAMPLER": "always_off"}, "drops every call", "parentbased_always_on"),
+        (
+            {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"},
+            "LiteLLM is not instrumented",
+            "remove * from OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+        ),
+        ({"OTEL_TRACES_SAMPLER": "ALWAYS_OFF"}, "drops every call", "parentbased_always_on"),
+        (
+            {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.00"},
+            "drops every call",
+            "parentbased_always_on",
+        ),
         (
             {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"},
             "only 0.1 of the traces",
@@ -119,8 +124,18 @@ def test_an_old_python_is_reported() -> None:
             "drops attributes of calls",
             "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=128",
         ),
+        (
+            {"OTEL_ATTRIBUTE_COUNT_LIMIT": "32"},
+            "drops attributes of calls",
+            "OTEL_ATTRIBUTE_COUNT_LIMIT=128",
+        ),
         ({"OTEL_CONFIG_FILE": "nope.yaml"}, "correct the path", "correct the variable"),
         ({ENDPOINT: "h:4318"}, "has no scheme", f"{ENDPOINT}=http://h:4318"),
+        (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "h:4318/v1/traces"},
+            "has no scheme",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://h:4318/v1/traces",
+        ),
         ({ENDPOINT: "http://h:port"}, "no valid port", f"{ENDPOINT}=http://127.0.0.1:4318"),
         (
             {ENDPOINT: "http://h:4318", PROTOCOL: "grpc"},
@@ -146,6 +161,11 @@ def test_an_old_python_is_reported() -> None:
             {ENDPOINT: "http://h:4318", "OTEL_EXPORTER_OTLP_HEADERS": "Bearer x"},
             "not a list of name=value",
             "OTEL_EXPORTER_OTLP_HEADERS='authorization=Bearer%20TOKEN'",
+        ),
+        (
+            {ENDPOINT: "http://h:4318", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "Bearer x"},
+            "not a list of name=value",
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS='authorization=Bearer%20TOKEN'",
         ),
         (
             {"LANGFUSE_SECRET_KEY": "sk-lf-1"},
@@ -181,6 +201,31 @@ def test_each_problem_with_a_variable_is_found(
     assert fix in problem.fix
 
 
+@pytest.mark.parametrize("environ", [{ENDPOINT: "h:4317"}, {ENDPOINT: "h:1", PROTOCOL: "grpc"}])
+def test_a_grpc_endpoint_needs_no_scheme(environ: dict[str, str]) -> None:
+    """The SDK's exporter accepts host:port."""
+    assert problems(replace(GOOD, environ=environ)) == []
+
+
+@pytest.mark.parametrize("endpoint", ["https://u:hunter2@h:port", "https://u:hunter2@h/v1/traces"])
+def test_credentials_in_an_endpoint_are_not_shown(endpoint: str) -> None:
+    """Neither in the text nor in the fix: users post the output in issues."""
+    (problem,) = problems(replace(GOOD, environ={ENDPOINT: endpoint}))
+    assert "hunter2" not in problem.text + problem.fix
+
+
+@pytest.mark.parametrize("setting", ["LITESPAN_REDACT=exits:f", "LITESPAN_CALLBACKS=exits.f"])
+def test_a_module_that_ends_the_program_is_reported(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script without `if __name__ == "__main__"`: it must end neither the program nor this."""
+    (tmp_path / "exits.py").write_text("import sys; sys.exit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    variable, _, value = setting.partition("=")
+    (problem,) = problems(replace(GOOD, environ={variable: value}))
+    assert "SystemExit: 3" in problem.text
+
+
 @pytest.mark.parametrize(
     ("environ", "text"),
     [
@@ -198,6 +243,7 @@ def test_whether_messages_are_recorded_is_stated(environ: dict[str, str], text: 
     [
         ("model_list: [", {}, "is not valid YAML in line 1", "correct the file"),
         ("- 1", {}, "has no settings", "correct the file"),
+        ("a: 2026-99-99", {}, "is not valid YAML", "correct the file"),
         (
             CONFIG.replace("handler", "hander"),
             {},
@@ -254,6 +300,30 @@ def test_langfuse_5_beside_litellms_own_callback_is_an_error(tmp_path: Path) -> 
     versions = {**VERSIONS, "langfuse": "5.0.4"}
     (problem,) = problems(replace(GOOD, versions=versions, config=file))
     assert "every call fails" in problem.text
+    adopted = {"LITESPAN_ADOPT": "true"}  # the fix of the finding
+    assert problems(replace(GOOD, versions=versions, config=file, environ=adopted)) == []
+
+
+def test_variables_that_the_configuration_sets_are_not_missing(tmp_path: Path) -> None:
+    """LiteLLM's proxy sets those in `environment_variables` before it reads the models."""
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"{CONFIG}environment_variables: {{MY_KEY: abc}}\n"
+        "general_settings: {master_key: os.environ/MY_KEY}\n"
+    )
+    assert problems(replace(GOOD, config=file)) == []
+
+
+def test_the_first_of_two_installed_versions_is_the_one_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Python imports it."""
+    for version in ("1.0", "2.0"):
+        metadata = tmp_path / version / f"twice-{version}.dist-info" / "METADATA"
+        metadata.parent.mkdir(parents=True)
+        metadata.write_text(f"Metadata-Version: 2.1\nName: twice\nVersion: {version}\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "1.0"), *sys.path, str(tmp_path / "2.0")])
+    assert current_setup().versions["twice"] == "1.0"
 
 
 def test_a_handler_beside_the_configuration_is_found(tmp_path: Path) -> None:

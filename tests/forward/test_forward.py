@@ -330,6 +330,7 @@ WRONG: list[tuple[list[str], dict[str, str], str]] = [
         (["--to", "sqlite", "--timeout", seconds], {}, f"{seconds!r} is not a number above 0")
         for seconds in ("-5", "nan", "soon")
     ),
+    (["--to", "sqlite", "--offload-above", "-1"], {}, "'-1' is not a whole number above 0"),
     (["--to", "sqlite", "--port", "99999"], {}, "cannot listen on 127.0.0.1:99999: "),
     (["--to", "sqlite", "--host", "203.0.113.1"], {}, "cannot listen on 203.0.113.1"),
 ]

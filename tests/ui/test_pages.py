@@ -326,3 +326,12 @@ def test_bad_arguments_are_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("litespan ui: ")
     assert said in line
+
+
+def test_a_host_that_is_no_name_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1, as for an address of another machine."""
+    assert main(["ui", str(tmp_path), "--host", "a..b"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("litespan ui: cannot listen on a..b port 8321: ")

@@ -4,18 +4,19 @@ Each subcommand is a module with `run(argv) -> int`, which is imported only when
 """
 
 import argparse
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any, Final, NoReturn, TypeVar
 
 from litespan.errors import logger
 from litespan.parsers import BadSetting, names
 from litespan.redaction.text import printable
+from litespan.version import VERSION
 
 T = TypeVar("T")
 
@@ -100,9 +101,9 @@ def without_log() -> Iterator[None]:
         logger.disabled = before
 
 
-def json_text(value: Any, default: Callable[[Any], Any]) -> str:
-    """Indented JSON. Characters that a terminal acts on are escaped, so it parses the same."""
-    lines = json.dumps(value, default=default, ensure_ascii=False, indent=2).split("\n")
+def json_text(value: Any, default: Callable[[Any], Any], indent: int | None = 2) -> str:
+    """JSON. Characters that a terminal acts on are escaped, so it parses the same."""
+    lines = json.dumps(value, default=default, ensure_ascii=False, indent=indent).split("\n")
     return "\n".join(printable(line, lambda c: json.dumps(c)[1:-1]) for line in lines)
 
 
@@ -128,18 +129,14 @@ def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
     return read
 
 
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
-        print("litespan", version("litespan"))
-        parser.exit()
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command with `argv`, or the process's arguments. Returns the exit status.
 
     0: success, 1: failure, 2: bad input.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may not have all characters
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options = _parser().parse_args(arguments[:1])
         status = command(options.command).run(arguments[1:])
@@ -177,6 +174,8 @@ def _parser() -> Parser:
         epilog=f"commands:\n{listed}\n\nSee litespan COMMAND --help for options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    parser.add_argument(
+        "--version", action="version", version=f"litespan {VERSION}", help="show the version"
+    )
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="the command to run")
     return parser

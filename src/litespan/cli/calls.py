@@ -9,9 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
+from litespan import parsers
 from litespan.cli import Parser, add_store, argument, json_text
 from litespan.cli.report import since
-from litespan.parsers import size
 from litespan.redaction.text import printable
 from litespan.stores import groups
 from litespan.stores.following import LATE, Follower
@@ -70,7 +70,10 @@ def _parser() -> Parser:
         "--min-cost", type=_usd, metavar="USD", help="only calls that cost this much or more"
     )
     parser.add_argument(
-        "--min-seconds", type=float, metavar="S", help="only calls that took this long or longer"
+        "--min-seconds",
+        type=argument(parsers.seconds),
+        metavar="S",
+        help="only calls that took this long or longer",
     )
     parser.add_argument("--since", type=since, metavar="WHEN", help="as in litespan report")
     parser.add_argument("--until", type=since, metavar="WHEN", help="only calls that began before")
@@ -80,14 +83,14 @@ def _parser() -> Parser:
 
 @argument
 def _number(text: str) -> int:
-    return min(size(text), sys.maxsize)
+    return min(parsers.size(text), sys.maxsize)
 
 
+@argument
 def _usd(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except ArithmeticError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of US dollars") from None
+    if parsers.number(text) < 0:
+        raise parsers.BadSetting("not a number of US dollars, 0 or more")
+    return Decimal(text)
 
 
 def _filter(options: argparse.Namespace) -> Callable[[Record], bool]:
@@ -143,12 +146,9 @@ def _print(found: Iterable[Record], options: argparse.Namespace, *, head: bool =
     if head and not options.json:
         print(_line(_HEAD, _FIGURES, ""))
     for record in found:
-        print(_json(record) if options.json else _text(record, colors=colors))
+        text = json_text(record, str, None) if options.json else _text(record, colors=colors)
+        print(text)
     sys.stdout.flush()
-
-
-def _json(record: Record) -> str:
-    return " ".join(json_text(record, str).split("\n"))
 
 
 def _text(record: Record, *, colors: bool) -> str:

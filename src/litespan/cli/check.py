@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from litespan.cli import CommandError, Parser, without_log
 from litespan.doctor.marked_call import MARK, send
 from litespan.export import registry
+from litespan.routing.destinations import BadRoute, create_exporter
 
 
 def run(argv: Sequence[str]) -> int:
@@ -32,6 +33,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(name: str) -> int:
-    accepted, line = send(registry.load(name)())
+    try:
+        accepted, line = send(create_exporter(name))
+    except BadRoute as error:
+        accepted, line = False, str(error)
     print(f"{name}: {line}", file=sys.stdout if accepted else sys.stderr)
     return 0 if accepted else 1

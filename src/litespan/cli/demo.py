@@ -118,8 +118,9 @@ def _litespan() -> str:
 
 
 def _inherited() -> dict[str, str]:
-    """The environment without OTEL_ variables, and without an HTTP proxy for 127.0.0.1."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("OTEL_")}
+    """The environment without telemetry settings, and without an HTTP proxy for 127.0.0.1."""
+    telemetry = ("OTEL_", "LITESPAN_")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(telemetry)}
     direct = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1"]))
     return {**kept, "NO_PROXY": direct, "no_proxy": direct}
 

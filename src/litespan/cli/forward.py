@@ -110,7 +110,7 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--offload-above",
-        type=int,
+        type=argument(size),
         default=settings.offload_above,
         metavar="BYTES",
         help="size from which content is large (%(default)s)",

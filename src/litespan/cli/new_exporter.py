@@ -70,12 +70,11 @@ def _name(text: str) -> str:
 def renamed(text: str, name: str) -> str:
     """A text of the skeleton with this name instead of `acme`."""
     dashed = name.replace("_", "-")
-    for old, new in {
+    names = {
         "litespan-acme": f"litespan-{dashed}",
         "acme.example": f"{dashed}.example",
         "acme": name,
         "Acme": name.replace("_", " ").title().replace(" ", ""),
         "ACME": name.upper(),
-    }.items():
-        text = text.replace(old, new)
-    return text
+    }
+    return re.sub("|".join(names), lambda match: names[match[0]], text)

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan
@@ -27,10 +27,6 @@ BATCH: Final = 500  # calls in one export
 _MAX_FAILURES: Final = 3  # failed exports of single calls in a row, before an exporter stops
 _PROGRESS: Final = 10_000  # calls between two lines of progress
 _FLUSH_MS: Final = 60_000
-
-
-Call: TypeAlias = tuple[str, Record]
-"""The key and the record of a call."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -119,10 +115,10 @@ class Target:
         where = repr(self.exporter) if has_repr else getattr(self.exporter, "_endpoint", "")
         return f"{self.name} {where}"
 
-    def send(self, calls: Sequence[Call]) -> None:
+    def send(self, calls: Sequence[Record]) -> None:
         """Send the calls that were not accepted yet, and record those that are."""
-        missing = self.notes.missing(self.place, [key for key, _ in calls])
-        todo = [call for call in calls if call[0] in missing]
+        missing = self.notes.missing(self.place, [call["key"] for call in calls])
+        todo = [call for call in calls if call["key"] in missing]
         self.known += len(calls) - len(todo)
         if not todo:
             return
@@ -133,10 +129,10 @@ class Target:
         else:
             tally = getattr(self.exporter, "last", None)
             keys = tally.accepted if isinstance(tally, Tally) else ()
-            self._accept([call for call in todo if call[0] in keys])
-            self._one_by_one([call for call in todo if call[0] not in keys])
+            self._accept([call for call in todo if call["key"] in keys])
+            self._one_by_one([call for call in todo if call["key"] not in keys])
 
-    def _one_by_one(self, calls: Sequence[Call]) -> None:
+    def _one_by_one(self, calls: Sequence[Record]) -> None:
         """Send single calls, to find the rejected ones. Stops after several failures in a row."""
         failures = 0
         for done, call in enumerate(calls):
@@ -151,25 +147,23 @@ class Target:
                 self.left += len(calls) - done - 1
                 return
 
-    def _export(self, calls: Sequence[Call]) -> bool:
-        result = self.exporter.export([self._span(key, record) for key, record in calls])
-        if result is not SpanExportResult.SUCCESS:
-            return False
-        return self.exporter.force_flush(_FLUSH_MS)
+    def _export(self, calls: Sequence[Record]) -> bool:
+        result = self.exporter.export([self._span(call) for call in calls])
+        return result is SpanExportResult.SUCCESS and self.exporter.force_flush(_FLUSH_MS)
 
-    def _span(self, key: str, record: Record) -> ReadableSpan:
+    def _span(self, call: Record) -> ReadableSpan:
         """The call's span with offloaded content, or with the references if it cannot be read."""
-        span = span_of(record)
+        span = span_of(call)
         try:
             return with_content(span)
         except Unrestorable as problem:
             if not self.unread:
                 print(f"litespan replay: {problem}", file=sys.stderr)
-            self.unread.add(key)
+            self.unread.add(call["key"])
             return span
 
-    def _accept(self, calls: Sequence[Call]) -> None:
-        self.notes.add(self.place, [key for key, _ in calls])
+    def _accept(self, calls: Sequence[Record]) -> None:
+        self.notes.add(self.place, [call["key"] for call in calls])
         self.sent += len(calls)
 
     def summary(self) -> str:
@@ -187,19 +181,17 @@ class Target:
 def _replay(found: Iterator[Record], targets: Sequence[Target]) -> None:
     """Send every finished call to every exporter, in batches."""
     done = unfinished = 0
+    stopped = False
     while batch := list(islice(found, BATCH)):
         finished = [record for record in batch if record["outcome"] != "started"]
         unfinished += len(batch) - len(finished)
-        calls = [(record["key"], record) for record in finished]
         for target in targets:
-            target.send(calls)
+            target.send(finished)  # once stopped, it only counts
         before, done = done, done + len(finished)
         if before // _PROGRESS != done // _PROGRESS:
             print(f"{done:,} calls so far", file=sys.stderr)
-        if all(target.stopped for target in targets):
+        if not stopped and all(target.stopped for target in targets):
+            stopped = True
             print("stopped: no exporter accepts calls at the moment", file=sys.stderr)
-            rest = sum(record["outcome"] != "started" for record in found)
-            for target in targets:
-                target.left += rest
     if unfinished:
         print(f"{unfinished:,} unfinished call(s) skipped", file=sys.stderr)

@@ -12,27 +12,30 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import which
 from typing import Final
-from urllib.parse import urlsplit
 
 from litespan import running
 from litespan.cli import CommandError, Parser, exporter_names
 from litespan.config_file import configured
 from litespan.detect import detect
+from litespan.parsers import read
+from litespan.redaction.text import scrub
 from litespan.settings import CONTENT, RUN, Settings
 from litespan.variables import (
     DISABLED,
+    GRPC_PORT,
     SIGNALS,
     corrected,
     disabled,
     exporter_variable,
     names_service,
     otlp_endpoint,
+    otlp_variables,
+    split_endpoint,
 )
+from litespan.version import VERSION
 
 STORE: Final = "LITESPAN_SQLITE"
-_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
 _SCRIPTS: Final = (".py", ".pyc", ".pyz")
-_GRPC: Final = 4317  # the port of OTLP over gRPC
 
 
 def run(argv: Sequence[str]) -> int:
@@ -118,7 +121,7 @@ def prepared(
         variable = exporter_variable(signal)
         if not environ.get(variable, "").strip():
             changes[variable] = "otlp" if otlp_endpoint(environ, signal) else "none"
-    changes |= _protocol(environ)
+    changes |= _protocols(environ)
     fixed, wrong = corrected({**environ, **changes})
     if "otlp" in kept:
         lines += _refused(otlp_endpoint(environ, "traces"))
@@ -133,39 +136,46 @@ def _named(environ: Mapping[str, str], options: argparse.Namespace) -> tuple[lis
     return detect(environ)
 
 
-def _protocol(environ: Mapping[str, str]) -> dict[str, str]:
-    """The protocol of OTLP: `opentelemetry-instrument` would use gRPC, whatever the port."""
-    endpoint = otlp_endpoint(environ, "traces")
-    if not endpoint or environ.get(_PROTOCOL):
-        return {}
-    return {_PROTOCOL: "grpc" if _port(endpoint) == _GRPC else "http/protobuf"}
+def _protocols(environ: Mapping[str, str]) -> dict[str, str]:
+    """The protocol of each OTLP endpoint: the SDK would use gRPC, whatever the port."""
+    changes = {}
+    variables = otlp_variables("PROTOCOL")
+    for name, variable in zip(otlp_variables("ENDPOINT"), variables, strict=True):
+        endpoint = environ.get(name, "").strip()
+        if endpoint and not (environ.get(variable) or environ.get(variables[0])):
+            changes[variable] = "grpc" if _port(endpoint) == GRPC_PORT else "http/protobuf"
+    return changes
 
 
 def _refused(endpoint: str) -> list[str]:
     """A message if no server listens at a loopback address; others could take long to try."""
-    host, port = urlsplit(endpoint).hostname, _port(endpoint)
-    if port is not None and host in ("localhost", "127.0.0.1", "::1"):
+    port = _port(endpoint)
+    if port and (host := split_endpoint(endpoint).hostname) in ("localhost", "127.0.0.1", "::1"):
         try:
             socket.create_connection((host, port), 0.5).close()
         except OSError:
             fix = "start the collector there, or unset OTEL_EXPORTER_OTLP_ENDPOINT"
-            return [f"nothing listens at {endpoint}: {fix}"]
+            return [f"nothing listens at {scrub(endpoint)}: {fix}"]
     return []
 
 
 def _port(endpoint: str) -> int | None:
     try:
-        return urlsplit(endpoint).port
+        return split_endpoint(endpoint).port
     except ValueError:
         return None
 
 
 def _service(command: Sequence[str]) -> str:
     """The name of the program, for `service.name`."""
-    if command[0] == sys.executable and command[1:2] == ["-m"]:
-        return command[2]
-    script = command[0] == sys.executable and not command[1].startswith("-")
-    return Path(command[1] if script else command[0]).stem
+    program, *arguments = command
+    if program == sys.executable and arguments:
+        first, *rest = arguments
+        if first == "-m" and rest:
+            return rest[0]
+        if not first.startswith("-"):
+            program = first
+    return Path(program).stem
 
 
 def status() -> str:
@@ -176,14 +186,14 @@ def status() -> str:
         litellm = "LiteLLM is not installed: pip install litellm"
     names = "those of OTEL_CONFIG_FILE"
     if not configured(os.environ):
-        place = os.path.relpath(os.environ[STORE])
-        names = os.environ[exporter_variable("traces")].replace(",", ", ")
-        names = names.replace("sqlite", place)
+        shown = {"sqlite": os.path.relpath(os.environ[STORE])}
+        exporters = os.environ[exporter_variable("traces")].split(",")
+        names = ", ".join(shown.get(name, name) for name in exporters)
     if disabled(os.environ):
         names = f"nowhere, because {DISABLED} is set"
-    mode = Settings.read(os.environ)[0].content  # the program reports what is wrong
+    mode = read(Settings, os.environ)[0].content  # the program reports what is wrong
     content = "off" if mode == "NO_CONTENT" else mode
-    return f"litespan {version('litespan')} · {litellm} · calls go to {names} · content {content}"
+    return f"litespan {VERSION} · {litellm} · calls go to {names} · content {content}"
 
 
 def _become(command: Sequence[str]) -> None:

@@ -113,24 +113,21 @@ def _title(record: Record) -> str:
 
 
 def _facts(record: Record) -> Iterator[str]:
-    start = record["start_time"]
-    yield f"  {'time':13}{start[:10]} {start[11:23]} UTC"
-    for name, column in {"id": "key", "call id": "call_id", "trace id": "trace_id"}.items():
-        if record[column]:
-            yield f"  {name:13}{record[column]}"
-    if record["provider"]:
-        yield f"  {'provider':12}" + " at ".join(
-            filter(None, [record["provider"], record["server_address"]])
-        )
-    if record["response_model"] and record["response_model"] != record["request_model"]:
-        yield f"  {'answered by':13}{record['response_model']}"
-    for name, column in _WHO.items():
-        if record[column]:
-            yield f"  {name:13}{record[column]}"
-    if record["tags"]:
-        yield f"  {'tags':13}{', '.join(record['tags'])}"
-    for key, value in (record["metadata"] or {}).items():
-        yield f"  {'metadata':13}{key}={value}"
+    start, provider, model = record["start_time"], record["provider"], record["response_model"]
+    address = f" at {record['server_address']}" if record["server_address"] else ""
+    for name, value in (
+        ("time", f"{start[:10]} {start[11:23]} UTC"),
+        ("id", record["key"]),
+        ("call id", record["call_id"]),
+        ("trace id", record["trace_id"]),
+        ("provider", provider and f"{provider}{address}"),
+        ("answered by", model if model != record["request_model"] else None),
+        *((name, record[column]) for name, column in _WHO.items()),
+        ("tags", ", ".join(record["tags"] or ())),
+        *(("metadata", f"{key}={value}") for key, value in (record["metadata"] or {}).items()),
+    ):
+        if value:
+            yield f"  {name:13}{value}"
 
 
 def _step(step: Step, key: str) -> str:

@@ -23,13 +23,14 @@ def run(argv: Sequence[str]) -> int:
     """Show or drain a spool. Returns the exit status: 1 if calls are left after `--drain`."""
     options = _parser().parse_args(argv)
     settings = Settings.from_env()
-    if not (folder := options.folder or settings.spool):
+    if not (given := options.folder or settings.spool):
         raise CommandError("pass the folder as an argument, or set LITESPAN_SPOOL")
+    folder = Path(given).expanduser().absolute()
     try:
-        found = overview(Path(folder))
+        found = overview(folder)
         if options.drain:
-            _drain(Path(folder), settings, found)
-            found = overview(Path(folder))
+            _drain(folder, settings, found)
+            found = overview(folder)
     except OSError as error:
         raise CommandError(f"cannot read {folder}: {error.strerror}") from error
     print(json_text(_as_json(found), str) if options.json else "\n".join(_lines(found)))

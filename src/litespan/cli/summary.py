@@ -3,7 +3,7 @@
 import json
 import math
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -18,18 +18,17 @@ _COLUMNS: Final = (
     *("input_tokens", "output_tokens", "cost_usd"),
 )
 
-Row = Mapping[str, Any]
 Groups = Iterable[str | None]
 
 
-def _error(row: Row) -> str | None:
+def _error(row: groups.Row) -> str | None:
     """Error type of a call; its outcome in brackets if it has none and did not succeed."""
     if row["error_type"] or row["outcome"] in ("success", "abandoned"):
         return row["error_type"] or None
     return f"({row['outcome']})"
 
 
-BY: Final[dict[str, Callable[[Row], Groups]]] = {
+BY: Final[dict[str, Callable[[groups.Row], Groups]]] = {
     **{
         name: partial(groups.groups, by=name)
         for name in ("model", "user", "team", "session", "tag")
@@ -56,7 +55,7 @@ class Totals:
     latency: "array[float]" = field(default_factory=lambda: array("d"))  # s, finished calls
     first_chunk: "array[float]" = field(default_factory=lambda: array("d"))  # s, streams
 
-    def add(self, row: Row) -> None:
+    def add(self, row: groups.Row) -> None:
         """Count one call."""
         outcome = row["outcome"]
         self.calls += 1
@@ -111,7 +110,7 @@ def percentile(values: Iterable[float], share: float) -> float | None:
     return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
 
 
-def grouping(by: str) -> Callable[[Row], Groups]:
+def grouping(by: str) -> Callable[[groups.Row], Groups]:
     """The grouping `by`: a name in `BY`, or `metadata.<key>`. Raises ValueError if unknown."""
     if by.startswith(_METADATA) and len(by) > len(_METADATA):
         key = by[len(_METADATA) :]

@@ -13,7 +13,7 @@ from typing import Final
 
 from litespan.cli import CommandError, Parser, add_store, argument
 from litespan.export.safe_urls import is_loopback
-from litespan.parsers import trace_link
+from litespan.parsers import BadSetting, trace_link, trace_links
 from litespan.stores.reading import named
 
 PORT: Final = 8321
@@ -31,20 +31,20 @@ def run(argv: Sequence[str]) -> int:
     from litespan.ui.index import Index
     from litespan.ui.server import guarded, server
 
+    store = named(options.store)
     try:
-        given = options.trace_url or os.environ.get(TRACE_URL, "").split()
-        links = dict(map(argument(trace_link), given))
-        store = named(options.store)
-    except ArgumentTypeError as problem:
-        raise CommandError(problem) from None
+        links = dict(options.trace_url or trace_links(os.environ.get(TRACE_URL, "")))
+    except BadSetting as problem:
+        raise CommandError(f"{TRACE_URL} is {problem}") from None
     token = options.token or os.environ.get(TOKEN, "")
     if not token and not is_loopback(options.host):
         token = secrets.token_urlsafe(24)
     try:
         listening = _listen(options.host, options.port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no valid name of a host
         where = f"{options.host} port {options.port or PORT}"
-        raise CommandError(f"cannot listen on {where}: {error.strerror}", 1) from error
+        reason = getattr(error, "strerror", None) or error
+        raise CommandError(f"cannot listen on {where}: {reason}", 1) from error
     # By default SIGTERM ends a process at once, and would leave the index behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     index = Index(options.store)
@@ -85,6 +85,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--trace-url",
         action="append",
+        type=argument(trace_link),
         metavar="[NAME=]URL",
         help="link calls to a vendor's page of their trace: a URL with {trace_id} in it. Can be "
         f"repeated; default: {TRACE_URL}, separated by blanks",
@@ -102,13 +103,12 @@ def _port(text: str) -> int:
 def _listen(host: str, port: int | None) -> socket.socket:
     """A socket on that port, or on the usual or any free one. Raises OSError."""
     family, *_ = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
-    last: OSError | None = None
-    for each in [port] if port else [PORT, 0]:
-        try:
-            return socket.create_server((host, each), family=family)
-        except OSError as error:
-            last = error
-    raise last or OSError(f"cannot listen on {host}")
+    try:
+        return socket.create_server((host, port or PORT), family=family)
+    except OSError:
+        if port:
+            raise
+        return socket.create_server((host, 0), family=family)
 
 
 def _url(host: str, port: int, token: str) -> str:

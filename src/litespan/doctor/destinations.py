@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from litespan.alerting import AlertExporter
+from litespan.config_file import configured
 from litespan.doctor.marked_call import MARK, Clock, send
 from litespan.doctor.setup import Finding, Setup
 from litespan.export import registry
 from litespan.export.http import HttpExporter
+from litespan.redaction.text import scrub
 from litespan.routing.destinations import BadRoute, create_exporter
 from litespan.stores.reading import readers
 from litespan.stores.records import Reader
-from litespan.variables import otlp_endpoint, otlp_protocol
+from litespan.variables import GRPC_PORT, otlp_endpoint, otlp_protocol, split_endpoint
 
 _SKEW: Final = 60.0  # s
 _SCREEN: Final = frozenset({"console", "live"})
@@ -25,7 +26,7 @@ _SCREEN: Final = frozenset({"console", "live"})
 def check(setup: Setup, *, test_calls: bool) -> Iterator[Finding]:
     """Check each exporter in use. It reads its variables from `os.environ`, like the SDK."""
     names = setup.exporters
-    if not names and not setup.environ.get("OTEL_CONFIG_FILE"):
+    if not names and not configured(setup.environ):
         text = "OTEL_TRACES_EXPORTER=none and no stage list: calls are sent nowhere"
         yield Finding("error", text, "OTEL_TRACES_EXPORTER=sqlite")
     for name in names:
@@ -57,21 +58,22 @@ def _file(setup: Setup, name: str, reader: Reader) -> Finding:
 
 def _otlp(setup: Setup, *, connect: bool) -> Finding:
     """Whether a server listens at the OTLP endpoint."""
-    usual = 4317 if otlp_protocol(setup.environ, "traces") in ("", "grpc") else 4318
+    usual = GRPC_PORT if otlp_protocol(setup.environ, "traces") in ("", "grpc") else 4318
     endpoint = otlp_endpoint(setup.environ, "traces") or f"http://localhost:{usual}"
+    shown = scrub(endpoint)
     if not connect:
-        return Finding("ok", f"otlp: calls are sent to {endpoint}, not tested")
+        return Finding("ok", f"otlp: calls are sent to {shown}, not tested")
     if problem := unreachable(endpoint):
-        text = f"otlp: nothing answers at {endpoint} ({problem}), so calls are lost"
+        text = f"otlp: nothing answers at {shown} ({problem}), so calls are lost"
         fix = "start a collector there, or set OTEL_EXPORTER_OTLP_ENDPOINT to its address"
         return Finding("error", text, fix)
-    return Finding("ok", f"otlp: {endpoint} is reachable")
+    return Finding("ok", f"otlp: {shown} is reachable")
 
 
 def unreachable(url: str) -> str:
     """Why no connection to the host of a URL can be opened; an empty string if it can."""
     try:
-        parts = urlsplit(url)
+        parts = split_endpoint(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         socket.create_connection((parts.hostname or "", port), 5.0).close()
     except (OSError, ValueError) as error:
@@ -132,6 +134,9 @@ def _keys(exporter: Any) -> str:
 def _input(setup: Setup) -> Iterator[Finding]:
     """Exporters in LITESPAN_INPUT that cannot record started calls."""
     for name in setup.settings.input:
-        if registry.find(name) is not None and not hasattr(registry.load(name), "export_started"):
+        supported = True
+        with suppress(Exception):  # `_service` reports an exporter that cannot be imported
+            supported = hasattr(registry.load(name), "export_started")
+        if not supported:
             text = f"LITESPAN_INPUT: {name} cannot record calls that have only started"
             yield Finding("error", text, "LITESPAN_INPUT=sqlite")

@@ -2,30 +2,39 @@
 
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 from litespan.callbacks.handler import BadHandler, Handler
 from litespan.callbacks.registration import find
 from litespan.detect import detect
-from litespan.doctor.setup import Finding, Setup
+from litespan.doctor.setup import NOT_INSTRUMENTED, Finding, Setup
 from litespan.instrumentation.signals import redactor_problem
+from litespan.parsers import number, read
+from litespan.redaction.text import scrub
 from litespan.settings import CONTENT, Settings
 from litespan.unknown_settings import unknown
-from litespan.variables import DISABLED, corrected, disabled, otlp_endpoint, otlp_protocol
+from litespan.variables import (
+    DISABLED,
+    GRPC_PORT,
+    corrected,
+    disabled,
+    otlp_endpoint,
+    otlp_protocol,
+    split_endpoint,
+)
 
-_OFF: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_TRACES_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 _PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
-_HEADERS: Final = "OTEL_EXPORTER_OTLP_HEADERS"
+_HEADERS: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 _PATH: Final = "/v1/traces"
-_ATTRIBUTES: Final = "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"
+_ATTRIBUTES: Final = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
 _ENOUGH: Final = 128  # attributes: OpenTelemetry's default
 
 
 def check(setup: Setup) -> Iterator[Finding]:
     """All checks of variables."""
     env = setup.environ
-    for line in [*unknown(env), *Settings.read(env)[1], *corrected(env)[1]]:
+    for line in [*unknown(env), *read(Settings, env)[1], *corrected(env)[1]]:
         yield Finding("error", line, "correct the variable, or unset it")
     yield from _switches(setup)
     yield from _otlp(setup)
@@ -39,22 +48,22 @@ def _switches(setup: Setup) -> Iterator[Finding]:
     env = setup.environ
     if disabled(env):
         yield Finding("error", f"{DISABLED}=true turns all recording off", f"unset {DISABLED}")
-    if "litespan" in map(str.strip, env.get(_OFF, "").split(",")):
-        text = f"{_OFF} includes litespan, so LiteLLM is not instrumented"
-        yield Finding("error", text, f"remove litespan from {_OFF}")
+    for name in {"litespan", "*"} & {*setup.not_instrumented}:
+        text = f"{NOT_INSTRUMENTED} includes {name}, so LiteLLM is not instrumented"
+        yield Finding("error", text, f"remove {name} from {NOT_INSTRUMENTED}")
     sampler, share = env.get("OTEL_TRACES_SAMPLER", ""), env.get("OTEL_TRACES_SAMPLER_ARG", "")
-    if sampler.endswith("always_off") or (
-        sampler.endswith("traceidratio") and share in ("0", "0.0")
-    ):
+    by_share = sampler.lower().endswith("traceidratio") and share
+    if sampler.lower().endswith("always_off") or (by_share and number(share) == 0):
         text = f"OTEL_TRACES_SAMPLER={sampler} drops every call"
         yield Finding("error", text, "OTEL_TRACES_SAMPLER=parentbased_always_on")
-    elif sampler.endswith("traceidratio") and share:
+    elif by_share:
         text = f"only {share} of the traces are recorded: sums of tokens and cost are partial"
         yield Finding("warning", text, "OTEL_TRACES_SAMPLER=parentbased_always_on")
-    limit = env.get(_ATTRIBUTES, "")
-    if limit.isdigit() and int(limit) < _ENOUGH:
-        text = f"{_ATTRIBUTES}={limit} drops attributes of calls, among them tokens and cost"
-        yield Finding("error", text, f"{_ATTRIBUTES}={_ENOUGH}")
+    variable = next((name for name in _ATTRIBUTES if env.get(name)), "")
+    limit = env.get(variable, "")
+    if limit.isdecimal() and int(limit) < _ENOUGH:
+        text = f"{variable}={limit} drops attributes of calls, among them tokens and cost"
+        yield Finding("error", text, f"{variable}={_ENOUGH}")
 
 
 def _otlp(setup: Setup) -> Iterator[Finding]:
@@ -63,34 +72,35 @@ def _otlp(setup: Setup) -> Iterator[Finding]:
     endpoint = otlp_endpoint(env, "traces")
     if not endpoint:
         return
-    if "://" not in endpoint:
-        text = f"the OTLP endpoint {endpoint} has no scheme, so nothing can be sent"
-        yield Finding("error", text, f"{_ENDPOINT}=http://{endpoint}")
-        return
+    base, own = env.get(_ENDPOINT, "").strip(), env.get(_TRACES_ENDPOINT, "").strip()
+    variable, shown = _TRACES_ENDPOINT if own else _ENDPOINT, scrub(endpoint)
     try:
-        port = urlsplit(endpoint).port
+        port = split_endpoint(endpoint).port
     except ValueError:
-        text = f"the OTLP endpoint {endpoint} has no valid port"
-        yield Finding("error", text, f"{_ENDPOINT}=http://127.0.0.1:4318")
+        text = f"the OTLP endpoint {shown} has no valid port"
+        yield Finding("error", text, f"{variable}=http://127.0.0.1:4318")
         return
-    protocol = otlp_protocol(env, "traces")
-    if (protocol, port) in (("grpc", 4318), ("http/protobuf", 4317)):
+    # As `litespan run` chooses it.
+    protocol = otlp_protocol(env, "traces") or ("grpc" if port == GRPC_PORT else "http/protobuf")
+    if "://" not in endpoint and protocol != "grpc":
+        text = f"the OTLP endpoint {shown} has no scheme, so nothing can be sent"
+        yield Finding("error", text, f"{variable}=http://{shown}")
+        return
+    if (protocol, port) in (("grpc", 4318), ("http/protobuf", GRPC_PORT)):
         other = "http/protobuf" if protocol == "grpc" else "grpc"
         text = f"port {port} of the OTLP endpoint is usual for {other}, but {_PROTOCOL}={protocol}"
         yield Finding("warning", text, f"{_PROTOCOL}={other}")
-    base = env.get(_ENDPOINT, "")
     if protocol != "grpc" and base.rstrip("/").endswith(_PATH):
         text = f"OpenTelemetry appends {_PATH} to {_ENDPOINT}, which already ends with it"
-        yield Finding("error", text, f"{_ENDPOINT}={base.rstrip('/').removesuffix(_PATH)}")
-    own = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
-    if own and protocol != "grpc" and urlsplit(own).path in ("", "/"):
-        text = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used unchanged, and it has no path"
-        fix = f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT={own.rstrip('/')}{_PATH}"
-        yield Finding("warning", text, fix)
-    headers = env.get(_HEADERS, "")
-    if any("=" not in part for part in headers.split(",") if part.strip()):
-        text = f"{_HEADERS} is not a list of name=value, so headers are missing"
-        yield Finding("error", text, f"{_HEADERS}='authorization=Bearer%20TOKEN'")
+        fix = f"{_ENDPOINT}={scrub(base.rstrip('/').removesuffix(_PATH))}"
+        yield Finding("error", text, fix)
+    if own and protocol != "grpc" and split_endpoint(own).path in ("", "/"):
+        text = f"{_TRACES_ENDPOINT} is used unchanged, and it has no path"
+        yield Finding("warning", text, f"{_TRACES_ENDPOINT}={shown.rstrip('/')}{_PATH}")
+    for name in _HEADERS:
+        if any("=" not in part for part in env.get(name, "").split(",") if part.strip()):
+            text = f"{name} is not a list of name=value, so headers are missing"
+            yield Finding("error", text, f"{name}='authorization=Bearer%20TOKEN'")
 
 
 def _pairs(setup: Setup) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, format_trace_
 from litespan import semconv as s
 from litespan.export.client import Answer, origin
 from litespan.export.http import HttpExporter
+from litespan.redaction.text import scrub
 from litespan.version import VERSION
 
 MARK: Final = "litespan-check"
@@ -25,13 +26,12 @@ def send(exporter: SpanExporter) -> tuple[bool, str]:
     span = make_test_call()
     try:
         accepted = exporter.export([span]) is SpanExportResult.SUCCESS and exporter.force_flush()
-    finally:
         exporter.shutdown()
-    context = span.get_span_context()
-    trace = format_trace_id(context.trace_id if context else 0)
-    line = f"accepted the test call: look for trace {trace}"
-    if not accepted:
-        line = "did not accept the test call"
+    except Exception as error:  # noqa: BLE001 - of another package
+        return False, f"the exporter raised {type(error).__name__}: {scrub(str(error))}"
+    line = "did not accept the test call"
+    if accepted:
+        line = f"accepted the test call: look for trace {format_trace_id(span.context.trace_id)}"
     if isinstance(exporter, HttpExporter):
         line = _result(exporter, line)
     elif not accepted:

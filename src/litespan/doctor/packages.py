@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from platform import python_version
 from typing import Final
 
-from litespan.doctor.setup import Finding, Setup
+from litespan.doctor.setup import NOT_INSTRUMENTED, Finding, Setup
 from litespan.instrumentor import COMPROMISED, OLDEST
 from litespan.version import VERSION
 
-_PYTHON: Final = (3, 10)
 _SDK: Final = (1, 33, 1)
 _DISTRO: Final = (0, 54)
-_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 # Distribution → (name of its instrumentation, what turns it off in code).
 _SAME_CALLS: Final = {
     "opentelemetry-instrumentation-litellm": "litellm",
@@ -27,20 +26,10 @@ _SDKS: Final = {
 
 def check(setup: Setup) -> Iterator[Finding]:
     """All checks of packages."""
-    yield from _python(setup)
+    yield Finding("ok", f"litespan {VERSION}, Python {python_version()}")
     yield from _litellm(setup)
     yield from _opentelemetry(setup)
     yield from _others(setup)
-
-
-def _python(setup: Setup) -> Iterator[Finding]:
-    shown = ".".join(map(str, setup.python))
-    if setup.python[:2] < _PYTHON:
-        yield Finding(
-            "error", f"Python {shown} is older than 3.10, which litespan needs", "install 3.10"
-        )
-    else:
-        yield Finding("ok", f"litespan {VERSION}, Python {shown}")
 
 
 def _litellm(setup: Setup) -> Iterator[Finding]:
@@ -70,7 +59,7 @@ def _opentelemetry(setup: Setup) -> Iterator[Finding]:
     if numbers(sdk) < _SDK:
         yield Finding(
             "error",
-            f"opentelemetry-sdk {sdk or 'is missing'} is older than 1.33.1, which litespan needs",
+            f"opentelemetry-sdk {sdk} is older than 1.33.1, which litespan needs",
             "pip install -U 'opentelemetry-sdk>=1.33.1'",
         )
         return
@@ -92,14 +81,14 @@ def _opentelemetry(setup: Setup) -> Iterator[Finding]:
 
 def _others(setup: Setup) -> Iterator[Finding]:
     """Other instrumentations of the same calls, which `opentelemetry-instrument` would start."""
-    disabled = {name.strip() for name in setup.environ.get(_DISABLED, "").split(",")}
+    disabled = {*setup.not_instrumented} - {""}
     for distribution, name in _SAME_CALLS.items():
-        if distribution in setup.instrumentors.get(name, ()) and name not in disabled:
+        if distribution in setup.instrumentors.get(name, ()) and not {name, "*"} & disabled:
             yield Finding(
                 "warning",
                 f"{distribution} is installed and reports the same calls as litespan: each call "
                 "appears twice",
-                f"{_DISABLED}={','.join(sorted({*disabled, name} - {''}))}",
+                f"{NOT_INSTRUMENTED}={','.join(sorted({*disabled, name}))}",
             )
     for distribution, line in _SDKS.items():
         if distribution in setup.versions:

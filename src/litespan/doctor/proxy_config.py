@@ -54,7 +54,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         read = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _Unusable(f"cannot be read: {error.strerror}", "pass an existing file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not text, or no such date
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise _Unusable(f"is not valid YAML{where}", "correct the file") from None
@@ -84,7 +84,10 @@ def _handler(setup: Setup, callbacks: list[str]) -> Iterator[Finding]:
 
 def _entry(setup: Setup, listed: str, entry: str) -> Iterator[Finding]:
     where = f"litellm_settings.{listed}"
-    if entry in _OTEL and not setup.settings.adopt:
+    ours = exporter_name(entry)
+    if setup.settings.adopt and (ours or entry in _OTEL):
+        return
+    if entry in _OTEL:
         text = f"{where}: LiteLLM's own {entry} reports the same calls as litespan"
         yield Finding("warning", text, f"use litespan's {_OTEL[entry]}, and remove {entry}")
         return
@@ -93,13 +96,12 @@ def _entry(setup: Setup, listed: str, entry: str) -> Iterator[Finding]:
             f"{where}: LiteLLM's langfuse needs langfuse<5; with the installed one every call fails"
         )
         yield Finding("error", text, "pip install 'langfuse<5', or LITESPAN_ADOPT=true")
-    ours = exporter_name(entry)
-    if ours and ours in setup.exporters and not setup.settings.adopt:
+    if ours in setup.exporters:
         text = (
             f"{where}: LiteLLM and litespan both send to {entry}, so each call appears twice there"
         )
         yield Finding("warning", text, f"remove {entry} from {where}, or LITESPAN_ADOPT=true")
-    elif ours and not setup.settings.adopt:
+    elif ours:
         text = f"{where}: litespan can send to {entry} instead of LiteLLM"
         yield Finding("info", text, "LITESPAN_ADOPT=true")
     elif "." in entry and not entry.startswith("litespan."):
@@ -121,10 +123,12 @@ def _module(setup: Setup, where: str, entry: str) -> Iterator[Finding]:
         yield Finding("error", text, f"put {module.replace('.', '/')}.py beside {setup.config}")
 
 
-def _variables(setup: Setup, value: Any) -> Iterator[Finding]:
-    """Variables that the file refers to and that are not set."""
-    names = sorted({name for name in _references(value) if not setup.environ.get(name)})
-    for name in names:
+def _variables(setup: Setup, config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Variables that the file refers to, and that neither it nor the environment sets."""
+    section = config.get("environment_variables")
+    given = {*section} if isinstance(section, Mapping) else set()
+    given |= {name for name, value in setup.environ.items() if value}
+    for name in sorted({*_references(config)} - given):
         text = f"{setup.config} refers to {_ENVIRON}{name}, and {name} is not set"
         yield Finding("warning", text, f"export {name}=…")
 

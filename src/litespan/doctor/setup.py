@@ -2,13 +2,13 @@
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distributions, entry_points
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
+from litespan import parsers
 from litespan.config_file import configured
 from litespan.detect import detect
 from litespan.settings import Settings
@@ -17,6 +17,7 @@ from litespan.variables import corrected, exporter_variable
 Level = Literal["ok", "info", "warning", "error"]
 CONFIG: Final = "CONFIG_FILE_PATH"
 """LiteLLM's variable for the configuration of its proxy."""
+NOT_INSTRUMENTED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +42,24 @@ class Setup:
     Attributes:
         environ: its environment variables.
         versions: installed distributions, by normalized name.
-        python: its version of Python.
         instrumentors: names of OpenTelemetry's instrumentations → their distributions.
         config: the configuration of LiteLLM's proxy, or None.
     """
 
     environ: Mapping[str, str]
     versions: Mapping[str, str]
-    python: tuple[int, ...] = (3, 13)
     instrumentors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     config: Path | None = None
 
     @property
     def settings(self) -> Settings:
         """The settings of litespan."""
-        return Settings.read(self.environ)[0]
+        return parsers.read(Settings, self.environ)[0]
+
+    @property
+    def not_instrumented(self) -> list[str]:
+        """The instrumentations that `opentelemetry-instrument` does not start; `*` means all."""
+        return [name.strip() for name in self.environ.get(NOT_INSTRUMENTED, "").split(",")]
 
     @property
     def exporters(self) -> list[str]:
@@ -84,15 +88,11 @@ def current_setup(config: Path | None = None) -> Setup:
     file = config or (Path(os.environ[CONFIG]) if os.environ.get(CONFIG) else None)
     return Setup(
         dict(os.environ),
-        {_normalized(_name(each)): each.version for each in distributions()},
-        sys.version_info[:3],
+        # Python imports the first of several.
+        {_normalized(each.name or ""): each.version for each in reversed([*distributions()])},
         {name: tuple(found) for name, found in named.items()},
         file,
     )
-
-
-def _name(distribution: Any) -> str:
-    return str(distribution.metadata["Name"] or "")
 
 
 def _normalized(name: str) -> str:

@@ -128,7 +128,7 @@ def _redactor(path: str) -> tuple[Any, str]:
     try:
         found = getattr(importlib.import_module(module), name)
         problem = "" if callable(found) else "is not callable"
-    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may do anything
         found, problem = None, f"cannot be imported ({type(error).__name__}: {error})"
     return found, problem and f"LITESPAN_REDACT={path} {problem}, so no content is recorded"
 

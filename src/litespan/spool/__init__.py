@@ -56,7 +56,7 @@ def recorder_for(folder: str, settings: Settings) -> "Recorder":
     from litespan.spool.limits import Limits
     from litespan.spool.recorder import Recorder
 
-    path = Path(folder).absolute()
+    path = Path(folder).expanduser().absolute()
     if path not in _recorders:
         limits = Limits(settings.spool_max_bytes, settings.spool_max_age, settings.spool_sync)
         _recorders[path] = Recorder(Directory(path, limits))
