@@ -102,6 +102,20 @@ def test_a_forked_child_has_no_team_exporters_of_its_parent(
     assert teams.open == 1
 
 
+def test_a_flush_reaches_every_team(
+    loopback: LoopbackProvider, langfuse: Vendor, provider: TracerProvider
+) -> None:
+    """Also if the exporter of one team is closed at that moment."""
+    teams = TeamExporters()
+    provider.add_span_processor(teams)
+    before = len(langfuse.received)
+    for name in ("closed", "a"):
+        call(loopback, langfuse, teams, name)
+    next(iter(teams._open.values()))[0].shutdown()
+    assert not teams.force_flush()
+    assert len({request.headers["authorization"] for request in langfuse.received[before:]}) == 2
+
+
 def test_a_teams_settings_are_one_line_of_plain_text(
     loopback: LoopbackProvider,
     langfuse: Vendor,
