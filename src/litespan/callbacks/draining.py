@@ -30,7 +30,7 @@ _stuck: "WeakSet[Dispatcher]" = WeakSet()
 def register(dispatcher: Dispatcher) -> None:
     """Drain `dispatcher` at process exit."""
     global _dispatchers  # noqa: PLW0603 - replaced as a whole: other threads may iterate over it
-    _dispatchers = (*(each for each in _dispatchers if not each.drained), dispatcher)
+    _dispatchers = (*(each for each in _dispatchers if not _is_drained(each)), dispatcher)
 
 
 def drain(
@@ -80,6 +80,10 @@ def undelivered(dispatcher: Dispatcher) -> tuple[list[CallQueue], list[CallQueue
     return [queue for queue in queues if queue.busy], [queue for queue in queues if queue.open]
 
 
+def _is_drained(dispatcher: Dispatcher) -> bool:
+    return dispatcher.closed and not dispatcher.queues
+
+
 def _main_thread_ended() -> None:
     _drain_all(time.monotonic() + LIMIT)
 
@@ -87,7 +91,7 @@ def _main_thread_ended() -> None:
 def _all_ended() -> None:
     _drain_all(time.monotonic() + LIMIT)
     for dispatcher in _dispatchers:
-        if not dispatcher.drained:
+        if not _is_drained(dispatcher):
             report_undelivered(dispatcher)
             dispatcher.close()
     for finish in when_drained:

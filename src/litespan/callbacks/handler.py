@@ -63,7 +63,7 @@ class Handler:
         name: the class (or function) of the handler, for logs and counters.
     """
 
-    def __init__(self, given: Any, functions: dict[StageName, Any], name: str | None) -> None:
+    def __init__(self, given: Any, functions: dict[Any, Any], name: str | None) -> None:
         """Raises BadHandler."""
         functions = {stage: function for stage, function in functions.items() if function}
         if given is not None and functions:
