@@ -84,12 +84,8 @@ def _is_drained(dispatcher: Dispatcher) -> bool:
     return dispatcher.closed and not dispatcher.queues
 
 
-def _main_thread_ended() -> None:
-    _drain_all(time.monotonic() + LIMIT)
-
-
 def _all_ended() -> None:
-    _drain_all(time.monotonic() + LIMIT)
+    _drain_all()
     for dispatcher in _dispatchers:
         if not _is_drained(dispatcher):
             report_undelivered(dispatcher)
@@ -98,11 +94,11 @@ def _all_ended() -> None:
         finish()
 
 
-def _drain_all(deadline: float) -> None:
+def _drain_all() -> None:
     started = time.monotonic()
     for dispatcher in _dispatchers:
         patience = 0.0 if dispatcher in _stuck else PATIENCE
-        drain(dispatcher, deadline, patience=patience, since=started)
+        drain(dispatcher, started + LIMIT, patience=patience, since=started)
         if undelivered(dispatcher)[0]:
             _stuck.add(dispatcher)
 
@@ -171,5 +167,5 @@ def call_list(queues: Iterable[CallQueue]) -> str:
     return ("call " if len(ids) == 1 else "calls ") + ", ".join(ids[:_MAX_IDS]) + more
 
 
-process_exit.when_main_thread_ended.append(_main_thread_ended)
+process_exit.when_main_thread_ended.append(_drain_all)
 process_exit.when_all_ended.append(_all_ended)

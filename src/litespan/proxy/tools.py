@@ -67,7 +67,8 @@ async def _observe(wrapped: Any, manager: Any, args: Args, kwargs: Kwargs) -> An
     call: Call | None = None
     with suppress_errors("starting a tool call"):
         if Live.signals is not None:
-            call = _begin({**dict(zip(positional_parameters(wrapped), args)), **kwargs}, manager)  # noqa: B905 - defaults follow
+            given = dict(zip(positional_parameters(wrapped), args, strict=False)) | kwargs
+            call = _begin(given, manager)
     if call is None:
         return await wrapped(*args, **kwargs)
     with call:
