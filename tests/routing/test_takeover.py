@@ -425,7 +425,7 @@ def test_an_equal_handler_is_another_handler(
     litellm.completion(**traced.chat())
     litellm.success_callback = ["sqlite", second]
     litellm.completion(**traced.chat())
-    assert litespan.flush(10)
+    assert litespan.flush(30)
     assert (first.deliveries, second.deliveries) == (["success"], ["success"] * 2)
 
 
@@ -437,7 +437,7 @@ def test_a_handler_that_cannot_be_taken_over_does_not_affect_the_others(
     handler = Logs()
     litellm.success_callback = [odd, handler, "sqlite"]
     litellm.completion(**traced.chat())
-    assert litespan.flush(10)
+    assert litespan.flush(30)
     assert handler.deliveries == ["success"]
     assert routed() == {"success": ("sqlite",)}
     assert litellm.success_callback == [odd]

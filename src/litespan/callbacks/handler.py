@@ -152,7 +152,11 @@ def _of_object(owner: str, given: Any, name: str, parameters: tuple[str, ...]) -
     method = getattr(given, name)
     if not callable(method):
         raise BadHandler(f"{name} of {owner} is not a method")
-    _check(f"{name} of {owner}", method, parameters)
+    if not _takes(method, **dict.fromkeys(parameters)):
+        raise BadHandler(
+            f"{name} of {owner} takes {inspect.signature(method)}, but it is called with keyword "
+            f"arguments and must take ({', '.join(parameters)})"
+        )
 
     def run(**arguments: Any) -> Any:
         return method(**{parameter: arguments[parameter] for parameter in parameters})
@@ -170,20 +174,6 @@ def defines(given: Any, name: str) -> bool:
     return False
 
 
-def _check(what: str, method: Any, parameters: tuple[str, ...]) -> None:
-    try:
-        signature = inspect.signature(method)
-    except (TypeError, ValueError):  # no signature: it may work
-        return
-    try:
-        signature.bind(**dict.fromkeys(parameters))
-    except TypeError:
-        raise BadHandler(
-            f"{what} takes {signature}, but it is called with keyword arguments and must take "
-            f"({', '.join(parameters)})"
-        ) from None
-
-
 def _of_function(stage: StageName, function: Any) -> Method:
     """A plain function, called with positional arguments as LiteLLM does.
 
@@ -194,7 +184,7 @@ def _of_function(stage: StageName, function: Any) -> Method:
         raise BadHandler(f"{stage}={function!r} is not a function")
     shapes = (_BEFORE, ("kwargs",)) if stage == "pre" else (_AFTER,)
     for shape in shapes:
-        if _takes(function, len(shape)):
+        if _takes(function, *shape):
             break
     else:
         raise BadHandler(
@@ -208,9 +198,9 @@ def _of_function(stage: StageName, function: Any) -> Method:
     return Method(name_of(function), run, _is_async(function))
 
 
-def _takes(function: Any, count: int) -> bool:
+def _takes(function: Any, *args: Any, **kwargs: Any) -> bool:
     try:
-        inspect.signature(function).bind(*range(count))
+        inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
         return False
     except ValueError:  # no signature

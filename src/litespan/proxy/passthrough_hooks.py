@@ -202,6 +202,5 @@ def _call_arguments(
 
 def _provider_in(url: str) -> str | None:
     """The provider in a URL of the proxy such as `http://proxy/anthropic/v1/messages`."""
-    name = urlsplit(url).path.split("/")[1:2]
-    known = getattr(sys.modules.get("litellm"), "provider_list", ())
-    return next((found for found in (n.replace("-", "_") for n in name) if found in known), None)
+    name = urlsplit(url).path.removeprefix("/").partition("/")[0].replace("-", "_")
+    return name if name in getattr(sys.modules.get("litellm"), "provider_list", ()) else None

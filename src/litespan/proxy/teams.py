@@ -143,7 +143,8 @@ class TeamExporters(SpanProcessor):
             elif unknown := [option for option, _ in options if option not in _options(kind)]:
                 problem = f"it does not take {', '.join(unknown)}"
             else:
-                exporter = kind(**dict(options), of_tenant=Tenant(_hosts()))
+                hosts = Live.signals.settings.team_hosts if Live.signals is not None else ()
+                exporter = kind(**dict(options), of_tenant=Tenant(hosts))
                 problem = exporter.problem
                 if not problem:
                     count("proxy.teams.opened")
@@ -170,11 +171,6 @@ class TeamExporters(SpanProcessor):
                 if closed:
                     count("proxy.teams.closed_idle", len(closed))
                     _shut_down(closed)
-
-    @property
-    def open(self) -> int:
-        """The number of open exporters."""
-        return len(self._open)
 
     def shutdown(self) -> None:
         """Export pending spans, and shut down all exporters."""
@@ -208,11 +204,6 @@ def _options(kind: type[HttpExporter]) -> frozenset[str]:
             parameter.annotation in (str, Parameter.empty) or str in get_args(parameter.annotation)
         )
     )
-
-
-def _hosts() -> tuple[str, ...]:
-    """The hosts that the operator allows."""
-    return Live.signals.settings.team_hosts if Live.signals is not None else ()
 
 
 def _shut_down(batches: list[BatchSpanProcessor]) -> None:

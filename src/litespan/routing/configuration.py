@@ -48,12 +48,7 @@ def configure(
 
 def configure_from(settings: Settings) -> None:
     """Apply the lists of the environment; each problem is logged in one line."""
-    lists: Lists = {
-        "input": settings.input,
-        "success": settings.success,
-        "failure": settings.failure,
-    }
-    used = {stage: names for stage, names in lists.items() if names}
+    used = {stage: names for stage in LISTS if (names := getattr(settings, stage))}
     variables = ", ".join(f"LITESPAN_{stage.upper()}" for stage in used)
     for problem in Routes.configure_from_environment(used, dict(settings.exporter_content)):
         log_once(f"routes:{problem}", "%s: %s", variables, problem)
