@@ -21,8 +21,7 @@ _CREDENTIAL: Final = re.compile(
         [-_]?key (?: [-_]?id )?
       | secrets? | secret[-_]?fields | password | passwd | passphrase | credentials? | jwt
       | token (?: [-_]?provider )? | authorization | auth | bearer | (?: set[-_]? )? cookies?
-    ) $
-    | ^ x-key $
+    ) $ | ^ x-key $
     """,
     re.IGNORECASE | re.VERBOSE,
 )
