@@ -4,6 +4,8 @@ import asyncio
 import contextvars
 import gc
 import logging
+import math
+import os
 import threading
 import time
 from collections import deque
@@ -249,6 +251,19 @@ async def test_a_closed_callers_loop_is_replaced_by_litespans(traced: Traced, ad
     assert handler.deliveries.methods == ["pre", "post", "success"]
 
 
+async def test_a_forked_child_does_not_use_the_parents_loop(traced: Traced, add: Added) -> None:
+    """It is not closed in the child, but nothing runs it: a late end of a call would wait there."""
+    dispatcher = add(AsyncKeeper(), loop="caller").callback.dispatcher
+    await litellm.acompletion(**traced.chat())
+    assert dispatcher.is_ready(asynchronous=True)
+    child = os.fork()
+    if child == 0:
+        os._exit(dispatcher.is_ready(asynchronous=True))
+    _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert await asyncio.to_thread(litespan.flush, 10)
+
+
 async def test_an_error_about_another_loop_is_logged_with_the_option_that_fixes_it(
     traced: Traced, add: Added, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -454,6 +469,14 @@ def test_flush_waits_for_calls_in_progress(traced: Traced, keeper: Keeper) -> No
     assert litespan.flush(30)
     assert keeper.deliveries.methods == ["pre", "post", "success"]
     thread.join()
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 1e12])
+def test_flush_accepts_any_timeout(traced: Traced, keeper: Keeper, timeout: float) -> None:
+    """Also one that is longer than Python's locks can wait."""
+    litellm.completion(**traced.chat())
+    assert litespan.flush(timeout)
+    assert keeper.deliveries.methods == ["pre", "post", "success"]
 
 
 async def test_flush_does_not_wait_for_streams_of_its_own_thread(

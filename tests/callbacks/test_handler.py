@@ -194,6 +194,7 @@ def test_an_invalid_handler_is_rejected_in_one_line(
         ({"loop": "mine"}, "loop='mine': pass one of 'own', 'caller'"),
         ({"concurrency": 0}, "concurrency=0: pass an integer above 0"),
         ({"max_pending": -1}, "max_pending=-1: pass an integer above 0"),
+        ({"concurrency": "4"}, "concurrency='4': pass an integer above 0"),
         ({"success": print}, "pass a handler or functions for its stages, not both"),
     ],
 )
@@ -202,6 +203,13 @@ def test_invalid_options_are_rejected(options: dict[str, Any], expected: str) ->
     with pytest.raises(BadHandler) as raised:
         litespan.CallbackSpanProcessor(Plain(), **options)
     assert str(raised.value) == expected
+
+
+def test_an_unknown_argument_of_add_callback_is_named() -> None:
+    """With the one that was meant."""
+    with pytest.raises(BadHandler) as raised:
+        litespan.add_callback(sucess=print)
+    assert str(raised.value) == "there is no argument 'sucess' (did you mean success?)"
 
 
 def test_inline_delivery_rejects_async_methods() -> None:

@@ -304,9 +304,24 @@ async def test_kwargs_hold_no_credentials(traced: Traced, keeper: Keeper) -> Non
         litellm.completion(
             **traced.chat(
                 provider={"status": 401},
-                extra_headers={"Authorization": f"Bearer {SECRET}", "X-Mine": "kept"},
+                extra_headers={
+                    "Authorization": f"Bearer {SECRET}",
+                    "Ocp-Apim-Subscription-Key": SECRET,  # of Azure API Management
+                    "x-key": SECRET,  # of Black Forest Labs
+                    "X-Mine": "kept",
+                },
                 extra_body={"nested": {"api_key": SECRET, "cache_key": "kept"}},
-                metadata={"openai_api_key": SECRET, "user_api_key": SECRET, "feature": "kept"},
+                metadata={
+                    "openai_api_key": SECRET,
+                    "user_api_key": SECRET,
+                    "openaiApiKey": SECRET,
+                    "clientSecret": SECRET,
+                    "accessToken": SECRET,
+                    "awsAccessKeyId": SECRET,
+                    "feature": "kept",
+                    "maxTokens": 7,
+                    "monkey": "kept",
+                },
                 proxy_server_request={
                     "url": f"http://proxy/v1/chat/completions?key={SECRET}",
                     "method": "POST",
@@ -316,6 +331,7 @@ async def test_kwargs_hold_no_credentials(traced: Traced, keeper: Keeper) -> Non
                 aws_secret_access_key=SECRET,
                 langfuse_secret_key=SECRET,
                 azure_ad_token=SECRET,
+                oci_key=SECRET,
                 vertex_credentials=SECRET,
                 api_key=SECRET,
             )
@@ -326,7 +342,11 @@ async def test_kwargs_hold_no_credentials(traced: Traced, keeper: Keeper) -> Non
         assert SECRET not in repr(kwargs)
         assert kwargs["extra_headers"] == {"X-Mine": "kept"}
         assert kwargs["extra_body"] == {"nested": {"cache_key": "kept"}}
-        assert kwargs["litellm_params"]["metadata"] == {"feature": "kept"}
+        assert kwargs["litellm_params"]["metadata"] == {
+            "feature": "kept",
+            "maxTokens": 7,
+            "monkey": "kept",
+        }
         assert kwargs["litellm_params"]["proxy_server_request"] == {
             "url": "http://proxy/v1/chat/completions?[redacted]",
             "method": "POST",

@@ -51,19 +51,26 @@ def test_each_loop_of_a_program_ends_at_once(traced: Traced, add: Added) -> None
     assert delivered("hasty") == {"delivered": 20}
 
 
-async def test_sys_exit_in_an_async_handler_does_not_stop_the_callers_loop(
-    traced: Traced, add: Added
+class Stop(BaseException):
+    """An exception of the application, for its own control flow."""
+
+
+@pytest.mark.parametrize("kind", [SystemExit, Stop])
+async def test_base_exceptions_of_an_async_handler_do_not_stop_the_callers_loop(
+    traced: Traced, add: Added, caplog: pytest.LogCaptureFixture, kind: type[BaseException]
 ) -> None:
-    """`sys.exit` in an async method would end the application's loop."""
+    """`sys.exit` in an async method would end the application's loop. The log has the exception."""
 
     async def after(*_: Any) -> None:
-        raise SystemExit(3)
+        raise kind(3)
 
-    add(success=after, loop="caller", name="leaver")
+    name = f"leaves-{kind.__name__}"
+    add(success=after, loop="caller", name=name)
     await litellm.acompletion(**traced.chat())
     await asyncio.sleep(0.2)
     assert await asyncio.to_thread(litespan.flush, 10)
-    assert delivered("leaver") == {"failed": 1}
+    assert delivered(name) == {"failed": 1}
+    assert f"of handler {name} failed: {kind.__name__}: 3" in caplog.text
 
 
 @pytest.mark.parametrize("kind", [StopIteration, GeneratorExit, Unreadable])

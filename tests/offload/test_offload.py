@@ -1,21 +1,24 @@
 """`LITESPAN_OFFLOAD` under `opentelemetry-instrument`, with working and failing stores."""
 
+import asyncio
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from litespan import LiteLLMInstrumentor
-from litespan.offload import Store, restored
+from litespan import LiteLLMInstrumentor, stats
+from litespan.offload import Store, content_store, restored
 from litespan.testing import LoopbackProvider, OtlpReceiver
 from tests.support import program
 
@@ -64,6 +67,14 @@ def litespan(*arguments: object, env: Mapping[str, str] | None = None) -> Any:
         text=True,
         check=False,
     )
+
+
+def ask(loopback: LoopbackProvider) -> None:
+    """One call in this process."""
+    import litellm
+
+    question = [{"role": "user", "content": QUESTION}]
+    litellm.completion("openai/gpt-4o-mini", question, api_base=loopback.url, api_key="sk-loopback")
 
 
 def asked(content: str) -> str:
@@ -215,8 +226,6 @@ def test_uninstrument_restores_the_exporters(
     loopback: LoopbackProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The exporters of a provider that was set up in code."""
-    import litellm
-
     monkeypatch.setenv("LITESPAN_OFFLOAD", str(tmp_path))
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
     exporter, provider = InMemorySpanExporter(), TracerProvider()
@@ -224,15 +233,41 @@ def test_uninstrument_restores_the_exporters(
     instrumentor = LiteLLMInstrumentor()
     instrumentor.instrument(tracer_provider=provider)
     try:
-        question = [{"role": "user", "content": QUESTION}]
-        litellm.completion(
-            "openai/gpt-4o-mini", question, api_base=loopback.url, api_key="sk-loopback"
-        )
+        ask(loopback)
     finally:
         instrumentor.uninstrument()
     (span,) = exporter.get_finished_spans()
     assert f"{INPUT}_ref" in (span.attributes or {})
     assert "export" not in vars(exporter)
+
+
+def test_an_exporter_that_cannot_be_wrapped_does_not_affect_the_others(
+    loopback: LoopbackProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It receives content, as before; an exporter of two processors is wrapped once."""
+
+    class Fixed(InMemorySpanExporter):
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "export":
+                raise AttributeError("read-only")
+            super().__setattr__(name, value)
+
+    monkeypatch.setenv("LITESPAN_OFFLOAD", str(tmp_path))
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    fixed, shared, provider = Fixed(), InMemorySpanExporter(), TracerProvider()
+    for exporter in (fixed, shared, shared):
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentor = LiteLLMInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    before = stats().get("errors.removing content offload", 0)
+    try:
+        ask(loopback)
+    finally:
+        instrumentor.uninstrument()
+    assert [INPUT in (span.attributes or {}) for span in fixed.get_finished_spans()] == [True]
+    found = [f"{INPUT}_ref" in (span.attributes or {}) for span in shared.get_finished_spans()]
+    assert found == [True, True]
+    assert stats().get("errors.removing content offload", 0) == before
 
 
 def test_a_password_stays_out_of_the_reference() -> None:
@@ -252,6 +287,43 @@ def test_a_forked_child_does_not_wait_for_the_parents_store_threads(tmp_path: Pa
             os._exit(0 if store.put_all([b"child"]) else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert len(store.put_all([b"parent", b"child"])) == 2
+
+
+def test_a_store_takes_more_contents_than_it_remembers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it forgets is in the store all the same, and contents in use are remembered."""
+    monkeypatch.setattr(content_store, "_MAX_KNOWN", 40)
+    store = Store(str(tmp_path), timeout=300)
+    prompt = b"the same in each export"
+    store.put_all([prompt])
+    for batch in range(3):
+        contents = [prompt, *(b"%d-%d" % (batch, number) for number in range(15))]
+        assert len(store.put_all(contents)) == 16
+    place = Path(store.reference(prompt).url.removeprefix("file://"))
+    place.unlink()
+    store.put_all([prompt])
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, OSError])
+def test_a_driver_may_raise_anything(
+    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread ends with it, and the store is used again after the pause."""
+    ended: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", ended.append)
+    store = Store("memory://anything")
+
+    def failing(_files: MemoryFileSystem, path: str) -> bool:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryFileSystem, "exists", failing)
+        assert store.put_all(b"%d" % number for number in range(20)) == set()
+    assert not ended
+    store._not_before = 0.0
+    assert len(store.put_all([b"later"])) == 1
 
 
 def test_an_incomplete_file_is_written_again(tmp_path: Path) -> None:

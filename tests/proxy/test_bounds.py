@@ -69,7 +69,7 @@ def test_the_number_of_team_exporters_is_bounded_and_no_call_is_lost(
     provider.add_span_processor(teams)
     for name in ("a", "b", "a", "c", "d"):
         call(loopback, langfuse, teams, name)
-        assert teams.open <= 2
+        assert len(teams._open) <= 2
     provider.force_flush()
     until(lambda: sum(r.body.count(b"chat gpt-4o-mini") for r in langfuse.received) >= 5, "calls")
     assert stats()["proxy.teams.evicted"] >= 2
@@ -83,7 +83,7 @@ def test_idle_team_exporters_are_closed(
     provider.add_span_processor(teams)
     for _ in range(2):
         call(loopback, langfuse, teams, "a")
-        until(lambda: teams.open == 0, "closing")
+        until(lambda: len(teams._open) == 0, "closing")
     until(lambda: sum(r.body.count(b"chat gpt-4o-mini") for r in langfuse.received) >= 2, "calls")
 
 
@@ -94,12 +94,26 @@ def test_a_forked_child_has_no_team_exporters_of_its_parent(
     teams = TeamExporters()
     provider.add_span_processor(teams)
     call(loopback, langfuse, teams, "a")
-    assert teams.open == 1
+    assert len(teams._open) == 1
     child = os.fork()
     if child == 0:
-        os._exit(teams.open)
+        os._exit(len(teams._open))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert teams.open == 1
+    assert len(teams._open) == 1
+
+
+def test_a_flush_reaches_every_team(
+    loopback: LoopbackProvider, langfuse: Vendor, provider: TracerProvider
+) -> None:
+    """Also if the exporter of one team is closed at that moment."""
+    teams = TeamExporters()
+    provider.add_span_processor(teams)
+    before = len(langfuse.received)
+    for name in ("closed", "a"):
+        call(loopback, langfuse, teams, name)
+    next(iter(teams._open.values()))[0].shutdown()
+    assert not teams.force_flush()
+    assert len({request.headers["authorization"] for request in langfuse.received[before:]}) == 2
 
 
 def test_a_teams_settings_are_one_line_of_plain_text(

@@ -1,4 +1,4 @@
-"""Guardrails that read the stream that a client is given."""
+"""Guardrails that read the stream that a client is given, and those of unusual shapes."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,12 +26,49 @@ class Reads(CustomGuardrail):
             yield chunk
 
 
-def through(stream: Any, word: str) -> AsyncIterator[Any]:
-    """The stream as the client gets it from a proxy with the guardrail."""
-    guardrail: Any = Reads(guardrail_name="reads")
+class Sync(CustomGuardrail):
+    """One with a sync method of its own under the name of LiteLLM's async one."""
+
+    def apply_guardrail(self, text: str) -> str:
+        """Mask a text."""
+        return text.replace("moon", "***")
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: Any, cache: Any, data: Any, call_type: Any
+    ) -> Any:
+        """Return an exception, which LiteLLM raises."""
+        masked = self.apply_guardrail(data["text"])
+        return ValueError(masked) if data["refuse"] else {**data, "text": masked}
+
+
+def observed(guardrail: CustomGuardrail) -> Any:
+    """The guardrail in LiteLLM's list."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(litellm, "callbacks", [guardrail])
         guardrail_runs.observe()
+    return guardrail
+
+
+@pytest.mark.parametrize(
+    ("refuse", "expected"), [(False, ("passed", None)), (True, ("blocked", "ValueError"))]
+)
+async def test_a_guardrail_with_a_sync_method(
+    traced: Traced, refuse: bool, expected: tuple[str, str | None]
+) -> None:
+    """The method returns what it did before; a returned exception is a refusal."""
+    guardrail = observed(Sync(guardrail_name="sync"))
+    assert guardrail.apply_guardrail("the moon") == "the ***"
+    data = {"text": "the moon", "refuse": refuse}
+    result = await guardrail.async_pre_call_hook(None, None, data, "completion")
+    assert "the ***" in str(result)
+    (span,) = [span for span in traced.spans if span["name"] == "litellm.guardrail sync"]
+    said = span["attributes"]
+    assert (said["litellm.guardrail.verdict"], said.get("error.type")) == expected
+
+
+def through(stream: Any, word: str) -> AsyncIterator[Any]:
+    """The stream as the client gets it from a proxy with the guardrail."""
+    guardrail = observed(Reads(guardrail_name="reads"))
     found: AsyncIterator[Any] = guardrail.async_post_call_streaming_iterator_hook(
         user_api_key_dict=None, response=stream, request_data={"word": word}
     )

@@ -76,7 +76,7 @@ async def test_the_content_of_a_tool_call(capture: Any) -> None:
     async def local(name: str, arguments: dict[str, str]) -> Any:
         return CallToolResult(content=[TextContent(type="text", text=f"Sunny in {arguments}.")])
 
-    wrapped = wrapt.FunctionWrapper(local, tools._call_local_tool)
+    wrapped = wrapt.FunctionWrapper(local, tools._call_tool)
     with capture() as traced:
         answer = await wrapped("forecast", arguments={"city": "Paris"})
         span = traced.span

@@ -7,8 +7,10 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, get_ident
 from typing import Any
 
 import litellm
@@ -19,8 +21,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 import litespan
 from litespan import Route
 from litespan.export import GenAISpan
+from litespan.instrumentation.signals import Live, Signals
 from litespan.routing.configuration import Routes
 from litespan.routing.destinations import BadRoute
+from litespan.settings import Settings
 from litespan.testing import LoopbackProvider, Telemetry
 from litespan_exporters.datadog import DatadogExporter
 from litespan_exporters.langfuse import LangfuseExporter
@@ -39,6 +43,10 @@ class Kept(SpanExporter):
     def __init__(self, name: str = "kept") -> None:
         self.name = name
         self.spans: list[ReadableSpan] = []
+        self.ended = False
+
+    def shutdown(self) -> None:
+        self.ended = True
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.spans.extend(spans)
@@ -238,6 +246,68 @@ def test_a_bad_entry_is_logged_and_the_others_apply(
         litellm.completion(**traced.chat(provider={"status": 429}))
     assert litespan.flush(10)
     assert kept.outcomes == ["failure"]
+
+
+def test_problems_of_other_lists_do_not_reach_the_program(
+    traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong variable of the operator and an earlier mistake were reported already."""
+    monkeypatch.setattr(Routes, "_from_environment", {"success": ("wrong",)})
+    with pytest.raises(BadRoute):
+        litespan.configure(input=["console"])
+    kept = Kept()
+    litespan.configure(failure=[kept])
+    assert Routes.adopt({"failure": ("wrong too",)}) != []
+    assert Routes.adopt({}) == []
+
+
+def test_an_exporter_without_started_calls_keeps_its_other_lists(traced: Traced) -> None:
+    """The error is about one list only."""
+    kept = Kept()
+    with pytest.raises(BadRoute, match="input: kept cannot record calls that have only started"):
+        litespan.configure(input=kept, success=kept)
+    litellm.completion(**traced.chat())
+    assert litespan.flush(10)
+    assert kept.outcomes == ["success"]
+
+
+def test_an_exporter_that_stays_in_one_list_is_not_shut_down(traced: Traced) -> None:
+    """It is shut down when it is in no list."""
+    kept = Beginning()
+    litespan.configure(input=kept, success=kept)
+    litespan.configure(success=[])
+    litellm.completion(**traced.chat())
+    assert litespan.flush(10)
+    assert (len(kept.started), kept.spans, kept.ended) == (1, [], False)
+    litespan.configure(input=[])
+    assert kept.ended
+
+
+def test_calls_that_start_together_attach_the_exporters_once() -> None:
+    """Otherwise each span would be exported twice."""
+    added: list[Any] = []
+    together, looked = Barrier(2, timeout=30), set()
+
+    class Provider:
+        """A tracer provider that both threads look at before one adds to it."""
+
+        @property
+        def add_span_processor(self) -> Any:
+            if get_ident() not in looked:
+                looked.add(get_ident())
+                together.wait()
+            return added.append
+
+    signals = Signals(Settings(), TracerProvider())
+    signals.providers = (Provider(), None, None)
+    before, Live.signals = Live.signals, signals
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            for each in [threads.submit(Routes._attach) for _ in range(2)]:
+                each.result()
+    finally:
+        Live.signals = before
+    assert added == [Routes._processor]
 
 
 def test_content_can_go_to_one_exporter_only(content: Traced) -> None:

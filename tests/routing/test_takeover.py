@@ -12,11 +12,13 @@ from litellm.integrations.custom_logger import CustomLogger
 
 import litespan
 from litespan import LiteLLMInstrumentor
+from litespan.callbacks import registration
 from litespan.errors import _seen
 from litespan.instrumentation.signals import Live
 from litespan.routing.configuration import Routes
+from litespan.routing.litellm_handlers import only_logs
 from litespan.routing.litellm_names import answer, exporter_name
-from litespan.routing.takeover import Takeover, only_logs, stop_takeover
+from litespan.routing.takeover import Takeover, stop_takeover
 from litespan.testing import LoopbackProvider
 from tests.support.calls import Traced
 from tests.support.program import run
@@ -371,6 +373,92 @@ def test_a_handler_in_two_lists_receives_each_stage_once(lists: Takeover, traced
         litellm.completion(**traced.chat(provider={"status": 429}))
     assert litespan.flush(10)
     assert handler.deliveries == ["success", "failure"]
+
+
+class Equal(Logs):
+    """A handler that is equal to all others of its class."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Equal)
+
+    def __hash__(self) -> int:
+        return 1
+
+
+class Incomparable(Logs):
+    """A handler whose `__eq__` expects its own kind."""
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.deliveries == other.deliveries)  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return 1
+
+
+class Unreadable(Logs):
+    """A handler with an attribute that raises."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "message_logging":
+            raise RuntimeError
+        return super().__getattribute__(name)
+
+
+class FailuresOnly(CustomLogger):
+    """A handler without a method for successes."""
+
+    def log_failure_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("kind", [Equal, Incomparable])
+def test_an_equal_handler_is_another_handler(
+    kind: type[Logs], lists: Takeover, traced: Traced
+) -> None:
+    """The new one receives the calls, whatever `__eq__` says."""
+    first, second = kind(), kind()
+    litellm.success_callback = [first]
+    litellm.completion(**traced.chat())
+    litellm.success_callback = [second]
+    litellm.completion(**traced.chat())
+    litellm.success_callback = ["sqlite", second]
+    litellm.completion(**traced.chat())
+    assert litespan.flush(30)
+    assert (first.deliveries, second.deliveries) == (["success"], ["success"] * 2)
+
+
+@pytest.mark.parametrize("odd", [Unreadable(), FailuresOnly()])
+def test_a_handler_that_cannot_be_taken_over_does_not_affect_the_others(
+    odd: CustomLogger, lists: Takeover, traced: Traced
+) -> None:
+    """It is left to LiteLLM, whether it cannot be read or has no method for its list."""
+    handler = Logs()
+    litellm.success_callback = [odd, handler, "sqlite"]
+    litellm.completion(**traced.chat())
+    assert litespan.flush(30)
+    assert handler.deliveries == ["success"]
+    assert routed() == {"success": ("sqlite",)}
+    assert litellm.success_callback == [odd]
+
+
+def test_a_handler_receives_no_call_before_it_is_taken_over(
+    lists: Takeover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is checked, LiteLLM still has it: it would receive a call twice."""
+    given: list[Any] = []
+    monkeypatch.setattr(registration, "replace_watcher", lambda *watchers: given.append(watchers))
+    litellm.success_callback = [Logs()]
+    lists.check_lists()
+    assert len(given) == 1
+
+
+def test_an_exporter_without_started_calls_keeps_its_other_lists(lists: Takeover) -> None:
+    """LiteLLM's documentation names many in the input list."""
+    litellm.input_callback = litellm.success_callback = ["helicone"]
+    lists.check_lists()
+    assert [each.lists for each in Routes._destinations.values()] == [{"success"}]
 
 
 def test_litellms_lists_are_restored(lists: Takeover) -> None:

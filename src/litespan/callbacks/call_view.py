@@ -1,6 +1,7 @@
 """A LiteLLM call in this process as its handlers see it."""
 
 import uuid
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,15 +37,12 @@ if TYPE_CHECKING:
 _STALE: Final = frozenset({"hidden_params", "llm_api_timing_windows"})
 # Fields of LiteLLM's `model_call_details` that are passed on unchanged.
 _PASSED_ON: Final = ("model", "custom_llm_provider", "litellm_trace_id", "api_call_start_time")
-_UNSET: Final = object()
 
 
 class CallView:
     """One live call. Its arguments are copied at its start: the caller may change them later."""
 
     _call_id = ""
-    _response: Any = _UNSET
-    _payload: Any = _UNSET
     _metadata: Any = None
 
     def __init__(self, call: "Call") -> None:
@@ -56,11 +54,6 @@ class CallView:
             "metadata" not in copies or "litellm_metadata" in request.arguments
         ):
             self._metadata = copied(request.metadata)
-
-    @property
-    def _lock(self) -> Any:
-        """Made by the first handler that needs it, not on the caller's thread."""
-        return self.__dict__.setdefault("lock", Lock())  # atomic
 
     @property
     def _arguments(self) -> dict[str, Any]:
@@ -134,19 +127,23 @@ class CallView:
                 added["complete_streaming_response"] = response
                 added["async_complete_streaming_response"] = response
         arguments = HandlerArguments(added, parameters, response, start, end)
-        payload = self._logging_payload_of(stage, arguments)
+        payload = self._shared(  # it costs as much as all other arguments
+            "building LiteLLM's standard_logging_object",
+            lambda: logging_payload(call, stage, arguments),
+        )
         if payload is not None:
             added["standard_logging_object"] = copied(payload)
         return arguments
 
-    def _logging_payload_of(self, stage: Stage, arguments: HandlerArguments) -> Any:
-        """LiteLLM's `standard_logging_object`, or None."""
-        with self._lock:  # handlers share it: it costs as much as all other arguments
-            if self._payload is _UNSET:
-                self._payload = None
-                with suppress_errors("building LiteLLM's standard_logging_object"):
-                    self._payload = logging_payload(self._call, stage, arguments)
-            return self._payload
+    def _shared(self, what: str, make: Callable[[], Any]) -> Any:
+        """What `make` returns, made once for all handlers; None if that fails, which is logged."""
+        kept = self.__dict__
+        with kept.setdefault("lock", Lock()):  # atomic; not made on the caller's thread
+            if what not in kept:
+                kept[what] = None
+                with suppress_errors(what):
+                    kept[what] = make()
+            return kept[what]
 
     def _response_of(self, answer: Any) -> Any:
         """The real response; for a stream that was not read to its end, the part that was read."""
@@ -155,9 +152,6 @@ class CallView:
             raw = raw.whole
         if not isinstance(raw, Assembled):
             return raw
-        with self._lock:  # handlers share it
-            if self._response is _UNSET:
-                self._response = None
-                with suppress_errors("assembling a stream"):
-                    self._response = assembled(raw, answer, messages_of(self._arguments))
-            return self._response
+        return self._shared(
+            "assembling a stream", lambda: assembled(raw, answer, messages_of(self._arguments))
+        )

@@ -1,7 +1,7 @@
 """One registered handler: follows calls and dispatches their stages."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
 
@@ -9,11 +9,15 @@ from litespan.background import process_exit
 from litespan.callbacks import draining, keeping
 from litespan.callbacks.call_view import CallView
 from litespan.callbacks.dispatcher import MAX_PENDING, Dispatcher
-from litespan.callbacks.handler import BadHandler, Handler
+from litespan.callbacks.handler import STAGE_ROWS, BadHandler, Handler
+from litespan.callbacks.inline import InlineDispatcher
+from litespan.errors import did_you_mean
 from litespan.instrumentation.stages import ENDS
 
 if TYPE_CHECKING:
     from litespan.instrumentation.call import Call
+
+_OPTIONS: Final = (*STAGE_ROWS, "delivery", "loop", "concurrency", "max_pending", "name")
 
 
 class Callback:
@@ -28,28 +32,23 @@ class Callback:
         self,
         handler: Any = None,
         *,
-        pre: Any = None,
-        post: Any = None,
-        stream: Any = None,
-        success: Any = None,
-        failure: Any = None,
         delivery: str = "background",
         loop: str = "own",
         concurrency: int | None = None,
         max_pending: int = MAX_PENDING,
         name: str | None = None,
+        **functions: Any,
     ) -> None:
         """See `CallbackSpanProcessor` for the arguments. Raises BadHandler."""
         _one_of("delivery", delivery, "background", "inline")
         _one_of("loop", loop, "own", "caller")
-        for option, value in (("concurrency", concurrency), ("max_pending", max_pending)):
-            if value is not None and value < 1:
+        numbers: dict[str, Any] = {"concurrency": concurrency, "max_pending": max_pending}
+        for option, value in numbers.items():
+            if value is not None and (not isinstance(value, int) or value < 1):
                 raise BadHandler(f"{option}={value!r}: pass an integer above 0")
-        self.handler = Handler(
-            handler,
-            {"pre": pre, "post": post, "stream": stream, "success": success, "failure": failure},
-            name,
-        )
+        for unknown in functions.keys() - STAGE_ROWS.keys():
+            raise BadHandler(f"there is no argument {unknown!r}{did_you_mean(unknown, _OPTIONS)}")
+        self.handler = Handler(handler, functions, name)
         events = self.handler.events
         self._names = {asynchronous: ENDS | names for asynchronous, names in events.items()}
         self._armed = False
@@ -60,9 +59,8 @@ class Callback:
                 f"delivery='inline' runs sync methods only, but {async_methods[0]} of "
                 f"{self.handler.name} is async: make it sync, or omit delivery"
             )
-        self.dispatcher = Dispatcher(
+        self.dispatcher = (InlineDispatcher if inline else Dispatcher)(
             self.handler,
-            inline=inline,
             on_callers_loop=loop == "caller",
             concurrency=concurrency,
             max_pending=max_pending,

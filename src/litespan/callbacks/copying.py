@@ -13,14 +13,15 @@ from litespan.redaction.text import scrub
 _MAX_DEPTH: Final = 32  # nested containers; deeper ones are shared
 _MAX_CONTAINERS: Final = 20_000  # in one walk; the rest is shared
 _MAX_VALUES: Final = 10_000  # in one walk, where the result is written as JSON
+# At the end of a name, as a word of its own: `api_key`, `X-Api-Key`, `openaiApiKey`.
 _CREDENTIAL: Final = re.compile(
     r"""
-    (?: ^ | [-_] ) (?:
-        api[-_]?key | access[-_]key(?:[-_]id)? | secret(?:[-_]access)?[-_]key | private[-_]key
-      | secret(?:[-_]fields)? | password | passwd | credentials? | (?:id|ad|auth|api)[-_]token
-      | (?:access|refresh|session|security|bearer)[-_]token | token(?:[-_]provider)?
-      | authorization | auth | bearer | (?:set[-_])?cookies?
-    ) $
+    (?: ^ | [-_] | (?-i: (?<=[a-z0-9])(?=[A-Z]) ) ) (?:
+        (?: api | access | secret | secret[-_]?access | private | account | subscription | oci )
+        [-_]?key (?: [-_]?id )?
+      | secrets? | secret[-_]?fields | password | passwd | passphrase | credentials? | jwt
+      | token (?: [-_]?provider )? | authorization | auth | bearer | (?: set[-_]? )? cookies?
+    ) $ | ^ x-key $
     """,
     re.IGNORECASE | re.VERBOSE,
 )

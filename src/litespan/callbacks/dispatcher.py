@@ -4,10 +4,9 @@ A handler has an event loop in its own thread, which starts with the first call.
 thread only appends a stage to one deque, and wakes the loop if it sleeps. Each call has a queue:
 its stages are delivered one after another, those of different calls concurrently. Async methods
 run on that loop (or the caller's), sync methods in worker threads, so that a handler that blocks
-delays only itself.
-
-At most `max_pending` stages wait. Beyond that, new calls and chunks of streams are dropped; calls
-that were accepted keep their other stages. Only `litespan.callbacks.draining` waits for a handler.
+delays only itself. (`litespan.callbacks.inline` delivers on the caller's thread.) At most
+`max_pending` stages wait. Beyond that, new calls and chunks of streams are dropped; calls that were
+accepted keep their other stages.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ from litespan import semconv as s
 from litespan.background import fork
 from litespan.callbacks.call_queue import CallQueue, running_loop
 from litespan.callbacks.handler import Handler
-from litespan.callbacks.invoke import invoke, invoke_inline, report_dropped
+from litespan.callbacks.invoke import invoke, report_dropped
 from litespan.callbacks.threads import Threads, Workers
 from litespan.callbacks.view import Keeper, View
 from litespan.errors import suppress_errors
@@ -50,20 +49,17 @@ class Dispatcher:
         self,
         handler: Handler,
         *,
-        inline: bool = False,
         on_callers_loop: bool = False,
         concurrency: int | None = None,
         max_pending: int = MAX_PENDING,
     ) -> None:
         self.handler = handler
         self.name = handler.name
-        self._inline = inline
         self._on_callers_loop = on_callers_loop
         self._max_pending = max_pending
         self._max_tasks = concurrency or MAX_TASKS
         self._max_threads = min(concurrency or MAX_THREADS, MAX_THREADS)
         self.keeper: Keeper | None = None
-        self.home: asyncio.AbstractEventLoop | None = None
         self.closed = False
         self._reset()
         fork.register(self, after_in_child=Dispatcher._reset)
@@ -78,6 +74,7 @@ class Dispatcher:
         self._pending = 0  # stages that wait in queues, and those that are being delivered
         self._running = 0
         self.last_success = 0.0
+        self.home: asyncio.AbstractEventLoop | None = None
         self._scheduled = False  # whether the loop will look at `_incoming` and `_ready`
         self._resting = False
         self._threads: Threads | None = None
@@ -91,7 +88,7 @@ class Dispatcher:
         if self._is_full():
             report_dropped(self.handler, "calls", "new calls are", self._max_pending)
             return None
-        if self._threads is None and not self._inline:
+        if self._threads is None:
             self._start_threads()
         queue = CallQueue(view, ctx)
         if self._on_callers_loop and view.asynchronous:
@@ -105,9 +102,7 @@ class Dispatcher:
     def dispatch(self, queue: CallQueue, stage: Stage) -> None:
         """Have a stage delivered; that of the end closes the queue."""
         name = stage.name
-        if self._inline:
-            self._run_inline(queue, stage)
-        elif name == s.EVENT_CHUNK and self._is_full():
+        if name == s.EVENT_CHUNK and self._is_full():
             report_dropped(self.handler, "chunks", "chunks of streams are", self._max_pending)
         else:
             if self.keeper is not None and name in ENDS:
@@ -115,14 +110,6 @@ class Dispatcher:
             self._incoming.append((queue, stage))
             if not self._scheduled:
                 self._wake()
-
-    def _run_inline(self, queue: CallQueue, stage: Stage) -> None:
-        try:
-            if queue in self.queues:  # else opened in the parent, before a fork
-                queue.context.run(invoke_inline, self.handler, queue, stage)
-        finally:
-            if stage.name in ENDS:
-                self.close_queue(queue)
 
     def _keep(self, keeper: Keeper, queue: CallQueue, stage: Stage) -> None:
         wanted = stage.name in self.handler.events[queue.view.asynchronous]
@@ -247,11 +234,6 @@ class Dispatcher:
         if not (self._on_callers_loop and asynchronous):
             return True
         return self.home is not None and not self.home.is_closed()
-
-    @property
-    def drained(self) -> bool:
-        """Whether it is closed and everything is delivered."""
-        return self.closed and not self.queues
 
     def close(self) -> None:
         """Accept no more calls; the threads end once all open queues are delivered."""

@@ -30,7 +30,7 @@ _stuck: "WeakSet[Dispatcher]" = WeakSet()
 def register(dispatcher: Dispatcher) -> None:
     """Drain `dispatcher` at process exit."""
     global _dispatchers  # noqa: PLW0603 - replaced as a whole: other threads may iterate over it
-    _dispatchers = (*(each for each in _dispatchers if not each.drained), dispatcher)
+    _dispatchers = (*(each for each in _dispatchers if not _is_drained(each)), dispatcher)
 
 
 def drain(
@@ -80,25 +80,25 @@ def undelivered(dispatcher: Dispatcher) -> tuple[list[CallQueue], list[CallQueue
     return [queue for queue in queues if queue.busy], [queue for queue in queues if queue.open]
 
 
-def _main_thread_ended() -> None:
-    _drain_all(time.monotonic() + LIMIT)
+def _is_drained(dispatcher: Dispatcher) -> bool:
+    return dispatcher.closed and not dispatcher.queues
 
 
 def _all_ended() -> None:
-    _drain_all(time.monotonic() + LIMIT)
+    _drain_all()
     for dispatcher in _dispatchers:
-        if not dispatcher.drained:
+        if not _is_drained(dispatcher):
             report_undelivered(dispatcher)
             dispatcher.close()
     for finish in when_drained:
         finish()
 
 
-def _drain_all(deadline: float) -> None:
+def _drain_all() -> None:
     started = time.monotonic()
     for dispatcher in _dispatchers:
         patience = 0.0 if dispatcher in _stuck else PATIENCE
-        drain(dispatcher, deadline, patience=patience, since=started)
+        drain(dispatcher, started + LIMIT, patience=patience, since=started)
         if undelivered(dispatcher)[0]:
             _stuck.add(dispatcher)
 
@@ -167,5 +167,5 @@ def call_list(queues: Iterable[CallQueue]) -> str:
     return ("call " if len(ids) == 1 else "calls ") + ", ".join(ids[:_MAX_IDS]) + more
 
 
-process_exit.when_main_thread_ended.append(_main_thread_ended)
+process_exit.when_main_thread_ended.append(_drain_all)
 process_exit.when_all_ended.append(_all_ended)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from threading import TIMEOUT_MAX
 from typing import Any, Final
 
 from opentelemetry import _logs, metrics, trace
@@ -30,7 +31,7 @@ def flush(timeout: float) -> bool:
         True if everything was delivered in time. False if something is left (a log line names
         the calls) or an exporter failed; what is left is delivered later if the process goes on.
     """
-    deadline = time.monotonic() + max(0.0, timeout)
+    deadline = time.monotonic() + min(max(0.0, timeout), TIMEOUT_MAX)
     done = False
     with suppress_errors("flushing handlers"):
         collected = garbage_collection.wait_until_done(deadline)

@@ -63,7 +63,7 @@ class Handler:
         name: the class (or function) of the handler, for logs and counters.
     """
 
-    def __init__(self, given: Any, functions: dict[StageName, Any], name: str | None) -> None:
+    def __init__(self, given: Any, functions: dict[Any, Any], name: str | None) -> None:
         """Raises BadHandler."""
         functions = {stage: function for stage, function in functions.items() if function}
         if given is not None and functions:
@@ -75,13 +75,13 @@ class Handler:
                     "function for a stage, such as success=my_function"
                 )
             self.target: Any = tuple(functions.values())
-            self.name = name or ", ".join(_name_of(function) for function in self.target)
+            self.name = name or ", ".join(name_of(function) for function in self.target)
             self._sync = {stage: _of_function(stage, f) for stage, f in functions.items()}
             self._async: dict[StageName, Method] = {}
             return
         _refuse(given)
         self.target = given
-        self.name = name or _name_of(type(given))
+        self.name = name or name_of(type(given))
         self._sync, self._async = {}, {}
         for stage, (_, method, parameters, _) in STAGE_ROWS.items():
             for found, where in ((method, self._sync), (f"async_{method}", self._async)):
@@ -123,14 +123,15 @@ class Handler:
         return f"<handler {self.name}>"
 
 
-def _name_of(thing: Any) -> str:
+def name_of(thing: Any) -> str:
+    """The module and name of a class or function; those of the class of another object."""
     name = getattr(thing, "__qualname__", None) or type(thing).__qualname__
     return f"{getattr(thing, '__module__', None) or type(thing).__module__}.{name}"
 
 
 def _refuse(given: Any) -> None:
     if isinstance(given, type):
-        raise BadHandler(f"{_name_of(given)} is a class: pass an instance, {given.__name__}()")
+        raise BadHandler(f"{name_of(given)} is a class: pass an instance, {given.__name__}()")
     if isinstance(given, str):
         raise BadHandler(
             f"{given!r} is a name: import the handler and pass the object itself, or set "
@@ -140,19 +141,22 @@ def _refuse(given: Any) -> None:
         raise BadHandler(f"{given.__name__} is a module: pass the handler object in it")
     if inspect.isroutine(given):
         raise BadHandler(
-            f"{_name_of(given)} is a function: pass it for a stage, as success=…, "
+            f"{name_of(given)} is a function: pass it for a stage, as success=…, "
             "failure=…, pre=…, post=… or stream=…"
         )
 
 
 def _of_object(owner: str, given: Any, name: str, parameters: tuple[str, ...]) -> Method | None:
-    """The method `name` if the handler defines it; methods of LiteLLM's base class do not count."""
-    if not _defines(given, name):
+    if not defines(given, name):
         return None
     method = getattr(given, name)
     if not callable(method):
         raise BadHandler(f"{name} of {owner} is not a method")
-    _check(f"{name} of {owner}", method, parameters)
+    if not _takes(method, **dict.fromkeys(parameters)):
+        raise BadHandler(
+            f"{name} of {owner} takes {inspect.signature(method)}, but it is called with keyword "
+            f"arguments and must take ({', '.join(parameters)})"
+        )
 
     def run(**arguments: Any) -> Any:
         return method(**{parameter: arguments[parameter] for parameter in parameters})
@@ -160,28 +164,14 @@ def _of_object(owner: str, given: Any, name: str, parameters: tuple[str, ...]) -
     return Method(name, run, _is_async(method))
 
 
-def _defines(given: Any, name: str) -> bool:
+def defines(given: Any, name: str) -> bool:
+    """Whether an object has a method `name` that is not the empty one of LiteLLM's base class."""
     if name in getattr(given, "__dict__", ()):
         return True
     for kind in type(given).__mro__:
         if name in vars(kind):
-            litellms = kind.__name__ == _LITELLM_BASE and kind.__module__.startswith("litellm.")
-            return not litellms
+            return kind.__name__ != _LITELLM_BASE or not kind.__module__.startswith("litellm.")
     return False
-
-
-def _check(what: str, method: Any, parameters: tuple[str, ...]) -> None:
-    try:
-        signature = inspect.signature(method)
-    except (TypeError, ValueError):  # no signature: it may work
-        return
-    try:
-        signature.bind(**dict.fromkeys(parameters))
-    except TypeError:
-        raise BadHandler(
-            f"{what} takes {signature}, but it is called with keyword arguments and must take "
-            f"({', '.join(parameters)})"
-        ) from None
 
 
 def _of_function(stage: StageName, function: Any) -> Method:
@@ -194,23 +184,23 @@ def _of_function(stage: StageName, function: Any) -> Method:
         raise BadHandler(f"{stage}={function!r} is not a function")
     shapes = (_BEFORE, ("kwargs",)) if stage == "pre" else (_AFTER,)
     for shape in shapes:
-        if _takes(function, len(shape)):
+        if _takes(function, *shape):
             break
     else:
         raise BadHandler(
-            f"{_name_of(function)}, the function for {stage}, must take "
+            f"{name_of(function)}, the function for {stage}, must take "
             + " or ".join(f"({', '.join(shape)})" for shape in shapes)
         )
 
     def run(**arguments: Any) -> Any:
         return function(*[arguments[parameter] for parameter in shape])
 
-    return Method(_name_of(function), run, _is_async(function))
+    return Method(name_of(function), run, _is_async(function))
 
 
-def _takes(function: Any, count: int) -> bool:
+def _takes(function: Any, *args: Any, **kwargs: Any) -> bool:
     try:
-        inspect.signature(function).bind(*range(count))
+        inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
         return False
     except ValueError:  # no signature

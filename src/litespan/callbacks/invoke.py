@@ -15,6 +15,7 @@ from litespan.callbacks.threads import Workers
 from litespan.counters import count
 from litespan.errors import log_once
 from litespan.instrumentation.stages import Stage
+from litespan.objects import safe_str
 
 _POLL: Final = 0.2  # s between checks whether the caller's loop was closed
 # asyncio's message for a lock, queue or connection that was created on another loop.
@@ -35,7 +36,7 @@ async def invoke(handler: Handler, queue: CallQueue, stage: Stage, workers: Work
         else:
             context = contextvars.copy_context()
             loop = asyncio.get_running_loop()
-            result, error = await loop.run_in_executor(workers, context.run, _attempt, run)
+            result, error = await loop.run_in_executor(workers, context.run, attempt, run)
             if error is not None:
                 report_failure(handler, method, error)
                 return False
@@ -50,30 +51,12 @@ async def invoke(handler: Handler, queue: CallQueue, stage: Stage, workers: Work
     return True
 
 
-def _attempt(run: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+def attempt(run: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     """(the result, the exception): a future cannot carry every exception."""
     try:
         return run(), None
     except BaseException as error:  # noqa: BLE001 - any error is the handler's own
         return None, error
-
-
-def invoke_inline(handler: Handler, queue: CallQueue, stage: Stage) -> None:
-    """Run the handler's sync method, if it has one for the stage, on this thread."""
-    method = handler.method(STAGES[stage.name], asynchronous=False)
-    if method is None:
-        return
-    run = queue.bind(method, stage)
-    if run is None:
-        count(f"callbacks.{handler.name}.undelivered")
-        return
-    _, error = _attempt(run)
-    if isinstance(error, KeyboardInterrupt):  # Ctrl-C is meant for the program
-        raise error
-    if error is not None:
-        report_failure(handler, method, error)
-    else:
-        count(f"callbacks.{handler.name}.delivered")
 
 
 async def _run_async(queue: CallQueue, run: Callable[[], Any]) -> None:
@@ -84,17 +67,7 @@ async def _run_async(queue: CallQueue, run: Callable[[], Any]) -> None:
         return
     started = threading.Event()
     results: list[BaseException | None] = []  # a loop that is closed leaves the future pending
-
-    async def run_there() -> None:
-        started.set()
-        try:
-            await run()
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below
-            results.append(error)  # the last two would stop the caller's loop
-        else:
-            results.append(None)
-
-    coroutine = run_there()
+    coroutine = _attempt_there(run, started, results)
     try:
         future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, home))
     except RuntimeError:  # the loop is closed
@@ -110,6 +83,20 @@ async def _run_async(queue: CallQueue, run: Callable[[], Any]) -> None:
         raise RuntimeError("the caller's event loop was closed before the method returned")
     elif results[0] is not None:
         raise results[0]
+
+
+async def _attempt_there(
+    run: Callable[[], Any], started: threading.Event, results: list[BaseException | None]
+) -> None:
+    started.set()
+    try:
+        await run()
+    except asyncio.CancelledError:  # the loop ends
+        raise
+    except BaseException as error:  # noqa: BLE001 - a SystemExit would stop the caller's loop
+        results.append(error)
+    else:
+        results.append(None)
 
 
 def report_dropped(handler: Handler, what: str, dropped: str, max_pending: int) -> None:
@@ -132,7 +119,7 @@ def report_failure(handler: Handler, method: Method, error: BaseException) -> No
     counter = f"callbacks.{handler.name}.failed"
     count(counter)
     hint = ""
-    if isinstance(error, RuntimeError) and _OTHER_LOOP.search(_text(error)):
+    if isinstance(error, RuntimeError) and _OTHER_LOOP.search(safe_str(error)):
         hint = "; it uses the application's event loop: register it with loop='caller'"
     log_once(
         f"{counter}.{method.name}:{id(handler)}",  # two handlers of one class share a name
@@ -140,15 +127,8 @@ def report_failure(handler: Handler, method: Method, error: BaseException) -> No
         method.name,
         handler.name,
         type(error).__name__,
-        _text(error),
+        safe_str(error),
         hint,
         counter,
         error=error,
     )
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - any error is the handler's own
-        return "(its text cannot be read)"

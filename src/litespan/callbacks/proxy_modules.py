@@ -21,17 +21,17 @@ _LISTS: Final = (
 
 
 def module_of(name: str) -> Any:
-    """The module `name` in a process of the proxy; None if there is none beside its config.
+    """The module `name` beside the config of the proxy of this process; None if there is none.
 
     A module that the proxy executed for its own callbacks is reused, so that its instances are
     the proxy's. Otherwise the module is executed from the config's folder.
     """
-    if SERVER not in sys.modules or name in sys.modules:
+    if name in sys.modules:
         return None
     for names in _namespaces():
         if names.get("__name__") == name:
             return SimpleNamespace(**names)
-    folder = config_folder()
+    folder = _config_folder()
     file = folder.joinpath(*name.split(".")).with_suffix(".py") if folder is not None else None
     if file is None or not file.is_file():
         return None
@@ -48,7 +48,7 @@ def module_of(name: str) -> Any:
     return module
 
 
-def config_folder() -> Path | None:
+def _config_folder() -> Path | None:
     """The folder of the proxy's `config.yaml`."""
     path = getattr(sys.modules.get(SERVER), "user_config_file_path", None)
     path = path or os.environ.get("CONFIG_FILE_PATH")

@@ -19,11 +19,11 @@ from litespan import semconv as s
 from litespan.background import fork
 from litespan.background.pool import Pool
 from litespan.counters import count
-from litespan.errors import log_once, suppress_errors
+from litespan.errors import log_once, record_error
 from litespan.stores import private_files
 
 _WORKERS: Final = 8
-_MAX_KNOWN: Final = 4096  # hashes of contents that are known to be in the store
+_MAX_KNOWN: Final = 4096  # hashes of contents in the store, the last used at the end
 _PAUSE: Final = 30.0  # s for which a failed store is not used
 _PASSWORD: Final = re.compile(r"(://[^/:@]*):[^/]*@")
 
@@ -87,47 +87,57 @@ class Store:
         """Write the contents within `timeout`. Returns the hashes of those in the store."""
         wanted = {hashlib.sha256(content).hexdigest(): content for content in contents}
         with self._lock:
-            missing = [digest for digest in wanted if digest not in self._known]
+            stored = wanted.keys() & self._known.keys()
+            for digest in stored:
+                self._known.move_to_end(digest)
+        missing = [digest for digest in wanted if digest not in stored]
         if not missing:
-            return set(wanted)
+            return stored
         if time.monotonic() < self._not_before or self._busy >= _WORKERS:
             count("offload.skipped", len(missing))
-            return set(wanted) - set(missing)
+            return stored
         until = time.monotonic() + self.timeout
         pool = Pool("litespan-offload", _WORKERS)
         for digest in missing:
-            pool.submit(partial(self._put, digest, wanted[digest], until))
+            pool.submit(partial(self._put, digest, wanted[digest], until, stored))
         pool.close(until)
         with self._lock:
-            done = {digest for digest in wanted if digest in self._known}
-        if len(done) < len(wanted):
+            stored = {*stored}  # a thread that hangs may add to the other set later
+        failed = len(wanted) - len(stored)
+        if failed:
             self._not_before = time.monotonic() + _PAUSE
-            count("offload.failed", len(wanted) - len(done))
+            count("offload.failed", failed)
             log_once(
                 "offload.failed",
                 "offload: the store did not accept %d content(s) within %g s: they stay on their "
                 "spans, and the store is not used for %g s (logged once)",
-                len(wanted) - len(done),
+                failed,
                 self.timeout,
                 _PAUSE,
             )
-        return done
+        return stored
 
-    def _put(self, digest: str, content: bytes, until: float) -> None:
-        """Write one content, unless it is too late."""
+    def _put(self, digest: str, content: bytes, until: float, stored: set[str]) -> None:
+        """Write one content, unless it is too late, and add its hash to `stored`."""
         if time.monotonic() > until:
             return
         with self._lock:
             self._busy += 1
-        with suppress_instrumentation(), suppress_errors("offload"):
-            self._write(_path(digest), content)
+        try:
+            with suppress_instrumentation():
+                self._write(_path(digest), content)
+        except BaseException as error:  # noqa: BLE001 - a driver's CancelledError, for example
+            record_error("offload", error)
+        else:
+            count("offload.written")
             with self._lock:
+                stored.add(digest)
                 self._known[digest] = None
                 if len(self._known) > _MAX_KNOWN:
                     self._known.popitem(last=False)
-            count("offload.written")
-        with self._lock:
-            self._busy -= 1
+        finally:
+            with self._lock:
+                self._busy -= 1
 
     def _write(self, name: str, content: bytes) -> None:
         with fork.import_lock:

@@ -45,7 +45,9 @@ class ProcessOffload:
         own = signals.providers[0] if signals is not None else None
         provider: Any = own or trace.get_tracer_provider()
         for exporter in _exporters(getattr(provider, "_active_span_processor", None)):
-            self._wrap(exporter)
+            if exporter not in self._wrapped:  # two processors may share it
+                with suppress_errors("offloading the content of an exporter"):
+                    self._wrap(exporter)
 
     def _wrap(self, exporter: Any) -> None:
         export = exporter.export

@@ -47,7 +47,7 @@ def _subscribe(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
 
 def _begin(wrapped: Any, args: Args, kwargs: Kwargs) -> Call | None:
     with suppress_errors("starting a request to an agent"):
-        given = {**dict(zip(positional_parameters(wrapped), args)), **kwargs}  # noqa: B905 - defaults follow
+        given = dict(zip(positional_parameters(wrapped), args, strict=False)) | kwargs
         body = contents(given.get("body"))
         target = TASKS.get(as_text(body.get("method")) or "")
         if target is None:

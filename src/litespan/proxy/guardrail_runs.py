@@ -1,7 +1,8 @@
 """A span for each run of a guardrail, also if the request passes."""
 
+import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
 import httpx
@@ -54,23 +55,36 @@ def _wrap(guardrail: type, base: type) -> None:
                     setattr(owner, name, wrapt.FunctionWrapper(method, wrapper))
 
 
-async def _run(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _run(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """A method of a guardrail; a sync one has no span: LiteLLM calls async ones only."""
+    result = wrapped(*args, **kwargs)
+    if not inspect.isawaitable(result):
+        return result
+    return _run_async(wrapped.__name__, result, instance, args, kwargs)
+
+
+async def _run_async(
+    method: str, running: Awaitable[Any], guardrail: Any, args: Args, kwargs: Kwargs
+) -> Any:
     ctx = otel_context.get_current()
     span: Span | None = None
     with suppress_errors("starting a guardrail's span"):
-        if ctx.get(_RUNNING) is not instance:  # a method may call another one
-            span = _start(wrapped.__name__, instance, args, kwargs)
+        if ctx.get(_RUNNING) is not guardrail:  # a method may call another one
+            span = _start(method, guardrail, args, kwargs)
     if span is None:
-        return await wrapped(*args, **kwargs)
-    inside = set_span_in_context(span, otel_context.set_value(_RUNNING, instance, ctx))
+        return await running
+    inside = set_span_in_context(span, otel_context.set_value(_RUNNING, guardrail, ctx))
     token = otel_context.attach(inside)
     try:
-        result = await wrapped(*args, **kwargs)
+        result = await running
     except BaseException as error:
         _end(span, _verdict_of_error(error), error)
         raise
     else:
-        _end(span, _verdict(kwargs.get("inputs", args[0] if args else None), result))
+        if isinstance(result, Exception):  # LiteLLM raises it
+            _end(span, _verdict_of_error(result), result)
+        else:
+            _end(span, _verdict(kwargs.get("inputs", args[0] if args else None), result))
         return result
     finally:
         otel_context.detach(token)

@@ -117,19 +117,16 @@ def _before_call(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> An
 
 def _failed(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """When LiteLLM reports a failed request, whether or not a provider was called."""
+    data = _argument(args, kwargs, "request_data", 0)
+    error = _argument(args, kwargs, "original_exception", 1)
     with suppress_errors("reading the failure of a request"):
         request = requests.current()
         if request is not None and Live.signals is not None:
             _identify(request, _argument(args, kwargs, "user_api_key_dict", 2))
-            error = _argument(args, kwargs, "original_exception", 1)
-            data = _argument(args, kwargs, "request_data", 0)
             if isinstance(error, BaseException):
                 request.set_failure(error, _argument(args, kwargs, "error_type", 3), data)
     with suppress_errors("ending a pass-through call"):
-        passthrough.fail(
-            _argument(args, kwargs, "request_data", 0),
-            _argument(args, kwargs, "original_exception", 1),
-        )
+        passthrough.fail(data, error)
     return wrapped(*args, **kwargs)
 
 

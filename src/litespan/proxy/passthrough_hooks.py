@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -50,27 +50,25 @@ async def _pass_through(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs
     request = PassThrough()
     with suppress_errors("tracing a pass-through request"):
         request.provider = as_text(kwargs.get("custom_llm_provider"))
-    token = otel_context.attach(otel_context.set_value(_KEY, request))
-    try:
+    with _current(request, asyncio.CancelledError):  # LiteLLM reports `Exception`s itself
         response = await wrapped(*args, **kwargs)
         request.answered(response)
-        return response
-    except asyncio.CancelledError as error:  # LiteLLM reports `Exception`s itself
-        with suppress_errors("ending a pass-through call"):
-            if request.call is not None:
-                request.call.fail(error)
-        raise
-    finally:
-        otel_context.detach(token)
+    return response
 
 
 async def _websocket(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """Around one pass-through WebSocket. LiteLLM logs it as one request when it has ended."""
-    request = PassThrough()
+    with _current(PassThrough(), BaseException):  # LiteLLM reports those of the provider itself
+        return await wrapped(*args, **kwargs)
+
+
+@contextmanager
+def _current(request: PassThrough, ends: type[BaseException]) -> Iterator[None]:
+    """Within the block `request` is current; an exception of type `ends` ends its call."""
     token = otel_context.attach(otel_context.set_value(_KEY, request))
     try:
-        return await wrapped(*args, **kwargs)
-    except BaseException as error:  # LiteLLM reports those of the provider itself
+        yield
+    except ends as error:
         with suppress_errors("ending a pass-through call"):
             if request.call is not None:
                 request.call.fail(error)
@@ -204,6 +202,5 @@ def _call_arguments(
 
 def _provider_in(url: str) -> str | None:
     """The provider in a URL of the proxy such as `http://proxy/anthropic/v1/messages`."""
-    name = urlsplit(url).path.split("/")[1:2]
-    known = getattr(sys.modules.get("litellm"), "provider_list", ())
-    return next((found for found in (n.replace("-", "_") for n in name) if found in known), None)
+    name = urlsplit(url).path.removeprefix("/").partition("/")[0].replace("-", "_")
+    return name if name in getattr(sys.modules.get("litellm"), "provider_list", ()) else None

@@ -7,6 +7,7 @@ too late: the stack is built when the application starts, before the proxy reads
 import os
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
@@ -180,16 +181,13 @@ def _has_opentelemetry(app: Any) -> bool:
     return False
 
 
-_patterns: Final[dict[tuple[str, ...], "re.Pattern[str]"]] = {}
+@cache
+def _any_of(patterns: tuple[str, ...]) -> "re.Pattern[str]":
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
 
-def _excluded(names: tuple[str, ...], path: str) -> bool:
-    if not names:
-        return False
-    pattern = _patterns.get(names)
-    if pattern is None:
-        pattern = _patterns[names] = re.compile("|".join(f"(?:{name})" for name in names))
-    return pattern.search(path) is not None
+def _excluded(patterns: tuple[str, ...], path: str) -> bool:
+    return bool(patterns) and _any_of(patterns).search(path) is not None
 
 
 def install(app: Any) -> None:

@@ -34,6 +34,7 @@ from litespan.instrumentation.router_call import RouterCall
 from litespan.instrumentation.signals import Live
 from litespan.instrumentation.state import current
 from litespan.mapping.team_settings import Options, TeamSettings, team_settings
+from litespan.redaction.text import printable
 
 MAX_EXPORTERS: Final = 64
 """Open exporters; beyond it the least recently used is closed."""
@@ -70,8 +71,8 @@ class TeamExporters(SpanProcessor):
         wishes = team_settings(key)
         if not wishes.exporters:
             return wishes
-        usable = {pair[0]: pair[1] for pair in wishes.exporters.items() if self._batch(pair)}
-        return replace(wishes, exporters=usable)
+        usable = [pair for pair in wishes.exporters.items() if self._batch(pair)]
+        return replace(wishes, exporters=dict(usable))
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Remember the settings of the call's team."""
@@ -142,15 +143,15 @@ class TeamExporters(SpanProcessor):
             elif unknown := [option for option, _ in options if option not in _options(kind)]:
                 problem = f"it does not take {', '.join(unknown)}"
             else:
-                exporter = kind(**dict(options), of_tenant=Tenant(_hosts()))
+                hosts = Live.signals.settings.team_hosts if Live.signals is not None else ()
+                exporter = kind(**dict(options), of_tenant=Tenant(hosts))
                 problem = exporter.problem
                 if not problem:
                     count("proxy.teams.opened")
                     return BatchSpanProcessor(exporter)
         except Exception as error:  # noqa: BLE001 - its text may contain the team's credentials
             problem = f"its settings cannot be used ({type(error).__name__})"
-        words = " ".join(problem.split())[:_MAX_PROBLEM]
-        problem = "".join(c if c.isprintable() else "\ufffd" for c in words)
+        problem = printable(" ".join(problem.split())[:_MAX_PROBLEM])
         log_once(
             f"team:{name}:{problem}",
             "a team's or key's metadata names exporter %r, which is off: %s. Calls of that team "
@@ -171,11 +172,6 @@ class TeamExporters(SpanProcessor):
                     count("proxy.teams.closed_idle", len(closed))
                     _shut_down(closed)
 
-    @property
-    def open(self) -> int:
-        """The number of open exporters."""
-        return len(self._open)
-
     def shutdown(self) -> None:
         """Export pending spans, and shut down all exporters."""
         self._ended.set()
@@ -188,7 +184,8 @@ class TeamExporters(SpanProcessor):
         """Export pending spans."""
         with self._lock:
             batches = [batch for batch, _ in self._open.values()]
-        return all(batch.force_flush(timeout_millis) is not False for batch in batches)
+        done = [batch.force_flush(timeout_millis) is not False for batch in batches]
+        return all(done)
 
 
 def _is_ours(span: Span) -> bool:
@@ -207,11 +204,6 @@ def _options(kind: type[HttpExporter]) -> frozenset[str]:
             parameter.annotation in (str, Parameter.empty) or str in get_args(parameter.annotation)
         )
     )
-
-
-def _hosts() -> tuple[str, ...]:
-    """The hosts that the operator allows."""
-    return Live.signals.settings.team_hosts if Live.signals is not None else ()
 
 
 def _shut_down(batches: list[BatchSpanProcessor]) -> None:

@@ -41,7 +41,7 @@ def hooks(modules: Mapping[str, Any]) -> Iterator[tuple[Any, str, Any]]:
     for name in ("operations", "server"):  # by LiteLLM's version
         module = modules.get(f"{ROOT}.{name}")
         yield module, "_execute_mcp_tool", _execute
-        yield module, "_handle_local_mcp_tool", _call_local_tool
+        yield module, "_handle_local_mcp_tool", _call_tool
 
 
 async def _execute(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -53,21 +53,13 @@ async def _execute(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> 
         otel_context.detach(token)
 
 
-async def _call_local_tool(wrapped: Any, _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """LiteLLM runs the tool itself: it calls an HTTP API that an OpenAPI file describes."""
-    return await _observe(wrapped, None, args, kwargs)
-
-
-async def _call_tool(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """A server runs the tool."""
-    return await _observe(wrapped, instance, args, kwargs)
-
-
-async def _observe(wrapped: Any, manager: Any, args: Args, kwargs: Kwargs) -> Any:
+async def _call_tool(wrapped: Any, manager: Any, args: Args, kwargs: Kwargs) -> Any:
+    """A server of `manager` runs the tool. Without one LiteLLM does: it calls an HTTP API."""
     call: Call | None = None
     with suppress_errors("starting a tool call"):
         if Live.signals is not None:
-            call = _begin({**dict(zip(positional_parameters(wrapped), args)), **kwargs}, manager)  # noqa: B905 - defaults follow
+            given = dict(zip(positional_parameters(wrapped), args, strict=False)) | kwargs
+            call = _begin(given, manager)
     if call is None:
         return await wrapped(*args, **kwargs)
     with call:

@@ -1,8 +1,8 @@
 """The stage lists of `litespan.configure` and of the environment, and their exporters."""
 
 from collections.abc import Iterable, Mapping
-from threading import Lock
-from typing import Any, Final
+from threading import RLock
+from typing import Any, ClassVar, Final
 from weakref import WeakSet
 
 from opentelemetry import trace
@@ -17,15 +17,18 @@ from litespan.routing.destinations import (
     BadRoute,
     Destination,
     Entry,
+    Key,
     StageList,
     as_list,
     destinations,
+    key_of,
 )
 from litespan.routing.processor import RoutingProcessor
 from litespan.routing.started_calls import StartedCalls
 from litespan.settings import Settings
 
-_lock: Final = Lock()
+Lists = Mapping[StageList, tuple[Entry, ...]]
+_lock: Final = RLock()
 
 
 def configure(
@@ -33,23 +36,19 @@ def configure(
     success: Iterable[Entry] | Entry | None,
     failure: Iterable[Entry] | Entry | None,
 ) -> None:
-    """Apply the lists of `litespan.configure`; None leaves a list unchanged. Raises BadRoute."""
-    lists = dict(zip(LISTS, map(as_list, (input, success, failure)), strict=True))
-    problems = Routes.configure(
-        {stage: names for stage, names in lists.items() if names is not None}
-    )
+    """Apply the lists of `litespan.configure`; None leaves a list unchanged.
+
+    Raises BadRoute for the entries that are given here, not for those of other lists.
+    """
+    lists = zip(LISTS, map(as_list, (input, success, failure)), strict=True)
+    problems = Routes.configure({stage: names for stage, names in lists if names is not None})
     if problems:
         raise BadRoute("; ".join(problems))
 
 
 def configure_from(settings: Settings) -> None:
     """Apply the lists of the environment; each problem is logged in one line."""
-    lists: Mapping[StageList, tuple[Entry, ...]] = {
-        "input": settings.input,
-        "success": settings.success,
-        "failure": settings.failure,
-    }
-    used = {stage: names for stage, names in lists.items() if names}
+    used = {stage: names for stage in LISTS if (names := getattr(settings, stage))}
     variables = ", ".join(f"LITESPAN_{stage.upper()}" for stage in used)
     for problem in Routes.configure_from_environment(used, dict(settings.exporter_content)):
         log_once(f"routes:{problem}", "%s: %s", variables, problem)
@@ -58,40 +57,39 @@ def configure_from(settings: Settings) -> None:
 class Routes:
     """The current lists and their destinations."""
 
-    _configured: Mapping[StageList, tuple[Entry, ...]] = {}  # in code
-    _from_environment: Mapping[StageList, tuple[Entry, ...]] = {}
-    _adopted: Mapping[StageList, tuple[Entry, ...]] = {}  # from LiteLLM's lists
+    _configured: ClassVar[Lists] = {}  # in code
+    _from_environment: ClassVar[Lists] = {}
+    _adopted: ClassVar[Lists] = {}  # from LiteLLM's lists
     _content: Mapping[str, float] = {}
-    _destinations: Mapping[str | int, Destination] = {}
+    _destinations: Mapping[Key, Destination] = {}
     _started: tuple[StartedCalls, ...] = ()
     _processor: Final = RoutingProcessor()
     _attached: Final["WeakSet[Any]"] = WeakSet()  # the tracer providers
 
     @classmethod
-    def configure(cls, lists: Mapping[StageList, tuple[Entry, ...]]) -> list[str]:
+    def configure(cls, lists: Lists) -> list[str]:
         """Replace these lists from code. Returns the problems."""
         with _lock:
             cls._configured = {**cls._configured, **lists}
-            return cls._apply()
+            return cls._apply(lists)
 
     @classmethod
-    def configure_from_environment(
-        cls, lists: Mapping[StageList, tuple[Entry, ...]], content: Mapping[str, float]
-    ) -> list[str]:
+    def configure_from_environment(cls, lists: Lists, content: Mapping[str, float]) -> list[str]:
         """Replace all lists from the environment. Returns the problems."""
         with _lock:
             cls._from_environment, cls._content = lists, content
-            return cls._apply()
+            return cls._apply(lists)
 
     @classmethod
-    def adopt(cls, lists: Mapping[StageList, tuple[Entry, ...]]) -> list[str]:
+    def adopt(cls, lists: Lists) -> list[str]:
         """Replace the additional lists from LiteLLM. Returns the problems."""
         with _lock:
             cls._adopted = lists
-            return cls._apply()
+            return cls._apply(lists)
 
     @classmethod
-    def _apply(cls) -> list[str]:
+    def _apply(cls, given: Lists) -> list[str]:
+        """Apply all lists. Returns the problems with the entries in `given`."""
         lists = {**cls._from_environment, **cls._configured}
         for stage, adopted in cls._adopted.items():
             lists[stage] = (*lists.get(stage, ()), *adopted)
@@ -107,7 +105,8 @@ class Routes:
         replace_watcher(cls._attach, *((cls._attach,) if found else ()))
         if found:
             cls._attach()
-        return problems
+        changed = {key_of(entry) for entries in given.values() for entry in entries}
+        return [problem for key, problem in problems.items() if key in changed]
 
     @classmethod
     def _attach(cls, call: Call | None = None, _ctx: Context | None = None) -> None:
@@ -118,8 +117,10 @@ class Routes:
         if provider in cls._attached:
             return
         if hasattr(provider, "add_span_processor"):
-            cls._attached.add(provider)
-            provider.add_span_processor(cls._processor)
+            with _lock:
+                if provider not in cls._attached:  # another call may have started meanwhile
+                    cls._attached.add(provider)
+                    provider.add_span_processor(cls._processor)
         elif call is not None:
             log_once(
                 "no provider to route",

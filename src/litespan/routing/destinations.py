@@ -43,6 +43,7 @@ class Route:
 
 
 Entry = str | SpanExporter | Route
+Key = str | int
 
 
 @dataclass(eq=False, slots=True)
@@ -56,35 +57,48 @@ class Destination:
     lists: frozenset[StageList]
 
 
+def key_of(entry: Entry) -> Key:
+    """The key of an entry's exporter: its name, or the `id()` of the object."""
+    exporter = entry.exporter if isinstance(entry, Route) else entry
+    return exporter if isinstance(exporter, str) else id(exporter)
+
+
 def destinations(
     lists: Mapping[StageList, Sequence[Entry]],
     content: Mapping[str, float],
-    existing: Mapping[str | int, Destination],
-) -> tuple[dict[str | int, Destination], list[str]]:
-    """(one destination per exporter in the lists, the problems with other entries).
+    existing: Mapping[Key, Destination],
+) -> tuple[dict[Key, Destination], dict[Key, str]]:
+    """(one destination per exporter in the lists, the problems with exporters).
 
     `content` has shares by exporter name, for entries without their own. Exporters of `existing`
-    destinations are reused. Keys are names, or the `id()` of exporter objects.
+    destinations are reused.
     """
-    problems: list[str] = []
-    routes: dict[str | int, tuple[Route, set[StageList]]] = {}
+    problems: dict[Key, str] = {}
+    routes: dict[Key, tuple[Route, set[StageList]]] = {}
     for stage in LISTS:
         for entry in lists.get(stage, ()):
             route = entry if isinstance(entry, Route) else Route(entry)
             exporter = route.exporter
-            key = exporter if isinstance(exporter, str) else id(exporter)
             if isinstance(exporter, str) and exporter in content and route.content == 1.0:
                 route = Route(exporter, content[exporter], route.only)
-            routes.setdefault(key, (route, set()))[1].add(stage)
+            routes.setdefault(key_of(entry), (route, set()))[1].add(stage)
     found = {}
     for key, (route, stages) in routes.items():
         try:
             destination = _destination(route, frozenset(stages), existing.get(key))
         except BadRoute as error:
-            problems.append(str(error))
-        else:
-            if destination is not None:
-                found[key] = destination
+            problems[key] = str(error)
+            continue
+        if destination is None:
+            continue
+        if "input" in destination.lists and not hasattr(destination.exporter, "export_started"):
+            problems[key] = (
+                f"input: {destination.name} cannot record calls that have only started: remove it "
+                "from that list (sqlite and the other stores can)"
+            )
+            destination.lists -= {"input"}
+        if destination.lists:
+            found[key] = destination
     return found, problems
 
 
@@ -113,11 +127,6 @@ def _destination(
         exporter = create_exporter(entry) if isinstance(entry, str) else entry
     if not isinstance(exporter, SpanExporter):
         raise BadRoute(f"{entry!r} is not an exporter: pass a name or a SpanExporter")
-    if "input" in stages and not hasattr(exporter, "export_started"):
-        raise BadRoute(
-            f"input: {name} cannot record calls that have only started: remove it from that "
-            "list (sqlite and the other stores can)"
-        )
     if existing is None:
         return Destination(name, exporter, float(route.content), route.only, stages)
     existing.content, existing.only, existing.lists = float(route.content), route.only, stages

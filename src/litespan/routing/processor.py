@@ -32,8 +32,9 @@ class RoutingProcessor(SpanProcessor):
 
     def set_destinations(self, destinations: Iterable[Destination]) -> None:
         """Replace the destinations; shut down those that are no longer used."""
-        wanted = [each for each in destinations if each.lists & {"success", "failure"}]
         before = self._batches
+        # An exporter that stays in the input list only must not be shut down.
+        wanted = [each for each in destinations if each.lists != {"input"} or each in before]
         self._batches = {each: before.get(each) or batches(Narrowing(each)) for each in wanted}
         for destination, batch in before.items():
             if destination not in self._batches:
@@ -74,11 +75,9 @@ class Narrowing(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export what is left of the spans."""
         kept = [span for span in map(self.narrow, spans) if span is not None]
-        return (
-            self._destination.exporter.export(offload_spans(kept))
-            if kept
-            else SpanExportResult.SUCCESS
-        )
+        if not kept:
+            return SpanExportResult.SUCCESS
+        return self.exporter.export(offload_spans(kept))
 
     def narrow(self, span: ReadableSpan) -> ReadableSpan | None:
         """The span as the exporter receives it; None if it is excluded or the filter fails."""
@@ -99,11 +98,11 @@ class Narrowing(SpanExporter):
 
     def shutdown(self) -> None:
         """Shut down the exporter."""
-        self._destination.exporter.shutdown()
+        self.exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the exporter."""
-        return self._destination.exporter.force_flush(timeout_millis)
+        return self.exporter.force_flush(timeout_millis)
 
 
 def list_of(span: ReadableSpan) -> StageList | None:

@@ -84,16 +84,15 @@ class Snapshot:
         self._arguments = copied(call.request.arguments) if content else None
 
     def keywords(self) -> dict[str, Any]:
-        """See `View.keywords`: the snapshot."""
-        span = self.span()
-        return {"snapshot": span, "model": "", "messages": [], "litellm_params": {}}
+        """See `View.keywords`: the span as a snapshot."""
+        return {"snapshot": self._span(), "model": "", "messages": [], "litellm_params": {}}
 
     def arguments(self, stage: Stage) -> HandlerArguments:
         """See `View.arguments`: nothing more."""
         time = local_time(stage.time_ns)
         return HandlerArguments({}, {}, None, time, time)
 
-    def span(self) -> ReadableSpan:
+    def _span(self) -> ReadableSpan:
         """The span without an end time, with the recorded attributes of the request."""
         call = self._call
         span: Any = call.span

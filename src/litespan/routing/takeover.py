@@ -6,18 +6,18 @@ exporters and handlers then receive the calls of their list from litespan. Other
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from types import SimpleNamespace
 from typing import Any, Final
 
-from litespan.callbacks.handler import BadHandler
+from litespan.callbacks.handler import name_of
 from litespan.callbacks.registration import AddedCallback, add
 from litespan.errors import log_once, logger, suppress_errors
 from litespan.instrumentation.signals import Live
 from litespan.routing.configuration import Routes
 from litespan.routing.destinations import BadRoute, StageList, create_exporter
+from litespan.routing.litellm_handlers import METHODS, has_stages_of, of_stages, only_logs
 from litespan.routing.litellm_names import answer, exporter_name
 
 STAGES: Final[Mapping[str, tuple[StageList, ...]]] = {
@@ -28,15 +28,7 @@ STAGES: Final[Mapping[str, tuple[StageList, ...]]] = {
 }
 """LiteLLM's lists → the stage lists of an exporter that is named in them."""
 _CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
-    "input_callback": ("log_pre_api_call", "log_post_api_call"),
-    "success_callback": ("log_success_event", "log_stream_event"),
-    "failure_callback": ("log_failure_event",),
-}
-_ALL: Final = tuple(name for names in _METHODS.values() for name in names)
-_LOGGING: Final = frozenset([*_ALL, *(f"async_{name}" for name in _ALL)])
-_INTERNAL: Final = frozenset({"cache"})  # LiteLLM adds it itself
-_LITELLM: Final = ("litellm.", "litellm_enterprise.", "litellm_proxy_extras.")
+_CACHE: Final = "cache"  # LiteLLM adds it itself
 
 
 @dataclass(slots=True)
@@ -46,7 +38,7 @@ class WatchedList:
     name: str
     entries: Any = None
     length: int = -1
-    taken: list[Any] = field(default_factory=list)  # entries that were removed from it
+    taken: dict[str | int, Any] = field(default_factory=dict)  # entries that were removed from it
 
 
 class Takeover:
@@ -54,7 +46,7 @@ class Takeover:
 
     def __init__(self) -> None:
         self._lists = [WatchedList(name) for name in STAGES]
-        self._added: dict[int, tuple[Any, frozenset[str], AddedCallback]] = {}  # by id of handler
+        self._added: dict[str | int, tuple[Any, frozenset[str], AddedCallback]] = {}
         self._off: set[str] = set()  # names of exporters that are off
         self._lock = Lock()
 
@@ -74,52 +66,43 @@ class Takeover:
         with self._lock:
             for watched in self._lists:
                 if watched.taken and isinstance(entries := getattr(litellm, watched.name), list):
-                    entries.extend(watched.taken)
-                watched.taken = []
+                    entries.extend(watched.taken.values())
+                watched.taken = {}
             self._apply()
 
     def _take_over(self, litellm: Any) -> None:
         with self._lock:
-            before = [list(watched.taken) for watched in self._lists]
+            before = [[*watched.taken] for watched in self._lists]
             for watched in self._lists:
                 self._take_entries(litellm, watched)
-            if before == [watched.taken for watched in self._lists]:
+            if before == [[*watched.taken] for watched in self._lists]:
                 return
             self._apply()
             self._log()
 
     def _take_entries(self, litellm: Any, watched: WatchedList) -> None:
         entries = getattr(litellm, watched.name, ())
-        if not isinstance(entries, list):
-            watched.entries, watched.length, watched.taken = entries, len(entries or ()), []
-            return
         if entries is not watched.entries:  # a new list was assigned
-            watched.taken = []
-        taken = [entry for entry in entries if self._accepts(entry)]
-        if taken:
-            # Not in place: the program may use its list elsewhere.
-            entries = [entry for entry in entries if not _contains(taken, entry)]
-            setattr(litellm, watched.name, entries)
-            watched.taken += [entry for entry in taken if not _contains(watched.taken, entry)]
-            self._remove_copies(litellm, watched, taken)
-        watched.entries, watched.length = entries, len(entries)
-        for entry in entries:
-            if isinstance(entry, str) and entry not in _INTERNAL and exporter_name(entry) is None:
-                log_once(f"adopt:{entry}", "%s", answer(entry))
+            watched.taken = {}
+        if isinstance(entries, list):
+            taken = {_key(entry): entry for entry in entries if self._accepts(entry, watched.name)}
+            if taken:
+                # Not in place: the program may use its list elsewhere.
+                entries = _without(taken, entries)
+                setattr(litellm, watched.name, entries)
+                watched.taken |= taken
+                _remove_copies(litellm, watched.name, taken)
+            for entry in entries:
+                if isinstance(entry, str) and entry != _CACHE and exporter_name(entry) is None:
+                    log_once(f"adopt:{entry}", "%s", answer(entry))
+        watched.entries, watched.length = entries, len(entries or ())
 
-    def _remove_copies(self, litellm: Any, watched: WatchedList, taken: Sequence[Any]) -> None:
-        """Remove the entries from the lists that LiteLLM copies them to."""
-        copies = [f"_async_{watched.name}"]
-        if watched.name == "callbacks":
-            copies = [name for each in _METHODS for name in (each, f"_async_{each}")]
-        for name in copies:
-            if isinstance(entries := getattr(litellm, name, None), list):
-                entries[:] = [entry for entry in entries if not _contains(taken, entry)]
-
-    def _accepts(self, entry: Any) -> bool:
-        if isinstance(entry, str):
-            return (name := exporter_name(entry)) is not None and self._is_on(entry, name)
-        return only_logs(entry) and self._is_handler(entry)
+    def _accepts(self, entry: Any, list_: str) -> bool:
+        with suppress_errors("reading an entry of LiteLLM's callback lists"):
+            if isinstance(entry, str):
+                return (name := exporter_name(entry)) is not None and self._is_on(entry, name)
+            return only_logs(entry) and has_stages_of(entry, list_)
+        return False
 
     def _is_on(self, entry: str, name: str) -> bool:
         """Whether our exporter is set up; if not, LiteLLM's own may be."""
@@ -127,7 +110,6 @@ class Takeover:
             return False
         if any(entry in watched.taken for watched in self._lists):
             return True
-        problem = ""
         try:
             exporter: Any = create_exporter(name)
         except BadRoute as error:
@@ -140,27 +122,18 @@ class Takeover:
             log_once(f"adopt:{entry}", "%r is left to LiteLLM: %s", entry, problem)
         return not problem
 
-    def _is_handler(self, handler: Any) -> bool:
-        try:
-            add(_stages(handler, frozenset(STAGES)), {}).remove()
-        except BadHandler as error:
-            log_once(f"adopt:{type(handler)!r}", "a callback is left to LiteLLM: %s", error)
-            return False
-        return True
-
     def _apply(self) -> None:
         """Configure the exporters and handlers for what is taken now."""
         lists: dict[StageList, tuple[str, ...]] = {}
-        handlers: dict[int, tuple[Any, frozenset[str]]] = {}
+        handlers: dict[str | int, tuple[Any, frozenset[str]]] = {}
         for watched in self._lists:
-            for entry in watched.taken:
+            for key, entry in watched.taken.items():
                 if isinstance(entry, str):
                     for stage in STAGES[watched.name]:
-                        name = exporter_name(entry) or entry
-                        lists[stage] = (*(n for n in lists.get(stage, ()) if n != name), name)
+                        lists[stage] = (*lists.get(stage, ()), exporter_name(entry) or entry)
                 else:
-                    _, where = handlers.get(id(entry), (entry, frozenset()))
-                    handlers[id(entry)] = (entry, where | {watched.name})
+                    _, where = handlers.get(key, (entry, frozenset()))
+                    handlers[key] = (entry, where | {watched.name})
         for problem in Routes.adopt(lists):
             log_once(f"adopt:{problem}", "LiteLLM's lists: %s", problem)
         for key, (_, where, added) in list(self._added.items()):
@@ -169,16 +142,18 @@ class Takeover:
                 del self._added[key]
         for key, (handler, where) in handlers.items():
             if key not in self._added:
-                name = f"{type(handler).__module__}.{type(handler).__qualname__}"
-                added = add(_stages(handler, where), {"name": name})
+                added = add(of_stages(handler, where), {"name": name_of(type(handler))})
                 self._added[key] = (handler, where, added)
 
     def _log(self) -> None:
         names = {
-            watched.name: [e if isinstance(e, str) else type(e).__qualname__ for e in watched.taken]
+            watched.name: ", ".join(
+                entry if isinstance(entry, str) else type(entry).__qualname__
+                for entry in watched.taken.values()
+            )
             for watched in self._lists
         }
-        taken = "; ".join(f"{name}: {', '.join(found)}" for name, found in names.items() if found)
+        taken = "; ".join(f"{name}: {found}" for name, found in names.items() if found)
         logger.warning(
             "taken over from LiteLLM's lists: %s. Exporters receive messages only if %s=SPAN_ONLY "
             "is set",
@@ -201,49 +176,20 @@ def stop_takeover() -> None:
         check_lists.__self__.stop()
 
 
-def only_logs(handler: Any) -> bool:
-    """Whether it is a user's `CustomLogger` that overrides logging methods only.
-
-    Other methods (proxy hooks, guardrails, changes to the request) can only be called by
-    LiteLLM. A handler that wants redacted messages also stays with LiteLLM, which redacts them.
-    """
-    base: Any = getattr(sys.modules.get("litellm.integrations.custom_logger"), "CustomLogger", None)
-    if base is None or not isinstance(handler, base):
-        return False
-    defined = set(vars(handler))
-    for kind in type(handler).__mro__:
-        if kind is base:
-            break
-        if f"{kind.__module__}.".startswith(_LITELLM):
-            return False
-        defined |= set(vars(kind))
-    names = (name for name in defined if not name.startswith("__"))
-    hooks = {name for name in names if callable(getattr(base, name, None))}
-    redacted = (
-        getattr(handler, "turn_off_message_logging", False) is True
-        or getattr(handler, "message_logging", True) is False
-    )
-    return bool(hooks) and hooks <= _LOGGING and not redacted
+def _remove_copies(litellm: Any, list_: str, taken: Container[Any]) -> None:
+    """Remove the entries from the lists that LiteLLM copies them to."""
+    copies = [f"_async_{list_}"]
+    if list_ == "callbacks":
+        copies = [name for each in METHODS for name in (each, f"_async_{each}")]
+    for name in copies:
+        if isinstance(entries := getattr(litellm, name, None), list):
+            entries[:] = _without(taken, entries)
 
 
-def _stages(handler: Any, lists: frozenset[str]) -> SimpleNamespace:
-    """A handler with the methods for the stages of these lists."""
-    names = _ALL if "callbacks" in lists else [n for each in lists for n in _METHODS[each]]
-    base: Any = sys.modules["litellm.integrations.custom_logger"].CustomLogger
-    wanted = [each for name in names for each in (name, f"async_{name}")]
-    return SimpleNamespace(
-        **{
-            name: getattr(handler, name)
-            for name in wanted
-            if name in vars(handler)
-            or getattr(type(handler), name, None) is not getattr(base, name, None)
-        }
-    )
+def _without(taken: Container[Any], entries: Sequence[Any]) -> list[Any]:
+    return [entry for entry in entries if _key(entry) not in taken]
 
 
-def _contains(entries: Sequence[Any], entry: Any) -> bool:
+def _key(entry: Any) -> str | int:
     """Compares strings by value and handlers by identity: they may define `__eq__`."""
-    return any(
-        entry is other or (isinstance(entry, str) and isinstance(other, str) and entry == other)
-        for other in entries
-    )
+    return entry if isinstance(entry, str) else id(entry)
