@@ -33,11 +33,7 @@ from litespan.export import (
     without_content,
 )
 from litespan.parsers import number
-from litespan_exporters.sentry.event import (
-    PERSON,
-    input_crumb,
-    to_event,
-)
+from litespan_exporters.sentry.event import PERSON, input_crumb, names_person, to_event
 from litespan_exporters.sentry.service import (
     ENVELOPE,
     TRACES,
@@ -120,7 +116,9 @@ class SentryExporter(OtlpExporter):
         found = attributes(span)
         found["sentry.environment"], found["sentry.release"] = self._program(span)
         if not self.person:
-            found |= {**dict.fromkeys((*PERSON, s.FOR_EMBEDDINGS_INPUT)), **without_content(span)}
+            people = [name for name, value in found.items() if names_person(span, value)]
+            found |= dict.fromkeys((*PERSON, *people, s.FOR_EMBEDDINGS_INPUT))
+            found |= without_content(span)
         return found
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:

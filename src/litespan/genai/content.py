@@ -14,10 +14,11 @@ from litespan.objects import JSON, plain
 FLAT: Final = {
     s.INPUT_MESSAGES: (
         *("gen_ai.prompt", "llm.input_messages", "llm.prompts"),
-        "embedding.embeddings",
+        *("embedding.embeddings", "reranker.query", "gen_ai.retrieval.query.text"),
     ),
     s.OUTPUT_MESSAGES: (
-        *("gen_ai.completion", "llm.output_messages", "llm.choices", "retrieval.documents"),
+        *("gen_ai.completion", "llm.output_messages", "llm.choices"),
+        *("retrieval.documents", "reranker.output_documents"),
     ),
     s.TOOL_DEFINITIONS: ("llm.request.functions", "llm.tools"),
 }
@@ -43,8 +44,13 @@ CONTENT_EVENTS: Final = {
 }
 """Our name → span event and its one JSON attribute (conventions ≤ 1.28)."""
 EVENT_BODY: Final = "gen_ai.event.content"
+OTHER_CONTENT: Final = (
+    *("llm.prompt_template.template", "llm.prompt_template.variables", "llm.function_call"),
+    *("reranker.input_documents", "embedding.text", "traceloop.prompt.template"),
+    *("llm.completions", "ai.result."),  # Langtrace, and Vercel's AI SDK 3
+)
+"""Prefixes of attributes with content that is not part of the messages."""
 
-_ROLES: Final = {s.OUTPUT_MESSAGES: "assistant"}  # of messages without a role
 _DEPTH: Final = 12  # segments of a flattened name; real ones have eight
 _DIGITS: Final = 10  # of an index in a flattened name
 
@@ -66,14 +72,17 @@ def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
             return _text_or_json(attributes[prefix], name)
         if numbered := _numbered(attributes, prefix):
             items = [_unwrapped(item) for item in numbered]
-            return (
-                items if name == s.TOOL_DEFINITIONS else [*_turns(items, _ROLES.get(name, "user"))]
-            )
+            return items if name == s.TOOL_DEFINITIONS else [*_turns(items, _role(name))]
     return _from_events(name, events) or _by_framework(name, attributes)
 
 
 def is_content(name: str) -> bool:
     """Whether any convention uses an attribute of that name for content."""
+    return is_message(name) or name.startswith(OTHER_CONTENT)
+
+
+def is_message(name: str) -> bool:
+    """Whether an attribute of that name has content that `find` returns."""
     return (
         name in CONTENT
         or framework_content.is_content(name)
@@ -81,9 +90,12 @@ def is_content(name: str) -> bool:
     )
 
 
-_PREFIXES: Final = tuple(
-    f"{prefix}{end}" for prefixes in FLAT.values() for prefix in prefixes for end in (".", "")
-)
+_PREFIXES: Final = tuple(prefix for prefixes in FLAT.values() for prefix in prefixes)
+
+
+def _role(name: str) -> str:
+    """The role of messages without one."""
+    return "assistant" if name == s.OUTPUT_MESSAGES else "user"
 
 
 def _by_framework(name: str, attributes: Attributes) -> object:
@@ -94,11 +106,7 @@ def _by_framework(name: str, attributes: Attributes) -> object:
             return found
     if name == s.OUTPUT_MESSAGES and (answer := framework_content.answer(attributes)):
         return answer
-    rest = {
-        s.INPUT_MESSAGES: framework_content.ANY_INPUT,
-        s.OUTPUT_MESSAGES: framework_content.ANY_OUTPUT,
-    }
-    for source in rest.get(name, ()):
+    for source in framework_content.ANY.get(name, ()):
         if source in attributes:
             return _text_or_json(attributes[source], name)
     return None
@@ -186,9 +194,16 @@ def _text_or_json(value: object, name: str) -> object:
         inner = _inside(parsed)
         parsed = [parsed] if inner is None and "role" in parsed else inner
     if isinstance(parsed, list):
-        return parsed
-    role = "user" if name == s.INPUT_MESSAGES else "assistant"
-    return [{"role": role, "content": value}] if isinstance(value, str) else None
+        return [_item(item, name) for item in parsed]
+    return [{"role": _role(name), "content": value}] if isinstance(value, str) else None
+
+
+def _item(item: JSON, name: str) -> JSON:
+    """A message or tool, which may be JSON text; plain text becomes a message."""
+    if not isinstance(item, str):
+        return item
+    parsed = parse(item)
+    return parsed if isinstance(parsed, dict) else {"role": _role(name), "content": item}
 
 
 def _from_events(name: str, events: Sequence[Event]) -> object:
@@ -205,9 +220,10 @@ def _from_events(name: str, events: Sequence[Event]) -> object:
 
 
 def _event_message(fields: Attributes, role: str) -> JSON:
-    body = parse(fields[EVENT_BODY]) if EVENT_BODY in fields else plain(fields)
+    given = plain(fields.get(EVENT_BODY, fields))
+    body = parse(given)
     if not isinstance(body, dict):
-        return {"role": role, "content": body}
+        return {"role": role, "content": given if body is None else body}
     inner = body.get("message")
     if isinstance(inner, str):  # text, or JSON of a message or of its parts
         parsed = parse(inner) if inner.startswith(("[", "{")) else None
