@@ -850,3 +850,27 @@ def test_a_streamed_message_of_langchain_is_the_assistants() -> None:
     message = {"kwargs": {"type": "AIMessageChunk", "content": "Hi"}}
     view = read({"gen_ai.system": "x", "output.value": json.dumps({"generations": [[message]]})})
     assert [(m.role, m.text) for m in view.output_messages or ()] == [("assistant", "Hi")]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("traceloop.span.kind", "workflow"),
+        ("traceloop.span.kind", "task"),
+        ("openinference.span.kind", "CHAIN"),
+        ("langsmith.span.kind", "chain"),
+    ],
+)
+def test_the_structure_of_a_program_is_no_call(name: str, kind: str) -> None:
+    """Even with a provider, a model and tokens, which sum up the calls below it."""
+    named = {"gen_ai.system": "langchain", "gen_ai.request.model": "m"}
+    view = read({name: kind, **named, "gen_ai.usage.input_tokens": 9})
+    assert (view.is_call, view.usage.input) == (False, None)
+
+
+def test_users_and_dimensions_of_openlit_are_read() -> None:
+    """It writes an empty user if there is none."""
+    asked = {"gen_ai.system": "openai", "gen_ai.request.embedding_dimension": 256}
+    view = read({**asked, "gen_ai.request.user": "ann"})
+    assert (view.identity.user, view.request.dimensions) == ("ann", 256)
+    assert read({**asked, "gen_ai.request.user": ""}).identity.user is None

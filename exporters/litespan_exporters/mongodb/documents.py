@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Final
 
 from litespan.errors import log_once
@@ -32,15 +32,10 @@ def document(row: Row) -> dict[str, Any]:
     return made
 
 
-@cache
-def _decimal128() -> Any:
+def _decimal(value: Any) -> Any:
     from bson.decimal128 import Decimal128
 
-    return Decimal128
-
-
-def _decimal(value: Any) -> Any:
-    return _decimal128()(value)
+    return Decimal128(value)
 
 
 def _parsed(text: str) -> Any:

@@ -1,12 +1,12 @@
 """Finds messages and tools on spans of other instrumentations; `conventions` has the sources."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from opentelemetry.sdk.trace import Event
 
 from litespan import semconv as s
-from litespan.genai import framework_content
+from litespan.genai import framework_content, numbered
 from litespan.genai.conventions import CONTENT
 from litespan.genai.values import Attributes, parse
 from litespan.objects import JSON, plain
@@ -23,11 +23,6 @@ FLAT: Final = {
     s.TOOL_DEFINITIONS: ("llm.request.functions", "llm.tools"),
 }
 """Our name → prefixes of numbered attributes (`gen_ai.prompt.0.role`) or names of JSON ones."""
-WRAPPERS: Final = (
-    *("message", "message_content", "tool_call", "tool", "image", "audio", "video"),
-    *("prompt", "completion", "embedding", "document"),
-)
-"""Keys of OpenInference's wrapper objects: `{"message": {…}}`."""
 MESSAGE_EVENTS: Final = {
     s.INPUT_MESSAGES: {
         "gen_ai.system.message": "system",
@@ -51,9 +46,6 @@ OTHER_CONTENT: Final = (
 )
 """Prefixes of attributes with content that is not part of the messages."""
 
-_DEPTH: Final = 12  # segments of a flattened name; real ones have eight
-_DIGITS: Final = 10  # of an index in a flattened name
-
 
 def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
     """The raw value of the content attribute `name`, or None.
@@ -70,9 +62,8 @@ def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
     for prefix in FLAT.get(name, ()):
         if prefix in attributes:
             return _text_or_json(attributes[prefix], name)
-        if numbered := _numbered(attributes, prefix):
-            items = [_unwrapped(item) for item in numbered]
-            return items if name == s.TOOL_DEFINITIONS else [*_turns(items, _role(name))]
+        if items := numbered.read(attributes, prefix):
+            return items if name == s.TOOL_DEFINITIONS else numbered.turns(items, _role(name))
     return _from_events(name, events) or _by_framework(name, attributes)
 
 
@@ -118,73 +109,6 @@ def _parsed(value: object) -> JSON:
     if isinstance(parsed, list):
         return [parse(item) if isinstance(item, str) else item for item in parsed]
     return parsed
-
-
-def _numbered(attributes: Attributes, prefix: str) -> list[JSON]:
-    """`{"p.0.role": "user", "p.0.content": "hi"}` → `[{"role": "user", "content": "hi"}]`."""
-    root: dict[str, JSON] = {}
-    for key, value in attributes.items():
-        rest = key.removeprefix(f"{prefix}.")
-        if rest != key and rest[:1].isdecimal():
-            *path, last = rest.split(".", _DEPTH)
-            node: JSON = root
-            for step in path:
-                node = node.setdefault(step, {}) if isinstance(node, dict) else None
-            if isinstance(node, dict):
-                node[last] = plain(value)
-    items = _listed(root)
-    return items if isinstance(items, list) else []
-
-
-def _listed(node: JSON) -> JSON:
-    if not isinstance(node, dict):
-        return node
-    if node and all(key.isdecimal() and len(key) < _DIGITS for key in node):
-        return [_listed(node[key]) for key in sorted(node, key=int)]
-    return {key: _listed(value) for key, value in node.items()}
-
-
-def _turns(items: Sequence[JSON], role: str) -> Iterator[JSON]:
-    """Messages with roles: OpenLLMetry omits some, and puts thinking into a separate message."""
-    thought: JSON = None
-    for item in items:
-        if not isinstance(item, dict):
-            yield item
-        elif item.get("role") == "thinking":
-            thought = item.get("content")
-        else:
-            yield {**_turn(item, role), **({"reasoning_content": thought} if thought else {})}
-            thought = None
-    if thought:
-        yield {"role": role, "reasoning_content": thought}
-
-
-def _turn(item: dict[str, JSON], role: str) -> dict[str, JSON]:
-    if "role" in item or "type" in item:
-        return item
-    return {"role": "user", "content": item["user"]} if "user" in item else {"role": role, **item}
-
-
-def _unwrapped(node: JSON) -> JSON:
-    """A message, part or tool without OpenInference's wrapper objects."""
-    if isinstance(node, list):
-        return [_unwrapped(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if len(node) == 1 and (only := next(iter(node))) in WRAPPERS:
-        return _unwrapped(node[only])
-    flat = {key: _unwrapped(value) for key, value in node.items()}
-    if isinstance(schema := flat.get("json_schema"), str):
-        return parse(schema)
-    if "contents" in flat:
-        flat["content"] = flat.pop("contents")
-    content = flat.get("content")
-    if isinstance(content, str) and content.startswith('[{"'):
-        flat["content"] = parse(content) or content
-    image = flat.pop("image", None)
-    if isinstance(image, dict):
-        return {"type": "image_url", "image_url": image}
-    return flat
 
 
 def _text_or_json(value: object, name: str) -> object:

@@ -70,7 +70,7 @@ def has_content(read: GenAISpan) -> bool:
 
 
 def sampled(span: ReadableSpan, ratio: float) -> bool:
-    """Whether this trace is in the share `ratio` that keeps its content."""
+    """Whether this trace is in the share `ratio`: the same for all spans of a trace."""
     context = span.context
     return context is not None and (context.trace_id & _RATIO_BITS) < ratio * (_RATIO_BITS + 1)
 
