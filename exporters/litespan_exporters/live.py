@@ -56,7 +56,8 @@ class LiveExporter(SpanExporter):
             colored = is_colored(stream)
             lines = [painted(text, tone, colored=colored) for text, tone in lines_of(spans)]
             if lines:
-                stream.write(encodable("".join(lines), stream.encoding or "ascii"))
+                encoding = getattr(stream, "encoding", None) or "ascii"  # Celery's has none
+                stream.write(encodable("".join(lines), encoding))
                 stream.flush()
         return SpanExportResult.SUCCESS
 

@@ -20,7 +20,7 @@ from litespan_exporters import datadog_otlp
 from litespan_exporters.datadog import DatadogExporter, site_of
 from litespan_exporters.datadog.span import Program, metrics, ml_app, to_event, to_span
 from litespan_exporters.datadog_otlp import DatadogOtlpExporter
-from tests.cases import CASES, content, foreign, now, span, text
+from tests.cases import CASES, CHAT, content, foreign, now, span, text
 from tests.support.server import Reply, Vendor, running
 from tests.support.tools import environment, free_port, serving
 from tests.support.vendors import SECRET, Datadog, DatadogAgent, DatadogOtlp
@@ -96,6 +96,16 @@ def test_unified_service_tags_take_precedence_over_the_resource(
     (sent,) = vendor.accept.records.values()  # type: ignore[attr-defined]
     assert {"env:prod", "service:svc", "version:9", "user_id:user-42"} <= set(sent["tags"])
     assert sent["service"] == "svc"
+
+
+def test_tags_of_a_caller_do_not_replace_those_of_the_operator(vendor: Vendor) -> None:
+    """A tag such as `env:x` adds no second environment; other `name:value` tags are kept."""
+    asked = {**CHAT, "litellm.tags": ("area:a", "Env:x", "ml_app:y", "beta")}
+    sent = now(span(3, "chat", asked))
+    DatadogExporter(SECRET, base_url=vendor.url).export([sent])
+    (record,) = vendor.accept.records.values()  # type: ignore[attr-defined]
+    assert record["tags"][-4:] == ["area:a", "tag:Env:x", "tag:ml_app:y", "tag:beta"]
+    assert "env:production" in record["tags"]
 
 
 @pytest.mark.parametrize(

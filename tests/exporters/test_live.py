@@ -108,3 +108,24 @@ def test_all_lines_of_a_batch_are_one_write() -> None:
 
     LiveExporter(Counting()).export([CASES["chat"], CASES["failure"]])
     assert [text.count("\n") for text in writes] == [2]
+
+
+def test_a_stream_without_an_encoding_gets_ascii() -> None:
+    """Such as the stream with which Celery replaces standard error."""
+
+    class Logged:
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def write(self, text: str) -> None:
+            self.lines.append(text)
+
+        def flush(self) -> None:
+            """Nothing to do."""
+
+        def isatty(self) -> bool:
+            return False
+
+    stream = Logged()
+    LiveExporter(stream).export([CASES["bare"]])  # type: ignore[arg-type]
+    assert stream.lines == ["ok chat  1.25 s\n"]

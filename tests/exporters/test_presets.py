@@ -284,6 +284,20 @@ def test_arguments_take_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
         PRESETS["langsmith"](space="x")
 
 
+def test_a_name_may_contain_spaces_and_a_key_may_end_in_a_line_feed() -> None:
+    """Only credentials must not contain spaces; arguments are trimmed as variables are."""
+    with running(lambda _: Reply(200)) as vendor:
+        exporter = PRESETS["braintrust"](
+            base_url=vendor.url, api_key="mine\n", parent="project_name:My shop"
+        )
+        exporter.export([now(CASES["chat"])])
+        exporter.shutdown()
+    (request,) = vendor.received
+    assert request.headers["authorization"] == "Bearer mine"
+    assert request.headers["x-bt-parent"] == "project_name:My shop"
+    assert "not valid in an API key" in PRESETS["braintrust"](api_key="my key").problem
+
+
 def test_a_tool_call_has_openinferences_attributes() -> None:
     """Flat messages, tools, tokens, cost and identity."""
     view = GenAISpan.read(CASES["tool_call"])

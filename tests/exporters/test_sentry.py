@@ -264,7 +264,8 @@ def test_users_and_content_are_not_sent_without_pii(
     monkeypatch.setenv("SENTRY_SEND_DEFAULT_PII", "false")
     sentry = exporter(vendor)
     sentry.export_started([span(7, "chat", {**CHAT, **content([text("user", "Say hello.")])})])
-    sentry.export([CASES["failure"], *foreign("openai-v2"), *foreign("openllmetry-openai-2025")])
+    others = ("openai-v2", "openllmetry-openai-2025", "openinference-openai", "traceloop-sdk")
+    sentry.export([CASES["failure"], *[each for name in others for each in foreign(name)]])
     assert len(vendor.received) > 2
     for request in vendor.received:
         for word in (b"user-42", b"customer-9", b"Say hello", b"Paris", b"Be brief"):

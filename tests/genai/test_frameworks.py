@@ -603,7 +603,7 @@ NAMES = [
         *framework_content.CALLS,
         *framework_content.ARGUMENTS,
         *framework_content.RESULT,
-        *framework_content.ANY_INPUT,
+        *(name for names in framework_content.ANY.values() for name in names),
     ),
     *(*frameworks.VERCEL, *frameworks.OTHERS, frameworks.MILLISECONDS, "gen_ai.prompt"),
 ]
@@ -642,8 +642,13 @@ def test_attributes_with_content_are_recognized() -> None:
         *("llm.input_messages.0.message.content", "ai.prompt.messages", "ai.response.text"),
         *("gcp.vertex.agent.llm_request", "events", "gen_ai.tool.call.arguments"),
     ]
+    held += [
+        *("llm.prompt_template.variables", "traceloop.prompt.template", "llm.function_call"),
+        *("reranker.query", "reranker.input_documents.0.document.content"),
+        "gen_ai.retrieval.query.text",
+    ]
     other = ["gen_ai.prompt.name", "gen_ai.usage.input_tokens", "gen_ai.request.model", "user.id"]
-    assert [is_content(name) for name in (*held, *other)] == [True] * 10 + [False] * 4
+    assert [is_content(name) for name in (*held, *other)] == [True] * 16 + [False] * 4
 
 
 def test_numbered_messages_without_roles_are_read() -> None:
@@ -802,3 +807,70 @@ def test_finish_reasons_of_enums_are_those_of_the_api(recorded: str, shown: str)
     """Semantic Kernel writes the name of the enum."""
     view = read({"gen_ai.system": "x", "gen_ai.response.finish_reason": recorded})
     assert openai.finish_reason(view, 0) == shown
+
+
+@pytest.mark.parametrize(
+    ("attributes", "events"),
+    [
+        ({"llm.prompts": ("Hello", "Bye")}, ()),
+        ({"input.value": '["Hello", "Bye"]'}, ()),
+        ({}, [Event("gen_ai.content.prompt", {"gen_ai.prompt": '["Hello", "Bye"]'})]),
+        ({}, [Event("gen_ai.user.message", {"gen_ai.event.content": t}) for t in ("Hello", "Bye")]),
+        ({"llm.prompts": ("Hello", '{"role": "user", "content": "Bye"}')}, ()),
+    ],
+)  # fmt: skip
+def test_a_list_of_texts_has_a_message_for_each(attributes: dict[str, Any], events: Any) -> None:
+    """Prompts of a completion, inputs of an embedding, and texts in events."""
+    view = read({"gen_ai.system": "openai", "gen_ai.request.model": "m", **attributes}, events)
+    assert [(m.role, m.text) for m in view.input_messages or ()] == [
+        ("user", "Hello"),
+        ("user", "Bye"),
+    ]
+
+
+def test_a_rerank_of_openinference_has_its_query_and_documents() -> None:
+    """The query is the input, the best documents are the output."""
+    view = read(
+        {
+            "openinference.span.kind": "RERANKER",
+            "reranker.model_name": "rerank-v3.5",
+            "reranker.query": "capital of Italy",
+            "reranker.input_documents.0.document.content": "Oslo",
+            "reranker.output_documents.0.document.content": "Rome",
+            "reranker.output_documents.0.document.score": 0.9,
+        }
+    )
+    assert (view.operation, view.model, view.is_call) == ("rerank", "rerank-v3.5", True)
+    assert [m.text for m in view.input_messages or ()] == ["capital of Italy"]
+    assert [m.text for m in view.output_messages or ()] == ["Rome"]
+
+
+def test_a_streamed_message_of_langchain_is_the_assistants() -> None:
+    """Its type is `AIMessageChunk`, not `ai`."""
+    message = {"kwargs": {"type": "AIMessageChunk", "content": "Hi"}}
+    view = read({"gen_ai.system": "x", "output.value": json.dumps({"generations": [[message]]})})
+    assert [(m.role, m.text) for m in view.output_messages or ()] == [("assistant", "Hi")]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("traceloop.span.kind", "workflow"),
+        ("traceloop.span.kind", "task"),
+        ("openinference.span.kind", "CHAIN"),
+        ("langsmith.span.kind", "chain"),
+    ],
+)
+def test_the_structure_of_a_program_is_no_call(name: str, kind: str) -> None:
+    """Even with a provider, a model and tokens, which sum up the calls below it."""
+    named = {"gen_ai.system": "langchain", "gen_ai.request.model": "m"}
+    view = read({name: kind, **named, "gen_ai.usage.input_tokens": 9})
+    assert (view.is_call, view.usage.input) == (False, None)
+
+
+def test_users_and_dimensions_of_openlit_are_read() -> None:
+    """It writes an empty user if there is none."""
+    asked = {"gen_ai.system": "openai", "gen_ai.request.embedding_dimension": 256}
+    view = read({**asked, "gen_ai.request.user": "ann"})
+    assert (view.identity.user, view.request.dimensions) == ("ann", 256)
+    assert read({**asked, "gen_ai.request.user": ""}).identity.user is None

@@ -15,8 +15,11 @@ from bson.decimal128 import Decimal128
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from litespan.counters import stats
+from litespan.stores.buffer import NAMES
+from litespan.stores.rows import rows
 from litespan.stores.schema import INDEXES
 from litespan_exporters.mongodb import MongoExporter
+from litespan_exporters.mongodb.documents import document
 from tests.cases import CASES, CHAT, STARTED, content, span, text
 from tests.stores.places import calls, expected, in_mongodb
 from tests.support.mongo import Command, MongoServer
@@ -219,6 +222,15 @@ def test_a_document_beyond_16_mb_is_stored_without_content(
     assert (row["input_messages"], row["output_messages"]) == (None, None)
     assert (row["input_tokens"], row["cost_usd"]) == (20, Decimal("0.000009"))
     assert logged(caplog) == ["mongodb: content beyond 16 MB is left out (logged once)"]
+
+
+def test_content_that_grows_beyond_16_mb_in_bson_is_left_out() -> None:
+    """A short number takes 2 bytes as JSON and 13 in BSON."""
+    (row,) = rows([CASES["chat"]])
+    row[NAMES.index("input_messages")] = f"[{'1,' * 1_500_000}1]"
+    made = document(row)
+    assert "input_messages" not in made
+    assert made["input_tokens"] == 20
 
 
 def test_nesting_beyond_mongodbs_limit_becomes_json_text(server: MongoServer, make: Make) -> None:

@@ -129,7 +129,7 @@ def metrics(span: GenAISpan) -> dict[str, float]:
 
 
 def tags(span: GenAISpan, program: Program) -> list[str]:
-    """Tags as `name:value`."""
+    """Tags as `name:value`. The caller's tags do not add values to those of the span."""
     identity, call = span.identity, span.call
     named = {
         "env": program.env or span.service.environment,
@@ -150,9 +150,13 @@ def tags(span: GenAISpan, program: Program) -> list[str]:
         "end_user": identity.end_user_id,
         "api_key": identity.api_key_alias,
     }
-    own = [tag if ":" in tag else f"tag:{tag}" for tag in identity.tags]
-    shaped = [f"{name}:{value}" for name, value in named.items() if value]
-    return [" ".join(tag.split())[:_LONGEST_TAG] for tag in (*shaped, *own)]
+    named = {name: value for name, value in named.items() if value}
+    taken = {*named, "ml_app", "session_id"}
+    shaped = [f"{name}:{value}" for name, value in named.items()]
+    for tag in identity.tags:
+        name, colon, _ = tag.partition(":")
+        shaped.append(tag if colon and name.strip().lower() not in taken else f"tag:{tag}")
+    return [" ".join(tag.split())[:_LONGEST_TAG] for tag in shaped]
 
 
 def _meta(span: GenAISpan) -> dict[str, JSON]:

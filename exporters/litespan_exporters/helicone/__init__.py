@@ -143,15 +143,15 @@ def _choices(span: GenAISpan, chat: bool) -> list[JSON]:
 
 def _usage(span: GenAISpan) -> dict[str, JSON]:
     used = span.usage
-    counts: dict[str, JSON] = {
+    prompt = {"cached_tokens": used.cache_read, "audio_tokens": used.audio_input}
+    completion = {"reasoning_tokens": used.reasoning, "audio_tokens": used.audio_output}
+    counts = {
         "prompt_tokens": used.input,
         "completion_tokens": used.output,
         "total_tokens": used.total,
+        "prompt_tokens_details": known(prompt) or None,
+        "completion_tokens_details": known(completion) or None,
     }
-    prompt = {"cached_tokens": used.cache_read, "audio_tokens": used.audio_input}
-    completion = {"reasoning_tokens": used.reasoning, "audio_tokens": used.audio_output}
-    counts["prompt_tokens_details"] = known(prompt) or None
-    counts["completion_tokens_details"] = known(completion) or None
     return known(counts)
 
 
@@ -173,19 +173,15 @@ def _headers(span: GenAISpan) -> dict[str, JSON]:
     return headers
 
 
-_URLS: Final = {
-    "/oai/v1/log": "https://api.openai.com/v1/",
-    "/anthropic/v1/log": "https://api.anthropic.com/v1/messages",
-}
 _OPENAI_PATHS: Final = {"embeddings": "embeddings", "text_completion": "completions"}
 
 
 def _url(span: GenAISpan) -> str:
-    url = _URLS.get(path(span), "")
-    if path(span) == "/oai/v1/log":
-        return url + _OPENAI_PATHS.get(span.operation, "chat/completions")
-    if url:
-        return url
+    endpoint = path(span)
+    if endpoint == "/oai/v1/log":
+        return f"https://api.openai.com/v1/{_OPENAI_PATHS.get(span.operation, 'chat/completions')}"
+    if endpoint == "/anthropic/v1/log":
+        return "https://api.anthropic.com/v1/messages"
     host = span.request.server_address
     return f"https://{host}" if host else "custom-model-nopath"
 

@@ -27,7 +27,7 @@ from litespan.export import (
 )
 from litespan.genai import readers
 from litespan.genai.ancestors import Ancestors, Keep, Lineage, SpanIds, Summary, ids_of
-from litespan.genai.content import is_content
+from litespan.genai.content import is_message
 from litespan.genai.conventions import TOTALS
 from litespan_exporters.langfuse.span import INPUT, OUTPUT, REPLACED, attributes, environment
 
@@ -167,7 +167,7 @@ class LangfuseExporter(OtlpExporter):
             name: value
             for name, value in super().kept(view).items()
             if not name.startswith(dropped)
-            and not (others and view.is_call and (name == _TOOL_NAME or is_content(name)))
+            and not (others and view.is_call and (name == _TOOL_NAME or is_message(name)))
         }
 
     def _program(self, service: Service) -> dict[str, Any]:

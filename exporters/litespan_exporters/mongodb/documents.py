@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Final
 
 from litespan.errors import log_once
@@ -12,6 +12,7 @@ from litespan.stores.records import KINDS
 
 _DEEPEST: Final = 60  # levels; MongoDB's limit is 100
 _LARGEST: Final = 16_000_000  # bytes; MongoDB's limit is 16 MiB
+_GROWTH: Final = 8  # bytes of BSON for a character of JSON, at most: `1,` takes up to 14
 
 
 def document(row: Row) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def document(row: Row) -> dict[str, Any]:
         for (name, convert), value in zip(_FIELDS, row, strict=True)
         if value is not None
     }
-    if sum(len(row[i]) for i in _CONTENT if row[i] is not None) > _LARGEST // 4:
+    if sum(len(row[i]) for i in _CONTENT if row[i] is not None) > _LARGEST // _GROWTH:
         from bson import encode
 
         if len(encode(made)) > _LARGEST:
@@ -31,15 +32,10 @@ def document(row: Row) -> dict[str, Any]:
     return made
 
 
-@cache
-def _decimal128() -> Any:
+def _decimal(value: Any) -> Any:
     from bson.decimal128 import Decimal128
 
-    return Decimal128
-
-
-def _decimal(value: Any) -> Any:
-    return _decimal128()(value)
+    return Decimal128(value)
 
 
 def _parsed(text: str) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature
 from typing import Any, ClassVar, Final
+from urllib.parse import quote
 
 from opentelemetry.sdk.resources import Resource
 
@@ -120,14 +121,15 @@ class PresetExporter(OtlpExporter):
 
     def _settings(self, given: Mapping[str, str | None]) -> dict[str, str] | None:
         """The value of each argument of the row; None if a required one is missing."""
-        row = {**self.preset.needs, **self.preset.takes}
-        known = {name: given[name] or self.variable(*row[name]) for name in row}
-        needed = {name: known[name] or None for name in self.preset.needs}
+        needs = self.preset.needs
+        row = {**needs, **self.preset.takes}
+        values = {name: (given[name] or "").strip() or self.variable(*row[name]) for name in row}
+        # Only credentials must not contain spaces: a project's name may.
+        needed = {name: values[name] if is_secret(name) else quote(values[name]) for name in needs}
         if needed and self.credentials(**needed) is None:
             return None
-        secrets = [Secret(known[name]) for name in self.preset.takes if is_secret(name, known)]
-        self._secrets = [*self._secrets, *secrets]
-        return {**self.preset.defaults, **{name: value for name, value in known.items() if value}}
+        self._secrets = [Secret(values[name]) for name in row if is_secret(name)]
+        return {**self.preset.defaults, **{name: value for name, value in values.items() if value}}
 
     def _base(self, argument: str | None, settings: Mapping[str, str]) -> str | None:
         regions, region = self.preset.regions, settings.get("region", "").lower()
@@ -168,6 +170,6 @@ def _secret(header: str) -> Secret:
     return Secret(header)
 
 
-def is_secret(name: str, settings: Mapping[str, str]) -> bool:
-    """Whether an optional argument is set and a credential."""
-    return bool(settings[name]) and any(word in name for word in ("key", "token", "password"))
+def is_secret(argument: str) -> bool:
+    """Whether an argument is a credential."""
+    return any(word in argument for word in ("key", "token", "password"))

@@ -32,12 +32,9 @@ from litespan.export import (
     suppress_errors,
     without_content,
 )
+from litespan.genai.copying import sampled
 from litespan.parsers import number
-from litespan_exporters.sentry.event import (
-    PERSON,
-    input_crumb,
-    to_event,
-)
+from litespan_exporters.sentry.event import PERSON, input_crumb, names_person, to_event
 from litespan_exporters.sentry.service import (
     ENVELOPE,
     TRACES,
@@ -120,7 +117,9 @@ class SentryExporter(OtlpExporter):
         found = attributes(span)
         found["sentry.environment"], found["sentry.release"] = self._program(span)
         if not self.person:
-            found |= {**dict.fromkeys((*PERSON, s.FOR_EMBEDDINGS_INPUT)), **without_content(span)}
+            people = [name for name, value in found.items() if names_person(span, value)]
+            found |= dict.fromkeys((*PERSON, *people, s.FOR_EMBEDDINGS_INPUT))
+            found |= without_content(span)
         return found
 
     def kept(self, view: GenAISpan) -> dict[str, Any]:
@@ -134,9 +133,9 @@ class SentryExporter(OtlpExporter):
                 view = GenAISpan.read(span)
                 if view is None or not self.takes(span):
                     continue
-                if _sampled(view.trace_id, self.trace_rate):
+                if sampled(span, self.trace_rate):
                     yield Item(view.key_text, self.copy(span, view), path=TRACES)
-                if view.error and view.is_call and _sampled(view.trace_id, self.error_rate):
+                if view.error and view.is_call and sampled(span, self.error_rate):
                     yield self._event(view)
 
     def _event(self, span: GenAISpan) -> Item:
@@ -198,8 +197,3 @@ class SentryExporter(OtlpExporter):
             return rate
         log_once(f"{variable}:{text}", "%s is not a number from 0 to 1: using 1", variable)
         return 1.0
-
-
-def _sampled(trace_id: str, rate: float) -> bool:
-    """Sample by trace id, to keep or drop whole traces."""
-    return int(trace_id[-14:], 16) < rate * 2**56

@@ -34,6 +34,13 @@ RENAMED: Final = {
 PERSON: Final = (s.USER_ID, s.END_USER_ID, s.FOR_USER)
 """Attributes that identify a person."""
 
+
+def names_person(span: GenAISpan, value: object) -> bool:
+    """Whether `value` is the id of the call's user, or JSON with that id."""
+    people = filter(None, (span.identity.user, span.identity.end_user_id))
+    return isinstance(value, str) and any(each == value or f'"{each}"' in value for each in people)
+
+
 _STATUS: Final = {
     400: "invalid_argument",
     401: "unauthenticated",
@@ -131,7 +138,8 @@ def trace(span: GenAISpan, *, person: bool = True) -> dict[str, JSON]:
         "data": {
             RENAMED.get(name, name): _cut(value) if isinstance(value, str) else value
             for name, fact in span.facts.items()
-            if (value := to_scalar(fact)) is not None and (person or name not in PERSON)
+            if (value := to_scalar(fact)) is not None
+            and (person or not (name in PERSON or names_person(span, value)))
         },
     }
     return known(fields)

@@ -1,12 +1,12 @@
 """Finds messages and tools on spans of other instrumentations; `conventions` has the sources."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from opentelemetry.sdk.trace import Event
 
 from litespan import semconv as s
-from litespan.genai import framework_content
+from litespan.genai import framework_content, numbered
 from litespan.genai.conventions import CONTENT
 from litespan.genai.values import Attributes, parse
 from litespan.objects import JSON, plain
@@ -14,19 +14,15 @@ from litespan.objects import JSON, plain
 FLAT: Final = {
     s.INPUT_MESSAGES: (
         *("gen_ai.prompt", "llm.input_messages", "llm.prompts"),
-        "embedding.embeddings",
+        *("embedding.embeddings", "reranker.query", "gen_ai.retrieval.query.text"),
     ),
     s.OUTPUT_MESSAGES: (
-        *("gen_ai.completion", "llm.output_messages", "llm.choices", "retrieval.documents"),
+        *("gen_ai.completion", "llm.output_messages", "llm.choices"),
+        *("retrieval.documents", "reranker.output_documents"),
     ),
     s.TOOL_DEFINITIONS: ("llm.request.functions", "llm.tools"),
 }
 """Our name → prefixes of numbered attributes (`gen_ai.prompt.0.role`) or names of JSON ones."""
-WRAPPERS: Final = (
-    *("message", "message_content", "tool_call", "tool", "image", "audio", "video"),
-    *("prompt", "completion", "embedding", "document"),
-)
-"""Keys of OpenInference's wrapper objects: `{"message": {…}}`."""
 MESSAGE_EVENTS: Final = {
     s.INPUT_MESSAGES: {
         "gen_ai.system.message": "system",
@@ -43,10 +39,12 @@ CONTENT_EVENTS: Final = {
 }
 """Our name → span event and its one JSON attribute (conventions ≤ 1.28)."""
 EVENT_BODY: Final = "gen_ai.event.content"
-
-_ROLES: Final = {s.OUTPUT_MESSAGES: "assistant"}  # of messages without a role
-_DEPTH: Final = 12  # segments of a flattened name; real ones have eight
-_DIGITS: Final = 10  # of an index in a flattened name
+OTHER_CONTENT: Final = (
+    *("llm.prompt_template.template", "llm.prompt_template.variables", "llm.function_call"),
+    *("reranker.input_documents", "embedding.text", "traceloop.prompt.template"),
+    *("llm.completions", "ai.result."),  # Langtrace, and Vercel's AI SDK 3
+)
+"""Prefixes of attributes with content that is not part of the messages."""
 
 
 def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
@@ -64,16 +62,18 @@ def find(name: str, attributes: Attributes, events: Sequence[Event]) -> object:
     for prefix in FLAT.get(name, ()):
         if prefix in attributes:
             return _text_or_json(attributes[prefix], name)
-        if numbered := _numbered(attributes, prefix):
-            items = [_unwrapped(item) for item in numbered]
-            return (
-                items if name == s.TOOL_DEFINITIONS else [*_turns(items, _ROLES.get(name, "user"))]
-            )
+        if items := numbered.read(attributes, prefix):
+            return items if name == s.TOOL_DEFINITIONS else numbered.turns(items, _role(name))
     return _from_events(name, events) or _by_framework(name, attributes)
 
 
 def is_content(name: str) -> bool:
     """Whether any convention uses an attribute of that name for content."""
+    return is_message(name) or name.startswith(OTHER_CONTENT)
+
+
+def is_message(name: str) -> bool:
+    """Whether an attribute of that name has content that `find` returns."""
     return (
         name in CONTENT
         or framework_content.is_content(name)
@@ -81,9 +81,12 @@ def is_content(name: str) -> bool:
     )
 
 
-_PREFIXES: Final = tuple(
-    f"{prefix}{end}" for prefixes in FLAT.values() for prefix in prefixes for end in (".", "")
-)
+_PREFIXES: Final = tuple(prefix for prefixes in FLAT.values() for prefix in prefixes)
+
+
+def _role(name: str) -> str:
+    """The role of messages without one."""
+    return "assistant" if name == s.OUTPUT_MESSAGES else "user"
 
 
 def _by_framework(name: str, attributes: Attributes) -> object:
@@ -94,11 +97,7 @@ def _by_framework(name: str, attributes: Attributes) -> object:
             return found
     if name == s.OUTPUT_MESSAGES and (answer := framework_content.answer(attributes)):
         return answer
-    rest = {
-        s.INPUT_MESSAGES: framework_content.ANY_INPUT,
-        s.OUTPUT_MESSAGES: framework_content.ANY_OUTPUT,
-    }
-    for source in rest.get(name, ()):
+    for source in framework_content.ANY.get(name, ()):
         if source in attributes:
             return _text_or_json(attributes[source], name)
     return None
@@ -112,73 +111,6 @@ def _parsed(value: object) -> JSON:
     return parsed
 
 
-def _numbered(attributes: Attributes, prefix: str) -> list[JSON]:
-    """`{"p.0.role": "user", "p.0.content": "hi"}` → `[{"role": "user", "content": "hi"}]`."""
-    root: dict[str, JSON] = {}
-    for key, value in attributes.items():
-        rest = key.removeprefix(f"{prefix}.")
-        if rest != key and rest[:1].isdecimal():
-            *path, last = rest.split(".", _DEPTH)
-            node: JSON = root
-            for step in path:
-                node = node.setdefault(step, {}) if isinstance(node, dict) else None
-            if isinstance(node, dict):
-                node[last] = plain(value)
-    items = _listed(root)
-    return items if isinstance(items, list) else []
-
-
-def _listed(node: JSON) -> JSON:
-    if not isinstance(node, dict):
-        return node
-    if node and all(key.isdecimal() and len(key) < _DIGITS for key in node):
-        return [_listed(node[key]) for key in sorted(node, key=int)]
-    return {key: _listed(value) for key, value in node.items()}
-
-
-def _turns(items: Sequence[JSON], role: str) -> Iterator[JSON]:
-    """Messages with roles: OpenLLMetry omits some, and puts thinking into a separate message."""
-    thought: JSON = None
-    for item in items:
-        if not isinstance(item, dict):
-            yield item
-        elif item.get("role") == "thinking":
-            thought = item.get("content")
-        else:
-            yield {**_turn(item, role), **({"reasoning_content": thought} if thought else {})}
-            thought = None
-    if thought:
-        yield {"role": role, "reasoning_content": thought}
-
-
-def _turn(item: dict[str, JSON], role: str) -> dict[str, JSON]:
-    if "role" in item or "type" in item:
-        return item
-    return {"role": "user", "content": item["user"]} if "user" in item else {"role": role, **item}
-
-
-def _unwrapped(node: JSON) -> JSON:
-    """A message, part or tool without OpenInference's wrapper objects."""
-    if isinstance(node, list):
-        return [_unwrapped(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if len(node) == 1 and (only := next(iter(node))) in WRAPPERS:
-        return _unwrapped(node[only])
-    flat = {key: _unwrapped(value) for key, value in node.items()}
-    if isinstance(schema := flat.get("json_schema"), str):
-        return parse(schema)
-    if "contents" in flat:
-        flat["content"] = flat.pop("contents")
-    content = flat.get("content")
-    if isinstance(content, str) and content.startswith('[{"'):
-        flat["content"] = parse(content) or content
-    image = flat.pop("image", None)
-    if isinstance(image, dict):
-        return {"type": "image_url", "image_url": image}
-    return flat
-
-
 def _text_or_json(value: object, name: str) -> object:
     """Messages of a list, a request or a response body; plain text becomes one message."""
     parsed = parse(value)
@@ -186,9 +118,16 @@ def _text_or_json(value: object, name: str) -> object:
         inner = _inside(parsed)
         parsed = [parsed] if inner is None and "role" in parsed else inner
     if isinstance(parsed, list):
-        return parsed
-    role = "user" if name == s.INPUT_MESSAGES else "assistant"
-    return [{"role": role, "content": value}] if isinstance(value, str) else None
+        return [_item(item, name) for item in parsed]
+    return [{"role": _role(name), "content": value}] if isinstance(value, str) else None
+
+
+def _item(item: JSON, name: str) -> JSON:
+    """A message or tool, which may be JSON text; plain text becomes a message."""
+    if not isinstance(item, str):
+        return item
+    parsed = parse(item)
+    return parsed if isinstance(parsed, dict) else {"role": _role(name), "content": item}
 
 
 def _from_events(name: str, events: Sequence[Event]) -> object:
@@ -205,9 +144,10 @@ def _from_events(name: str, events: Sequence[Event]) -> object:
 
 
 def _event_message(fields: Attributes, role: str) -> JSON:
-    body = parse(fields[EVENT_BODY]) if EVENT_BODY in fields else plain(fields)
+    given = plain(fields.get(EVENT_BODY, fields))
+    body = parse(given)
     if not isinstance(body, dict):
-        return {"role": role, "content": body}
+        return {"role": role, "content": given if body is None else body}
     inner = body.get("message")
     if isinstance(inner, str):  # text, or JSON of a message or of its parts
         parsed = parse(inner) if inner.startswith(("[", "{")) else None

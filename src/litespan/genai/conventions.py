@@ -203,9 +203,12 @@ STRUCTURE: Final = frozenset(
         "retrieval",
         *(f"{verb}_memory" for verb in ("create", "update", "upsert", "delete", "search")),
         *(f"{verb}_memory_store" for verb in ("create", "delete")),
+        *("workflow", "task"),  # OpenLLMetry's span kinds
+        *("CHAIN", "GUARDRAIL", "EVALUATOR", "PROMPT"),  # OpenInference's
+        *("chain", "prompt", "parser", "framework"),  # LangSmith's and Langtrace's
     }
 )
-"""Operations that are not model calls."""
+"""Operations that are not model calls, even if they name a model."""
 _OWN: Final = frozenset(
     f"litellm.{name}"
     for name in (

@@ -7,11 +7,14 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import SpanContext, Status
 
 from litespan import semconv as s
+from litespan.genai.content import is_content
+from litespan.genai.conventions import CONTENT
 from litespan.genai.span import GenAISpan
 from litespan.redaction.text import scrub_error
 
 _RATIO_BITS: Final = (1 << 64) - 1
 _KEPT: Final = (s.STAGE_PREFIX, s.EVENT_EXCEPTION)  # names of events without content
+_NAMES: Final = ("type", "role", "id", "name", "finish_reason", "modality")  # of no content
 _FIELDS: Final = (
     *("name", "context", "parent", "resource", "attributes", "events", "links", "kind", "status"),
     *("start_time", "end_time", "instrumentation_scope"),
@@ -58,15 +61,16 @@ def stripped(span: ReadableSpan, read: GenAISpan) -> ReadableSpan:
 
 
 def has_content(read: GenAISpan) -> bool:
-    """Whether the span has content."""
-    messages = (read.input_messages, read.output_messages)
-    return any(
-        each is not None for each in (*messages, read.system_instructions, read.tool_definitions)
-    )
+    """Whether the span has content, even if it cannot be read, such as truncated JSON."""
+    if read.scope == s.SCOPE:
+        return not CONTENT.isdisjoint(read.attributes)
+    if any(map(is_content, read.attributes)):
+        return True
+    return read.input_messages is not None or read.output_messages is not None  # in events
 
 
 def sampled(span: ReadableSpan, ratio: float) -> bool:
-    """Whether this trace is in the share `ratio` that keeps its content."""
+    """Whether this trace is in the share `ratio`: the same for all spans of a trace."""
     context = span.context
     return context is not None and (context.trace_id & _RATIO_BITS) < ratio * (_RATIO_BITS + 1)
 
@@ -84,20 +88,15 @@ def _event(event: Event, texts: list[str]) -> Event:
 
 
 def _texts(read: GenAISpan) -> Iterator[str]:
-    for messages in (read.input_messages, read.output_messages):
-        for message in messages or ():
-            yield from _strings(message.to_json())
-    for part in read.system_instructions or ():
-        yield from _strings(part.to_json())
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name not in ("type", "role", "id", "name", "finish_reason", "modality"):
-                yield from _strings(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _strings(inner)
+    """The texts of the content, which may be nested more deeply than Python's stack allows."""
+    messages = (*(read.input_messages or ()), *(read.output_messages or ()))
+    waiting: list[Any] = [message.to_json() for message in messages]
+    waiting += [part.to_json() for part in read.system_instructions or ()]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            waiting += [inner for name, inner in value.items() if name not in _NAMES]
+        elif isinstance(value, (list, tuple)):
+            waiting += value

@@ -125,14 +125,17 @@ RESULT: Final = (
     *("gen_ai.tool.call.result", "ai.toolCall.result", "gcp.vertex.agent.tool_response"),
     *("tool_response", "gen_ai.tool.output"),
 )
-ANY_INPUT: Final = ("input.value", "traceloop.entity.input")
-ANY_OUTPUT: Final = ("output.value", "traceloop.entity.output")
-"""Generic attributes of OpenInference and OpenLLMetry."""
+ANY: Final = {
+    s.INPUT_MESSAGES: ("input.value", "traceloop.entity.input"),
+    s.OUTPUT_MESSAGES: ("output.value", "traceloop.entity.output"),
+}
+"""Our name → generic attributes of OpenInference and OpenLLMetry."""
 
 _CONTENT: Final = frozenset(
     {
         *(name for sources in SOURCES.values() for name, _ in sources),
-        *(*TEXTS, REASONING, *CALLS, *ARGUMENTS, *RESULT, *ANY_INPUT, *ANY_OUTPUT),
+        *(name for names in ANY.values() for name in names),
+        *(*TEXTS, REASONING, *CALLS, *ARGUMENTS, *RESULT),
         *("ai.embedding", "ai.embeddings", "pydantic_ai.all_messages"),
         *("all_messages_events", "final_result", "gcp.vertex.agent.data"),
     }
@@ -167,10 +170,12 @@ def _first_text(text: str) -> str:
 
 def tool(name: str, attributes: Attributes) -> JSON:
     """Arguments or result of a tool as one message; None if the span has none."""
-    called, returned = name == s.INPUT_MESSAGES, name == s.OUTPUT_MESSAGES
-    sources = (*ARGUMENTS, *ANY_INPUT) if called else (*RESULT, *ANY_OUTPUT)
+    if name not in ANY:
+        return None
+    called = name == s.INPUT_MESSAGES
+    sources = (*(ARGUMENTS if called else RESULT), *ANY[name])
     value = next((attributes[each] for each in sources if attributes.get(each)), None)
-    if value is None or not (called or returned):
+    if value is None:
         return None
     parsed = parse(value)
     part: dict[str, JSON] = {

@@ -56,6 +56,7 @@ OTHERS: Final = {
     "langsmith.metadata.thread_id": s.SESSION_ID,
     "langtrace.service.type": s.OPERATION,
     "gen_ai.request.is_stream": s.REQUEST_STREAM,  # OpenLIT
+    "gen_ai.request.embedding_dimension": s.EMBEDDINGS_DIMENSIONS,
     FIRST_TOKEN: s.TIME_TO_FIRST_CHUNK,
     "gen_ai.usage.input_tokens.cached": s.CACHE_READ_TOKENS,  # Sentry
     "gen_ai.usage.input_tokens.cache_write": s.CACHE_CREATION_TOKENS,
@@ -71,6 +72,7 @@ OTHERS: Final = {
     "gen_ai.user.id": s.USER_ID,
     "enduser.id": s.USER_ID,
     "langfuse.user.id": s.USER_ID,
+    "gen_ai.request.user": s.USER_ID,  # OpenLIT, which writes "" for none
     "langfuse.session.id": s.SESSION_ID,
     "gen_ai.response.prompt_tokens": s.INPUT_TOKENS,  # Semantic Kernel
     "gen_ai.response.completion_tokens": s.OUTPUT_TOKENS,

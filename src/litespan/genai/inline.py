@@ -31,8 +31,9 @@ _FEWEST: Final = 3  # distinct characters; a line of dashes has fewer
 
 def digest(data: Any) -> str:
     """`sha256:<hex>` of inline data as it was sent; base64 text is not decoded."""
-    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
-    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    if not isinstance(data, (bytes, bytearray)):  # `bytes` of a number allocates that many
+        data = safe_str(data).encode("utf-8", "surrogatepass")
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def bounded(value: Any) -> Any:

@@ -13,7 +13,11 @@ from litespan.objects import contents, first, safe_str
 
 Message = dict[str, Any]
 
-_ROLES: Final = {"model": "assistant", "ai": "assistant", "human": "user", "function": "tool"}
+_ROLES: Final = {
+    **dict.fromkeys(("model", "ai", "AIMessageChunk"), "assistant"),
+    "human": "user",
+    "function": "tool",
+}
 """Roles of Google and LangChain, and of OpenAI's legacy functions."""
 
 _SCHEMAS: Final = (
