@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import litellm
 import pytest
@@ -43,14 +44,19 @@ def test_a_callback_that_raises_when_it_is_read_costs_no_span(
     [
         ("HTTP_PROXY", "ftp://user:hidden@127.0.0.1:1"),
         ("HTTP_PROXY", "http://[user:hidden"),
-        ("SSL_CERT_FILE", "/hidden/no-such-file"),
+        ("SSL_CERT_FILE", "{folder}/hidden.pem"),
     ],
 )
 def test_a_proxy_or_certificate_that_httpx_cannot_use_is_explained(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, variable: str, value: str
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    variable: str,
+    value: str,
 ) -> None:
     """The spans count as dropped, and the message names the variable, not its value."""
-    monkeypatch.setenv(variable, value)
+    (tmp_path / "hidden.pem").write_text("no certificate")
+    monkeypatch.setenv(variable, value.format(folder=tmp_path))
     before = stats().get("export.echo.dropped.no_client", 0)
     with running(Store()) as vendor:
         exporter = Echo(KEY, vendor.url)

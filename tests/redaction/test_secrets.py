@@ -93,7 +93,7 @@ TEXTS = {
     "the key is dapi0123456789abcdef0123456789abcdef": "the key is [redacted]",
     "the key is ABSKQmVkcm9ja0FQSUtleS1hYmNk": "the key is [redacted]",
     "the key is ek_68af296e8e408191a1120ab6": "the key is [redacted]",
-    "Incorrect API key provided: my-secre****0123.": "Incorrect [redacted]",
+    "Incorrect API key provided: my-secre****0123.": "Incorrect API key provided: [redacted]",
     "aws_secret_access_key=wJalrXUtnFEMI/K7MDENG": "aws_secret_[redacted]",
     "AccountKey=aB3xaB3x==;EndpointSuffix=x": "[redacted]",
     'body: {\\"password\\": \\"hunter22\\"}': 'body: {\\"[redacted]\\"}',

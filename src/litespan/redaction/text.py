@@ -35,8 +35,8 @@ _SECRET: Final = re.compile(
     | (?<=://)[^/\s@]+(?:@[^/\s@"'<>,]+)*(?=@)
     | (?<=\?)[^\s"'<>)\]]+(?=[\s"'<>)\]]|$)
     | (?:(?:api|access|account|private|subscription|secret)[-_ ]?key|token|secret|passw(?:or)?d
-      |passphrase|pwd|authorization|credentials?)(?:\\*["']?\s*[:=]|\ provided:)
-      \s*\\*["']?[^\s"'\\,}&]+
+      |passphrase|pwd|authorization|credentials?)\\*["']?\s*[:=]\s*\\*["']?[^\s"'\\,}&]+
+    | (?:(?<=key\ provided:\ )|(?<=token\ provided:\ ))[^\s,]+
     """,
     re.IGNORECASE | re.VERBOSE,
 )
