@@ -145,7 +145,7 @@ def test_the_number_of_remembered_jobs_is_bounded() -> None:
         "instrumentation.jobs.job_id",
         "instrumentation.jobs.job_attributes",
         "instrumentation.hooks.record_batch",
-        "mapping.request.argument_attributes",
+        "mapping.request.read_by",
         "mapping.response.result_attributes",
         "mapping.response.google_answer",
         "mapping.chunks.google_answer",
