@@ -304,7 +304,7 @@ async def test_a_compaction_counts_in_the_messages_api(stream: bool, traced: Tra
 def test_the_model_info_of_a_deployment_may_have_any_names() -> None:
     """As YAML has them. LiteLLM 1.110 itself does not calculate the cost of such a call."""
     prices = {"input_cost_per_token": 0.0}
-    metadata = {"model_info": {2026: "a year", **prices}}
+    metadata: dict[str, Any] = {"model_info": {2026: "a year", **prices}}
     arguments = {"model": "openai/own-model", "output_cost_per_token": 0.1, "metadata": metadata}
     request = Request(Target("completion", CHAT_OPERATION), arguments)
     assert custom_prices(request) == {**prices, "output_cost_per_token": 0.1}
