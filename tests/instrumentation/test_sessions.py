@@ -322,6 +322,27 @@ def test_an_interrupted_session_ends_once_with_the_received_data(
     assert session["attributes"]["litellm.outcome"] == ("success" if text == "half" else "failure")
 
 
+def test_a_session_whose_client_leaves_while_an_event_is_sent_is_a_success(
+    traced: Traced, app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server then states the code of a cut connection, whatever the client's code is."""
+    send = fastapi.WebSocket.send_text
+
+    async def send_or_fail(socket: fastapi.WebSocket, data: str) -> None:
+        if '"response.output_audio.delta"' in data:
+            raise fastapi.WebSocketDisconnect(1006)
+        await send(socket, data)
+
+    monkeypatch.setattr(fastapi.WebSocket, "send_text", send_or_fail)
+    with app.session() as client:
+        say(client, "half")
+        hear(client, ("response.created",))
+    session, response = spans_of(traced, app, 2)
+    assert session["attributes"]["litellm.session.end"] == "client"
+    assert session["attributes"]["litellm.outcome"] == "success"
+    assert response["attributes"]["litellm.outcome"] == "cancelled"
+
+
 def test_a_session_that_takes_too_long_is_cancelled(
     traced: Traced, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:

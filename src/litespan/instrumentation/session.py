@@ -107,12 +107,16 @@ class Session(RouterCall):
 
     # --- end ------------------------------------------------------------------------
 
-    def client_left(self, error: BaseException) -> None:
-        """Note that the client has closed the WebSocket, or its connection was cut."""
-        if self._end is None and isinstance(error, Exception):
-            self._end = "client"
-            code = getattr(error, "code", None)
-            self._close_code = code if isinstance(code, int) else None
+    def client_left(self, error: BaseException, *, receiving: bool) -> None:
+        """Note that the client has closed the WebSocket, or its connection was cut.
+
+        The server that fails to send does not know the client's code yet, and states 1006.
+        """
+        if isinstance(error, Exception):
+            self._end = self._end or "client"
+            if receiving and self._end == "client":
+                code = getattr(error, "code", None)
+                self._close_code = code if isinstance(code, int) else None
 
     def provider_left(self) -> None:
         """Note that the provider has closed its WebSocket, or its connection was cut."""
@@ -122,7 +126,7 @@ class Session(RouterCall):
 
     def closed(self, code: Any, reason: Any) -> None:
         """Note that LiteLLM closes the client's WebSocket, after the provider's or an error."""
-        if self._close_code is None:
+        if self._close_code is None and self._end != "client":
             self._close_code = code if isinstance(code, int) else None
             self._reason = reason if isinstance(reason, str) else ""
         if self._end is None:

@@ -5,6 +5,7 @@ sends them: at the client's WebSocket, an argument of the function.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -76,7 +77,7 @@ class Observed(_Proxy):
         try:
             message = await self.__wrapped__.receive_text(*args, **kwargs)
         except BaseException as error:
-            _note(self._self_session.client_left, error)
+            _note(partial(self._self_session.client_left, receiving=True), error)
             raise
         self._self_read("client_sent", message)
         return message
@@ -87,7 +88,7 @@ class Observed(_Proxy):
         try:
             return await self.__wrapped__.send_text(data, *args, **kwargs)
         except BaseException as error:
-            _note(self._self_session.client_left, error)
+            _note(partial(self._self_session.client_left, receiving=False), error)
             raise
 
     async def close(self, *args: Any, **kwargs: Any) -> Any:
