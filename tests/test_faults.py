@@ -39,7 +39,13 @@ def test_a_service_with_a_fault(fault: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["a stream that breaks", "a handler that exits", "metadata whose `__str__` raises"]
+    "fault",
+    [
+        "a stream that breaks",
+        "a handler that exits",
+        "metadata whose `__str__` raises",
+        "a span processor that raises",
+    ],
 )
 def test_a_call_with_a_fault(fault: str, loopback: LoopbackProvider) -> None:
     """The row is what the code gives."""

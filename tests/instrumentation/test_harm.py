@@ -68,16 +68,21 @@ async def test_a_span_that_raises_changes_no_outcome(
 
 @pytest.mark.parametrize("function", ["completion", "acompletion"])
 async def test_a_tracer_that_raises_loses_only_the_span(
-    function: str, traced: Traced, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    function: str, traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error is logged and counted."""
+    """The error is logged and counted, and handlers receive the calls, also retried ones."""
     monkeypatch.setattr("opentelemetry.sdk.trace.Tracer.start_span", boom)
-    before = litespan.stats().get("errors.starting a call", 0)
-    for _ in range(3):
-        result = getattr(litellm, function)(**traced.chat())
+    before = litespan.stats().get("errors.starting a span", 0)
+    received: list[Any] = []
+    added = litespan.add_callback(success=lambda *_: received.append(1))
+    for retries in (0, 0, 1):
+        result = getattr(litellm, function)(**traced.chat(num_retries=retries))
         result = await result if inspect.isawaitable(result) else result
         assert result.choices
-    assert litespan.stats()["errors.starting a call"] >= before + 3
+    assert litespan.flush(10)
+    added.remove()
+    assert litespan.stats()["errors.starting a span"] == before + 4
+    assert len(received) == 3
 
 
 async def test_a_span_processor_that_raises_changes_no_outcome(loopback: LoopbackProvider) -> None:

@@ -86,17 +86,20 @@ class Call(StagedCall, Entered):
         self.span = INVALID_SPAN
         signals = self.signals
         if not self.silent:
-            span: Any = signals.tracer.start_call(
-                self.request.called.span_name,
-                ctx,
-                SpanKind.CLIENT,
-                self.attributes,
-                self.started_ns,
-            )
-            self.span = span
-            if signals.stages_on_span:
-                self._add_event = span.note if type(span) is CallSpan else span.add_event
-            ctx = Context({**ctx, CURRENT_SPAN: span})
+            try:
+                span: Any = signals.tracer.start_call(
+                    self.request.called.span_name,
+                    ctx,
+                    SpanKind.CLIENT,
+                    self.attributes,
+                    self.started_ns,
+                )
+                if signals.stages_on_span:
+                    self._add_event = span.note if type(span) is CallSpan else span.add_event
+                self.span = span
+                ctx = Context({**ctx, CURRENT_SPAN: span})
+            except Exception as error:  # noqa: BLE001 - of a sampler; handlers still get the call
+                record_error("starting a span", error)
         self.context = suppressing(ctx) if signals.settings.suppress_nested else ctx
         if Watchers.all and not self.silent:
             notify_watchers(self)

@@ -77,8 +77,11 @@ class RouterCall(Entered):
         ctx = otel_context.set_value(CALL_KEY, self, ctx)
         self.span: Span = INVALID_SPAN
         if not self.silent:
-            self.span = self.signals.tracer.start_span(name, ctx, kind, attributes)
-            ctx = set_span_in_context(self.span, ctx)
+            try:
+                self.span = self.signals.tracer.start_span(name, ctx, kind, attributes)
+                ctx = set_span_in_context(self.span, ctx)
+            except Exception as error:  # noqa: BLE001 - of a sampler; its attempts are recorded
+                record_error("starting a span", error)
         self.context = ctx
 
     @property
