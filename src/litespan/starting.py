@@ -69,32 +69,29 @@ _exports: Final[dict[int, tuple[Any, Exports]]] = {}  # by id of the provider, w
 
 
 class _Content:
-    """Whether messages are recorded: as the last `start` with `content` that has not stopped says.
-
-    Without one, as the instrumentation's settings say.
-    """
+    """The content mode: of the last `start(content=…)` that runs, else of the settings."""
 
     def __init__(self) -> None:
         self._signals: Signals | None = None
         self._mode = ""  # of the settings
-        self._asked: dict[Started, str] = {}
+        self._modes: dict[Started, str] = {}
 
-    def ask(self, started: "Started", *, content: bool) -> None:
+    def add(self, started: "Started", *, content: bool) -> None:
         signals = Live.signals
         if signals is None:
             return
         if signals is not self._signals:
-            self._signals, self._mode, self._asked = signals, signals.settings.content, {}
-        self._asked[started] = "SPAN_ONLY" if content else "NO_CONTENT"
+            self._signals, self._mode, self._modes = signals, signals.settings.content, {}
+        self._modes[started] = "SPAN_ONLY" if content else "NO_CONTENT"
         self._apply()
 
-    def withdraw(self, started: "Started") -> None:
-        if self._asked.pop(started, None) is not None:
+    def remove(self, started: "Started") -> None:
+        if self._modes.pop(started, None) is not None:
             self._apply()
 
     def _apply(self) -> None:
         if self._signals is not None:
-            mode = next(reversed(self._asked.values()), self._mode)
+            mode = next(reversed(self._modes.values()), self._mode)
             self._signals.settings = replace(self._signals.settings, content=mode)
 
 
@@ -126,7 +123,7 @@ class Started:
             added, self._added = self._added, []
             if added or self._instrumented:
                 flush(_FLUSH)
-            _content.withdraw(self)
+            _content.remove(self)
             for key in added:
                 _exports[id(self.provider)][1].remove(key)
             if self._instrumented:
@@ -169,7 +166,7 @@ def start(
             instrumentor.instrument()
         started = Started(current, added, instrumented=not before)
         if content is not None:
-            _content.ask(started, content=content)
+            _content.add(started, content=content)
         return started
 
 

@@ -343,6 +343,24 @@ def test_a_session_whose_client_leaves_while_an_event_is_sent_is_a_success(
     assert response["attributes"]["litellm.outcome"] == "cancelled"
 
 
+def test_the_close_code_of_a_client_is_the_first_one(
+    traced: Traced, app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM may receive again; the server's error has no code then."""
+    leave = Session.client_left
+
+    def leave_twice(session: Session, error: BaseException, *, receiving: bool) -> None:
+        leave(session, error, receiving=receiving)
+        leave(session, RuntimeError("not connected"), receiving=receiving)
+
+    monkeypatch.setattr(Session, "client_left", leave_twice)
+    with app.session() as client:
+        say(client, "Hello")
+        hear(client)
+    session, _ = spans_of(traced, app, 2)
+    assert session["attributes"]["litellm.session.close_code"] == 1000
+
+
 def test_a_session_that_takes_too_long_is_cancelled(
     traced: Traced, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:

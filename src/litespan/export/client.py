@@ -31,7 +31,7 @@ HTML: Final = "html"
 """Cause of items that were answered by a web page."""
 NO_CLIENT: Final = "no_client"
 """Cause of items for which httpx cannot use the environment's proxy or certificates."""
-HOPELESS: Final = frozenset({FORBIDDEN_HOST, HTML, NO_CLIENT})
+NOT_RETRYABLE: Final = frozenset({FORBIDDEN_HOST, HTML, NO_CLIENT})
 """Causes that neither a retry nor a smaller batch changes."""
 
 _BODY: Final = 10  # times the wait for one byte is the limit for a whole body

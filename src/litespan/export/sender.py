@@ -19,7 +19,7 @@ from litespan.background import fork
 from litespan.background.pool import Pool
 from litespan.errors import suppress_errors
 from litespan.export.batching import Batch, Item, split_in_half
-from litespan.export.client import HOPELESS, THREAD, TIMEOUT, Answer, Client
+from litespan.export.client import NOT_RETRYABLE, THREAD, TIMEOUT, Answer, Client
 from litespan.export.policy import Policy, Tally
 from litespan.export.vendor import Vendor
 
@@ -153,7 +153,7 @@ class _Export:
     def _settle(self, batch: Batch, tries: int, answer: Answer) -> None:
         """Settle the items of an answered batch, or schedule a retry."""
         self.tally.answered = self.tally.answered or answer.status != 0
-        if answer.cause in HOPELESS:
+        if answer.cause in NOT_RETRYABLE:
             self._drop(len(batch.items), answer.cause, b"" if answer.is_page else answer.body)
         elif 200 <= answer.status < 300:
             self._accept(batch, tries, answer)

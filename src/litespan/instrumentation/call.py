@@ -23,7 +23,7 @@ from litespan.instrumentation.state import (
     NOWHERE,
     OWNER,
     STREAM_ENDS,
-    Entered,
+    ContextScope,
     Outcome,
 )
 from litespan.instrumentation.stream import is_stream, wrap_stream
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-class Call(StagedCall, Entered):
+class Call(StagedCall, ContextScope):
     """One provider call, from the call of LiteLLM's function to the end of its result.
 
     The OpenTelemetry context holds it under `CALL_KEY`: a `SpanProcessor` gets it in

@@ -18,7 +18,7 @@ from litespan.instrumentation.state import (
     NOWHERE,
     OWNER,
     STREAM_ENDS,
-    Entered,
+    ContextScope,
     Outcome,
 )
 from litespan.instrumentation.stream import Stream, is_stream, wrap_stream
@@ -26,7 +26,7 @@ from litespan.mapping.failures import Failure
 from litespan.mapping.request import Attributes, Request
 
 
-class RouterCall(Entered):
+class RouterCall(ContextScope):
     """One call by the application that LiteLLM may attempt several times.
 
     Its span is INTERNAL and has no operation, tokens or cost, so that sums over GenAI spans are

@@ -114,7 +114,7 @@ class Session(RouterCall):
         """
         if isinstance(error, Exception):
             self._end = self._end or "client"
-            if receiving and self._end == "client":
+            if receiving and self._end == "client" and self._close_code is None:
                 code = getattr(error, "code", None)
                 self._close_code = code if isinstance(code, int) else None
 

@@ -97,7 +97,7 @@ class CallState:
         )
 
 
-class Entered:
+class ContextScope:
     """A context manager that attaches `context`, and ends a call with the exception of its block.
 
     Attributes:
